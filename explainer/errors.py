@@ -1,0 +1,47 @@
+"""What can go wrong, in words meant for the person who asked.
+
+Every message says what happened and what to do about it; the page and the command line print it as
+it stands. Anything that is not a `SightlineError` is a defect of ours.
+"""
+
+from __future__ import annotations
+
+
+class SightlineError(ValueError):
+    """Base of all errors that carry a message for the user."""
+
+
+class RunError(SightlineError):
+    """A run is malformed, or does not hold what was asked of it."""
+
+
+class TokenError(RunError):
+    """A token index does not name a text token of the run."""
+
+
+class ScaleError(RunError):
+    """A scale factor was not recorded, or the model cannot be run at it."""
+
+
+class MethodError(SightlineError):
+    """There is no such method or preset."""
+
+
+class KnobError(MethodError):
+    """A method has no such knob, or the value is out of its range or of the wrong type."""
+
+
+class ImageError(SightlineError):
+    """The picture is missing, unreadable, too large, or has no usable pixels."""
+
+
+class PromptError(SightlineError):
+    """The prompt cannot be used, for instance because it is too long for the model."""
+
+
+class ModelError(SightlineError):
+    """The model cannot be loaded or run."""
+
+
+class Cancelled(SightlineError):
+    """The caller asked to stop; nothing was kept."""

@@ -1,0 +1,142 @@
+"""What a method is: a declaration of its knobs, and a pure function from a run to heatmaps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explainer.errors import KnobError, MethodError
+from explainer.run import Run
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One control of a method, from which sliders, flags and API parameters are generated.
+
+    `kind` is "float", "int", "choice" or "scales". `default` may be None for a "float" knob whose
+    value the method works out itself (shown as automatic). `low`, `high` and `step` bound numbers;
+    for "scales" they bound each factor and `most` their count; `choices` lists the allowed names.
+    """
+
+    name: str
+    kind: str
+    default: Any
+    meaning: str
+    low: float = 0.0
+    high: float = 1.0
+    step: float = 1.0
+    choices: tuple[str, ...] = ()
+    most: int = 5
+
+    def check(self, value: Any) -> Any:
+        """Return `value` in its proper type, or raise `KnobError` naming what is allowed."""
+        return _CHECKS[self.kind](self, value)
+
+
+@dataclass(frozen=True, eq=False)
+class Heatmap:
+    """One map over the patch grid of the image.
+
+    Attributes:
+        values: (h, w) float32, in [0, 1], or in [-1, 1] when `signed`.
+        signed: whether negative values mean something (draw with a diverging colour map).
+        normalisation: words that say what 1.0 means, for people.
+        extent: (x0, y0, x1, y1), the part of `Run.image` that the grid covers, in pixels.
+        notes: numbers worth showing beside the map, such as "beta".
+    """
+
+    values: npt.NDArray[np.float32]
+    signed: bool
+    normalisation: str
+    extent: tuple[float, float, float, float]
+    notes: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to explain tokens.
+
+    `explain(run, tokens, **knobs)` returns one `Heatmap` for each token index. It may work on many
+    tokens at once; each map must be the same as if its token had been asked for alone.
+    """
+
+    name: str
+    label: str
+    summary: str
+    paper: str
+    signed: bool
+    knobs: tuple[Knob, ...]
+    explain: Callable[..., list[Heatmap]]
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __call__(self, run: Run, token: int, **knobs: Any) -> Heatmap:
+        """Return the heatmap of one text token (an index into `run.tokens`)."""
+        return self.explain_many(run, [token], **knobs)[0]
+
+    def explain_many(self, run: Run, tokens: Sequence[int], **knobs: Any) -> list[Heatmap]:
+        """Return one heatmap for each token, checking tokens and knobs first.
+
+        `preset="name"` starts from a named setting of all knobs instead of the defaults.
+        """
+        checked = [run.check_token(token) for token in tokens]
+        return self.explain(run, checked, **self.settings(**knobs))
+
+    def settings(self, preset: str | None = None, **knobs: Any) -> dict[str, Any]:
+        """Return all knobs of the method with these values set; `KnobError` if one is wrong."""
+        known = {knob.name: knob for knob in self.knobs}
+        unknown = sorted(set(knobs) - set(known))
+        if unknown:
+            raise KnobError(f"{self.name} has no knob {unknown[0]!r}; it has {', '.join(known)}")
+        if preset is not None and preset not in self.presets:
+            names = ", ".join(self.presets) or "none"
+            raise MethodError(f"{self.name} has no preset {preset!r}; it has {names}")
+        values = {knob.name: knob.default for knob in self.knobs}
+        values |= self.presets.get(preset, {}) if preset else {}
+        values |= {name: known[name].check(value) for name, value in knobs.items()}
+        return values
+
+
+def _number(knob: Knob, value: Any) -> float:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+        raise KnobError(f"{knob.name} is a number, got {type(value).__name__}")
+    if not knob.low - 1e-9 <= float(value) <= knob.high + 1e-9:
+        raise KnobError(f"{knob.name} must lie in {knob.low:g}..{knob.high:g}, got {value:g}")
+    return float(value)
+
+
+def _float(knob: Knob, value: Any) -> float | None:
+    return None if value is None and knob.default is None else _number(knob, value)
+
+
+def _int(knob: Knob, value: Any) -> int:
+    number = _number(knob, value)
+    if number != int(number):
+        raise KnobError(f"{knob.name} is a whole number, got {value}")
+    return int(number)
+
+
+def _choice(knob: Knob, value: Any) -> str:
+    if value not in knob.choices:
+        raise KnobError(f"{knob.name} must be one of {', '.join(knob.choices)}, got {value!r}")
+    return value
+
+
+def _scales(knob: Knob, value: Any) -> tuple[float, ...]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, np.ndarray)):
+        raise KnobError(f"{knob.name} is a list of scale factors, got {type(value).__name__}")
+    factors = tuple(dict.fromkeys(_number(knob, alpha) for alpha in value))
+    if not 1 <= len(factors) <= knob.most:
+        raise KnobError(f"{knob.name} takes 1 to {knob.most} factors, got {len(factors)}")
+    return factors
+
+
+_CHECKS: Mapping[str, Callable[[Knob, Any], Any]] = {
+    "float": _float,
+    "int": _int,
+    "choice": _choice,
+    "scales": _scales,
+}
