@@ -1,0 +1,72 @@
+"""Sightline: see, word by word, what a multimodal LLM looked at.
+
+    import explainer
+
+    sightline = explainer.load()                       # the bundled model, or a hub id, or a folder
+    run = sightline.record("street.png", "Describe the image.")
+    heat = explainer.METHODS["lens"](run, token=12)
+
+`load` and `Explainer` need torch; everything else here works on a recorded `Run` without it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from explainer.errors import (
+    Cancelled,
+    ImageError,
+    KnobError,
+    MethodError,
+    ModelError,
+    PromptError,
+    RunError,
+    ScaleError,
+    SightlineError,
+    TokenError,
+)
+
+if TYPE_CHECKING:
+    from explainer.methods import METHODS
+    from explainer.record import Explainer, Step, load
+    from explainer.run import Run
+
+__version__ = "0.1.0"
+
+# Looked up on first use, so that opening a recorded run never pays for importing torch.
+_HOMES = {
+    "load": "explainer.record",
+    "Explainer": "explainer.record",
+    "Step": "explainer.record",
+    "Run": "explainer.run",
+    "METHODS": "explainer.methods",
+}
+
+__all__ = [
+    "METHODS",
+    "Cancelled",
+    "Explainer",
+    "ImageError",
+    "KnobError",
+    "MethodError",
+    "ModelError",
+    "PromptError",
+    "Run",
+    "RunError",
+    "ScaleError",
+    "SightlineError",
+    "Step",
+    "TokenError",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

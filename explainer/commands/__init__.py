@@ -1,0 +1,1 @@
+"""The commands of `python -m explainer`, one module each, imported only when asked for."""

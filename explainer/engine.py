@@ -1,0 +1,187 @@
+"""The only place that runs a model: prefill, decoding steps, and products with its unembedding.
+
+Every call takes the lock, works in inference mode and lets go of both before it returns, so that
+several recordings can take turns, in whatever threads they happen to be continued.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from explainer.errors import ModelError
+from explainer.models.base import Family, Inputs
+
+_ROWS = 256  # text states ranked at once: 256 x 152k logits in float32 are 156 MB
+_IDS = 16_384  # rows of W brought to float32 at once
+
+
+@dataclass(eq=False)
+class Answering:
+    """An answer under way: the model's cache and the last state, (d,), on the model's device."""
+
+    forward_inputs: dict[str, torch.Tensor]
+    cache: Any
+    last: torch.Tensor
+    fed: int = 0
+
+
+class Ranking(NamedTuple):
+    """What n states predict: top-K ids, probabilities of the first C, and of the actual ids.
+
+    topk (n, K) int32; candidate_probs (n, C) float32; probs (n,) float32.
+    """
+
+    topk: npt.NDArray[np.int32]
+    candidate_probs: npt.NDArray[np.float32]
+    probs: npt.NDArray[np.float32]
+
+
+class Engine:
+    """Runs one model, one call at a time."""
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
+        self._lock = Lock()
+
+    # Running the model ---------------------------------------------------------------------------
+
+    def read(self, inputs: Inputs) -> tuple[torch.Tensor, Answering]:
+        """Return all states (L, d) of a sequence after the final norm, and the answer's start."""
+        tensors = self.family.forward_inputs(inputs)
+        out = self._forward(tensors, use_cache=True)
+        states = out.last_hidden_state[0]
+        light = {name: t for name, t in tensors.items() if t.dtype != torch.float32}
+        return states, Answering(light, out.past_key_values, states[-1])
+
+    def choose(self, answer: Answering, pick: Picker) -> int:
+        """Return the id that `pick` takes from the logits of the last state."""
+        with self._lock, torch.inference_mode():
+            return pick(self.family.unembedding(answer.last))
+
+    def feed(self, answer: Answering, token: int) -> torch.Tensor:
+        """Append one token to the answer and return the state (d,) at it."""
+        tensors = self.family.step_inputs(answer.forward_inputs, answer.fed)
+        tensors = {"input_ids": torch.tensor([[token]]), **tensors}
+        out = self._forward(tensors, use_cache=True, past_key_values=answer.cache)
+        answer.last, answer.fed = out.last_hidden_state[0, -1], answer.fed + 1
+        return answer.last
+
+    def visual_states(self, inputs: Inputs) -> torch.Tensor:
+        """Return the states (N, d) at the visual tokens of a sequence, keeping no cache."""
+        out = self._forward(self.family.forward_inputs(inputs), use_cache=False)
+        return out.last_hidden_state[0, inputs.visual.start : inputs.visual.stop]
+
+    def _forward(self, tensors: dict[str, torch.Tensor], **options: Any) -> Any:
+        with self._lock, torch.inference_mode():
+            device = self.family.device
+            moved = {name: t.to(device) for name, t in tensors.items()}
+            return self.family.base(**moved, return_dict=True, **options)
+
+    def free(self) -> None:
+        """Give back memory that the allocator holds without need."""
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    # Products with the unembedding, in float32 ---------------------------------------------------
+
+    def rank(self, states: torch.Tensor, ids: Sequence[int], k: int, c: int) -> Ranking:
+        """Return what each of the states (n, d) predicts, and how probable `ids` (n) were.
+
+        Equal logits rank by id, so that the lists do not depend on the device.
+        """
+        with self._lock, torch.inference_mode():
+            parts = [
+                self._rank_rows(states[i : i + _ROWS], ids[i : i + _ROWS], k, c)
+                for i in range(0, len(ids), _ROWS)
+            ]
+        return Ranking(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+    def _rank_rows(self, states: torch.Tensor, ids: Sequence[int], k: int, c: int) -> Ranking:
+        logits = self._logits(states)  # (n, V)
+        total = logits.logsumexp(-1)
+        values, top = logits.topk(min(k, logits.shape[1]), sorted=False)
+        by_id = top.argsort(-1)
+        values, order = values.gather(1, by_id).sort(dim=-1, descending=True, stable=True)
+        top = top.gather(1, by_id).gather(1, order)
+        actual = logits.gather(1, torch.tensor(ids, device=logits.device)[:, None])[:, 0]
+        return Ranking(
+            top.int().cpu().numpy(),
+            (values[:, :c] - total[:, None]).exp().cpu().numpy(),
+            (actual - total).exp().cpu().numpy(),
+        )
+
+    def _logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Return (n, V) float32, bringing W to float32 piece by piece."""
+        layer, states = self.family.unembedding, states.float()
+        pieces = [states @ part.float().T for part in layer.weight.split(_IDS)]
+        logits = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
+        return logits if layer.bias is None else logits + layer.bias.float()
+
+    def base_id(self, states: torch.Tensor, ordinary: npt.NDArray[np.bool_]) -> int:
+        """Return the ordinary id whose logits, summed over the states (N, d), are the smallest.
+
+        The sum of the logits is the logit of the sum: one product instead of N (A_0 of Eq. 8).
+        """
+        with self._lock, torch.inference_mode():
+            mean = states.float().mean(0, keepdim=True)
+            logits = self._logits(mean)[0, : len(ordinary)]
+            allowed = torch.from_numpy(ordinary[: len(logits)]).to(logits.device)
+            return int(logits.masked_fill(~allowed, torch.inf).argmin())
+
+    def rows(self, ids: npt.NDArray[np.int32]) -> tuple[npt.NDArray, npt.NDArray]:
+        """Return the rows of W (U, d) float16 and the bias (U,) float32 of these ids."""
+        with self._lock, torch.inference_mode():
+            layer = self.family.unembedding
+            at = torch.from_numpy(ids.astype(np.int64)).to(layer.weight.device)
+            bias = torch.zeros(len(ids)) if layer.bias is None else layer.bias[at]
+            return to_float16(layer.weight[at]), bias.float().cpu().numpy()
+
+
+class Picker:
+    """Chooses the next token: the most probable, or a draw at a temperature.
+
+    Args:
+        temperature: 0 takes the most probable token; above, the softmax at that temperature.
+        seed: of the draws.
+    """
+
+    def __init__(self, temperature: float, seed: int, device: torch.device) -> None:
+        self._temperature = temperature
+        self._generator = torch.Generator(device).manual_seed(seed)
+
+    def __call__(self, logits: torch.Tensor) -> int:
+        if self._temperature == 0:
+            return int(logits.argmax())
+        probs = (logits.float() / self._temperature).softmax(-1)
+        return int(torch.multinomial(probs, 1, generator=self._generator))
+
+
+def to_float16(states: torch.Tensor) -> npt.NDArray[np.float16]:
+    """Return an array on the CPU; `ModelError` where float16 cannot hold the values."""
+    array = states.detach().to("cpu", torch.float32).numpy().astype(np.float16)
+    if not np.isfinite(array).all():
+        raise ModelError("the model produced infinite values; load it with dtype float32")
+    return array
+
+
+@contextmanager
+def memory_in_words(what_to_lower: str) -> Iterator[None]:
+    """Turn running out of memory into a `ModelError` that says what to lower."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise ModelError(f"the memory is not enough for this; {what_to_lower}") from None
+    except RuntimeError as error:
+        if "allocate memory" not in str(error):  # what the CPU allocator says
+            raise
+        raise ModelError(f"the memory is not enough for this; {what_to_lower}") from None
