@@ -20,6 +20,7 @@ class Knob:
     `kind` is "float", "int", "choice" or "scales". `default` may be None for a "float" knob whose
     value the method works out itself (shown as automatic). `low`, `high` and `step` bound numbers;
     for "scales" they bound each factor and `most` their count; `choices` lists the allowed names.
+    `advanced` knobs settle a question that the paper leaves open; a page may fold them away.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Knob:
     step: float = 1.0
     choices: tuple[str, ...] = ()
     most: int = 5
+    advanced: bool = False
 
     def check(self, value: Any) -> Any:
         """Return `value` in its proper type, or raise `KnobError` naming what is allowed."""
@@ -83,7 +85,8 @@ class Method:
         `preset="name"` starts from a named setting of all knobs instead of the defaults.
         """
         checked = [run.check_token(token) for token in tokens]
-        return self.explain(run, checked, **self.settings(**knobs))
+        settings = self.settings(**knobs)
+        return self.explain(run, checked, **settings) if checked else []
 
     def settings(self, preset: str | None = None, **knobs: Any) -> dict[str, Any]:
         """Return all knobs of the method with these values set; `KnobError` if one is wrong."""
@@ -103,7 +106,7 @@ class Method:
 def _number(knob: Knob, value: Any) -> float:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
         raise KnobError(f"{knob.name} is a number, got {type(value).__name__}")
-    if not knob.low - 1e-9 <= float(value) <= knob.high + 1e-9:
+    if not knob.low - 1e-9 <= float(value) <= knob.high + 1e-9:  # NaN fails too
         raise KnobError(f"{knob.name} must lie in {knob.low:g}..{knob.high:g}, got {value:g}")
     return float(value)
 
@@ -116,6 +119,9 @@ def _int(knob: Knob, value: Any) -> int:
     number = _number(knob, value)
     if number != int(number):
         raise KnobError(f"{knob.name} is a whole number, got {value}")
+    if (number - knob.low) % knob.step:
+        steps = f"{knob.low:g}, {knob.low + knob.step:g}, ... {knob.high:g}"
+        raise KnobError(f"{knob.name} must be one of {steps}, got {value:g}")
     return int(number)
 
 

@@ -1,0 +1,64 @@
+"""All methods, by name. A new method is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from explainer.errors import MethodError
+from explainer.methods.ablations import ARC, MEAN_MITIGATION, MSEA
+from explainer.methods.base import Heatmap, Knob, Method
+from explainer.methods.logit_lens import LOGIT_LENS
+from explainer.methods.msea_arc import MSEA_ARC
+from explainer.methods.tam import TAM
+from explainer.run import Run
+
+__all__ = ["METHODS", "Heatmap", "Knob", "Method", "combine_maps", "explain_chip", "get_method"]
+
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {
+        "msea_arc": MSEA_ARC,
+        "tam": TAM,
+        "logit_lens": LOGIT_LENS,
+        "msea": MSEA,
+        "arc": ARC,
+        "mean_mitigation": MEAN_MITIGATION,
+    }
+)
+
+COMBINE = ("max", "mean", "first")
+
+
+def get_method(name: str) -> Method:
+    """Return the method with this name; `MethodError` listing all names if there is none."""
+    if name not in METHODS:
+        raise MethodError(f"there is no method {name!r}; choose one of {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def explain_chip(
+    method: Method, run: Run, tokens: Sequence[int], combine: str = "max", **knobs: Any
+) -> Heatmap:
+    """Return one heatmap for a word or chip of several tokens; `combine` is one of `COMBINE`."""
+    if not len(tokens):
+        raise MethodError("a chip needs at least one token")
+    return combine_maps(method.explain_many(run, tokens, **knobs), combine)
+
+
+def combine_maps(maps: Sequence[Heatmap], combine: str = "max") -> Heatmap:
+    """Return the element-wise maximum or mean of heatmaps of one run and method, or the first.
+
+    Notes are averaged, except with "first".
+    """
+    if combine not in COMBINE:
+        raise MethodError(f"combine must be one of {', '.join(COMBINE)}, got {combine!r}")
+    first = maps[0]
+    if combine == "first" or len(maps) == 1:
+        return first
+    stack = np.stack([m.values for m in maps])
+    values = stack.max(axis=0) if combine == "max" else stack.mean(axis=0)
+    notes = {name: float(np.mean([m.notes[name] for m in maps])) for name in first.notes}
+    return Heatmap(values, first.signed, first.normalisation, first.extent, notes)

@@ -1,0 +1,121 @@
+"""From cleaned maps to numbers in [0, 1] (or [-1, 1]): normalisation and the final filter.
+
+Neither paper says how a map is put on a scale for MSEA + ARC; TAM's code uses the joint range of
+image and text. All three ways are offered, and every `Heatmap` says in words which one it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from explainer.errors import KnobError
+from explainer.methods.base import Knob
+from explainer.methods.filters import rank_gaussian
+from explainer.methods.lens import earlier, text_scores
+from explainer.run import ANSWER, Run
+
+Maps = npt.NDArray[np.float32]
+
+WORDS: Mapping[str, str] = {
+    "joint": "1.0 is the largest score of this word in the picture or in the text before it",
+    "token": "1.0 is this map's own maximum, 0 its minimum",
+    "answer": "1.0 is the largest value in the maps of the whole answer",
+}
+SIGNED_WORDS: Mapping[str, str] = {
+    "joint": "±1.0 is the largest score of this word, of either sign, in picture or text before it",
+    "token": "±1.0 is this map's largest value of either sign",
+    "answer": "±1.0 is the largest value of either sign in the maps of the whole answer",
+}
+
+NORMALISATION = Knob(
+    "normalisation",
+    "choice",
+    "joint",
+    "what counts as full strength: the word's scores in picture and text (joint), the map's own "
+    "maximum (token), or the strongest map of the answer (answer)",
+    choices=tuple(WORDS),
+)
+WINDOW = Knob(
+    "window",
+    "int",
+    3,
+    "side of the rank Gaussian filter, in grid cells; 1 turns it off",
+    low=1,
+    high=5,
+    step=2,
+)
+
+
+def needed(run: Run, tokens: Sequence[int], normalisation: str) -> list[int]:
+    """Return `tokens`, followed by those whose maps the normalisation has to see as well."""
+    if normalisation != "answer":
+        return list(tokens)
+    asked = set(tokens)
+    rest = [int(i) for i in run.indices(ANSWER) if i not in asked]
+    if not rest and not np.any(run.tokens.roles[list(tokens)] == ANSWER):
+        raise KnobError("normalisation 'answer' needs an answer, and this run holds none")
+    return [*tokens, *rest]
+
+
+def finish(run: Run, tokens: Sequence[int], maps: Maps, normalisation: str, window: int) -> Maps:
+    """Return (M, h, w) float32 in [0, 1]: the filtered, normalised maps of `needed` tokens.
+
+    joint: min-max over the map and the scores (clipped at 0) of the same class at the states that
+    predict the content tokens before it, then the filter, in TAM's order. Departure from TAM:
+    prompt tokens do not see the tokens after them. token, answer: the filter first, so that 1.0 is
+    reached. A map without any range gives zeros.
+    """
+    if normalisation == "joint":
+        low, high = joint_range(maps, *_pool(run, tokens))
+        return rank_gaussian(stretch(maps, low, high), window)
+    maps = rank_gaussian(maps, window)
+    if normalisation == "token":
+        return stretch(maps, maps.min(axis=(1, 2)), maps.max(axis=(1, 2)))
+    return np.minimum(1.0, stretch(maps, 0.0, _answer_peak(run, tokens, maps)))
+
+
+def finish_signed(run: Run, tokens: Sequence[int], maps: Maps, normalisation: str) -> Maps:
+    """Return (M, h, w) float32 in [-1, 1]: signed maps divided so that 0 stays 0; no filter."""
+    size = np.abs(maps)
+    if normalisation == "joint":
+        _, high = joint_range(size, *_pool(run, tokens))
+    elif normalisation == "token":
+        high = size.max(axis=(1, 2))
+    else:
+        high = _answer_peak(run, tokens, size)
+    return np.clip(stretch(maps, 0.0, high), -1.0, 1.0)
+
+
+def joint_range(
+    maps: Maps, scores: npt.NDArray[np.float32], counts: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return ((M,), (M,)): least and largest of each map and of those of its scores that count.
+
+    `scores` and `counts` are (M, J).
+    """
+    low = np.minimum(
+        maps.min(axis=(1, 2)), np.where(counts, scores, np.inf).min(axis=1, initial=np.inf)
+    )
+    high = np.maximum(
+        maps.max(axis=(1, 2)), np.where(counts, scores, -np.inf).max(axis=1, initial=-np.inf)
+    )
+    return low, high
+
+
+def stretch(maps: Maps, low: npt.ArrayLike, high: npt.ArrayLike) -> Maps:
+    """Return (maps - low) / (high - low), each bound one number or (M,); zeros where they meet."""
+    low, high = (np.broadcast_to(np.asarray(b, np.float32), len(maps)) for b in (low, high))
+    span = high - low
+    scaled = (maps - low[:, None, None]) / np.where(span > 0, span, 1.0)[:, None, None]
+    return np.where((span > 0)[:, None, None], scaled, 0.0).astype(np.float32)
+
+
+def _pool(run: Run, tokens: Sequence[int]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    return text_scores(run, run.tokens.ids[list(tokens)]), earlier(run, tokens)
+
+
+def _answer_peak(run: Run, tokens: Sequence[int], maps: Maps) -> float:
+    return float(maps[run.tokens.roles[list(tokens)] == ANSWER].max())

@@ -1,0 +1,70 @@
+"""Subtract from a map what the maps of earlier words explain of it.
+
+Shared by TAM (arXiv 2506.23270) and ARC (arXiv 2509.22415, Eq. 8-9); they differ in the weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Maps = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating]
+
+NOTHING = 1e-9  # a sum of weights, each in [0, 1], that is rounding noise
+FAINT = 1e-12  # squared size of interference, relative to the map's, that is rounding noise
+
+
+@dataclass(frozen=True, eq=False)
+class Cleaned:
+    """M maps after the subtraction.
+
+    Attributes:
+        maps: (M, h, w) float32, >= 0.
+        beta: (M,) float64, the factor used.
+        beta_auto: (M,) float64, the factor that Eq. 9 gives.
+    """
+
+    maps: Maps
+    beta: npt.NDArray[np.float64]
+    beta_auto: npt.NDArray[np.float64]
+
+    def notes(self, i: int) -> dict[str, float]:
+        return {"beta": float(self.beta[i]), "beta_auto": float(self.beta_auto[i])}
+
+
+def weighted_mean(weights: Floats, maps: Maps) -> npt.NDArray[np.float64]:
+    """Return (M, h, w): the mean of J maps (J, h, w) under each row of weights (M, J) >= 0 (Eq. 8).
+
+    A row without weight gives a map of zeros.
+    """
+    flat = _flat(maps)
+    total = weights.sum(axis=1, keepdims=True)
+    share = np.where(total > NOTHING, weights / np.maximum(total, NOTHING), 0.0)
+    return (share @ flat).reshape(len(weights), *maps.shape[1:])
+
+
+def best_beta(maps: Maps, interference: Floats) -> npt.NDArray[np.float64]:
+    """Return (M,) float64: argmin over b of ||A - b Ahat||^2 = <A, Ahat> / <Ahat, Ahat> (Eq. 9).
+
+    0 where there is no interference, judged relative to the map, so that the unit of the logits
+    plays no part.
+    """
+    a, b = _flat(maps), _flat(interference)
+    own, square = (a * a).sum(axis=1), (b * b).sum(axis=1)
+    found = square > FAINT * own
+    return np.where(found, (a * b).sum(axis=1) / np.where(found, square, 1.0), 0.0)
+
+
+def subtract(maps: Maps, interference: Floats, beta: npt.ArrayLike, auto: Floats) -> Cleaned:
+    """Return max(0, A - beta Ahat) for M maps (M, h, w); `beta` is one number or (M,) (Eq. 9)."""
+    used = np.broadcast_to(np.asarray(beta, np.float64), auto.shape)
+    rest = np.maximum(0.0, maps - used[:, None, None] * interference)
+    return Cleaned(rest.astype(np.float32), used, auto)
+
+
+def _flat(maps: Floats) -> npt.NDArray[np.float64]:
+    """Return (M, h * w) float64, for any M, 0 included."""
+    return maps.reshape(len(maps), maps.shape[1] * maps.shape[2]).astype(np.float64)

@@ -1,0 +1,70 @@
+"""The logit lens on a recorded run, and who came before whom: what every method starts from.
+
+Eq. 2 of arXiv 2509.22415: the map of class k is a_i(k) = W[k] . z_i over the visual tokens i, with
+z_i the last-layer state after the final norm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from explainer.geometry import Grid, seen_grid, seen_maps
+from explainer.run import ANSWER, TEMPLATE, Run
+
+Maps = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+PREDECESSORS = ("content", "all", "answer")
+REPEATS = ("drop", "drop_word", "keep")
+
+
+def lens_maps(run: Run, ids: npt.ArrayLike, alpha: float = 1.0) -> tuple[Maps, Grid]:
+    """Return (M, h, w) float32 signed logits of M ids over the seen grid of a scale, and the grid.
+
+    Raises `ScaleError` if the scale was not recorded.
+    """
+    scale = run.scale(alpha)
+    grid = seen_grid(scale)
+    return seen_maps(scale, grid, run.visual_logits(alpha)[run.unembedding.index(ids)]), grid
+
+
+def text_scores(run: Run, ids: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Return (M, T) float32: logits of M ids at the state that predicts each text token, >= 0."""
+    logits = run.text_logits[: len(run.tokens), run.unembedding.index(ids)]
+    return np.maximum(0.0, logits.T)
+
+
+def earlier(run: Run, tokens: Sequence[int], which: str = "content") -> Mask:
+    """Return (M, T) bool: which text tokens stand before each of M tokens and count for it.
+
+    "content" is prompt and answer, "answer" the answer alone, "all" also the template. A token that
+    nothing predicts (the first of the sequence) has no state and never counts.
+    """
+    roles = run.tokens.roles
+    kinds = {
+        "content": roles != TEMPLATE,
+        "all": np.ones_like(roles, bool),
+        "answer": roles == ANSWER,
+    }
+    usable = kinds[which] & (run.topk[: len(roles), 0] >= 0)
+    return usable & (np.arange(len(roles)) < np.asarray(tokens)[:, None])
+
+
+def repeated(run: Run, tokens: Sequence[int], repeats: str = "drop") -> Mask:
+    """Return (M, T) bool: text tokens to leave out because they say the same as each of M tokens.
+
+    "drop" names tokens with the same id: their map is exactly the same, and subtracting it would
+    erase the evidence. "drop_word" adds those that differ in case or surrounding space only. "keep"
+    names none.
+    """
+    ids, at = run.tokens.ids, np.asarray(tokens)
+    same = ids == ids[at][:, None]
+    if repeats == "keep":
+        return np.zeros_like(same)
+    if repeats == "drop_word":
+        words = np.array([text.strip().casefold() for text in run.tokens.texts], dtype=object)
+        same |= (words == words[at][:, None]) & (words != "")
+    return same
