@@ -1,0 +1,67 @@
+"""The command line: `python -m explainer COMMAND`, where each command is a module of its own.
+
+A module of `explainer.commands` has `HELP` (one line), `add_arguments(parser)` and
+`main(args) -> int`. It is imported only when its command is asked for, so that one that cannot be
+imported does not take the others with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from explainer.errors import SightlineError
+
+COMMANDS = ("explain", "check", "train", "evaluate", "bench")
+PROGRAM = "python -m explainer"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 2 a message to the user, 130 stopped."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    if not words or words[0] in ("-h", "--help"):
+        print(_help())
+        return 0
+    name, *rest = words
+    try:
+        module = _command(name)
+        parser = argparse.ArgumentParser(
+            prog=f"{PROGRAM} {name}", description=module.HELP, allow_abbrev=False
+        )
+        module.add_arguments(parser)
+        return module.main(parser.parse_args(rest))
+    except SightlineError as error:
+        print(f"{PROGRAM} {name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{PROGRAM} {name}: stopped", file=sys.stderr)
+        return 130
+
+
+def _command(name: str) -> ModuleType:
+    """Return the module of a command; `SightlineError` if there is none or it cannot be used."""
+    if name not in COMMANDS:
+        raise SightlineError(f"there is no such command; choose one of {', '.join(COMMANDS)}")
+    try:
+        return importlib.import_module(f"explainer.commands.{name}")
+    except ModuleNotFoundError as error:
+        if error.name == f"explainer.commands.{name}":
+            raise SightlineError("this command is not part of this copy") from None
+        raise SightlineError(f"this command needs {error.name}; pip install {error.name}") from None
+
+
+def _help() -> str:
+    lines = [f"usage: {PROGRAM} COMMAND [options]", "", "commands:"]
+    for name in COMMANDS:
+        try:
+            lines.append(f"  {name:<10}{_command(name).HELP}")
+        except SightlineError as error:
+            lines.append(f"  {name:<10}({error})")
+    return "\n".join([*lines, "", f"{PROGRAM} COMMAND --help lists the options of a command"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

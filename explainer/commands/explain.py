@@ -1,0 +1,303 @@
+"""`explain`: ask a model about a picture and write heatmaps of the words of its answer."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from explainer.errors import KnobError, MethodError, PromptError, SightlineError, TokenError
+from explainer.export import DIVERGING, SEQUENTIAL, Caption, captioned, colour_table, png
+from explainer.methods import METHODS, explain_chip, get_method
+from explainer.methods.base import Heatmap, Knob, Method
+from explainer.run import ANSWER, ROLE_NAMES, Run
+
+HELP = "ask about a picture and write heatmaps of the words of the answer as PNG"
+
+_KNOB = "knob_"  # prefix of the parsed names of method knobs
+_SCALES = (0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of the text to explain: its tokens, and what it says."""
+
+    tokens: tuple[int, ...]
+    text: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options; those of the methods come from the methods' own declarations."""
+    add = parser.add_argument
+    add("image", metavar="IMAGE", help="a picture, or a run recorded before (.npz)")
+    add("--prompt", metavar="TEXT", help="what to ask; needed for a picture")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--token", type=int, metavar="N", help="explain this token, as numbered")
+    which.add_argument("--word", metavar="W", help="explain this word of the answer")
+    add(
+        "--method",
+        action="append",
+        choices=[*METHODS, "all"],
+        help="may be repeated; default: msea_arc",
+    )
+    add("--preset", help="start from a named setting of the method, such as paper")
+    add("--out", type=Path, default=Path("out"), metavar="DIR", help="where to write; default: out")
+    add("--colours", choices=SEQUENTIAL, default="inferno", help="default: inferno")
+    add("--opacity", type=float, default=0.55, help="of the colours, 0 to 1; default: 0.55")
+
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", metavar="ID", help="hub id or folder; default: the bundled model")
+    model.add_argument("--revision", help="branch, tag or commit of the hub id")
+    model.add_argument("--device", default="auto", help="auto, cpu or cuda; default: auto")
+    model.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16")
+    model.add_argument("--max-new-tokens", type=int, default=64, help="default: 64")
+    model.add_argument("--temperature", type=float, default=0.0, help="default: 0 (greedy)")
+    model.add_argument("--seed", type=int, default=0, help="of the draws; default: 0")
+
+    group = parser.add_argument_group("knobs of the methods")
+    for name, owners in _knobs().items():
+        group.add_argument(
+            f"--{name.replace('_', '-')}",
+            dest=_KNOB + name,
+            metavar=name.upper(),
+            help=_describe(owners),
+        )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Record (or open) a run, list its tokens, and write one PNG for each word and method."""
+    if not 0 <= args.opacity <= 1:
+        raise SightlineError(f"--opacity must lie in 0..1, got {args.opacity:g}")
+    methods = _methods(args.method or ["msea_arc"])
+    settings = {m.name: _settings(m, args) for m in methods}
+    _check_used(methods, args)
+    run = _run(args, settings)
+    _list_tokens(run)
+    args.out.mkdir(parents=True, exist_ok=True)
+    stem = Path(args.image).stem
+    if not args.image.endswith(".npz"):
+        run.save(args.out / f"{stem}.npz")
+        print(f"wrote {args.out / f'{stem}.npz'}")
+    for part in _parts(run, args):
+        for method in methods:
+            _write(run, part, method, settings[method.name], args, stem)
+    return 0
+
+
+# The run -----------------------------------------------------------------------------------------
+
+
+def _run(args: argparse.Namespace, settings: Mapping[str, Mapping[str, Any]]) -> Run:
+    if args.image.endswith(".npz"):
+        return Run.load(args.image)
+    if args.prompt is None:
+        raise PromptError('a picture needs a question; add --prompt "Describe the image."')
+    import transformers
+
+    from explainer.record import BUNDLED, load
+
+    transformers.utils.logging.disable_progress_bar()
+    explainer = load(args.model or BUNDLED, args.device, args.dtype, args.revision)
+    run = explainer.record(
+        args.image,
+        args.prompt,
+        on_token=lambda text: print(text, end="", flush=True),
+        scales=_wanted_scales(settings),
+        max_new_tokens=args.max_new_tokens,
+        temperature=args.temperature,
+        seed=args.seed,
+    )
+    print()
+    for note in run.settings.get("image_notes", ()):
+        print(f"note on the picture: {note}")
+    return run
+
+
+def _wanted_scales(settings: Mapping[str, Mapping[str, Any]]) -> list[float]:
+    """Return the usual scales and those that the knobs of a chosen method name."""
+    wanted = set(_SCALES)
+    for values in settings.values():
+        wanted.update(values.get("scales", ()))
+        wanted.update([values["alpha"]] if "alpha" in values else [])
+    return sorted(wanted)
+
+
+def _list_tokens(run: Run) -> None:
+    """Print all tokens with number, role and probability."""
+    print(f"\n{'token':>5}  {'role':<8}  {'prob':>6}  text")
+    for i, text in enumerate(run.tokens.texts):
+        chance = "" if np.isnan(run.probs[i]) else f"{run.probs[i]:6.1%}"
+        print(f"{i:>5}  {ROLE_NAMES[run.tokens.roles[i]]:<8}  {chance:>6}  {text!r}")
+    print()
+
+
+# What to explain ---------------------------------------------------------------------------------
+
+
+def _parts(run: Run, args: argparse.Namespace) -> list[Part]:
+    """Return what was asked for: a token (with those that share its characters), a word, or all
+    pieces of the answer."""
+    if args.word is not None:
+        return [find_word(run, args.word)]
+    if args.token is not None:
+        token = run.check_token(args.token)
+        return [Part(c.tokens, c.text) for c in run.chips if token in c.tokens]
+    return [Part(c.tokens, c.text) for c in run.chips if c.role == ANSWER]
+
+
+def find_word(run: Run, word: str) -> Part:
+    """Return the tokens of the one place where the answer says `word`, in whatever case.
+
+    Raises `TokenError` if the answer does not say it, or says it more than once.
+    """
+    places = _places(run, word, ANSWER)
+    if len(places) == 1:
+        return places[0]
+    if places:
+        numbers = ", ".join(str(p.tokens[0]) for p in places)
+        raise TokenError(
+            f"the answer says {word!r} {len(places)} times, at tokens {numbers}; "
+            "choose one with --token"
+        )
+    elsewhere = [p for role in range(ANSWER) for p in _places(run, word, role)]
+    hint = f"; it is in the prompt, see --token {elsewhere[0].tokens[0]}" if elsewhere else ""
+    raise TokenError(f"the answer does not say {word!r}{hint}; it says: {run.answer.strip()!r}")
+
+
+def _places(run: Run, word: str, role: int) -> list[Part]:
+    """Return every place where text of this role says `word` as a whole word."""
+    chips = [c for c in run.chips if c.role == role]
+    ends = np.cumsum([len(c.text) for c in chips])
+    text = "".join(c.text for c in chips)
+    wanted = word.strip()
+    if not wanted:
+        raise TokenError("the word is empty; name a word of the answer")
+    found = re.finditer(rf"(?<!\w){re.escape(wanted)}(?!\w)", text, re.IGNORECASE)
+    parts = []
+    for match in found:
+        first = int(np.searchsorted(ends, match.start(), side="right"))
+        last = int(np.searchsorted(ends, match.end(), side="left"))
+        tokens = tuple(t for c in chips[first : last + 1] for t in c.tokens)
+        parts.append(Part(tokens, match.group()))
+    return parts
+
+
+# Methods and their knobs -------------------------------------------------------------------------
+
+
+def _methods(names: Sequence[str]) -> list[Method]:
+    wanted = list(METHODS) if "all" in names else list(dict.fromkeys(names))
+    return [get_method(name) for name in wanted]
+
+
+def _knobs() -> dict[str, list[tuple[str, Knob]]]:
+    """Return every knob name with the methods that have it."""
+    knobs: dict[str, list[tuple[str, Knob]]] = {}
+    for method in METHODS.values():
+        for knob in method.knobs:
+            knobs.setdefault(knob.name, []).append((method.name, knob))
+    return knobs
+
+
+def _describe(owners: Sequence[tuple[str, Knob]]) -> str:
+    knob = owners[0][1]
+    bounds = f"{knob.low:g} to {knob.high:g}"
+    allowed = ", ".join(knob.choices) if knob.kind == "choice" else bounds
+    text = f"{knob.meaning} [{allowed}; default {_shown(knob.default)}] ({_names(owners)})"
+    return text.replace("%", "%%")
+
+
+def _names(owners: Sequence[tuple[str, Knob]]) -> str:
+    return ", ".join(name for name, _ in owners)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "auto"
+    if isinstance(value, tuple):
+        return ",".join(f"{v:g}" for v in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _given(args: argparse.Namespace) -> dict[str, str]:
+    """Return the knobs that were set on the command line, as text."""
+    values = {name: getattr(args, _KNOB + name) for name in _knobs()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _settings(method: Method, args: argparse.Namespace) -> dict[str, Any]:
+    """Return the values of all knobs of a method."""
+    given = _given(args)
+    knobs = {k.name: _parse(k, given[k.name]) for k in method.knobs if k.name in given}
+    preset = args.preset if args.preset in method.presets else None
+    return method.settings(preset=preset, **knobs)
+
+
+def _check_used(methods: Sequence[Method], args: argparse.Namespace) -> None:
+    """Raise if a preset or a knob means nothing to any of the chosen methods."""
+    chosen = ", ".join(m.name for m in methods)
+    presets = dict.fromkeys(name for m in methods for name in m.presets)
+    if args.preset is not None and args.preset not in presets:
+        known = ", ".join(presets) or "none"
+        raise MethodError(f"no preset {args.preset!r} for {chosen}; there is {known}")
+    known = {knob.name for m in methods for knob in m.knobs}
+    unused = sorted(set(_given(args)) - known)
+    if unused:
+        raise KnobError(f"--{unused[0].replace('_', '-')} is no knob of {chosen}")
+
+
+def _parse(knob: Knob, text: str) -> Any:
+    """Return the value that `text` means for this knob; its range is checked by the method."""
+    if knob.kind == "choice":
+        return text
+    if text == "auto" and knob.default is None:
+        return None
+    try:
+        if knob.kind == "scales":
+            return tuple(float(part) for part in text.replace(",", " ").split())
+        return float(text)
+    except ValueError:
+        form = "numbers such as 0.5,0.75,1" if knob.kind == "scales" else "a number"
+        raise KnobError(f"{knob.name} takes {form}, got {text!r}") from None
+
+
+# Writing -----------------------------------------------------------------------------------------
+
+
+def _write(
+    run: Run,
+    part: Part,
+    method: Method,
+    settings: Mapping[str, Any],
+    args: argparse.Namespace,
+    stem: str,
+) -> None:
+    heat = explain_chip(method, run, part.tokens, **settings)
+    table = colour_table(next(iter(DIVERGING)) if heat.signed else args.colours)
+    chance = float(np.prod(run.probs[list(part.tokens)]))
+    caption = Caption(
+        token=part.text.strip() or part.text,
+        probability=None if np.isnan(chance) else chance,
+        method=method.label,
+        parameters=_parameters(method, settings, heat, args.preset),
+    )
+    slug = re.sub(r"\W+", "-", part.text).strip("-_").lower() or "token"
+    path = args.out / f"{stem}_{part.tokens[0]:03d}_{slug}_{method.name}.png"
+    path.write_bytes(png(captioned(run.image, heat, table, caption, args.opacity)))
+    print(f"wrote {path}")
+
+
+def _parameters(
+    method: Method, settings: Mapping[str, Any], heat: Heatmap, preset: str | None
+) -> str:
+    """Return what a reader needs to repeat the map: preset, changed knobs, scales, and notes."""
+    defaults = {k.name: k.default for k in method.knobs}
+    changed = {n: v for n, v in settings.items() if n == "scales" or v != defaults[n]}
+    words = [f"{name} {_shown(value)}" for name, value in changed.items() if name not in heat.notes]
+    words += [f"{name} {value:.3g}" for name, value in heat.notes.items()]
+    return ", ".join(([f"preset {preset}"] if preset in method.presets else []) + words)

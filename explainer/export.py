@@ -1,0 +1,175 @@
+"""Pictures to keep: a heatmap over its image as a PNG, with a caption that says what it is."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.ft2font import FT2Font
+from PIL import Image, ImageDraw, ImageFont
+
+from explainer.methods.base import Heatmap
+
+RGB = npt.NDArray[np.uint8]
+
+# Colour tables by name, with the label for people. Except for turbo, equal steps look equal.
+SEQUENTIAL: Mapping[str, str] = MappingProxyType(
+    {
+        "inferno": "Inferno",
+        "magma": "Magma",
+        "viridis": "Viridis",
+        "cividis": "Cividis (colour-blind safe)",
+        "turbo": "Turbo (rainbow: steps do not look equal)",
+    }
+)
+DIVERGING: Mapping[str, str] = MappingProxyType(
+    {"RdBu_r": "Blue to red through white", "PuOr_r": "Violet to orange through white"}
+)
+
+_FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+_MARGIN = 12
+_LEAST_WIDTH = 480  # a caption is not legible below a narrower picture
+
+
+@dataclass(frozen=True)
+class Caption:
+    """The words under a picture.
+
+    `probability` is None where it is not known.
+    """
+
+    token: str
+    probability: float | None
+    method: str
+    parameters: str = ""
+
+
+def colour_table(name: str) -> RGB:
+    """Return (256, 3) uint8: the colours of a table in `SEQUENTIAL` or `DIVERGING`."""
+    if name not in SEQUENTIAL and name not in DIVERGING:
+        known = ", ".join([*SEQUENTIAL, *DIVERGING])
+        raise ValueError(f"no colour table {name!r}; choose one of {known}")
+    steps = matplotlib.colormaps[name](np.arange(256), bytes=True)
+    return np.ascontiguousarray(steps[:, :3])
+
+
+def overlay(image: RGB, heat: Heatmap, table: RGB, opacity: float = 0.55) -> RGB:
+    """Return (H, W, 3) uint8: the image with the heatmap's colours laid over it.
+
+    Each cell of the map covers its own part of `heat.extent`; between the centres of cells values
+    are interpolated. Pixels outside the extent, which the model did not see, stay as they are.
+
+    Args:
+        image: (H, W, 3) uint8, `Run.image`.
+        table: (256, 3) uint8; its middle is 0 for a signed map, its start 0 for others.
+        opacity: share of the colour in the mixture, 0 to 1.
+    """
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = heat.extent
+    rows, seen_y = _interpolate(height, y0, y1, heat.values.shape[0])
+    columns, seen_x = _interpolate(width, x0, x1, heat.values.shape[1])
+    values = rows @ heat.values.astype(np.float64) @ columns.T
+    colours = table[_steps(values, heat.signed)]
+    mixed = np.round((1 - opacity) * image + opacity * colours).astype(np.uint8)
+    return np.where((seen_y[:, None] & seen_x)[..., None], mixed, image)
+
+
+def captioned(
+    image: RGB, heat: Heatmap, table: RGB, caption: Caption, opacity: float = 0.55
+) -> RGB:
+    """Return the overlay with a caption strip below it; small pictures are enlarged first."""
+    factor = -(-_LEAST_WIDTH // image.shape[1])
+    large = image.repeat(factor, axis=0).repeat(factor, axis=1)
+    x0, y0, x1, y1 = (factor * edge for edge in heat.extent)
+    scaled = Heatmap(heat.values, heat.signed, heat.normalisation, (x0, y0, x1, y1), heat.notes)
+    picture = overlay(large, scaled, table, opacity)
+    return np.concatenate([picture, _strip(picture.shape[1], heat, table, caption)])
+
+
+def png(pixels: RGB) -> bytes:
+    """Return the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _interpolate(
+    pixels: int, start: float, stop: float, cells: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Return (pixels, cells) bilinear weights of the pixels' centres, and which ones lie inside."""
+    centres = np.arange(pixels) + 0.5
+    at = np.clip((centres - start) / (stop - start) * cells - 0.5, 0, cells - 1)
+    weights = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(cells)))
+    return weights, (centres >= start) & (centres <= stop)
+
+
+def _steps(values: npt.NDArray[np.float64], signed: bool) -> npt.NDArray[np.intp]:
+    share = (values + 1) / 2 if signed else values
+    return np.clip(np.round(share * 255), 0, 255).astype(np.intp)
+
+
+# Captions ----------------------------------------------------------------------------------------
+
+
+def _strip(width: int, heat: Heatmap, table: RGB, caption: Caption) -> RGB:
+    """Return (h, width, 3) uint8: token, probability, method, parameters and a colour bar."""
+    large, small = (ImageFont.truetype(str(_FONT), size) for size in (22, 14))
+    chance = "" if caption.probability is None else f"   {caption.probability:.1%}"
+    lines = [(f"“{_shown(caption.token)}”{chance}", large)]
+    for text in (f"{caption.method}   {caption.parameters}".strip(), heat.normalisation):
+        lines += [(line, small) for line in _wrap(_shown(text), small, width - 2 * _MARGIN)]
+    heights = [round(font.size * 1.45) for _, font in lines]
+    canvas = Image.new("RGB", (width, sum(heights) + 3 * _MARGIN + 34), "white")
+    draw = ImageDraw.Draw(canvas)
+    y = _MARGIN
+    for (text, font), step in zip(lines, heights, strict=True):
+        draw.text((_MARGIN, y), text, "black", font)
+        y += step
+    _colour_bar(canvas, draw, y + 4, ("−1", "0", "+1") if heat.signed else ("0", "", "1"), table)
+    return np.array(canvas)
+
+
+def _colour_bar(
+    canvas: Image.Image, draw: ImageDraw.ImageDraw, y: int, ticks: tuple[str, str, str], table: RGB
+) -> None:
+    font = ImageFont.truetype(str(_FONT), 13)
+    width = canvas.width - 2 * _MARGIN
+    bar = Image.fromarray(table[None]).resize((width, 14), Image.Resampling.BILINEAR)
+    canvas.paste(bar, (_MARGIN, y))
+    for tick, x, anchor in zip(ticks, (0, width // 2, width), ("la", "ma", "ra"), strict=True):
+        draw.text((_MARGIN + x, y + 18), tick, "black", font, anchor=anchor)
+
+
+def _wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Return `text` in lines that fit; a single word that does not is cut."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return [_cut(line, font, width) for line in lines if line]
+
+
+def _cut(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def _shown(text: str) -> str:
+    """Return `text` with what the font cannot draw spelled out, as ↵ or [U+1F600]."""
+    known = FT2Font(str(_FONT))
+    named = {"\n": "↵", "\t": "⇥"}
+    return "".join(
+        named.get(c) or (c if known.get_char_index(ord(c)) else f"[U+{ord(c):04X}]") for c in text
+    )
