@@ -1,0 +1,193 @@
+"""The equations written down cell by cell, to check the fast code against.
+
+Nothing here is shared with the package except the record itself.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from explainer.run import ANSWER, PROMPT, TEMPLATE, Run
+
+
+def row(run: Run, token_id: int) -> np.ndarray:
+    at = list(run.unembedding.ids).index(token_id)
+    return run.unembedding.rows[at].astype(float)
+
+
+def lens(run: Run, token_id: int, alpha: float = 1.0) -> np.ndarray:
+    """Return a_i(k) on the grid of a scale whose every token saw the picture (Eq. 2)."""
+    scale = next(s for s in run.scales if s.alpha == alpha)
+    values = [float(row(run, token_id) @ z.astype(float)) for z in scale.states]
+    return np.array(values).reshape(scale.grid)
+
+
+def score(run: Run, token_id: int, state: int) -> float:
+    """Return max(0, W[k] . h) at one row of `run.states`."""
+    return max(0.0, float(row(run, token_id) @ run.states[state].astype(float)))
+
+
+def enlarge(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return bilinear interpolation with half-pixel centres, held at the edge."""
+    out = np.zeros(shape)
+    for i in range(shape[0]):
+        for j in range(shape[1]):
+            y = min(max((i + 0.5) * values.shape[0] / shape[0] - 0.5, 0), values.shape[0] - 1)
+            x = min(max((j + 0.5) * values.shape[1] / shape[1] - 0.5, 0), values.shape[1] - 1)
+            y0, x0 = int(y), int(x)
+            y1, x1 = min(y0 + 1, values.shape[0] - 1), min(x0 + 1, values.shape[1] - 1)
+            fy, fx = y - y0, x - x0
+            out[i, j] = (1 - fy) * ((1 - fx) * values[y0, x0] + fx * values[y0, x1]) + fy * (
+                (1 - fx) * values[y1, x0] + fx * values[y1, x1]
+            )
+    return out
+
+
+def rank_gaussian(values: np.ndarray, flat: str = "keep") -> np.ndarray:
+    """Return the 3 x 3 rank Gaussian filter; `flat` = "zero" for windows without variation."""
+    h, w = values.shape
+    out = np.zeros((h, w))
+    for i in range(h):
+        for j in range(w):
+            window = []
+            for di in (-1, 0, 1):
+                for dj in (-1, 0, 1):
+                    y, x = abs(i + di), abs(j + dj)
+                    y = 2 * (h - 1) - y if y >= h else y
+                    x = 2 * (w - 1) - x if x >= w else x
+                    window.append(values[y, x])
+            window.sort()
+            mu = sum(window) / 9
+            if mu <= 0:
+                continue
+            if window[0] == window[8]:
+                out[i, j] = window[0] if flat == "keep" else 0.0
+                continue
+            cv = math.sqrt(sum((v - mu) ** 2 for v in window) / 9) / mu
+            g = [math.exp(-((m - 4) ** 2) / (2 * cv * cv)) for m in range(9)]
+            out[i, j] = sum(a * b for a, b in zip(g, window, strict=True)) / sum(g)
+    return out
+
+
+def overlap(first: list[int], second: list[int], p: float, variant: str) -> float:
+    """Return rank-biased overlap from its definition."""
+    k = len(first)
+    agreement = [len(set(first[:d]) & set(second[:d])) / d for d in range(1, k + 1)]
+    if variant == "average":
+        return sum(agreement) / k
+    value = (1 - p) * sum(p ** (d - 1) * agreement[d - 1] for d in range(1, k + 1))
+    if variant == "normalised":
+        return value / (1 - p**k)
+    return value + agreement[-1] * p**k if variant == "extrapolated" else value
+
+
+def fit(a: np.ndarray, b: np.ndarray) -> float:
+    """Return argmin over x of ||a - x b||^2."""
+    square = float((b * b).sum())
+    return float((a * b).sum()) / square if square > 0 else 0.0
+
+
+def joint(values: np.ndarray, scores: list[float]) -> np.ndarray:
+    """Return the map on the common range of map and scores."""
+    pool = [*values.ravel(), *scores]
+    low, high = min(pool), max(pool)
+    return (values - low) / (high - low) if high > low else np.zeros_like(values)
+
+
+def before(run: Run, t: int, kinds: tuple[int, ...] = (PROMPT, ANSWER)) -> list[int]:
+    return [j for j in range(t) if run.tokens.roles[j] in kinds and run.topk[j, 0] >= 0]
+
+
+def tam(run: Run, t: int) -> np.ndarray:
+    """Return TAM as it is meant: every token with its own class, states that predict."""
+    ids = [int(i) for i in run.tokens.ids]
+    a = np.maximum(0, lens(run, ids[t]))
+    kept = [j for j in before(run, t) if ids[j] != ids[t]]
+    total = sum(score(run, ids[t], j) for j in kept)
+    interference = np.zeros_like(a)
+    for j in kept:
+        if total > 0:
+            interference += score(run, ids[t], j) / total * np.maximum(0, lens(run, ids[j]))
+    clean = np.maximum(0, a - fit(a, interference) * interference)
+    return rank_gaussian(joint(clean, [score(run, ids[t], j) for j in before(run, t)]))
+
+
+def tam_published(run: Run) -> list[np.ndarray]:
+    """Return the 8-bit map of every entry, prompt then answer, as the reference code has them."""
+    prompt = [i for i, role in enumerate(run.tokens.roles) if role == PROMPT]
+    answer = [i for i, role in enumerate(run.tokens.roles) if role == ANSWER]
+    text = [run.tokens.texts[i] for i in prompt + answer]
+    images: list[np.ndarray] = []
+    maps = []
+    for c in range(len(prompt) + len(answer)):
+        if c == 0:
+            k = int(run.topk[prompt[0] + 1, 0])  # what the model says after the first prompt token
+        elif c == len(prompt):
+            k = int(run.tokens.ids[answer[0] - 1])  # last token of the template
+        else:
+            k = int(run.tokens.ids[(prompt + answer)[c]])
+        image = np.maximum(0, lens(run, k))
+        images.append(image)
+        last = max(0, c - len(prompt))
+        scores = [score(run, k, p + 1) for p in prompt]
+        scores += [score(run, k, answer[r]) for r in range(last + 1)]
+        clean = image
+        kept = [i for i in range(c) if text[i] != text[c]]
+        if c > 0 and kept:
+            total = sum(scores[i] for i in kept) + 1e-8
+            interference = sum(scores[i] / total * images[i] for i in kept)
+            clean = np.maximum(0, image - fit(image, interference) * interference)
+        shown = rank_gaussian(joint(clean, scores[:-1]), flat="zero")
+        maps.append(np.floor(255 * shown))
+    return maps
+
+
+def fused(run: Run, ids: dict[float, int], fuse: str, clip: str) -> np.ndarray:
+    """Return A of Eq. 5; `ids` gives the class at each scale."""
+    shape = run.scales[0].grid
+    layers = []
+    for alpha, token_id in ids.items():
+        layer = lens(run, token_id, alpha)
+        layer = np.maximum(0, layer) if clip == "per_scale" else layer
+        layers.append(enlarge(layer, shape))
+    out = sum(layers) / len(layers) if fuse == "mean" else np.max(layers, axis=0)
+    return np.maximum(0, out) if clip == "fused" else out
+
+
+def msea_arc(run: Run, t: int, s: dict) -> tuple[np.ndarray, float, float]:
+    """Return (cleaned map before normalisation, beta, automatic beta) by Eq. 5 to 9."""
+    ids = [int(i) for i in run.tokens.ids]
+    words = [text.strip().lower() for text in run.tokens.texts]
+
+    def a(token_id: int) -> np.ndarray:
+        return fused(run, dict.fromkeys(s["scales"], token_id), s["fuse"], s["clip"])
+
+    def guesses(j: int) -> list[int]:
+        state = j if s["state"] == "predicting" else j + 1
+        return [int(i) for i in run.topk[state, : s["k"]]]
+
+    kinds = {"content": (PROMPT, ANSWER), "answer": (ANSWER,), "all": (TEMPLATE, PROMPT, ANSWER)}
+    weight_sum, weighted = 0.0, np.zeros(run.scales[0].grid)
+    for j in before(run, t, kinds[s["predecessors"]]):
+        if s["repeats"] != "keep" and ids[j] == ids[t]:
+            continue
+        if s["repeats"] == "drop_word" and words[j] == words[t]:
+            continue
+        if s["state"] == "own" and run.tokens.positions[j + 1] != run.tokens.positions[j] + 1:
+            continue
+        r = overlap(guesses(j), guesses(t), s["p"], s["rbo"]) if s["weights"] == "rbo" else 0.0
+        weight_sum += 1 - r
+        weighted += (1 - r) * a(ids[j])
+    if s["base"] != "off":
+        chosen = {x.alpha: x.base_id for x in run.scales}
+        base = {x: chosen[1.0 if s["base"] == "scale1" else x] for x in s["scales"]}
+        weight_sum += 1
+        weighted += fused(run, base, s["fuse"], s["clip"])
+    own = a(ids[t])
+    interference = weighted / weight_sum if weight_sum > 0 else weighted
+    auto = fit(own, interference)
+    auto = max(0.0, auto) if s["beta_range"] == "nonnegative" else auto
+    beta = auto if s["beta"] is None else s["beta"]
+    return np.maximum(0, own - beta * interference), beta, auto

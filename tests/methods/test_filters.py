@@ -1,0 +1,81 @@
+"""The rank Gaussian filter against hand-computed windows and its definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from explainer.methods.filters import flat_windows, rank_gaussian
+from tests.methods import slow
+
+
+def centre(values: list[float]) -> float:
+    return float(rank_gaussian(np.array(values, np.float32).reshape(1, 3, 3))[0, 1, 1])
+
+
+def test_a_lone_spike_is_pressed_down():
+    # cv = sqrt(8) = 2.8284271
+    assert centre([0, 0, 0, 0, 1, 0, 0, 0, 0]) == pytest.approx(0.05828484, abs=1e-6)
+
+
+def test_one_to_nine_gives_its_middle():
+    # cv = 0.5163978, symmetric weights about the fifth value
+    assert centre([9, 2, 7, 4, 5, 6, 3, 8, 1]) == pytest.approx(5.0, abs=1e-6)
+
+
+def test_a_constant_stays():
+    np.testing.assert_allclose(rank_gaussian(np.full((2, 4, 5), 0.5, np.float32)), 0.5, atol=1e-6)
+
+
+def test_zero_stays_zero():
+    assert not rank_gaussian(np.zeros((1, 4, 5), np.float32)).any()
+
+
+def test_agrees_with_the_definition():
+    rng = np.random.default_rng(0)
+    maps = np.maximum(0, rng.normal(size=(4, 7, 6))).astype(np.float32)
+    maps[1, :4, :4] = 0.25
+    maps[2] = 0
+    got = rank_gaussian(maps)
+    np.testing.assert_allclose(got, [slow.rank_gaussian(m.astype(float)) for m in maps], atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [3, 5])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 6), (2, 2), (9, 3)])
+def test_any_shape_stays_finite_and_within_its_values(window, shape):
+    maps = np.random.default_rng(1).random((3, *shape)).astype(np.float32)
+    got = rank_gaussian(maps, window)
+    assert got.shape == maps.shape
+    assert np.isfinite(got).all()
+    assert got.min() >= maps.min() - 1e-6
+    assert got.max() <= maps.max() + 1e-6
+
+
+def test_a_wider_window_smooths_more():
+    maps = np.zeros((1, 9, 9), np.float32)
+    maps[0, 3:6, 3:6] = 1.0
+    assert rank_gaussian(maps, 5)[0, 4, 4] < rank_gaussian(maps, 3)[0, 4, 4] == 1.0
+
+
+def test_a_window_of_one_is_off():
+    maps = np.random.default_rng(2).random((1, 4, 4)).astype(np.float32)
+    np.testing.assert_array_equal(rank_gaussian(maps, 1), maps)
+
+
+def test_scaling_commutes():
+    maps = np.random.default_rng(3).random((1, 6, 6)).astype(np.float32)
+    np.testing.assert_allclose(rank_gaussian(maps * 8), rank_gaussian(maps) * 8, rtol=1e-5)
+
+
+def test_flat_windows_are_found():
+    maps = np.ones((1, 4, 4), np.float32)
+    maps[0, 0, 0] = 2
+    want = np.ones((4, 4), bool)
+    want[:2, :2] = False
+    np.testing.assert_array_equal(flat_windows(maps)[0], want)
+
+
+@pytest.mark.parametrize("window", [0, 2, 4])
+def test_even_windows_are_refused(window):
+    with pytest.raises(ValueError, match="odd"):
+        rank_gaussian(np.ones((1, 4, 4), np.float32), window)
