@@ -1,4 +1,4 @@
-"""The record of one answer: everything that is needed to explain any of its tokens, and nothing more.
+"""The record of one answer: what is needed to explain any of its tokens, and nothing more.
 
 Dimensions used in every shape below:
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -36,7 +35,9 @@ FORMAT = "sightline-run"
 FORMAT_VERSION = 1
 
 
-def _check(name: str, array: np.ndarray, shape: tuple[int | None, ...], dtype: npt.DTypeLike) -> None:
+def _check(
+    name: str, array: np.ndarray, shape: tuple[int | None, ...], dtype: npt.DTypeLike
+) -> None:
     """Raise `RunError` unless `array` has this dtype and shape (None matches any length)."""
     fits = len(array.shape) == len(shape) and all(
         want is None or want == got for want, got in zip(shape, array.shape, strict=True)
@@ -86,7 +87,7 @@ class Scale:
         alpha: scale factor of Eq. 3; 1.0 is the size at which the answer was generated.
         grid: (rows, columns) of visual tokens, N = rows * columns, row-major.
         states: (N, d) float16, last-layer states after the final norm.
-        rects: (N, 4) float32, the rectangle (x0, y0, x1, y1) of each token in pixels of `Run.image`;
+        rects: (N, 4) float32, rectangle (x0, y0, x1, y1) of each token in pixels of `Run.image`;
             NaN where the token saw nothing of the image.
         base_id: the ordinary vocabulary id with the smallest summed visual logit (A_0 of Eq. 8).
     """
@@ -335,7 +336,7 @@ class Run:
             raise
         except FileNotFoundError:
             raise RunError(f"no such file: {path}") from None
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # zip, deflate, npy, JSON and PNG readers each raise their own
             raise RunError(f"{Path(path).name} is not a recorded run, or is damaged") from error
 
     @classmethod
@@ -344,7 +345,13 @@ class Run:
         if header["format"] != FORMAT or header["version"] != FORMAT_VERSION:
             raise RunError(f"run format {header['format']} {header['version']} is not known here")
         scales = tuple(
-            Scale(float(s[0]), (int(s[1]), int(s[2])), a[f"scale{i}_states"], a[f"scale{i}_rects"], int(s[3]))
+            Scale(
+                float(s[0]),
+                (int(s[1]), int(s[2])),
+                a[f"scale{i}_states"],
+                a[f"scale{i}_rects"],
+                int(s[3]),
+            )
             for i, s in enumerate(header["scales"])
         )
         with Image.open(io.BytesIO(a["image_png"].tobytes()), formats=["PNG"]) as picture:
