@@ -1,0 +1,89 @@
+"""Reports on disk: samples as JSON lines while they come, then a summary in JSON and Markdown."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from explainer.errors import SightlineError
+from explainer.evaluation.intervals import Ratio
+
+
+def machine() -> str:
+    """Return the machine in words: processor, cores, Python."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        models = [s for s in info.read_text().splitlines() if s.startswith("model name")]
+        cpu = models[0].split(":", 1)[1].strip() if models else cpu
+        cpu += f", {len(models)} cores" if models else ""
+    return f"{cpu}, Python {platform.python_version()}"
+
+
+class SampleLog:
+    """Samples appended to a JSON-lines file, so that a killed evaluation goes on where it was.
+
+    The first line holds what the samples were made with; a file made with something else is an
+    error rather than a mixture.
+    """
+
+    def __init__(self, file: Path, made_with: Mapping[str, Any]) -> None:
+        self.file = file
+        self.samples: list[dict] = []
+        if file.exists():
+            self._read(made_with)
+        else:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps({"made_with": made_with}) + "\n")
+
+    def _read(self, made_with: Mapping[str, Any]) -> None:
+        first, *rest = self.file.read_text().splitlines() or ["{}"]
+        if json.loads(first).get("made_with") != json.loads(json.dumps(made_with)):
+            raise SightlineError(
+                f"{self.file} holds samples of another evaluation; name another --out or delete it"
+            )
+        whole = [line for line in rest if line.endswith("}")]
+        self.samples = [json.loads(line) for line in whole]
+        if len(whole) < len(rest):  # killed in the middle of a line: that sample is done again
+            self.file.write_text("\n".join([first, *whole]) + "\n")
+
+    def add(self, sample: dict) -> None:
+        """Append one sample to the file and to `samples`."""
+        with self.file.open("a") as file:
+            file.write(json.dumps(sample) + "\n")
+        self.samples.append(sample)
+
+
+def table(figures: Mapping[str, Ratio], bars: Mapping[str, float]) -> str:
+    """Return a Markdown table of the figures, with the bar that each must reach where it has one."""
+    lines = ["| figure | value | 95% interval | n | bar |", "| --- | --- | --- | --- | --- |"]
+    for name, r in figures.items():
+        bar = (
+            f">= {bars[name]:.2f} {'met' if r.value >= bars[name] else 'MISSED'}"
+            if name in bars
+            else ""
+        )
+        lines.append(f"| {name} | {r.value:.3f} | {r.low:.3f} to {r.high:.3f} | {r.n} | {bar} |")
+    return "\n".join(lines)
+
+
+def write(
+    folder: Path, figures: Mapping[str, Ratio], bars: Mapping[str, float], about: Mapping[str, Any]
+) -> None:
+    """Write `report.json` (each figure with value, interval and n) and `report.md` into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {**about, "machine": machine(), "date": date.today().isoformat()}
+    summary = {name: _entry(r) for name, r in figures.items()} | {"about": about}
+    (folder / "report.json").write_text(json.dumps(summary, indent=2) + "\n")
+    facts = "\n".join(f"* {name}: {value}" for name, value in about.items())
+    (folder / "report.md").write_text(f"{table(figures, bars)}\n\n{facts}\n")
+
+
+def _entry(r: Ratio) -> dict[str, Any]:
+    entry = asdict(r)
+    return {"value": entry["value"], "interval": [entry["low"], entry["high"]], "n": entry["n"]}
