@@ -168,7 +168,7 @@ class Picker:
 
 def to_float16(states: torch.Tensor) -> npt.NDArray[np.float16]:
     """Return an array on the CPU; `ModelError` where float16 cannot hold the values."""
-    array = states.detach().to("cpu", torch.float32).numpy().astype(np.float16)
+    array = states.detach().to("cpu", torch.float16).numpy()
     if not np.isfinite(array).all():
         raise ModelError("the model produced infinite values; load it with dtype float32")
     return array

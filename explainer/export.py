@@ -122,7 +122,8 @@ def _strip(width: int, heat: Heatmap, table: RGB, caption: Caption) -> RGB:
     large, small = (ImageFont.truetype(str(_FONT), size) for size in (22, 14))
     chance = "" if caption.probability is None else f"   {caption.probability:.1%}"
     lines = [(f"“{_shown(caption.token)}”{chance}", large)]
-    for text in (f"{caption.method}   {caption.parameters}".strip(), heat.normalisation):
+    about = " · ".join(filter(None, (caption.method, caption.parameters)))
+    for text in (about, heat.normalisation):
         lines += [(line, small) for line in _wrap(_shown(text), small, width - 2 * _MARGIN)]
     heights = [round(font.size * 1.45) for _, font in lines]
     canvas = Image.new("RGB", (width, sum(heights) + 3 * _MARGIN + 34), "white")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ MAX_PIXELS = 64_000_000  # refused before decoding: 64 MP are 192 MB as RGB
 MAX_ASPECT = 100  # Qwen2-VL refuses 200:1; half of it leaves room for rounding a thin side
 
 # Named one by one, so that formats which run helper programs (EPS) are never tried.
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _READABLE = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
 
 ImageSource = str | Path | bytes | Image.Image | npt.NDArray
@@ -72,13 +72,26 @@ def _from_file(source: str | Path | bytes | bytearray) -> Picture:
     with stream:
         _refuse_svg(name, stream.read(1024))
         stream.seek(0)
-        try:
-            with Image.open(stream, formats=FORMATS) as image:
-                return _from_pil(image, name)
-        except Image.DecompressionBombError:
-            raise _too_large(name) from None
-        except Image.UnidentifiedImageError:
-            raise ImageError(f"{name} is not a picture that can be read; use {_READABLE}") from None
+        with _decoded(name, stream) as image:
+            return _from_pil(image, name)
+
+
+def _decoded(name: str, stream: BinaryIO) -> Image.Image:
+    """Return the opened file; only its header has been read."""
+    try:
+        return Image.open(stream, formats=_formats())
+    except Image.DecompressionBombError:
+        raise _too_large(name) from None
+    except Image.UnidentifiedImageError:
+        raise ImageError(f"{name} is not a picture that can be read; use {_READABLE}") from None
+    except Exception as error:  # decoders raise all sorts of things on damaged files
+        raise _damaged(name) from error
+
+
+def _formats() -> list[str]:
+    """Return those of `FORMATS` that this build of Pillow can read."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
 
 
 def _refuse_svg(name: str, start: bytes) -> None:
@@ -91,6 +104,10 @@ def _too_large(name: str, size: tuple[int, int] | None = None) -> ImageError:
     got = f" ({size[0]}x{size[1]})" if size else ""
     limit = MAX_PIXELS // 1_000_000
     return ImageError(f"{name} is too large{got}; scale it down below {limit} million pixels")
+
+
+def _damaged(name: str) -> ImageError:
+    return ImageError(f"{name} is damaged or cut off; save or download it again")
 
 
 def _check_size(name: str, width: int, height: int) -> None:
@@ -114,10 +131,8 @@ def _from_pil(image: Image.Image, name: str = "the picture") -> Picture:
         image.load()
         turned = ImageOps.exif_transpose(image)
         rgb = _to_rgb(turned, notes)
-    except Exception as error:  # decoders raise all sorts of things on damaged files
-        if isinstance(error, ImageError):
-            raise
-        raise ImageError(f"{name} is damaged or cut off; save or download it again") from error
+    except Exception as error:
+        raise _damaged(name) from error
     if turned.size != image.size or image.getexif().get(0x0112, 1) not in (0, 1):
         notes.append("It was turned upright as its EXIF data say.")
     return Picture(np.array(rgb), tuple(notes))

@@ -1,0 +1,438 @@
+"""What a recording promises, on tiny random models: nothing of it may depend on trained weights."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from explainer.errors import Cancelled, ImageError, ModelError, PromptError, RunError, ScaleError
+from explainer.record import Explainer, Step, load
+from explainer.run import ANSWER, PROMPT, TEMPLATE, Run
+from tests import tiny
+
+PROMPT_TEXT = "what is in the picture?"
+
+
+def _record(explainer: Explainer, **options) -> Run:
+    return explainer.record(tiny.image(), PROMPT_TEXT, **{"max_new_tokens": 8, **options})
+
+
+def _reference(explainer: Explainer, run: Run, extra: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return logits (L, V) and last states (L, d) of one plain forward of the whole sequence."""
+    family = explainer.family
+    inputs = family.compose(run.image, run.prompt)
+    ids = [*inputs.ids, *run.tokens.ids[run.indices(ANSWER)].tolist()]
+    kinds = torch.zeros(1, len(ids), dtype=torch.long)
+    kinds[:, inputs.visual.start : inputs.visual.stop] = 1
+    with torch.inference_mode():
+        out = family.model(
+            input_ids=torch.tensor([ids]),
+            mm_token_type_ids=kinds,
+            output_hidden_states=True,
+            **inputs.picture.tensors,
+        )
+    return out.logits[0].float(), out.hidden_states[-1][0].float()
+
+
+def _same_arrays(a: Run, b: Run) -> bool:
+    pairs = [
+        (a.states, b.states),
+        (a.topk, b.topk),
+        (a.candidate_probs, b.candidate_probs),
+        (a.probs, b.probs),
+        (a.unembedding.ids, b.unembedding.ids),
+        (a.unembedding.rows, b.unembedding.rows),
+        (a.tokens.ids, b.tokens.ids),
+    ]
+    pairs += [(s.states, o.states) for s, o in zip(a.scales, b.scales, strict=True)]
+    pairs += [(s.rects, o.rects) for s, o in zip(a.scales, b.scales, strict=True)]
+    same = [(s.alpha, s.base_id) for s in a.scales] == [(s.alpha, s.base_id) for s in b.scales]
+    return same and all(np.array_equal(x, y, equal_nan=x.dtype.kind == "f") for x, y in pairs)
+
+
+# Faithfulness to the model -----------------------------------------------------------------------
+
+
+def test_the_lens_at_the_last_layer_reproduces_the_models_logits(qwen):
+    run = _record(qwen)
+    logits, _ = _reference(qwen, run)
+    at = run.tokens.positions[1:] - 1
+    ours = run.text_logits[1:-1]
+    assert ours == pytest.approx(logits[at][:, run.unembedding.ids].numpy(), rel=0.01, abs=0.02)
+    visual = qwen.family.compose(run.image, run.prompt).visual
+    theirs = logits[visual.start : visual.stop, run.unembedding.ids].T
+    assert run.visual_logits(1.0) == pytest.approx(theirs.numpy(), rel=0.01, abs=0.02)
+
+
+def test_the_lens_in_bfloat16_is_within_its_rounding(qwen_folder):
+    explainer = load(qwen_folder, device="cpu", dtype="bfloat16")
+    run = _record(explainer)
+    logits, _ = _reference(explainer, run)
+    theirs = logits[run.tokens.positions[1:] - 1][:, run.unembedding.ids].numpy()
+    error = np.abs(run.text_logits[1:-1] - theirs)
+    assert np.median(error) < 0.02 * np.std(theirs)
+
+
+def test_probabilities_are_the_softmax_over_the_whole_vocabulary(qwen):
+    run = _record(qwen)
+    logits, _ = _reference(qwen, run)
+    probs = logits.softmax(-1).numpy()
+    at = run.tokens.positions - 1
+    expected = probs[at[1:], run.tokens.ids[1:]]
+    assert run.probs[1:] == pytest.approx(expected, rel=1e-3, abs=1e-7)
+    assert np.isnan(run.probs[0])
+    best = np.sort(probs[at[1:]], axis=1)[:, ::-1][:, : run.candidate_probs.shape[1]]
+    assert run.candidate_probs[1:-1] == pytest.approx(best, rel=1e-3, abs=1e-7)
+    assert np.array_equal(run.topk[1:-1, 0], probs[at[1:]].argmax(1))
+
+
+def test_top_k_lists_are_in_order_and_hold_no_id_twice(any_dtype):
+    run = _record(any_dtype)
+    assert run.topk.shape == (len(run.tokens) + 1, 200)
+    assert all(len(set(row)) == 200 for row in run.topk[1:])
+    assert np.all(np.diff(run.candidate_probs[1:], axis=1) <= 0)
+    assert set(run.topk[1:].ravel()) <= set(run.pieces)
+
+
+def test_greedy_equals_the_generate_of_transformers(any_dtype):
+    family = any_dtype.family
+    inputs = family.compose(tiny.image(), PROMPT_TEXT)
+    kinds = torch.zeros(1, len(inputs.ids), dtype=torch.long)
+    kinds[:, inputs.visual.start : inputs.visual.stop] = 1
+    generated = family.model.generate(
+        input_ids=torch.tensor([inputs.ids]),
+        mm_token_type_ids=kinds,
+        max_new_tokens=12,
+        do_sample=False,
+        **inputs.picture.tensors,
+    )[0, len(inputs.ids) :]
+    run = _record(any_dtype, max_new_tokens=12, scales=(1.0,))
+    theirs = [i for i in generated.tolist() if i not in family.stop_ids]
+    assert run.tokens.ids[run.indices(ANSWER)].tolist() == theirs
+
+
+# What follows from the causal mask ---------------------------------------------------------------
+
+
+def test_visual_states_do_not_depend_on_the_text_after_them(any_dtype):
+    one = any_dtype.record(tiny.image(), "a cat", scales=(1.0,), max_new_tokens=2)
+    two = any_dtype.record(tiny.image(), "the dog sits next", scales=(1.0,), max_new_tokens=2)
+    left, right = (r.scales[0].states.astype(np.float32) for r in (one, two))
+    # Equal on equal arithmetic; kernels may block rows differently for another length.
+    assert left == pytest.approx(right, rel=0.02, abs=0.02 * float(np.abs(left).max()))
+
+
+def test_visual_states_do_not_change_when_the_sequence_ends_with_them(qwen):
+    inputs = qwen.family.compose_prefix(tiny.image(), 1.0)
+    cut = qwen._engine.visual_states(inputs).float().numpy()
+    run = _record(qwen)
+    assert run.scales[0].states.astype(np.float32) == pytest.approx(cut, rel=2e-3, abs=2e-3)
+
+
+@pytest.mark.parametrize("later", [(0.5,), (0.75, 0.5), (0.5, 0.75), (0.5, 0.75, 1.25)])
+def test_a_scale_added_later_equals_one_recorded_at_once(any_dtype, later):
+    whole = _record(any_dtype, scales=(*later, 1.0))
+    run = _record(any_dtype, scales=(1.0,))
+    for alpha in later:
+        run = any_dtype.add_scale(run, alpha)
+    assert _same_arrays(run, whole)
+    assert run.settings["scales"] == whole.settings["scales"] == sorted([1.0, *later])
+
+
+def test_adding_a_scale_works_on_a_run_from_a_file(qwen, tmp_path):
+    whole = _record(qwen, scales=(0.5, 1.0))
+    _record(qwen, scales=(1.0,)).save(tmp_path / "run.npz")
+    assert _same_arrays(qwen.add_scale(Run.load(tmp_path / "run.npz"), 0.5), whole)
+
+
+def test_a_scale_that_is_there_is_not_read_again(qwen):
+    run = _record(qwen)
+    assert qwen.add_scale(run, 0.5) is run
+
+
+def test_a_scale_needs_the_model_of_the_run(qwen):
+    with pytest.raises(RunError, match="load that model"):
+        qwen.add_scale(replace(_record(qwen), model_id="another"), 0.5)
+
+
+# Bookkeeping -------------------------------------------------------------------------------------
+
+
+def test_roles_and_positions_follow_from_the_layout(qwen):
+    run = _record(qwen, scales=(1.0,))
+    texts, tokens = run.tokens.texts, run.tokens
+    said = {role: "".join(texts[i] for i in run.indices(role)) for role in (TEMPLATE, PROMPT)}
+    assert said[PROMPT] == PROMPT_TEXT
+    assert "system" in said[TEMPLATE]
+    assert said[TEMPLATE].endswith("assistant\n")
+    inputs = qwen.family.compose(run.image, run.prompt)
+    n = len(inputs.visual)
+    assert n == run.scales[0].grid[0] * run.scales[0].grid[1] == 6 * 8
+    gaps = np.flatnonzero(np.diff(tokens.positions) != 1)
+    assert [texts[gaps[0]], texts[gaps[0] + 1]] == ["<|vision_start|>", "<|vision_end|>"]
+    assert len(gaps) == 1
+    assert np.diff(tokens.positions)[gaps[0]] == n + 1
+    assert tokens.positions[-1] == len(tokens) + n - 1
+
+
+def test_states_are_those_that_predict_the_tokens(qwen):
+    run = _record(qwen)
+    _, states = _reference(qwen, run)
+    at = np.append(run.tokens.positions[1:] - 1, run.tokens.positions[-1])
+    assert run.states[1:].astype(np.float32) == pytest.approx(
+        states[at].numpy(), rel=5e-3, abs=5e-3
+    )
+    assert not run.states[0].any()
+    assert np.all(run.topk[0] == -1)
+
+
+def test_texts_concatenate_to_the_decoded_text(any_dtype):
+    run = _record(any_dtype, max_new_tokens=24)
+    decoded = any_dtype.family.codec._tokenizer.decode(
+        run.tokens.ids, clean_up_tokenization_spaces=False
+    )
+    assert "".join(run.tokens.texts) == decoded
+
+
+def test_an_answer_ends_at_the_end_token_which_is_no_token_of_it(qwen, monkeypatch):
+    full = _record(qwen, max_new_tokens=8)
+    answer = full.tokens.ids[full.indices(ANSWER)].tolist()
+    first = answer.index(answer[4])  # the answer may repeat itself
+    monkeypatch.setattr(
+        qwen.family.model.generation_config, "eos_token_id", [answer[4]], raising=True
+    )
+    run = _record(qwen, max_new_tokens=8)
+    assert run.tokens.ids[run.indices(ANSWER)].tolist() == answer[:first]
+    assert run.settings["finish"] == "eos"
+    assert full.settings["finish"] == "length"
+    assert run.topk[-1, 0] == answer[4]
+
+
+def test_an_answer_may_be_empty(qwen, monkeypatch):
+    start = _record(qwen, max_new_tokens=1)
+    first = int(start.tokens.ids[-1])
+    monkeypatch.setattr(qwen.family.model.generation_config, "eos_token_id", first)
+    run = _record(qwen)
+    assert run.answer == ""
+    assert run.topk[-1, 0] == first
+
+
+def test_the_base_id_has_the_smallest_sum_among_ordinary_ids(qwen):
+    run = _record(qwen)
+    weight = qwen.family.unembedding.weight.float().numpy()
+    words = qwen.family.codec._tokenizer
+    ordinary = [i for i in range(len(words)) if i not in words.added_tokens_decoder]
+    for scale in run.scales:
+        sums = (weight @ scale.states.astype(np.float32).T).sum(1)
+        assert sums[scale.base_id] == pytest.approx(sums[ordinary].min(), rel=1e-3)
+        assert scale.base_id in ordinary
+        assert run.unembedding.index([scale.base_id]).size == 1
+
+
+def test_rows_of_all_tokens_and_of_the_answers_rivals_are_there(qwen):
+    run = _record(qwen)
+    run.unembedding.index(run.tokens.ids)
+    run.unembedding.index(run.topk[1:, 0])
+    run.unembedding.index(run.topk[-len(run.indices(ANSWER)) - 1 :, :10])
+    at = run.unembedding.index([int(run.tokens.ids[3])])
+    weight = qwen.family.unembedding.weight[int(run.tokens.ids[3])]
+    assert np.array_equal(run.unembedding.rows[at[0]], weight.half().numpy())
+
+
+def test_no_hook_is_left_on_the_model(qwen_folder):
+    explainer = load(qwen_folder, device="cpu")
+    _record(explainer)
+    for module in explainer.family.model.modules():
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks
+
+
+def test_settings_are_json_and_the_run_survives_its_file(qwen, tmp_path):
+    run = _record(qwen)
+    run.save(tmp_path / "run.npz")
+    again = Run.load(tmp_path / "run.npz")
+    assert _same_arrays(run, again)
+    assert dict(again.settings) == dict(run.settings)
+    assert run.settings["decoding"] == "greedy"
+    assert set(run.settings["seconds"]) == {"read", "answer", "pack", "scales"}
+
+
+def test_a_large_picture_is_scaled_down_and_shown_as_the_model_got_it(qwen):
+    run = qwen.record(tiny.image(300, 2048), "a cat", scales=(1.0,), max_new_tokens=1)
+    assert run.image.shape == (150, 1024, 3)
+    assert qwen.max_image_side == 1024
+    assert run.scales[0].rects[-1][2:].tolist() == [1024, 150]
+
+
+# Decoding ----------------------------------------------------------------------------------------
+
+
+def test_sampling_repeats_with_the_seed_and_differs_without(qwen):
+    def answer(seed: int) -> list[int]:
+        run = _record(qwen, temperature=2.0, seed=seed, scales=(1.0,))
+        return run.tokens.ids[run.indices(ANSWER)].tolist()
+
+    assert answer(1) == answer(1)
+    assert answer(1) != answer(2)
+
+
+def test_probabilities_are_those_at_temperature_one_also_when_sampling(qwen):
+    run = _record(qwen, temperature=3.0, scales=(1.0,))
+    logits, _ = _reference(qwen, run)
+    at = run.indices(ANSWER)
+    expected = logits.softmax(-1)[run.tokens.positions[at] - 1, run.tokens.ids[at]]
+    assert run.probs[at] == pytest.approx(expected.numpy(), rel=1e-3)
+
+
+# Steps, stopping, threads ------------------------------------------------------------------------
+
+
+def test_a_stream_tells_every_step_and_ends_with_the_run(qwen):
+    *steps, run = qwen.stream(tiny.image(), PROMPT_TEXT, max_new_tokens=5)
+    assert isinstance(run, Run)
+    assert all(isinstance(s, Step) for s in steps)
+    kinds = [s.kind for s in steps]
+    assert kinds[0] == "read"
+    assert kinds[-2:] == ["scale", "scale"]
+    assert [s.text for s in steps if s.kind == "scale"] == ["0.5", "0.75"]
+    assert "".join(s.text for s in steps if s.kind == "token") == run.answer
+    pickled = pickle.loads(pickle.dumps((steps, run)))
+    assert pickled[0] == steps
+    assert _same_arrays(pickled[1], run)
+
+
+def test_callbacks_hear_tokens_and_progress(qwen):
+    pieces: list[str] = []
+    steps: list[Step] = []
+    run = _record(qwen, on_token=pieces.append, on_progress=steps.append)
+    assert "".join(pieces) == run.answer
+    assert {s.kind for s in steps} == {"read", "token", "scale"}
+
+
+@pytest.mark.parametrize("after", [0, 3, 9])
+def test_a_recording_can_be_stopped_between_steps(qwen, after):
+    asked = iter(range(100))
+    with pytest.raises(Cancelled):
+        _record(qwen, cancel=lambda: next(asked) >= after)
+
+
+def test_a_closed_stream_leaves_the_model_usable(qwen):
+    steps = qwen.stream(tiny.image(), PROMPT_TEXT)
+    next(steps)
+    next(steps)
+    steps.close()
+    assert _record(qwen).answer is not None
+
+
+def test_recordings_that_take_turns_do_not_disturb_each_other(qwen):
+    """The model keeps the offset of the last picture as state; ours must not depend on it."""
+    pictures = [tiny.image(96, 128), tiny.image(32, 64, seed=1)]
+    alone = [qwen.record(p, PROMPT_TEXT, max_new_tokens=6) for p in pictures]
+    streams = [qwen.stream(p, PROMPT_TEXT, max_new_tokens=6) for p in pictures]
+    done: list[Run | None] = [None, None]
+    while None in done:
+        for i, stream in enumerate(streams):
+            item = next(stream, None)
+            done[i] = item if isinstance(item, Run) else done[i]
+    assert all(_same_arrays(a, b) for a, b in zip(alone, done, strict=True))
+
+
+def test_threads_share_the_model(qwen):
+    alone = _record(qwen)
+    runs: list[Run] = []
+    threads = [threading.Thread(target=lambda: runs.append(_record(qwen))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(runs) == 4
+    assert all(_same_arrays(alone, run) for run in runs)
+
+
+def test_gradients_stay_as_the_caller_has_them_between_steps(qwen):
+    stream = qwen.stream(tiny.image(), PROMPT_TEXT)
+    next(stream)
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+    stream.close()
+
+
+# What cannot be done, said clearly ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prompt", ["", "  \n", None, 7, "half \ud83d"])
+def test_an_unusable_prompt_is_refused(qwen, prompt):
+    with pytest.raises(PromptError):
+        qwen.record(tiny.image(), prompt)
+
+
+def test_a_prompt_that_is_too_long_is_refused_with_numbers(qwen):
+    with pytest.raises(PromptError, match=r"48 tokens.*512 tokens"):
+        qwen.record(tiny.image(), "cat " * 600)
+
+
+@pytest.mark.parametrize("scales", [(0.0,), (-1,), (5,), ("big",), (float("nan"),)])
+def test_an_impossible_scale_is_refused(qwen, scales):
+    with pytest.raises(ScaleError, match=r"0\.1\.\.2"):
+        _record(qwen, scales=scales)
+
+
+def test_a_scale_that_makes_the_picture_too_long_is_refused(qwen):
+    run = qwen.record(tiny.image(512, 512), "a", scales=(1.0,), max_new_tokens=1)
+    assert len(run.scales[0].states) == 64
+    family = qwen.family
+    limit = family.model.config.text_config.max_position_embeddings
+    try:
+        family.model.config.text_config.max_position_embeddings = 90
+        with pytest.raises(ScaleError, match="takes 90"):
+            qwen.add_scale(run, 1.25)
+    finally:
+        family.model.config.text_config.max_position_embeddings = limit
+
+
+@pytest.mark.parametrize(
+    "options", [{"max_new_tokens": 0}, {"max_new_tokens": True}, {"temperature": -1}]
+)
+def test_impossible_decoding_is_refused(qwen, options):
+    with pytest.raises(PromptError):
+        _record(qwen, **options)
+
+
+def test_errors_come_before_the_stream_starts(qwen):
+    with pytest.raises(ImageError):
+        qwen.stream(b"no picture", PROMPT_TEXT)
+
+
+def test_out_of_memory_is_tried_once_more_for_a_scale_and_then_said(qwen, monkeypatch):
+    run = _record(qwen, scales=(1.0,))
+    expected = qwen.add_scale(run, 0.5)
+    real, failures = qwen._engine._forward, [torch.OutOfMemoryError()]
+
+    def forward(*args, **kwargs):
+        if failures:
+            raise failures.pop()
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(qwen._engine, "_forward", forward)
+    assert _same_arrays(qwen.add_scale(run, 0.5), expected)
+    failures += [torch.OutOfMemoryError(), torch.OutOfMemoryError()]
+    with pytest.raises(ModelError, match=r"leave out scale 0\.5"):
+        qwen.add_scale(run, 0.5)
+    failures.append(torch.OutOfMemoryError())
+    with pytest.raises(ModelError, match="smaller picture"):
+        _record(qwen)
+    failures.append(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
+    with pytest.raises(ModelError, match="smaller picture"):
+        _record(qwen)
+
+
+def test_infinite_states_are_said_not_stored(qwen, monkeypatch):
+    norm = qwen.family.base.language_model.norm.weight
+    monkeypatch.setattr(norm, "data", norm.data * 1e6)
+    with pytest.raises(ModelError, match="float32"):
+        _record(qwen)
