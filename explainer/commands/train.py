@@ -20,11 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes",
         type=float,
-        help="length of the run; the schedule follows the clock (default 120)",
+        help="length; the schedule follows the clock (120)",
     )
-    parser.add_argument(
-        "--steps", type=int, help="length in steps instead; then the seed decides everything"
-    )
+    parser.add_argument("--steps", type=int, help="length in steps instead; the seed decides all")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--resume", action="store_true", help="go on from the state in --out")

@@ -9,8 +9,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from explainer.emoji_world.objects import THINGS
@@ -57,11 +55,6 @@ def sprites() -> tuple[Image.Image, ...]:
         cell = atlas.crop((x, y, x + CELL, y + CELL))
         cells.append(cell.crop(cell.getbbox()))
     return tuple(cells)
-
-
-def alpha_of(sprite: Image.Image) -> npt.NDArray[np.float32]:
-    """Return the opacity of a sprite, (h, w) float32 in [0, 1]."""
-    return np.asarray(sprite)[..., 3].astype(np.float32) / 255
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def corpus(scenes: int = 4000) -> list[str]:
 
 
 def train_tokenizer(texts: list[str]) -> Qwen2Tokenizer:
-    """Return a byte-level BPE tokenizer of `VOCABULARY` ids, special tokens last, as Qwen2's are."""
+    """Return a byte-level BPE tokenizer of `VOCABULARY` ids, special tokens last."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [

@@ -90,7 +90,8 @@ def _related(scene: Scene) -> str:
     first, second = (g.members[0] for g in groups(scene))
     for direction in DIRECTIONS:
         if stands(first, direction, second):
-            return f"{THINGS[first.thing].with_article} is {direction} {THINGS[second.thing].with_article}"
+            left, right = THINGS[first.thing], THINGS[second.thing]
+            return f"{left.with_article} is {direction} {right.with_article}"
     return ""
 
 

@@ -1,11 +1,12 @@
 """Scenes: a picture of some things on a ground, with the exact mask of each thing.
 
-A scene is a pure function of its seed (and of the limits asked for). Seeds below `FIRST_TRAINING_SEED`
-are held out: training never draws from them.
+A scene is a pure function of its seed (and of the limits asked for). Seeds below
+`FIRST_TRAINING_SEED` are held out: training never draws from them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,17 +68,32 @@ class Limits:
     least: int = 30
 
 
-def make_scene(seed: int, limits: Limits = Limits(), size: tuple[int, int] | None = None) -> Scene:
+def make_scene(
+    seed: int, limits: Limits = Limits(), size: tuple[int, int] | None = None
+) -> Scene:
     """Return the scene of this seed; `size` (height, width) fixes the picture's size."""
     rng = np.random.default_rng(seed)
-    height, width = size or (
-        int(rng.integers(limits.sides[0], limits.sides[1] + 1)) for _ in range(2)
-    )
+    low, high = limits.sides
+    height, width = size or (int(side) for side in rng.integers(low, high + 1, size=2))
     ground = int(rng.integers(len(GROUNDS)))
-    canvas = Image.fromarray(paint_ground(GROUNDS[ground], height, width, rng))
-    labels = np.zeros((height, width), np.uint8)
+    return compose(rng, (height, width), ground, _choose_things(rng, limits), limits)
+
+
+def compose(
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    ground: int,
+    chosen: Sequence[int],
+    limits: Limits = Limits(),
+) -> Scene:
+    """Return a scene of these things (indices into `THINGS`) at random places on a ground.
+
+    A thing that finds no free place is left out.
+    """
+    canvas = Image.fromarray(paint_ground(GROUNDS[ground], *size, rng))
+    labels = np.zeros(size, np.uint8)
     things: list[Placed] = []
-    for thing in _choose_things(rng, limits):
+    for thing in chosen:
         _place(rng, limits, thing, canvas, labels, things)
     return Scene(np.asarray(canvas), labels, tuple(things), ground)
 

@@ -106,7 +106,7 @@ class Batch:
 
 
 def draw_batch(tokenizer: Qwen2Tokenizer, recipe: Recipe, step: int, progress: float) -> Batch:
-    """Return the batch of this step: a function of seed, step and the stage that `progress` is in."""
+    """Return the batch of this step, decided by seed, step and the stage of `progress`."""
     rng = np.random.default_rng([recipe.seed, step])
     stage = next(s for s in CURRICULUM if progress < s.until or s is CURRICULUM[-1])
     weights = [weight for weight, _ in stage.limits]
@@ -137,7 +137,8 @@ def _scene(seed: int, limits: Limits, rows: int, columns: int) -> Scene:
 def patches(images: list[np.ndarray]) -> torch.Tensor:
     """Return pictures of one size as the rows that the family's image processor would make.
 
-    Input: B arrays (H, W, 3) uint8 with sides in whole tokens. Output: (B * H/8 * W/8, 384) float32.
+    Input: B arrays (H, W, 3) uint8 with sides in whole tokens.
+    Output: (B * H/8 * W/8, 384) float32.
     """
     x = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
     x = (x - torch.tensor(OPENAI_CLIP_MEAN)[:, None, None]) / torch.tensor(OPENAI_CLIP_STD)[

@@ -63,7 +63,7 @@ class Mention:
 
 
 def mentions(text: str) -> list[Mention]:
-    """Return the things that a text names, longest name first at each place ("hot dog", not "dog")."""
+    """Return the things that a text names; the longest name wins ("hot dog", not "dog")."""
     return [
         Mention(_SINGULAR[m.group(1).lower()], m.start(), m.end()) for m in _NAMES.finditer(text)
     ]

@@ -60,7 +60,7 @@ class SampleLog:
 
 
 def table(figures: Mapping[str, Ratio], bars: Mapping[str, float]) -> str:
-    """Return a Markdown table of the figures, with the bar that each must reach where it has one."""
+    """Return a Markdown table of the figures, with the bar of each that has one."""
     lines = ["| figure | value | 95% interval | n | bar |", "| --- | --- | --- | --- | --- |"]
     for name, r in figures.items():
         bar = (
@@ -75,7 +75,7 @@ def table(figures: Mapping[str, Ratio], bars: Mapping[str, float]) -> str:
 def write(
     folder: Path, figures: Mapping[str, Ratio], bars: Mapping[str, float], about: Mapping[str, Any]
 ) -> None:
-    """Write `report.json` (each figure with value, interval and n) and `report.md` into `folder`."""
+    """Write `report.json` (value, interval and n of each figure) and `report.md`."""
     folder.mkdir(parents=True, exist_ok=True)
     about = {**about, "machine": machine(), "date": date.today().isoformat()}
     summary = {name: _entry(r) for name, r in figures.items()} | {"about": about}
