@@ -43,6 +43,11 @@ def test_no_interference_leaves_the_map(interference):
     np.testing.assert_array_equal(subtract(a, b, beta, beta).maps, a)
 
 
+def test_faint_interference_still_counts():
+    a, b = maps([4, 3, 0, 1]), maps([4e-4, 0, 0, 0])
+    assert best_beta(a, b)[0] == pytest.approx(1e4)
+
+
 def test_an_empty_map_has_no_beta():
     assert best_beta(maps([0, 0, 0, 0]), maps([0, 0, 0, 0]))[0] == 0
     assert best_beta(maps([0, 0, 0, 0]), maps([1, 0, 0, 0]))[0] == 0

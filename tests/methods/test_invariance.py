@@ -165,6 +165,16 @@ def test_corners_of_published_tam(corner):
     assert np.isfinite(maps).all()
 
 
+def test_published_tam_shows_nothing_where_a_window_is_flat():
+    run = flat_maps()
+    corrected, published = (
+        np.array(values(METHODS["tam"], run, run.indices(ANSWER)[1:], mode=mode))
+        for mode in ("corrected", "published")
+    )
+    assert corrected.max() > 0.1
+    assert published.max() == 0
+
+
 @every_method
 def test_no_evidence_is_a_dark_map(method):
     for corner in (all_negative, no_visual_evidence):

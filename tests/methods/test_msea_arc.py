@@ -16,7 +16,7 @@ from tests.methods import slow
 from tests.methods.small import small_run, with_texts
 
 METHOD = METHODS["msea_arc"]
-RUN = with_texts(small_run(), {11: " Cat", 14: "cat "})
+RUN = with_texts(small_run(), {11: " Cat", 13: "cat "})
 TOKENS = [*RUN.indices(1), *RUN.indices(ANSWER)]
 
 OPTIONS = [

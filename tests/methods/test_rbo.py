@@ -45,6 +45,13 @@ def test_identical_lists_give_one_and_disjoint_lists_zero(variant, k):
     np.testing.assert_allclose(rbo(lists, lists, 0.95, variant), np.eye(2), atol=1e-12)
 
 
+def test_rounding_never_lifts_identical_lists_above_one():
+    for k in range(1, 201):
+        same = np.arange(k)[None]
+        for variant in VARIANTS:
+            assert rbo(same, same, 0.9, variant)[0, 0] <= 1.0
+
+
 def test_truncated_stays_below_one():
     same = np.arange(50)[None]
     assert rbo(same, same, 0.9, "truncated")[0, 0] == pytest.approx(1 - 0.9**50)
