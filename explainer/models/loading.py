@@ -89,8 +89,8 @@ def _check_files(folder: Path) -> None:
 
 
 def _model_type(name: str, raw: dict[str, Any]) -> str:
-    model_type = raw.get("model_type")
-    if model_type not in FAMILIES and "auto_map" in raw:
+    model_type = raw.get("model_type") if isinstance(raw, dict) else None
+    if model_type not in FAMILIES and raw and "auto_map" in raw:
         raise ModelError(
             f"{name} runs only with Python code of its own, which is never executed here; "
             f"use a model of type {', '.join(FAMILIES)}"

@@ -1,0 +1,215 @@
+"""The command line, as a person uses it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from explainer.__main__ import main
+from explainer.commands.explain import find_word
+from explainer.errors import TokenError
+from explainer.methods import METHODS
+from explainer.run import ANSWER, PROMPT, Run, Tokens
+from tests import tiny
+from tests.synthetic import synthetic_run
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    Image.fromarray(tiny.image()).save(tmp_path / "scene.png")
+    return tmp_path / "scene.png"
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """A recorded run in a file, which needs no model."""
+    said = _saying(["a", " red", " cat", " and", " a", " dog", "gy", "."], ["is", " it", " blue"])
+    said.save(tmp_path / "run.npz")
+    return tmp_path / "run.npz"
+
+
+def _saying(answer: list[str], prompt: list[str]) -> Run:
+    """Return a random run with these texts."""
+    rng = np.random.default_rng(0)
+    run = synthetic_run(rng, n_prompt=len(prompt), n_answer=len(answer))
+    texts = list(run.tokens.texts)
+    for role, words in ((PROMPT, prompt), (ANSWER, answer)):
+        for i, text in zip(run.indices(role), words, strict=True):
+            texts[i] = text
+    tokens = run.tokens
+    return replace(run, tokens=Tokens(tokens.ids, tuple(texts), tokens.roles, tokens.positions))
+
+
+def _fails(capsys: pytest.CaptureFixture, *args: object) -> str:
+    assert main([str(a) for a in args]) == 2
+    out = capsys.readouterr()
+    assert out.err.count("\n") == 1
+    assert "Traceback" not in out.err
+    return out.err
+
+
+# Recording ---------------------------------------------------------------------------------------
+
+
+def test_a_picture_is_explained_from_end_to_end(picture, qwen_folder, tmp_path, capsys):
+    out = tmp_path / "maps"
+    args = ["explain", picture, "--prompt", "what is it?", "--model", qwen_folder, "--out", out]
+    assert main([*map(str, args), "--max-new-tokens", "4", "--device", "cpu"]) == 0
+    text = capsys.readouterr().out
+    run = Run.load(out / "scene.npz")
+    assert run.prompt == "what is it?"
+    assert run.alphas == (1.0, 0.5, 0.75)
+    for i, token in enumerate(run.tokens.texts):
+        assert re.search(
+            rf"^ *{i}  (template|prompt|answer) .*{re.escape(repr(token))}$", text, re.M
+        )
+    pictures = sorted(out.glob("*.png"))
+    assert len(pictures) == sum(c.role == ANSWER for c in run.chips)
+    assert all(str(p) in text for p in pictures)
+
+
+def test_scales_that_a_knob_names_are_recorded(picture, qwen_folder, tmp_path):
+    out = tmp_path / "maps"
+    args = ["explain", picture, "--prompt", "a", "--model", qwen_folder, "--out", out]
+    args += ["--max-new-tokens", 1, "--scales", "0.6,1", "--token", 0]
+    assert main([str(a) for a in args]) == 0
+    assert 0.6 in Run.load(out / "scene.npz").alphas
+
+
+def test_a_recorded_run_needs_no_model(recorded, tmp_path):
+    code = (
+        "import sys; from explainer.__main__ import main;"
+        f"rc = main(['explain', {str(recorded)!r}, '--word', 'cat', '--out', {str(tmp_path)!r}]);"
+        "assert not {'torch', 'transformers', 'gradio'} & set(sys.modules); sys.exit(rc)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True)
+    assert len(list(tmp_path.glob("run_*_cat_msea_arc.png"))) == 1
+
+
+# Choosing ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_writes_a_picture(recorded, tmp_path, method):
+    args = ["explain", recorded, "--word", "cat", "--method", method, "--out", tmp_path / "o"]
+    assert main([str(a) for a in args]) == 0
+    (path,) = (tmp_path / "o").glob("*.png")
+    assert method in path.name
+
+
+def test_knobs_and_presets_reach_the_method(recorded, tmp_path, monkeypatch):
+    seen = {}
+
+    def explain(run, tokens, **knobs):
+        seen.update(knobs)
+        return METHODS["msea_arc"].explain(run, tokens, **knobs)
+
+    spied = replace(METHODS["msea_arc"], explain=explain)
+    monkeypatch.setattr("explainer.commands.explain.get_method", lambda name: spied)
+    args = ["explain", recorded, "--word", "cat", "--out", tmp_path / "o", "--k", 20, "--beta", 0.3]
+    assert main([str(a) for a in [*args, "--scales", "1 0.5", "--clip", "per_scale"]]) == 0
+    assert (seen["k"], seen["beta"], seen["scales"]) == (20, 0.3, (1.0, 0.5))
+    assert seen["clip"] == "per_scale"
+    preset = next(iter(spied.presets))
+    assert main([str(a) for a in [*args[:6], "--preset", preset, "--beta", "auto"]]) == 0
+    assert seen == spied.settings(preset=preset, beta=None)
+
+
+def test_a_word_may_be_several_tokens():
+    run = _saying(["a", " cat", " and", " a", " dog", "gy", "."], ["what"])
+    part = find_word(run, "Doggy")
+    first = run.indices(ANSWER)[4]
+    assert part.tokens == (first, first + 1)
+    assert part.text == "doggy"
+    assert find_word(run, " cat ").tokens == (run.indices(ANSWER)[1],)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("a", "2 times, at tokens 9, 12"),
+        ("blue", "in the prompt, see --token 5"),
+        ("dog", "does not say 'dog'; it says: 'a red cat and a doggy.'"),
+        ("", "empty"),
+    ],
+)
+def test_a_word_that_is_not_there_once_is_said(word, message):
+    run = _saying(["a", " red", " cat", " and", " a", " dog", "gy", "."], ["is", " it", " blue"])
+    if word == "a":
+        message = f"2 times, at tokens {run.indices(ANSWER)[0]}, {run.indices(ANSWER)[4]}"
+    if word == "blue":
+        message = f"in the prompt, see --token {run.indices(PROMPT)[2]}"
+    with pytest.raises(TokenError, match=re.escape(message)):
+        find_word(run, word)
+
+
+# Refusals ----------------------------------------------------------------------------------------
+
+
+def test_errors_are_one_line_and_exit_code_two(recorded, picture, qwen_folder, tmp_path, capsys):
+    at = ["--out", tmp_path / "o"]
+    model = ["--model", qwen_folder]
+    cases = [
+        (["explain", picture], "--prompt"),
+        (["explain", tmp_path / "no.png", "--prompt", "a", *model], "no such picture"),
+        (["explain", tmp_path / "no.npz"], "no such file"),
+        (["explain", picture, "--prompt", " ", *model], "empty"),
+        (["explain", picture, "--prompt", "a", "--model", "/nowhere"], "no such folder"),
+        (["explain", recorded, "--token", 999, *at], "outside"),
+        (["explain", recorded, "--word", "zebra", *at], "does not say"),
+        (["explain", recorded, "--beta", "lots", *at], "a number"),
+        (["explain", recorded, "--k", 1000, *at], "k must lie"),
+        (["explain", recorded, "--scales", "x", *at], "0.5,0.75,1"),
+        (["explain", recorded, "--scales", "0.9", *at], "was not recorded"),
+        (["explain", recorded, "--method", "tam", "--k", 5, *at], "no knob of tam"),
+        (["explain", recorded, "--preset", "gorgeous", *at], "no preset"),
+        (["explain", recorded, "--opacity", 2, *at], "0..1"),
+        (["dance"], "no such command"),
+    ]
+    for args, words in cases:
+        assert words in _fails(capsys, *args), args
+
+
+def test_the_program_itself_exits_with_two_and_without_a_traceback(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "explainer", "explain", str(tmp_path / "no.npz")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "no such file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_lists_all_commands_even_if_one_cannot_be_imported(monkeypatch, capsys):
+    real = __import__("importlib").import_module
+
+    def broken(name, *rest):
+        if name.endswith(".train"):
+            raise ModuleNotFoundError("no", name="something_else")
+        return real(name, *rest)
+
+    monkeypatch.setattr("explainer.__main__.importlib.import_module", broken)
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert "explain   ask about a picture" in out
+    assert "needs something_else" in out
+    assert "pip install something_else" in _fails(capsys, "train")
+
+
+def test_flags_of_knobs_come_from_the_methods(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["explain", "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for method in METHODS.values():
+        for knob in method.knobs:
+            assert f"--{knob.name.replace('_', '-')}" in text
