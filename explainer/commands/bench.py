@@ -1,0 +1,184 @@
+"""`python -m explainer bench`: the speeds and sizes that the project promises, measured here.
+
+The browser's part (click to painted, slider to painted) is measured by the end-to-end tests, which
+write it to the folder named by SIGHTLINE_BENCH_OUT.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from explainer.emoji_world.scenes import Limits, make_scene
+from explainer.errors import SightlineError
+from explainer.evaluation.report import machine
+from explainer.evaluation.synthetic import synthetic_run
+from explainer.methods import METHODS
+from explainer.record import BUNDLED, Explainer, load
+from explainer.run import ANSWER, Run
+
+HELP = "measure speed and size against the promised figures"
+ROOT = Path(__file__).resolve().parents[2]
+SEED = 7
+SHOWN = ("msea_arc", "tam", "logit_lens")
+QWEN2_VL_2B = {1.0: (27, 37), 0.75: (20, 28), 0.5: (14, 18)}  # tokens of 1024 x 768 at each scale
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure and the bar that it must not exceed."""
+
+    name: str
+    value: float
+    unit: str
+    bar: float
+
+    def row(self) -> str:
+        """Return a line of the table."""
+        verdict = "met" if self.value <= self.bar else "MISSED"
+        return f"| {self.name} | {self.value:.2f} {self.unit} | <= {self.bar:g} | {verdict} |"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("--model", default=str(BUNDLED), help="folder or hub id")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path, help="folder for bench.json")
+    parser.add_argument("--repeat", type=int, default=9, help="times each thing is measured")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Measure, print a table, and write it to `--out`."""
+    if args.repeat < 1:
+        raise SightlineError(f"--repeat must be at least 1, got {args.repeat}")
+    print(f"{machine()}, torch threads {torch.get_num_threads()}, load {os.getloadavg()[0]:.1f}")
+    print("| figure | value | bar | |\n| --- | --- | --- | --- |")
+    figures = []
+    for figure in _measure(load(args.model, device=args.device), args.repeat):
+        figures.append(figure)
+        print(figure.row(), flush=True)
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        about = {
+            "machine": machine(),
+            "load": os.getloadavg()[0],
+            "date": date.today().isoformat(),
+            "seed": SEED,
+            "repeat": args.repeat,
+        }
+        written = {"figures": [asdict(f) for f in figures], "about": about}
+        (args.out / "bench.json").write_text(json.dumps(written, indent=2) + "\n")
+    return 0
+
+
+def _measure(explainer: Explainer, repeat: int) -> Iterator[Figure]:
+    yield from recording(explainer, repeat)
+    yield explaining(repeat)
+    yield size_of_run()
+    yield seconds_to_page()
+
+
+def recording(explainer: Explainer, repeat: int) -> Iterator[Figure]:
+    """Yield generation alone, in seconds, and recording with three scales as a multiple of it."""
+    image = make_scene(SEED, Limits(count=(3, 3)), (336, 336)).image
+
+    def record(scales: tuple[float, ...]) -> float:
+        start = time.perf_counter()
+        explainer.record(image, "Describe the image.", scales=scales)
+        return time.perf_counter() - start
+
+    record((0.5, 0.75, 1.0))  # warm-up
+    pairs = [(record((1.0,)), record((0.5, 0.75, 1.0))) for _ in range(repeat)]
+    alone = statistics.median(a for a, _ in pairs)
+    yield Figure("generation alone, 336x336", alone, "s", float("inf"))
+    share = statistics.median(b / a for a, b in pairs)
+    yield Figure("recording with three scales / generation alone", share, "x", 1.6)
+
+
+def explaining(repeat: int) -> Figure:
+    """Return the time for three methods and all tokens of an answer of 40, from a fresh run."""
+    rng = np.random.default_rng(SEED)
+
+    def explain() -> float:
+        run = synthetic_run(rng, n_template=20, n_prompt=6, n_answer=40, d=192, vocab=640)
+        tokens = run.indices(ANSWER).tolist()
+        return _seconds(lambda: [METHODS[m].explain_many(run, tokens) for m in SHOWN])
+
+    explain()
+    milliseconds = 1000 * statistics.median(explain() for _ in range(repeat))
+    return Figure("three methods, all 40 tokens", milliseconds, "ms", 100)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def size_of_run() -> Figure:
+    """Return the size of a saved run of a 1024 x 768 picture at the dimensions of Qwen2-VL-2B."""
+    run = _large_run()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "run.npz"
+        run.save(file)
+        size = file.stat().st_size
+    return Figure("saved run, 1024x768 at 2B dimensions", size / 1e6, "MB", 8)
+
+
+def _large_run() -> Run:
+    """Return a synthetic run: d = 1536, 60 answer tokens, 20 of prompt, and a real picture."""
+    rng = np.random.default_rng(SEED)
+    run = synthetic_run(
+        rng,
+        n_template=20,
+        n_prompt=20,
+        n_answer=60,
+        grids=QWEN2_VL_2B,
+        d=1536,
+        vocab=8000,
+        image_size=(768, 1024),
+    )
+    scene = make_scene(SEED, Limits(sides=(768, 1024)), (768, 1024))
+    return replace(run, image=scene.image)
+
+
+def seconds_to_page(patience: float = 60.0) -> Figure:
+    """Return the seconds from starting `python app.py` to its page being served."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    start = time.perf_counter()
+    command = [sys.executable, str(ROOT / "app.py"), "--port", str(port)]
+    app = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not _answers(f"http://127.0.0.1:{port}/"):
+            if app.poll() is not None or time.perf_counter() - start > patience:
+                raise SightlineError("python app.py did not serve its page; start it by hand")
+            time.sleep(0.05)
+        return Figure("python app.py to page served", time.perf_counter() - start, "s", 15)
+    finally:
+        app.terminate()
+        app.wait(10)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as page:
+            return page.status == 200
+    except OSError:
+        return False
