@@ -28,6 +28,15 @@ def any_dtype(request: pytest.FixtureRequest, qwen_folder: Path) -> Explainer:
     return load(qwen_folder, device="cpu", dtype=request.param)
 
 
+@pytest.fixture(scope="session", params=["qwen2_vl", "qwen2_5_vl"])
+def any_family(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Explainer:
+    """A tiny model of each family in the registry."""
+    make = getattr(tiny, request.param)
+    return load(make(tmp_path_factory.mktemp("models") / request.param), device="cpu")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _few_threads() -> None:
     torch.set_num_threads(1)

@@ -58,13 +58,13 @@ def _same_arrays(a: Run, b: Run) -> bool:
 # Faithfulness to the model -----------------------------------------------------------------------
 
 
-def test_the_lens_at_the_last_layer_reproduces_the_models_logits(qwen):
-    run = _record(qwen)
-    logits, _ = _reference(qwen, run)
+def test_the_lens_at_the_last_layer_reproduces_the_models_logits(any_family):
+    run = _record(any_family)
+    logits, _ = _reference(any_family, run)
     at = run.tokens.positions[1:] - 1
     ours = run.text_logits[1:-1]
     assert ours == pytest.approx(logits[at][:, run.unembedding.ids].numpy(), rel=0.01, abs=0.02)
-    visual = qwen.family.compose(run.image, run.prompt).visual
+    visual = any_family.family.compose(run.image, run.prompt).visual
     theirs = logits[visual.start : visual.stop, run.unembedding.ids].T
     assert run.visual_logits(1.0) == pytest.approx(theirs.numpy(), rel=0.01, abs=0.02)
 
@@ -78,9 +78,9 @@ def test_the_lens_in_bfloat16_is_within_its_rounding(qwen_folder):
     assert np.median(error) < 0.02 * np.std(theirs)
 
 
-def test_probabilities_are_the_softmax_over_the_whole_vocabulary(qwen):
-    run = _record(qwen)
-    logits, _ = _reference(qwen, run)
+def test_probabilities_are_the_softmax_over_the_whole_vocabulary(any_family):
+    run = _record(any_family)
+    logits, _ = _reference(any_family, run)
     probs = logits.softmax(-1).numpy()
     at = run.tokens.positions - 1
     expected = probs[at[1:], run.tokens.ids[1:]]
@@ -99,8 +99,16 @@ def test_top_k_lists_are_in_order_and_hold_no_id_twice(any_dtype):
     assert set(run.topk[1:].ravel()) <= set(run.pieces)
 
 
-def test_greedy_equals_the_generate_of_transformers(any_dtype):
-    family = any_dtype.family
+def test_greedy_equals_the_generate_of_transformers_in_each_family(any_family):
+    _compare_with_generate(any_family)
+
+
+def test_greedy_equals_the_generate_of_transformers_in_each_dtype(any_dtype):
+    _compare_with_generate(any_dtype)
+
+
+def _compare_with_generate(explainer: Explainer) -> None:
+    family = explainer.family
     inputs = family.compose(tiny.image(), PROMPT_TEXT)
     kinds = torch.zeros(1, len(inputs.ids), dtype=torch.long)
     kinds[:, inputs.visual.start : inputs.visual.stop] = 1
@@ -111,7 +119,7 @@ def test_greedy_equals_the_generate_of_transformers(any_dtype):
         do_sample=False,
         **inputs.picture.tensors,
     )[0, len(inputs.ids) :]
-    run = _record(any_dtype, max_new_tokens=12, scales=(1.0,))
+    run = _record(explainer, max_new_tokens=12, scales=(1.0,))
     theirs = [i for i in generated.tolist() if i not in family.stop_ids]
     assert run.tokens.ids[run.indices(ANSWER)].tolist() == theirs
 
@@ -127,10 +135,10 @@ def test_visual_states_do_not_depend_on_the_text_after_them(any_dtype):
     assert left == pytest.approx(right, rel=0.02, abs=0.02 * float(np.abs(left).max()))
 
 
-def test_visual_states_do_not_change_when_the_sequence_ends_with_them(qwen):
-    inputs = qwen.family.compose_prefix(tiny.image(), 1.0)
-    cut = qwen._engine.visual_states(inputs).float().numpy()
-    run = _record(qwen)
+def test_visual_states_do_not_change_when_the_sequence_ends_with_them(any_family):
+    inputs = any_family.family.compose_prefix(tiny.image(), 1.0)
+    cut = any_family._engine.visual_states(inputs).float().numpy()
+    run = _record(any_family)
     assert run.scales[0].states.astype(np.float32) == pytest.approx(cut, rel=2e-3, abs=2e-3)
 
 
@@ -163,14 +171,14 @@ def test_a_scale_needs_the_model_of_the_run(qwen):
 # Bookkeeping -------------------------------------------------------------------------------------
 
 
-def test_roles_and_positions_follow_from_the_layout(qwen):
-    run = _record(qwen, scales=(1.0,))
+def test_roles_and_positions_follow_from_the_layout(any_family):
+    run = _record(any_family, scales=(1.0,))
     texts, tokens = run.tokens.texts, run.tokens
     said = {role: "".join(texts[i] for i in run.indices(role)) for role in (TEMPLATE, PROMPT)}
     assert said[PROMPT] == PROMPT_TEXT
     assert "system" in said[TEMPLATE]
     assert said[TEMPLATE].endswith("assistant\n")
-    inputs = qwen.family.compose(run.image, run.prompt)
+    inputs = any_family.family.compose(run.image, run.prompt)
     n = len(inputs.visual)
     assert n == run.scales[0].grid[0] * run.scales[0].grid[1] == 6 * 8
     gaps = np.flatnonzero(np.diff(tokens.positions) != 1)
@@ -180,9 +188,9 @@ def test_roles_and_positions_follow_from_the_layout(qwen):
     assert tokens.positions[-1] == len(tokens) + n - 1
 
 
-def test_states_are_those_that_predict_the_tokens(qwen):
-    run = _record(qwen)
-    _, states = _reference(qwen, run)
+def test_states_are_those_that_predict_the_tokens(any_family):
+    run = _record(any_family)
+    _, states = _reference(any_family, run)
     at = np.append(run.tokens.positions[1:] - 1, run.tokens.positions[-1])
     assert run.states[1:].astype(np.float32) == pytest.approx(
         states[at].numpy(), rel=5e-3, abs=5e-3
@@ -222,10 +230,10 @@ def test_an_answer_may_be_empty(qwen, monkeypatch):
     assert run.topk[-1, 0] == first
 
 
-def test_the_base_id_has_the_smallest_sum_among_ordinary_ids(qwen):
-    run = _record(qwen)
-    weight = qwen.family.unembedding.weight.float().numpy()
-    words = qwen.family.codec._tokenizer
+def test_the_base_id_has_the_smallest_sum_among_ordinary_ids(any_family):
+    run = _record(any_family)
+    weight = any_family.family.unembedding.weight.float().numpy()
+    words = any_family.family.codec._tokenizer
     ordinary = [i for i in range(len(words)) if i not in words.added_tokens_decoder]
     for scale in run.scales:
         sums = (weight @ scale.states.astype(np.float32).T).sum(1)
@@ -329,11 +337,11 @@ def test_a_closed_stream_leaves_the_model_usable(qwen):
     assert _record(qwen).answer is not None
 
 
-def test_recordings_that_take_turns_do_not_disturb_each_other(qwen):
+def test_recordings_that_take_turns_do_not_disturb_each_other(any_family):
     """The model keeps the offset of the last picture as state; ours must not depend on it."""
     pictures = [tiny.image(96, 128), tiny.image(32, 64, seed=1)]
-    alone = [qwen.record(p, PROMPT_TEXT, max_new_tokens=6) for p in pictures]
-    streams = [qwen.stream(p, PROMPT_TEXT, max_new_tokens=6) for p in pictures]
+    alone = [any_family.record(p, PROMPT_TEXT, max_new_tokens=6) for p in pictures]
+    streams = [any_family.stream(p, PROMPT_TEXT, max_new_tokens=6) for p in pictures]
     done: list[Run | None] = [None, None]
     while None in done:
         for i, stream in enumerate(streams):
@@ -436,3 +444,19 @@ def test_infinite_states_are_said_not_stored(qwen, monkeypatch):
     monkeypatch.setattr(norm, "data", norm.data * 1e6)
     with pytest.raises(ModelError, match="float32"):
         _record(qwen)
+
+
+# On a GPU ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_a_gpu_records_what_a_cpu_records(qwen, qwen_folder):
+    there = _record(load(qwen_folder, device="cuda", dtype="float32"))
+    here = _record(qwen)
+    assert there.settings["device"] == "cuda"
+    assert np.array_equal(there.tokens.ids, here.tokens.ids)
+    for one, two in zip(there.scales, here.scales, strict=True):
+        assert one.states.astype(np.float32) == pytest.approx(
+            two.states.astype(np.float32), rel=0.02, abs=0.02
+        )

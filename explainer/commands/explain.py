@@ -97,11 +97,9 @@ def _run(args: argparse.Namespace, settings: Mapping[str, Mapping[str, Any]]) ->
         return Run.load(args.image)
     if args.prompt is None:
         raise PromptError('a picture needs a question; add --prompt "Describe the image."')
-    import transformers
-
     from explainer.record import BUNDLED, load
 
-    transformers.utils.logging.disable_progress_bar()
+    _hush()
     explainer = load(args.model or BUNDLED, args.device, args.dtype, args.revision)
     run = explainer.record(
         args.image,
@@ -116,6 +114,16 @@ def _run(args: argparse.Namespace, settings: Mapping[str, Mapping[str, Any]]) ->
     for note in run.settings.get("image_notes", ()):
         print(f"note on the picture: {note}")
     return run
+
+
+def _hush() -> None:
+    """Leave it to our own messages to say what goes wrong while a model is loaded."""
+    import huggingface_hub
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    huggingface_hub.utils.logging.set_verbosity_error()
 
 
 def _wanted_scales(settings: Mapping[str, Mapping[str, Any]]) -> list[float]:

@@ -17,6 +17,7 @@ from explainer.run import ANSWER, PROMPT, TEMPLATE, Run, Scale, Tokens, Unembedd
 Box = tuple[float, float, float, float]
 
 GRIDS: Mapping[float, tuple[int, int]] = {1.0: (21, 21), 0.75: (16, 16), 0.5: (11, 11)}
+N_CANDIDATES = 10  # of each answer token, whose rows travel with a run
 N_TEMPLATE_IDS = 8  # ids 0..7 stand for special tokens, as in a real vocabulary
 
 
@@ -161,8 +162,11 @@ def _unembedding(
     topk: np.ndarray,
     scales: Sequence[Scale],
 ) -> Unembedding:
-    """Keep the ids of all tokens, of every first guess and of every A_0, and a few strangers."""
+    """Keep the ids of all tokens, of every first guess and every A_0, the answer's candidates, and
+    a few strangers."""
     strangers = rng.integers(0, len(rows), 10)
-    in_play = [tokens.ids, topk[topk[:, 0] >= 0, 0], [s.base_id for s in scales], strangers]
+    rivals = topk[-1 - int((tokens.roles == ANSWER).sum()) :, :N_CANDIDATES].ravel()
+    first = topk[topk[:, 0] >= 0, 0]
+    in_play = [tokens.ids, first, rivals[rivals >= 0], [s.base_id for s in scales], strangers]
     ids = np.unique(np.concatenate(in_play)).astype(np.int32)
     return Unembedding(ids, rows[ids], np.zeros(len(ids), np.float32))

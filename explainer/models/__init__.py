@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from explainer.models.base import Family
 
 # Names, not classes: a family's file is imported when a model of it is loaded.
-FAMILIES: Mapping[str, str] = MappingProxyType({"qwen2_vl": "explainer.models.qwen2_vl:Qwen2VL"})
+FAMILIES: Mapping[str, str] = MappingProxyType(
+    {
+        "qwen2_vl": "explainer.models.qwen2_vl:Qwen2VL",
+        "qwen2_5_vl": "explainer.models.qwen2_vl:Qwen25VL",
+    }
+)
 
 
 def family_class(model_type: str) -> type[Family]:

@@ -1,4 +1,4 @@
-"""Qwen2-VL: pictures at their own resolution, one token for each 2x2 block of patches."""
+"""Qwen2-VL and Qwen2.5-VL: pictures at their own resolution, one token for each block of patches."""
 
 from __future__ import annotations
 
@@ -89,3 +89,10 @@ class Qwen2VL(Family):
     def step_inputs(self, forward_inputs: Mapping[str, torch.Tensor], step: int) -> dict[str, Any]:
         position = int(forward_inputs["position_ids"].max()) + 1 + step
         return {"position_ids": torch.full((3, 1, 1), position)}
+
+
+class Qwen25VL(Qwen2VL):
+    """Qwen2.5-VL: the same inputs and layout, another vision tower."""
+
+    label = "Qwen2.5-VL"
+    model_class = "Qwen2_5_VLForConditionalGeneration"

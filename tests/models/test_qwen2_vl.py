@@ -15,8 +15,8 @@ from tests import tiny
 
 
 @pytest.fixture
-def family(qwen):
-    return qwen.family
+def family(any_family):
+    return any_family.family
 
 
 @pytest.mark.parametrize("size", [(96, 128), (33, 47), (400, 300), (10, 10)])
