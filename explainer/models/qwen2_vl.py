@@ -1,4 +1,4 @@
-"""Qwen2-VL and Qwen2.5-VL: pictures at their own resolution, one token for each block of patches."""
+"""Qwen2-VL and Qwen2.5-VL: pictures at their own resolution, one token for a block of patches."""
 
 from __future__ import annotations
 
