@@ -1,0 +1,46 @@
+// A slider with its name, a number to type, a reset button, and perhaps a switch. (After paint.js.)
+const places = step => (String(step).split('.')[1] ?? '').length;
+function snap(value, {low, high, step}) {
+  const near = low + Math.round((Math.min(high, Math.max(low, value)) - low) / step) * step;
+  return Number(Math.min(high, near).toFixed(places(step)));
+}
+
+// A slider with a number beside its name; `changed(value, event)` hears the person only.
+function dial({name, label, bounds, value, reset, title, changed}) {
+  const box = make('div', 'sl-dial'), head = make('div', 'sl-head'), text = make('label', 'sl-name', label);
+  const number = make('input', 'sl-number'), range = make('input', 'sl-range'), back = make('button', 'sl-reset', '↺');
+  box.dataset.name = name;
+  box.title = title;
+  for (const input of [number, range]) {
+    Object.assign(input, {type: input === range ? 'range' : 'number', min: bounds.low, max: bounds.high, step: bounds.step});
+    input.setAttribute('aria-label', input === range ? label : `${label}, number`);
+  }
+  text.htmlFor = range.id = `sl-${name}`;
+  back.type = 'button';
+  back.setAttribute('aria-label', `Reset ${label}`);
+  const put = next => { number.value = range.value = next; };
+  const take = (next, event) => { if (next !== null) put(next); changed(next, event); };
+  range.addEventListener('input', () => take(snap(range.valueAsNumber, bounds), 'input'));
+  range.addEventListener('change', () => take(snap(range.valueAsNumber, bounds), 'release'));
+  number.addEventListener('change', () => {
+    const typed = number.valueAsNumber;  // NaN when the field was emptied
+    take(Number.isNaN(typed) ? reset : snap(typed, bounds), 'release');
+  });
+  back.addEventListener('click', () => take(reset, 'release'));
+  head.append(text, number, back);
+  box.append(head, range);
+  put(value);
+  return {box, head, text, put};
+}
+
+// A switch before the name of a dial.
+function toggle(part, on, label, changed) {
+  const check = make('input', 'sl-switch');
+  check.type = 'checkbox';
+  check.setAttribute('aria-label', label);
+  const set = value => { check.checked = value; part.box.classList.toggle('sl-off', !value); };
+  check.addEventListener('change', () => { set(check.checked); changed(check.checked); });
+  part.head.prepend(check);
+  set(on);
+  return set;
+}

@@ -1,0 +1,69 @@
+// The knobs without sliders, from the methods' declarations. props.value: {method: {knob: value}}.
+// (Runs after paint.js.)
+const root = element.querySelector('.sl-options');
+const state = JSON.parse(JSON.stringify(props.value)), fields = {};
+
+function send() {
+  props.value = JSON.parse(JSON.stringify(state));
+  trigger('input', {});
+}
+
+function field(label, control, meaning) {
+  const box = make('label', 'sl-field');
+  box.title = meaning;
+  box.append(make('span', 'sl-name', label), control);
+  return box;
+}
+
+function select(choices) {
+  const node = make('select', 'sl-choice');
+  node.append(...choices.map(choice => new Option(choice, choice)));
+  return node;
+}
+
+function number({low, high, step}) {
+  return Object.assign(make('input', 'sl-number'), {type: 'number', min: low, max: high, step});
+}
+
+function control(method, knob) {
+  const node = knob.kind === 'choice' ? select(knob.choices) : number(knob);
+  node.name = `${method}.${knob.name}`;
+  node.value = state[method][knob.name];
+  node.addEventListener('change', () => {
+    const value = knob.kind === 'choice' ? node.value : node.valueAsNumber;
+    state[method][knob.name] = Number.isNaN(value) ? knob.default : value;
+    node.value = state[method][knob.name];
+    send();
+  });
+  fields[`${method}.${knob.name}`] = node;
+  return field(knob.name.replaceAll('_', ' '), node, knob.meaning);
+}
+
+function presets(method, knobs) {
+  const node = select(Object.keys(method.presets));
+  node.name = `${method.name}.preset`;
+  node.addEventListener('change', () => {
+    for (const knob of knobs) {
+      const value = method.presets[node.value][knob.name] ?? knob.default;
+      state[method.name][knob.name] = fields[`${method.name}.${knob.name}`].value = value;
+    }
+    send();
+  });
+  return field('preset', node, 'Sets all the options of this method at once');
+}
+
+for (const method of props.spec) {
+  const box = make('section', 'sl-method'), more = make('details', 'sl-more');
+  const plain = method.knobs.filter(knob => !knob.advanced), fine = method.knobs.filter(knob => knob.advanced);
+  box.append(make('h3', '', method.label), make('p', 'sl-summary', `${method.summary} (${method.paper})`));
+  const grid = make('div', 'sl-fields'), deep = make('div', 'sl-fields');
+  if (Object.keys(method.presets).length > 1) grid.append(presets(method, method.knobs));
+  grid.append(...plain.map(knob => control(method.name, knob)));
+  box.append(grid);
+  if (fine.length) {
+    deep.append(...fine.map(knob => control(method.name, knob)));
+    more.append(make('summary', '', 'What the paper leaves open'), deep);
+    box.append(more);
+  }
+  root.append(box);
+}

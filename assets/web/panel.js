@@ -1,0 +1,64 @@
+// The sliders. props.spec comes from the methods' knobs; props.value: {alphas, k, beta}, where
+// alphas is a list of [factor, on] and beta is null while it is worked out by Eq. 9.
+// Opacity and colours never leave the browser. (Runs after paint.js
+// and dial.js.)
+const root = element.querySelector('.sl-panel'), spec = props.spec;
+const state = {alphas: props.value.alphas.map(pair => [...pair]), k: props.value.k, beta: props.value.beta};
+
+function send(event) {
+  props.value = {alphas: state.alphas.map(pair => [...pair]), k: state.k, beta: state.beta};
+  if (event === 'release') trigger('release', {});
+  else trigger('input', {});
+}
+
+const scales = make('div', 'sl-scales');
+state.alphas.forEach((pair, i) => {
+  const part = dial({
+    name: `alpha${i + 1}`, label: `Scale α${'₁₂₃₄₅₆₇₈₉'[i]}`, bounds: spec.scales, value: pair[0],
+    reset: spec.scales.defaults[i][0], title: spec.scales.meaning,
+    changed: (value, event) => { pair[0] = value; send(event); },
+  });
+  toggle(part, pair[1], `Use scale ${i + 1}`, on => { pair[1] = on; send('input'); });
+  scales.append(part.box);
+});
+
+const others = make('div', 'sl-others');
+const k = dial({
+  name: 'k', label: 'k, guesses', bounds: spec.k, value: state.k, reset: spec.k.default,
+  title: spec.k.meaning, changed: (value, event) => { state.k = value; send(event); },
+});
+
+let auto = spec.beta.default;  // what Eq. 9 gave last
+const beta = dial({
+  name: 'beta', label: 'β, strength', bounds: spec.beta, value: state.beta ?? auto, reset: null,
+  title: spec.beta.meaning,
+  changed: (value, event) => { setAuto(value === null); state.beta = value; send(event); },
+});
+const setAuto = toggle(beta, state.beta === null, 'Automatic β by Eq. 9', on => {
+  state.beta = on ? null : snap(auto, spec.beta);
+  beta.put(state.beta ?? auto);
+  send('input');
+});
+beta.box.classList.add('sl-auto');
+beta.head.insertBefore(make('span', 'sl-hint', 'auto'), beta.head.children[2]);
+document.addEventListener('sightline:beta', event => {
+  auto = Number(event.detail.toFixed(2));
+  if (state.beta === null) beta.put(auto);
+});
+
+const opacity = dial({
+  name: 'opacity', label: 'Opacity', bounds: {low: 0, high: 1, step: .05}, value: props.opacity,
+  reset: props.opacity, title: 'How strongly the colours cover the picture',
+  changed: value => document.documentElement.style.setProperty('--sl-heat', value),
+});
+
+const colours = make('div', 'sl-dial sl-colours'), choice = make('select', 'sl-choice');
+const name = make('label', 'sl-name', 'Colours');
+name.htmlFor = choice.id = 'sl-colours';
+for (const [value, label] of Object.entries(props.colours)) choice.append(new Option(label, value));
+choice.addEventListener('change', () =>
+  document.dispatchEvent(new CustomEvent('sightline:colours', {detail: choice.value})));
+colours.append(name, choice);
+
+others.append(k.box, beta.box, opacity.box, colours);
+root.append(scales, others);

@@ -1,0 +1,126 @@
+"""The components of the page that Gradio does not have, and raw inputs that do not judge values.
+
+What a browser sends is checked in `controls`, with messages for people. All HTML templates are
+constants: text of a model or a person reaches the page through `textContent` alone, because a
+template would evaluate it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+WEB = Path(__file__).parent.parent.parent / "assets" / "web"
+
+STYLES = ("page.css", "tokens.css", "view.css", "panel.css")
+
+
+def script(name: str) -> str:
+    """Return the text of a script in assets/web."""
+    return (WEB / name).read_text(encoding="utf-8")
+
+
+class _Drawn(gr.HTML):
+    """A component whose content a script builds; its value is JSON both ways."""
+
+    SCRIPTS: tuple[str, ...] = ()
+    TEMPLATE = "<div></div>"
+
+    def __init__(self, value: Any = None, **props: Any) -> None:
+        fixed = {
+            "html_template": self.TEMPLATE,
+            "js_on_load": "".join(map(script, self.SCRIPTS)),
+            "css_template": "",
+            "apply_default_css": False,
+        }
+        super().__init__(value, **{**props, **fixed})
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "object"}
+
+
+class TokenBar(_Drawn):
+    """The chips. Value: {run, active}, and {chips, live} when Python sets it. Event: select."""
+
+    SCRIPTS = ("tokens.js",)
+    TEMPLATE = '<div class="sl-tokens" role="listbox" aria-label="Words of the answer"></div>'
+
+
+class MapView(_Drawn):
+    """The maps of one chip, side by side. Events: need (a scale to record), retry
+    (after it was)."""
+
+    SCRIPTS = ("paint.js", "view.js")
+    TEMPLATE = '<div class="sl-view"></div>'
+
+
+class Backdrop(_Drawn):
+    """The picture under the maps, sent once for each run. Value: {run, src, ratio}."""
+
+    SCRIPTS = ("backdrop.js",)
+    TEMPLATE = '<div hidden class="sl-backdrop"></div>'
+
+
+class ControlPanel(_Drawn):
+    """Scales, k, beta, opacity and colours. Value: {alphas, k, beta}. Events: input, release."""
+
+    SCRIPTS = ("paint.js", "dial.js", "panel.js")
+    TEMPLATE = '<div class="sl-panel" role="group" aria-label="Sliders"></div>'
+
+
+class OptionPanel(_Drawn):
+    """The other knobs of the methods. Value: {method: {knob: value}}. Event: input."""
+
+    SCRIPTS = ("paint.js", "options.js")
+    TEMPLATE = '<div class="sl-options"></div>'
+
+
+class ExampleStrip(_Drawn):
+    """Thumbnails to choose from. Event: select."""
+
+    SCRIPTS = ("examples.js",)
+    TEMPLATE = '<div class="sl-examples" role="group" aria-label="Examples"></div>'
+
+
+class Notice(_Drawn):
+    """One sentence, as plain text. Value: {text, kind}, kind "error", "note" or ""."""
+
+    SCRIPTS = ("notice.js",)
+    TEMPLATE = '<div class="sl-notice" aria-live="polite"></div>'
+
+
+class _Raw:
+    """Hands on what the browser sent; `is_template` makes the page draw the parent component."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class RawSlider(_Raw, gr.Slider):
+    """A slider that leaves judging its value to us."""
+
+    def get_block_name(self) -> str:
+        return "slider"
+
+
+class RawNumber(_Raw, gr.Number):
+    """A number that leaves judging its value to us."""
+
+    def get_block_name(self) -> str:
+        return "number"
+
+
+class PictureInput(gr.Image):
+    """A picture input that passes the uploaded file on unopened; `explainer.images` opens it."""
+
+    is_template = True
+
+    def get_block_name(self) -> str:
+        return "image"
+
+    def preprocess(self, payload: Any) -> str | None:
+        return payload.path if payload is not None else None

@@ -1,0 +1,207 @@
+"""What the page's controls are, from the methods' own declarations, and what came back from them.
+
+Everything a browser sends is arbitrary. Each reader here returns checked values or raises a
+`SightlineError` for the person; none lets a wrong type through to a method.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from explainer.errors import KnobError, RunError, ScaleError, SightlineError
+from explainer.methods import METHODS, Method, get_method
+from explainer.methods.base import Knob
+from explainer.ui import texts
+
+SHOWN = ("msea_arc", "tam", "logit_lens")  # the methods side by side, in this order
+ALPHA_STEP = 0.05  # the knob bounds the factors; the page lets them be set in these steps
+SPARE_ALPHAS = (1.25, 0.25)  # offered, but off
+SLIDERS = ("scales", "k", "beta")  # knobs that have sliders; the others are in the options
+MAX_NEW_TOKENS = Knob("Longest answer", "int", 64, "", 1, 256)
+TEMPERATURE = Knob("Temperature", "float", 0.0, "", 0.0, 2.0, 0.05)
+SEED = Knob("Seed", "int", 0, "", 0, 2**31 - 1)
+LONGEST_ID = 64
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A chip of a run, as the page asks for it."""
+
+    run: str
+    chip: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All knobs of the shown methods, checked."""
+
+    scales: tuple[float, ...]
+    knobs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def needed(self) -> tuple[float, ...]:
+        """Return every scale that the maps will be read from."""
+        alphas = [k["alpha"] for k in self.knobs.values() if "alpha" in k]
+        return tuple(dict.fromkeys([*self.scales, *alphas]))
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How the answer is drawn."""
+
+    max_new_tokens: int = MAX_NEW_TOKENS.default
+    temperature: float = TEMPERATURE.default
+    seed: int = SEED.default
+
+
+def knob(method: Method, name: str) -> Knob:
+    """Return a knob of a method by name."""
+    return next(k for k in method.knobs if k.name == name)
+
+
+# What the panels show ----------------------------------------------------------------------------
+
+
+def panel_spec() -> dict[str, Any]:
+    """Return the sliders of MSEA + ARC for the control panel's script."""
+    method = METHODS["msea_arc"]
+    scales, k, beta = (knob(method, name) for name in SLIDERS)
+    spare = SPARE_ALPHAS[: max(0, scales.most - len(scales.default))]
+    return {
+        "scales": {**_bounds(scales), "step": ALPHA_STEP, "defaults": _offered(scales, spare)},
+        "k": _bounds(k),
+        "beta": {**_bounds(beta), "default": (beta.low + beta.high) / 2},
+    }
+
+
+def panel_value() -> dict[str, Any]:
+    """Return what the control panel holds at the start."""
+    spec = panel_spec()
+    return {"alphas": spec["scales"]["defaults"], "k": spec["k"]["default"], "beta": None}
+
+
+def _offered(scales: Knob, spare: Sequence[float]) -> list[list[Any]]:
+    return [[a, True] for a in scales.default] + [[a, False] for a in spare]
+
+
+def _bounds(k: Knob) -> dict[str, Any]:
+    return {
+        "low": k.low,
+        "high": k.high,
+        "step": k.step,
+        "default": k.default,
+        "meaning": k.meaning,
+    }
+
+
+def option_spec() -> list[dict[str, Any]]:
+    """Return the remaining knobs of each shown method for the option panel's script."""
+    return [
+        {
+            "name": name,
+            "label": METHODS[name].label,
+            "summary": METHODS[name].summary,
+            "paper": METHODS[name].paper,
+            "presets": {p: dict(v) for p, v in METHODS[name].presets.items()},
+            "knobs": [_option(k) for k in options(METHODS[name])],
+        }
+        for name in SHOWN
+    ]
+
+
+def options(method: Method) -> list[Knob]:
+    """Return the knobs of a method that have no slider."""
+    return [k for k in method.knobs if k.name not in SLIDERS]
+
+
+def option_value() -> dict[str, dict[str, Any]]:
+    """Return what the option panel holds at the start."""
+    return {name: {k.name: k.default for k in options(METHODS[name])} for name in SHOWN}
+
+
+def _option(k: Knob) -> dict[str, Any]:
+    return {
+        **_bounds(k),
+        "name": k.name,
+        "kind": k.kind,
+        "choices": list(k.choices),
+        "advanced": k.advanced,
+    }
+
+
+# What comes back ---------------------------------------------------------------------------------
+
+
+def read_choice(bar: Any) -> Choice:
+    """Return the run and chip that the token bar names."""
+    bar = _mapping(bar)
+    run, chip = bar.get("run"), bar.get("active")
+    if not run:
+        raise RunError(texts.NOT_RUN)
+    if not isinstance(run, str) or len(run) > LONGEST_ID:
+        raise RunError(texts.BAD_REQUEST)
+    if isinstance(chip, bool) or not isinstance(chip, int):
+        raise RunError(texts.BAD_REQUEST)
+    return Choice(run, chip)
+
+
+def read_settings(panel: Any, option: Any) -> Settings:
+    """Return the checked knobs of all shown methods, from the values of both panels."""
+    panel, option = _mapping(panel), _mapping(option)
+    scales = read_alphas(panel)
+    sliders = {"scales": scales, "k": _plain(panel.get("k")), "beta": _plain(panel.get("beta"))}
+    knobs = {}
+    for name in SHOWN:
+        given = {str(k): _plain(v) for k, v in _mapping(option.get(name, {})).items()}
+        known = {k.name for k in METHODS[name].knobs}
+        given |= {k: v for k, v in sliders.items() if k in known}
+        knobs[name] = METHODS[name].settings(**given)
+    return Settings(scales, knobs)
+
+
+def read_alphas(panel: Any) -> tuple[float, ...]:
+    """Return the scale factors that are on; `ScaleError` if there is none."""
+    pairs = _mapping(panel).get("alphas")
+    if not isinstance(pairs, list) or not all(isinstance(p, list) and len(p) == 2 for p in pairs):
+        raise KnobError(texts.BAD_REQUEST)
+    on = [alpha for alpha, wanted in pairs if wanted is True]
+    if not on:
+        raise ScaleError(texts.NO_SCALE)
+    factors = knob(METHODS["msea_arc"], "scales").check(on)
+    return tuple(dict.fromkeys(round(f, 4) for f in factors))
+
+
+def read_decoding(max_new_tokens: Any, temperature: Any, seed: Any) -> Decoding:
+    """Return the checked decoding settings; an empty field counts as its default."""
+    return Decoding(
+        _decoding(MAX_NEW_TOKENS, max_new_tokens),
+        _decoding(TEMPERATURE, temperature),
+        _decoding(SEED, seed),
+    )
+
+
+def _decoding(k: Knob, value: Any) -> Any:
+    return k.default if value is None else k.check(_plain(value))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise SightlineError(texts.BAD_REQUEST)
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """Return a JSON scalar (a whole float as int); anything else cannot be a knob's value."""
+    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+        return int(value)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise KnobError(texts.BAD_REQUEST)
+
+
+def known_method(name: Any) -> Method:
+    """Return a method by name; `MethodError` if there is none."""
+    return get_method(name if isinstance(name, str) else "")

@@ -1,0 +1,342 @@
+"""What happens on the page's events, as plain functions of values.
+
+Recording yields page updates; everything else is arithmetic on a stored run. Whatever goes wrong
+becomes a sentence on the page, and what was there before stays usable.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from explainer.errors import ImageError, RunError, SightlineError, TokenError
+from explainer.images import Picture, fit, open_image
+from explainer.methods import METHODS, explain_chip
+from explainer.methods.base import Heatmap
+from explainer.run import ANSWER, TEMPLATE, Run
+from explainer.store import RunStore
+from explainer.ui import controls, payload, texts
+from explainer.ui.controls import Choice, Decoding, Settings
+from explainer.ui.recording import ExplainerLike, Job, Worker, make_worker
+
+log = logging.getLogger(__name__)
+
+Value = dict[str, Any]
+NOTHING: Value = {}  # leaves a drawn component as it is
+
+
+class Page(NamedTuple):
+    """New values of the drawn components during a recording."""
+
+    bar: Value
+    view: Value = NOTHING
+    backdrop: Value = NOTHING
+    notice: Value = NOTHING
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture and prompt to try."""
+
+    picture: Picture
+    prompt: str
+    label: str
+
+
+def busy(text: str) -> Value:
+    """Return the map view's value while the model works."""
+    return {"busy": text}
+
+
+def said(text: str, kind: str = "error") -> Value:
+    """Return a message: of the map view (maps stay), or of a notice."""
+    return {"text": text, "kind": kind}
+
+
+class Handlers:
+    """The page's events for one explainer and one store of runs.
+
+    `gpu` decorates the generator function that uses the model.
+    """
+
+    def __init__(
+        self,
+        explainer: ExplainerLike,
+        store: RunStore,
+        examples: Sequence[Example] = (),
+        gpu: Callable[[Worker], Worker] = lambda worker: worker,
+    ) -> None:
+        self._model_id = explainer.model_id
+        self._store = store
+        self._examples = examples
+        self._work = gpu(make_worker(explainer))
+
+    # Recording -----------------------------------------------------------------------------------
+
+    def record(
+        self,
+        source: Any,
+        prompt: Any,
+        previous: Any,
+        max_new_tokens: Any,
+        temperature: Any,
+        seed: Any,
+        panel: Any,
+        option: Any,
+    ) -> Iterator[Page]:
+        """Yield what the page shows while an answer is recorded, and at last its first maps.
+
+        On an error the chips of the `previous` run come back.
+        """
+        try:
+            picture, asked, notes = _inputs(source, prompt)
+            settings = controls.read_settings(panel, option)
+            decoding = controls.read_decoding(max_new_tokens, temperature, seed)
+            yield Page({"chips": [], "live": True}, busy(texts.BUSY_READING), notice=_note(notes))
+            steps = self._steps(picture, asked, decoding, settings.needed)
+            yield from self._follow(steps, settings)
+        except Exception as error:
+            message = said(_words(error))
+            picture_is_wrong = isinstance(error, ImageError)
+            notice, view = (message, said("")) if picture_is_wrong else (NOTHING, message)
+            yield Page(self._restored(previous), view, notice=notice)
+
+    def _follow(self, steps: Iterator[Any], settings: Settings) -> Iterator[Page]:
+        """Yield the page after each step, and the maps of the first content word at the end."""
+        pieces: list[str] = []
+        for item in steps:
+            if isinstance(item, _Recorded):
+                yield self._first_page(item, settings)
+            elif item.kind == "token":
+                pieces += [item.text] if item.text else []
+                line = texts.BUSY_ANSWERING.format(done=item.done, total=item.total)
+                yield Page(payload.live_bar(pieces), busy(line))
+            elif item.kind == "scale":
+                line = texts.BUSY_SCALES.format(done=item.done, total=item.total)
+                yield Page(payload.live_bar(pieces), busy(line))
+
+    def _first_page(self, recorded: _Recorded, settings: Settings) -> Page:
+        run, key = recorded
+        bar = payload.bar(run, key)
+        if bar["active"] is None:
+            return Page(bar, said(texts.EMPTY_ANSWER, "note"), payload.picture(run, key))
+        view = self._paint(run, Choice(key, bar["active"]), settings)
+        if not len(run.indices(ANSWER)):
+            view |= said(texts.EMPTY_ANSWER, "note")
+        return Page(bar, view, payload.picture(run, key))
+
+    def _steps(
+        self, picture: Picture, prompt: str, decoding: Decoding, scales: Sequence[float]
+    ) -> Iterator[Any]:
+        """Yield the steps of a recording that are not in the store yet, and the stored run."""
+        told = {k: v for k, v in asdict(decoding).items() if k != "seed" or decoding.temperature}
+        key = self._store.key(picture.pixels, prompt, self._model_id, told)
+        run = self._store.get(key)
+        missing = _missing(run, scales)
+        if run is None or missing:
+            job = Job(missing, picture.pixels, prompt, asdict(decoding), run)
+            for item in self._work(job):
+                if isinstance(item, Run):
+                    run = item
+                else:
+                    yield item
+            if run is None:
+                raise RunError(texts.BROKEN)
+            self._store.put(key, run)
+        yield _Recorded(run, key)
+
+    def add_scales(self, bar: Any, panel: Any, option: Any) -> Iterator[Value]:
+        """Yield messages while missing scales are recorded, and then ask the page to redraw."""
+        try:
+            choice = controls.read_choice(bar)
+            run, settings = self._run(choice), controls.read_settings(panel, option)
+            missing = _missing(run, settings.needed)
+            if missing:
+                yield busy(texts.BUSY_ADDING.format(scales=_listed(missing)))
+                for item in self._work(Job(missing, run=run)):
+                    run = item if isinstance(item, Run) else run
+                self._store.put(choice.run, run)
+            yield {"refresh": time.monotonic_ns()}
+        except Exception as error:
+            yield said(_words(error))
+
+    # Explaining ----------------------------------------------------------------------------------
+
+    def explain(self, bar: Any, panel: Any, option: Any) -> Value:
+        """Return the maps of the chosen chip, the scales that are missing for it, or a message."""
+        try:
+            choice = controls.read_choice(bar)
+            run, settings = self._run(choice), controls.read_settings(panel, option)
+            missing = _missing(run, settings.needed)
+            if missing:
+                return busy(texts.BUSY_ADDING.format(scales=_listed(missing))) | {"need": missing}
+            return self._paint(run, choice, settings)
+        except Exception as error:
+            return said(_words(error))
+
+    def _paint(self, run: Run, choice: Choice, settings: Settings) -> Value:
+        started = time.perf_counter()
+        heats = heatmaps(run, choice.chip, settings)
+        line = _line(run, choice.chip, time.perf_counter() - started)
+        return payload.maps(run, choice.run, choice.chip, heats, line)
+
+    def _run(self, choice: Choice) -> Run:
+        run = self._store.get(choice.run)
+        if run is None:
+            raise RunError(texts.EXPIRED)
+        return run
+
+    # Around it -----------------------------------------------------------------------------------
+
+    def begin(self, bar: Any) -> Value:
+        """Return what to come back to if the recording that starts now does not end."""
+        return {k: bar.get(k) for k in ("run", "active")} if isinstance(bar, Mapping) else {}
+
+    def stopped(self, previous: Any) -> tuple[Value, Value]:
+        """Return the chips from before the recording that was stopped, and a message."""
+        bar = self._restored(previous)
+        return bar, said(texts.STOPPED_BACK if bar.get("run") else texts.STOPPED, "note")
+
+    def _restored(self, previous: Any) -> Value:
+        """Return the chips of the run that was shown before, or none at all."""
+        try:
+            choice = controls.read_choice(previous)
+            return payload.bar(self._run(choice), choice.run, choice.chip)
+        except SightlineError:
+            return {"run": None, "chips": [], "active": None}
+
+    def choose(self, index: Any) -> tuple[Any, str]:
+        """Return the picture and prompt of an example."""
+        if isinstance(index, bool) or not isinstance(index, int):
+            raise SightlineError(texts.BAD_REQUEST)
+        if not 0 <= index < len(self._examples):
+            raise SightlineError(texts.BAD_REQUEST)
+        example = self._examples[index]
+        return example.picture.pixels, example.prompt
+
+    # For scripts ---------------------------------------------------------------------------------
+
+    def record_api(
+        self,
+        source: Any,
+        prompt: Any,
+        max_new_tokens: Any,
+        temperature: Any,
+        seed: Any,
+        scales: Any,
+    ) -> Value:
+        """Record an answer; returns its run id, text, chips and probabilities, as JSON."""
+        picture, asked, notes = _inputs(source, prompt)
+        alphas = controls.read_alphas({"alphas": [[a, True] for a in _list(scales)]})
+        decoding = controls.read_decoding(max_new_tokens, temperature, seed)
+        *_, recorded = self._steps(picture, asked, decoding, alphas)
+        run, key = recorded
+        chips = [
+            {"chip": c["index"], "text": run.chips[c["index"]].text, "role": c["role"],
+             "probability": payload.probability(run, run.chips[c["index"]])}
+            for c in payload.bar(run, key)["chips"]
+        ]  # fmt: skip
+        return {
+            "run": key,
+            "model": run.model_id,
+            "answer": run.answer,
+            "chips": chips,
+            "scales": sorted(run.alphas),
+            "notes": list(notes),
+        }
+
+    def explain_api(
+        self, run: str, chip: int, method: str, preset: str | None, knobs: Mapping[str, Any]
+    ) -> Value:
+        """Return one map of a chip of a recorded run, with its meaning, as JSON."""
+        choice = controls.read_choice({"run": run, "active": chip})
+        found = self._run(choice)
+        tokens = _tokens(found, choice.chip)
+        given = {"preset": preset, **knobs} if preset else dict(knobs)
+        heat = explain_chip(controls.known_method(method), found, tokens, **given)
+        return {
+            "values": [[round(float(v), 4) for v in row] for row in heat.values],
+            "signed": heat.signed,
+            "extent": list(heat.extent),
+            "normalisation": heat.normalisation,
+            "notes": dict(heat.notes),
+        }
+
+
+class _Recorded(NamedTuple):
+    run: Run
+    key: str
+
+
+def heatmaps(run: Run, chip: int, settings: Settings) -> dict[str, Heatmap]:
+    """Return the heatmap of a chip by every shown method; `TokenError` if there is no such chip."""
+    tokens = _tokens(run, chip)
+    return {
+        name: explain_chip(METHODS[name], run, tokens, **knobs)
+        for name, knobs in settings.knobs.items()
+    }
+
+
+def _tokens(run: Run, chip: int) -> tuple[int, ...]:
+    if not 0 <= chip < len(run.chips) or run.chips[chip].role == TEMPLATE:
+        raise TokenError(texts.BAD_REQUEST)
+    return run.chips[chip].tokens
+
+
+def _inputs(source: Any, prompt: Any) -> tuple[Picture, str, tuple[str, ...]]:
+    """Return picture, prompt and what a person should know about how they were taken."""
+    if source is None:
+        raise ImageError(texts.NO_IMAGE)
+    if prompt is not None and not isinstance(prompt, str):
+        raise SightlineError(texts.BAD_REQUEST)
+    opened = open_image(source)
+    picture = Picture(fit(opened.pixels), opened.notes)
+    if prompt and prompt.strip():
+        return picture, prompt, picture.notes
+    return picture, texts.DEFAULT_PROMPT, (*picture.notes, texts.EMPTY_PROMPT)
+
+
+def _missing(run: Run | None, scales: Sequence[float]) -> tuple[float, ...]:
+    known = run.alphas if run else ()
+    return tuple(a for a in scales if all(abs(a - b) >= 1e-6 for b in known))
+
+
+def _line(run: Run, chip: int, spent: float) -> str:
+    """Return the line beside the chosen word: probability, model, times."""
+    chosen = run.chips[chip]
+    seconds = run.settings.get("seconds")
+    total = sum(seconds.values()) if isinstance(seconds, Mapping) else seconds
+    parts = [
+        texts.share(payload.probability(run, chosen)),
+        "answer" if chosen.role == ANSWER else "prompt",
+        run.model_id,
+        f"answered in {texts.duration(total)}" if total else "",
+        f"maps in {texts.duration(spent)}",
+    ]
+    return "  ·  ".join(filter(None, parts))
+
+
+def _note(notes: Sequence[str]) -> Value:
+    return said(" ".join(notes), "note" if notes else "")
+
+
+def _listed(scales: Sequence[float]) -> str:
+    return ", ".join(f"{a:g}" for a in sorted(scales))
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise SightlineError(texts.BAD_REQUEST)
+    return value
+
+
+def _words(error: Exception) -> str:
+    """Return the sentence for the person; what is not meant for people goes to the log."""
+    if isinstance(error, SightlineError):
+        text = str(error)
+        return text[:1].upper() + text[1:]
+    log.exception("unexpected error", exc_info=error)
+    return texts.BROKEN

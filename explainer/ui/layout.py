@@ -1,0 +1,299 @@
+"""The page: regions, and which event calls which handler."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.themes import LocalFont
+
+from explainer.errors import SightlineError
+from explainer.images import open_image
+from explainer.methods import METHODS
+from explainer.store import RunStore
+from explainer.ui import components as ui
+from explainer.ui import controls, payload, texts
+from explainer.ui.handlers import Example, Handlers
+from explainer.ui.recording import ExplainerLike, Worker
+
+COLOURS, DIVERGING, OPACITY = "inferno", "RdBu_r", 0.55
+# Clicks and sliders: answered at once, and while one is under way only the newest is kept.
+LIVE: dict[str, Any] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "trigger_mode": "always_last",
+    "api_visibility": "private",
+}
+PLUMBING: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+GPU: dict[str, Any] = {"concurrency_id": "gpu", "concurrency_limit": 1, "show_progress": "hidden"}
+PRESS_RUN = "() => { document.querySelector('#sl-run').click(); }"
+
+
+def build_demo(
+    explainer: ExplainerLike,
+    store: RunStore,
+    *,
+    about: str = "",
+    examples: Sequence[Example] = (),
+    gpu: Callable[[Worker], Worker] = lambda worker: worker,
+) -> gr.Blocks:
+    """Return the page for one explainer and one store of runs; launch it with `launch_options`.
+
+    Args:
+        about: a sentence on what the model is and knows, for the head of the page.
+        examples: pictures and prompts to try.
+        gpu: decorates the generator function that uses the model.
+    """
+    handlers = Handlers(explainer, store, examples, gpu)
+    with gr.Blocks(title=texts.TITLE, fill_width=True, delete_cache=(3600, 86400)) as demo:
+        with gr.Row(elem_id="sl-top"):
+            gr.HTML(_header(), elem_id="sl-title", apply_default_css=False)
+            ui.Notice({"text": about, "kind": "about"})
+        with gr.Row(elem_id="sl-page"):
+            ask = _ask()
+            see = _see()
+            strip = _try(examples)
+        _wire(handlers, ask, see, strip)
+        _scripts(handlers, ask)
+    demo.queue(max_size=20)
+    return demo
+
+
+def launch_options() -> dict[str, Any]:
+    """Return the arguments of `launch` that belong to the page: looks, limits and privacy."""
+    theme = gr.themes.Default(
+        primary_hue="indigo",
+        neutral_hue="slate",
+        text_size="lg",
+        font=(LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif"),
+        font_mono=(LocalFont("IBM Plex Mono", weights=(400, 700)), "monospace"),
+    )
+    return {
+        "theme": theme,
+        "css_paths": [ui.WEB / name for name in ui.STYLES],
+        "footer_links": ["api"],
+        "run_history": False,
+        "ssr_mode": False,
+        "max_file_size": "10mb",
+        "show_error": False,
+        "enable_monitoring": False,
+    }
+
+
+def load_examples(folder: Path) -> list[Example]:
+    """Return the examples that `examples.json` in this folder lists; none if there is no such file.
+
+    The file is a list of {"image", "prompt", "label"}.
+    """
+    listing = folder / "examples.json"
+    if not listing.is_file():
+        return []
+    return [
+        Example(open_image(folder / e["image"]), e["prompt"], e["label"])
+        for e in json.loads(listing.read_text(encoding="utf-8"))
+    ]
+
+
+# Regions -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a person gives, and the buttons."""
+
+    image: gr.Image
+    notice: ui.Notice
+    prompt: gr.Textbox
+    run: gr.Button
+    stop: gr.Button
+    decoding: tuple[gr.Slider, gr.Slider, gr.Number]
+
+
+@dataclass(frozen=True)
+class See:
+    """What they see, and the controls of it."""
+
+    bar: ui.TokenBar
+    view: ui.MapView
+    backdrop: ui.Backdrop
+    panel: ui.ControlPanel
+    options: ui.OptionPanel
+
+
+def _header() -> str:
+    return f"<h1>{texts.TITLE}</h1><p>{texts.TAGLINE}</p>"
+
+
+def _ask() -> Ask:
+    with gr.Column(elem_id="sl-ask"):
+        image = ui.PictureInput(
+            label=texts.PICTURE,
+            sources=["upload", "clipboard", "webcam"],
+            type="filepath",
+            format="png",
+            height=232,
+            buttons=[],
+            elem_id="sl-image",
+        )
+        notice = ui.Notice({"text": "", "kind": ""}, elem_id="sl-notice")
+        prompt = gr.Textbox(
+            label=texts.PROMPT,
+            placeholder=texts.DEFAULT_PROMPT,
+            lines=1,
+            max_lines=4,
+            elem_id="sl-prompt",
+        )
+        with gr.Row(elem_id="sl-buttons"):
+            run = gr.Button(texts.RUN, variant="primary", elem_id="sl-run")
+            stop = gr.Button(texts.STOP, variant="secondary", interactive=False, elem_id="sl-stop")
+        with gr.Accordion(texts.DECODING, open=False):
+            decoding = _decoding()
+    return Ask(image, notice, prompt, run, stop, decoding)
+
+
+def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:
+    longest, temperature, seed = controls.MAX_NEW_TOKENS, controls.TEMPERATURE, controls.SEED
+    return (
+        ui.RawSlider(
+            longest.low, longest.high, longest.default, step=1, label=texts.MAX_NEW_TOKENS
+        ),
+        ui.RawSlider(
+            temperature.low,
+            temperature.high,
+            temperature.default,
+            step=temperature.step,
+            label=texts.TEMPERATURE,
+        ),
+        ui.RawNumber(seed.default, precision=0, label=texts.SEED),
+    )
+
+
+def _see() -> See:
+    with gr.Column(elem_id="sl-see"):
+        bar = ui.TokenBar({"run": None, "active": None}, elem_id="sl-bar")
+        view = ui.MapView(
+            {},
+            elem_id="sl-view",
+            tables=payload.tables(),
+            colours=COLOURS,
+            diverging=DIVERGING,
+            welcome=texts.WELCOME,
+            methods=[
+                {"name": m, "label": METHODS[m].label, "summary": METHODS[m].summary}
+                for m in controls.SHOWN
+            ],
+        )
+        backdrop = ui.Backdrop({})
+        panel = ui.ControlPanel(
+            controls.panel_value(),
+            elem_id="sl-panel",
+            spec=controls.panel_spec(),
+            opacity=OPACITY,
+            colours=payload.colour_labels(),
+        )
+        with gr.Accordion(texts.METHOD_OPTIONS, open=False, elem_id="sl-more"):
+            options = ui.OptionPanel(controls.option_value(), spec=controls.option_spec())
+    return See(bar, view, backdrop, panel, options)
+
+
+def _try(examples: Sequence[Example]) -> ui.ExampleStrip:
+    shown = [
+        {"thumbnail": payload.thumbnail(e.picture.pixels), "label": e.label, "prompt": e.prompt}
+        for e in examples
+    ]
+    with gr.Column(elem_id="sl-try"):
+        strip = ui.ExampleStrip(None, examples=shown, visible=bool(shown))
+        with gr.Accordion(texts.ABOUT, open=False):
+            gr.Markdown(texts.ABOUT_TEXT)
+    return strip
+
+
+# Events ------------------------------------------------------------------------------------------
+
+
+def _wire(handlers: Handlers, ask: Ask, see: See, strip: ui.ExampleStrip) -> None:
+    state = [see.bar, see.panel, see.options]
+    gr.on(
+        [see.bar.select, see.panel.input, see.panel.release, see.options.input, see.view.retry],
+        handlers.explain,
+        state,
+        see.view,
+        **LIVE,
+    )
+    see.view.need(handlers.add_scales, state, see.view, api_visibility="private", **GPU)
+    _wire_run(handlers, ask, see)
+    chosen = strip.select(_shown(handlers.choose), strip, [ask.image, ask.prompt], **PLUMBING)
+    chosen.then(None, js=PRESS_RUN)
+    ask.prompt.submit(None, js=PRESS_RUN)  # a click, so that a running answer is not started twice
+
+
+def _wire_run(handlers: Handlers, ask: Ask, see: See) -> None:
+    previous = gr.State({})
+    buttons = [ask.run, ask.stop]
+    inputs = [ask.image, ask.prompt, previous, *ask.decoding, see.panel, see.options]
+    outputs = [see.bar, see.view, see.backdrop, ask.notice]
+    begun = ask.run.click(
+        lambda bar: (handlers.begin(bar), *_running(True), {"busy": texts.BUSY_WAITING}),
+        see.bar,
+        [previous, *buttons, see.view],
+        **PLUMBING,
+    )
+    recording = begun.then(handlers.record, inputs, outputs, api_visibility="private", **GPU)
+    recording.then(lambda: _running(False), None, buttons, **PLUMBING)
+    ask.stop.click(
+        lambda before: (*handlers.stopped(before), *_running(False)),
+        previous,
+        [see.bar, see.view, *buttons],
+        cancels=[recording],
+        **PLUMBING,
+    )
+
+
+def _running(running: bool) -> tuple[Any, Any]:
+    """Return updates of the run and stop buttons."""
+    return gr.update(interactive=not running), gr.update(interactive=running)
+
+
+def _scripts(handlers: Handlers, ask: Ask) -> None:
+    """Offer recording and explaining to programs, as /record and /explain."""
+    scales = gr.JSON([0.5, 0.75, 1.0], visible=False, label="scales")
+    result = gr.JSON(visible=False, label="run")
+    gr.Button(visible=False).click(
+        _shown(handlers.record_api),
+        [ask.image, ask.prompt, *ask.decoding, scales],
+        result,
+        api_name="record",
+        **GPU,
+    )
+    explain_one = _shown(handlers.explain_api)
+
+    def explain(
+        run: str,
+        chip: int,
+        method: str = "msea_arc",
+        preset: str = "",
+        knobs: dict = {},  # noqa: B006
+    ) -> dict:
+        """Return the heatmap of one chip of a recorded run.
+
+        Args: run and chip as /record returned them; method; preset or "" for none; knobs by name.
+        """
+        return explain_one(run, chip, method, preset, knobs)
+
+    gr.api(explain, api_name="explain", queue=False)
+
+
+def _shown(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the handler with errors for people turned into Gradio's own, without a traceback."""
+
+    def guarded(*values: Any) -> Any:
+        try:
+            return handler(*values)
+        except SightlineError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
+    return guarded

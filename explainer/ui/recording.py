@@ -1,0 +1,65 @@
+"""The only step of the page that needs the model, as one generator that can run on a borrowed GPU.
+
+On ZeroGPU the decorated function runs in a forked process: arguments and items are pickled, so a
+job and its results hold arrays and plain values, and the explainer comes along by the fork.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from explainer.run import Run
+
+
+class StepLike(Protocol):
+    """What an explainer yields before the run, see `explainer.record.Step`."""
+
+    kind: str
+    text: str
+    done: int
+    total: int
+
+
+class ExplainerLike(Protocol):
+    """What the page needs of an explainer, see `explainer.record.Explainer`."""
+
+    @property
+    def model_id(self) -> str: ...
+
+    def stream(self, image: Any, prompt: str, **options: Any) -> Iterator[Any]: ...
+
+    def add_scale(self, run: Run, alpha: float) -> Run: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A recording, or scales to add to `run`."""
+
+    scales: tuple[float, ...]
+    image: npt.NDArray[np.uint8] | None = None
+    prompt: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    run: Run | None = None
+
+
+Worker = Callable[[Job], Iterator[Any]]
+
+
+def make_worker(explainer: ExplainerLike) -> Worker:
+    """Return the generator function that does a job: steps, and the run as the last item."""
+
+    def work(job: Job) -> Iterator[Any]:
+        if job.run is None:
+            yield from explainer.stream(job.image, job.prompt, scales=job.scales, **job.options)
+            return
+        run = job.run
+        for alpha in job.scales:
+            run = explainer.add_scale(run, alpha)
+        yield run
+
+    return work

@@ -1,0 +1,120 @@
+"""All words of the page, and how the text of a token is made visible."""
+
+from __future__ import annotations
+
+import unicodedata
+
+TITLE = "Sightline"
+TAGLINE = "See, word by word, what a multimodal model looked at."
+DEFAULT_PROMPT = "Describe the image."
+
+PICTURE = "Picture"
+PROMPT = "Prompt"
+RUN = "Explain"
+STOP = "Stop"
+DECODING = "Decoding settings"
+MAX_NEW_TOKENS = "Longest answer, in tokens"
+TEMPERATURE = "Temperature (0 picks the likeliest token each time)"
+SEED = "Seed of the draws (matters above temperature 0)"
+EXAMPLES = "Examples"
+METHOD_OPTIONS = "Method options"
+ABOUT = "How to read this page"
+WELCOME = (
+    "Pick an example, or add a picture of your own and press Explain.\n"
+    "Each word of the answer becomes a button; its maps show what in the picture speaks for it."
+)
+ABOUT_TEXT = """\
+**Chips.** Each button is one token of the answer; the quiet ones below are the prompt. Click, tap,
+or use the arrow keys, Home and End; up and down move between answer and prompt. Spaces and line
+breaks are drawn as ␣ and ⏎.
+
+**Maps.** Strong colour marks the parts of the picture whose states speak for the chosen word. The
+logit lens is the raw score. TAM takes away what earlier words explain. MSEA + ARC also reads the
+picture at several scales, and takes away most from words whose predictions have least in common
+with this one. Hatched parts were not seen by the model. The line below each map says what full
+strength means; compare colours between words only where it is the same for both.
+
+**Scales α.** The sizes at which the picture is read, 1 being the size used for the answer. A new
+size costs one more reading by the model and is then kept. **k** is how many top guesses of two
+words are compared, **β** how much is taken away.
+"""
+
+BUSY_WAITING = "Waiting for the model…"
+BUSY_READING = "The model reads the picture…"
+BUSY_ANSWERING = "Answering: {done} of at most {total} tokens"
+BUSY_SCALES = "Reading the picture at another scale: {done} of {total}"
+BUSY_ADDING = "Reading the picture at scale {scales}…"
+NO_IMAGE = "There is no picture yet: upload, paste, drop or take one, or pick an example."
+EMPTY_PROMPT = f"The prompt was empty, so the model was asked: “{DEFAULT_PROMPT}”"
+EMPTY_ANSWER = "The model ended its answer at once. The words of the prompt can still be explained."
+EXPIRED = "This run has expired; press Explain again."
+NOT_RUN = "There is nothing to explain yet; press Explain first."
+STOPPED = "Stopped. Press Explain to start again."
+STOPPED_BACK = "Stopped. The answer before it is still here."
+NO_SCALE = "At least one scale has to stay on. The maps below are the last ones."
+BROKEN = "Something went wrong on our side. Press Explain again; if it stays, restart the app."
+BAD_REQUEST = "The page sent something that cannot be read; reload it and try again."
+BAD_NUMBER = "{name} must be {what}, got {value}."
+
+# Words that name nothing in the picture; the first other word of an answer is chosen at the start.
+_FUNCTION_WORDS = """
+a an the is are was were be been being am do does did has have had there here this that these those
+it its they them their he she his her i you we my your our and or but nor so if of in on at to from
+by with for as into onto over under above below near next between behind beside left right center
+top bottom corner up down out off not no yes image picture photo shows showing depicts see can could
+will would one two three four some any all both what which who where how many very just also
+"""
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
+
+_NAMED = {"\n": "⏎", "\t": "⇥", "\r": "␍", "\x7f": "␡", "\xa0": "⍽"}
+
+
+def visible(text: str) -> str:
+    """Return the text of a token as it is drawn on a chip: nothing in it is invisible.
+
+    The one space that starts most words is left out, because the gap between chips says it; any
+    other space at an edge is drawn.
+    """
+    if not text:
+        return "∅"
+    body = text[1:] if text[0] == " " and text[1:].strip() and not text[1].isspace() else text
+    inner = body.strip(" ")
+    if not inner:
+        return "␣" * len(body)
+    start = len(body) - len(body.lstrip(" "))
+    drawn = "".join(_drawn(c) for c in inner)
+    if all(unicodedata.category(c) in ("Cf", "Mn", "Me", "Co", "Cn", "Zl", "Zp") for c in drawn):
+        drawn = "".join(f"[U+{ord(c):04X}]" for c in drawn)
+    return "␣" * start + drawn + "␣" * (len(body) - start - len(inner))
+
+
+def _drawn(character: str) -> str:
+    if character in _NAMED:
+        return _NAMED[character]
+    if ord(character) < 0x20:
+        return chr(0x2400 + ord(character))
+    if unicodedata.category(character) in ("Cc", "Cs"):
+        return f"[U+{ord(character):04X}]"
+    return character
+
+
+def is_content(text: str) -> bool:
+    """Return whether a token looks like a word that could name something in a picture."""
+    word = text.strip().casefold()
+    return any(c.isalnum() for c in word) and word not in FUNCTION_WORDS
+
+
+def share(p: float | None) -> str:
+    """Return a probability in words: "97.3 %", "< 0.1 %", or "" if it is not known."""
+    if p is None:
+        return ""
+    return "< 0.1 %" if p < 0.001 else f"{100 * p:.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in words: "8 ms", "1.4 s", "2 min 5 s"."""
+    if seconds < 0.1:
+        return f"{max(1, round(1000 * seconds))} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds // 60)} min {round(seconds % 60)} s"

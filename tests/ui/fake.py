@@ -1,0 +1,103 @@
+"""An explainer without a model: runs of random numbers in which each word has its own place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from explainer.evaluation.synthetic import GRIDS
+from explainer.run import ANSWER, PROMPT, Run
+from tests.synthetic import grid_rects, synthetic_run
+
+ANSWER_TEXTS = ("A", " cat", " and", " a", " dog", " on", " the", " grass", ".")
+SIDE = 336
+
+
+@dataclass(frozen=True)
+class Step:
+    """The same fields as `explainer.record.Step`."""
+
+    kind: str
+    text: str
+    done: int
+    total: int
+
+
+def box_of(index: int) -> tuple[float, float, float, float]:
+    """Return the pixel box that lights up for the answer token with this number."""
+    row, column = divmod(index, 4)
+    return (column * 84.0, row * 84.0, column * 84.0 + 84, row * 84.0 + 84)
+
+
+def fake_run(
+    texts: Sequence[str] = ANSWER_TEXTS,
+    prompt: str = "Describe it.",
+    size: tuple[int, int] = (SIDE, SIDE),
+) -> Run:
+    """Return a run whose answer token i lights up in `box_of(i)`, its prompt cut at spaces."""
+    ids = np.arange(20, 20 + len(texts))
+    words = [w if i == 0 else " " + w for i, w in enumerate(prompt.split(" "))] or [""]
+    run = synthetic_run(
+        np.random.default_rng(0),
+        n_prompt=len(words),
+        answer_ids=ids,
+        planted={int(t): box_of(i % 16) for i, t in enumerate(ids)},
+        image_size=size,
+    )
+    shown = list(run.tokens.texts)
+    for role, parts in ((PROMPT, words), (ANSWER, texts)):
+        for at, part in zip(run.indices(role), parts, strict=True):
+            shown[at] = part
+    tokens = replace(run.tokens, texts=tuple(shown))
+    return replace(run, tokens=tokens, prompt=prompt, model_id="fake-model")
+
+
+class FakeExplainer:
+    """Records the same answer for every picture, one token each `delay` seconds."""
+
+    model_id = "fake-model"
+
+    def __init__(self, texts: Sequence[str] = ANSWER_TEXTS, delay: float = 0.0) -> None:
+        self.texts = tuple(texts)
+        self.delay = delay
+        self.calls: list[str] = []
+        self.added: list[float] = []
+
+    def stream(
+        self, image: Any, prompt: str, *, scales: Sequence[float], **options: Any
+    ) -> Iterator[Any]:
+        self.calls.append(prompt)
+        yield Step("read", "", 1, 1)
+        for i, text in enumerate(self.texts):
+            time.sleep(self.delay)
+            yield Step("token", text, i + 1, options["max_new_tokens"])
+        run = fake_run(self.texts, prompt, image.shape[:2])
+        extra = [a for a in scales if a != 1]
+        run = replace(
+            run, image=image, scales=run.scales[:1], settings={"seconds": {"answer": 1.4}}
+        )
+        for done, alpha in enumerate(extra, 1):
+            run = self._with(run, alpha)
+            yield Step("scale", f"{alpha:g}", done, len(extra))
+        yield run
+
+    def add_scale(self, run: Run, alpha: float) -> Run:
+        self.added.append(alpha)
+        time.sleep(self.delay)
+        return self._with(run, alpha)
+
+    def _with(self, run: Run, alpha: float) -> Run:
+        """Return the run with a scale whose states are the nearest ones of scale 1."""
+        first = run.scale(1.0)
+        side = GRIDS.get(alpha, (max(2, round(21 * alpha)),) * 2)[0]
+        at = np.minimum(20, (np.arange(side) + 0.5) / side * 21).astype(int)
+        states = first.states.reshape(21, 21, -1)[at][:, at].reshape(side * side, -1)
+        height, width = run.image.shape[:2]
+        rects = grid_rects((side, side), (0.0, 0.0, width, height))
+        return run.with_scale(
+            replace(first, alpha=alpha, grid=(side, side), states=states, rects=rects)
+        )
