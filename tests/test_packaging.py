@@ -1,0 +1,313 @@
+"""What surrounds the code: the README, the test command, the Dockerfile, licences, sizes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from explainer.__main__ import COMMANDS
+from explainer.emoji_world.objects import THINGS
+from explainer.record import BUNDLED
+from tests import dockerfile
+from tests.readme_figures import MEANING, figures, with_figures
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+TEN_MB = 10_000_000
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.M | re.S)
+
+
+def _commands() -> list[list[str]]:
+    """Return every command that the README prints, as words."""
+    lines = "\n".join(_blocks("bash")).splitlines()
+    return [shlex.split(part) for line in lines for part in line.split(" && ")]
+
+
+def _after(*start: str) -> list[list[str]]:
+    """Return the arguments of the README's commands that start with these words."""
+    plain = [[w for w in c if "=" not in w.split("/")[0] or w[0] == "-"] for c in _commands()]
+    return [c[len(start) :] for c in plain if c[: len(start)] == list(start)]
+
+
+# Requirements ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "tests/requirements.txt"])
+def test_every_requirement_is_pinned_or_has_both_bounds(file):
+    lines = (ROOT / file).read_text().splitlines()
+    assert lines
+    assert not [s for s in lines if not re.fullmatch(r"[\w-]+(==[\d.]+|>=[\d.]+,<[\d.]+)", s)]
+
+
+def test_the_readme_names_the_torch_that_is_required():
+    required = re.search(r"^torch.*$", (ROOT / "requirements.txt").read_text(), re.M)[0]
+    assert f'"{required}"' in README
+
+
+# README ------------------------------------------------------------------------------------------
+
+
+def test_the_head_of_the_readme_configures_a_space():
+    head = yaml.safe_load(README.split("---\n")[1])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (ROOT / head["app_file"]).is_file()
+    assert head["sdk"] == "gradio"
+    assert head["python_version"] == "3.12.12", "the newest Python that ZeroGPU accepts"
+    assert head["license"] == project["license"].lower()
+    assert len(head["short_description"]) <= 60
+    assert {head["colorFrom"], head["colorTo"]} <= set(
+        ["red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"]
+    )
+
+
+def test_what_the_readme_links_to_is_there():
+    prose = re.sub(r"^```.*?^```$", "", README, flags=re.M | re.S)
+    targets = re.findall(r"\]\((?!https?://)([^)#]+)\)", prose)
+    assert targets
+    assert not [t for t in targets if not (ROOT / t).is_file()]
+
+
+def test_the_readme_prints_the_two_commands():
+    assert _after("bash") == [["tests/run"]]
+    assert [] in _after("python", "app.py")
+    assert ["-r", "requirements.txt"] in _after("pip", "install")
+
+
+def test_every_command_of_the_readme_is_understood():
+    found = _after("python", "-m", "explainer")
+    assert {c[0] for c in found} >= {"explain", "train", "evaluate", "bench"}
+    for name, *rest in found:
+        assert name in COMMANDS
+        parser = ArgumentParser(allow_abbrev=False)
+        importlib.import_module(f"explainer.commands.{name}").add_arguments(parser)
+        parser.parse_args(rest)
+    app = _module(ROOT / "app.py")
+    for rest in _after("python", "app.py"):
+        app.parse(rest)
+    for name in re.findall(r"python -m (tests\.\w+)", README):
+        assert importlib.util.find_spec(name)
+
+
+def _module(file: Path):
+    spec = importlib.util.spec_from_file_location("app_for_its_flags", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_variable_that_the_readme_names_is_read():
+    named = set(re.findall(r"SIGHTLINE_\w+", README))
+    assert named
+    assert named <= set(re.findall(r"SIGHTLINE_\w+", (ROOT / "app.py").read_text()))
+
+
+def test_the_readme_counts_the_things_that_the_model_knows():
+    assert set(re.findall(r"(\d+) things", README)) == {str(len(THINGS))}
+
+
+@pytest.mark.skipif(not (BUNDLED / "config.json").is_file(), reason="no bundled model here")
+def test_the_python_of_the_readme_runs_as_printed(tmp_path):
+    (block,) = _blocks("python")
+    (tmp_path / "assets").symlink_to(ROOT / "assets")
+    done = subprocess.run(
+        [sys.executable, "-c", block],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "fruit.npz").is_file()
+    assert list(tmp_path.glob("token-*.png"))
+
+
+def test_the_figures_of_the_readme_are_those_of_the_reports():
+    assert with_figures(README) == README, "run: python -m tests.readme_figures"
+
+
+def test_figures_come_from_the_reports_as_written(tmp_path):
+    assert figures(tmp_path) == "Not measured yet."
+    report = {
+        "recall": {"value": 0.91, "interval": [0.9, 0.92], "n": 100},
+        "count": {"value": float("nan"), "interval": [float("nan")] * 2, "n": 0},
+        "about": {"scenes": "held-out seeds 0 to 9", "seconds": 3},
+    }
+    speed = [
+        {"name": "answer", "value": 1.234, "unit": "s", "bar": float("inf")},
+        {"name": "maps", "value": 20.0, "unit": "ms", "bar": 100},
+    ]
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    (tmp_path / "bench.json").write_text(json.dumps({"figures": speed, "about": {}}))
+    lines = figures(tmp_path).splitlines()
+    assert f"| {MEANING['recall']} | 0.910 | 0.900 to 0.920 | 100 |" in lines
+    assert "scenes: held-out seeds 0 to 9." in lines
+    assert "| answer | 1.23 s |  |" in lines
+    assert "| maps | 20.00 ms | at most 100 ms |" in lines
+    assert "nan" not in figures(tmp_path)
+
+
+# The test command --------------------------------------------------------------------------------
+
+TOOLS = ["bash", "cat", "dirname", "env", "grep", "id", "mktemp", "rm", "sed", "sha256sum", "tail"]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """A copy of the test command beside an environment whose python only writes down its calls."""
+    for folder in ("tests", "bin", "venv/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in ("tests/run", "tests/requirements.txt", "requirements.txt"):
+        shutil.copy(ROOT / file, tmp_path / file)
+    for tool in TOOLS:
+        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
+    _script(tmp_path / "bin" / "chromium", "")
+    _script(tmp_path / "venv/bin/python", f'echo "$*" >> {tmp_path}/calls')
+    return tmp_path
+
+
+def _script(file: Path, body: str) -> None:
+    file.write_text(f"#!{shutil.which('bash')}\n{body}\n")
+    file.chmod(0o755)
+
+
+def _run_tests(machine: Path, *arguments: str, **env: str) -> tuple[int, list[str], str]:
+    """Return exit code, the calls of python that do some work, and what was said."""
+    (machine / "calls").write_text("")
+    env = {"PATH": str(machine / "bin"), "SIGHTLINE_VENV": str(machine / "venv")} | env
+    command = [machine / "bin" / "bash", machine / "tests" / "run", *arguments]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    calls = (machine / "calls").read_text().splitlines()
+    return done.returncode, [c for c in calls if c not in ("-V", "-m pip --version")], done.stderr
+
+
+def test_the_test_command_installs_once_and_then_checks_everything(machine):
+    checks = ["-m ruff check", "-m ruff format --check", "-m pytest -q -k not e2e"]
+    code, calls, _ = _run_tests(machine, "-q", "-k", "not e2e")
+    assert code == 0
+    assert [c for c in calls if " pip " not in c] == checks
+    first, second = [c.split(" install ")[1] for c in calls if " pip " in c]
+    assert re.fullmatch(r"torch>=[\d.]+,<[\d.]+", first)
+    assert second == "-r requirements.txt -r tests/requirements.txt"
+    assert _run_tests(machine, "-q", "-k", "not e2e")[1] == checks
+    with (machine / "requirements.txt").open("a") as file:
+        file.write("another>=1,<2\n")
+    assert len(_run_tests(machine)[1]) == 5
+
+
+def test_without_chromium_the_test_command_goes_on_except_on_ci(machine):
+    (machine / "bin" / "chromium").unlink()
+    code, calls, said = _run_tests(machine)
+    assert code == 0
+    assert calls[-1] == "-m pytest"
+    assert "browser tests are skipped" in said
+    code, calls, said = _run_tests(machine, CI="true")
+    assert code == 1
+    assert not calls
+    assert "no chromium" in said
+
+
+def test_the_test_command_says_why_installing_failed_without_addresses(machine):
+    script = 'case "$*" in *install*) echo "cannot reach https://a:b@host/simple"; exit 1;; esac'
+    _script(machine / "venv/bin/python", script)
+    code, _, said = _run_tests(machine)
+    assert code != 0
+    assert "cannot reach (address)" in said
+
+
+def test_ci_runs_the_test_command():
+    assert "exec bash tests/run" in (ROOT / ".ci" / "run").read_text()
+
+
+# Dockerfile --------------------------------------------------------------------------------------
+
+
+def _docker(word: str) -> list[str]:
+    return [s.rest for s in dockerfile.steps() if s.word == word]
+
+
+def test_the_image_runs_the_app_as_user_1000():
+    words = [s.word for s in dockerfile.steps()]
+    env = dockerfile.environment(dockerfile.steps())
+    assert "--uid 1000 user" in _docker("RUN")[0]
+    assert _docker("USER") == ["user"]
+    assert max(words.index("USER"), words.index("ENV"), words.index("WORKDIR")) < words.index(
+        "COPY"
+    )
+    assert all("--chown=user" in rest for rest in _docker("COPY"))
+    assert env["HOME"] == "/home/user"
+    assert env["HF_HOME"].startswith(env["HOME"])
+    assert _docker("WORKDIR") == [f"{env['HOME']}/app"]
+    assert not [rest for rest in _docker("RUN") if "chown -R" in rest]
+
+
+def test_the_image_listens_where_spaces_look_and_can_be_asked():
+    env = dockerfile.environment(dockerfile.steps())
+    assert (env["GRADIO_SERVER_NAME"], env["GRADIO_SERVER_PORT"]) == ("0.0.0.0", "7860")
+    assert _docker("EXPOSE") == ["7860"]
+    (health,) = _docker("HEALTHCHECK")
+    python, flag, code = json.loads(health.split("CMD", 1)[1])
+    assert (python, flag) == ("python", "-c")
+    compile(code, "healthcheck", "exec")
+    assert ":7860/" in code
+    assert json.loads(_docker("CMD")[0]) == ["python", "app.py"]
+
+
+def test_the_image_has_a_small_torch_and_no_caches():
+    (index,) = _docker("ARG")
+    assert re.fullmatch(r"TORCH_INDEX=https://\S+/cpu", index)
+    installs = [part for rest in _docker("RUN") for part in rest.split("&&") if "pip " in part]
+    assert len(installs) == 2
+    assert all("--no-cache-dir" in part for part in installs)
+    assert "$TORCH_INDEX" in installs[0]
+
+
+def test_what_the_image_copies_exists_and_is_sent_to_docker():
+    sent = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")
+    }
+    copies = [dockerfile.copied(s)[0] for s in dockerfile.steps() if s.word == "COPY"]
+    sources = {source for found in copies for source in found}
+    assert sent == sources
+    assert not [source for source in sources if not (ROOT / source).exists()]
+
+
+# Licences and sizes ------------------------------------------------------------------------------
+
+
+def test_the_licences_are_there():
+    text = (ROOT / "LICENSE").read_text()
+    assert text.lstrip().startswith("Apache License")
+    assert "END OF TERMS AND CONDITIONS" in text
+    assert "Sightline maintainers" in text
+    for file in ("NOTICE", "assets/emoji/LICENSE"):
+        assert "Noto Color Emoji" in (ROOT / file).read_text()
+
+
+def _tracked() -> Iterator[Path]:
+    listed = subprocess.run(
+        ["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    yield from (ROOT / name for name in listed.stdout.split("\0") if name)
+
+
+def test_no_tracked_file_is_too_large_for_a_space():
+    assert not [p.name for p in _tracked() if p.is_file() and p.stat().st_size > TEN_MB]
