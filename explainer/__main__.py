@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
 
 from explainer.errors import SightlineError
 
-COMMANDS = ("explain", "check", "train", "evaluate", "bench")
+COMMANDS = ("explain", "train", "evaluate", "bench")
 PROGRAM = "python -m explainer"
 
 
@@ -32,13 +33,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             prog=f"{PROGRAM} {name}", description=module.HELP, allow_abbrev=False
         )
         module.add_arguments(parser)
-        return module.main(parser.parse_args(rest))
+        code = module.main(parser.parse_args(rest))
+        sys.stdout.flush()
+        return code
     except SightlineError as error:
         print(f"{PROGRAM} {name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{PROGRAM} {name}: stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def _command(name: str) -> ModuleType:

@@ -19,6 +19,7 @@ import torch
 
 from explainer.errors import ModelError
 from explainer.models.base import Family, Inputs
+from explainer.request import Decoding
 
 _ROWS = 256  # text states ranked at once: 256 x 152k logits in float32 are 156 MB
 _IDS = 16_384  # rows of W brought to float32 at once
@@ -50,6 +51,7 @@ class Engine:
 
     def __init__(self, family: Family) -> None:
         self.family = family
+        self._ordinary = family.codec.ordinary()
         self._lock = Lock()
 
     # Running the model ---------------------------------------------------------------------------
@@ -127,15 +129,15 @@ class Engine:
         logits = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
         return logits if layer.bias is None else logits + layer.bias.float()
 
-    def base_id(self, states: torch.Tensor, ordinary: npt.NDArray[np.bool_]) -> int:
+    def base_id(self, states: torch.Tensor) -> int:
         """Return the ordinary id whose logits, summed over the states (N, d), are the smallest.
 
         The sum of the logits is the logit of the sum: one product instead of N (A_0 of Eq. 8).
         """
         with self._lock, torch.inference_mode():
             mean = states.float().mean(0, keepdim=True)
-            logits = self._logits(mean)[0, : len(ordinary)]
-            allowed = torch.from_numpy(ordinary[: len(logits)]).to(logits.device)
+            logits = self._logits(mean)[0, : len(self._ordinary)]
+            allowed = torch.from_numpy(self._ordinary[: len(logits)]).to(logits.device)
             return int(logits.masked_fill(~allowed, torch.inf).argmin())
 
     def rows(self, ids: npt.NDArray[np.int32]) -> tuple[npt.NDArray, npt.NDArray]:
@@ -148,16 +150,11 @@ class Engine:
 
 
 class Picker:
-    """Chooses the next token: the most probable, or a draw at a temperature.
+    """Chooses the next token: the most probable, or a draw at a temperature."""
 
-    Args:
-        temperature: 0 takes the most probable token; above, the softmax at that temperature.
-        seed: of the draws.
-    """
-
-    def __init__(self, temperature: float, seed: int, device: torch.device) -> None:
-        self._temperature = temperature
-        self._generator = torch.Generator(device).manual_seed(seed)
+    def __init__(self, decoding: Decoding, device: torch.device) -> None:
+        self._temperature = decoding.temperature
+        self._generator = torch.Generator(device).manual_seed(int(decoding.seed))
 
     def __call__(self, logits: torch.Tensor) -> int:
         if self._temperature == 0:

@@ -189,6 +189,12 @@ def test_the_program_itself_exits_with_two_and_without_a_traceback(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_a_reader_that_has_seen_enough_is_no_error(recorded, tmp_path):
+    command = f"{sys.executable} -m explainer explain {recorded} --out {tmp_path} | head -c 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+
+
 def test_help_lists_all_commands_even_if_one_cannot_be_imported(monkeypatch, capsys):
     real = __import__("importlib").import_module
 

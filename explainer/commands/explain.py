@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from explainer.errors import KnobError, MethodError, PromptError, SightlineError, TokenError
+from explainer.commands import knob_flags
+from explainer.errors import PromptError, SightlineError, TokenError
 from explainer.export import DIVERGING, SEQUENTIAL, Caption, captioned, colour_table, png
 from explainer.methods import METHODS, explain_chip, get_method
-from explainer.methods.base import Heatmap, Knob, Method
+from explainer.methods.base import Heatmap, Method
 from explainer.run import ANSWER, ROLE_NAMES, Run
 
 HELP = "ask about a picture and write heatmaps of the words of the answer as PNG"
 
-_KNOB = "knob_"  # prefix of the parsed names of method knobs
 _SCALES = (0.5, 0.75, 1.0)
 
 
@@ -59,14 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--temperature", type=float, default=0.0, help="default: 0 (greedy)")
     model.add_argument("--seed", type=int, default=0, help="of the draws; default: 0")
 
-    group = parser.add_argument_group("knobs of the methods")
-    for name, owners in _knobs().items():
-        group.add_argument(
-            f"--{name.replace('_', '-')}",
-            dest=_KNOB + name,
-            metavar=name.upper(),
-            help=_describe(owners),
-        )
+    knob_flags.add_to(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -74,8 +67,11 @@ def main(args: argparse.Namespace) -> int:
     if not 0 <= args.opacity <= 1:
         raise SightlineError(f"--opacity must lie in 0..1, got {args.opacity:g}")
     methods = _methods(args.method or ["msea_arc"])
-    settings = {m.name: _settings(m, args) for m in methods}
-    _check_used(methods, args)
+    knob_flags.check_used(methods, args)
+    settings = {m.name: knob_flags.settings(m, args) for m in methods}
+    for method in methods:
+        if args.preset and args.preset not in method.presets:
+            print(f"note: {method.name} has no preset {args.preset!r} and keeps its defaults")
     run = _run(args, settings)
     _list_tokens(run)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -195,83 +191,9 @@ def _places(run: Run, word: str, role: int) -> list[Part]:
     return parts
 
 
-# Methods and their knobs -------------------------------------------------------------------------
-
-
 def _methods(names: Sequence[str]) -> list[Method]:
     wanted = list(METHODS) if "all" in names else list(dict.fromkeys(names))
     return [get_method(name) for name in wanted]
-
-
-def _knobs() -> dict[str, list[tuple[str, Knob]]]:
-    """Return every knob name with the methods that have it."""
-    knobs: dict[str, list[tuple[str, Knob]]] = {}
-    for method in METHODS.values():
-        for knob in method.knobs:
-            knobs.setdefault(knob.name, []).append((method.name, knob))
-    return knobs
-
-
-def _describe(owners: Sequence[tuple[str, Knob]]) -> str:
-    knob = owners[0][1]
-    bounds = f"{knob.low:g} to {knob.high:g}"
-    allowed = ", ".join(knob.choices) if knob.kind == "choice" else bounds
-    text = f"{knob.meaning} [{allowed}; default {_shown(knob.default)}] ({_names(owners)})"
-    return text.replace("%", "%%")
-
-
-def _names(owners: Sequence[tuple[str, Knob]]) -> str:
-    return ", ".join(name for name, _ in owners)
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "auto"
-    if isinstance(value, tuple):
-        return ",".join(f"{v:g}" for v in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _given(args: argparse.Namespace) -> dict[str, str]:
-    """Return the knobs that were set on the command line, as text."""
-    values = {name: getattr(args, _KNOB + name) for name in _knobs()}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _settings(method: Method, args: argparse.Namespace) -> dict[str, Any]:
-    """Return the values of all knobs of a method."""
-    given = _given(args)
-    knobs = {k.name: _parse(k, given[k.name]) for k in method.knobs if k.name in given}
-    preset = args.preset if args.preset in method.presets else None
-    return method.settings(preset=preset, **knobs)
-
-
-def _check_used(methods: Sequence[Method], args: argparse.Namespace) -> None:
-    """Raise if a preset or a knob means nothing to any of the chosen methods."""
-    chosen = ", ".join(m.name for m in methods)
-    presets = dict.fromkeys(name for m in methods for name in m.presets)
-    if args.preset is not None and args.preset not in presets:
-        known = ", ".join(presets) or "none"
-        raise MethodError(f"no preset {args.preset!r} for {chosen}; there is {known}")
-    known = {knob.name for m in methods for knob in m.knobs}
-    unused = sorted(set(_given(args)) - known)
-    if unused:
-        raise KnobError(f"--{unused[0].replace('_', '-')} is no knob of {chosen}")
-
-
-def _parse(knob: Knob, text: str) -> Any:
-    """Return the value that `text` means for this knob; its range is checked by the method."""
-    if knob.kind == "choice":
-        return text
-    if text == "auto" and knob.default is None:
-        return None
-    try:
-        if knob.kind == "scales":
-            return tuple(float(part) for part in text.replace(",", " ").split())
-        return float(text)
-    except ValueError:
-        form = "numbers such as 0.5,0.75,1" if knob.kind == "scales" else "a number"
-        raise KnobError(f"{knob.name} takes {form}, got {text!r}") from None
 
 
 # Writing -----------------------------------------------------------------------------------------
@@ -306,6 +228,10 @@ def _parameters(
     """Return what a reader needs to repeat the map: preset, changed knobs, scales, and notes."""
     defaults = {k.name: k.default for k in method.knobs}
     changed = {n: v for n, v in settings.items() if n == "scales" or v != defaults[n]}
-    words = [f"{name} {_shown(value)}" for name, value in changed.items() if name not in heat.notes]
+    words = [
+        f"{name} {knob_flags.shown(value)}"
+        for name, value in changed.items()
+        if name not in heat.notes
+    ]
     words += [f"{name} {value:.3g}" for name, value in heat.notes.items()]
     return ", ".join(([f"preset {preset}"] if preset in method.presets else []) + words)

@@ -1,0 +1,146 @@
+"""From the states that a generation leaves to the arrays of a `Run`."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from explainer.engine import Engine, Ranking, to_float16
+from explainer.models.base import Inputs
+from explainer.request import Request
+from explainer.run import ANSWER, Run, Scale, Tokens, Unembedding
+
+TOP_K = 200
+CANDIDATES = 10
+
+
+@dataclass(eq=False)
+class Answer:
+    """What a generation leaves: R ids, the states (d,) at them, and why it ended."""
+
+    ids: list[int] = field(default_factory=list)
+    states: list[torch.Tensor] = field(default_factory=list)
+    finish: str = "length"
+
+
+def pack_run(
+    engine: Engine, request: Request, inputs: Inputs, states: torch.Tensor, answer: Answer
+) -> Run:
+    """Return the run at scale 1.
+
+    Args:
+        states: (L, d), those of the whole input sequence.
+        answer: what was generated after it.
+    """
+    family = engine.family
+    tokens = _tokens(engine, inputs, answer)
+    rows = _predicting_rows(inputs, states, answer)
+    nothing_before = tokens.positions[0] == 0
+    ranking = _rank(engine, rows, tokens.ids.tolist(), nothing_before)
+    scale = pack_scale(engine, 1.0, inputs, states[inputs.visual.start : inputs.visual.stop])
+    stored = to_float16(rows)
+    stored[: int(nothing_before)] = 0
+    return Run(
+        image=request.pixels,
+        prompt=request.prompt,
+        model_id=family.model_id,
+        tokens=tokens,
+        states=stored,
+        topk=ranking.topk,
+        candidate_probs=ranking.candidate_probs,
+        probs=ranking.probs[:-1],
+        scales=(scale,),
+        unembedding=pack_unembedding(
+            engine, _in_play(tokens, ranking.topk, scale, len(answer.ids))
+        ),
+        pieces=_pieces(engine, ranking.topk, scale.base_id),
+        settings=_settings(engine, request, answer),
+    )
+
+
+def pack_scale(engine: Engine, alpha: float, inputs: Inputs, states: torch.Tensor) -> Scale:
+    """Return one scale from the states (N, d) at its visual tokens."""
+    return Scale(
+        alpha=alpha,
+        grid=inputs.picture.grid,
+        states=to_float16(states),
+        rects=inputs.picture.rects,
+        base_id=engine.base_id(states),
+    )
+
+
+def pack_unembedding(engine: Engine, ids: Iterable[int]) -> Unembedding:
+    """Return the rows of W for these ids."""
+    wanted = np.unique(np.fromiter(ids, np.int32))
+    return Unembedding(wanted, *engine.rows(wanted))
+
+
+def _tokens(engine: Engine, inputs: Inputs, answer: Answer) -> Tokens:
+    at = inputs.text_positions
+    end = len(inputs.ids)
+    ids = [*(inputs.ids[p] for p in at), *answer.ids]
+    return Tokens(
+        ids=np.array(ids, np.int32),
+        texts=engine.family.codec.texts(ids),
+        roles=np.array([*inputs.roles, *[ANSWER] * len(answer.ids)], np.uint8),
+        positions=np.array([*at, *range(end, end + len(answer.ids))], np.int32),
+    )
+
+
+def _predicting_rows(inputs: Inputs, states: torch.Tensor, answer: Answer) -> torch.Tensor:
+    """Return (T + 1, d): the state before each text token, and the one at the last."""
+    before = [max(p - 1, 0) for p in [*inputs.text_positions, len(inputs.ids)]]
+    return torch.cat([states[before], *(state[None] for state in answer.states)])
+
+
+def _rank(engine: Engine, rows: torch.Tensor, ids: Sequence[int], nothing_before: bool) -> Ranking:
+    """Return the ranking of the T + 1 rows; the last predicts no token of the run."""
+    ranking = engine.rank(rows, [*ids, 0], TOP_K, CANDIDATES)
+    if nothing_before:
+        ranking.topk[0], ranking.candidate_probs[0], ranking.probs[0] = -1, 0, np.nan
+    return ranking
+
+
+def _in_play(tokens: Tokens, topk: npt.NDArray[np.int32], scale: Scale, answered: int) -> set[int]:
+    """Return the ids whose rows travel with a run.
+
+    All tokens, what each state would have said first, the base id, and for the answer the
+    candidates that were passed over, so that they can be explained too.
+    """
+    first = topk[:, 0][topk[:, 0] >= 0].tolist()
+    rivals = topk[len(topk) - 1 - answered :, :CANDIDATES].ravel().tolist()
+    return {*tokens.ids.tolist(), *first, *rivals, scale.base_id}
+
+
+def _pieces(engine: Engine, topk: npt.NDArray[np.int32], base_id: int) -> dict[int, str]:
+    wanted = sorted({*np.unique(topk[topk >= 0]).tolist(), base_id})
+    return {i: engine.family.codec.piece(i) for i in wanted}
+
+
+def _settings(engine: Engine, request: Request, answer: Answer) -> dict[str, Any]:
+    family, decoding = engine.family, request.decoding
+    return {
+        "family": family.label,
+        "revision": family.revision,
+        "scales": [1.0],
+        "max_new_tokens": int(decoding.max_new_tokens),
+        "decoding": "sampling" if decoding.temperature else "greedy",
+        "temperature": float(decoding.temperature),
+        "seed": int(decoding.seed),
+        "finish": answer.finish,
+        "dtype": str(family.unembedding.weight.dtype).removeprefix("torch."),
+        "device": family.device.type,
+        "image_notes": list(request.notes),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": version("transformers"),
+        },
+    }

@@ -1,0 +1,105 @@
+"""What is asked of a recording, checked before a model is run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from explainer.errors import PromptError, ScaleError
+from explainer.images import ImageSource, fit, open_image
+from explainer.models.base import Family, Inputs
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How an answer is generated; `PromptError` for values that make no sense.
+
+    Attributes:
+        max_new_tokens: the longest answer, at least 1.
+        temperature: 0 for the most probable token each time, above 0 to draw; at most 10.
+        seed: of the draws.
+    """
+
+    max_new_tokens: int
+    temperature: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name in ("max_new_tokens", "seed"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+                raise PromptError(f"{name} must be a whole number, got {value!r}")
+        if self.max_new_tokens < 1:
+            raise PromptError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
+        if not _is_number(self.temperature) or not 0 <= self.temperature <= 10:
+            raise PromptError(f"temperature must lie in 0..10, got {self.temperature!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A picture and a prompt, ready to be recorded.
+
+    Attributes:
+        pixels: (H, W, 3) uint8, as the model is given it and as it is shown.
+        notes: what was changed on the picture, in sentences.
+        prompt: the user's text.
+        scales: the scale factors besides 1, ascending.
+        decoding: how the answer is generated.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    notes: tuple[str, ...]
+    prompt: str
+    scales: tuple[float, ...]
+    decoding: Decoding
+
+
+def check_request(
+    family: Family, image: ImageSource, prompt: str, scales: Sequence[float], decoding: Decoding
+) -> Request:
+    """Return the request, or raise `ImageError`, `PromptError` or `ScaleError`."""
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise PromptError("the prompt is empty; write what the model should do")
+    if any("\ud800" <= c <= "\udfff" for c in prompt):
+        raise PromptError("the prompt holds half a character (a lone surrogate); remove it")
+    others = tuple(alpha for alpha in check_scales(family, scales) if alpha != 1)
+    pixels, notes = open_image(image)
+    return Request(fit(pixels), notes, prompt, others, decoding)
+
+
+def check_scales(family: Family, scales: Sequence[float]) -> list[float]:
+    """Return the factors in ascending order, each once: small ones are read first."""
+    low, high = family.alphas
+    for alpha in scales:
+        if not _is_number(alpha) or not low <= alpha <= high:
+            raise ScaleError(f"a scale of {family.label} lies in {low:g}..{high:g}, got {alpha}")
+    return sorted({round(float(alpha), 6) for alpha in scales})
+
+
+def check_length(family: Family, inputs: Inputs, max_new_tokens: int) -> None:
+    """Raise `PromptError`, with numbers, if the model does not take so long a sequence."""
+    picture, text = len(inputs.visual), len(inputs.ids) - len(inputs.visual)
+    if len(inputs.ids) + max_new_tokens > family.max_length:
+        raise PromptError(
+            f"picture ({picture} tokens), prompt with its template ({text}) and answer (up to "
+            f"{max_new_tokens}) are more than the {family.max_length} tokens that "
+            f"{family.model_id} takes; shorten the prompt or the answer, or use a smaller picture"
+        )
+
+
+def check_scale_length(family: Family, inputs: Inputs, alpha: float) -> None:
+    """Raise `ScaleError` if the picture alone is too long for the model at this scale."""
+    if len(inputs.ids) > family.max_length:
+        raise ScaleError(
+            f"at scale {alpha:g} the picture takes {len(inputs.ids)} tokens, and "
+            f"{family.model_id} takes {family.max_length}; use a smaller factor"
+        )
+
+
+def _is_number(value: object) -> bool:
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    return number and math.isfinite(value)
