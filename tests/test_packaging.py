@@ -27,6 +27,7 @@ from tests.readme_figures import MEANING, figures, with_figures
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 TEN_MB = 10_000_000
+COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # of a Space
 
 
 def _blocks(language: str) -> list[str]:
@@ -71,9 +72,7 @@ def test_the_head_of_the_readme_configures_a_space():
     assert head["python_version"] == "3.12.12", "the newest Python that ZeroGPU accepts"
     assert head["license"] == project["license"].lower()
     assert len(head["short_description"]) <= 60
-    assert {head["colorFrom"], head["colorTo"]} <= set(
-        ["red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"]
-    )
+    assert {head["colorFrom"], head["colorTo"]} <= COLOURS
 
 
 def test_what_the_readme_links_to_is_there():
