@@ -309,9 +309,10 @@ def _line(run: Run, chip: int, spent: float) -> str:
     chosen = run.chips[chip]
     seconds = run.settings.get("seconds")
     total = sum(seconds.values()) if isinstance(seconds, Mapping) else seconds
+    chance = texts.share(payload.probability(run, chosen))
     parts = [
-        texts.share(payload.probability(run, chosen)),
-        "answer" if chosen.role == ANSWER else "prompt",
+        f"probability {chance}" if chance else "",
+        "" if chosen.role == ANSWER else "word of the prompt",
         run.model_id,
         f"answered in {texts.duration(total)}" if total else "",
         f"maps in {texts.duration(spent)}",

@@ -1,0 +1,184 @@
+"""A launched page with a fake explainer, and a real browser that watches for what must not happen.
+
+Set SIGHTLINE_SHOTS to a folder to keep screenshots, SIGHTLINE_BENCH_OUT to a file for latencies.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlparse
+
+import numpy as np
+import pytest
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+from explainer.export import colour_table
+from explainer.images import open_image
+from explainer.store import RunStore
+from explainer.ui.handlers import Example
+from explainer.ui.layout import COLOURS, build_demo, launch_options
+from tests.ui.fake import SIDE, FakeExplainer
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+LOCAL = {"127.0.0.1", "localhost"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            if CHROMIUM is None:
+                item.add_marker(pytest.mark.skip(reason="no chromium here"))
+
+
+@dataclass
+class App:
+    """A served page and what is behind it."""
+
+    url: str
+    explainer: FakeExplainer
+    store: RunStore
+
+
+def pictures() -> list[Example]:
+    """Return two square pictures with prompts."""
+    dark = np.full((SIDE, SIDE, 3), 60, np.uint8)
+    return [
+        Example(open_image(dark), "Describe it.", "Dark"),
+        Example(open_image(dark + np.uint8(90)), "Is it light?", "Light"),
+    ]
+
+
+@pytest.fixture
+def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., App]]:
+    """A function that serves a page of its own for a test, for the given fake explainer."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    demos = []
+
+    def start(explainer: FakeExplainer | None = None) -> App:
+        explainer, store = explainer or FakeExplainer(), RunStore()
+        demos.append(build_demo(explainer, store, about="A fake model.", examples=pictures()))
+        _, url, _ = demos[-1].launch(prevent_thread_lock=True, quiet=True, **launch_options())
+        return App(url, explainer, store)
+
+    yield start
+    for demo in demos:
+        demo.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """One page for all tests that leave it as it was."""
+    os.environ["GRADIO_TEMP_DIR"] = str(tmp_path_factory.mktemp("gradio"))
+    explainer, store = FakeExplainer(), RunStore()
+    demo = build_demo(explainer, store, about="A fake model.", examples=pictures())
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    yield App(url, explainer, store)
+    demo.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[sync_api.Browser]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: sync_api.Browser) -> Iterator[Callable[..., Visitor]]:
+    """A function that opens a page as a new visitor; at the end, nothing bad may have happened."""
+    visitors: list[Visitor] = []
+
+    def open_page(url: str, width: int = 1440, height: int = 900, theme: str = "light") -> Visitor:
+        context = browser.new_context(viewport={"width": width, "height": height})
+        visitors.append(Visitor(context.new_page()))
+        visitors[-1].page.goto(f"{url}?__theme={theme}")
+        visitors[-1].page.wait_for_selector(".sl-example")
+        visitors[-1].page.wait_for_selector(".sl-dial")
+        return visitors[-1]
+
+    yield open_page
+    for visitor in visitors:
+        visitor.page.context.close()
+        assert visitor.complaints == []
+        assert visitor.foreign == []
+
+
+class Visitor:
+    """A person in front of the page."""
+
+    def __init__(self, page: sync_api.Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.foreign: list[str] = []
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._console)
+        page.on("request", self._request)
+        page.on("dialog", lambda dialog: self.complaints.append("a dialog opened"))
+
+    def _console(self, message: sync_api.ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    def _request(self, request: sync_api.Request) -> None:
+        address = urlparse(request.url)
+        if address.scheme not in ("data", "blob") and address.hostname not in LOCAL:
+            self.foreign.append(request.url)
+
+    # What they do
+
+    def explain(self, example: int = 0) -> None:
+        """Choose an example and wait for its first maps."""
+        self.page.click(f".sl-example >> nth={example}")
+        self.wait_for_maps()
+
+    def wait_for_maps(self) -> None:
+        self.page.wait_for_selector(".sl-chip[aria-selected=true]")
+        self.page.wait_for_function(
+            "() => { const v = document.querySelector('.sl-view'), "
+            "c = document.querySelector('.sl-chip[aria-selected=true]'); "
+            "return c && v.dataset.chip === c.dataset.chip && !v.classList.contains('sl-busy') "
+            "&& !document.querySelector('#sl-run').disabled; }"
+        )
+
+    def settled(self, value: str, expression: str) -> None:
+        """Wait until a JavaScript expression has this text as its value."""
+        self.page.wait_for_function(f"want => String({expression}) === want", arg=value)
+
+    # What they see
+
+    def chips(self, role: str = "answer") -> list[str]:
+        return self.page.locator(f".sl-{role} .sl-chip").all_text_contents()
+
+    def message(self) -> str:
+        return self.page.inner_text(".sl-message")
+
+    def pixel(self, method: str, x: float, y: float) -> tuple[int, ...]:
+        """Return the RGB of the map's canvas at fractions of its width and height."""
+        return tuple(self.page.evaluate(
+            "([m, x, y]) => { const c = document.querySelector(`[data-method=${m}] .sl-heat`); "
+            "return [...c.getContext('2d').getImageData(x * c.width, y * c.height, 1, 1).data]; }",
+            [method, x, y],
+        ))[:3]  # fmt: skip
+
+    def brightness(self, method: str, x: float, y: float) -> float:
+        """Return the place of the pixel's colour in the colour table, 0 to 1."""
+        table = colour_table(COLOURS).astype(int)
+        distance = np.abs(table - np.array(self.pixel(method, x, y))).sum(axis=1)
+        assert distance.min() == 0, "not a colour of the table"
+        return float(distance.argmin()) / 255
+
+    def shot(self, name: str) -> None:
+        if folder := os.environ.get("SIGHTLINE_SHOTS"):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=Path(folder) / f"{name}.png", full_page="390" in name)

@@ -1,0 +1,109 @@
+"""What a browser sends is arbitrary: it is either a checked value or a sentence for the person."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from explainer.errors import KnobError, RunError, ScaleError, SightlineError
+from explainer.methods import METHODS
+from explainer.ui import controls
+
+PANEL = controls.panel_value()
+OPTIONS = controls.option_value()
+
+
+def test_the_panels_start_at_the_defaults_of_the_methods():
+    settings = controls.read_settings(PANEL, OPTIONS)
+    assert settings.scales == (0.5, 0.75, 1.0)
+    for name, knobs in settings.knobs.items():
+        assert knobs == METHODS[name].settings()
+
+
+def test_three_scales_are_on_and_two_are_spare():
+    assert [on for _, on in PANEL["alphas"]] == [True] * 3 + [False] * 2
+    assert controls.panel_spec()["scales"]["step"] == 0.05
+
+
+def test_every_knob_of_every_shown_method_has_a_control():
+    for spec in controls.option_spec():
+        names = {k["name"] for k in spec["knobs"]} | set(controls.SLIDERS)
+        assert {k.name for k in METHODS[spec["name"]].knobs} <= names
+
+
+def test_a_preset_of_the_options_is_the_preset_of_the_method():
+    spec = next(s for s in controls.option_spec() if s["name"] == "msea_arc")
+    paper = {
+        k["name"]: spec["presets"]["paper"].get(k["name"], k["default"]) for k in spec["knobs"]
+    }
+    read = controls.read_settings(PANEL, {**OPTIONS, "msea_arc": paper})
+    assert read.knobs["msea_arc"] == METHODS["msea_arc"].settings(preset="paper")
+
+
+def test_scales_may_repeat_and_their_order_is_kept():
+    panel = {**PANEL, "alphas": [[1.0, True], [0.5, True], [0.5, True], [1.5, False]]}
+    assert controls.read_settings(panel, OPTIONS).scales == (1.0, 0.5)
+
+
+def test_the_scale_of_the_lens_is_needed_too():
+    options = {**OPTIONS, "logit_lens": {**OPTIONS["logit_lens"], "alpha": 1.25}}
+    assert controls.read_settings(PANEL, options).needed == (0.5, 0.75, 1.0, 1.25)
+
+
+def test_one_scale_has_to_stay_on():
+    with pytest.raises(ScaleError, match="at least one|At least one"):
+        controls.read_settings({**PANEL, "alphas": [[1.0, False]]}, OPTIONS)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        None, 3, "x", [], {}, {"alphas": 1}, {"alphas": [1.0]}, {"alphas": [[1.0]]},
+        {"alphas": [["1", True]]}, {"alphas": [[9.0, True]]}, {"alphas": [[math.nan, True]]},
+        {"alphas": [[None, True]]}, {"alphas": [[1.0, True]] * 3, "k": "50"},
+        {"alphas": [[1.0, True]], "k": 0}, {"alphas": [[1.0, True]], "k": 50.5},
+        {"alphas": [[1.0, True]], "k": [50]}, {"alphas": [[1.0, True]], "k": True},
+        {"alphas": [[1.0, True]], "k": None}, {"alphas": [[1.0, True]], "k": math.inf},
+        {"alphas": [[1.0, True]], "k": 50, "beta": "auto"},
+        {"alphas": [[1.0, True]], "k": 50, "beta": -1}, {"alphas": [[1.0, True]], "k": 50, "beta": math.nan},
+        {"alphas": [[a / 10 + 0.3, True] for a in range(9)], "k": 50},
+    ],
+)  # fmt: skip
+def test_sliders_of_the_wrong_kind_are_refused(bad):
+    with pytest.raises(SightlineError):
+        controls.read_settings(bad, OPTIONS)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [None, "x", {"tam": 3}, {"tam": {"mode": "other"}}, {"tam": {"mode": {}}}, {"tam": {"no": 1}},
+     {"tam": {"window": 2}}, {"msea_arc": {"p": 7}}, {"logit_lens": {"alpha": "1"}}],
+)  # fmt: skip
+def test_options_of_the_wrong_kind_are_refused(bad):
+    with pytest.raises(SightlineError):
+        controls.read_settings(PANEL, bad)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [None, 1, [], {"run": 3, "active": 1}, {"run": "a" * 999, "active": 1}, {"run": "a"},
+     {"run": "a", "active": "1"}, {"run": "a", "active": True}, {"run": "a", "active": 1.5},
+     {"run": ["a"], "active": 1}, {}],
+)  # fmt: skip
+def test_chips_of_the_wrong_kind_are_refused(bad):
+    with pytest.raises(SightlineError):
+        controls.read_choice(bad)
+
+
+def test_nothing_to_explain_yet_says_so():
+    with pytest.raises(RunError, match="press Explain first"):
+        controls.read_choice({"run": None, "active": None})
+
+
+def test_decoding_settings():
+    assert controls.read_decoding(None, None, None) == controls.Decoding()
+    assert controls.read_decoding(8, 0.7, 3.0) == controls.Decoding(8, 0.7, 3)
+    for bad in ((0, 0, 0), (9999, 0, 0), ("8", 0, 0), (8, -1, 0), (8, 0, -1), (8, 0, [1])):
+        with pytest.raises(KnobError):
+            controls.read_decoding(*bad)

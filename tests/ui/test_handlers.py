@@ -1,0 +1,220 @@
+"""The page's events as plain functions."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from explainer.errors import ModelError, SightlineError
+from explainer.images import open_image
+from explainer.methods import METHODS, explain_chip
+from explainer.store import RunStore
+from explainer.ui import controls, payload, texts
+from explainer.ui.handlers import Example, Handlers, Page
+from explainer.ui.recording import Job, make_worker
+from tests.ui.fake import FakeExplainer, fake_run
+
+IMAGE = np.full((60, 80, 3), 128, np.uint8)
+PANEL, OPTIONS = controls.panel_value(), controls.option_value()
+
+
+@pytest.fixture
+def explainer():
+    return FakeExplainer()
+
+
+@pytest.fixture
+def handlers(explainer):
+    return Handlers(explainer, RunStore(), [Example(open_image(IMAGE), "Hi?", "grey")])
+
+
+def record(handlers, image=IMAGE, prompt="What?", previous=None, panel=PANEL, decoding=(64, 0, 0)):
+    return list(handlers.record(image, prompt, previous or {}, *decoding, panel, OPTIONS))
+
+
+def recorded(handlers, **kw) -> Page:
+    return record(handlers, **kw)[-1]
+
+
+def choice(page: Page) -> dict:
+    return {"run": page.bar["run"], "active": page.bar["active"]}
+
+
+def test_tokens_appear_as_they_come_and_maps_at_the_end(handlers):
+    pages = record(handlers)
+    counts = [len(p.bar["chips"]) for p in pages if p.bar.get("live")]
+    assert counts[0] == 0
+    assert sorted(counts) == counts
+    last = pages[-1]
+    assert [c["text"] for c in last.bar["chips"]][-1] == "."
+    assert last.view["word"] == "cat"
+    assert [m["name"] for m in last.view["maps"]] == list(controls.SHOWN)
+    assert last.backdrop["run"] == last.bar["run"] == last.view["run"]
+
+
+def test_the_scales_that_are_on_are_recorded_once(handlers, explainer):
+    recorded(handlers)
+    run = handlers._store.get(choice(recorded(handlers))["run"])
+    assert sorted(run.alphas) == [0.5, 0.75, 1.0]
+    assert explainer.calls == ["What?"], "the second time the stored run is used"
+
+
+def test_a_stored_run_gets_the_scales_that_it_lacks(handlers, explainer):
+    recorded(handlers)
+    page = recorded(handlers, panel={**PANEL, "alphas": [[0.5, True], [1.25, True]]})
+    assert explainer.added == [1.25]
+    assert page.view["maps"]
+
+
+@pytest.mark.parametrize("prompt", ["", "  \n", None])
+def test_an_empty_prompt_becomes_the_default_and_says_so(handlers, explainer, prompt):
+    pages = record(handlers, prompt=prompt)
+    assert explainer.calls == [texts.DEFAULT_PROMPT]
+    assert any(texts.DEFAULT_PROMPT in p.notice.get("text", "") for p in pages)
+
+
+def test_no_picture_is_said_beside_the_picture(handlers):
+    page = recorded(handlers, image=None)
+    assert page.notice == {"text": texts.NO_IMAGE, "kind": "error"}
+    assert "busy" not in page.view
+
+
+def test_a_failed_recording_brings_the_previous_answer_back(handlers):
+    before = recorded(handlers)
+    later = choice(before) | {"active": before.bar["active"] + 2}
+    page = recorded(handlers, image="/no/such/file.png", previous=handlers.begin(later))
+    assert page.bar["chips"] == before.bar["chips"]
+    assert page.bar["active"] == later["active"]
+
+
+def test_the_answer_before_a_stop_comes_back(handlers):
+    before = recorded(handlers)
+    bar, view = handlers.stopped(handlers.begin(choice(before)))
+    assert bar["chips"] == before.bar["chips"]
+    assert view["text"] == texts.STOPPED_BACK
+    assert handlers.stopped({})[1]["text"] == texts.STOPPED
+
+
+@pytest.mark.parametrize("junk", [None, 3, "x", [], {"run": 1}, {"run": "x", "active": {}}])
+def test_whatever_came_before_is_no_trap(handlers, junk):
+    assert handlers.stopped(handlers.begin(junk))[0]["run"] is None
+    assert recorded(handlers, previous=junk).view["maps"]
+
+
+def test_errors_meant_for_people_are_shown_as_they_are(handlers, monkeypatch):
+    def fails(job):
+        raise ModelError("the memory is full; use a smaller picture")
+        yield
+
+    monkeypatch.setattr(handlers, "_work", fails)
+    assert recorded(handlers).view == {
+        "text": "The memory is full; use a smaller picture", "kind": "error",
+    }  # fmt: skip
+
+
+def test_other_errors_are_not_shown(handlers, monkeypatch):
+    monkeypatch.setattr(handlers, "_work", lambda job: iter([1 / 0]))
+    assert recorded(handlers).view == {"text": texts.BROKEN, "kind": "error"}
+
+
+def test_closing_a_recording_closes_the_explainer(handlers, monkeypatch):
+    closed = []
+
+    def work(job):
+        try:
+            yield from make_worker(FakeExplainer())(job)
+        finally:
+            closed.append(True)
+
+    monkeypatch.setattr(handlers, "_work", work)
+    pages = handlers.record(IMAGE, "What?", {}, 64, 0, 0, PANEL, OPTIONS)
+    next(pages)
+    next(pages)
+    pages.close()
+    assert closed == [True]
+
+
+def test_an_answer_without_words_is_no_error():
+    page = recorded(Handlers(FakeExplainer(texts=()), RunStore()))
+    assert page.view["text"] == texts.EMPTY_ANSWER
+    assert page.view["word"] == "What?"
+
+
+def test_explaining_gives_the_maps_of_the_methods(handlers):
+    page = recorded(handlers)
+    run = handlers._store.get(page.bar["run"])
+    chip = page.bar["active"] + 3
+    view = handlers.explain({**choice(page), "active": chip}, {**PANEL, "k": 7}, OPTIONS)
+    for sent in view["maps"]:
+        method = METHODS[sent["name"]]
+        knobs = {"k": 7} if sent["name"] == "msea_arc" else {}
+        heat = explain_chip(method, run, run.chips[chip].tokens, **knobs)
+        assert sent["data"] == payload._base64(payload.levels(heat))
+    assert view["chip"] == chip
+
+
+def test_a_missing_scale_is_asked_for_and_then_there(handlers, explainer):
+    state = choice(recorded(handlers))
+    panel = {**PANEL, "alphas": [[0.9, True], [1.0, True]]}
+    view = handlers.explain(state, panel, OPTIONS)
+    assert view["need"] == (0.9,)
+    assert "maps" not in view
+    *_, last = handlers.add_scales(state, panel, OPTIONS)
+    assert last["refresh"]
+    assert explainer.added == [0.9]
+    assert handlers.explain(state, panel, OPTIONS)["maps"]
+    assert "need" not in handlers.explain(state, PANEL, OPTIONS), "earlier scales are still there"
+
+
+def test_no_scale_is_a_message_and_loses_nothing(handlers):
+    state = choice(recorded(handlers))
+    view = handlers.explain(state, {**PANEL, "alphas": [[1.0, False]]}, OPTIONS)
+    assert view == {"text": texts.NO_SCALE, "kind": "error"}
+    assert handlers.explain(state, PANEL, OPTIONS)["maps"]
+
+
+def test_an_expired_run_says_what_to_do(handlers):
+    for event in (handlers.explain, lambda *v: list(handlers.add_scales(*v))[-1]):
+        assert event({"run": "f" * 32, "active": 3}, PANEL, OPTIONS)["text"] == texts.EXPIRED
+
+
+@pytest.mark.parametrize("chip", [-1, 0, 9999, "3", None, 2.5, True])
+def test_chips_that_are_not_there_are_refused(handlers, chip):
+    state = {**choice(recorded(handlers)), "active": chip}
+    assert handlers.explain(state, PANEL, OPTIONS)["kind"] == "error"
+
+
+def test_visitors_do_not_share_runs(handlers):
+    one, other = recorded(handlers, prompt="One?"), recorded(handlers, prompt="Other?")
+    assert one.bar["run"] != other.bar["run"]
+    assert len(one.bar["run"]) == 32
+
+
+def test_examples_are_chosen_by_number(handlers):
+    pixels, prompt = handlers.choose(0)
+    assert np.array_equal(pixels, IMAGE)
+    assert prompt == "Hi?"
+    for bad in (1, -1, "0", None, True, 0.0):
+        with pytest.raises(SightlineError):
+            handlers.choose(bad)
+
+
+def test_what_crosses_to_a_worker_process_pickles():
+    worker = make_worker(FakeExplainer())
+    job = pickle.loads(pickle.dumps(Job((0.5,), IMAGE, "Hi", {"max_new_tokens": 3})))
+    items = pickle.loads(pickle.dumps(list(worker(job))))
+    added = list(worker(Job((1.25,), run=items[-1])))
+    assert added[-1].alphas == (1.0, 0.5, 1.25)
+
+
+def test_the_line_says_probability_model_and_time(handlers):
+    run = replace(fake_run(), settings={"seconds": {"read": 1.0, "answer": 0.5}})
+    page_line = handlers._paint(
+        run, controls.Choice("k", len(run.chips) - 1), controls.read_settings(PANEL, OPTIONS)
+    )["line"]
+    assert "probability" in page_line
+    assert "fake-model" in page_line
+    assert "answered in 1.5 s" in page_line

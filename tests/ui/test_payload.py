@@ -1,0 +1,103 @@
+"""What is sent to the page."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from explainer.export import DIVERGING, SEQUENTIAL, colour_table
+from explainer.methods.base import Heatmap
+from explainer.ui import payload
+from tests.ui.fake import fake_run
+
+
+def heat(values, signed=False, extent=(0.0, 0.0, 336.0, 336.0)):
+    return Heatmap(np.asarray(values, np.float32), signed, "words", extent, {"beta": 0.5})
+
+
+def test_template_tokens_get_no_chip():
+    run = fake_run()
+    chips = payload.bar(run, "key")["chips"]
+    assert {c["role"] for c in chips} == {"answer", "prompt"}
+    assert [c["text"] for c in chips if c["role"] == "answer"][:3] == ["A", "cat", "and"]
+    assert [run.chips[c["index"]].text for c in chips if c["role"] == "prompt"] == [
+        "Describe",
+        " it.",
+    ]
+
+
+def test_the_first_content_word_is_active():
+    run = fake_run()
+    bar = payload.bar(run, "key")
+    assert run.chips[bar["active"]].text == " cat"
+    assert payload.bar(run, "key", bar["active"] + 3)["active"] == bar["active"] + 3
+    assert payload.bar(run, "key", 0)["active"] == bar["active"]  # a template token
+
+
+@pytest.mark.parametrize(
+    ("texts", "first"), [(("Yes", "."), "Yes"), ((" ", "\n"), " "), (("\n", " cat"), " cat")]
+)
+def test_without_a_content_word_the_first_token_is_active(texts, first):
+    run = fake_run(texts)
+    assert run.chips[payload.first_chip(run)].text == first
+
+
+def test_an_empty_answer_leaves_the_prompt():
+    run = fake_run(())
+    assert run.chips[payload.first_chip(run)].text == "Describe"
+
+
+def test_a_character_of_several_tokens_is_one_chip():
+    run = fake_run(("🍎", "", "", " red"))
+    answer = [c for c in payload.bar(run, "key")["chips"] if c["role"] == "answer"]
+    assert [c["text"] for c in answer] == ["🍎", "red"]
+
+
+def test_probabilities_multiply_and_unknown_ones_stay_out():
+    run = fake_run(("🍎", "", " red"))
+    probs = np.full(len(run.tokens), np.nan, np.float32)
+    probs[-3:] = 0.5, 0.5, 0.1
+    run = replace(run, probs=probs)
+    assert payload.probability(run, run.chips[-2]) == pytest.approx(0.25)
+    assert payload.probability(run, run.chips[0]) is None
+    assert "25.0 %" in payload.bar(run, "key")["chips"][-2]["label"]
+
+
+def test_values_become_steps_of_the_colour_table():
+    assert payload.levels(heat([[0, 0.5, 1]])).tolist() == [[0, 128, 255]]
+    assert payload.levels(heat([[-1, 0, 1]], signed=True)).tolist() == [[0, 128, 255]]
+    assert payload.levels(heat([[np.nan, 2.0]])).tolist() == [[0, 255]]
+
+
+def test_the_extent_is_sent_as_fractions_of_the_picture():
+    run = fake_run(size=(100, 200))
+    value = payload.maps(run, "key", 8, {"tam": heat([[1.0]], extent=(20, 10, 180, 60))}, "line")
+    assert value["maps"][0]["extent"] == [0.1, 0.1, 0.9, 0.6]
+    json.dumps(value, allow_nan=False)
+
+
+def test_one_colour_table_for_python_and_page():
+    for name in (*SEQUENTIAL, *DIVERGING):
+        sent = np.frombuffer(base64.b64decode(payload.tables()[name]), np.uint8)
+        assert np.array_equal(sent.reshape(256, 3), colour_table(name))
+
+
+def test_where_a_map_is_strongest_is_said_in_words():
+    values = np.zeros((9, 9), np.float32)
+    assert payload._where(heat(values)) == "empty"
+    values[8, 0] = 0.75
+    assert payload._where(heat(values)) == "strongest in the lower left, 0.75"
+    values[4, 4] = 1
+    assert payload._where(heat(values)) == "strongest in the center, 1.00"
+
+
+def test_pictures_are_sent_as_data():
+    value = payload.picture(fake_run(size=(100, 200)), "key")
+    assert value["ratio"] == 2
+    assert value["run"] == "key"
+    assert value["src"].startswith("data:image/jpeg;base64,")
+    assert payload.thumbnail(np.zeros((10, 30, 3), np.uint8)).startswith("data:image/jpeg;base64,")
