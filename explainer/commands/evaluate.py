@@ -32,40 +32,56 @@ def main(args: argparse.Namespace) -> int:
     """Judge the scenes, print the table and write the report."""
     if args.n < 1:
         raise SightlineError(f"--n must be at least 1, got {args.n}")
-    explainer = load(args.model, device=args.device, dtype=args.dtype)
-    samples, seconds = _judge(explainer, args)
-    figures = emoji.summarise(samples)
-    print(report.table(figures, emoji.BARS))
-    if args.out:
-        about = {
-            "model": explainer.model_id,
-            "command": f"python -m explainer evaluate --dataset emoji --n {args.n}",
-            "scenes": f"held-out seeds {args.first_seed} to {args.first_seed + args.n - 1}",
-            "decoding": "greedy",
-            "seconds": round(seconds, 1),
-        }
-        report.write(args.out, figures, emoji.BARS, about)
-        print(f"written: {args.out / 'report.json'}, {args.out / 'report.md'}")
+    report_on(args.model, args.n, args.out, args.first_seed, args.device, args.dtype)
     return 0
 
 
-def _judge(explainer: Explainer, args: argparse.Namespace) -> tuple[list[dict], float]:
-    """Return the judged samples and the seconds that this call spent on them."""
-    seeds = range(args.first_seed, args.first_seed + args.n)
-    log = SampleLog(args.out / "samples.jsonl", _made_with(args)) if args.out else None
+def report_on(
+    model: str,
+    n: int,
+    out: Path | None,
+    first_seed: int = 0,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> None:
+    """Judge `n` held-out scenes, print the table and, with `out`, write report.json and report.md.
+
+    Samples are kept in `out` as they come, so that a stopped evaluation goes on where it was.
+    """
+    explainer = load(model, device=device, dtype=dtype)
+    seeds = range(first_seed, first_seed + n)
+    log = SampleLog(out / "samples.jsonl", _made_with(model)) if out else None
+    start = time.monotonic()
+    samples = _judge(explainer, seeds, log)
+    figures = emoji.summarise(samples)
+    print(report.table(figures, emoji.BARS))
+    if out:
+        about = {
+            "model": explainer.model_id,
+            "command": f"python -m explainer evaluate --dataset emoji --n {n}",
+            "scenes": f"held-out seeds {seeds.start} to {seeds.stop - 1}",
+            "decoding": "greedy",
+            "seconds": round(time.monotonic() - start, 1),
+        }
+        report.write(out, figures, emoji.BARS, about)
+        print(f"written: {out / 'report.json'}, {out / 'report.md'}")
+
+
+def _judge(explainer: Explainer, seeds: range, log: SampleLog | None) -> list[dict]:
+    """Return the judged samples, those that the log holds already among them."""
     samples = [s for s in log.samples if s["seed"] in seeds] if log else []
     done = {sample["seed"] for sample in samples}
-    start = time.monotonic()
     left = [seed for seed in seeds if seed not in done]
-    for sample in tqdm(emoji.judge(explainer, left), total=args.n, initial=len(done), unit="scene"):
+    judged = emoji.judge(explainer, left)
+    for sample in tqdm(judged, total=len(seeds), initial=len(done), unit="scene"):
         samples.append(sample)
         if log:
             log.add(sample)
-    return samples, time.monotonic() - start
+    return samples
 
 
-def _made_with(args: argparse.Namespace) -> dict[str, str]:
+def _made_with(model: str) -> dict[str, str]:
     """Return what decides a sample's figures: dataset, model and, for a folder, its weights."""
-    weights = Path(args.model) / "model.safetensors"
+    weights = Path(model) / "model.safetensors"
     digest = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else ""
-    return {"dataset": args.dataset, "model": Path(args.model).name, "weights": digest}
+    return {"dataset": "emoji", "model": Path(model).name, "weights": digest}

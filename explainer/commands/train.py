@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from explainer.commands import evaluate
+from explainer.emoji_world.card import write_card
 from explainer.emoji_world.train import Recipe, Trainer
 from explainer.errors import SightlineError
 
@@ -26,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--resume", action="store_true", help="go on from the state in --out")
+    parser.add_argument("--report", type=int, default=500, help="held-out scenes judged at the end")
     parser.add_argument("--save-every", type=float, default=300, metavar="SECONDS")
 
 
@@ -44,4 +47,7 @@ def main(args: argparse.Namespace) -> int:
         raise SightlineError(f"{args.out} holds a run already; add --resume or name another --out")
     trainer.run(args.save_every)
     print(f"saved: {args.out} after {trainer.step} steps, {trainer.scenes} scenes")
+    if args.report:
+        evaluate.report_on(str(args.out), args.report, args.out)
+    write_card(args.out)
     return 0

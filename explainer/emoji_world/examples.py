@@ -1,6 +1,6 @@
 """The example pictures of the page, drawn from held-out seeds.
 
-    python -m explainer.emoji_world.examples
+python -m explainer.emoji_world.examples
 """
 
 from __future__ import annotations

@@ -68,9 +68,7 @@ class Limits:
     least: int = 30
 
 
-def make_scene(
-    seed: int, limits: Limits = Limits(), size: tuple[int, int] | None = None
-) -> Scene:
+def make_scene(seed: int, limits: Limits = Limits(), size: tuple[int, int] | None = None) -> Scene:
     """Return the scene of this seed; `size` (height, width) fixes the picture's size."""
     rng = np.random.default_rng(seed)
     low, high = limits.sides

@@ -1,0 +1,86 @@
+"""The model card of a bundled model, from what training and evaluation left in its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from explainer.emoji_world.objects import GROUNDS, THINGS
+from explainer.emoji_world.scenes import FIRST_TRAINING_SEED, LARGEST, SMALLEST
+
+_CARD = """---
+license: apache-2.0
+library_name: transformers
+pipeline_tag: image-text-to-text
+language: en
+tags: [sightline, emoji-world, interpretability]
+---
+
+# {name}
+
+A real `{architecture}` with {parameters:.1f} million parameters, trained from scratch on one small
+world, so that Sightline runs offline, on a laptop, in seconds. **It knows {things} things drawn as
+emoji, on {grounds} grounds, and nothing else.** For photographs load a large model.
+
+## Training
+
+    {command}
+
+* Ran for {steps} steps over {scenes} scenes, {minutes} minutes on {device}, seed {seed},
+  torch {torch}.
+* Data: procedural scenes of 1 to 4 things ({smallest} to {largest} px a side) with captions and
+  questions: describe, is there a ..., how many, what is left of / right of / above / below, where
+  is. Sprites: Noto Color Emoji (images under Apache-2.0). No masks are trained on.
+* Losses: next token on the answers; at the visual positions an image-level bag of words of the
+  caption, which is what makes the last layer readable there.
+* Training seeds start at {first_seed}; the report below is on seeds under that.
+
+## Figures
+
+{figures}
+
+## Limits
+
+* Questions in other words than the training's, and pictures of anything else, get a confident
+  nonsense answer.
+* Objects below about 28 px, and pictures far from {smallest} to {largest} px, are out of its range.
+* It is made for showing how explanations behave; it says nothing about how large models see.
+
+Things: {names}.
+"""
+
+
+def write_card(folder: Path) -> None:
+    """Write README.md into a model folder from its config, training.json and report.md."""
+    training = json.loads((folder / "training.json").read_text())
+    config = json.loads((folder / "config.json").read_text())
+    report = folder / "report.md"
+    card = _CARD.format(
+        name=folder.name,
+        architecture=config["architectures"][0],
+        parameters=(folder / "model.safetensors").stat().st_size / 2 / 1e6,
+        things=len(THINGS),
+        grounds=len(GROUNDS),
+        command=_command(training, folder.name),
+        steps=training["step"],
+        scenes=training["scenes"],
+        minutes=training["minutes_spent"],
+        device=training["device"],
+        seed=training["seed"],
+        torch=training["torch"],
+        smallest=SMALLEST,
+        largest=LARGEST,
+        first_seed=FIRST_TRAINING_SEED,
+        figures=report.read_text().strip() if report.exists() else "Not measured yet.",
+        names=", ".join(thing.name for thing in THINGS),
+    )
+    (folder / "README.md").write_text(card)
+
+
+def _command(training: Mapping[str, Any], name: str) -> str:
+    fixed = training["steps"]
+    length = f"--steps {fixed}" if fixed else f"--minutes {training['minutes']:g}"
+    seed = training["seed"]
+    return f"python -m explainer train --family qwen2_vl --out {name} {length} --seed {seed}"
