@@ -127,7 +127,7 @@ def test_the_python_of_the_readme_runs_as_printed(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", block],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
