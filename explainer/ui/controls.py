@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from explainer.errors import KnobError, RunError, ScaleError, SightlineError
+from explainer.errors import KnobError, MethodError, RunError, ScaleError, SightlineError
 from explainer.methods import METHODS, Method, get_method
 from explainer.methods.base import Knob
 from explainer.ui import texts
@@ -200,6 +200,13 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise KnobError(texts.BAD_REQUEST)
+
+
+def read_knobs(preset: Any, knobs: Any) -> dict[str, Any]:
+    """Return the keyword arguments of a method for a preset ("" for none) and knobs by name."""
+    if preset is not None and not isinstance(preset, str):
+        raise MethodError(f"there is no preset {preset!r}")
+    return {"preset": preset or None, **{str(k): v for k, v in _mapping(knobs).items()}}
 
 
 def known_method(name: Any) -> Method:

@@ -255,7 +255,7 @@ class Handlers:
         choice = controls.read_choice({"run": run, "active": chip})
         found = self._run(choice)
         tokens = _tokens(found, choice.chip)
-        given = {"preset": preset, **knobs} if preset else dict(knobs)
+        given = controls.read_knobs(preset, knobs)
         heat = explain_chip(controls.known_method(method), found, tokens, **given)
         return {
             "values": [[round(float(v), 4) for v in row] for row in heat.values],

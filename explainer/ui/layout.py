@@ -222,9 +222,17 @@ def _wire(handlers: Handlers, ask: Ask, see: See, strip: ui.ExampleStrip) -> Non
         handlers.explain,
         state,
         see.view,
+        api_name="draw",
         **LIVE,
     )
-    see.view.need(handlers.add_scales, state, see.view, api_visibility="private", **GPU)
+    see.view.need(
+        handlers.add_scales,
+        state,
+        see.view,
+        api_name="add_scales",
+        api_visibility="private",
+        **GPU,
+    )
     _wire_run(handlers, ask, see)
     chosen = strip.select(_shown(handlers.choose), strip, [ask.image, ask.prompt], **PLUMBING)
     chosen.then(None, js=PRESS_RUN)
@@ -242,7 +250,9 @@ def _wire_run(handlers: Handlers, ask: Ask, see: See) -> None:
         [previous, *buttons, see.view],
         **PLUMBING,
     )
-    recording = begun.then(handlers.record, inputs, outputs, api_visibility="private", **GPU)
+    recording = begun.then(
+        handlers.record, inputs, outputs, api_name="answer", api_visibility="private", **GPU
+    )
     recording.then(lambda: _running(False), None, buttons, **PLUMBING)
     ask.stop.click(
         lambda before: (*handlers.stopped(before), *_running(False)),

@@ -52,7 +52,7 @@ def test_the_scale_of_the_lens_is_needed_too():
 
 
 def test_one_scale_has_to_stay_on():
-    with pytest.raises(ScaleError, match="at least one|At least one"):
+    with pytest.raises(ScaleError, match="At least one scale"):
         controls.read_settings({**PANEL, "alphas": [[1.0, False]]}, OPTIONS)
 
 
@@ -66,7 +66,8 @@ def test_one_scale_has_to_stay_on():
         {"alphas": [[1.0, True]], "k": [50]}, {"alphas": [[1.0, True]], "k": True},
         {"alphas": [[1.0, True]], "k": None}, {"alphas": [[1.0, True]], "k": math.inf},
         {"alphas": [[1.0, True]], "k": 50, "beta": "auto"},
-        {"alphas": [[1.0, True]], "k": 50, "beta": -1}, {"alphas": [[1.0, True]], "k": 50, "beta": math.nan},
+        {"alphas": [[1.0, True]], "k": 50, "beta": -1},
+        {"alphas": [[1.0, True]], "k": 50, "beta": math.nan},
         {"alphas": [[a / 10 + 0.3, True] for a in range(9)], "k": 50},
     ],
 )  # fmt: skip

@@ -1,0 +1,108 @@
+"""How the page looks: two themes, three widths, and how fast it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+from pathlib import Path
+
+import pytest
+
+MEASURE = """async ([act, n]) => {
+  const view = document.querySelector('.sl-view'), times = [];
+  const chips = [...document.querySelectorAll('.sl-answer .sl-chip')];
+  const slider = document.querySelector('[data-name=k] input[type=range]');
+  for (let i = 0; i < n; i++) {
+    await new Promise(done => setTimeout(done, 120));
+    const painted = new Promise(done => view.addEventListener('drawn',
+      () => requestAnimationFrame(() => done(performance.now())), {once: true}));
+    const start = performance.now();
+    if (act === 'click') chips[(i * 3 + 2) % chips.length].click();
+    else { slider.value = 20 + 5 * i; slider.dispatchEvent(new Event('input', {bubbles: true})); }
+    times.push(await painted - start);
+  }
+  return times;
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_one_line_answer_needs_no_scrolling(app, visit, theme):
+    visitor = visit(app.url, theme=theme)
+    visitor.shot(f"1440x900-{theme}-start")
+    visitor.explain()
+    visitor.page.mouse.move(0, 0)
+    visitor.shot(f"1440x900-{theme}")
+    assert visitor.page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    assert visitor.page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
+    ink, paper = (
+        visitor.page.evaluate(
+            "s => { const n = document.querySelector(s[0]);"
+            "const c = document.createElement('canvas').getContext('2d');"
+            "c.fillStyle = getComputedStyle(n)[s[1]]; c.fillRect(0, 0, 1, 1);"
+            "return [...c.getImageData(0, 0, 1, 1).data].slice(0, 3); }",
+            pair,
+        )
+        for pair in ([".sl-line", "color"], [".gradio-container", "backgroundColor"])
+    )
+    assert contrast(ink, paper) > 4.5
+
+
+def contrast(ink: list[int], paper: list[int]) -> float:
+    """Return the contrast ratio of WCAG 2."""
+
+    def light(colour: list[int]) -> float:
+        parts = [v / 255 for v in colour]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((light(ink), light(paper)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_a_telephone_scrolls_down_only_and_in_a_sensible_order(app, visit):
+    visitor = visit(app.url, 390, 844)
+    visitor.explain()
+    visitor.shot("390")
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") == 390
+    parts = [
+        "#sl-image",
+        "#sl-prompt",
+        "#sl-run",
+        ".sl-tokens",
+        ".sl-maps",
+        ".sl-panel",
+        ".sl-examples",
+    ]
+    tops = [visitor.page.locator(p).bounding_box()["y"] for p in parts]
+    assert tops == sorted(tops)
+    visitor.page.click("text=Method options")
+    visitor.page.wait_for_selector("select[name='tam.mode']")
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_a_large_screen(app, visit):
+    visitor = visit(app.url, 1920, 1080)
+    visitor.explain()
+    visitor.shot("1920x1080")
+    assert visitor.page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+
+
+@pytest.mark.parametrize(("act", "n"), [("click", 20), ("slider", 20)])
+def test_maps_follow_quickly(app, visit, act, n, capsys):
+    visitor = visit(app.url)
+    visitor.explain()
+    visitor.page.evaluate(MEASURE, [act, 3])  # to warm up
+    times = visitor.page.evaluate(MEASURE, [act, n])
+    median = statistics.median(times)
+    with capsys.disabled():
+        print(f"\n{act} to painted: median {median:.0f} ms, slowest {max(times):.0f} ms of {n}")
+    if out := os.environ.get("SIGHTLINE_BENCH_OUT"):
+        path = Path(out)
+        told = json.loads(path.read_text()) if path.exists() else {}
+        told[f"{act}_to_painted_ms"] = {
+            "median": round(median, 1),
+            "all": [round(t, 1) for t in times],
+        }
+        path.write_text(json.dumps(told, indent=2))
+    assert median < 600, "a loose bound: the machine may be busy"
