@@ -38,13 +38,8 @@ def main(args: argparse.Namespace) -> int:
         raise SightlineError("give --minutes or --steps, not both")
     recipe = Recipe(seed=args.seed, steps=args.steps or 0, minutes=args.minutes or Recipe.minutes)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    trainer = Trainer(args.out, recipe, device if args.device == "auto" else args.device)
-    if args.resume:
-        if not trainer.state_file.exists():
-            raise SightlineError(f"nothing to resume: {trainer.state_file} does not exist")
-        trainer.resume()
-    elif trainer.state_file.exists():
-        raise SightlineError(f"{args.out} holds a run already; add --resume or name another --out")
+    begin = Trainer.resume if args.resume else Trainer.start
+    trainer = begin(args.out, recipe, device if args.device == "auto" else args.device)
     trainer.run(args.save_every)
     print(f"saved: {args.out} after {trainer.step} steps, {trainer.scenes} scenes")
     if args.report:

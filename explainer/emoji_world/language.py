@@ -63,11 +63,14 @@ def groups(scene: Scene) -> list[Group]:
 
 def caption(scene: Scene, rng: np.random.Generator) -> Dialogue:
     """Return a prompt that asks for a description, and one in a grammar that fits it."""
+    return _caption(scene, rng, int(rng.integers(3)))
+
+
+def _caption(scene: Scene, rng: np.random.Generator, style: int) -> Dialogue:
     things, place = groups(scene), GROUNDS[scene.ground].phrase
     listed = _listed([g.phrase for g in things])
     verb = "is" if len(things) == 1 and len(things[0].members) == 1 else "are"
     there = "is" if len(things[0].members) == 1 else "are"
-    style = int(rng.integers(3))
     prompt = str(rng.choice((DESCRIBE, CAPTION, WHAT)[style]))
     if style == 0:
         related = _related(scene)
@@ -175,7 +178,9 @@ QUESTIONS: tuple[Callable[[Scene, np.random.Generator], Dialogue | None], ...] =
 
 
 def lesson(scene: Scene, rng: np.random.Generator) -> list[Dialogue]:
-    """Return what training says of one scene: a caption, a yes, a no, and two more questions."""
-    said = [caption(scene, rng), exists(scene, rng, True), exists(scene, rng, False)]
+    """Return what training says of one scene: a caption, a yes, a no, a caption in another grammar,
+    and up to two more questions."""
+    first, second = (int(style) for style in rng.permutation(3)[:2])
+    said = [_caption(scene, rng, first), exists(scene, rng, True), exists(scene, rng, False)]
     asked = [ask(scene, rng) for ask in rng.permutation(np.array(QUESTIONS, object))[:2]]
-    return said + [dialogue for dialogue in asked if dialogue]
+    return [*said, _caption(scene, rng, second), *(dialogue for dialogue in asked if dialogue)]

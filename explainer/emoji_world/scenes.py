@@ -65,7 +65,7 @@ class Limits:
     sides: tuple[int, int] = (SMALLEST, LARGEST)
     count: tuple[int, int] = (1, 4)
     share: tuple[float, float] = (0.16, 0.55)
-    least: int = 30
+    least: int = 44  # not quite three visual tokens of the bundled model
 
 
 def make_scene(seed: int, limits: Limits = Limits(), size: tuple[int, int] | None = None) -> Scene:

@@ -17,6 +17,7 @@ import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,9 +57,9 @@ CURRICULUM: tuple[Stage, ...] = (
     Stage(
         1.00,
         (
-            (0.40, _limits(96, 192, 4, 0.16, 0.55, 28)),
-            (0.30, _limits(160, 288, 4, 0.16, 0.55, 30)),
-            (0.30, _limits(240, 448, 4, 0.16, 0.55, 30)),
+            (0.45, _limits(96, 208, 4, 0.16, 0.55, 36)),
+            (0.35, _limits(160, 304, 4, 0.16, 0.55, 40)),
+            (0.20, _limits(256, 448, 4, 0.16, 0.55, 40)),
         ),
         5,
     ),
@@ -79,7 +80,7 @@ class Recipe:
     weight_decay: float = 0.05
     clip: float = 1.0
     visual_tokens: int = 1600
-    bag_weight: float = 1.0
+    bag_weight: float = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,13 +286,19 @@ def new_optimizers(model: torch.nn.Module, recipe: Recipe) -> list[torch.optim.O
     ]
 
 
+def _state_file(folder: Path) -> Path:
+    return folder / "training" / "state.pt"
+
+
 class Trainer:
     """A training run that can be stopped and resumed: `folder` holds the model in the hub's layout
     and, under training/, the state that a resumed run starts from."""
 
-    def __init__(self, folder: Path, recipe: Recipe, device: str) -> None:
+    def __init__(
+        self, folder: Path, recipe: Recipe, device: str, tokenizer: Qwen2Tokenizer
+    ) -> None:
         self.folder, self.recipe, self.device = folder, recipe, torch.device(device)
-        self.tokenizer = checkpoint.train_tokenizer(checkpoint.corpus())
+        self.tokenizer = tokenizer
         config = checkpoint.tiny_config(self.tokenizer)
         self.model = checkpoint.new_model(config, recipe.seed).to(self.device).train()
         AttentionInterface.register("written_out", plain_attention)
@@ -299,9 +306,24 @@ class Trainer:
         self.optimizers = new_optimizers(self.model, recipe)
         self.step, self.elapsed, self.scenes = 0, 0.0, 0
 
-    @property
-    def state_file(self) -> Path:
-        return self.folder / "training" / "state.pt"
+    @classmethod
+    def start(cls, folder: Path, recipe: Recipe, device: str) -> Trainer:
+        """Return a new run; `ModelError` if the folder holds one already."""
+        if _state_file(folder).exists():
+            raise ModelError(f"{folder} holds a run already; add --resume or name another --out")
+        return cls(folder, recipe, device, checkpoint.train_tokenizer(checkpoint.corpus()))
+
+    @classmethod
+    def resume(cls, folder: Path, recipe: Recipe, device: str) -> Trainer:
+        """Return the run saved in `folder`, to go on with the tokenizer that it was started with.
+
+        `ModelError` if there is none, or if it was started with another seed.
+        """
+        if not _state_file(folder).exists():
+            raise ModelError(f"nothing to resume: {_state_file(folder)} does not exist")
+        trainer = cls(folder, recipe, device, Qwen2Tokenizer.from_pretrained(folder))
+        trainer._restore(torch.load(_state_file(folder), map_location=device, weights_only=True))
+        return trainer
 
     @property
     def progress(self) -> float:
@@ -310,9 +332,7 @@ class Trainer:
             return self.step / self.recipe.steps
         return self.elapsed / (60 * self.recipe.minutes)
 
-    def resume(self) -> None:
-        """Go on from the saved state; the recipe's seed must be the same."""
-        saved = torch.load(self.state_file, map_location=self.device, weights_only=True)
+    def _restore(self, saved: dict[str, Any]) -> None:
         if saved["seed"] != self.recipe.seed:
             raise ModelError(f"this run was started with seed {saved['seed']}")
         self.model.load_state_dict(saved["model"])
@@ -322,7 +342,8 @@ class Trainer:
 
     def save(self) -> None:
         """Write the state (atomically) and the model as a hub folder."""
-        self.state_file.parent.mkdir(parents=True, exist_ok=True)
+        state_file = _state_file(self.folder)
+        state_file.parent.mkdir(parents=True, exist_ok=True)
         state = {
             "seed": self.recipe.seed,
             "model": self.model.state_dict(),
@@ -331,9 +352,9 @@ class Trainer:
             "elapsed": self.elapsed,
             "scenes": self.scenes,
         }
-        fresh = self.state_file.with_suffix(".new")
+        fresh = state_file.with_suffix(".new")
         torch.save(state, fresh)
-        fresh.replace(self.state_file)
+        fresh.replace(state_file)
         checkpoint.save(self.model, self.tokenizer, self.folder)
         summary = asdict(self.recipe) | {
             "step": self.step,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation
 
 from explainer.emoji_world.atlas import sprites
 from explainer.emoji_world.objects import GROUNDS, THINGS
@@ -61,7 +62,7 @@ def test_the_mask_covers_exactly_the_pixels_that_a_thing_changed():
     placed = scene.things[0]
     mask = scene.mask(placed.name)
     assert changed[mask].mean() > 0.98
-    assert changed[~mask].sum() < 0.25 * mask.sum()  # half-transparent edge pixels only
+    assert not changed[~binary_dilation(mask, iterations=3)].any()  # but for the soft edge
 
 
 def test_occlusion_is_light():
@@ -75,8 +76,8 @@ def test_occlusion_is_light():
 
 def test_sizes_differ_widely():
     sides = [max(p.size) for seed in range(200) for p in make_scene(seed).things]
-    assert min(sides) < 36
-    assert max(sides) > 150
+    assert min(sides) < 50
+    assert max(sides) > 200
 
 
 def test_a_fixed_size_is_kept():

@@ -24,9 +24,9 @@ def texts():
 def new_trainer(texts, monkeypatch, tmp_path):
     monkeypatch.setattr(checkpoint, "corpus", lambda: texts)
 
-    def make(name="run", **recipe):
+    def make(name="run", begin=Trainer.start, **recipe):
         options = {"steps": 4, "visual_tokens": 40, "warmup": 2} | recipe
-        return Trainer(tmp_path / name, Recipe(**options), "cpu")
+        return begin(tmp_path / name, Recipe(**options), "cpu")
 
     return make
 
@@ -157,8 +157,7 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(new_trainer):
     for _ in range(2):
         stopped.train_step()
     stopped.save()
-    resumed = new_trainer("stopped")
-    resumed.resume()
+    resumed = new_trainer("stopped", Trainer.resume)
     assert resumed.step == 2
     resumed.run()
     assert resumed.step == whole.step == 4
@@ -166,11 +165,24 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(new_trainer):
         assert torch.equal(weight, resumed.model.state_dict()[name]), name
 
 
-def test_resuming_with_another_seed_is_refused(new_trainer):
+def test_a_resumed_run_keeps_its_tokenizer(new_trainer, monkeypatch):
+    """The corpus may have changed since; other ids would make noise of the weights."""
     started = new_trainer("run")
     started.save()
+    monkeypatch.setattr(checkpoint, "corpus", lambda: ["quite other words"] * 99)
+    resumed = new_trainer("run", Trainer.resume)
+    assert resumed.tokenizer("a cat")["input_ids"] == started.tokenizer("a cat")["input_ids"]
+
+
+def test_what_cannot_be_started_or_resumed_says_why(new_trainer):
+    started = new_trainer("run")
+    started.save()
+    with pytest.raises(ModelError, match="holds a run already"):
+        new_trainer("run")
+    with pytest.raises(ModelError, match="nothing to resume"):
+        new_trainer("elsewhere", Trainer.resume)
     with pytest.raises(ModelError, match="seed 0"):
-        new_trainer("run", seed=3).resume()
+        new_trainer("run", Trainer.resume, seed=3)
 
 
 @pytest.mark.usefixtures("first_stage_only")
