@@ -62,18 +62,19 @@ def groups(scene: Scene) -> list[Group]:
 
 
 def caption(scene: Scene, rng: np.random.Generator) -> Dialogue:
-    """Return a prompt that asks for a description, and one in a grammar that fits it."""
-    return _caption(scene, rng, int(rng.integers(3)))
+    """Return a prompt that asks for a description, and one in a grammar that fits it.
 
-
-def _caption(scene: Scene, rng: np.random.Generator, style: int) -> Dialogue:
+    Things are named in any order: what comes next is whatever has not been named yet.
+    """
+    style = int(rng.integers(3))
     things, place = groups(scene), GROUNDS[scene.ground].phrase
+    things = [things[i] for i in rng.permutation(len(things))]
     listed = _listed([g.phrase for g in things])
     verb = "is" if len(things) == 1 and len(things[0].members) == 1 else "are"
     there = "is" if len(things[0].members) == 1 else "are"
     prompt = str(rng.choice((DESCRIBE, CAPTION, WHAT)[style]))
     if style == 0:
-        related = _related(scene)
+        related = _related(things)
         answer = f"{related}, {place}." if related else f"{listed} {verb} {place}."
     elif style == 1:
         answer = f"{listed} {place}."
@@ -86,15 +87,14 @@ def _listed(phrases: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(phrases[:-1]), phrases[-1]]))
 
 
-def _related(scene: Scene) -> str:
+def _related(things: list[Group]) -> str:
     """Return "a cat is above a dog" for two different things in a plain relation, else ""."""
-    if len(scene.things) != 2 or len({p.name for p in scene.things}) != 2:
+    if [len(group.members) for group in things] != [1, 1]:
         return ""
-    first, second = (g.members[0] for g in groups(scene))
+    first, second = things
     for direction in DIRECTIONS:
-        if stands(first, direction, second):
-            left, right = THINGS[first.thing], THINGS[second.thing]
-            return f"{left.with_article} is {direction} {right.with_article}"
+        if stands(first.members[0], direction, second.members[0]):
+            return f"{first.phrase} is {direction} {second.phrase}"
     return ""
 
 
@@ -178,9 +178,9 @@ QUESTIONS: tuple[Callable[[Scene, np.random.Generator], Dialogue | None], ...] =
 
 
 def lesson(scene: Scene, rng: np.random.Generator) -> list[Dialogue]:
-    """Return what training says of one scene: a caption, a yes, a no, a caption in another grammar,
-    and up to two more questions."""
-    first, second = (int(style) for style in rng.permutation(3)[:2])
-    said = [_caption(scene, rng, first), exists(scene, rng, True), exists(scene, rng, False)]
+    """Return what training says of one scene: a caption, a yes, a no, three more captions (other
+    grammars and orders), and up to two more questions."""
+    said = [caption(scene, rng), exists(scene, rng, True), exists(scene, rng, False)]
+    said += [caption(scene, rng) for _ in range(3)]
     asked = [ask(scene, rng) for ask in rng.permutation(np.array(QUESTIONS, object))[:2]]
-    return [*said, _caption(scene, rng, second), *(dialogue for dialogue in asked if dialogue)]
+    return said + [dialogue for dialogue in asked if dialogue]
