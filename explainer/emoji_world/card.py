@@ -29,7 +29,7 @@ emoji, on {grounds} grounds, and nothing else.** For photographs load a large mo
     {command}
 
 * Ran for {steps} steps over {scenes} scenes, {minutes} minutes on {device}, seed {seed},
-  torch {torch}.
+  torch {torch}.{note}
 * Data: procedural scenes of 1 to 4 things ({smallest} to {largest} px a side) with captions and
   questions: describe, is there a ..., how many, what is left of / right of / above / below, where
   is. Sprites: Noto Color Emoji (images under Apache-2.0). No masks are trained on.
@@ -70,6 +70,7 @@ def write_card(folder: Path) -> None:
         device=training["device"],
         seed=training["seed"],
         torch=training["torch"],
+        note="".join(f"\n* {line}" for line in training.get("notes", ())),
         smallest=SMALLEST,
         largest=LARGEST,
         first_seed=FIRST_TRAINING_SEED,
