@@ -1,5 +1,5 @@
 // Drawing a map of 8-bit steps on a canvas, and small helpers for building the page.
-const SIDE = 420;  // longest side of a canvas in its own pixels; the page scales it
+const SIDE = 336;  // longest side of a canvas in its own pixels; the page scales it
 
 function make(tag, name, text) {
   const node = document.createElement(tag);

@@ -55,6 +55,10 @@ function show() {
   const value = props.value;
   if (!value?.chips) return;  // our own {run, active} coming back
   const {chips: items, live = false} = value;
+  if (value.run && value.run === run) {  // sent twice: keep what was chosen in the meantime
+    props.value = {run, active};
+    return;
+  }
   run = value.run ?? null;
   active = value.active ?? null;
   const answer = items.filter(item => item.role === 'answer');

@@ -1,9 +1,10 @@
 // The maps of the chosen chip, drawn on canvases over the picture. (Runs after paint.js.)
 // props.value: {run, chip, word, line, maps, beta} paints; {busy, need} and {text, kind} leave the
-// last maps where they are; {refresh} asks for new ones. props.tables holds the colours.
+// last maps where they are; {refresh} asks for new ones at once, {stale} after the next.
+// props.tables holds the colours.
 const root = element.querySelector('.sl-view'), REST_MS = 250;
 const tables = Object.fromEntries(Object.entries(props.tables).map(([name, data]) => [name, words(data)]));
-let colours = props.colours, shown = null, picture = {run: null, ratio: 1}, resting = 0;
+let colours = props.colours, shown = null, picture = {run: null, ratio: 1}, resting = 0, stale = false;
 
 const status = make('div', 'sl-status'), word = make('span', 'sl-word'), line = make('span', 'sl-line');
 const message = make('div', 'sl-message'), row = make('div', 'sl-maps');
@@ -65,12 +66,15 @@ function show() {
   const value = props.value;
   clearTimeout(resting);
   if (value?.refresh) return trigger('retry', {});
+  stale ||= Boolean(value?.stale);  // a slider was moved while the model was answering
   if (value?.busy) say(value.busy, 'busy');
   else if (value?.maps || value?.text !== undefined) say(value.text ?? '', value.kind ?? '');
   if (value?.need) resting = setTimeout(() => trigger('need', {}), REST_MS);  // the slider came to rest
   if (!value?.maps) return;
   shown = value;
   draw();
+  if (stale) trigger('retry', {});
+  stale = false;
 }
 
 document.addEventListener('sightline:colours', event => { colours = event.detail; draw(); });

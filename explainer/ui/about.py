@@ -7,13 +7,13 @@ from pathlib import Path
 
 LONGEST = 240
 BUNDLED = (
-    "The bundled model is tiny: it knows 40-odd things drawn as emoji, and nothing else. "
+    "It is tiny: it knows 40-odd things drawn as emoji, and nothing else. "
     "For photographs load Qwen2-VL."
 )
 
 
 def describe(model: str | Path, bundled: bool) -> str:
-    """Return a sentence or two on a model: the first prose of its card, or what is known here.
+    """Return a sentence or two on a model: its name and what its card says, or what is known here.
 
     Args:
         model: folder or hub id that was loaded.
@@ -21,19 +21,22 @@ def describe(model: str | Path, bundled: bool) -> str:
     """
     card = Path(model) / "README.md"
     text = first_prose(card.read_text(encoding="utf-8", errors="replace")) if card.is_file() else ""
-    if text:
-        return text
-    return BUNDLED if bundled else f"Model: {Path(model).name if card.parent.is_dir() else model}"
+    name = Path(model).resolve().name if card.parent.is_dir() else str(model)
+    return f"Model {name}. {text or (BUNDLED if bundled else '')}".strip()
 
 
 def first_prose(markdown: str) -> str:
-    """Return the first paragraph that is neither front matter, heading, list, table nor code."""
+    """Return the first paragraph that is neither front matter, heading, list, table nor code.
+
+    If its author put something in bold, it starts there: that is what has to be said.
+    """
     body = re.sub(r"\A---\n.*?\n---\n", "", markdown.replace("\r\n", "\n"), flags=re.S)
     body = re.sub(r"```.*?```", "", body, flags=re.S)
     for block in re.split(r"\n\s*\n", body):
         lines = [line.strip() for line in block.strip().splitlines()]
         if lines and lines[0] and not re.match(r"[#|>*+<!\[-]|\d+\.\s", lines[0]):
-            return _cut(_plain(" ".join(lines)))
+            text = " ".join(lines)
+            return _cut(_plain(text[max(0, text.find("**")) :]))
     return ""
 
 

@@ -167,6 +167,8 @@ class Handlers:
 
     def explain(self, bar: Any, panel: Any, option: Any) -> Value:
         """Return the maps of the chosen chip, the scales that are missing for it, or a message."""
+        if isinstance(bar, Mapping) and bar.get("live"):
+            return {"stale": True}  # asked again when the answer that is under way is there
         try:
             choice = controls.read_choice(bar)
             run, settings = self._run(choice), controls.read_settings(panel, option)

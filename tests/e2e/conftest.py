@@ -153,7 +153,8 @@ class Visitor:
 
     def settled(self, value: str, expression: str) -> None:
         """Wait until a JavaScript expression has this text as its value."""
-        self.page.wait_for_function(f"want => String({expression}) === want", arg=value)
+        guarded = f"(() => {{ try {{ return {expression}; }} catch {{ return null; }} }})()"
+        self.page.wait_for_function(f"want => String({guarded}) === want", arg=value)
 
     # What they see
 

@@ -35,17 +35,22 @@ def test_a_one_line_answer_needs_no_scrolling(app, visit, theme):
     visitor.shot(f"1440x900-{theme}")
     assert visitor.page.evaluate("document.documentElement.scrollHeight <= innerHeight")
     assert visitor.page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
-    ink, paper = (
-        visitor.page.evaluate(
-            "s => { const n = document.querySelector(s[0]);"
-            "const c = document.createElement('canvas').getContext('2d');"
-            "c.fillStyle = getComputedStyle(n)[s[1]]; c.fillRect(0, 0, 1, 1);"
-            "return [...c.getImageData(0, 0, 1, 1).data].slice(0, 3); }",
-            pair,
-        )
-        for pair in ([".sl-line", "color"], [".gradio-container", "backgroundColor"])
+    ink = rgb(visitor, "getComputedStyle(document.querySelector('.sl-line')).color")
+    paper = rgb(
+        visitor,
+        "getComputedStyle(document.querySelector('.gradio-container'))"
+        ".getPropertyValue('--body-background-fill')",
     )
     assert contrast(ink, paper) > 4.5
+
+
+def rgb(visitor, expression: str) -> list[int]:
+    """Return a CSS colour, however it is written, as the browser paints it."""
+    return visitor.page.evaluate(
+        "() => { const c = document.createElement('canvas').getContext('2d');"
+        f"c.fillStyle = {expression}; c.fillRect(0, 0, 1, 1);"
+        "return [...c.getImageData(0, 0, 1, 1).data].slice(0, 3); }"
+    )
 
 
 def contrast(ink: list[int], paper: list[int]) -> float:

@@ -78,6 +78,19 @@ def test_stop_in_the_middle_keeps_the_answer_before(serve, visit):
     )
 
 
+def test_a_slider_moved_during_an_answer_counts_for_it(serve, visit):
+    app = serve(FakeExplainer(delay=0.2))
+    visitor = visit(app.url)
+    visitor.page.click(".sl-example >> nth=0")
+    visitor.page.wait_for_function(f"() => {CHIPS} >= 1")
+    beta = visitor.page.locator(".sl-dial[data-name=beta] input[type=number]")
+    beta.fill("2")
+    visitor.page.keyboard.press("Enter")
+    visitor.wait_for_maps()
+    note = "document.querySelector('[data-method=msea_arc] .sl-note').textContent.slice(0, 8)"
+    visitor.settled("β = 2.00", note)
+
+
 def test_stop_before_any_answer(serve, visit):
     visitor = visit(serve(FakeExplainer(delay=0.4)).url)
     visitor.page.click(".sl-example >> nth=0")
@@ -121,8 +134,10 @@ def test_a_bad_upload_is_said_and_the_page_goes_on(serve, visit, kind, said):
     assert len(visitor.chips()) == len(ANSWER_TEXTS), "the answer before is still there"
     visitor.complaints[:] = [c for c in visitor.complaints if "Failed to load resource" not in c]
     visitor.page.click(".sl-example >> nth=1")
+    visitor.page.wait_for_function(
+        "() => document.querySelector('#sl-notice').textContent.trim() === ''"
+    )
     visitor.wait_for_maps()
-    assert visitor.page.inner_text("#sl-notice").strip() == ""
 
 
 def test_an_animation_is_taken_by_its_first_frame(serve, visit):

@@ -176,6 +176,12 @@ def test_no_scale_is_a_message_and_loses_nothing(handlers):
     assert handlers.explain(state, PANEL, OPTIONS)["maps"]
 
 
+def test_a_slider_moved_during_an_answer_is_heard_after_it(handlers):
+    assert handlers.explain({"run": None, "live": True, "chips": []}, PANEL, OPTIONS) == {
+        "stale": True
+    }
+
+
 def test_an_expired_run_says_what_to_do(handlers):
     for event in (handlers.explain, lambda *v: list(handlers.add_scales(*v))[-1]):
         assert event({"run": "f" * 32, "active": 3}, PANEL, OPTIONS)["text"] == texts.EXPIRED
