@@ -8,7 +8,6 @@ python -m tests.readme_figures
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,7 +55,7 @@ def _report(report: dict[str, Any]) -> str:
 def _bench(bench: dict[str, Any]) -> str:
     lines = ["| Speed and size | measured | promised |", "| --- | --- | --- |"]
     for f in bench["figures"]:
-        bar = f"at most {f['bar']:g} {f['unit']}" if math.isfinite(f["bar"]) else ""
+        bar = f"at most {f['bar']:g} {f['unit']}" if f["bar"] is not None else ""
         lines.append(f"| {f['name']} | {f['value']:.2f} {f['unit']} | {bar} |")
     return "\n".join([*lines, "", _about(bench.get("about", {}))])
 

@@ -15,10 +15,10 @@ from PIL import Image
 from explainer.__main__ import main
 from explainer.commands.explain import find_word
 from explainer.errors import TokenError
+from explainer.evaluation.synthetic import synthetic_run
 from explainer.methods import METHODS
 from explainer.run import ANSWER, PROMPT, Run, Tokens
 from tests import tiny
-from tests.synthetic import synthetic_run
 
 
 @pytest.fixture

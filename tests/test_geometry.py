@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from explainer.errors import RunError
+from explainer.evaluation.synthetic import grid_rects
 from explainer.geometry import MODES, Grid, Resampler, axis_weights, seen_grid, seen_maps
 from explainer.run import Scale
-from tests.synthetic import grid_rects
 
 
 def edges(n: int, start: float = 0.0, stop: float = 336.0) -> np.ndarray:

@@ -149,7 +149,7 @@ def test_figures_come_from_the_reports_as_written(tmp_path):
         "about": {"scenes": "held-out seeds 0 to 9", "seconds": 3},
     }
     speed = [
-        {"name": "answer", "value": 1.234, "unit": "s", "bar": float("inf")},
+        {"name": "answer", "value": 1.234, "unit": "s", "bar": None},
         {"name": "maps", "value": 20.0, "unit": "ms", "bar": 100},
     ]
     (tmp_path / "report.json").write_text(json.dumps(report))

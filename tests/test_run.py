@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from explainer.errors import RunError, ScaleError, SightlineError, TokenError
+from explainer.evaluation.synthetic import synthetic_run
 from explainer.methods import METHODS
 from explainer.run import ANSWER, PROMPT, TEMPLATE, Run, Scale, Tokens, Unembedding
-from tests.synthetic import synthetic_run
 
 GRIDS = {1.0: (5, 6), 0.5: (3, 3)}
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from explainer.evaluation.synthetic import synthetic_run
 from explainer.run import Run
 from explainer.store import RunStore, footprint
-from tests.synthetic import synthetic_run
 
 
 @pytest.fixture

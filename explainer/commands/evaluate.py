@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import time
 from pathlib import Path
 
 from tqdm import tqdm
@@ -51,7 +50,6 @@ def report_on(
     explainer = load(model, device=device, dtype=dtype)
     seeds = range(first_seed, first_seed + n)
     log = SampleLog(out / "samples.jsonl", _made_with(model)) if out else None
-    start = time.monotonic()
     samples = _judge(explainer, seeds, log)
     figures = emoji.summarise(samples)
     print(report.table(figures, emoji.BARS))
@@ -61,7 +59,6 @@ def report_on(
             "command": f"python -m explainer evaluate --dataset emoji --n {n}",
             "scenes": f"held-out seeds {seeds.start} to {seeds.stop - 1}",
             "decoding": "greedy",
-            "seconds": round(time.monotonic() - start, 1),
         }
         report.write(out, figures, emoji.BARS, about)
         print(f"written: {out / 'report.json'}, {out / 'report.md'}")

@@ -46,8 +46,10 @@ class Stage:
     dialogues: int
 
 
-def _limits(low: int, high: int, count: int, small: float, large: float, least: int) -> Limits:
-    return Limits(sides=(low, high), count=(1, count), share=(small, large), least=least)
+def _limits(
+    low: int, high: int, most: int, small: float, large: float, least: int, fewest: int = 1
+) -> Limits:
+    return Limits(sides=(low, high), count=(fewest, most), share=(small, large), least=least)
 
 
 CURRICULUM: tuple[Stage, ...] = (
@@ -57,7 +59,7 @@ CURRICULUM: tuple[Stage, ...] = (
     Stage(
         1.00,
         (
-            (0.65, _limits(96, 208, 4, 0.16, 0.55, 36)),
+            (0.65, _limits(96, 208, 4, 0.16, 0.55, 36, fewest=2)),  # long lists are the hard part
             (0.22, _limits(160, 304, 4, 0.16, 0.55, 40)),
             (0.13, _limits(256, 448, 4, 0.16, 0.55, 40)),
         ),

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from explainer.evaluation.synthetic import grid_rects
 from explainer.export import DIVERGING as TABLES
 from explainer.export import colour_table
 from explainer.methods import METHODS
 from explainer.run import Run
 from explainer.ui.layout import COLOURS, DIVERGING
-from tests.synthetic import grid_rects
 from tests.ui.fake import ANSWER_TEXTS, SIDE, FakeExplainer, box_of
 
 CHIP = ".sl-answer .sl-chip"

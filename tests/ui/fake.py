@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from explainer.evaluation.synthetic import GRIDS
+from explainer.evaluation.synthetic import GRIDS, grid_rects, synthetic_run
 from explainer.run import ANSWER, PROMPT, Run
-from tests.synthetic import grid_rects, synthetic_run
 
 ANSWER_TEXTS = ("A", " cat", " and", " a", " dog", " on", " the", " grass", ".")
 SIDE = 336

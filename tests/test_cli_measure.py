@@ -1,0 +1,79 @@
+"""The commands that train and measure, as a person types them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from explainer.__main__ import main
+from explainer.commands import bench
+from explainer.emoji_world import checkpoint, train
+from explainer.errors import SightlineError
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder made by `train --steps 1`, too short to have learned anything."""
+    folder = tmp_path_factory.mktemp("trained") / "model"
+    texts = checkpoint.corpus(scenes=40)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "corpus", lambda: texts)
+        patch.setattr(train, "CURRICULUM", train.CURRICULUM[:1])
+        assert main(["train", "--out", str(folder), "--steps", "1", "--report", "0"]) == 0
+    return folder
+
+
+def test_train_leaves_a_model_with_its_card(trained):
+    card = (trained / "README.md").read_text()
+    assert "--steps 1 --seed 0" in card
+    assert "Not measured yet." in card
+    assert "teddy bear" in card
+    assert json.loads((trained / "training.json").read_text())["step"] == 1
+
+
+def test_train_says_what_it_cannot_do(trained, tmp_path, capsys):
+    assert main(["train", "--out", str(trained), "--steps", "1"]) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert main(["train", "--out", str(tmp_path), "--steps", "1", "--minutes", "1"]) == 2
+    assert "not both" in capsys.readouterr().err
+    assert main(["train", "--out", str(tmp_path / "none"), "--resume", "--steps", "1"]) == 2
+    assert "nothing to resume" in capsys.readouterr().err
+
+
+def test_evaluate_writes_each_promised_figure_and_goes_on(trained, tmp_path, capsys):
+    words = ["evaluate", "--dataset", "emoji", "--model", str(trained), "--out", str(tmp_path)]
+    assert main([*words, "--n", "1"]) == 0
+    assert main([*words, "--n", "2"]) == 0  # the first sample is taken from the log
+    assert "| yes_no_accuracy |" in capsys.readouterr().out
+    report = json.loads((tmp_path / "report.json").read_text())
+    for name in ("recall", "precision", "yes_no_accuracy", "pointing"):
+        assert set(report[name]) == {"value", "interval", "n"}
+    assert report["yes_no_accuracy"]["n"] == 4
+    assert (tmp_path / "report.md").read_text().startswith("| figure |")
+    assert len((tmp_path / "samples.jsonl").read_text().splitlines()) == 3
+
+
+def test_evaluate_refuses_nothing_and_training_seeds(trained, capsys):
+    assert main(["evaluate", "--model", str(trained), "--n", "0"]) == 2
+    assert "at least 1" in capsys.readouterr().err
+    words = ["evaluate", "--model", str(trained), "--n", "1", "--first-seed", "1000000"]
+    assert main(words) == 2
+    assert "held out" in capsys.readouterr().err
+
+
+def test_a_run_at_2b_dimensions_is_as_small_as_promised():
+    figure = bench.size_of_run()
+    assert 5 < figure.value <= figure.bar == 8
+
+
+def test_the_browsers_latencies_are_taken_into_the_table(tmp_path):
+    file = tmp_path / "browser.json"
+    with pytest.raises(SightlineError, match="SIGHTLINE_BENCH_OUT"):
+        list(bench.in_browser(file))
+    told = {"click_to_painted_ms": {"median": 20.5}, "slider_to_painted_ms": {"median": 90}}
+    file.write_text(json.dumps(told))
+    click, slider = bench.in_browser(file)
+    assert click.row().endswith("| 20.50 ms | <= 60 | met |")
+    assert slider.row().endswith("| 90.00 ms | <= 80 | MISSED |")
+    assert bench.Figure("x", 1.0, "s", None).row() == "| x | 1.00 s | | |"
