@@ -197,10 +197,18 @@ class Handlers:
         """Return what to come back to if the recording that starts now does not end."""
         return {k: bar.get(k) for k in ("run", "active")} if isinstance(bar, Mapping) else {}
 
-    def stopped(self, previous: Any) -> tuple[Value, Value]:
-        """Return the chips from before the recording that was stopped, and a message."""
+    def stopped(self, previous: Any, panel: Any, option: Any) -> tuple[Value, Value, Value]:
+        """Return chips, maps and picture from before the recording that was stopped.
+
+        All three, because the recording may have ended in the very moment of the click.
+        """
         bar = self._restored(previous)
-        return bar, said(texts.STOPPED_BACK if bar.get("run") else texts.STOPPED, "note")
+        if not bar["run"]:
+            return bar, said(texts.STOPPED, "note"), NOTHING
+        view = self.explain(bar, panel, option)
+        run = self._store.get(bar["run"])
+        note = said(texts.STOPPED_BACK, "note") if "maps" in view else {}
+        return bar, view | note, payload.picture(run, bar["run"]) if run else NOTHING
 
     def _restored(self, previous: Any) -> Value:
         """Return the chips of the run that was shown before, or none at all."""

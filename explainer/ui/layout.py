@@ -255,9 +255,9 @@ def _wire_run(handlers: Handlers, ask: Ask, see: See) -> None:
     )
     recording.then(lambda: _running(False), None, buttons, **PLUMBING)
     ask.stop.click(
-        lambda before: (*handlers.stopped(before), *_running(False)),
-        previous,
-        [see.bar, see.view, *buttons],
+        lambda *values: (*handlers.stopped(*values), *_running(False)),
+        [previous, see.panel, see.options],
+        [see.bar, see.view, see.backdrop, *buttons],
         cancels=[recording],
         **PLUMBING,
     )

@@ -92,15 +92,18 @@ def test_a_failed_recording_brings_the_previous_answer_back(handlers):
 
 def test_the_answer_before_a_stop_comes_back(handlers):
     before = recorded(handlers)
-    bar, view = handlers.stopped(handlers.begin(choice(before)))
+    recorded(handlers, prompt="Another?")  # ended in the moment of the click
+    bar, view, backdrop = handlers.stopped(handlers.begin(choice(before)), PANEL, OPTIONS)
     assert bar["chips"] == before.bar["chips"]
     assert view["text"] == texts.STOPPED_BACK
-    assert handlers.stopped({})[1]["text"] == texts.STOPPED
+    assert view["maps"] == before.view["maps"]
+    assert backdrop == before.backdrop
+    assert handlers.stopped({}, PANEL, OPTIONS)[1]["text"] == texts.STOPPED
 
 
 @pytest.mark.parametrize("junk", [None, 3, "x", [], {"run": 1}, {"run": "x", "active": {}}])
 def test_whatever_came_before_is_no_trap(handlers, junk):
-    assert handlers.stopped(handlers.begin(junk))[0]["run"] is None
+    assert handlers.stopped(handlers.begin(junk), PANEL, OPTIONS)[0]["run"] is None
     assert recorded(handlers, previous=junk).view["maps"]
 
 
