@@ -1,7 +1,7 @@
 // The chips: one listbox, answer first, prompt below. Text enters through textContent only.
 // props.value from Python: {run, active, chips, live}; back to Python: {run, active}.
 const box = element.querySelector('.sl-tokens');
-let run = null, active = null;
+let run = null, active = null, behind = 0, again = 0;
 const chips = () => [...box.querySelectorAll('.sl-chip')];
 
 function mark(chip, focus) {
@@ -92,6 +92,15 @@ box.addEventListener('keydown', event => {
   if (!target) return;
   event.preventDefault();
   select(target);
+});
+// Of very fast choices the last one can go out with the value of an earlier one: ask once more.
+document.addEventListener('drawn', event => {
+  clearTimeout(again);
+  if (event.detail.run !== run || event.detail.chip === active) return void (behind = 0);
+  if (behind++ < 5) again = setTimeout(() => {
+    props.value = {run, active};
+    trigger('select', {index: active});
+  }, 80);
 });
 watch('value', show);
 show();

@@ -51,7 +51,7 @@ function draw() {
   line.textContent = shown.line;
   Object.assign(root.dataset, {run: shown.run, chip: shown.chip});
   root.classList.remove('sl-empty');
-  root.dispatchEvent(new CustomEvent('drawn', {bubbles: true, detail: {chip: shown.chip}}));
+  root.dispatchEvent(new CustomEvent('drawn', {bubbles: true, detail: {run: shown.run, chip: shown.chip}}));
   if (shown.beta !== null) document.dispatchEvent(new CustomEvent('sightline:beta', {detail: shown.beta}));
 }
 

@@ -154,7 +154,7 @@ def _base_ids(run: Run, scale: Scale, s: Settings) -> list[int]:
 
 
 KNOBS = (
-    Knob("scales", "scales", (0.5, 0.75, 1.0), "which scales are fused", 0.25, 1.5, 0.25),
+    Knob("scales", "scales", (0.5, 0.75, 1.0), "which scales are fused", 0.25, 1.5, 0.05),
     Knob("fuse", "choice", "mean", "how scales are fused (Eq. 5)", choices=("mean", "max")),
     Knob("k", "int", 50, "how many top guesses are compared (Eq. 7)", 1, 200),
     Knob("beta", "float", None, "how much is subtracted; automatic solves Eq. 9", 0.0, 2.0, 0.05),

@@ -17,7 +17,6 @@ from explainer.methods.base import Knob
 from explainer.ui import texts
 
 SHOWN = ("msea_arc", "tam", "logit_lens")  # the methods side by side, in this order
-ALPHA_STEP = 0.05  # the knob bounds the factors; the page lets them be set in these steps
 SPARE_ALPHAS = (1.25, 0.25)  # offered, but off
 SLIDERS = ("scales", "k", "beta")  # knobs that have sliders; the others are in the options
 MAX_NEW_TOKENS = Knob("Longest answer", "int", 64, "", 1, 256)
@@ -71,7 +70,7 @@ def panel_spec() -> dict[str, Any]:
     scales, k, beta = (knob(method, name) for name in SLIDERS)
     spare = SPARE_ALPHAS[: max(0, scales.most - len(scales.default))]
     return {
-        "scales": {**_bounds(scales), "step": ALPHA_STEP, "defaults": _offered(scales, spare)},
+        "scales": {**_bounds(scales), "defaults": _offered(scales, spare)},
         "k": _bounds(k),
         "beta": {**_bounds(beta), "default": (beta.low + beta.high) / 2},
     }
