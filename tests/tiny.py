@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import (
+    AddedToken,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import (
+    CLIPImageProcessorPil,
     GenerationConfig,
+    GotOcr2ImageProcessorPil,
+    InternVLConfig,
+    InternVLForConditionalGeneration,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
@@ -31,6 +47,15 @@ SPECIAL = (
     "<|image_pad|>",
     "<|video_pad|>",
 )
+INTERN_SPECIAL = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<img>",
+    "</img>",
+    "<IMG_CONTEXT>",
+    "<video>",
+)
 SENTENCES = (
     "a red apple and a cat on the grass.",
     "the dog sits next to a blue car.",
@@ -39,20 +64,57 @@ SENTENCES = (
 )
 
 
-def tokenizer(vocab_size: int = 420) -> PreTrainedTokenizerFast:
+def tokenizer(vocab_size: int = 420, special: Sequence[str] = SPECIAL) -> PreTrainedTokenizerFast:
     """Return a byte-level BPE tokenizer trained on a few sentences."""
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=list(SPECIAL),
+        special_tokens=list(special),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     backend.train_from_iterator(SENTENCES * 5, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=backend, eos_token="<|im_end|>", pad_token="<|endoftext|>"
+    )
+
+
+def llama_tokenizer(layout: str = "normalizer") -> PreTrainedTokenizerFast:
+    """Return a SentencePiece-like BPE tokenizer in Llama's layout, with bytes as a fallback.
+
+    Args:
+        layout: what puts a space before words: "normalizer" (the older files, and with them all of
+            LLaVA-1.5: before each piece of text between special tokens), or Metaspace's "first"
+            (at the start of a sequence only), "always" or "never".
+    """
+    pieces = Tokenizer(models.BPE())
+    pieces.pre_tokenizer = pre_tokenizers.Metaspace()
+    words = trainers.BpeTrainer(vocab_size=160, show_progress=False)
+    pieces.train_from_iterator([*SENTENCES * 5, "USER: ASSISTANT: " * 5], words)
+    learnt = json.loads(pieces.to_str())["model"]
+    start = {"<unk>": 0, "<s>": 1, "</s>": 2, **{f"<0x{b:02X}>": b + 3 for b in range(256)}}
+    known = sorted(learnt["vocab"], key=learnt["vocab"].get)
+    vocab = {**start, **{piece: len(start) + i for i, piece in enumerate(known)}}
+    merges = [tuple(pair) for pair in learnt["merges"]]
+    backend = Tokenizer(
+        models.BPE(vocab, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+    )
+    if layout == "normalizer":
+        backend.normalizer = normalizers.Sequence(
+            [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+        )
+    else:
+        backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=layout, split=False)
+    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    backend.decoder = decoders.Sequence([*steps, decoders.Strip(" ", 1, 0)])
+    backend.add_special_tokens(["<unk>", "<s>", "</s>", AddedToken("<image>"), "<pad>"])
+    backend.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", 1)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
     )
 
 
@@ -66,7 +128,8 @@ def qwen2_vl(folder: Path, dtype: torch.dtype = torch.float32, seed: int = 0) ->
     """Save a random Qwen2-VL with 16 px tokens and 3 padded vocabulary rows; return `folder`."""
     vision = {"embed_dim": 32, "hidden_size": 32, "mlp_ratio": 2}
     make = Qwen2VLForConditionalGeneration
-    return _save(folder, Qwen2VLConfig(**_shared(vision)), make, dtype, seed)
+    config = Qwen2VLConfig(**_shared(vision))
+    return _save(folder, config, make, dtype, seed, tokenizer(), _qwen_processor())
 
 
 def qwen2_5_vl(folder: Path, dtype: torch.dtype = torch.float32, seed: int = 1) -> Path:
@@ -83,7 +146,91 @@ def qwen2_5_vl(folder: Path, dtype: torch.dtype = torch.float32, seed: int = 1) 
         "fullatt_block_indexes": [1],
     }
     make = Qwen2_5_VLForConditionalGeneration
-    return _save(folder, Qwen2_5_VLConfig(**_shared(vision)), make, dtype, seed)
+    config = Qwen2_5_VLConfig(**_shared(vision))
+    return _save(folder, config, make, dtype, seed, tokenizer(), _qwen_processor())
+
+
+def llava(
+    folder: Path,
+    dtype: torch.dtype = torch.float32,
+    seed: int = 0,
+    processor: Any = None,
+    **vision: Any,
+) -> Path:
+    """Save a random LLaVA-1.5 of 64 x 64 px pictures and 8 px tokens; return `folder`.
+
+    Args:
+        processor: its image processor; by default resizing and a centre crop, as on the hub.
+        vision: changes to the vision tower's config.
+    """
+    words = llama_tokenizer()
+    tower = {
+        "model_type": "clip_vision_model",
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 64,
+        "patch_size": 8,
+        "projection_dim": 16,
+        "initializer_factor": 8.0,
+    }
+    config = LlavaConfig(
+        vision_config={**tower, **vision},
+        text_config={"model_type": "llama", **_text(words, "<s>", "</s>")},
+        image_token_index=words.convert_tokens_to_ids("<image>"),
+        image_seq_length=64,
+    )
+    crop = CLIPImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
+    make = LlavaForConditionalGeneration
+    return _save(folder, config, make, dtype, seed, words, processor or crop)
+
+
+def internvl(
+    folder: Path, dtype: torch.dtype = torch.float32, seed: int = 0, text: str = "qwen2"
+) -> Path:
+    """Save a random InternVL of 64 x 64 px tiles and 16 px tokens; return `folder`.
+
+    Args:
+        text: the type of its language model, "qwen2" or "llama".
+    """
+    words = tokenizer(special=INTERN_SPECIAL)
+    config = InternVLConfig(
+        vision_config={
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_size": [64, 64],
+            "patch_size": [8, 8],
+            "layer_scale_init_value": 1.0,
+            "initializer_range": 0.2,
+        },
+        text_config={"model_type": text, **_text(words, "<|endoftext|>", "<|im_end|>")},
+        image_token_id=words.convert_tokens_to_ids("<IMG_CONTEXT>"),
+        image_seq_length=16,
+        tie_word_embeddings=False,
+    )
+    size = {"height": 64, "width": 64}
+    processor = GotOcr2ImageProcessorPil(size=size, crop_to_patches=False)
+    make = InternVLForConditionalGeneration
+    return _save(folder, config, make, dtype, seed, words, processor)
+
+
+def _text(words: PreTrainedTokenizerFast, bos: str, eos: str) -> dict[str, Any]:
+    """Return the config of a small language model, with 3 padded vocabulary rows."""
+    return {
+        "vocab_size": len(words) + 3,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": 512,
+        "bos_token_id": words.convert_tokens_to_ids(bos),
+        "eos_token_id": words.convert_tokens_to_ids(eos),
+        "initializer_range": 0.5,
+    }
 
 
 def _shared(vision: dict[str, Any]) -> dict[str, Any]:
@@ -133,15 +280,22 @@ def _save(
     make: Callable[[PreTrainedConfig], PreTrainedModel],
     dtype: torch.dtype,
     seed: int,
+    words: PreTrainedTokenizerFast,
+    processor: Any,
 ) -> Path:
-    words = tokenizer()
-    stop = [words.convert_tokens_to_ids(name) for name in ("<|im_end|>", "<|endoftext|>")]
+    stop = [words.eos_token_id, words.pad_token_id]
     torch.manual_seed(seed)
     model = make(config).to(dtype)
+    for name, parameter in model.named_parameters():
+        if name.endswith(("position_embeddings", "cls_token")):  # InternVL starts them at zero
+            torch.nn.init.normal_(parameter, std=0.2)
     model.generation_config = GenerationConfig(eos_token_id=stop, pad_token_id=stop[1])
     model.save_pretrained(folder)
     words.save_pretrained(folder)
-    Qwen2VLImageProcessorPil(
-        patch_size=8, size={"shortest_edge": 32 * 32, "longest_edge": 128 * 128}
-    ).save_pretrained(folder)
+    processor.save_pretrained(folder)
     return folder
+
+
+def _qwen_processor() -> Qwen2VLImageProcessorPil:
+    size = {"shortest_edge": 32 * 32, "longest_edge": 128 * 128}
+    return Qwen2VLImageProcessorPil(patch_size=8, size=size)

@@ -17,6 +17,8 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
     {
         "qwen2_vl": "explainer.models.qwen2_vl:Qwen2VL",
         "qwen2_5_vl": "explainer.models.qwen2_vl:Qwen25VL",
+        "llava": "explainer.models.llava:Llava",
+        "internvl": "explainer.models.internvl:InternVL",
     }
 )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import torch
+import transformers
 
 from explainer.errors import ModelError
 from explainer.models.text import TextCodec
@@ -77,6 +78,7 @@ class Family(ABC):
         image_token: the placeholder as the chat template writes it.
         template: a Jinja chat template for checkpoints that bring none.
         alphas: the smallest and largest scale factor that make sense.
+        note: one sentence for people on what the family cannot do or sees differently, or "".
     """
 
     label: ClassVar[str]
@@ -85,6 +87,7 @@ class Family(ABC):
     image_token: ClassVar[str]
     template: ClassVar[str]
     alphas: ClassVar[tuple[float, float]] = (0.1, 2.0)
+    note: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -103,6 +106,11 @@ class Family(ABC):
         self.check()
 
     # What a family adds --------------------------------------------------------------------------
+
+    @classmethod
+    def load_processor(cls, name: str, revision: str | None) -> Any:
+        """Return the image processor of a checkpoint, a folder or a hub id."""
+        return getattr(transformers, cls.processor_class).from_pretrained(name, revision=revision)
 
     @abstractmethod
     def picture(self, image: npt.NDArray[np.uint8], alpha: float) -> Picture:
@@ -174,7 +182,7 @@ class Family(ABC):
         Under a causal mask the visual states do not depend on what follows them.
         """
         picture = self.picture(image, alpha)
-        head = self.codec.encode_template(self.head)
+        head = self.codec.encode_start(self.head)
         visual = range(len(head), len(head) + len(picture))
         ids = (*head, *[self.image_token_id] * len(picture))
         return Inputs(ids, visual, (TEMPLATE,) * len(head), picture)

@@ -46,8 +46,7 @@ def load_family(
         source = {"revision": revision, "trust_remote_code": False}
         config = AutoConfig.from_pretrained(name, **source)
         tokenizer = AutoTokenizer.from_pretrained(name, **source)
-        processor_class = getattr(transformers, family.processor_class)
-        processor = processor_class.from_pretrained(name, revision=revision)
+        processor = family.load_processor(name, revision)
         network = getattr(transformers, family.model_class).from_pretrained(
             name,
             config=config,

@@ -6,7 +6,7 @@ import codecs
 import json
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,8 @@ class TextCodec:
         if not self._byte_level and not _types(spec["decoder"]) & {"ByteFallback", "Metaspace"}:
             raise ModelError("the tokenizer's decoder is neither byte-level nor SentencePiece-like")
         self._plain = _without_added_tokens(spec)
+        self._opening = _opening(tokenizer)
+        self._separator = next((t["content"] for t in spec["added_tokens"] if _is_inert(t)), "")
         longest_first = sorted(self._added.values(), key=len, reverse=True)
         self._markup = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
@@ -56,6 +58,16 @@ class TextCodec:
     def encode_template(self, text: str) -> list[int]:
         """Return the ids of template text, in which special tokens count as such."""
         return self._tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+
+    def encode_start(self, text: str) -> list[int]:
+        """Return the ids of the template text that a sequence starts with.
+
+        The same ids as the tokenizer gives by itself: with its token for the start of a sequence,
+        if it sets one and the text does not.
+        """
+        first = self._tokenizer.bos_token
+        opening = [] if first and text.startswith(first) else self._opening
+        return [*opening, *self.encode_template(text)]
 
     def encode_around(self, before: str, user: str, after: str) -> tuple[list[int], list[int]]:
         """Return ids and roles of `user` between two pieces of template text.
@@ -73,13 +85,22 @@ class TextCodec:
         start, stop = len(left), len(left) + len(user)
 
         encoded = self._plain.encode(left + user + right, add_special_tokens=False)
-        head = self.encode_template(before[:cut_before])
+        head = self._encode_following(before[:cut_before])
         tail = self.encode_template(after[cut_after:])
         roles = [PROMPT if a < stop and b > start else TEMPLATE for a, b in encoded.offsets]
         return (
             [*head, *encoded.ids, *tail],
             [TEMPLATE] * len(head) + roles + [TEMPLATE] * len(tail),
         )
+
+    def _encode_following(self, text: str) -> list[int]:
+        """Return the ids of template text that follows a special token.
+
+        Some tokenizers put a space before the first word of a sequence, and there only.
+        """
+        if not text or not self._separator:
+            return self.encode_template(text)
+        return self.encode_template(self._separator + text)[1:]
 
     # Ids to text ---------------------------------------------------------------------------------
 
@@ -168,14 +189,42 @@ def _types(spec: object) -> set[str]:
     return set().union(*map(_types, spec)) if isinstance(spec, list) and spec else set()
 
 
+def _is_inert(added: dict[str, Any]) -> bool:
+    """Return whether an added token leaves the text around it as it is."""
+    return added["special"] and not any(added[k] for k in ("lstrip", "rstrip", "normalized"))
+
+
+def _opening(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return the ids that the tokenizer puts before every text by itself."""
+    plain = tokenizer("a", add_special_tokens=False)["input_ids"]
+    ids = tokenizer("a")["input_ids"]
+    starts = (i for i in range(len(ids)) if ids[i : i + len(plain)] == plain)
+    return ids[: next(starts, 0)]
+
+
 def _without_added_tokens(spec: dict) -> Tokenizer:
     """Return the same tokenizer with no added tokens at all, and offsets that are not trimmed.
+
+    Made for text that follows a special token: where a space is put before the first word of a
+    sequence only, none is put here.
 
     A copy, because the switch that tokenizers offer for this is state shared between threads, and
     spares only those added tokens that are flagged as special.
     """
     bare = {**spec, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
+    bare["pre_tokenizer"] = _never_first(spec["pre_tokenizer"])
     return Tokenizer.from_str(json.dumps(bare))
+
+
+def _never_first(spec: Any) -> Any:
+    """Return a serialised pre-tokenizer that puts no space before the first word of a sequence."""
+    if isinstance(spec, list):
+        return [_never_first(part) for part in spec]
+    if not isinstance(spec, dict):
+        return spec
+    if spec.get("type") == "Metaspace" and spec.get("prepend_scheme") == "first":
+        return {**spec, "prepend_scheme": "never"}
+    return {name: _never_first(part) for name, part in spec.items()}
 
 
 def _byte_of() -> dict[str, int]:

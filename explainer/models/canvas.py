@@ -1,0 +1,113 @@
+"""The input of models of one fixed size: which part of the picture lies where on it.
+
+Pictures are resized, padded and cropped here rather than by the checkpoint's image processor, step
+for step as it does it, so that the place of each token in the picture is known and not guessed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Box = tuple[float, float, float, float]
+
+# A token of which less than this share of a side holds picture counts as padding: so thin a strip
+# has no pixel of its own, and its edges could fall together in float32.
+_SLIVER = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """An image on its way to the vision tower.
+
+    Attributes:
+        image: what the tower is to see, RGB.
+        content: (x0, y0, x1, y1) where on it the picture lies, in its own pixels.
+        seen: (x0, y0, x1, y1) the part of the picture that lies there, in pixels of the picture.
+    """
+
+    image: Image.Image
+    content: Box
+    seen: Box
+
+    @classmethod
+    def of(cls, pixels: npt.NDArray[np.uint8]) -> Canvas:
+        """Return the picture itself, (H, W, 3) uint8."""
+        whole = (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0]))
+        return cls(Image.fromarray(pixels), whole, whole)
+
+    def resized(self, width: int, height: int, resample: int) -> Canvas:
+        """Return it stretched to width x height."""
+        x, y = width / self.image.width, height / self.image.height
+        x0, y0, x1, y1 = self.content
+        image = self.image.resize((width, height), resample)
+        return Canvas(image, (x0 * x, y0 * y, x1 * x, y1 * y), self.seen)
+
+    def placed(
+        self, width: int, height: int, left: int, top: int, colour: tuple[int, ...] = (0, 0, 0)
+    ) -> Canvas:
+        """Return width x height pixels of `colour` with this pasted at (left, top).
+
+        What sticks out is cut off: a negative corner crops.
+        """
+        image = Image.new("RGB", (width, height), colour)
+        image.paste(self.image, (left, top))
+        x0, x1, u0, u1 = _cut(self.content[0] + left, self.content[2] + left, width, self.seen[::2])
+        y0, y1, v0, v1 = _cut(self.content[1] + top, self.content[3] + top, height, self.seen[1::2])
+        return Canvas(image, (x0, y0, x1, y1), (u0, v0, u1, v1))
+
+    def centred(self, width: int, height: int, colour: tuple[int, ...] = (0, 0, 0)) -> Canvas:
+        """Return it in the middle of width x height pixels, cropped where it is larger."""
+        left, top = (width - self.image.width) // 2, (height - self.image.height) // 2
+        return self.placed(width, height, left, top, colour)
+
+    def shrunk(self, alpha: float, resample: int, colour: tuple[int, ...]) -> Canvas:
+        """Return a canvas of the same size that holds this one, `alpha` times as large."""
+        if alpha == 1:
+            return self
+        width, height = self.image.size
+        small = (max(1, round(alpha * side)) for side in (width, height))
+        return self.resized(*small, resample).centred(width, height, colour)
+
+    def rects(self, grid: tuple[int, int], cell: int) -> npt.NDArray[np.float32]:
+        """Return (N, 4) float32: what each token of `cell` pixels sees, in pixels of the picture.
+
+        Row-major; NaN for a token on padding. A token on the border is cut down to the picture, so
+        that the rectangles tile the seen part.
+        """
+        x = _spans(grid[1], cell, self.content[::2], self.seen[::2])
+        y = _spans(grid[0], cell, self.content[1::2], self.seen[1::2])
+        rects = np.empty((*grid, 4))
+        rects[..., ::2], rects[..., 1::2] = x, y[:, None]
+        rects[np.isnan(rects).any(axis=-1)] = np.nan
+        return rects.reshape(-1, 4).astype(np.float32)
+
+
+def _cut(
+    start: float, stop: float, side: int, seen: tuple[float, float]
+) -> tuple[float, float, float, float]:
+    """Return where content lies within 0..side, and the part of the picture left of `seen`."""
+    scale = (seen[1] - seen[0]) / (stop - start)
+    low, high = max(start, 0.0), min(stop, float(side))
+    u0 = seen[0] + (low - start) * scale if low > start else seen[0]
+    u1 = seen[1] - (stop - high) * scale if high < stop else seen[1]
+    return low, high, u0, u1
+
+
+def _spans(
+    n: int, cell: int, content: tuple[float, float], seen: tuple[float, float]
+) -> npt.NDArray[np.float64]:
+    """Return (n, 2): the stretch of the picture in each of n cells along one axis, or NaN."""
+    low, high, first, last = _cut(*content, n * cell, seen)
+    edges = np.clip(np.arange(n + 1) * float(cell), low, high)
+    held = np.flatnonzero(np.diff(edges) > _SLIVER * cell)
+    if not held.size:  # content thinner than a sliver
+        held = np.array([np.diff(edges).argmax()])
+    at = first + (edges - low) * (last - first) / (high - low)
+    at[: held[0] + 1], at[held[-1] + 1 :] = first, last
+    spans = np.full((n, 2), np.nan)
+    spans[held] = np.stack([at[held], at[held + 1]], axis=1)
+    return spans
