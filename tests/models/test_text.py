@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from explainer.errors import ModelError
 from explainer.models.text import TextCodec, TextStream
@@ -135,6 +137,59 @@ def test_sentencepiece_vocabularies_are_read_too():
     assert codec.texts(ids) == ("</s>", " a", " cat", "猫", "", "", " ", *"</s>", "</s>")
     assert ids.count(2) == 2
     assert codec.texts([269, 266]) == (" cat", " a")
+
+
+LLAMA_LAYOUTS = ("normalizer", "first", "always", "never")
+TEMPLATES = (
+    ("USER: ", "\n", " ASSISTANT:"),  # LLaVA-1.5
+    ("USER: ", "</s>\n", " ASSISTANT:</s>x "),
+    ("", "", "</s>\n"),
+    ("look ", "\nx </s> y ", "\n"),
+)
+
+
+@pytest.fixture(scope="module", params=[*LLAMA_LAYOUTS, "legacy", "not legacy"])
+def llama(request, tmp_path_factory):
+    """Llama tokenizers of each layout, and as transformers rebuilds them by their class."""
+    if request.param in LLAMA_LAYOUTS:
+        return tiny.llama_tokenizer(request.param)
+    folder = tmp_path_factory.mktemp("llama")
+    tiny.llama_tokenizer().save_pretrained(folder)
+    file = folder / "tokenizer_config.json"
+    changes = {"tokenizer_class": "LlamaTokenizer", "legacy": request.param == "legacy"}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+    return AutoTokenizer.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("text", [*ORDINARY, " ", "USER: a", "ASSISTANT:"])
+@pytest.mark.parametrize(("head", "between", "after"), TEMPLATES)
+def test_llamas_spaces_stand_where_the_whole_string_has_them(llama, head, between, after, text):
+    codec = TextCodec(llama)
+    picture = [codec.special_id("<image>")] * 3
+    ids, roles = codec.encode_around(between, text, after)
+    whole = f"{head}{'<image>' * 3}{between}{text}{after}"
+    assert [*codec.encode_start(head), *picture, *ids] == llama(whole)["input_ids"]
+    assert len(roles) == len(ids)
+    said = [i for i, role in zip(ids, roles, strict=True) if role == PROMPT]
+    assert b"".join(map(codec.bytes_of, said)).decode().strip() == text.strip()
+
+
+@pytest.mark.parametrize("markup", ["<image>", "</s>", "a <s> b", "<pad><unk>", "<0x0A>"])
+def test_markup_that_is_typed_stays_text_for_llama_too(llama, markup):
+    codec = TextCodec(llama)
+    ids, roles = codec.encode_around("\n", markup, " ASSISTANT:")
+    assert not set(ids) & set(llama.get_added_vocab().values())
+    said = [i for i, role in zip(ids, roles, strict=True) if role == PROMPT]
+    assert b"".join(map(codec.bytes_of, said)).decode() == markup
+
+
+def test_a_sequence_starts_as_the_tokenizer_starts_it(llama, codec):
+    start = TextCodec(llama)
+    assert start.encode_start("USER: ") == llama("USER: ")["input_ids"]
+    assert start.encode_start("")[:1] == [1]
+    by_template = llama("<s>USER: ", add_special_tokens=False)["input_ids"]
+    assert start.encode_start("<s>USER: ") == by_template  # and no second one
+    assert codec.encode_start("user") == WORDS("user", add_special_tokens=False)["input_ids"]
 
 
 def test_a_tokenizer_without_a_backend_is_refused():
