@@ -1,0 +1,86 @@
+"""How a model is to be loaded, and what is told while it is. Nothing here needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from explainer.errors import ModelError
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+QUANTIZE = ("4bit", "8bit")
+DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
+ATTENTION = ("sdpa", "flash_attention_2")
+
+LOOKING_UP = "looking up"
+DOWNLOADING = "downloading"
+WEIGHTS = "reading weights"
+
+
+@dataclass(frozen=True)
+class LoadStep:
+    """How far a load has come.
+
+    Attributes:
+        stage: `LOOKING_UP`, `DOWNLOADING` or `WEIGHTS`, fit to be shown.
+        done: bytes that are done.
+        total: bytes in all, 0 if unknown.
+    """
+
+    stage: str
+    done: int = 0
+    total: int = 0
+
+
+OnProgress = Callable[[LoadStep], None]
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How a model is to be loaded; `ModelError` for values that mean nothing.
+
+    Attributes:
+        device: "auto" (CUDA if there is one, else MPS, else CPU), or a torch device.
+        dtype: "auto" (the checkpoint's own on a GPU, float32 on a CPU), or one of `DTYPES`.
+        revision: a branch, tag or commit of the hub id.
+        quantize: None, "4bit" or "8bit".
+        device_map: None, one of `DEVICE_MAPS` or a mapping as accelerate takes it, for a model that
+            is spread over several GPUs.
+        adapter: folder of a LoRA adapter that is put onto the model.
+        attention: one of `ATTENTION`.
+        tiles: for families that cut the picture into tiles, the most tiles.
+        reclaimable: bytes on the device that the caller gives back when it is told of `WEIGHTS`;
+            they count as free when it is judged whether the model fits.
+    """
+
+    device: str = "auto"
+    dtype: str = "auto"
+    revision: str | None = None
+    quantize: str | None = None
+    device_map: str | Mapping[str, Any] | None = None
+    adapter: str | Path | None = None
+    attention: str = "sdpa"
+    tiles: int | None = None
+    reclaimable: int = 0
+
+    def __post_init__(self) -> None:
+        _check("dtype", self.dtype, DTYPES)
+        _check("attention", self.attention, ATTENTION)
+        if self.quantize is not None:
+            _check("quantize", self.quantize, QUANTIZE)
+        if isinstance(self.device_map, str):
+            _check("device_map", self.device_map, DEVICE_MAPS)
+        if self.tiles is not None and (isinstance(self.tiles, bool) or int(self.tiles) < 1):
+            raise ModelError(f"tiles must be at least 1, got {self.tiles}")
+
+    @property
+    def family_options(self) -> dict[str, Any]:
+        """Return the options that only some families have, without those that are not set."""
+        return {} if self.tiles is None else {"tiles": int(self.tiles)}
+
+
+def _check(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ModelError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
