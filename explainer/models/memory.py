@@ -1,0 +1,71 @@
+"""How much memory there is: free bytes of a device, and the bytes that a model will take."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+# What a model needs beside its weights: states, the answer's cache, the picture. A fifth of the
+# weights is ample for one picture and a short answer.
+ALLOWANCE = 1.2
+BITS = {"float32": 32.0, "bfloat16": 16.0, "float16": 16.0, "8bit": 8.0, "4bit": 4.5}
+
+
+def weight_bytes(parameters: int, embeddings: int, precision: str) -> int:
+    """Return the bytes of weights: parameters times the bits of the precision, over 8.
+
+    Args:
+        parameters: of the whole model.
+        embeddings: those of them in the word embedding and the unembedding, which 8- and 4-bit
+            loading leaves in 16 bits.
+        precision: a key of `BITS`. "4bit" counts 4.5 bits: each 64 weights share a float32 scale.
+    """
+    bits = BITS[precision]
+    kept = embeddings * max(bits, 16.0)
+    return round(((parameters - embeddings) * bits + kept) / 8)
+
+
+def needed_bytes(parameters: int, embeddings: int, precision: str) -> int:
+    """Return the bytes to have free for loading and asking a model: its weights and a fifth."""
+    return round(ALLOWANCE * weight_bytes(parameters, embeddings, precision))
+
+
+def free_memory(device: str = "cpu") -> int | None:
+    """Return the free bytes of a device, None where nobody says.
+
+    For the CPU: what the kernel calls available, or what a container may still take if it is less.
+    """
+    if device.startswith("cuda") and torch.cuda.is_available():
+        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + held
+    if device.startswith(("cpu", "mps")):
+        known = [n for n in (_available(), _left_to_container()) if n is not None]
+        return min(known) if known else None
+    return None
+
+
+def _available() -> int | None:
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    try:  # not Linux: all there is, of which some is taken
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _left_to_container(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Return what the control group's bound leaves, not counting its file cache."""
+    try:
+        bound = (folder / "memory.max").read_text().strip()
+        used = int((folder / "memory.current").read_text())
+        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return None
+    if bound == "max":
+        return None
+    return max(0, int(bound) - used + int(stat.get("inactive_file", 0)))
