@@ -18,10 +18,11 @@ START = (
     Piece("</s>", 0.0, CONTROL),
     *(Piece(f"<0x{byte:02X}>", 0.0, BYTE) for byte in range(256)),
 )
-WORDS = (
+_WORDS = (
     "▁a ▁the ▁is ▁in ▁th ▁i ▁cat ▁ca at he in er on or th is us user system assistant sys tem as "
     "sist ant ass ist se pic ture picture red ed the\n er\n em\n ▁▁ ▁▁▁ ▁▁▁▁ 是 图片 图 片"
-).split(" ")  # noqa: SIM905
+)
+WORDS = _WORDS.split(" ")
 
 
 def pieces(words: Sequence[str] = WORDS) -> list[Piece]:
