@@ -80,7 +80,7 @@ class Engine:
     def visual_states(self, inputs: Inputs) -> torch.Tensor:
         """Return the states (N, d) at the visual tokens of a sequence, keeping no cache."""
         out = self._forward(self.family.forward_inputs(inputs), use_cache=False)
-        return out.last_hidden_state[0, inputs.visual.start : inputs.visual.stop]
+        return out.last_hidden_state[0, list(inputs.visual)]
 
     def _forward(self, tensors: dict[str, torch.Tensor], **options: Any) -> Any:
         with self._lock, torch.inference_mode():

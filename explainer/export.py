@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,9 +12,9 @@ import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.ft2font import FT2Font
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from explainer.methods.base import Heatmap
+from explainer.methods.base import Heatmap, MapPart
 
 RGB = npt.NDArray[np.uint8]
 
@@ -35,6 +35,8 @@ DIVERGING: Mapping[str, str] = MappingProxyType(
 _FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 _MARGIN = 12
 _LEAST_WIDTH = 480  # a caption is not legible below a narrower picture
+_PER_ROW = 4  # pictures side by side
+_WIDEST = 512  # longest side of each of several pictures
 
 
 @dataclass(frozen=True)
@@ -59,37 +61,66 @@ def colour_table(name: str) -> RGB:
     return np.ascontiguousarray(steps[:, :3])
 
 
-def overlay(image: RGB, heat: Heatmap, table: RGB, opacity: float = 0.55) -> RGB:
-    """Return (H, W, 3) uint8: the image with the heatmap's colours laid over it.
+def overlay(image: RGB, heat: Heatmap, table: RGB, opacity: float = 0.55, index: int = 0) -> RGB:
+    """Return (H, W, 3) uint8: the image with the colours of its part of the heatmap laid over it.
 
-    Each cell of the map covers its own part of `heat.extent`; between the centres of cells values
-    are interpolated. Pixels outside the extent, which the model did not see, stay as they are.
+    Each cell of the map covers its own share of the part's extent; between the centres of cells
+    values are interpolated. Pixels outside the extent, which the model did not see, stay as they
+    are.
 
     Args:
-        image: (H, W, 3) uint8, `Run.image`.
+        image: (H, W, 3) uint8, one of `Run.images`.
         table: (256, 3) uint8; its middle is 0 for a signed map, its start 0 for others.
         opacity: share of the colour in the mixture, 0 to 1.
+        index: which of `Run.images` it is.
     """
     height, width = image.shape[:2]
-    x0, y0, x1, y1 = heat.extent
-    rows, seen_y = _interpolate(height, y0, y1, heat.values.shape[0])
-    columns, seen_x = _interpolate(width, x0, x1, heat.values.shape[1])
-    values = rows @ heat.values.astype(np.float64) @ columns.T
+    part = heat.parts[index]
+    x0, y0, x1, y1 = part.extent
+    rows, seen_y = _interpolate(height, y0, y1, part.values.shape[0])
+    columns, seen_x = _interpolate(width, x0, x1, part.values.shape[1])
+    values = rows @ part.values.astype(np.float64) @ columns.T
     colours = table[_steps(values, heat.signed)]
     mixed = np.round((1 - opacity) * image + opacity * colours).astype(np.uint8)
     return np.where((seen_y[:, None] & seen_x)[..., None], mixed, image)
 
 
 def captioned(
-    image: RGB, heat: Heatmap, table: RGB, caption: Caption, opacity: float = 0.55
+    images: Sequence[RGB], heat: Heatmap, table: RGB, caption: Caption, opacity: float = 0.55
 ) -> RGB:
-    """Return the overlay with a caption strip below it; small pictures are enlarged first."""
-    factor = -(-_LEAST_WIDTH // image.shape[1])
-    large = image.repeat(factor, axis=0).repeat(factor, axis=1)
-    x0, y0, x1, y1 = (factor * edge for edge in heat.extent)
-    scaled = Heatmap(heat.values, heat.signed, heat.normalisation, (x0, y0, x1, y1), heat.notes)
-    picture = overlay(large, scaled, table, opacity)
+    """Return the overlays, side by side if there are several, with a caption strip below them.
+
+    Args:
+        images: `Run.images`; small ones are enlarged first.
+    """
+    width = _LEAST_WIDTH if len(images) == 1 else _LEAST_WIDTH // 2
+    laid = [_enlarged(image, heat, table, opacity, i, width) for i, image in enumerate(images)]
+    picture = laid[0] if len(laid) == 1 else _side_by_side(laid)
     return np.concatenate([picture, _strip(picture.shape[1], heat, table, caption)])
+
+
+def _enlarged(image: RGB, heat: Heatmap, table: RGB, opacity: float, index: int, width: int) -> RGB:
+    """Return the overlay of an image repeated by a whole factor until it is `width` wide."""
+    factor = -(-width // image.shape[1])
+    large = image.repeat(factor, axis=0).repeat(factor, axis=1)
+    part = heat.parts[index]
+    x0, y0, x1, y1 = (factor * edge for edge in part.extent)
+    scaled = replace(heat, parts=(MapPart(part.values, (x0, y0, x1, y1)),))
+    return overlay(large, scaled, table, opacity)
+
+
+def _side_by_side(pictures: Sequence[RGB]) -> RGB:
+    """Return pictures in rows of `_PER_ROW`, each fitted into a cell of the same size, on white."""
+    cells = [Image.fromarray(picture) for picture in pictures]
+    size = (min(_WIDEST, max(c.width for c in cells)), min(_WIDEST, max(c.height for c in cells)))
+    cells = [ImageOps.pad(cell, size, color="white") for cell in cells]
+    columns = min(len(cells), _PER_ROW)
+    rows = -(-len(cells) // columns)
+    step_x, step_y = size[0] + _MARGIN, size[1] + _MARGIN
+    canvas = Image.new("RGB", (columns * step_x - _MARGIN, rows * step_y - _MARGIN), "white")
+    for i, cell in enumerate(cells):
+        canvas.paste(cell, (i % columns * step_x, i // columns * step_y))
+    return np.array(canvas)
 
 
 def png(pixels: RGB) -> bytes:

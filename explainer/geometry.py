@@ -7,20 +7,24 @@ one grid is read from another through those pixels.
 A grid is treated as two independent axes. So resampling a stack of maps is two matrix products,
 and padding, crops and odd sizes are all the same case: a token with a NaN rectangle saw nothing of
 the picture and takes no part.
+
+Methods work on the tokens of all images at once, as rows of cells. A `Layout` says which cell lies
+where, and cuts rows into maps where neighbours count: resampling and filters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import RunError
-from explainer.run import Scale
+from explainer.run import Run, View
 
 Floats = npt.NDArray[np.float64]
+Maps = npt.NDArray[np.float32]
 Extent = tuple[float, float, float, float]
 
 
@@ -29,7 +33,7 @@ class Grid:
     """The part of a token grid that saw the picture.
 
     Attributes:
-        rows: which rows of the scale's grid belong to it, h of them.
+        rows: which rows of the view's grid belong to it, h of them.
         columns: which columns, w of them.
         y: (h + 1,) float64, increasing pixel edges between the rows.
         x: (w + 1,) float64, increasing pixel edges between the columns.
@@ -54,19 +58,54 @@ class Grid:
         return Grid(self.rows, self.columns, _divide(self.y, factor), _divide(self.x, factor))
 
 
-def seen_grid(scale: Scale) -> Grid:
-    """Return the part of the scale's grid whose tokens saw the picture.
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The grids of all images, one each: G cells, image after image, each grid row-major."""
+
+    grids: tuple[Grid, ...]
+
+    @classmethod
+    def of(cls, run: Run, alpha: float = 1.0) -> Layout:
+        """Return the seen grids of the base views of a run at one scale."""
+        scale = run.scale(alpha)
+        bases = (scale.of_image(i)[0][0] for i in range(len(run.images)))
+        return cls(tuple(map(seen_grid, bases)))
+
+    def divided(self, factor: int) -> Layout:
+        """Return the layout with each cell cut into `factor` x `factor`."""
+        return Layout(tuple(grid.divided(factor) for grid in self.grids))
+
+    def split(self, cells: Maps) -> list[Maps]:
+        """Return the maps of each image, (M, h, w), from rows of cells (M, G)."""
+        sizes = [h * w for h, w in (grid.shape for grid in self.grids)]
+        parts = np.split(cells, np.cumsum(sizes)[:-1], axis=1)
+        return [p.reshape(-1, *g.shape) for p, g in zip(parts, self.grids, strict=True)]
+
+    def each(self, change: Callable[[Maps], Maps], cells: Maps) -> Maps:
+        """Return (M, G): the cells after `change` of the maps (M, h, w) of each image."""
+        return join([change(maps) for maps in self.split(cells)])
+
+
+def join(maps: Sequence[Maps]) -> Maps:
+    """Return rows of cells (M, G) from the maps (M, h, w) of each image."""
+    rows = [m.reshape(len(m), m.shape[1] * m.shape[2]) for m in maps]
+    return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
+
+
+def seen_grid(view: View) -> Grid:
+    """Return the part of the view's grid whose tokens saw the picture.
 
     Raises `RunError` when that part is empty, is not a rectangle of the grid, or when its cells do
     not line up in rows and columns without gaps (a layout of tiles must be put in order first).
     """
-    rects = scale.rects.reshape(*scale.grid, 4).astype(np.float64)
+    rects = view.rects.reshape(*view.grid, 4).astype(np.float64)
     seen = np.isfinite(rects).all(axis=-1)
+    name = f"grid of {view.grid[0]} x {view.grid[1]} tokens on image {view.image}"
     if not seen.any():
-        raise RunError(f"scale {scale.alpha:g}: no visual token saw anything of the picture")
+        raise RunError(f"{name}: no visual token saw anything of the picture")
     rows, columns = _span(seen.any(axis=1)), _span(seen.any(axis=0))
     if not seen[rows, columns].all():
-        raise RunError(f"scale {scale.alpha:g}: the tokens that saw the picture form no rectangle")
+        raise RunError(f"{name}: the tokens that saw the picture form no rectangle")
     part = rects[rows, columns]
     y = np.append(part[:, 0, 1], part[-1, 0, 3])
     x = np.append(part[0, :, 0], part[0, -1, 2])
@@ -74,13 +113,13 @@ def seen_grid(scale: Scale) -> Grid:
     tolerance = 1e-3 * max(x[-1] - x[0], y[-1] - y[0])
     rising = np.all(np.diff(y) > 0) and np.all(np.diff(x) > 0)
     if not rising or np.abs(placed - part).max() > tolerance:
-        raise RunError(f"scale {scale.alpha:g}: the rectangles of the tokens form no grid")
+        raise RunError(f"{name}: the rectangles of the tokens form no grid")
     return Grid(rows, columns, y, x)
 
 
-def seen_maps(scale: Scale, grid: Grid, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return (M, h, w): the seen part of M maps given as (M, N) over all tokens of the scale."""
-    return values.reshape(-1, *scale.grid)[:, grid.rows, grid.columns]
+def seen_maps(view: View, grid: Grid, values: Maps) -> Maps:
+    """Return (M, h, w): the seen part of M maps given as (M, n) over all tokens of the view."""
+    return values.reshape(-1, *view.grid)[:, grid.rows, grid.columns]
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,11 +44,11 @@ def pack_run(
     rows = _predicting_rows(inputs, states, answer)
     nothing_before = tokens.positions[0] == 0
     ranking = _rank(engine, rows, tokens.ids.tolist(), nothing_before)
-    scale = pack_scale(engine, 1.0, inputs, states[inputs.visual.start : inputs.visual.stop])
+    scale = pack_scale(engine, 1.0, inputs, states[list(inputs.visual)])
     stored = to_float16(rows)
     stored[: int(nothing_before)] = 0
     return Run(
-        image=request.pixels,
+        images=request.images,
         prompt=request.prompt,
         model_id=family.model_id,
         tokens=tokens,
@@ -69,9 +69,8 @@ def pack_scale(engine: Engine, alpha: float, inputs: Inputs, states: torch.Tenso
     """Return one scale from the states (N, d) at its visual tokens."""
     return Scale(
         alpha=alpha,
-        grid=inputs.picture.grid,
+        views=inputs.views,
         states=to_float16(states),
-        rects=inputs.picture.rects,
         base_id=engine.base_id(states),
     )
 

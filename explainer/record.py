@@ -13,13 +13,14 @@ import numpy.typing as npt
 
 from explainer.engine import Answering, Engine, Picker, memory_in_words
 from explainer.errors import Cancelled, ModelError, RunError
-from explainer.images import MAX_SIDE, ImageSource
+from explainer.images import MAX_SIDE
 from explainer.models.base import Family, Inputs
 from explainer.models.loading import load_family
 from explainer.models.text import TextStream
 from explainer.packing import Answer, pack_run, pack_scale, pack_unembedding
 from explainer.request import (
     Decoding,
+    Pictures,
     Request,
     check_length,
     check_request,
@@ -95,7 +96,7 @@ class Explainer:
 
     def stream(
         self,
-        image: ImageSource,
+        image: Pictures,
         prompt: str,
         *,
         scales: Sequence[float] = SCALES,
@@ -108,7 +109,8 @@ class Explainer:
         All items pickle. Closing the generator ends the recording; nothing is kept.
 
         Args:
-            image: path, bytes, PIL image or array, see `open_image`; scaled down to `MAX_SIDE`.
+            image: path, bytes, PIL image or array, see `open_image`, or a list of them for models
+                that take several; scaled down to `MAX_SIDE`.
             prompt: plain text; markup of the model in it stays text.
             scales: scale factors to record besides 1, which is always recorded.
             max_new_tokens: the longest answer.
@@ -121,13 +123,13 @@ class Explainer:
         """
         decoding = Decoding(max_new_tokens, temperature, seed)
         request = check_request(self.family, image, prompt, scales, decoding)
-        inputs = self.family.compose(request.pixels, request.prompt)
+        inputs = self.family.compose(request.images, request.prompt)
         check_length(self.family, inputs, max_new_tokens)
         return self._stream(request, inputs)
 
     def record(
         self,
-        image: ImageSource,
+        image: Pictures,
         prompt: str,
         *,
         on_token: Callable[[str], None] | None = None,
@@ -169,7 +171,7 @@ class Explainer:
         (alpha,) = check_scales(self.family, [alpha])
         if any(abs(alpha - known) < 1e-6 for known in run.alphas):
             return run
-        scale = self._read_scale(run.image, alpha)
+        scale = self._read_scale(run.images, alpha)
         first, *others = run.with_scale(scale).scales
         others.sort(key=lambda s: s.alpha)
         pieces = {**run.pieces, scale.base_id: self.family.codec.piece(scale.base_id)}
@@ -223,9 +225,9 @@ class Explainer:
         if rest := text.finish():
             yield Step("token", rest, len(answer.ids), most)
 
-    def _read_scale(self, pixels: npt.NDArray[np.uint8], alpha: float) -> Scale:
+    def _read_scale(self, images: Sequence[npt.NDArray[np.uint8]], alpha: float) -> Scale:
         """Return one more scale, trying again with freed memory if the first try finds none."""
-        inputs = self.family.compose_prefix(pixels, alpha)
+        inputs = self.family.compose_prefix(images, alpha)
         check_scale_length(self.family, inputs, alpha)
         advice = f"leave out scale {alpha:g} or use a smaller picture"
         try:

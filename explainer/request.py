@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from explainer.errors import PromptError, ScaleError
+from explainer.errors import ImageError, PromptError, ScaleError
 from explainer.images import ImageSource, fit, open_image
 from explainer.models.base import Family, Inputs
+
+Pictures = ImageSource | Sequence[ImageSource]
 
 
 @dataclass(frozen=True)
@@ -41,17 +43,17 @@ class Decoding:
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """A picture and a prompt, ready to be recorded.
+    """Pictures and a prompt, ready to be recorded.
 
     Attributes:
-        pixels: (H, W, 3) uint8, as the model is given it and as it is shown.
-        notes: what was changed on the picture, in sentences.
+        images: (H, W, 3) uint8 each, as the model is given them and as they are shown.
+        notes: what was changed on the pictures, in sentences.
         prompt: the user's text.
         scales: the scale factors besides 1, ascending.
         decoding: how the answer is generated.
     """
 
-    pixels: npt.NDArray[np.uint8]
+    images: tuple[npt.NDArray[np.uint8], ...]
     notes: tuple[str, ...]
     prompt: str
     scales: tuple[float, ...]
@@ -59,7 +61,7 @@ class Request:
 
 
 def check_request(
-    family: Family, image: ImageSource, prompt: str, scales: Sequence[float], decoding: Decoding
+    family: Family, pictures: Pictures, prompt: str, scales: Sequence[float], decoding: Decoding
 ) -> Request:
     """Return the request, or raise `ImageError`, `PromptError` or `ScaleError`."""
     if not isinstance(prompt, str) or not prompt.strip():
@@ -67,8 +69,30 @@ def check_request(
     if any("\ud800" <= c <= "\udfff" for c in prompt):
         raise PromptError("the prompt holds half a character (a lone surrogate); remove it")
     others = tuple(alpha for alpha in check_scales(family, scales) if alpha != 1)
-    pixels, notes = open_image(image)
-    return Request(fit(pixels), notes, prompt, others, decoding)
+    images, notes = _open_all(family, pictures)
+    return Request(images, notes, prompt, others, decoding)
+
+
+def _open_all(
+    family: Family, pictures: Pictures
+) -> tuple[tuple[npt.NDArray[np.uint8], ...], tuple[str, ...]]:
+    """Return the opened pictures and the notes on them, numbered if there are several."""
+    sources = list(pictures) if isinstance(pictures, (list, tuple)) else [pictures]
+    if not sources:
+        raise ImageError("there is no picture; pass one or several")
+    if len(sources) > family.max_images:
+        most = "one picture" if family.max_images == 1 else f"up to {family.max_images} pictures"
+        raise ImageError(
+            f"{family.label} takes {most} at a time, got {len(sources)}; leave some out"
+        )
+    opened = [open_image(source) for source in sources]
+    numbered = len(opened) > 1
+    notes = [
+        f"Picture {i}: {note}" if numbered else note
+        for i, picture in enumerate(opened, 1)
+        for note in picture.notes
+    ]
+    return tuple(fit(picture.pixels) for picture in opened), tuple(notes)
 
 
 def check_scales(family: Family, scales: Sequence[float]) -> list[float]:
@@ -83,11 +107,13 @@ def check_scales(family: Family, scales: Sequence[float]) -> list[float]:
 def check_length(family: Family, inputs: Inputs, max_new_tokens: int) -> None:
     """Raise `PromptError`, with numbers, if the model does not take so long a sequence."""
     picture, text = len(inputs.visual), len(inputs.ids) - len(inputs.visual)
+    several = len({view.image for view in inputs.views}) > 1
+    smaller = "fewer or smaller pictures" if several else "a smaller picture"
     if len(inputs.ids) + max_new_tokens > family.max_length:
         raise PromptError(
             f"picture ({picture} tokens), prompt with its template ({text}) and answer (up to "
             f"{max_new_tokens}) are more than the {family.max_length} tokens that "
-            f"{family.model_id} takes; shorten the prompt or the answer, or use a smaller picture"
+            f"{family.model_id} takes; shorten the prompt or the answer, or use {smaller}"
         )
 
 

@@ -3,7 +3,7 @@
 Dimensions used in every shape below:
 
     T    text tokens: template, prompt and answer tokens, in sequence order, visual tokens left out
-    N    visual tokens at one scale, in the order in which the model reads them
+    N    visual tokens at one scale: those of all views, view after view, each row-major
     U    vocabulary ids whose unembedding rows travel with the run
     K    length of the stored top-K lists
     C    candidates with stored probabilities (the first C of the top-K list)
@@ -32,7 +32,7 @@ TEMPLATE, PROMPT, ANSWER = 0, 1, 2
 ROLE_NAMES = ("template", "prompt", "answer")
 
 FORMAT = "sightline-run"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # version 1, of one picture with one grid, is read as well
 
 
 def _check(
@@ -80,32 +80,60 @@ class Tokens:
 
 
 @dataclass(frozen=True, eq=False)
+class View:
+    """One rectangular grid of visual tokens on one image.
+
+    Attributes:
+        image: index into `Run.images`.
+        grid: (rows, columns) of visual tokens, n = rows * columns.
+        rects: (n, 4) float32, row-major, rectangle (x0, y0, x1, y1) of each token in pixels of the
+            image; NaN where the token saw nothing of it.
+    """
+
+    image: int
+    grid: tuple[int, int]
+    rects: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        _check(f"rects of a view of image {self.image}", self.rects, (len(self), 4), np.float32)
+
+    def __len__(self) -> int:
+        return self.grid[0] * self.grid[1]
+
+
+@dataclass(frozen=True, eq=False)
 class Scale:
-    """What one prefill of the image at scale factor `alpha` left behind.
+    """What one prefill of the images at scale factor `alpha` left behind.
 
     Attributes:
         alpha: scale factor of Eq. 3; 1.0 is the size at which the answer was generated.
-        grid: (rows, columns) of visual tokens, N = rows * columns, row-major.
+        views: the grids of visual tokens. The first one on an image is its base view, on whose grid
+            maps of it are drawn; others (such as a thumbnail beside tiles) are further readings.
         states: (N, d) float16, last-layer states after the final norm.
-        rects: (N, 4) float32, rectangle (x0, y0, x1, y1) of each token in pixels of `Run.image`;
-            NaN where the token saw nothing of the image.
         base_id: the ordinary vocabulary id with the smallest summed visual logit (A_0 of Eq. 8).
     """
 
     alpha: float
-    grid: tuple[int, int]
+    views: tuple[View, ...]
     states: npt.NDArray[np.float16]
-    rects: npt.NDArray[np.float32]
     base_id: int
 
     def __post_init__(self) -> None:
-        n = self.grid[0] * self.grid[1]
+        n = sum(map(len, self.views))
         _check(f"scale {self.alpha} states", self.states, (n, None), np.float16)
-        _check(f"scale {self.alpha} rects", self.rects, (n, 4), np.float32)
 
     @property
     def nbytes(self) -> int:
-        return self.states.nbytes + self.rects.nbytes
+        return self.states.nbytes + sum(view.rects.nbytes for view in self.views)
+
+    def of_image(self, image: int) -> list[tuple[View, slice]]:
+        """Return the views on one image, base view first, each with its place among the N."""
+        stops = np.cumsum([len(view) for view in self.views]).tolist()
+        return [
+            (view, slice(stop - len(view), stop))
+            for view, stop in zip(self.views, stops, strict=True)
+            if view.image == image
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +182,7 @@ class Run:
     """One recorded answer. See the module docstring for the dimensions.
 
     Attributes:
-        image: (H, W, 3) uint8, the picture as the model was given it.
+        images: one or more (H, W, 3) uint8, the pictures as the model was given them.
         prompt: the user's text.
         model_id: hub id or folder name, with `revision` in `settings` if one was pinned.
         tokens: the T text tokens.
@@ -170,9 +198,10 @@ class Run:
         unembedding: W rows of all ids in play.
         pieces: text of every id that occurs in `topk`.
         settings: JSON values: scales asked for, decoding, seed, dtype, versions, seconds, finish.
+        labels: what each image is, for people; "" where there is nothing to say.
     """
 
-    image: npt.NDArray[np.uint8]
+    images: tuple[npt.NDArray[np.uint8], ...]
     prompt: str
     model_id: str
     tokens: Tokens
@@ -184,10 +213,16 @@ class Run:
     unembedding: Unembedding
     pieces: Mapping[int, str]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         t, d = len(self.tokens), self.states.shape[-1]
-        _check("image", self.image, (None, None, 3), np.uint8)
+        if not self.images or len(self.labels) not in (0, len(self.images)):
+            raise RunError(f"got {len(self.images)} images with {len(self.labels)} labels")
+        if not self.labels:
+            object.__setattr__(self, "labels", ("",) * len(self.images))
+        for image in self.images:
+            _check("image", image, (None, None, 3), np.uint8)
         _check("states", self.states, (t + 1, d), np.float16)
         _check("topk", self.topk, (t + 1, None), np.int32)
         _check("candidate_probs", self.candidate_probs, (t + 1, None), np.float32)
@@ -197,6 +232,10 @@ class Run:
             raise RunError("the first scale of a run must be alpha = 1")
         for scale in self.scales:
             _check(f"scale {scale.alpha} states", scale.states, (None, d), np.float16)
+            if {view.image for view in scale.views} != set(range(len(self.images))):
+                raise RunError(
+                    f"scale {scale.alpha}: every image needs a view, and a view an image"
+                )
         if len({scale.alpha for scale in self.scales}) != len(self.scales):
             raise RunError("a run holds each scale once")
 
@@ -208,6 +247,11 @@ class Run:
         self.__dict__.update(state)
 
     # What is in it -------------------------------------------------------------------------------
+
+    @property
+    def image(self) -> npt.NDArray[np.uint8]:
+        """Return the first image; most runs have no other."""
+        return self.images[0]
 
     @property
     def alphas(self) -> tuple[float, ...]:
@@ -261,7 +305,7 @@ class Run:
     @property
     def nbytes(self) -> int:
         """Return the bytes held by the arrays of the record."""
-        arrays = (self.image, self.states, self.topk, self.candidate_probs, self.probs)
+        arrays = (*self.images, self.states, self.topk, self.candidate_probs, self.probs)
         arrays += (self.unembedding.ids, self.unembedding.rows, self.unembedding.bias)
         text = sum(map(len, self.pieces.values()))
         return sum(a.nbytes for a in arrays) + sum(s.nbytes for s in self.scales) + text
@@ -296,7 +340,7 @@ class Run:
     # One file ------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
-        """Write the run as one `.npz` of plain arrays (no pickle); the picture is kept as a PNG."""
+        """Write the run as one `.npz` of plain arrays (no pickle); pictures are kept as PNG."""
         header = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
@@ -305,11 +349,18 @@ class Run:
             "settings": dict(self.settings),
             "texts": list(self.tokens.texts),
             "pieces": {str(i): s for i, s in self.pieces.items()},
-            "scales": [[s.alpha, *s.grid, s.base_id] for s in self.scales],
+            "labels": list(self.labels),
+            "scales": [
+                {
+                    "alpha": s.alpha,
+                    "base_id": s.base_id,
+                    "views": [[v.image, *v.grid] for v in s.views],
+                }
+                for s in self.scales
+            ],
         }
         arrays = {
             "header": np.frombuffer(json.dumps(header).encode("utf-8", "surrogatepass"), np.uint8),
-            "image_png": np.frombuffer(_png(self.image), np.uint8),
             "ids": self.tokens.ids,
             "roles": self.tokens.roles,
             "positions": self.tokens.positions,
@@ -321,8 +372,11 @@ class Run:
             "unembedding_rows": self.unembedding.rows,
             "unembedding_bias": self.unembedding.bias,
         }
+        for i, image in enumerate(self.images):
+            arrays[f"image{i}_png"] = np.frombuffer(_png(image), np.uint8)
         for i, scale in enumerate(self.scales):
-            arrays |= {f"scale{i}_states": scale.states, f"scale{i}_rects": scale.rects}
+            rects = np.concatenate([view.rects for view in scale.views])
+            arrays |= {f"scale{i}_states": scale.states, f"scale{i}_rects": rects}
         with open(path, "wb") as file:
             np.savez_compressed(file, **arrays)
 
@@ -342,22 +396,13 @@ class Run:
     @classmethod
     def _from_arrays(cls, a: Mapping[str, np.ndarray]) -> Run:
         header = json.loads(a["header"].tobytes().decode("utf-8", "surrogatepass"))
-        if header["format"] != FORMAT or header["version"] != FORMAT_VERSION:
+        if header["format"] != FORMAT or header["version"] not in (1, FORMAT_VERSION):
             raise RunError(f"run format {header['format']} {header['version']} is not known here")
-        scales = tuple(
-            Scale(
-                float(s[0]),
-                (int(s[1]), int(s[2])),
-                a[f"scale{i}_states"],
-                a[f"scale{i}_rects"],
-                int(s[3]),
-            )
-            for i, s in enumerate(header["scales"])
-        )
-        with Image.open(io.BytesIO(a["image_png"].tobytes()), formats=["PNG"]) as picture:
-            image = np.asarray(picture.convert("RGB"))
+        if header["version"] == 1:
+            header, a = _from_version_1(header, a)
         return cls(
-            image=image,
+            images=tuple(_open_png(a[f"image{i}_png"]) for i in range(len(header["labels"]))),
+            labels=tuple(map(str, header["labels"])),
             prompt=str(header["prompt"]),
             model_id=str(header["model_id"]),
             tokens=Tokens(a["ids"], tuple(map(str, header["texts"])), a["roles"], a["positions"]),
@@ -365,7 +410,10 @@ class Run:
             topk=a["topk"],
             candidate_probs=a["candidate_probs"],
             probs=a["probs"],
-            scales=scales,
+            scales=tuple(
+                _scale(told, a[f"scale{i}_states"], a[f"scale{i}_rects"])
+                for i, told in enumerate(header["scales"])
+            ),
             unembedding=Unembedding(
                 a["unembedding_ids"], a["unembedding_rows"], a["unembedding_bias"]
             ),
@@ -378,3 +426,34 @@ def _png(image: npt.NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG", compress_level=6)
     return buffer.getvalue()
+
+
+def _open_png(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    with Image.open(io.BytesIO(data.tobytes()), formats=["PNG"]) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def _scale(told: Mapping[str, Any], states: np.ndarray, rects: np.ndarray) -> Scale:
+    """Return a scale from its part of the header and its arrays."""
+    grids = [(int(rows), int(columns)) for _, rows, columns in told["views"]]
+    stops = np.cumsum([rows * columns for rows, columns in grids])
+    parts = np.split(rects, stops[:-1])  # what is too much stays with the last, which refuses it
+    views = tuple(
+        View(int(image), grid, part)
+        for (image, *_), grid, part in zip(told["views"], grids, parts, strict=True)
+    )
+    return Scale(float(told["alpha"]), views, states, int(told["base_id"]))
+
+
+def _from_version_1(
+    header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return header and arrays of one picture with one grid at each scale as version 2 has them."""
+    scales = [
+        {"alpha": alpha, "base_id": base_id, "views": [[0, rows, columns]]}
+        for alpha, rows, columns, base_id in header["scales"]
+    ]
+    return (
+        {**header, "labels": [""], "scales": scales},
+        {**arrays, "image0_png": arrays["image_png"]},
+    )

@@ -15,13 +15,14 @@ from explainer.export import (
     overlay,
     png,
 )
-from explainer.methods.base import Heatmap
+from explainer.methods.base import Heatmap, MapPart
 
 GREY = np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)
 
 
 def _heat(values, extent, signed=False) -> Heatmap:
-    return Heatmap(np.asarray(values, np.float32), signed, "1.0 is the maximum", extent)
+    part = MapPart(np.asarray(values, np.float32), extent)
+    return Heatmap((part,), signed, "1.0 is the maximum")
 
 
 @pytest.mark.parametrize("name", [*SEQUENTIAL, *DIVERGING])
@@ -73,12 +74,24 @@ def test_opacity_mixes():
     assert np.all(overlay(image, heat, GREY, 0.5) == 178)
 
 
+@pytest.mark.parametrize("count", [2, 5])
+def test_several_pictures_stand_side_by_side(count):
+    images = [np.full((30, 40 + 10 * i, 3), 200, np.uint8) for i in range(count)]
+    white = np.ones((2, 2), np.float32)
+    parts = tuple(MapPart(white, (0, 0, 40 + 10 * i, 30)) for i in range(count))
+    heat = Heatmap(parts, False, "1.0 is the maximum")
+    pixels = captioned(images, heat, GREY, Caption("cat", 0.5, "TAM"), 1.0)
+    assert pixels.shape[1] >= 480
+    row = (pixels[90] == 255).all(-1)  # through the middle of the first row: maps are white
+    assert row.sum() == pixels.shape[1]
+
+
 @pytest.mark.parametrize("size", [(1, 1), (64, 32), (300, 1024), (1024, 11)])
 def test_a_captioned_picture_is_a_png_of_its_width_and_taller(size):
     image = np.zeros((*size, 3), np.uint8)
     heat = _heat([[0.1, 0.9]], (0, 0, size[1], size[0]))
     caption = Caption(" 猫\n😀 β", 0.25, "MSEA + ARC", "beta 0.5, " * 30)
-    pixels = captioned(image, heat, colour_table("inferno"), caption)
+    pixels = captioned([image], heat, colour_table("inferno"), caption)
     assert pixels.shape[1] >= 480
     assert pixels.shape[1] % size[1] == 0
     assert pixels.shape[0] > size[0] * (pixels.shape[1] // size[1])

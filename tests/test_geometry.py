@@ -8,16 +8,15 @@ import pytest
 from explainer.errors import RunError
 from explainer.evaluation.synthetic import grid_rects
 from explainer.geometry import MODES, Grid, Resampler, axis_weights, seen_grid, seen_maps
-from explainer.run import Scale
+from explainer.run import View
 
 
 def edges(n: int, start: float = 0.0, stop: float = 336.0) -> np.ndarray:
     return np.linspace(start, stop, n + 1)
 
 
-def scale(grid, box=(0, 0, 336, 336), seen=None, alpha=1.0) -> Scale:
-    rects = grid_rects(grid, box, seen)
-    return Scale(alpha, grid, np.zeros((len(rects), 2), np.float16), rects, 0)
+def view(grid, box=(0, 0, 336, 336), seen=None) -> View:
+    return View(0, grid, grid_rects(grid, box, seen))
 
 
 def loops(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -118,7 +117,7 @@ def test_a_constant_stays_constant_over_odd_sizes(mode):
 
 def test_one_bright_object_stays_where_it_is():
     # 336 x 252 picture (x, y); the object covers x 168..336, y 84..168 at both scales.
-    small, large = scale((6, 8), (0, 0, 336, 252), alpha=0.5), scale((9, 12), (0, 0, 336, 252))
+    small, large = view((6, 8), (0, 0, 336, 252)), view((9, 12), (0, 0, 336, 252))
     maps = np.zeros((1, 6, 8), np.float32)
     maps[0, 2:4, 4:8] = 1.0
     got = Resampler.between(seen_grid(small), seen_grid(large), "bilinear")(maps)[0]
@@ -130,7 +129,7 @@ def test_one_bright_object_stays_where_it_is():
 
 def test_padding_of_a_canvas_does_not_leak():
     # A 24 x 24 canvas at 0.5: the picture lies in the 12 x 12 tokens in the middle.
-    canvas, full = scale((24, 24), seen=(6, 18, 6, 18), alpha=0.5), scale((24, 24))
+    canvas, full = view((24, 24), seen=(6, 18, 6, 18)), view((24, 24))
     values = np.full((24, 24), 1e6, np.float32)
     values[6:18, 6:18] = 0.0
     values[6, 17] = 1.0  # top right corner of the picture
@@ -147,7 +146,7 @@ def test_padding_of_a_canvas_does_not_leak():
 
 def test_a_centre_crop_is_placed_by_its_pixels():
     # The model saw x 84..252 of the picture only; a map over it must not be stretched.
-    cropped = scale((4, 4), (84, 0, 252, 168))
+    cropped = view((4, 4), (84, 0, 252, 168))
     assert seen_grid(cropped).extent == (84, 0, 252, 168)
     wide = Grid(slice(0, 4), slice(0, 8), edges(4, 0, 168), edges(8, 0, 336))
     maps = np.zeros((1, 4, 4), np.float32)
@@ -157,18 +156,18 @@ def test_a_centre_crop_is_placed_by_its_pixels():
 
 
 def test_a_divided_grid_keeps_its_extent():
-    grid = seen_grid(scale((3, 5), (0, 0, 50, 30))).divided(2)
+    grid = seen_grid(view((3, 5), (0, 0, 50, 30))).divided(2)
     assert grid.shape == (6, 10)
     assert grid.extent == (0, 0, 50, 30)
     np.testing.assert_allclose(np.diff(grid.x), 5)
 
 
 def test_shifted_rectangles_are_refused():
-    bad = scale((4, 4))
+    bad = view((4, 4))
     rects = bad.rects.copy()
     rects[5] += 9
     with pytest.raises(RunError, match="form no grid"):
-        seen_grid(Scale(1.0, (4, 4), bad.states, rects, 0))
+        seen_grid(View(0, (4, 4), rects))
 
 
 def test_tiles_that_jump_back_are_refused():
@@ -176,17 +175,17 @@ def test_tiles_that_jump_back_are_refused():
         [grid_rects((2, 2), (0, 0, 50, 50)), grid_rects((2, 2), (50, 0, 99, 50))]
     )
     with pytest.raises(RunError, match="form no grid"):
-        seen_grid(Scale(1.0, (4, 2), np.zeros((8, 2), np.float16), rects, 0))
+        seen_grid(View(0, (4, 2), rects))
 
 
 def test_a_hole_in_the_seen_part_is_refused():
     rects = grid_rects((4, 4), (0, 0, 9, 9))
     rects[5] = np.nan
     with pytest.raises(RunError, match="no rectangle"):
-        seen_grid(Scale(1.0, (4, 4), np.zeros((16, 2), np.float16), rects, 0))
+        seen_grid(View(0, (4, 4), rects))
 
 
-def test_a_scale_that_saw_nothing_is_refused():
+def test_a_view_that_saw_nothing_is_refused():
     rects = np.full((4, 4), np.nan, np.float32)
     with pytest.raises(RunError, match="saw anything"):
-        seen_grid(Scale(1.0, (2, 2), np.zeros((4, 2), np.float16), rects, 0))
+        seen_grid(View(0, (2, 2), rects))

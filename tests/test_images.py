@@ -214,8 +214,8 @@ def test_odd_sizes_can_be_recorded(qwen, size):
     run = qwen.record(tiny.image(*size), "a cat", max_new_tokens=1)
     assert run.image.shape[:2] == size
     for scale in run.scales:
-        assert scale.rects[0, :2].tolist() == [0, 0]
-        assert scale.rects[-1, 2:].tolist() == [size[1], size[0]]
+        assert scale.views[0].rects[0, :2].tolist() == [0, 0]
+        assert scale.views[0].rects[-1, 2:].tolist() == [size[1], size[0]]
 
 
 def test_fit_keeps_small_pictures_and_bounds_large_ones():

@@ -25,16 +25,16 @@ def _record(explainer: Explainer, **options) -> Run:
 def _reference(explainer: Explainer, run: Run, extra: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     """Return logits (L, V) and last states (L, d) of one plain forward of the whole sequence."""
     family = explainer.family
-    inputs = family.compose(run.image, run.prompt)
+    inputs = family.compose(run.images, run.prompt)
     ids = [*inputs.ids, *run.tokens.ids[run.indices(ANSWER)].tolist()]
     kinds = torch.zeros(1, len(ids), dtype=torch.long)
-    kinds[:, inputs.visual.start : inputs.visual.stop] = 1
+    kinds[:, list(inputs.visual)] = 1
     with torch.inference_mode():
         out = family.model(
             input_ids=torch.tensor([ids]),
             mm_token_type_ids=kinds,
             output_hidden_states=True,
-            **inputs.picture.tensors,
+            **inputs.tensors,
         )
     return out.logits[0].float(), out.hidden_states[-1][0].float()
 
@@ -50,7 +50,11 @@ def _same_arrays(a: Run, b: Run) -> bool:
         (a.tokens.ids, b.tokens.ids),
     ]
     pairs += [(s.states, o.states) for s, o in zip(a.scales, b.scales, strict=True)]
-    pairs += [(s.rects, o.rects) for s, o in zip(a.scales, b.scales, strict=True)]
+    pairs += [
+        (v.rects, w.rects)
+        for s, o in zip(a.scales, b.scales, strict=True)
+        for v, w in zip(s.views, o.views, strict=True)
+    ]
     same = [(s.alpha, s.base_id) for s in a.scales] == [(s.alpha, s.base_id) for s in b.scales]
     return same and all(np.array_equal(x, y, equal_nan=x.dtype.kind == "f") for x, y in pairs)
 
@@ -64,8 +68,8 @@ def test_the_lens_at_the_last_layer_reproduces_the_models_logits(any_family):
     at = run.tokens.positions[1:] - 1
     ours = run.text_logits[1:-1]
     assert ours == pytest.approx(logits[at][:, run.unembedding.ids].numpy(), rel=0.01, abs=0.02)
-    visual = any_family.family.compose(run.image, run.prompt).visual
-    theirs = logits[visual.start : visual.stop, run.unembedding.ids].T
+    visual = any_family.family.compose(run.images, run.prompt).visual
+    theirs = logits[list(visual)][:, run.unembedding.ids].T
     assert run.visual_logits(1.0) == pytest.approx(theirs.numpy(), rel=0.01, abs=0.02)
 
 
@@ -109,15 +113,15 @@ def test_greedy_equals_the_generate_of_transformers_in_each_dtype(any_dtype):
 
 def _compare_with_generate(explainer: Explainer) -> None:
     family = explainer.family
-    inputs = family.compose(tiny.image(), PROMPT_TEXT)
+    inputs = family.compose([tiny.image()], PROMPT_TEXT)
     kinds = torch.zeros(1, len(inputs.ids), dtype=torch.long)
-    kinds[:, inputs.visual.start : inputs.visual.stop] = 1
+    kinds[:, list(inputs.visual)] = 1
     generated = family.model.generate(
         input_ids=torch.tensor([inputs.ids]),
         mm_token_type_ids=kinds,
         max_new_tokens=12,
         do_sample=False,
-        **inputs.picture.tensors,
+        **inputs.tensors,
     )[0, len(inputs.ids) :]
     run = _record(explainer, max_new_tokens=12, scales=(1.0,))
     theirs = [i for i in generated.tolist() if i not in family.stop_ids]
@@ -136,7 +140,7 @@ def test_visual_states_do_not_depend_on_the_text_after_them(any_dtype):
 
 
 def test_visual_states_do_not_change_when_the_sequence_ends_with_them(any_family):
-    inputs = any_family.family.compose_prefix(tiny.image(), 1.0)
+    inputs = any_family.family.compose_prefix([tiny.image()], 1.0)
     cut = any_family._engine.visual_states(inputs).float().numpy()
     run = _record(any_family)
     assert run.scales[0].states.astype(np.float32) == pytest.approx(cut, rel=2e-3, abs=2e-3)
@@ -178,9 +182,9 @@ def test_roles_and_positions_follow_from_the_layout(any_family):
     assert said[PROMPT] == PROMPT_TEXT
     assert "system" in said[TEMPLATE]
     assert said[TEMPLATE].endswith("assistant\n")
-    inputs = any_family.family.compose(run.image, run.prompt)
+    inputs = any_family.family.compose(run.images, run.prompt)
     n = len(inputs.visual)
-    assert n == run.scales[0].grid[0] * run.scales[0].grid[1] == 6 * 8
+    assert n == len(run.scales[0].views[0]) == 6 * 8
     gaps = np.flatnonzero(np.diff(tokens.positions) != 1)
     assert [texts[gaps[0]], texts[gaps[0] + 1]] == ["<|vision_start|>", "<|vision_end|>"]
     assert len(gaps) == 1
@@ -274,7 +278,7 @@ def test_a_large_picture_is_scaled_down_and_shown_as_the_model_got_it(qwen):
     run = qwen.record(tiny.image(300, 2048), "a cat", scales=(1.0,), max_new_tokens=1)
     assert run.image.shape == (150, 1024, 3)
     assert qwen.max_image_side == 1024
-    assert run.scales[0].rects[-1][2:].tolist() == [1024, 150]
+    assert run.scales[0].views[0].rects[-1][2:].tolist() == [1024, 150]
 
 
 # Decoding ----------------------------------------------------------------------------------------

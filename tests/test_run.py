@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ import pytest
 from explainer.errors import RunError, ScaleError, SightlineError, TokenError
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.methods import METHODS
-from explainer.run import ANSWER, PROMPT, TEMPLATE, Run, Scale, Tokens, Unembedding
+from explainer.run import ANSWER, PROMPT, TEMPLATE, Run, Scale, Tokens, Unembedding, View
 
+DATA = Path(__file__).parent / "data"
 GRIDS = {1.0: (5, 6), 0.5: (3, 3)}
 
 
@@ -66,7 +68,7 @@ def test_answer_and_indices():
 
 
 def test_scales_are_found_by_factor():
-    assert RUN.scale(0.5).grid == (3, 3)
+    assert RUN.scale(0.5).views[0].grid == (3, 3)
     assert RUN.scale(0.5 + 1e-9) is RUN.scale(0.5)
     with pytest.raises(ScaleError, match=r"0\.75 was not recorded; this run holds 0\.5, 1"):
         RUN.scale(0.75)
@@ -151,7 +153,10 @@ def test_a_chip_never_crosses_from_prompt_to_answer():
 
 
 def assert_equal(a: Run, b: Run) -> None:
-    for name in ("image", "states", "topk", "candidate_probs", "probs"):
+    assert a.labels == b.labels
+    for one, other in zip(a.images, b.images, strict=True):
+        np.testing.assert_array_equal(one, other)
+    for name in ("states", "topk", "candidate_probs", "probs"):
         one, other = getattr(a, name), getattr(b, name)
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)
@@ -163,9 +168,11 @@ def assert_equal(a: Run, b: Run) -> None:
             np.testing.assert_array_equal(*(getattr(getattr(r, part), name) for r in (a, b)))
     assert a.tokens.texts == b.tokens.texts
     for one, other in zip(a.scales, b.scales, strict=True):
-        assert (one.alpha, one.grid, one.base_id) == (other.alpha, other.grid, other.base_id)
+        assert (one.alpha, one.base_id) == (other.alpha, other.base_id)
         np.testing.assert_array_equal(one.states, other.states)
-        np.testing.assert_array_equal(one.rects, other.rects)
+        for view, same in zip(one.views, other.views, strict=True):
+            assert (view.image, view.grid) == (same.image, same.grid)
+            np.testing.assert_array_equal(view.rects, same.rects)
     assert (a.prompt, a.model_id) == (b.prompt, b.model_id)
     assert dict(a.pieces) == dict(b.pieces)
     assert dict(a.settings) == dict(b.settings)
@@ -178,11 +185,28 @@ def test_a_file_gives_back_the_same_run(tmp_path):
     run.save(tmp_path / "run.npz")
     back = Run.load(tmp_path / "run.npz")
     assert_equal(run, back)
-    assert np.isnan(back.scale(0.5).rects[0]).all()
+    assert np.isnan(back.scale(0.5).views[0].rects[0]).all()
     for method in METHODS.values():
         knobs = {"scales": [1, 0.5]} if "scales" in [k.name for k in method.knobs] else {}
         one, other = (method(r, 14, **knobs).values for r in (run, back))
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_run_of_several_images_comes_back_from_its_file(tmp_path):
+    views = {1.0: [(0, (5, 6)), (0, (2, 2)), (1, (3, 4))], 0.5: [(1, (2, 2)), (0, (3, 3))]}
+    run = replace(make(grids=views), labels=("left", "frames 3–4"))
+    run.save(tmp_path / "run.npz")
+    assert_equal(run, Run.load(tmp_path / "run.npz"))
+
+
+def test_a_run_of_version_1_is_read_and_has_the_maps_it_had():
+    run = Run.load(DATA / "run-v1.npz")
+    assert run.labels == ("",)
+    assert [s.views[0].grid for s in run.scales] == [(6, 7), (3, 4), (5, 5)]
+    with np.load(DATA / "run-v1-maps.npz") as maps:
+        for name, want in maps.items():
+            got = [m.values for m in METHODS[name].explain_many(run, run.indices(ANSWER))]
+            np.testing.assert_allclose(got, want, atol=1e-6)
 
 
 def test_the_name_of_the_file_is_kept_as_given(tmp_path):
@@ -204,9 +228,9 @@ def test_a_pickle_carries_the_record_and_no_cache():
 
 
 def test_nbytes_counts_the_arrays():
-    arrays = [RUN.image, RUN.states, RUN.topk, RUN.candidate_probs, RUN.probs]
+    arrays = [*RUN.images, RUN.states, RUN.topk, RUN.candidate_probs, RUN.probs]
     arrays += [getattr(RUN.unembedding, n) for n in ("ids", "rows", "bias")]
-    arrays += [a for s in RUN.scales for a in (s.states, s.rects)]
+    arrays += [a for s in RUN.scales for a in (s.states, *(v.rects for v in s.views))]
     total = sum(a.nbytes for a in arrays)
     assert total <= RUN.nbytes <= total + 10_000
 
@@ -278,7 +302,7 @@ def rewritten(path, **changes) -> None:
         {"roles": np.full(19, 7, np.uint8)},
         {"unembedding_ids": RUN.unembedding.ids[::-1].copy()},
         {"scale1_rects": np.zeros((9, 2), np.float32)},
-        {"image_png": np.zeros(9, np.uint8)},
+        {"image0_png": np.zeros(9, np.uint8)},
         {"header": np.frombuffer(b"[]", np.uint8)},
         {"header": np.frombuffer(b'{"format": "sightline-run", "version": 99}', np.uint8)},
     ],
@@ -303,7 +327,10 @@ WIDE = Unembedding(np.arange(2, dtype=np.int32), np.zeros((2, 9), "f2"), np.zero
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"image": np.zeros((4, 4), np.uint8)}, "image"),
+        ({"images": (np.zeros((4, 4), np.uint8),)}, "image"),
+        ({"images": ()}, "0 images"),
+        ({"labels": ("a", "b")}, "1 images with 2 labels"),
+        ({"images": RUN.images * 2, "labels": ()}, "every image needs a view"),
         ({"states": RUN.states[:-1]}, r"got float16 \(19, 8\), expected float16 \(20, 8\)"),
         ({"topk": RUN.topk[:-1]}, "topk"),
         ({"probs": RUN.probs.astype(float)}, "probs: got float64"),
@@ -330,4 +357,6 @@ def test_malformed_parts_are_refused():
     with pytest.raises(RunError, match="strictly increasing"):
         Unembedding(np.zeros_like(w.ids), w.rows, w.bias)
     with pytest.raises(RunError, match=r"scale 1\.0 states"):
-        Scale(1.0, (5, 5), s.states, s.rects, 0)
+        Scale(1.0, (*s.views, *s.views), s.states, 0)
+    with pytest.raises(RunError, match="rects of a view of image 0"):
+        View(0, (5, 5), s.views[0].rects)

@@ -171,7 +171,7 @@ def _large_run() -> Run:
         image_size=(768, 1024),
     )
     scene = make_scene(SEED, Limits(sides=(768, 1024)), (768, 1024))
-    return replace(run, image=scene.image)
+    return replace(run, images=(scene.image,))
 
 
 def seconds_to_page(patience: float = 60.0) -> Figure:

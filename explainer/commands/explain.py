@@ -218,7 +218,7 @@ def _write(
     )
     slug = re.sub(r"\W+", "-", part.text).strip("-_").lower() or "token"
     path = args.out / f"{stem}_{part.tokens[0]:03d}_{slug}_{method.name}.png"
-    path.write_bytes(png(captioned(run.image, heat, table, caption, args.opacity)))
+    path.write_bytes(png(captioned(run.images, heat, table, caption, args.opacity)))
     print(f"wrote {path}")
 
 

@@ -135,7 +135,7 @@ def points_at(run: Run, scene: Scene, mention: Mention) -> tuple[bool, bool]:
     and any of its pixels."""
     tokens = word_tokens(run, mention.start, mention.end)
     values = explain_chip(METHODS["logit_lens"], run, tokens).values
-    x0, y0, x1, y1 = run.scale(1.0).rects[int(values.argmax())]
+    x0, y0, x1, y1 = run.scale(1.0).views[0].rects[int(values.argmax())]
     mask = scene.mask(mention.name)
     touched = mask[int(y0) : max(int(np.ceil(y1)), int(y0) + 1), int(x0) : int(np.ceil(x1))]
     return bool(mask[int((y0 + y1) / 2), int((x0 + x1) / 2)]), bool(touched.any())

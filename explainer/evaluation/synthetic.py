@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from explainer.run import ANSWER, PROMPT, TEMPLATE, Run, Scale, Tokens, Unembedding
+from explainer.run import ANSWER, PROMPT, TEMPLATE, Run, Scale, Tokens, Unembedding, View
 
 Box = tuple[float, float, float, float]
+Grid = tuple[int, int]
 
 GRIDS: Mapping[float, tuple[int, int]] = {1.0: (21, 21), 0.75: (16, 16), 0.5: (11, 11)}
 N_CANDIDATES = 10  # of each answer token, whose rows travel with a run
@@ -45,7 +46,7 @@ def synthetic_run(
     n_template: int = 6,
     n_prompt: int = 5,
     n_answer: int = 8,
-    grids: Mapping[float, tuple[int, int]] = GRIDS,
+    grids: Mapping[float, Grid | Sequence[tuple[int, Grid]]] = GRIDS,
     d: int = 32,
     vocab: int = 300,
     k_top: int = 200,
@@ -56,15 +57,18 @@ def synthetic_run(
 ) -> Run:
     """Return a random run of T = n_template + n_prompt + n_answer text tokens.
 
-    `image_size` is (height, width). `answer_ids` fixes the answer (and its length). `planted` maps
-    a vocabulary id to a pixel box (x0, y0, x1, y1): visual tokens whose centre lies in it carry a
-    strong logit of that id at every scale. `seen` limits a scale to a part of its grid, as a padded
-    canvas does: rows and columns (row0, row1, column0, column1) hold the whole picture, the rest
-    sees nothing. Every top-K list is the true one for its state, over the whole small vocabulary.
+    `grids` holds for each scale the grid of the only view, or (image, grid) for each of several.
+    `image_size` is (height, width), of every image. `answer_ids` fixes the answer (and its length).
+    `planted` maps a vocabulary id to a pixel box (x0, y0, x1, y1): visual tokens whose centre lies
+    in it carry a strong logit of that id at every scale, in every image. `seen` limits a scale to
+    a part of its grids, as a padded canvas does: rows and columns (row0, row1, column0, column1)
+    hold the whole picture, the rest sees nothing. Every top-K list is the true one for its state,
+    over the whole small vocabulary.
     """
     height, width = image_size
     rows = rng.normal(size=(vocab, d)).astype(np.float16)
-    n_visual = grids[1.0][0] * grids[1.0][1]
+    layouts = {alpha: _layout(grid) for alpha, grid in grids.items()}
+    n_visual = sum(rows * columns for _, (rows, columns) in layouts[1.0])
     tokens = _tokens(rng, n_template, n_prompt, n_answer, vocab, n_visual, answer_ids)
     states = rng.normal(size=(len(tokens) + 1, d)).astype(np.float16)
     if tokens.positions[0] == 0:
@@ -74,13 +78,17 @@ def synthetic_run(
         topk[0] = -1
     scales = []
     for alpha in sorted(grids, key=lambda a: (a != 1.0, a)):
-        part = (seen or {}).get(alpha)
-        rects = grid_rects(grids[alpha], (0.0, 0.0, width, height), part)
+        part, box = (seen or {}).get(alpha), (0.0, 0.0, width, height)
+        views = tuple(View(i, grid, grid_rects(grid, box, part)) for i, grid in layouts[alpha])
+        rects = np.concatenate([view.rects for view in views])
         visual = _plant(rng.normal(size=(len(rects), d)), rects, rows, planted or {})
-        scales.append(_scale(alpha, grids[alpha], visual, rects, rows))
+        scales.append(_scale(alpha, views, visual, rows))
     logits = np.einsum("td,td->t", states[:-1].astype(np.float32), rows[tokens.ids].astype("f4"))
     return Run(
-        image=rng.integers(0, 256, (height, width, 3), dtype=np.uint8),
+        images=tuple(
+            rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+            for _ in {image for image, _ in layouts[1.0]}
+        ),
         prompt="".join(tokens.texts[i] for i in np.flatnonzero(tokens.roles == PROMPT)),
         model_id="synthetic",
         tokens=tokens,
@@ -93,6 +101,11 @@ def synthetic_run(
         pieces={i: _text(i) for i in range(vocab)},
         settings={"scales": sorted(grids), "seconds": 0.0},
     )
+
+
+def _layout(grids: Grid | Sequence[tuple[int, Grid]]) -> list[tuple[int, Grid]]:
+    """Return (image, grid) for each view."""
+    return [(0, grids)] if isinstance(grids[0], int) else list(grids)
 
 
 def _text(token_id: int) -> str:
@@ -148,11 +161,9 @@ def _plant(
     return visual.astype(np.float16)
 
 
-def _scale(
-    alpha: float, grid: tuple[int, int], visual: np.ndarray, rects: np.ndarray, rows: np.ndarray
-) -> Scale:
+def _scale(alpha: float, views: tuple[View, ...], visual: np.ndarray, rows: np.ndarray) -> Scale:
     total = rows[N_TEMPLATE_IDS:].astype(np.float32) @ visual.astype(np.float32).sum(axis=0)
-    return Scale(alpha, grid, visual, rects, base_id=int(total.argmin()) + N_TEMPLATE_IDS)
+    return Scale(alpha, views, visual, base_id=int(total.argmin()) + N_TEMPLATE_IDS)
 
 
 def _unembedding(

@@ -10,13 +10,22 @@ import numpy as np
 
 from explainer.errors import MethodError
 from explainer.methods.ablations import ARC, MEAN_MITIGATION, MSEA
-from explainer.methods.base import Heatmap, Knob, Method
+from explainer.methods.base import Heatmap, Knob, MapPart, Method
 from explainer.methods.logit_lens import LOGIT_LENS
 from explainer.methods.msea_arc import MSEA_ARC
 from explainer.methods.tam import TAM
 from explainer.run import Run
 
-__all__ = ["METHODS", "Heatmap", "Knob", "Method", "combine_maps", "explain_chip", "get_method"]
+__all__ = [
+    "METHODS",
+    "Heatmap",
+    "Knob",
+    "MapPart",
+    "Method",
+    "combine_maps",
+    "explain_chip",
+    "get_method",
+]
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
@@ -58,7 +67,10 @@ def combine_maps(maps: Sequence[Heatmap], combine: str = "max") -> Heatmap:
     first = maps[0]
     if combine == "first" or len(maps) == 1:
         return first
-    stack = np.stack([m.values for m in maps])
-    values = stack.max(axis=0) if combine == "max" else stack.mean(axis=0)
+    reduce = np.max if combine == "max" else np.mean
+    parts = tuple(
+        MapPart(reduce([part.values for part in same], axis=0), same[0].extent)
+        for same in zip(*(m.parts for m in maps), strict=True)
+    )
     notes = {name: float(np.mean([m.notes[name] for m in maps])) for name in first.notes}
-    return Heatmap(values, first.signed, first.normalisation, first.extent, notes)
+    return Heatmap(parts, first.signed, first.normalisation, notes)

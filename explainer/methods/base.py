@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import KnobError, MethodError
+from explainer.geometry import Extent
 from explainer.run import Run
 
 
@@ -40,22 +41,49 @@ class Knob:
 
 
 @dataclass(frozen=True, eq=False)
-class Heatmap:
-    """One map over the patch grid of the image.
+class MapPart:
+    """A map over the patch grid of one image.
 
     Attributes:
-        values: (h, w) float32, in [0, 1], or in [-1, 1] when `signed`.
-        signed: whether negative values mean something (draw with a diverging colour map).
-        normalisation: words that say what 1.0 means, for people.
-        extent: (x0, y0, x1, y1), the part of `Run.image` that the grid covers, in pixels.
-        notes: numbers worth showing beside the map, such as "beta".
+        values: (h, w) float32, in [0, 1], or in [-1, 1] when the heatmap is signed.
+        extent: (x0, y0, x1, y1), the part of the image that the grid covers, in pixels.
     """
 
     values: npt.NDArray[np.float32]
+    extent: Extent
+
+
+@dataclass(frozen=True, eq=False)
+class Heatmap:
+    """The map of one token: a part for each of `Run.images`, all on one scale of values.
+
+    Attributes:
+        parts: one for each image, in order.
+        signed: whether negative values mean something (draw with a diverging colour map).
+        normalisation: words that say what 1.0 means, for people.
+        notes: numbers worth showing beside the map, such as "beta".
+    """
+
+    parts: tuple[MapPart, ...]
     signed: bool
     normalisation: str
-    extent: tuple[float, float, float, float]
     notes: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def values(self) -> npt.NDArray[np.float32]:
+        """Return the (h, w) values of the only part; `MethodError` if there are several."""
+        return self._only.values
+
+    @property
+    def extent(self) -> Extent:
+        """Return the extent of the only part; `MethodError` if there are several."""
+        return self._only.extent
+
+    @property
+    def _only(self) -> MapPart:
+        if len(self.parts) != 1:
+            raise MethodError(f"this heatmap covers {len(self.parts)} images; look at its `parts`")
+        return self.parts[0]
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ image and text. All three ways are offered, and every `Heatmap` says in words wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import KnobError
-from explainer.methods.base import Knob
+from explainer.geometry import Layout
+from explainer.methods.base import Knob, MapPart
 from explainer.methods.filters import rank_gaussian
 from explainer.methods.lens import earlier, text_scores
 from explainer.run import ANSWER, Run
@@ -60,30 +62,35 @@ def needed(run: Run, tokens: Sequence[int], normalisation: str) -> list[int]:
     return [*tokens, *rest]
 
 
-def finish(run: Run, tokens: Sequence[int], maps: Maps, normalisation: str, window: int) -> Maps:
-    """Return (M, h, w) float32 in [0, 1]: the filtered, normalised maps of `needed` tokens.
+def finish(
+    run: Run, tokens: Sequence[int], maps: Maps, layout: Layout, normalisation: str, window: int
+) -> Maps:
+    """Return (M, G) float32 in [0, 1]: the filtered, normalised maps of `needed` tokens.
+
+    The range is that of all images together; the filter stays within an image.
 
     joint: min-max over the map and the scores (clipped at 0) of the same class at the states that
     predict the content tokens before it, then the filter, in TAM's order. Departure from TAM:
     prompt tokens do not see the tokens after them. token, answer: the filter first, so that 1.0 is
     reached. A map without any range gives zeros.
     """
+    smooth = partial(rank_gaussian, window=window)
     if normalisation == "joint":
         low, high = joint_range(maps, *_pool(run, tokens))
-        return rank_gaussian(stretch(maps, low, high), window)
-    maps = rank_gaussian(maps, window)
+        return layout.each(smooth, stretch(maps, low, high))
+    maps = layout.each(smooth, maps)
     if normalisation == "token":
-        return stretch(maps, maps.min(axis=(1, 2)), maps.max(axis=(1, 2)))
+        return stretch(maps, maps.min(axis=1), maps.max(axis=1))
     return np.minimum(1.0, stretch(maps, 0.0, _answer_peak(run, tokens, maps)))
 
 
 def finish_signed(run: Run, tokens: Sequence[int], maps: Maps, normalisation: str) -> Maps:
-    """Return (M, h, w) float32 in [-1, 1]: signed maps divided so that 0 stays 0; no filter."""
+    """Return (M, G) float32 in [-1, 1]: signed maps divided so that 0 stays 0; no filter."""
     size = np.abs(maps)
     if normalisation == "joint":
         _, high = joint_range(size, *_pool(run, tokens))
     elif normalisation == "token":
-        high = size.max(axis=(1, 2))
+        high = size.max(axis=1)
     else:
         high = _answer_peak(run, tokens, size)
     return np.clip(stretch(maps, 0.0, high), -1.0, 1.0)
@@ -96,11 +103,9 @@ def joint_range(
 
     `scores` and `counts` are (M, J).
     """
-    low = np.minimum(
-        maps.min(axis=(1, 2)), np.where(counts, scores, np.inf).min(axis=1, initial=np.inf)
-    )
+    low = np.minimum(maps.min(axis=1), np.where(counts, scores, np.inf).min(axis=1, initial=np.inf))
     high = np.maximum(
-        maps.max(axis=(1, 2)), np.where(counts, scores, -np.inf).max(axis=1, initial=-np.inf)
+        maps.max(axis=1), np.where(counts, scores, -np.inf).max(axis=1, initial=-np.inf)
     )
     return low, high
 
@@ -109,8 +114,14 @@ def stretch(maps: Maps, low: npt.ArrayLike, high: npt.ArrayLike) -> Maps:
     """Return (maps - low) / (high - low), each bound one number or (M,); zeros where they meet."""
     low, high = (np.broadcast_to(np.asarray(b, np.float32), len(maps)) for b in (low, high))
     span = high - low
-    scaled = (maps - low[:, None, None]) / np.where(span > 0, span, 1.0)[:, None, None]
-    return np.where((span > 0)[:, None, None], scaled, 0.0).astype(np.float32)
+    scaled = (maps - low[:, None]) / np.where(span > 0, span, 1.0)[:, None]
+    return np.where((span > 0)[:, None], scaled, 0.0).astype(np.float32)
+
+
+def as_parts(values: Maps, layout: Layout) -> list[tuple[MapPart, ...]]:
+    """Return the parts of M heatmaps from their cells (M, G)."""
+    extents = [grid.extent for grid in layout.grids]
+    return [tuple(map(MapPart, maps, extents)) for maps in zip(*layout.split(values), strict=True)]
 
 
 def _pool(run: Run, tokens: Sequence[int]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:

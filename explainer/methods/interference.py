@@ -22,7 +22,7 @@ class Cleaned:
     """M maps after the subtraction.
 
     Attributes:
-        maps: (M, h, w) float32, >= 0.
+        maps: (M, G) float32, >= 0, over the cells of all images.
         beta: (M,) float64, the factor used.
         beta_auto: (M,) float64, the factor that Eq. 9 gives.
     """
@@ -36,14 +36,13 @@ class Cleaned:
 
 
 def weighted_mean(weights: Floats, maps: Maps) -> npt.NDArray[np.float64]:
-    """Return (M, h, w): the mean of J maps (J, h, w) under each row of weights (M, J) >= 0 (Eq. 8).
+    """Return (M, G): the mean of J maps (J, G) under each row of weights (M, J) >= 0 (Eq. 8).
 
     A row without weight gives a map of zeros.
     """
-    flat = _flat(maps)
     total = weights.sum(axis=1, keepdims=True)
     share = np.where(total > NOTHING, weights / np.maximum(total, NOTHING), 0.0)
-    return (share @ flat).reshape(len(weights), *maps.shape[1:])
+    return share @ maps.astype(np.float64)
 
 
 def best_beta(maps: Maps, interference: Floats) -> npt.NDArray[np.float64]:
@@ -52,19 +51,14 @@ def best_beta(maps: Maps, interference: Floats) -> npt.NDArray[np.float64]:
     0 where there is no interference, judged relative to the map, so that the unit of the logits
     plays no part.
     """
-    a, b = _flat(maps), _flat(interference)
+    a, b = maps.astype(np.float64), interference.astype(np.float64)
     own, square = (a * a).sum(axis=1), (b * b).sum(axis=1)
     found = square > FAINT * own
     return np.where(found, (a * b).sum(axis=1) / np.where(found, square, 1.0), 0.0)
 
 
 def subtract(maps: Maps, interference: Floats, beta: npt.ArrayLike, auto: Floats) -> Cleaned:
-    """Return max(0, A - beta Ahat) for M maps (M, h, w); `beta` is one number or (M,) (Eq. 9)."""
+    """Return max(0, A - beta Ahat) for M maps (M, G); `beta` is one number or (M,) (Eq. 9)."""
     used = np.broadcast_to(np.asarray(beta, np.float64), auto.shape)
-    rest = np.maximum(0.0, maps - used[:, None, None] * interference)
+    rest = np.maximum(0.0, maps - used[:, None] * interference)
     return Cleaned(rest.astype(np.float32), used, auto)
-
-
-def _flat(maps: Floats) -> npt.NDArray[np.float64]:
-    """Return (M, h * w) float64, for any M, 0 included."""
-    return maps.reshape(len(maps), maps.shape[1] * maps.shape[2]).astype(np.float64)

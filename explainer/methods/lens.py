@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from explainer.geometry import Grid, seen_grid, seen_maps
-from explainer.run import ANSWER, TEMPLATE, Run
+from explainer.geometry import Grid, Layout, join, seen_grid, seen_maps
+from explainer.run import ANSWER, TEMPLATE, Run, View
 
 Maps = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -21,14 +21,25 @@ PREDECESSORS = ("content", "all", "answer")
 REPEATS = ("drop", "drop_word", "keep")
 
 
-def lens_maps(run: Run, ids: npt.ArrayLike, alpha: float = 1.0) -> tuple[Maps, Grid]:
-    """Return (M, h, w) float32 signed logits of M ids over the seen grid of a scale, and the grid.
+def lens_maps(run: Run, ids: npt.ArrayLike, alpha: float = 1.0) -> tuple[Maps, Layout]:
+    """Return (M, G) float32 signed logits of M ids over the cells of a scale, and their layout.
 
-    Raises `ScaleError` if the scale was not recorded.
+    The cells are those of each image's base view that saw it. Raises `ScaleError` if the scale was
+    not recorded.
     """
-    scale = run.scale(alpha)
-    grid = seen_grid(scale)
-    return seen_maps(scale, grid, run.visual_logits(alpha)[run.unembedding.index(ids)]), grid
+    bases = [views[0] for views in lens_views(run, ids, alpha)]
+    return join([maps for maps, _ in bases]), Layout(tuple(grid for _, grid in bases))
+
+
+def lens_views(run: Run, ids: npt.ArrayLike, alpha: float) -> list[list[tuple[Maps, Grid]]]:
+    """Return for each image its views at a scale, base view first, as (M, h, w) logits and grid."""
+    scale, logits = run.scale(alpha), run.visual_logits(alpha)[run.unembedding.index(ids)]
+
+    def seen(view: View, place: slice) -> tuple[Maps, Grid]:
+        grid = seen_grid(view)
+        return seen_maps(view, grid, logits[:, place]), grid
+
+    return [[seen(*view) for view in scale.of_image(i)] for i in range(len(run.images))]
 
 
 def text_scores(run: Run, ids: npt.ArrayLike) -> npt.NDArray[np.float32]:

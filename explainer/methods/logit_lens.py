@@ -12,6 +12,7 @@ from explainer.methods.display import (
     NORMALISATION,
     SIGNED_WORDS,
     WORDS,
+    as_parts,
     finish,
     finish_signed,
     needed,
@@ -25,18 +26,20 @@ def explain(
 ) -> list[Heatmap]:
     """Return W[y_t] . z_i over the visual tokens of one scale for each token t (Eq. 2).
 
-    The map has the grid of that scale. show="positive" clips at 0, so colour means evidence for the
-    word; show="signed" keeps negative logits and divides without moving 0.
+    The map has the grid of that scale, of the base view on each image. show="positive" clips at 0,
+    so colour means evidence for the word; show="signed" keeps negative logits and divides without
+    moving 0.
     """
     wanted = needed(run, tokens, normalisation)
-    maps, grid = lens_maps(run, run.tokens.ids[wanted], alpha)
+    maps, layout = lens_maps(run, run.tokens.ids[wanted], alpha)
     signed = show == "signed"
     if signed:
         values = finish_signed(run, wanted, maps, normalisation)
     else:
-        values = finish(run, wanted, np.maximum(0.0, maps), normalisation, window=1)
+        values = finish(run, wanted, np.maximum(0.0, maps), layout, normalisation, window=1)
     words = (SIGNED_WORDS if signed else WORDS)[normalisation]
-    return [Heatmap(values[i], signed, words, grid.extent) for i in range(len(tokens))]
+    parts = as_parts(values, layout)
+    return [Heatmap(parts[i], signed, words) for i in range(len(tokens))]
 
 
 LOGIT_LENS = Method(

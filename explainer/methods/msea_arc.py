@@ -3,7 +3,7 @@
 Source: "MSEA + ARC", arXiv 2509.22415, Eq. 2-9. What the paper leaves open is a knob here; the
 defaults are ours, the preset `paper` reads the equations to the letter.
 
-    A_t     mean over scales s of Resize(A_t^(s))                                          (5)
+    A_t     mean over scales s (and views of an image) of Resize(A_t^(s))                  (5)
     r_j     RBO(top-k at the state of j, top-k at the state of t)                          (7)
     Ahat_t  sum_j (1 - r_j) A_j / sum_j (1 - r_j), j < t, and a base map A_0 of weight 1   (8)
     out     G(max(0, A_t - beta Ahat_t)),  beta = argmin_b ||A_t - b Ahat_t||^2            (9)
@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import KnobError, RunError
-from explainer.geometry import MODES, Grid, Resampler, seen_grid
+from explainer.geometry import MODES, Layout, Resampler, join
 from explainer.methods.base import Heatmap, Knob, Method
-from explainer.methods.display import NORMALISATION, WINDOW, WORDS, finish, needed
+from explainer.methods.display import NORMALISATION, WINDOW, WORDS, as_parts, finish, needed
 from explainer.methods.interference import Cleaned, best_beta, subtract, weighted_mean
-from explainer.methods.lens import PREDECESSORS, REPEATS, Maps, Mask, earlier, lens_maps, repeated
+from explainer.methods.lens import PREDECESSORS, REPEATS, Maps, Mask, earlier, lens_views, repeated
 from explainer.methods.rbo import VARIANTS, rbo
 from explainer.run import Run, Scale
 
@@ -54,7 +54,7 @@ class Settings:
 
 
 def explain(run: Run, tokens: Sequence[int], **knobs: Any) -> list[Heatmap]:
-    """Return one heatmap for each token, on the token grid of scale 1 (times `factor`).
+    """Return one heatmap for each token, on the token grids of scale 1 (times `factor`).
 
     `knobs` are the fields of `Settings`. Notes: `beta`, the factor used, and `beta_auto`, the one
     that Eq. 9 gives. Departures from the paper by default: maps are clipped at 0 before Eq. 8,
@@ -63,14 +63,12 @@ def explain(run: Run, tokens: Sequence[int], **knobs: Any) -> list[Heatmap]:
     Raises `ScaleError` for a scale that was not recorded, `KnobError` for k above the stored K.
     """
     s = Settings(**knobs)
-    grid = seen_grid(run.scales[0]).divided(s.factor)
+    layout = Layout.of(run).divided(s.factor)
     wanted = needed(run, tokens, s.normalisation)
-    cleaned = _clean(run, wanted, s, grid)
-    values = finish(run, wanted, cleaned.maps, s.normalisation, s.window)
-    return [
-        Heatmap(values[i], False, WORDS[s.normalisation], grid.extent, cleaned.notes(i))
-        for i in range(len(tokens))
-    ]
+    cleaned = _clean(run, wanted, s, layout)
+    values = finish(run, wanted, cleaned.maps, layout, s.normalisation, s.window)
+    parts, words = as_parts(values, layout), WORDS[s.normalisation]
+    return [Heatmap(parts[i], False, words, cleaned.notes(i)) for i in range(len(tokens))]
 
 
 def predecessor_weights(run: Run, tokens: Sequence[int], s: Settings) -> Weights:
@@ -116,12 +114,12 @@ def _state_rows(run: Run, state: str) -> npt.NDArray[np.intp]:
     return rows
 
 
-def _clean(run: Run, tokens: list[int], s: Settings, grid: Grid) -> Cleaned:
+def _clean(run: Run, tokens: list[int], s: Settings, layout: Layout) -> Cleaned:
     """Return the maps of Eq. 9 before the filter."""
     weights = predecessor_weights(run, tokens, s)
     used = np.flatnonzero(weights.any(axis=0))
     ids, place = np.unique(run.tokens.ids[[*tokens, *used]], return_inverse=True)
-    fused = _fused(run, ids, s, grid)  # (ids, then A_0 if there is one)
+    fused = _fused(run, ids, s, layout)  # (ids, then A_0 if there is one)
     own, others = fused[place[: len(tokens)]], fused[place[len(tokens) :]]
     weights = weights[:, used]
     if len(fused) > len(ids):
@@ -134,15 +132,20 @@ def _clean(run: Run, tokens: list[int], s: Settings, grid: Grid) -> Cleaned:
     return subtract(own, interference, auto if s.beta is None else s.beta, auto)  # Eq. 9
 
 
-def _fused(run: Run, ids: npt.NDArray[np.int32], s: Settings, grid: Grid) -> Maps:
-    """Return (n, h, w): A of Eq. 5 for each id, and for A_0 unless it is off."""
-    layers = []
+def _fused(run: Run, ids: npt.NDArray[np.int32], s: Settings, layout: Layout) -> Maps:
+    """Return (n, G): A of Eq. 5 for each id, and for A_0 unless it is off.
+
+    Every view of an image at every scale counts as a reading of its own.
+    """
+    layers: list[list[Maps]] = [[] for _ in layout.grids]
     for alpha in s.scales:
-        maps, source = lens_maps(run, [*ids, *_base_ids(run, run.scale(alpha), s)], alpha)
-        if s.clip == "per_scale":
-            maps = np.maximum(0.0, maps)
-        layers.append(Resampler.between(source, grid, s.resize)(maps))
-    fused = np.mean(layers, axis=0) if s.fuse == "mean" else np.max(layers, axis=0)
+        views = lens_views(run, [*ids, *_base_ids(run, run.scale(alpha), s)], alpha)
+        for readings, grid, of_image in zip(layers, layout.grids, views, strict=True):
+            for maps, source in of_image:
+                kept = np.maximum(0.0, maps) if s.clip == "per_scale" else maps
+                readings.append(Resampler.between(source, grid, s.resize)(kept))
+    reduce = np.mean if s.fuse == "mean" else np.max
+    fused = join([reduce(readings, axis=0) for readings in layers])
     return np.maximum(0.0, fused) if s.clip == "fused" else fused
 
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from explainer.errors import KnobError
-from explainer.geometry import seen_grid
+from explainer.geometry import Layout
 from explainer.methods.base import Heatmap, Knob, Method
-from explainer.methods.display import NORMALISATION, WINDOW, WORDS, finish, needed
+from explainer.methods.display import NORMALISATION, WINDOW, WORDS, as_parts, finish, needed
 from explainer.methods.interference import Cleaned, best_beta, subtract, weighted_mean
 from explainer.methods.lens import earlier, lens_maps, repeated, text_scores
 from explainer.methods.tam_published import explain_published
@@ -23,7 +23,7 @@ from explainer.run import Run
 def explain(
     run: Run, tokens: Sequence[int], *, mode: str, normalisation: str, window: int
 ) -> list[Heatmap]:
-    """Return one TAM heatmap on the token grid of scale 1 for each token.
+    """Return one TAM heatmap on the token grids of scale 1 for each token.
 
     With a_i(k) = max(0, W[k] . z_i) and s_j(k) = max(0, W[k] . h_j), h_j predicting token j:
 
@@ -42,26 +42,26 @@ def explain(
             raise KnobError("TAM as published has the joint normalisation only")
         return explain_published(run, tokens, window)
     wanted = needed(run, tokens, normalisation)
-    cleaned = _clean(run, wanted)
-    values = finish(run, wanted, cleaned.maps, normalisation, window)
-    extent = seen_grid(run.scales[0]).extent
+    cleaned, layout = _clean(run, wanted)
+    values = finish(run, wanted, cleaned.maps, layout, normalisation, window)
+    parts = as_parts(values, layout)
     return [
-        Heatmap(values[i], False, WORDS[normalisation], extent, cleaned.notes(i))
-        for i in range(len(tokens))
+        Heatmap(parts[i], False, WORDS[normalisation], cleaned.notes(i)) for i in range(len(tokens))
     ]
 
 
-def _clean(run: Run, tokens: list[int]) -> Cleaned:
+def _clean(run: Run, tokens: list[int]) -> tuple[Cleaned, Layout]:
     """Return the maps of these tokens after interference removal, not yet normalised."""
     ids = run.tokens.ids
-    maps = np.maximum(0.0, lens_maps(run, ids[: max(tokens) + 1])[0])
+    lens, layout = lens_maps(run, ids[: max(tokens) + 1])
+    maps = np.maximum(0.0, lens)
     allowed = earlier(run, tokens) & ~repeated(run, tokens)
     scores = np.where(allowed, text_scores(run, ids[tokens]), 0.0)[:, : len(maps)]
     peak = scores.max(axis=1, keepdims=True)
     weights = scores / np.where(peak > 0, peak, 1.0)
     interference = weighted_mean(weights, maps)
     beta = best_beta(maps[tokens], interference)
-    return subtract(maps[tokens], interference, beta, beta)
+    return subtract(maps[tokens], interference, beta, beta), layout
 
 
 PRESETS: Mapping[str, Mapping[str, str]] = {"default": {}, "published": {"mode": "published"}}

@@ -19,13 +19,14 @@ tokens. Slips that are kept:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import RunError, TokenError
 from explainer.methods.base import Heatmap
-from explainer.methods.display import joint_range, stretch
+from explainer.methods.display import as_parts, joint_range, stretch
 from explainer.methods.filters import flat_windows, rank_gaussian
 from explainer.methods.interference import best_beta, subtract
 from explainer.methods.lens import lens_maps
@@ -58,7 +59,7 @@ def explain_published(run: Run, tokens: Sequence[int], window: int) -> list[Heat
         raise TokenError(f"TAM as published has no map for template tokens such as {outside[0]}")
     c = np.array([entry[token] for token in tokens])
     classes = _classes(run, prompt, answer)
-    lens, grid = lens_maps(run, classes)
+    lens, layout = lens_maps(run, classes)
     maps = np.maximum(0.0, lens)
     scores = _text_scores(run, classes, prompt, answer)
 
@@ -67,18 +68,16 @@ def explain_published(run: Run, tokens: Sequence[int], window: int) -> list[Heat
     use = (place < c[:, None]) & (texts != texts[c][:, None])
     weights = np.where(use, scores[c], 0.0)
     weights = weights / (weights.sum(axis=1, keepdims=True) + 1e-8)
-    interference = np.tensordot(weights, maps, axes=1)
+    interference = weights @ maps
     beta = best_beta(maps[c], interference)
     cleaned = subtract(maps[c], interference, beta, beta)
 
     seen = place < np.maximum(c, len(prompt))[:, None]
     values = stretch(cleaned.maps, *joint_range(cleaned.maps, scores[c], seen))
-    values = _filter(values, window)
+    values = layout.each(partial(_filter, window=window), values)
     values = np.floor(255.0 * values).astype(np.float32) / np.float32(255.0)
-    return [
-        Heatmap(values[i], False, NORMALISATION, grid.extent, cleaned.notes(i))
-        for i in range(len(tokens))
-    ]
+    parts = as_parts(values, layout)
+    return [Heatmap(parts[i], False, NORMALISATION, cleaned.notes(i)) for i in range(len(tokens))]
 
 
 def _classes(run: Run, prompt: Indices, answer: Indices) -> npt.NDArray[np.int32]:

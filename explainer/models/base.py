@@ -7,8 +7,8 @@ A new family is one file with a subclass of `Family` that states its facts and i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -18,7 +18,7 @@ import transformers
 
 from explainer.errors import ModelError
 from explainer.models.text import TextCodec
-from explainer.run import TEMPLATE
+from explainer.run import TEMPLATE, View
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -30,43 +30,61 @@ _USER = "\ue000user-text\ue001"
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """The image at one scale, ready for the vision tower.
+    """One picture at one scale, ready for the vision tower.
 
     Attributes:
-        grid: (rows, columns) of visual tokens, N = rows * columns, row-major.
-        rects: (N, 4) float32, (x0, y0, x1, y1) of each token in pixels of the image that was
-            passed in; NaN where the token sees nothing of it.
-        tensors: what the base model's forward takes for the picture, on the CPU.
+        views: the grids of its N visual tokens, the base view first; `View.image` is 0.
+        tensors: what the base model's forward takes for the picture, on the CPU. Those of several
+            pictures are joined along their first dimension.
+        order: for each visual token, view after view, its place among the N in the order in which
+            the model reads them; None where both orders are the same.
     """
 
-    grid: tuple[int, int]
-    rects: npt.NDArray[np.float32]
+    views: tuple[View, ...]
     tensors: Mapping[str, torch.Tensor]
+    order: npt.NDArray[np.intp] | None = None
 
     def __len__(self) -> int:
-        return self.grid[0] * self.grid[1]
+        return sum(map(len, self.views))
+
+    @property
+    def places(self) -> list[int]:
+        """Return N indices: `order`, or 0 to N - 1."""
+        return list(range(len(self))) if self.order is None else [int(i) for i in self.order]
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """One sequence: text, the N visual tokens as one block, text.
+    """One sequence: text, with a block of visual tokens for each picture in it.
 
     Attributes:
         ids: L ids.
-        visual: the positions of the visual tokens.
+        visual: N positions of the visual tokens, view after view.
         roles: one role for each of the T text tokens.
-        picture: the picture at this scale.
+        views: the grids of visual tokens on all pictures at this scale.
+        tensors: what the base model's forward takes for the pictures, on the CPU.
     """
 
     ids: tuple[int, ...]
-    visual: range
+    visual: tuple[int, ...]
     roles: tuple[int, ...]
-    picture: Picture
+    views: tuple[View, ...]
+    tensors: Mapping[str, torch.Tensor]
 
     @property
     def text_positions(self) -> list[int]:
         """Return the T positions of text tokens, in order."""
-        return [*range(self.visual.start), *range(self.visual.stop, len(self.ids))]
+        visual = set(self.visual)
+        return [p for p in range(len(self.ids)) if p not in visual]
+
+
+@dataclass(frozen=True)
+class Template:
+    """The template's text: before each picture, between the last one and the user's text, after."""
+
+    before: tuple[str, ...]
+    between: str
+    after: str
 
 
 class Family(ABC):
@@ -78,6 +96,9 @@ class Family(ABC):
         image_token: the placeholder as the chat template writes it.
         template: a Jinja chat template for checkpoints that bring none.
         alphas: the smallest and largest scale factor that make sense.
+        max_images: the largest number of pictures in one prompt.
+        opening, closing: text around the visual tokens of each picture that the template does not
+            write, because the checkpoint's own processor does.
         note: one sentence for people on what the family cannot do or sees differently, or "".
     """
 
@@ -87,6 +108,9 @@ class Family(ABC):
     image_token: ClassVar[str]
     template: ClassVar[str]
     alphas: ClassVar[tuple[float, float]] = (0.1, 2.0)
+    max_images: ClassVar[int] = 1
+    opening: ClassVar[str] = ""
+    closing: ClassVar[str] = ""
     note: ClassVar[str] = ""
 
     def __init__(
@@ -102,7 +126,8 @@ class Family(ABC):
         self.model_id = model_id
         self.revision = revision
         self.codec = TextCodec(tokenizer)
-        self.head, self._between, self._after = self._lay_out(tokenizer)
+        self._tokenizer = tokenizer
+        self.lay_out(1)  # a template of another layout is refused at once
         self.check()
 
     # What a family adds --------------------------------------------------------------------------
@@ -130,7 +155,7 @@ class Family(ABC):
 
     def forward_inputs(self, inputs: Inputs) -> dict[str, torch.Tensor]:
         """Return what the base model's forward takes for a whole sequence, on the CPU."""
-        return {"input_ids": torch.tensor([inputs.ids]), **inputs.picture.tensors}
+        return {"input_ids": torch.tensor([inputs.ids]), **inputs.tensors}
 
     def step_inputs(self, forward_inputs: Mapping[str, torch.Tensor], step: int) -> dict[str, Any]:
         """Return what forward takes besides the id when answer token `step` is fed in."""
@@ -170,44 +195,57 @@ class Family(ABC):
     def image_token_id(self) -> int:
         return int(self.model.config.image_token_id)
 
-    def compose(self, image: npt.NDArray[np.uint8], prompt: str) -> Inputs:
-        """Return the sequence that asks `prompt` about `image` at scale 1."""
-        prefix = self.compose_prefix(image, 1.0)
-        ids, roles = self.codec.encode_around(self._between, prompt, self._after)
-        return Inputs((*prefix.ids, *ids), prefix.visual, (*prefix.roles, *roles), prefix.picture)
+    def compose(self, images: Sequence[npt.NDArray[np.uint8]], prompt: str) -> Inputs:
+        """Return the sequence that asks `prompt` about the images at scale 1."""
+        prefix, text = self.compose_prefix(images, 1.0), self.lay_out(len(images))
+        ids, roles = self.codec.encode_around(self.closing + text.between, prompt, text.after)
+        return replace(prefix, ids=(*prefix.ids, *ids), roles=(*prefix.roles, *roles))
 
-    def compose_prefix(self, image: npt.NDArray[np.uint8], alpha: float) -> Inputs:
+    def compose_prefix(self, images: Sequence[npt.NDArray[np.uint8]], alpha: float) -> Inputs:
         """Return the same sequence cut right after the last visual token, at scale `alpha`.
 
         Under a causal mask the visual states do not depend on what follows them.
         """
-        picture = self.picture(image, alpha)
-        head = self.codec.encode_start(self.head)
-        visual = range(len(head), len(head) + len(picture))
-        ids = (*head, *[self.image_token_id] * len(picture))
-        return Inputs(ids, visual, (TEMPLATE,) * len(head), picture)
+        pictures = [self.picture(image, alpha) for image in images]
+        first, *others = self.lay_out(len(images)).before
+        ids = [*self.codec.encode_start(first + self.opening)]
+        visual: list[int] = []
+        for picture, text in zip(pictures, [*others, None], strict=True):
+            visual += [len(ids) + place for place in picture.places]
+            ids += [self.image_token_id] * len(picture)
+            if text is not None:
+                ids += self.codec.encode_template(self.closing + text + self.opening)
+        roles = (TEMPLATE,) * (len(ids) - len(visual))
+        views = [replace(v, image=i) for i, picture in enumerate(pictures) for v in picture.views]
+        return Inputs(tuple(ids), tuple(visual), roles, tuple(views), _joined(pictures))
 
-    def _lay_out(self, tokenizer: PreTrainedTokenizerBase) -> tuple[str, str, str]:
-        """Return the template text before the picture, between picture and user text, and after."""
-        content = [{"type": "image"}, {"type": "text", "text": _USER}]
-        text = tokenizer.apply_chat_template(
+    def lay_out(self, pictures: int) -> Template:
+        """Return the template's text around this many pictures and the user's text after them."""
+        content = [*[{"type": "image"}] * pictures, {"type": "text", "text": _USER}]
+        text = self._tokenizer.apply_chat_template(
             [{"role": "user", "content": content}],
-            chat_template=tokenizer.chat_template or self.template,
+            chat_template=self._tokenizer.chat_template or self.template,
             add_generation_prompt=True,
             tokenize=False,
         )
         before, *rest = text.split(_USER)
-        head, *between = before.split(self.image_token)
-        if len(rest) != 1 or len(between) != 1:
+        *heads, between = before.split(self.image_token)
+        if len(rest) != 1 or len(heads) != pictures:
             raise ModelError(
-                f"the chat template of {self.model_id} does not put one {self.image_token} "
-                "before the user's text; this layout is not supported"
+                f"the chat template of {self.model_id} does not put one {self.image_token} for "
+                "each picture before the user's text; this layout is not supported"
             )
-        return head, between[0], rest[0]
+        return Template(tuple(heads), between, rest[0])
+
+
+def _joined(pictures: Sequence[Picture]) -> dict[str, torch.Tensor]:
+    """Return the tensors of all pictures, joined along their first dimension."""
+    first, *others = (picture.tensors for picture in pictures)
+    return {name: torch.cat([t, *(o[name] for o in others)]) for name, t in first.items()}
 
 
 def grid_rects(grid: tuple[int, int], width: float, height: float) -> npt.NDArray[np.float32]:
-    """Return (N, 4) float32: the cells of a grid that covers width x height pixels, row-major."""
+    """Return (n, 4) float32: the cells of a grid that covers width x height pixels, row-major."""
     rows, columns = grid
     x, y = np.linspace(0, width, columns + 1), np.linspace(0, height, rows + 1)
     x0, y0 = np.meshgrid(x[:-1], y[:-1])

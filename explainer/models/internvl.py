@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import ModelError
 from explainer.models.base import Family, Picture
 from explainer.models.canvas import Canvas
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+from explainer.run import View
 
 
 class InternVL(Family):
@@ -34,8 +30,8 @@ class InternVL(Family):
         "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     )
     alphas = (0.1, 1.0)
-    start_token = "<img>"
-    end_token = "</img>"
+    opening = "<img>"
+    closing = "</img>"
 
     @property
     def side(self) -> int:
@@ -56,7 +52,7 @@ class InternVL(Family):
     def check(self) -> None:
         super().check()
         config = self.model.config
-        for token in (self.start_token, self.end_token):
+        for token in (self.opening, self.closing):
             if self.codec.special_id(token) is None:
                 raise ModelError(f"{self.model_id}: the tokenizer has no special token {token}")
         if config.vision_feature_select_strategy != "default":
@@ -81,9 +77,4 @@ class InternVL(Family):
         )
         grid = (self.side // self.cell,) * 2
         rects = canvas.rects(grid, self.cell)
-        return Picture(grid, rects, {"pixel_values": tensors["pixel_values"]})
-
-    def _lay_out(self, tokenizer: PreTrainedTokenizerBase) -> tuple[str, str, str]:
-        """Return the template's three parts, the picture between the tokens that mark it."""
-        head, between, after = super()._lay_out(tokenizer)
-        return head + self.start_token, self.end_token + between, after
+        return Picture((View(0, grid, rects),), {"pixel_values": tensors["pixel_values"]})

@@ -11,6 +11,7 @@ import transformers
 from explainer.errors import ModelError
 from explainer.models.base import Family, Picture
 from explainer.models.canvas import Canvas
+from explainer.run import View
 
 # Whether a vision tower puts a class token before its patches, and so which of the two strategies
 # leaves one feature for each patch.
@@ -111,7 +112,7 @@ class Llava(Family):
         )
         grid = (self.side // self.cell,) * 2
         rects = canvas.rects(grid, self.cell)
-        return Picture(grid, rects, {"pixel_values": tensors["pixel_values"]})
+        return Picture((View(0, grid, rects),), {"pixel_values": tensors["pixel_values"]})
 
 
 def _output_size(width: int, height: int, wanted: Any) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_res
 
 from explainer.errors import ModelError
 from explainer.models.base import Family, Inputs, Picture, grid_rects
+from explainer.run import View
 
 
 class Qwen2VL(Family):
@@ -22,6 +23,7 @@ class Qwen2VL(Family):
     model_class = "Qwen2VLForConditionalGeneration"
     processor_class = "Qwen2VLImageProcessorPil"
     image_token = "<|image_pad|>"
+    max_images = 16
     template = (
         "{% if messages[0]['role'] != 'system' %}"
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
@@ -68,7 +70,7 @@ class Qwen2VL(Family):
         tensors = self.processor(images=resized, do_resize=False, return_tensors="pt")
         grid = (height // self.cell, width // self.cell)
         rects = grid_rects(grid, width=image.shape[1], height=image.shape[0])
-        return Picture(grid, rects, dict(tensors))
+        return Picture((View(0, grid, rects),), dict(tensors))
 
     def forward_inputs(self, inputs: Inputs) -> dict[str, torch.Tensor]:
         """Return the sequence with its three-dimensional positions worked out.
@@ -78,7 +80,7 @@ class Qwen2VL(Family):
         """
         tensors = super().forward_inputs(inputs)
         kinds = torch.zeros_like(tensors["input_ids"])
-        kinds[:, inputs.visual.start : inputs.visual.stop] = 1
+        kinds[:, list(inputs.visual)] = 1
         positions, _ = self.base.get_rope_index(
             tensors["input_ids"],
             mm_token_type_ids=kinds,

@@ -11,7 +11,7 @@ from explainer.evaluation.synthetic import grid_rects
 from explainer.export import DIVERGING as TABLES
 from explainer.export import colour_table
 from explainer.methods import METHODS
-from explainer.run import Run
+from explainer.run import Run, View
 from explainer.ui.layout import COLOURS, DIVERGING
 from tests.ui.fake import ANSWER_TEXTS, SIDE, FakeExplainer, box_of
 
@@ -215,10 +215,14 @@ class _Padded(FakeExplainer):
         for item in super().stream(image, prompt, **options):
             if isinstance(item, Run):
                 rect = (0.0, SIDE / 6, float(SIDE), SIDE * 5 / 6)
-                scales = tuple(replace(s, rects=grid_rects(s.grid, rect)) for s in item.scales)
+                scales = tuple(replace(s, views=(_within(rect, *s.views),)) for s in item.scales)
                 yield replace(item, scales=scales)
             else:
                 yield item
+
+
+def _within(rect, view: View) -> View:
+    return replace(view, rects=grid_rects(view.grid, rect))
 
 
 def test_roles_and_names_for_those_who_do_not_see(app, visit):

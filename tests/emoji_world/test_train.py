@@ -220,4 +220,4 @@ def test_a_saved_folder_has_the_hubs_layout_and_loads(new_trainer):
     run = explainer.load(trainer.folder).record(
         pictures(np.random.default_rng(0), 1, 5, 6)[0], "Describe the image.", max_new_tokens=3
     )
-    assert run.scale(1.0).grid == (5, 6)
+    assert run.scale(1.0).views[0].grid == (5, 6)

@@ -17,11 +17,37 @@ def row(run: Run, token_id: int) -> np.ndarray:
     return run.unembedding.rows[at].astype(float)
 
 
-def lens(run: Run, token_id: int, alpha: float = 1.0) -> np.ndarray:
-    """Return a_i(k) on the grid of a scale whose every token saw the picture (Eq. 2)."""
+def readings(run: Run, token_id: int, alpha: float, image: int) -> list[np.ndarray]:
+    """Return a_i(k) on every grid on an image of which every token saw its part (Eq. 2)."""
     scale = next(s for s in run.scales if s.alpha == alpha)
     values = [float(row(run, token_id) @ z.astype(float)) for z in scale.states]
-    return np.array(values).reshape(scale.grid)
+    grids = []
+    for view in scale.views:
+        mine, values = values[: len(view)], values[len(view) :]
+        if view.image == image:
+            grids.append(np.array(mine).reshape(view.grid))
+    return grids
+
+
+def lens(run: Run, token_id: int, alpha: float = 1.0, image: int = 0) -> np.ndarray:
+    """Return a_i(k) on the base grid of an image at a scale."""
+    return readings(run, token_id, alpha, image)[0]
+
+
+def together(run: Run, token_id: int) -> np.ndarray:
+    """Return a_i(k) on the base grids of all images at scale 1, one after the other, flat."""
+    maps = [lens(run, token_id, 1.0, image) for image in range(len(run.images))]
+    return np.concatenate([m.ravel() for m in maps])
+
+
+def apart(run: Run, cells: np.ndarray) -> list[np.ndarray]:
+    """Return the map of each image from the cells of all."""
+    maps = []
+    for image in range(len(run.images)):
+        rows, columns = next(v.grid for v in run.scales[0].views if v.image == image)
+        maps.append(cells[: rows * columns].reshape(rows, columns))
+        cells = cells[rows * columns :]
+    return maps
 
 
 def score(run: Run, token_id: int, state: int) -> float:
@@ -100,22 +126,23 @@ def before(run: Run, t: int, kinds: tuple[int, ...] = (PROMPT, ANSWER)) -> list[
     return [j for j in range(t) if run.tokens.roles[j] in kinds and run.topk[j, 0] >= 0]
 
 
-def tam(run: Run, t: int) -> np.ndarray:
+def tam(run: Run, t: int) -> list[np.ndarray]:
     """Return TAM as it is meant: every token with its own class, states that predict."""
     ids = [int(i) for i in run.tokens.ids]
-    a = np.maximum(0, lens(run, ids[t]))
+    a = np.maximum(0, together(run, ids[t]))
     kept = [j for j in before(run, t) if ids[j] != ids[t]]
     total = sum(score(run, ids[t], j) for j in kept)
     interference = np.zeros_like(a)
     for j in kept:
         if total > 0:
-            interference += score(run, ids[t], j) / total * np.maximum(0, lens(run, ids[j]))
+            interference += score(run, ids[t], j) / total * np.maximum(0, together(run, ids[j]))
     clean = np.maximum(0, a - fit(a, interference) * interference)
-    return rank_gaussian(joint(clean, [score(run, ids[t], j) for j in before(run, t)]))
+    shown = joint(clean, [score(run, ids[t], j) for j in before(run, t)])
+    return [rank_gaussian(m) for m in apart(run, shown)]
 
 
-def tam_published(run: Run) -> list[np.ndarray]:
-    """Return the 8-bit map of every entry, prompt then answer, as the reference code has them."""
+def tam_published(run: Run) -> list[list[np.ndarray]]:
+    """Return the 8-bit maps of every entry, prompt then answer, as the reference code has them."""
     prompt = [i for i, role in enumerate(run.tokens.roles) if role == PROMPT]
     answer = [i for i, role in enumerate(run.tokens.roles) if role == ANSWER]
     text = [run.tokens.texts[i] for i in prompt + answer]
@@ -128,7 +155,7 @@ def tam_published(run: Run) -> list[np.ndarray]:
             k = int(run.tokens.ids[answer[0] - 1])  # last token of the template
         else:
             k = int(run.tokens.ids[(prompt + answer)[c]])
-        image = np.maximum(0, lens(run, k))
+        image = np.maximum(0, together(run, k))
         images.append(image)
         last = max(0, c - len(prompt))
         scores = [score(run, k, p + 1) for p in prompt]
@@ -139,25 +166,28 @@ def tam_published(run: Run) -> list[np.ndarray]:
             total = sum(scores[i] for i in kept) + 1e-8
             interference = sum(scores[i] / total * images[i] for i in kept)
             clean = np.maximum(0, image - fit(image, interference) * interference)
-        shown = rank_gaussian(joint(clean, scores[:-1]), flat="zero")
-        maps.append(np.floor(255 * shown))
+        shown = apart(run, joint(clean, scores[:-1]))
+        maps.append([np.floor(255 * rank_gaussian(m, flat="zero")) for m in shown])
     return maps
 
 
 def fused(run: Run, ids: dict[float, int], fuse: str, clip: str) -> np.ndarray:
-    """Return A of Eq. 5; `ids` gives the class at each scale."""
-    shape = run.scales[0].grid
-    layers = []
-    for alpha, token_id in ids.items():
-        layer = lens(run, token_id, alpha)
-        layer = np.maximum(0, layer) if clip == "per_scale" else layer
-        layers.append(enlarge(layer, shape))
-    out = sum(layers) / len(layers) if fuse == "mean" else np.max(layers, axis=0)
-    return np.maximum(0, out) if clip == "fused" else out
+    """Return A of Eq. 5 on all images, flat; `ids` gives the class at each scale."""
+    maps = []
+    for image in range(len(run.images)):
+        shape = lens(run, ids[next(iter(ids))], 1.0, image).shape
+        layers = []
+        for alpha, token_id in ids.items():
+            for layer in readings(run, token_id, alpha, image):
+                layer = np.maximum(0, layer) if clip == "per_scale" else layer
+                layers.append(enlarge(layer, shape))
+        out = sum(layers) / len(layers) if fuse == "mean" else np.max(layers, axis=0)
+        maps.append(np.maximum(0, out).ravel() if clip == "fused" else out.ravel())
+    return np.concatenate(maps)
 
 
 def msea_arc(run: Run, t: int, s: dict) -> tuple[np.ndarray, float, float]:
-    """Return (cleaned map before normalisation, beta, automatic beta) by Eq. 5 to 9."""
+    """Return (cleaned cells before normalisation, beta, automatic beta) by Eq. 5 to 9."""
     ids = [int(i) for i in run.tokens.ids]
     words = [text.strip().lower() for text in run.tokens.texts]
 
@@ -169,7 +199,7 @@ def msea_arc(run: Run, t: int, s: dict) -> tuple[np.ndarray, float, float]:
         return [int(i) for i in run.topk[state, : s["k"]]]
 
     kinds = {"content": (PROMPT, ANSWER), "answer": (ANSWER,), "all": (TEMPLATE, PROMPT, ANSWER)}
-    weight_sum, weighted = 0.0, np.zeros(run.scales[0].grid)
+    weight_sum, weighted = 0.0, np.zeros_like(together(run, ids[t]))
     for j in before(run, t, kinds[s["predecessors"]]):
         if s["repeats"] != "keep" and ids[j] == ids[t]:
             continue

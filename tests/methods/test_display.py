@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from explainer.geometry import Layout, join
 from explainer.methods.display import finish, joint_range, needed, stretch
 from explainer.methods.filters import rank_gaussian
 from explainer.methods.lens import earlier, text_scores
@@ -12,10 +13,11 @@ from explainer.run import ANSWER
 from tests.methods.small import small_run
 
 RUN = small_run()
+LAYOUT = Layout.of(RUN)
 
 
 def maps(*rows: list[float]) -> np.ndarray:
-    return np.array(rows, np.float32).reshape(len(rows), 2, 2)
+    return np.array(rows, np.float32).reshape(len(rows), 4)
 
 
 def test_joint_range_by_hand():
@@ -35,7 +37,7 @@ def test_stretch_by_hand():
 def test_joint_filters_last_and_the_others_first(normalisation):
     tokens = needed(RUN, [12], normalisation)
     raw = (np.random.default_rng(0).random((len(tokens), 6, 7)) + 3).astype(np.float32)
-    got = finish(RUN, tokens, raw, normalisation, 3)[0]
+    got = finish(RUN, tokens, join([raw]), LAYOUT, normalisation, 3)[0].reshape(6, 7)
     filtered = rank_gaussian(raw)
     if normalisation == "joint":
         scores = text_scores(RUN, RUN.tokens.ids[[12]])[earlier(RUN, [12])]
@@ -52,7 +54,7 @@ def test_joint_filters_last_and_the_others_first(normalisation):
 def test_joint_moves_zero_to_the_least_value_before_the_filter():
     # At the first prompt token no text counts, so the map alone sets the range.
     raw = (np.random.default_rng(1).random((1, 6, 7)) + 3).astype(np.float32)
-    got = finish(RUN, [3], raw, "joint", 3)
+    got = finish(RUN, [3], join([raw]), LAYOUT, "joint", 3).reshape(1, 6, 7)
     np.testing.assert_allclose(got, rank_gaussian((raw - raw.min()) / np.ptp(raw)), atol=1e-6)
 
 

@@ -9,7 +9,7 @@ from explainer.methods.interference import best_beta, subtract, weighted_mean
 
 
 def maps(*rows: list[float]) -> np.ndarray:
-    return np.array(rows, np.float32).reshape(len(rows), 2, 2)
+    return np.array(rows, np.float32).reshape(len(rows), 4)
 
 
 def test_beta_and_rest_by_hand():
@@ -30,8 +30,8 @@ def test_rounding_noise_in_the_weights_is_no_weight():
 
 
 def test_no_map_at_all_gives_zeros():
-    got = weighted_mean(np.zeros((2, 0)), np.zeros((0, 2, 2), np.float32))
-    assert got.shape == (2, 2, 2)
+    got = weighted_mean(np.zeros((2, 0)), np.zeros((0, 4), np.float32))
+    assert got.shape == (2, 4)
     assert not got.any()
 
 
@@ -55,7 +55,7 @@ def test_an_empty_map_has_no_beta():
 
 def test_beta_is_a_minimum():
     rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(1, 5, 5)), rng.normal(size=(1, 5, 5))
+    a, b = rng.normal(size=(1, 25)), rng.normal(size=(1, 25))
     beta = best_beta(a, b)[0]
     errors = [((a - x * b) ** 2).sum() for x in (beta - 1e-3, beta, beta + 1e-3)]
     assert errors[1] < errors[0]

@@ -50,7 +50,8 @@ def test_scores_are_read_where_each_token_is_predicted():
 
 
 def test_maps_are_the_signed_logits():
-    maps, grid = lens_maps(RUN, [20, 33], 0.5)
-    assert grid.shape == (3, 4)
+    cells, layout = lens_maps(RUN, [20, 33], 0.5)
+    (maps,) = layout.split(cells)
+    assert maps.shape == (2, 3, 4)
     np.testing.assert_allclose(maps, [slow.lens(RUN, k, 0.5) for k in (20, 33)], atol=1e-4)
     assert maps.min() < 0

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from explainer.errors import KnobError, RunError, ScaleError
-from explainer.geometry import seen_grid
+from explainer.geometry import Layout
 from explainer.methods import METHODS
 from explainer.methods.msea_arc import Settings, _clean, explain
-from explainer.run import ANSWER, TEMPLATE
+from explainer.run import ANSWER, TEMPLATE, View
 from tests.methods import slow
 from tests.methods.small import small_run, with_texts
 
@@ -52,7 +52,7 @@ OPTIONS = [
 def test_agrees_with_the_equations(knobs):
     settings = METHOD.settings(**knobs)
     s = Settings(**settings)
-    got = _clean(RUN, TOKENS, s, seen_grid(RUN.scales[0]))
+    got = _clean(RUN, TOKENS, s, Layout.of(RUN))
     for i, t in enumerate(TOKENS):
         want, beta, auto = slow.msea_arc(RUN, t, settings)
         np.testing.assert_allclose(got.maps[i], want, atol=1e-5 * max(1, abs(want).max()))
@@ -82,7 +82,7 @@ def test_the_default_map_is_filtered_and_jointly_normalised(t):
     scores = [slow.score(RUN, int(RUN.tokens.ids[t]), j) for j in slow.before(RUN, t)]
     heat = METHOD(RUN, t)
     np.testing.assert_allclose(
-        heat.values, slow.rank_gaussian(slow.joint(clean, scores)), atol=1e-5
+        heat.values, slow.rank_gaussian(slow.joint(clean, scores).reshape(6, 7)), atol=1e-5
     )
     assert heat.values.dtype == np.float32
     assert heat.notes["beta"] == pytest.approx(beta, abs=1e-5)
@@ -91,7 +91,8 @@ def test_the_default_map_is_filtered_and_jointly_normalised(t):
 
 
 def test_normalised_by_token_and_by_answer():
-    clean = {t: slow.rank_gaussian(slow.msea_arc(RUN, t, METHOD.settings())[0]) for t in TOKENS}
+    raw = {t: slow.msea_arc(RUN, t, METHOD.settings())[0].reshape(6, 7) for t in TOKENS}
+    clean = {t: slow.rank_gaussian(a) for t, a in raw.items()}
     peak = max(clean[t].max() for t in RUN.indices(ANSWER))
     for t in TOKENS:
         own, shared = (METHOD(RUN, t, normalisation=n).values for n in ("token", "answer"))
@@ -126,8 +127,9 @@ def test_padding_of_small_scales_does_not_leak():
     states = rng.normal(0, 50, (7, 8, 12)).astype(np.float16)
     rects = np.full((7, 8, 4), np.nan, np.float32)
     states[2:5, 2:6] = half.states.reshape(3, 4, -1)
-    rects[2:5, 2:6] = half.rects.reshape(3, 4, 4)
-    canvas = replace(half, grid=(7, 8), states=states.reshape(56, 12), rects=rects.reshape(56, 4))
+    rects[2:5, 2:6] = half.views[0].rects.reshape(3, 4, 4)
+    view = View(0, (7, 8), rects.reshape(56, 4))
+    canvas = replace(half, views=(view,), states=states.reshape(56, 12))
     maps = (METHOD.explain_many(r, TOKENS) for r in (run, run.with_scale(canvas)))
     for a, b in zip(*maps, strict=True):
         np.testing.assert_allclose(a.values, b.values, atol=1e-6)

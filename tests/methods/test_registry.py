@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from explainer.errors import KnobError, MethodError, TokenError
-from explainer.methods import METHODS, Heatmap, Knob, combine_maps, explain_chip, get_method
+from explainer.methods import (
+    METHODS,
+    Heatmap,
+    Knob,
+    MapPart,
+    combine_maps,
+    explain_chip,
+    get_method,
+)
 from explainer.methods.base import Method
 from explainer.run import ANSWER, TEMPLATE
 from tests.methods.small import small_run
@@ -168,7 +176,7 @@ def test_a_preset_can_be_changed():
 
 
 def heat(values: list[list[float]], **notes: float) -> Heatmap:
-    return Heatmap(np.array(values, np.float32), False, "words", (0, 0, 1, 1), notes)
+    return Heatmap((MapPart(np.array(values, np.float32), (0, 0, 1, 1)),), False, "words", notes)
 
 
 @pytest.mark.parametrize(

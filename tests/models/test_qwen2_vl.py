@@ -37,13 +37,13 @@ def test_the_factor_applies_after_the_processors_own_resize(family):
 
 def test_at_least_one_cell_is_left(family):
     assert family.input_size(32, 32, 0.1) == (16, 16)
-    assert family.picture(tiny.image(32, 32), 0.1).grid == (1, 1)
+    assert family.picture(tiny.image(32, 32), 0.1).views[0].grid == (1, 1)
 
 
 def test_rectangles_cover_the_shown_picture_row_by_row(family):
-    picture = family.picture(tiny.image(100, 50), 1.0)
-    rows, columns = picture.grid
-    rects = picture.rects.reshape(rows, columns, 4)
+    (view,) = family.picture(tiny.image(100, 50), 1.0).views
+    rows, columns = view.grid
+    rects = view.rects.reshape(rows, columns, 4)
     assert rects.dtype == np.float32
     assert rects[0, 0].tolist() == [0, 0, pytest.approx(50 / columns), pytest.approx(100 / rows)]
     assert rects[-1, -1, 2:].tolist() == [50, 100]
@@ -60,12 +60,12 @@ def test_a_token_lies_where_its_pixels_lie(family):
     changed = (one.tensors["pixel_values"] != two.tensors["pixel_values"]).any(1)
     tokens = changed.reshape(len(one), -1).any(1).numpy()  # 2 x 2 patches for each token
     (token,) = np.flatnonzero(tokens)
-    x0, y0, x1, y1 = one.rects[token]
+    x0, y0, x1, y1 = one.views[0].rects[token]
     assert (x0, y0, x1, y1) == (64, 32, 80, 48)
 
 
 def test_positions_equal_those_the_model_works_out_itself(family):
-    inputs = family.compose(tiny.image(), "a cat")
+    inputs = family.compose([tiny.image()], "a cat")
     ours = family.forward_inputs(inputs)
     kinds = (ours["input_ids"] == family.image_token_id).int()
     with torch.inference_mode():
@@ -75,11 +75,11 @@ def test_positions_equal_those_the_model_works_out_itself(family):
 
 
 def test_the_tail_of_a_prefix_is_the_picture(family):
-    inputs = family.compose_prefix(tiny.image(), 0.5)
-    assert inputs.visual.stop == len(inputs.ids)
-    assert set(inputs.ids[inputs.visual.start :]) == {family.image_token_id}
-    whole = family.compose(tiny.image(), "x")
-    assert whole.ids[: whole.visual.start] == inputs.ids[: inputs.visual.start]
+    inputs = family.compose_prefix([tiny.image()], 0.5)
+    assert inputs.visual == tuple(range(inputs.visual[0], len(inputs.ids)))
+    assert set(inputs.ids[inputs.visual[0] :]) == {family.image_token_id}
+    whole = family.compose([tiny.image()], "x")
+    assert whole.ids[: whole.visual[0]] == inputs.ids[: inputs.visual[0]]
 
 
 def test_the_sequence_is_that_of_the_template_with_the_picture_put_in(family):
@@ -91,7 +91,7 @@ def test_the_sequence_is_that_of_the_template_with_the_picture_put_in(family):
         add_generation_prompt=True,
         tokenize=False,
     )
-    inputs = family.compose(tiny.image(), "what is it?")
+    inputs = family.compose([tiny.image()], "what is it?")
     text = text.replace("<|image_pad|>", "<|image_pad|>" * len(inputs.visual))
     assert list(inputs.ids) == words(text, add_special_tokens=False)["input_ids"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from explainer.evaluation.synthetic import GRIDS, grid_rects, synthetic_run
-from explainer.run import ANSWER, PROMPT, Run
+from explainer.run import ANSWER, PROMPT, Run, View
 
 ANSWER_TEXTS = ("A", " cat", " and", " a", " dog", " on", " the", " grass", ".")
 SIDE = 336
@@ -77,7 +77,7 @@ class FakeExplainer:
         run = fake_run(self.texts, prompt, image.shape[:2])
         extra = [a for a in scales if a != 1]
         run = replace(
-            run, image=image, scales=run.scales[:1], settings={"seconds": {"answer": 1.4}}
+            run, images=(image,), scales=run.scales[:1], settings={"seconds": {"answer": 1.4}}
         )
         for done, alpha in enumerate(extra, 1):
             run = self._with(run, alpha)
@@ -98,5 +98,5 @@ class FakeExplainer:
         height, width = run.image.shape[:2]
         rects = grid_rects((side, side), (0.0, 0.0, width, height))
         return run.with_scale(
-            replace(first, alpha=alpha, grid=(side, side), states=states, rects=rects)
+            replace(first, alpha=alpha, views=(View(0, (side, side), rects),), states=states)
         )

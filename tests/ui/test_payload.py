@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from explainer.export import DIVERGING, SEQUENTIAL, colour_table
-from explainer.methods.base import Heatmap
+from explainer.methods.base import Heatmap, MapPart
 from explainer.ui import payload
 from tests.ui.fake import fake_run
 
 
 def heat(values, signed=False, extent=(0.0, 0.0, 336.0, 336.0)):
-    return Heatmap(np.asarray(values, np.float32), signed, "words", extent, {"beta": 0.5})
+    part = MapPart(np.asarray(values, np.float32), extent)
+    return Heatmap((part,), signed, "words", {"beta": 0.5})
 
 
 def test_template_tokens_get_no_chip():
