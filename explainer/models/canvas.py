@@ -60,8 +60,11 @@ class Canvas:
         return Canvas(image, (x0, y0, x1, y1), (u0, v0, u1, v1))
 
     def centred(self, width: int, height: int, colour: tuple[int, ...] = (0, 0, 0)) -> Canvas:
-        """Return it in the middle of width x height pixels, cropped where it is larger."""
-        left, top = (width - self.image.width) // 2, (height - self.image.height) // 2
+        """Return it in the middle of width x height pixels, cropped where it is larger.
+
+        An odd pixel more is left over, or cut off, at the end: hence the rounding towards zero.
+        """
+        left, top = int((width - self.image.width) / 2), int((height - self.image.height) / 2)
         return self.placed(width, height, left, top, colour)
 
     def shrunk(self, alpha: float, resample: int, colour: tuple[int, ...]) -> Canvas:
