@@ -45,3 +45,7 @@ class ModelError(SightlineError):
 
 class Cancelled(SightlineError):
     """The caller asked to stop; nothing was kept."""
+
+
+class LoadCancelled(SightlineError):
+    """The caller asked to stop loading a model; nothing was kept."""

@@ -30,7 +30,10 @@ function dial({name, label, bounds, value, reset, title, changed}) {
   head.append(text, number, back);
   box.append(head, range);
   put(value);
-  return {box, head, text, put};
+  const limit = () => {  // after bounds were changed
+    for (const input of [number, range]) Object.assign(input, {min: bounds.low, max: bounds.high});
+  };
+  return {box, head, text, put, limit};
 }
 
 // A switch before the name of a dial.

@@ -11,15 +11,27 @@ function send(event) {
   else trigger('input', {});
 }
 
-const scales = make('div', 'sl-scales');
+const scales = make('div', 'sl-scales'), widest = {...spec.scales}, limited = [];
 state.alphas.forEach((pair, i) => {
+  let wanted = pair[0];  // what the person chose, however far a model goes
   const part = dial({
     name: `alpha${i + 1}`, label: `Scale α${'₁₂₃₄₅₆₇₈₉'[i]}`, bounds: spec.scales, value: pair[0],
     reset: spec.scales.defaults[i][0], title: spec.scales.meaning,
-    changed: (value, event) => { pair[0] = value; send(event); },
+    changed: (value, event) => { pair[0] = wanted = snap(value, spec.scales); part.put(pair[0]); send(event); },
   });
+  limited.push(() => { part.limit(); part.put(pair[0] = snap(wanted, spec.scales)); });
   toggle(part, pair[1], `Use scale ${i + 1}`, on => { pair[1] = on; send('input'); });
   scales.append(part.box);
+});
+
+// Factors that the chosen model cannot be read at are not offered; the page asks with what is left.
+document.addEventListener('sightline:model', event => {
+  const {low = widest.low, high = widest.high, why = ''} = event.detail.scales;
+  spec.scales.low = Math.max(low, widest.low);
+  spec.scales.high = Math.min(high, widest.high);
+  scales.title = why;
+  limited.forEach(limit => limit());
+  props.value = {alphas: state.alphas.map(pair => [...pair]), k: state.k, beta: state.beta};
 });
 
 const others = make('div', 'sl-others');
@@ -62,3 +74,4 @@ colours.append(name, choice);
 
 others.append(k.box, beta.box, opacity.box, colours);
 root.append(scales, others);
+document.dispatchEvent(new CustomEvent('sightline:ask'));

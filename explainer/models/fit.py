@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from explainer.errors import ModelError
-from explainer.models.memory import BITS, free_memory, weight_bytes
+from explainer.models.memory import BITS, free_memory, weight_bytes, with_room
 from explainer.models.options import QUANTIZE
 from explainer.models.weights import Counts
-
-# Room beside the weights for states, cache and picture: a tenth, and never more than this.
-_ROOM = 1_500_000_000
 
 
 def precision_of(dtype: str, quantize: str | None, on_cpu: bool, raw: Mapping[str, Any]) -> str:
@@ -29,8 +26,7 @@ def precision_of(dtype: str, quantize: str | None, on_cpu: bool, raw: Mapping[st
 
 def needed(counts: Counts, precision: str) -> int:
     """Return the bytes that have to be free to load and run a model."""
-    weights = weight_bytes(counts.parameters, counts.embeddings, precision)
-    return weights + min(weights // 10, _ROOM)
+    return with_room(weight_bytes(counts.parameters, counts.embeddings, precision))
 
 
 def check_fit(
@@ -53,9 +49,10 @@ def check_fit(
     ]
     largest = free / (BITS["bfloat16"] / 8) / 1.1 / 1e9
     smaller = f"a smaller model (in bfloat16 up to about {largest:.2g} billion parameters fit)"
+    ways = f"{', '.join(fitting)}, or {smaller}" if fitting else smaller
     raise ModelError(
         f"{name} does not fit: it needs about {_gb(needed(counts, precision))} in {precision}, and "
-        f"{_gb(free)} are free on {device}. Use {', '.join([*fitting, 'or ' + smaller])}"
+        f"{_gb(free)} are free on {device}. Use {ways}"
     )
 
 

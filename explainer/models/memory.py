@@ -7,9 +7,8 @@ from pathlib import Path
 
 import torch
 
-# What a model needs beside its weights: states, the answer's cache, the picture. A fifth of the
-# weights is ample for one picture and a short answer.
-ALLOWANCE = 1.2
+_ROOM = 1_500_000_000
+# Bits per weight. Loading in 4 bits takes 4.5: each 64 weights share a scale of 32 bits.
 BITS = {"float32": 32.0, "bfloat16": 16.0, "float16": 16.0, "8bit": 8.0, "4bit": 4.5}
 
 
@@ -20,16 +19,19 @@ def weight_bytes(parameters: int, embeddings: int, precision: str) -> int:
         parameters: of the whole model.
         embeddings: those of them in the word embedding and the unembedding, which 8- and 4-bit
             loading leaves in 16 bits.
-        precision: a key of `BITS`. "4bit" counts 4.5 bits: each 64 weights share a float32 scale.
+        precision: a key of `BITS`.
     """
     bits = BITS[precision]
     kept = embeddings * max(bits, 16.0)
     return round(((parameters - embeddings) * bits + kept) / 8)
 
 
-def needed_bytes(parameters: int, embeddings: int, precision: str) -> int:
-    """Return the bytes to have free for loading and asking a model: its weights and a fifth."""
-    return round(ALLOWANCE * weight_bytes(parameters, embeddings, precision))
+def with_room(weights: int) -> int:
+    """Return the bytes to have free for a model: its weights, and room for states, cache, picture.
+
+    The room is a tenth of the weights, and never more than 1.5 GB.
+    """
+    return weights + min(weights // 10, _ROOM)
 
 
 def free_memory(device: str = "cpu") -> int | None:

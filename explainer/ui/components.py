@@ -14,7 +14,7 @@ import gradio as gr
 
 WEB = Path(__file__).parent.parent.parent / "assets" / "web"
 
-STYLES = ("page.css", "tokens.css", "view.css", "panel.css")
+STYLES = ("page.css", "models.css", "tokens.css", "view.css", "panel.css")
 
 
 def script(name: str) -> str:
@@ -82,6 +82,20 @@ class ExampleStrip(_Drawn):
 
     SCRIPTS = ("examples.js",)
     TEMPLATE = '<div class="sl-examples" role="group" aria-label="Examples"></div>'
+
+
+class ModelMenu(_Drawn):
+    """The model menu, with the progress of loading one. Events: choose, cancel."""
+
+    SCRIPTS = ("paint.js", "models.js")
+    TEMPLATE = '<div class="sl-models"></div>'
+
+
+class Details(_Drawn):
+    """A sentence on the chosen model, which the model menu keeps up to date."""
+
+    SCRIPTS = ("details.js",)
+    TEMPLATE = '<p class="sl-details"></p>'
 
 
 class Notice(_Drawn):

@@ -17,6 +17,7 @@ from explainer.images import Picture, fit, open_image
 from explainer.methods import METHODS, explain_chip
 from explainer.methods.base import Heatmap
 from explainer.run import ANSWER, TEMPLATE, Run
+from explainer.service import Models
 from explainer.store import RunStore
 from explainer.ui import controls, payload, texts
 from explainer.ui.controls import Choice, Decoding, Settings
@@ -57,22 +58,22 @@ def said(text: str, kind: str = "error") -> Value:
 
 
 class Handlers:
-    """The page's events for one explainer and one store of runs.
+    """The page's events for the models of a server, or one explainer, and one store of runs.
 
     `gpu` decorates the generator function that uses the model.
     """
 
     def __init__(
         self,
-        explainer: ExplainerLike,
+        models: Models | ExplainerLike,
         store: RunStore,
         examples: Sequence[Example] = (),
         gpu: Callable[[Worker], Worker] = lambda worker: worker,
     ) -> None:
-        self._model_id = explainer.model_id
+        self._models = models if isinstance(models, Models) else Models.of_one(models)
         self._store = store
         self._examples = examples
-        self._work = gpu(make_worker(explainer))
+        self._work = gpu(make_worker(self._models.loaded))
 
     # Recording -----------------------------------------------------------------------------------
 
@@ -86,6 +87,7 @@ class Handlers:
         seed: Any,
         panel: Any,
         option: Any,
+        model: Any = "",
     ) -> Iterator[Page]:
         """Yield what the page shows while an answer is recorded, and at last its first maps.
 
@@ -96,10 +98,10 @@ class Handlers:
             settings = controls.read_settings(panel, option)
             decoding = controls.read_decoding(max_new_tokens, temperature, seed)
             yield Page({"chips": [], "live": True}, busy(texts.BUSY_READING), notice=_note(notes))
-            steps = self._steps(picture, asked, decoding, settings.needed)
+            steps = self._steps(picture, asked, decoding, settings.needed, chosen(model))
             yield from self._follow(steps, settings)
         except Exception as error:
-            message = said(_words(error))
+            message = said(in_words(error))
             picture_is_wrong = isinstance(error, ImageError)
             notice, view = (message, said("")) if picture_is_wrong else (NOTHING, message)
             yield Page(self._restored(previous), view, notice=notice)
@@ -129,20 +131,28 @@ class Handlers:
         return Page(bar, view, payload.picture(run, key))
 
     def _steps(
-        self, picture: Picture, prompt: str, decoding: Decoding, scales: Sequence[float]
+        self,
+        picture: Picture,
+        prompt: str,
+        decoding: Decoding,
+        scales: Sequence[float],
+        model: Any,
     ) -> Iterator[Any]:
         """Yield the steps of a recording that are not in the store yet, and the stored run."""
         told = {k: v for k, v in asdict(decoding).items() if k != "seed" or decoding.temperature}
-        key = self._store.key(picture.pixels, prompt, self._model_id, told)
+        entry = self._models.entry(model)
+        made_by = f"{entry.id}@{entry.revision}" if entry.revision else entry.id
+        key = self._store.key(picture.pixels, prompt, made_by, told)
         run = self._store.get(key)
         missing = _missing(run, scales)
         if run is None or missing:
-            job = Job(missing, picture.pixels, prompt, asdict(decoding), run)
-            for item in self._work(job):
-                if isinstance(item, Run):
-                    run = item
-                else:
-                    yield item
+            with self._models.use(entry.id):
+                job = Job(missing, picture.pixels, prompt, asdict(decoding), run, entry.id)
+                for item in self._work(job):
+                    if isinstance(item, Run):
+                        run = item
+                    else:
+                        yield item
             if run is None:
                 raise RunError(texts.BROKEN)
             self._store.put(key, run)
@@ -156,12 +166,13 @@ class Handlers:
             missing = _missing(run, settings.needed)
             if missing:
                 yield busy(texts.BUSY_ADDING.format(scales=_listed(missing)))
-                for item in self._work(Job(missing, run=run)):
-                    run = item if isinstance(item, Run) else run
+                with self._models.use(self._models.maker_of(run)) as entry:
+                    for item in self._work(Job(missing, run=run, model=entry.id)):
+                        run = item if isinstance(item, Run) else run
                 self._store.put(choice.run, run)
             yield {"refresh": time.monotonic_ns()}
         except Exception as error:
-            yield said(_words(error))
+            yield said(in_words(error))
 
     # Explaining ----------------------------------------------------------------------------------
 
@@ -177,7 +188,7 @@ class Handlers:
                 return busy(texts.BUSY_ADDING.format(scales=_listed(missing))) | {"need": missing}
             return self._paint(run, choice, settings)
         except Exception as error:
-            return said(_words(error))
+            return said(in_words(error))
 
     def _paint(self, run: Run, choice: Choice, settings: Settings) -> Value:
         started = time.perf_counter()
@@ -237,12 +248,16 @@ class Handlers:
         temperature: Any,
         seed: Any,
         scales: Any,
+        model: Any = "",
     ) -> Value:
-        """Record an answer; returns its run id, text, chips and probabilities, as JSON."""
+        """Record an answer; returns its run id, text, chips and probabilities, as JSON.
+
+        `model` is an id that /models lists, "" for the one that serves now.
+        """
         picture, asked, notes = _inputs(source, prompt)
         alphas = controls.read_alphas({"alphas": [[a, True] for a in _list(scales)]})
         decoding = controls.read_decoding(max_new_tokens, temperature, seed)
-        *_, recorded = self._steps(picture, asked, decoding, alphas)
+        *_, recorded = self._steps(picture, asked, decoding, alphas, model)
         run, key = recorded
         chips = [
             {"chip": c["index"], "text": run.chips[c["index"]].text, "role": c["role"],
@@ -274,6 +289,11 @@ class Handlers:
             "normalisation": heat.normalisation,
             "notes": dict(heat.notes),
         }
+
+
+def chosen(menu: Any) -> Any:
+    """Return the model id in the value of the model menu, or the value itself."""
+    return menu.get("model") if isinstance(menu, Mapping) else menu
 
 
 class _Recorded(NamedTuple):
@@ -344,7 +364,7 @@ def _list(value: Any) -> list[Any]:
     return value
 
 
-def _words(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """Return the sentence for the person; what is not meant for people goes to the log."""
     if isinstance(error, SightlineError):
         text = str(error)

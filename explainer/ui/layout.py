@@ -14,10 +14,12 @@ from gradio.themes import LocalFont
 from explainer.errors import SightlineError
 from explainer.images import open_image
 from explainer.methods import METHODS
+from explainer.service import Models
 from explainer.store import RunStore
 from explainer.ui import components as ui
 from explainer.ui import controls, payload, texts
 from explainer.ui.handlers import Example, Handlers
+from explainer.ui.model_menu import ModelMenu
 from explainer.ui.recording import ExplainerLike, Worker
 
 COLOURS, DIVERGING, OPACITY = "inferno", "RdBu_r", 0.55
@@ -29,36 +31,45 @@ LIVE: dict[str, Any] = {
     "api_visibility": "private",
 }
 PLUMBING: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+# Loading takes no turn from those who are asking; its own turns are kept by `Models`.
+LOAD: dict[str, Any] = {"concurrency_limit": 8, "show_progress": "hidden"}
 GPU: dict[str, Any] = {"concurrency_id": "gpu", "concurrency_limit": 1, "show_progress": "hidden"}
 PRESS_RUN = "() => { document.querySelector('#sl-run').click(); }"
 
 
 def build_demo(
-    explainer: ExplainerLike,
+    models: Models | ExplainerLike,
     store: RunStore,
     *,
     about: str = "",
+    precision: str = "float32",
     examples: Sequence[Example] = (),
     gpu: Callable[[Worker], Worker] = lambda worker: worker,
 ) -> gr.Blocks:
-    """Return the page for one explainer and one store of runs; launch it with `launch_options`.
+    """Return the page for the models of a server and one store of runs.
+
+    Launch it with `launch_options`.
 
     Args:
-        about: a sentence on what the model is and knows, for the head of the page.
+        models: those models, or one explainer for a page without a menu.
+        about: a sentence on what the model is and knows, in place of what is known of it.
+        precision: what weights are loaded in, a key of `memory.BITS`, for the menu's figures.
         examples: pictures and prompts to try.
         gpu: decorates the generator function that uses the model.
     """
-    handlers = Handlers(explainer, store, examples, gpu)
+    models = models if isinstance(models, Models) else Models.of_one(models)
+    handlers, menu = Handlers(models, store, examples, gpu), ModelMenu(models, precision, about)
     with gr.Blocks(title=texts.TITLE, fill_width=True, delete_cache=(3600, 86400)) as demo:
         with gr.Row(elem_id="sl-top"):
             gr.HTML(_header(), elem_id="sl-title", apply_default_css=False)
-            ui.Notice({"text": about, "kind": "about"})
+            picker = ui.ModelMenu(menu.value(), elem_id="sl-menu", words=texts.MODEL_WORDS)
         with gr.Row(elem_id="sl-page"):
             ask = _ask()
             see = _see()
-            strip = _try(examples)
-        _wire(handlers, ask, see, strip)
-        _scripts(handlers, ask)
+            strip = _try(examples, menu)
+        _wire(handlers, ask, see, strip, picker)
+        _wire_menu(menu, picker, demo)
+        _scripts(handlers, menu, ask)
     demo.queue(max_size=20)
     return demo
 
@@ -200,7 +211,7 @@ def _see() -> See:
     return See(bar, view, backdrop, panel, options)
 
 
-def _try(examples: Sequence[Example]) -> ui.ExampleStrip:
+def _try(examples: Sequence[Example], menu: ModelMenu) -> ui.ExampleStrip:
     shown = [
         {"thumbnail": payload.thumbnail(e.picture.pixels), "label": e.label, "prompt": e.prompt}
         for e in examples
@@ -208,6 +219,7 @@ def _try(examples: Sequence[Example]) -> ui.ExampleStrip:
     with gr.Column(elem_id="sl-try"):
         strip = ui.ExampleStrip(None, examples=shown, visible=bool(shown))
         with gr.Accordion(texts.ABOUT, open=False):
+            ui.Details(None)
             gr.Markdown(texts.ABOUT_TEXT)
     return strip
 
@@ -215,7 +227,9 @@ def _try(examples: Sequence[Example]) -> ui.ExampleStrip:
 # Events ------------------------------------------------------------------------------------------
 
 
-def _wire(handlers: Handlers, ask: Ask, see: See, strip: ui.ExampleStrip) -> None:
+def _wire(
+    handlers: Handlers, ask: Ask, see: See, strip: ui.ExampleStrip, picker: ui.ModelMenu
+) -> None:
     state = [see.bar, see.panel, see.options]
     gr.on(
         [see.bar.select, see.panel.input, see.panel.release, see.options.input, see.view.retry],
@@ -233,16 +247,16 @@ def _wire(handlers: Handlers, ask: Ask, see: See, strip: ui.ExampleStrip) -> Non
         api_visibility="private",
         **GPU,
     )
-    _wire_run(handlers, ask, see)
+    _wire_run(handlers, ask, see, picker)
     chosen = strip.select(_shown(handlers.choose), strip, [ask.image, ask.prompt], **PLUMBING)
     chosen.then(None, js=PRESS_RUN)
     ask.prompt.submit(None, js=PRESS_RUN)  # a click, so that a running answer is not started twice
 
 
-def _wire_run(handlers: Handlers, ask: Ask, see: See) -> None:
+def _wire_run(handlers: Handlers, ask: Ask, see: See, picker: ui.ModelMenu) -> None:
     previous = gr.State({})
     buttons = [ask.run, ask.stop]
-    inputs = [ask.image, ask.prompt, previous, *ask.decoding, see.panel, see.options]
+    inputs = [ask.image, ask.prompt, previous, *ask.decoding, see.panel, see.options, picker]
     outputs = [see.bar, see.view, see.backdrop, ask.notice]
     begun = ask.run.click(
         lambda bar: (handlers.begin(bar), *_running(True), {"busy": texts.BUSY_WAITING}),
@@ -263,18 +277,27 @@ def _wire_run(handlers: Handlers, ask: Ask, see: See) -> None:
     )
 
 
+def _wire_menu(menu: ModelMenu, picker: ui.ModelMenu, demo: gr.Blocks) -> None:
+    picker.choose(
+        menu.choose, picker, picker, api_name="choose_model", api_visibility="private", **LOAD
+    )
+    picker.cancel(menu.cancel, picker, None, **PLUMBING)
+    demo.load(menu.refresh, picker, picker, **PLUMBING)
+
+
 def _running(running: bool) -> tuple[Any, Any]:
     """Return updates of the run and stop buttons."""
     return gr.update(interactive=not running), gr.update(interactive=running)
 
 
-def _scripts(handlers: Handlers, ask: Ask) -> None:
-    """Offer recording and explaining to programs, as /record and /explain."""
+def _scripts(handlers: Handlers, menu: ModelMenu, ask: Ask) -> None:
+    """Offer recording and explaining to programs, as /record and /explain, and the models."""
     scales = gr.JSON([0.5, 0.75, 1.0], visible=False, label="scales")
+    model = gr.Textbox("", visible=False, label="model")
     result = gr.JSON(visible=False, label="run")
     gr.Button(visible=False).click(
         _shown(handlers.record_api),
-        [ask.image, ask.prompt, *ask.decoding, scales],
+        [ask.image, ask.prompt, *ask.decoding, scales, model],
         result,
         api_name="record",
         **GPU,
@@ -295,6 +318,18 @@ def _scripts(handlers: Handlers, ask: Ask) -> None:
         return explain_one(run, chip, method, preset, knobs)
 
     gr.api(explain, api_name="explain", queue=False)
+    load_one = _shown(menu.load_api)
+
+    def models() -> list[dict]:
+        """Return the models that are offered: id, whether it is loaded, size, licence."""
+        return menu.listing()
+
+    def load(model: str) -> dict:
+        """Load a model that /models lists, and return what is known of it."""
+        return load_one(model)
+
+    gr.api(models, api_name="models", queue=False)
+    gr.api(load, api_name="load", concurrency_limit=8)
 
 
 def _shown(handler: Callable[..., Any]) -> Callable[..., Any]:

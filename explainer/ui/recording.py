@@ -38,22 +38,27 @@ class ExplainerLike(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A recording, or scales to add to `run`."""
+    """A recording, or scales to add to `run`, by the model of this id."""
 
     scales: tuple[float, ...]
     image: npt.NDArray[np.uint8] | None = None
     prompt: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     run: Run | None = None
+    model: str = ""
 
 
 Worker = Callable[[Job], Iterator[Any]]
 
 
-def make_worker(explainer: ExplainerLike) -> Worker:
-    """Return the generator function that does a job: steps, and the run as the last item."""
+def make_worker(find: Callable[[str], ExplainerLike]) -> Worker:
+    """Return the generator function that does a job: steps, and the run as the last item.
+
+    `find` returns the loaded explainer of a model id; the caller sees to it that it stays loaded.
+    """
 
     def work(job: Job) -> Iterator[Any]:
+        explainer = find(job.model)
         if job.run is None:
             yield from explainer.stream(job.image, job.prompt, scales=job.scales, **job.options)
             return

@@ -39,6 +39,20 @@ size costs one more reading by the model and is then kept. **k** is how many top
 words are compared, **β** how much is taken away.
 """
 
+MODELS_BUNDLED = "Bundled, small, for emoji"
+MODELS_HUB = "From the hub: need GB of memory"
+MODELS_OWN = "Chosen at the start or by name"
+MODEL_LOADED = "loaded"
+MODEL_TOO_LARGE = "needs {needs} GB, {free} free"
+MODEL_KEPT = "{name} still answers."
+MODEL_WORDS = {
+    "model": "Model",
+    "typed": "Hub id or folder",
+    "load": "Load",
+    "cancel": "Cancel",
+}
+NO_LARGER_SCALES = "{name} reads every picture at one fixed size, so there are no scales above 1."
+
 BUSY_WAITING = "Waiting for the model…"
 BUSY_READING = "The model reads the picture…"
 BUSY_ANSWERING = "Answering: {done} of at most {total} tokens"

@@ -126,9 +126,9 @@ def test_a_recording_without_a_picture_gets_a_sentence(client):
         client.predict(None, "", 9, 0, 0, [1.0], api_name="/record")
 
 
-def test_only_the_two_endpoints_are_offered(client):
+def test_only_these_endpoints_are_offered(client):
     offered = client.view_api(return_format="dict", print_info=False)
-    assert set(offered["named_endpoints"]) == {"/record", "/explain"}
+    assert set(offered["named_endpoints"]) == {"/record", "/explain", "/models", "/load"}
     assert not offered["unnamed_endpoints"]
 
 

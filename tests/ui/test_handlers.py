@@ -128,7 +128,7 @@ def test_closing_a_recording_closes_the_explainer(handlers, monkeypatch):
 
     def work(job):
         try:
-            yield from make_worker(FakeExplainer())(job)
+            yield from make_worker(lambda model: FakeExplainer())(job)
         finally:
             closed.append(True)
 
@@ -212,7 +212,7 @@ def test_examples_are_chosen_by_number(handlers):
 
 
 def test_what_crosses_to_a_worker_process_pickles():
-    worker = make_worker(FakeExplainer())
+    worker = make_worker(lambda model: FakeExplainer())
     job = pickle.loads(pickle.dumps(Job((0.5,), IMAGE, "Hi", {"max_new_tokens": 3})))
     items = pickle.loads(pickle.dumps(list(worker(job))))
     added = list(worker(Job((1.25,), run=items[-1])))

@@ -1,0 +1,172 @@
+"""The model menu: what it offers, what happens when one is chosen, and what is said of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from explainer.errors import LoadCancelled
+from explainer.models.catalogue import BUNDLED, HUB, Entry, can_do, facts_of
+from explainer.service import Models, Progress
+from explainer.ui import texts
+from explainer.ui.about import describe
+from explainer.ui.handlers import Value, in_words
+
+_GROUPS = {BUNDLED: texts.MODELS_BUNDLED, HUB: texts.MODELS_HUB}
+_GB = 1e9
+
+
+class ModelMenu:
+    """The handlers of the model menu.
+
+    Args:
+        models: the models of this server.
+        precision: what weights are loaded in, a key of `memory.BITS`.
+        about: a sentence in place of the model's own, for a page with one model.
+    """
+
+    def __init__(self, models: Models, precision: str = "float32", about: str = "") -> None:
+        self._models, self._precision, self._about = models, precision, about
+
+    def value(self, model: Any = None, text: str = "", kind: str = "") -> Value:
+        """Return all that the menu draws, with `model` chosen, or the one that serves now."""
+        known = isinstance(model, str) and self._models.ready(model)
+        entry = self._models.entry(model) if known else self._models.current()
+        return {
+            "model": entry.id,
+            "groups": self._groups(),
+            "any": self._models.rules.any_model,
+            "line": self.line(entry),
+            "details": self.details(entry),
+            "scales": self._scales(entry),
+            "said": {"text": text, "kind": kind},
+        }
+
+    def refresh(self, menu: Any) -> Value:
+        """Return the menu anew; what the page had chosen stays if it is still loaded."""
+        return self.value(menu.get("model") if isinstance(menu, Mapping) else None)
+
+    def choose(self, menu: Any) -> Iterator[Value]:
+        """Yield how far the asked model is, and at last the menu with it, or why not."""
+        menu = menu if isinstance(menu, Mapping) else {}
+        before, asked = menu.get("model"), menu.get("asked")
+        try:
+            entry = self._models.entry(asked)
+            for progress in self._models.load(entry.id):
+                yield {"busy": _busy(progress)}
+            yield self.value(entry.id)
+        except LoadCancelled as error:
+            yield self._kept(before, error, "note")
+        except Exception as error:
+            yield self._kept(before, error, "error")
+
+    def cancel(self, menu: Any) -> None:
+        """Stop the load whose ticket the page was given."""
+        if isinstance(menu, Mapping):
+            self._models.cancel(menu.get("ticket"))
+
+    def _kept(self, before: Any, error: Exception, kind: str) -> Value:
+        value = self.value(before)
+        still = texts.MODEL_KEPT.format(name=self._models.entry(value["model"]).name)
+        return value | {"said": {"text": f"{in_words(error).rstrip('.')}. {still}", "kind": kind}}
+
+    # What is said of a model ---------------------------------------------------------------------
+
+    def line(self, entry: Entry) -> str:
+        """Return what a model can and cannot do, in a few words."""
+        if self._about:
+            return self._about
+        can = can_do(self._facts(entry).get("model_type") or entry.model_type)
+        if entry.bundled:
+            said = describe(entry.id, bundled=False).partition(". ")[2]
+        else:
+            size = f"{_count(entry.parameters)} parameters" if entry.parameters else ""
+            said = ", ".join(filter(None, (size, entry.licence)))
+        return " ".join(_sentence(part) for part in (said, can) if part)
+
+    def details(self, entry: Entry) -> str:
+        """Return the facts of a loaded model for the part that explains the page."""
+        facts, why = self._facts(entry), self._models.rules.why
+        if not facts:
+            return f"Model: {entry.name}. {why}".strip()
+        size = f", {_count(entry.parameters)} parameters" if entry.parameters else ""
+        at = f", revision {entry.revision}" if entry.revision else ""
+        return (
+            f"Model: {entry.name}{at} ({facts['label']}{size}), "
+            f"on {facts['device']} in {facts['dtype']}. {why}"
+        ).strip()
+
+    def listing(self) -> list[Value]:
+        """Return the models as JSON for programs."""
+        return [
+            {
+                "model": e.id,
+                "loaded": self._models.loaded(e.id) is not None,
+                "bundled": e.bundled,
+                "parameters": e.parameters or None,
+                "needs_bytes": {p: e.needs(p) for p in ("float32", "bfloat16", "4bit")},
+                "licence": e.licence or None,
+                "about": can_do(e.model_type),
+            }
+            for e in self._models.entries
+        ]
+
+    def load_api(self, model: Any) -> Value:
+        """Load a model for a program; return it as in the listing."""
+        entry = self._models.entry(model)
+        for _ in self._models.load(entry.id):
+            pass
+        return next(told for told in self.listing() if told["model"] == entry.id)
+
+    def _facts(self, entry: Entry) -> Value:
+        return facts_of(self._models.loaded(entry.id))
+
+    def _scales(self, entry: Entry) -> Value:
+        """Return the bounds of the scale sliders for a model, and why they are there."""
+        facts = self._facts(entry)
+        if not facts:
+            return {}
+        low, high = facts["alphas"]
+        why = texts.NO_LARGER_SCALES.format(name=facts["label"]) if high <= 1 else ""
+        return {"low": low, "high": high, "why": why}
+
+    def _groups(self) -> list[Value]:
+        groups: dict[str, list[Value]] = {}
+        for entry in self._models.entries:
+            label = _GROUPS.get(entry.kind, texts.MODELS_OWN)
+            groups.setdefault(label, []).append({"id": entry.id, "text": self._option(entry)})
+        return [{"label": label, "models": models} for label, models in groups.items()]
+
+    def _option(self, entry: Entry) -> str:
+        """Return the text of an entry: name, and what it needs where that matters."""
+        name, needs = entry.name, entry.needs(self._precision)
+        if entry.bundled or not needs:
+            return name
+        if self._models.loaded(entry.id):
+            return f"{name} · {texts.MODEL_LOADED}"
+        free = self._models.free_after(entry)
+        if free is not None and needs > free:
+            return f"{name} · " + texts.MODEL_TOO_LARGE.format(needs=_gb(needs), free=_gb(free))
+        return f"{name} · {_gb(needs)} GB"
+
+
+def _busy(progress: Progress) -> Value:
+    return {
+        "name": progress.name,
+        "stage": progress.stage,
+        "fraction": progress.fraction,
+        "seconds": round(progress.seconds, 1),
+        "ticket": progress.ticket,
+    }
+
+
+def _gb(n: int) -> str:
+    return f"{n / _GB:.1f}" if n < 9.95 * _GB else f"{n / _GB:.0f}"
+
+
+def _count(n: int) -> str:
+    return f"{n / 1e9:.1f} billion" if n >= 1e9 else f"{n / 1e6:.1f} million"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
