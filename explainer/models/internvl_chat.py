@@ -33,6 +33,7 @@ from transformers import (
 )
 
 from explainer.errors import ModelError
+from explainer.models import weights
 from explainer.models.sentencepiece import build_backend, read_model
 
 MODEL_TYPE = "internvl_chat"
@@ -159,6 +160,7 @@ def _refuse_unsupported(name: str, raw: Mapping[str, Any]) -> None:
     size = raw.get("force_image_size") or vision["image_size"]
     rope = text.get("rope_scaling") or {}
     refusals = [
+        (not raw.get("vision_config"), "config.json says nothing of a vision_config"),
         (
             _language(raw) not in _TEXT_NAMES,
             f"its language model is {_language(raw)}; InternLM2 and Qwen2 are supported",
@@ -280,7 +282,7 @@ def _network(
 ) -> InternVLForConditionalGeneration:
     with ExitStack() as files:
         stored: dict[str, Any] = {}
-        for path in _weight_files(folder, name):
+        for path in weights.weight_files(folder):
             file = files.enter_context(safe_open(path, framework="pt"))
             stored |= {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
         shapes, sources = _parameters(config, language, stored)
@@ -303,19 +305,6 @@ def _network(
                 # The native class has a fixed epsilon here, the published one that of the config.
                 norm.variance_epsilon = config.vision_config.layer_norm_eps
     return network
-
-
-def _weight_files(folder: Path, name: str) -> list[Path]:
-    index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        if not (folder / "model.safetensors").is_file():
-            raise ModelError(f"{name} has no safetensors weights, and no others are read")
-        return [folder / "model.safetensors"]
-    paths = [folder / file for file in sorted(set(_read_json(index)["weight_map"].values()))]
-    missing = [path.name for path in paths if not path.is_file()]
-    if missing:
-        raise ModelError(f"{name} is not a complete model: {_some(missing)} missing")
-    return paths
 
 
 def _parameters(

@@ -135,6 +135,15 @@ VARIANTS = {
     "the 6B tower": ({**INTERNLM2, "rope_scaling": None}, TOWER_6B, {}),
     "the 6B tower, another epsilon": (INTERNLM2, {**TOWER_6B, "layer_norm_eps": 0.1}, {}),
     "qwen2": (QWEN2, {}, {}),
+    "qwen2 beyond its length": (
+        {
+            **QWEN2,
+            "max_position_embeddings": 16,
+            "rope_scaling": {"factor": 2.0, "rope_type": "dynamic", "type": "dynamic"},
+        },
+        {},
+        {},
+    ),
     "qwen2, tied": ({**QWEN2, "tie_word_embeddings": True}, {}, {}),
     "an earlier layer": (QWEN2, {}, {"select_layer": -2}),
 }
@@ -202,9 +211,18 @@ def test_one_file_without_an_index_is_read_too(tmp_path):
 # Tokens, template and pixels ---------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("listed_twice", [True, False])
 @pytest.mark.parametrize("llm", [INTERNLM2, QWEN2], ids=["internlm2", "qwen2"])
-def test_special_tokens_have_the_ids_of_the_files(tmp_path, llm):
+def test_special_tokens_have_the_ids_of_the_files(tmp_path, llm, listed_twice):
     publish(tmp_path, llm)
+    if not listed_twice:  # in added_tokens.json alone, as in older files
+        path = tmp_path / "tokenizer_config.json"
+        settings = json.loads(path.read_text())
+        listed = settings.pop("added_tokens_decoder").items()
+        if llm is INTERNLM2:  # where it lists only what comes after the pieces
+            kept = {i: t for i, t in listed if t["content"] not in ADDED}
+            settings["added_tokens_decoder"] = kept
+        path.write_text(json.dumps(settings))
     network, tokenizer, _ = load(tmp_path)
     added = json.loads((tmp_path / "added_tokens.json").read_text())
     for token, token_id in added.items():
@@ -284,6 +302,7 @@ def test_the_image_processor_cuts_and_normalises_as_the_authors_code(tmp_path):
         ({"use_thumbnail": False}, "thumbnail"),
         ({"llm_config": {**INTERNLM2, "architectures": ["Phi3ForCausalLM"]}}, "Phi3ForCausalLM"),
         ({"llm_config": {}}, "not named"),
+        ({"vision_config": None}, "vision_config"),
         ({"llm_config": {**INTERNLM2, "rope_scaling": {"type": "yarn", "factor": 4.0}}}, "yarn"),
         ({"llm_config": {**INTERNLM2, "rope_pos_id_version": "v2pe"}}, "v2pe"),
     ],
@@ -333,4 +352,13 @@ def test_a_tokenizer_without_the_image_tokens_is_refused(tmp_path):
         text = (tmp_path / name).read_text().replace("</img>", "<gone>")
         (tmp_path / name).write_text(text)
     with pytest.raises(ModelError, match="does not know </img>"):
+        load(tmp_path)
+
+
+def test_pickled_weights_are_not_read(tmp_path):
+    publish(tmp_path)
+    for path in tmp_path.glob("model*"):
+        path.unlink()
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(ModelError, match="pickle"):
         load(tmp_path)
