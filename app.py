@@ -16,24 +16,40 @@ except ImportError:
     gpu = None
 
 EXAMPLES = Path(__file__).parent / "assets" / "examples"
-MODEL = os.environ.get("SIGHTLINE_MODEL", "")  # hub id or folder; empty for the bundled model
-REVISION = os.environ.get("SIGHTLINE_REVISION") or None
-DEVICE = os.environ.get("SIGHTLINE_DEVICE", "auto")
-DTYPE = os.environ.get("SIGHTLINE_DTYPE", "auto")
-STORE_MB = os.environ.get("SIGHTLINE_STORE_MB", "1024")
+
+# What flags that are not given fall back to, where there is no command line.
+ENVIRONMENT = {
+    "model": "SIGHTLINE_MODEL",
+    "revision": "SIGHTLINE_REVISION",
+    "device": "SIGHTLINE_DEVICE",
+    "dtype": "SIGHTLINE_DTYPE",
+    "quantize": "SIGHTLINE_QUANTIZE",
+    "device_map": "SIGHTLINE_DEVICE_MAP",
+    "adapter": "SIGHTLINE_ADAPTER",
+    "attention": "SIGHTLINE_ATTENTION",
+    "tiles": "SIGHTLINE_TILES",
+    "store_mb": "SIGHTLINE_STORE_MB",
+    "models": "SIGHTLINE_MODELS",
+    "allow_any_model": "SIGHTLINE_ALLOW_ANY_MODEL",
+}
+ON_SPACE = bool(os.environ.get("SPACE_ID"))  # set by Hugging Face, as is the next
+ON_ZERO_GPU = bool(os.environ.get("SPACES_ZERO_GPU"))
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the flags; what is not given comes from the environment."""
+    from explainer.commands.model_flags import add_model_flags
+
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    add_model_flags(parser)
     add = parser.add_argument
-    add("--model", default=MODEL, metavar="ID", help="hub id or folder; default: the bundled model")
-    add("--revision", default=REVISION, help="branch, tag or commit of the hub id")
-    add("--device", default=DEVICE, help="auto, cpu or cuda; default: auto")
-    add("--dtype", default=DTYPE, help="auto, float32, bfloat16 or float16; default: auto")
+    add("--models", metavar="IDS", help="what the menu offers besides: ID,ID,...")
+    add("--allow-any-model", action="store_true", help="let visitors name any other, too")
     add("--host", help="address to listen on; default: GRADIO_SERVER_NAME or 127.0.0.1")
     add("--port", type=int, help="default: GRADIO_SERVER_PORT or the first free one from 7860")
-    add("--store-mb", type=int, default=STORE_MB, help="memory for recorded answers, in MB")
+    add("--store-mb", type=int, default=1024, help="memory for recorded answers, in MB")
+    told = {name: os.environ.get(variable) for name, variable in ENVIRONMENT.items()}
+    parser.set_defaults(**{name: value for name, value in told.items() if value})
     return parser.parse_args(argv)
 
 
@@ -41,22 +57,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Load the model, build the page and serve it; 2 and one line if that is not possible."""
     flags = parse(argv)
     from explainer.errors import SightlineError
-    from explainer.record import BUNDLED, load
+    from explainer.serving import Place, make_models, precision
     from explainer.store import RunStore
-    from explainer.ui.about import describe
     from explainer.ui.layout import build_demo, launch_options, load_examples
 
-    model = flags.model or BUNDLED
     try:
-        explainer = load(model, flags.device, flags.dtype, flags.revision)
+        models = make_models(flags, Place(ON_SPACE, ON_ZERO_GPU))
+        models.start()
         store = RunStore(flags.store_mb << 20)
     except (SightlineError, ValueError) as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 2
     demo = build_demo(
-        explainer,
+        models,
         store,
-        about=describe(model, bundled=not flags.model),
+        precision=precision(flags),
         examples=load_examples(EXAMPLES),
         gpu=gpu or (lambda worker: worker),
     )

@@ -18,6 +18,7 @@ from explainer.errors import (
     Cancelled,
     ImageError,
     KnobError,
+    LoadCancelled,
     MethodError,
     ModelError,
     PromptError,
@@ -29,6 +30,7 @@ from explainer.errors import (
 
 if TYPE_CHECKING:
     from explainer.methods import METHODS
+    from explainer.models.options import LoadStep
     from explainer.record import Explainer, Step, load
     from explainer.run import Run
 
@@ -39,6 +41,7 @@ _HOMES = {
     "load": "explainer.record",
     "Explainer": "explainer.record",
     "Step": "explainer.record",
+    "LoadStep": "explainer.models.options",
     "Run": "explainer.run",
     "METHODS": "explainer.methods",
 }
@@ -49,6 +52,8 @@ __all__ = [
     "Explainer",
     "ImageError",
     "KnobError",
+    "LoadCancelled",
+    "LoadStep",
     "MethodError",
     "ModelError",
     "PromptError",

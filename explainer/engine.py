@@ -6,9 +6,10 @@ several recordings can take turns, in whatever threads they happen to be continu
 
 from __future__ import annotations
 
+import ctypes
 import gc
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, NamedTuple
@@ -60,7 +61,7 @@ class Engine:
         """Return all states (L, d) of a sequence after the final norm, and the answer's start."""
         tensors = self.family.forward_inputs(inputs)
         out = self._forward(tensors, use_cache=True)
-        states = out.last_hidden_state[0]
+        states = out.last_hidden_state[0].to(self.family.device)
         light = {name: t for name, t in tensors.items() if t.dtype != torch.float32}
         return states, Answering(light, out.past_key_values, states[-1])
 
@@ -74,25 +75,35 @@ class Engine:
         tensors = self.family.step_inputs(answer.forward_inputs, answer.fed)
         tensors = {"input_ids": torch.tensor([[token]]), **tensors}
         out = self._forward(tensors, use_cache=True, past_key_values=answer.cache)
-        answer.last, answer.fed = out.last_hidden_state[0, -1], answer.fed + 1
+        answer.last = out.last_hidden_state[0, -1].to(self.family.device)
+        answer.fed += 1
         return answer.last
 
     def visual_states(self, inputs: Inputs) -> torch.Tensor:
         """Return the states (N, d) at the visual tokens of a sequence, keeping no cache."""
         out = self._forward(self.family.forward_inputs(inputs), use_cache=False)
-        return out.last_hidden_state[0, list(inputs.visual)]
+        return out.last_hidden_state[0, list(inputs.visual)].to(self.family.device)
 
     def _forward(self, tensors: dict[str, torch.Tensor], **options: Any) -> Any:
         with self._lock, torch.inference_mode():
-            device = self.family.device
+            device = self.family.input_device
             moved = {name: t.to(device) for name, t in tensors.items()}
             return self.family.base(**moved, return_dict=True, **options)
 
     def free(self) -> None:
-        """Give back memory that the allocator holds without need."""
+        """Give back memory that the allocators hold without need."""
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+        if torch.backends.mps.is_available():
+            torch.mps.empty_cache()
+        _trim()
+
+    def close(self) -> None:
+        """Let go of the model, once the call under way is done, and give its memory back."""
+        with self._lock:
+            self.family.close()
+        self.free()
 
     # Products with the unembedding, in float32 ---------------------------------------------------
 
@@ -161,6 +172,12 @@ class Picker:
             return int(logits.argmax())
         probs = (logits.float() / self._temperature).softmax(-1)
         return int(torch.multinomial(probs, 1, generator=self._generator))
+
+
+def _trim() -> None:
+    """Have glibc return freed memory to the system; it keeps it otherwise. Elsewhere do nothing."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def to_float16(states: torch.Tensor) -> npt.NDArray[np.float16]:

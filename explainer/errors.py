@@ -35,6 +35,10 @@ class ImageError(SightlineError):
     """The picture is missing, unreadable, too large, or has no usable pixels."""
 
 
+class VideoError(ImageError):
+    """The video is missing, unreadable, too long or too large, or the model takes none."""
+
+
 class PromptError(SightlineError):
     """The prompt cannot be used, for instance because it is too long for the model."""
 

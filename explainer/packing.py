@@ -48,7 +48,9 @@ def pack_run(
     stored = to_float16(rows)
     stored[: int(nothing_before)] = 0
     return Run(
-        images=request.images,
+        images=request.asked.images,
+        labels=request.asked.labels,
+        video=request.asked.video,
         prompt=request.prompt,
         model_id=family.model_id,
         tokens=tokens,
@@ -128,6 +130,7 @@ def _settings(engine: Engine, request: Request, answer: Answer) -> dict[str, Any
     return {
         "family": family.label,
         "revision": family.revision,
+        **family.origin,
         "scales": [1.0],
         "max_new_tokens": int(decoding.max_new_tokens),
         "decoding": "sampling" if decoding.temperature else "greedy",
@@ -136,7 +139,7 @@ def _settings(engine: Engine, request: Request, answer: Answer) -> dict[str, Any
         "finish": answer.finish,
         "dtype": str(family.unembedding.weight.dtype).removeprefix("torch."),
         "device": family.device.type,
-        "image_notes": list(request.notes),
+        "image_notes": list(request.asked.notes),
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,

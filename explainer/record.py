@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from explainer.engine import Answering, Engine, Picker, memory_in_words
 from explainer.errors import Cancelled, ModelError, RunError
 from explainer.images import MAX_SIDE
-from explainer.models.base import Family, Inputs
+from explainer.models.base import Family, Inputs, Media
 from explainer.models.loading import load_family
+from explainer.models.options import LoadOptions, OnProgress
 from explainer.models.text import TextStream
 from explainer.packing import Answer, pack_run, pack_scale, pack_unembedding
 from explainer.request import (
@@ -26,11 +24,14 @@ from explainer.request import (
     check_request,
     check_scale_length,
     check_scales,
+    open_asked,
 )
 from explainer.run import Run, Scale
+from explainer.video import VideoSource
 
 BUNDLED = Path(__file__).parent.parent / "assets" / "models" / "emoji-qwen2-vl"
 SCALES = (0.5, 0.75, 1.0)
+_ORIGIN = ("revision", "adapter", "quantize", "tiles")
 
 
 def load(
@@ -38,20 +39,27 @@ def load(
     device: str = "auto",
     dtype: str = "auto",
     revision: str | None = None,
+    *,
+    on_progress: OnProgress | None = None,
+    **options: Any,
 ) -> Explainer:
     """Return an `Explainer` for the bundled model, a folder in the hub's layout, or a hub id.
 
     Args:
         model_or_path: folder or hub id.
-        device: "auto" (CUDA if there is one, else CPU), or a torch device.
+        device: "auto" (CUDA if there is one, else MPS, else CPU), or a torch device.
         dtype: "auto" (the checkpoint's own on a GPU, float32 on a CPU), "float32", "bfloat16" or
             "float16".
         revision: a branch, tag or commit of the hub id.
+        on_progress: called with each `LoadStep`; raising `LoadCancelled` there ends the load.
+        options: quantize, device_map, adapter, attention, tiles and so on, see `LoadOptions`.
 
     Raises:
-        ModelError: the checkpoint is missing, incomplete, unsupported, or needs code of its own.
+        ModelError: the checkpoint is missing, incomplete, unsupported, does not fit into the
+            memory, or needs code of its own.
     """
-    return Explainer(load_family(model_or_path, device, dtype, revision))
+    wanted = LoadOptions(device, dtype, revision, **options)
+    return Explainer(load_family(model_or_path, wanted, on_progress))
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,18 @@ class Explainer:
         return self.family.model_id
 
     @property
+    def nbytes(self) -> int:
+        """Return the bytes that the weights take."""
+        return int(self.family.model.get_memory_footprint())
+
+    def close(self) -> None:
+        """Give the model's memory back; recording afterwards raises `ModelError`.
+
+        A recording under way in another thread ends with that error at its next step.
+        """
+        self._engine.close()
+
+    @property
     def max_image_side(self) -> int:
         """Return the long side, in pixels, that larger pictures are scaled down to."""
         return MAX_SIDE
@@ -96,9 +116,10 @@ class Explainer:
 
     def stream(
         self,
-        image: Pictures,
+        image: Pictures | None,
         prompt: str,
         *,
+        video: VideoSource | None = None,
         scales: Sequence[float] = SCALES,
         max_new_tokens: int = 64,
         temperature: float = 0.0,
@@ -111,6 +132,8 @@ class Explainer:
         Args:
             image: path, bytes, PIL image or array, see `open_image`, or a list of them for models
                 that take several; scaled down to `MAX_SIDE`.
+            video: path, bytes or `Video` in place of a picture, see `open_video`; at most
+                `MAX_FRAMES` of its frames are read.
             prompt: plain text; markup of the model in it stays text.
             scales: scale factors to record besides 1, which is always recorded.
             max_new_tokens: the longest answer.
@@ -122,14 +145,15 @@ class Explainer:
             ModelError: the memory is not enough.
         """
         decoding = Decoding(max_new_tokens, temperature, seed)
-        request = check_request(self.family, image, prompt, scales, decoding)
-        inputs = self.family.compose(request.images, request.prompt)
+        asked = open_asked(self.family, image, video)
+        request = check_request(self.family, asked, prompt, scales, decoding)
+        inputs = self.family.compose(asked.media, request.prompt)
         check_length(self.family, inputs, max_new_tokens)
         return self._stream(request, inputs)
 
     def record(
         self,
-        image: Pictures,
+        image: Pictures | None,
         prompt: str,
         *,
         on_token: Callable[[str], None] | None = None,
@@ -137,7 +161,7 @@ class Explainer:
         cancel: Callable[[], bool] | None = None,
         **options: Any,
     ) -> Run:
-        """Return the recorded answer to `prompt` about `image`.
+        """Return the recorded answer to `prompt` about `image`, or about `video` and None.
 
         Args:
             on_token: called with each piece of text as it becomes whole.
@@ -163,15 +187,17 @@ class Explainer:
 
         A run that already holds the scale comes back as it is.
         """
-        if (run.model_id, run.settings.get("revision")) != (self.model_id, self.family.revision):
+        mine = {"revision": self.family.revision, **self.family.origin}
+        theirs, mine = _words(run.model_id, run.settings), _words(self.model_id, mine)
+        if theirs != mine:
             raise RunError(
-                f"the run was recorded with {run.model_id}, this model is {self.model_id}; "
+                f"the run was recorded with {theirs}, this model is {mine}; "
                 "load that model to add a scale"
             )
         (alpha,) = check_scales(self.family, [alpha])
         if any(abs(alpha - known) < 1e-6 for known in run.alphas):
             return run
-        scale = self._read_scale(run.images, alpha)
+        scale = self._read_scale(run.media, alpha)
         first, *others = run.with_scale(scale).scales
         others.sort(key=lambda s: s.alpha)
         pieces = {**run.pieces, scale.base_id: self.family.codec.piece(scale.base_id)}
@@ -225,9 +251,9 @@ class Explainer:
         if rest := text.finish():
             yield Step("token", rest, len(answer.ids), most)
 
-    def _read_scale(self, images: Sequence[npt.NDArray[np.uint8]], alpha: float) -> Scale:
+    def _read_scale(self, media: Media, alpha: float) -> Scale:
         """Return one more scale, trying again with freed memory if the first try finds none."""
-        inputs = self.family.compose_prefix(images, alpha)
+        inputs = self.family.compose_prefix(media, alpha)
         check_scale_length(self.family, inputs, alpha)
         advice = f"leave out scale {alpha:g} or use a smaller picture"
         try:
@@ -240,6 +266,12 @@ class Explainer:
 
     def _scale_of(self, inputs: Inputs, alpha: float) -> Scale:
         return pack_scale(self._engine, alpha, inputs, self._engine.visual_states(inputs))
+
+
+def _words(model_id: str, settings: Mapping[str, Any]) -> str:
+    """Return a model with all that its states depend on, such as "tiny, revision v1, tiles 4"."""
+    given = [f"{k} {settings[k]}" for k in _ORIGIN if settings.get(k) is not None]
+    return ", ".join([model_id, *given])
 
 
 class _Clock:

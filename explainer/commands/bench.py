@@ -24,12 +24,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from explainer.commands.model_flags import add_model_flags, load_from_flags
 from explainer.emoji_world.scenes import Limits, make_scene
 from explainer.errors import SightlineError
 from explainer.evaluation.report import machine
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.methods import METHODS
-from explainer.record import BUNDLED, Explainer, load
+from explainer.record import Explainer
 from explainer.run import ANSWER, Run
 
 HELP = "measure speed and size against the promised figures"
@@ -58,8 +59,7 @@ class Figure:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("--model", default=str(BUNDLED), help="folder or hub id")
-    parser.add_argument("--device", default="auto")
+    add_model_flags(parser)
     parser.add_argument("--out", type=Path, help="folder for bench.json")
     parser.add_argument("--browser", type=Path, help="latencies that the end-to-end tests wrote")
     parser.add_argument("--repeat", type=int, default=9, help="times each thing is measured")
@@ -72,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
     print(f"{machine()}, torch threads {torch.get_num_threads()}, load {os.getloadavg()[0]:.1f}")
     print("| figure | value | bar | |\n| --- | --- | --- | --- |")
     figures = []
-    for figure in _measure(load(args.model, device=args.device), args.repeat, args.browser):
+    for figure in _measure(load_from_flags(args), args.repeat, args.browser):
         figures.append(figure)
         print(figure.row(), flush=True)
     if args.out:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
+from explainer.commands.model_flags import add_model_flags, loading
 from explainer.errors import SightlineError
 from explainer.evaluation import emoji, report
 from explainer.evaluation.report import SampleLog
@@ -19,19 +22,18 @@ HELP = "measure a model and the lens on held-out scenes of the emoji world"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("--dataset", choices=["emoji"], default="emoji")
-    parser.add_argument("--model", default=str(BUNDLED), help="folder or hub id")
     parser.add_argument("--n", type=int, default=500, help="number of scenes")
     parser.add_argument("--first-seed", type=int, default=0, help="seed of the first scene")
     parser.add_argument("--out", type=Path, help="folder for report.json, report.md and samples")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--dtype", default="auto")
+    add_model_flags(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Judge the scenes, print the table and write the report."""
     if args.n < 1:
         raise SightlineError(f"--n must be at least 1, got {args.n}")
-    report_on(args.model, args.n, args.out, args.first_seed, args.device, args.dtype)
+    model = args.model or str(BUNDLED)
+    report_on(model, args.n, args.out, args.first_seed, **loading(args))
     return 0
 
 
@@ -40,16 +42,16 @@ def report_on(
     n: int,
     out: Path | None,
     first_seed: int = 0,
-    device: str = "auto",
-    dtype: str = "auto",
+    **options: Any,
 ) -> None:
     """Judge `n` held-out scenes, print the table and, with `out`, write report.json and report.md.
 
-    Samples are kept in `out` as they come, so that a stopped evaluation goes on where it was.
+    `options` are those of `explainer.load`. Samples are kept in `out` as they come, so that a
+    stopped evaluation goes on where it was.
     """
-    explainer = load(model, device=device, dtype=dtype)
+    explainer = load(model, **options)
     seeds = range(first_seed, first_seed + n)
-    log = SampleLog(out / "samples.jsonl", _made_with(model)) if out else None
+    log = SampleLog(out / "samples.jsonl", _made_with(model, options)) if out else None
     samples = _judge(explainer, seeds, log)
     figures = emoji.summarise(samples)
     print(report.table(figures, emoji.BARS))
@@ -77,8 +79,10 @@ def _judge(explainer: Explainer, seeds: range, log: SampleLog | None) -> list[di
     return samples
 
 
-def _made_with(model: str) -> dict[str, str]:
-    """Return what decides a sample's figures: dataset, model and, for a folder, its weights."""
+def _made_with(model: str, options: Mapping[str, Any]) -> dict[str, str]:
+    """Return what decides a sample's figures: dataset, model, its weights if it is a folder, and
+    what else changes its numbers."""
     weights = Path(model) / "model.safetensors"
     digest = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else ""
-    return {"dataset": "emoji", "model": Path(model).name, "weights": digest}
+    changes = {n: str(options[n]) for n in ("revision", "quantize", "adapter") if n in options}
+    return {"dataset": "emoji", "model": Path(model).name, "weights": digest, **changes}

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from explainer.commands import knob_flags
+from explainer.commands import knob_flags, model_flags
 from explainer.errors import PromptError, SightlineError, TokenError
 from explainer.export import DIVERGING, SEQUENTIAL, Caption, captioned, colour_table, png
 from explainer.methods import METHODS, explain_chip, get_method
@@ -50,14 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--colours", choices=SEQUENTIAL, default="inferno", help="default: inferno")
     add("--opacity", type=float, default=0.55, help="of the colours, 0 to 1; default: 0.55")
 
-    model = parser.add_argument_group("model")
-    model.add_argument("--model", metavar="ID", help="hub id or folder; default: the bundled model")
-    model.add_argument("--revision", help="branch, tag or commit of the hub id")
-    model.add_argument("--device", default="auto", help="auto, cpu or cuda; default: auto")
-    model.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16")
-    model.add_argument("--max-new-tokens", type=int, default=64, help="default: 64")
-    model.add_argument("--temperature", type=float, default=0.0, help="default: 0 (greedy)")
-    model.add_argument("--seed", type=int, default=0, help="of the draws; default: 0")
+    model_flags.add_model_flags(parser)
+    answer = parser.add_argument_group("answer")
+    answer.add_argument("--max-new-tokens", type=int, default=64, help="default: 64")
+    answer.add_argument("--temperature", type=float, default=0.0, help="default: 0 (greedy)")
+    answer.add_argument("--seed", type=int, default=0, help="of the draws; default: 0")
 
     knob_flags.add_to(parser)
 
@@ -93,10 +90,8 @@ def _run(args: argparse.Namespace, settings: Mapping[str, Mapping[str, Any]]) ->
         return Run.load(args.image)
     if args.prompt is None:
         raise PromptError('a picture needs a question; add --prompt "Describe the image."')
-    from explainer.record import BUNDLED, load
-
-    _hush()
-    explainer = load(args.model or BUNDLED, args.device, args.dtype, args.revision)
+    model_flags.hush()
+    explainer = model_flags.load_from_flags(args)
     run = explainer.record(
         args.image,
         args.prompt,
@@ -110,16 +105,6 @@ def _run(args: argparse.Namespace, settings: Mapping[str, Mapping[str, Any]]) ->
     for note in run.settings.get("image_notes", ()):
         print(f"note on the picture: {note}")
     return run
-
-
-def _hush() -> None:
-    """Leave it to our own messages to say what goes wrong while a model is loaded."""
-    import huggingface_hub
-    import transformers
-
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
-    huggingface_hub.utils.logging.set_verbosity_error()
 
 
 def _wanted_scales(settings: Mapping[str, Mapping[str, Any]]) -> list[float]:

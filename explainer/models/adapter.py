@@ -42,7 +42,8 @@ def put_on(network: Any, folder: str | Path, model_id: str, quantized: bool) -> 
     """
     import peft
 
-    folder, head = Path(folder), network.get_output_embeddings()
+    folder = Path(folder)
+    words, head = network.get_input_embeddings(), network.get_output_embeddings()
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
@@ -52,9 +53,14 @@ def put_on(network: Any, folder: str | Path, model_id: str, quantized: bool) -> 
     lost = [str(w.message) for w in said if "missing adapter keys" in str(w.message)]
     if lost or _unused(adapted, folder):
         raise ModelError(_misfit(folder, model_id, "its tensors have no place in this model"))
+    head_changes = network.get_output_embeddings() is not head
     if not quantized:
+        if head.weight is words.weight and (
+            head_changes or network.get_input_embeddings() is not words
+        ):  # merging into one of two matrices that are tied would change the other
+            head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=False)
         return adapted.merge_and_unload()
-    if network.get_output_embeddings() is not head:
+    if head_changes:
         raise ModelError(
             f"the adapter {folder.name} changes the unembedding, which cannot be told apart from "
             "the model's own while it is quantized; load it without quantize"

@@ -16,12 +16,14 @@ import numpy.typing as npt
 import torch
 import transformers
 
-from explainer.errors import ModelError
+from explainer.errors import ModelError, VideoError
 from explainer.models.text import TextCodec
-from explainer.run import TEMPLATE, View
+from explainer.run import TEMPLATE, Video, View
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Media = Sequence[npt.NDArray[np.uint8]] | Video  # pictures, or the frames of a video
 
 # Stands for the user's text while the chat template is laid out. The user's own text never passes
 # through the template engine, so it cannot be mistaken for markup or trimmed.
@@ -30,10 +32,11 @@ _USER = "\ue000user-text\ue001"
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One picture at one scale, ready for the vision tower.
+    """One picture, or one video, at one scale, ready for the vision tower.
 
     Attributes:
-        views: the grids of its N visual tokens, the base view first; `View.image` is 0.
+        views: the grids of its N visual tokens, the base view of each image first. `View.image` is
+            0 for a picture, the number of the step for a video.
         tensors: what the base model's forward takes for the picture, on the CPU. Those of several
             pictures are joined along their first dimension.
         order: for each visual token, view after view, its place among the N in the order in which
@@ -46,6 +49,11 @@ class Picture:
 
     def __len__(self) -> int:
         return sum(map(len, self.views))
+
+    @property
+    def images(self) -> int:
+        """Return the number of images: 1, or the steps of a video."""
+        return 1 + max(view.image for view in self.views)
 
     @property
     def places(self) -> list[int]:
@@ -97,9 +105,11 @@ class Family(ABC):
         template: a Jinja chat template for checkpoints that bring none.
         alphas: the smallest and largest scale factor that make sense.
         max_images: the largest number of pictures in one prompt.
+        video_token: the placeholder of a video; "" for families that take none.
         opening, closing: text around the visual tokens of each picture that the template does not
             write, because the checkpoint's own processor does.
         note: one sentence for people on what the family cannot do or sees differently, or "".
+        OPTIONS: names of the options of `explainer.load` that only this family has.
     """
 
     label: ClassVar[str]
@@ -109,9 +119,11 @@ class Family(ABC):
     template: ClassVar[str]
     alphas: ClassVar[tuple[float, float]] = (0.1, 2.0)
     max_images: ClassVar[int] = 1
+    video_token: ClassVar[str] = ""
     opening: ClassVar[str] = ""
     closing: ClassVar[str] = ""
     note: ClassVar[str] = ""
+    OPTIONS: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -120,14 +132,17 @@ class Family(ABC):
         processor: Any,
         model_id: str,
         revision: str | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
-        self.model = model
+        self._model: PreTrainedModel | None = model
         self.processor = processor
         self.model_id = model_id
         self.revision = revision
+        self.options = dict(options or {})
+        self.origin: dict[str, Any] = {}  # what else changes its states: adapter, quantization
         self.codec = TextCodec(tokenizer)
         self._tokenizer = tokenizer
-        self.lay_out(1)  # a template of another layout is refused at once
+        self.lay_out(self.image_token, 1)  # a template of another layout is refused at once
         self.check()
 
     # What a family adds --------------------------------------------------------------------------
@@ -144,6 +159,15 @@ class Family(ABC):
         The factor applies to the size that the family's own preprocessing arrives at.
         """
 
+    def video(self, video: Video, alpha: float) -> Picture:
+        """Return a video at scale `alpha`, a view for each step; `VideoError` if it takes none."""
+        raise VideoError(f"{self.label} takes pictures and no video; choose a frame of it")
+
+    @property
+    def frames_per_step(self) -> int:
+        """Return how many frames of a video share their visual tokens."""
+        return 1
+
     def check(self) -> None:
         """Raise `ModelError` if the parts of the checkpoint do not fit together."""
         known = self.codec.special_id(self.image_token)
@@ -151,6 +175,12 @@ class Family(ABC):
             raise ModelError(
                 f"{self.model_id}: {self.image_token} is id {known} for the tokenizer and "
                 f"{self.image_token_id} in config.json; tokenizer and model are not a pair"
+            )
+        rows = self.model.get_input_embeddings().weight.shape[0]
+        if len(self.codec) > rows:
+            raise ModelError(
+                f"{self.model_id}: the tokenizer knows {len(self.codec)} tokens and the model "
+                f"{rows}; tokenizer and model are not a pair"
             )
 
     def forward_inputs(self, inputs: Inputs) -> dict[str, torch.Tensor]:
@@ -164,6 +194,17 @@ class Family(ABC):
     # What all families share ---------------------------------------------------------------------
 
     @property
+    def model(self) -> PreTrainedModel:
+        """Return the network; `ModelError` after `close`."""
+        if self._model is None:
+            raise ModelError(f"{self.model_id} was closed; load it again")
+        return self._model
+
+    def close(self) -> None:
+        """Let go of the network."""
+        self._model = None
+
+    @property
     def base(self) -> torch.nn.Module:
         """Return the model without its unembedding; `last_hidden_state` is after the final norm."""
         return self.model.model
@@ -175,7 +216,13 @@ class Family(ABC):
 
     @property
     def device(self) -> torch.device:
+        """Return where the unembedding is, and with it all states."""
         return self.unembedding.weight.device
+
+    @property
+    def input_device(self) -> torch.device:
+        """Return where inputs go: a model that is spread over GPUs may start on another one."""
+        return self.model.get_input_embeddings().weight.device
 
     @property
     def max_length(self) -> int:
@@ -195,33 +242,57 @@ class Family(ABC):
     def image_token_id(self) -> int:
         return int(self.model.config.image_token_id)
 
-    def compose(self, images: Sequence[npt.NDArray[np.uint8]], prompt: str) -> Inputs:
-        """Return the sequence that asks `prompt` about the images at scale 1."""
-        prefix, text = self.compose_prefix(images, 1.0), self.lay_out(len(images))
+    @property
+    def video_token_id(self) -> int:
+        """Return the id of a video's placeholder; `VideoError` if the checkpoint takes no video."""
+        known = self.codec.special_id(self.video_token) if self.video_token else None
+        if known is None:
+            raise VideoError(f"{self.model_id} takes pictures and no video; choose a frame of it")
+        return known
+
+    def compose(self, media: Media, prompt: str) -> Inputs:
+        """Return the sequence that asks `prompt` about pictures or a video at scale 1."""
+        prefix, text = self.compose_prefix(media, 1.0), self._template_of(media)
         ids, roles = self.codec.encode_around(self.closing + text.between, prompt, text.after)
         return replace(prefix, ids=(*prefix.ids, *ids), roles=(*prefix.roles, *roles))
 
-    def compose_prefix(self, images: Sequence[npt.NDArray[np.uint8]], alpha: float) -> Inputs:
+    def compose_prefix(self, media: Media, alpha: float) -> Inputs:
         """Return the same sequence cut right after the last visual token, at scale `alpha`.
 
         Under a causal mask the visual states do not depend on what follows them.
         """
-        pictures = [self.picture(image, alpha) for image in images]
-        first, *others = self.lay_out(len(images)).before
+        is_video = isinstance(media, Video)
+        pictures = (
+            [self.video(media, alpha)] if is_video else [self.picture(i, alpha) for i in media]
+        )
+        placeholder = self.video_token_id if is_video else self.image_token_id
+        first, *others = self._template_of(media).before
         ids = [*self.codec.encode_start(first + self.opening)]
         visual: list[int] = []
+        views: list[View] = []
+        images = 0
         for picture, text in zip(pictures, [*others, None], strict=True):
             visual += [len(ids) + place for place in picture.places]
-            ids += [self.image_token_id] * len(picture)
+            views += [replace(view, image=images + view.image) for view in picture.views]
+            images += picture.images
+            ids += [placeholder] * len(picture)
             if text is not None:
                 ids += self.codec.encode_template(self.closing + text + self.opening)
         roles = (TEMPLATE,) * (len(ids) - len(visual))
-        views = [replace(v, image=i) for i, picture in enumerate(pictures) for v in picture.views]
         return Inputs(tuple(ids), tuple(visual), roles, tuple(views), _joined(pictures))
 
-    def lay_out(self, pictures: int) -> Template:
-        """Return the template's text around this many pictures and the user's text after them."""
-        content = [*[{"type": "image"}] * pictures, {"type": "text", "text": _USER}]
+    def _template_of(self, media: Media) -> Template:
+        if isinstance(media, Video):
+            return self.lay_out(self.video_token, 1)
+        return self.lay_out(self.image_token, len(media))
+
+    def lay_out(self, token: str, count: int) -> Template:
+        """Return the template's text around pictures (or videos) and the user's text after them.
+
+        `token` is the placeholder, `image_token` or `video_token`, and there are `count` of them.
+        """
+        part = {"type": "video" if token == self.video_token else "image"}
+        content = [*[part] * count, {"type": "text", "text": _USER}]
         text = self._tokenizer.apply_chat_template(
             [{"role": "user", "content": content}],
             chat_template=self._tokenizer.chat_template or self.template,
@@ -229,11 +300,11 @@ class Family(ABC):
             tokenize=False,
         )
         before, *rest = text.split(_USER)
-        *heads, between = before.split(self.image_token)
-        if len(rest) != 1 or len(heads) != pictures:
+        *heads, between = before.split(token)
+        if len(rest) != 1 or len(heads) != count:
             raise ModelError(
-                f"the chat template of {self.model_id} does not put one {self.image_token} for "
-                "each picture before the user's text; this layout is not supported"
+                f"the chat template of {self.model_id} does not put one {token} for each "
+                f"{part['type']} before the user's text; this layout is not supported"
             )
         return Template(tuple(heads), between, rest[0])
 

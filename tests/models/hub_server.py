@@ -1,0 +1,132 @@
+"""A hub of our own on this machine: the part of the protocol that the hub client speaks to load."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass
+class Hub:
+    """Repositories by id, ids that are refused, and what was asked for.
+
+    Attributes:
+        repos: folder of each id.
+        refused: (status, error code) of each id that is refused.
+        slow: seconds to wait before each piece of a file.
+        address: where it listens.
+        asked: the paths of all requests.
+    """
+
+    repos: dict[str, Path] = field(default_factory=dict)
+    refused: dict[str, tuple[int, str]] = field(default_factory=dict)
+    slow: float = 0.0
+    address: str = ""
+    asked: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def running() -> Iterator[Hub]:
+    """Serve a `Hub` on a free port."""
+    hub = Hub()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("H", (_Handler,), {"hub": hub}))
+    server.daemon_threads = True
+    hub.address = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: Hub
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def _answer(self, with_body: bool) -> None:
+        self.hub.asked.append(self.path)
+        parts = self.path.split("?")[0].strip("/").split("/")
+        if parts[:2] == ["api", "models"]:
+            return self._about("/".join(parts[2:4]), parts[4:])
+        return self._file("/".join(parts[:2]), "/".join(parts[4:]), with_body)
+
+    def _refuse(self, name: str) -> bool:
+        status, code = self.hub.refused.get(name, (404, "RepoNotFound"))
+        if name in self.hub.repos and name not in self.hub.refused:
+            return False
+        self._send(status, b"{}", {"X-Error-Code": code, "X-Error-Message": code})
+        return True
+
+    def _about(self, name: str, rest: list[str]) -> None:
+        if self._refuse(name):
+            return
+        if rest and rest[1] not in ("main", COMMIT):
+            self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
+            return
+        files = sorted(p for p in self.hub.repos[name].iterdir() if p.is_file())
+        if rest and rest[0] == "tree":
+            found = [
+                {"type": "file", "path": p.name, "size": p.stat().st_size, "oid": _digest(p)}
+                for p in files
+            ]
+            self._send(200, json.dumps(found).encode())
+            return
+        siblings = [{"rfilename": p.name, "size": p.stat().st_size} for p in files]
+        about = {"id": name, "sha": COMMIT, "siblings": siblings, "private": False}
+        self._send(200, json.dumps(about).encode())
+
+    def _file(self, name: str, file: str, with_body: bool) -> None:
+        path = self.hub.repos.get(name, Path("/nowhere")) / file
+        if self._refuse(name):
+            return
+        if not path.is_file():
+            self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
+            return
+        headers = {"ETag": f'"{_digest(path)}"', "X-Repo-Commit": COMMIT}
+        self._send(200, path.read_bytes(), headers, with_body, self.hub.slow)
+
+    def _send(
+        self,
+        status: int,
+        body: bytes,
+        headers: dict[str, str] | None = None,
+        with_body: bool = True,
+        slow: float = 0.0,
+    ) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if not with_body or self.command == "HEAD":
+            return
+        step = 20_000 if slow else max(1, len(body))
+        try:
+            for i in range(0, len(body), step):
+                time.sleep(slow)
+                self.wfile.write(body[i : i + step])
+        except OSError:  # the client went away
+            pass
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha1(path.read_bytes(), usedforsecurity=False).hexdigest()
