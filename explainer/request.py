@@ -99,6 +99,11 @@ def check_scales(family: Family, scales: Sequence[float]) -> list[float]:
     """Return the factors in ascending order, each once: small ones are read first."""
     low, high = family.alphas
     for alpha in scales:
+        if high == 1 and _is_number(alpha) and alpha > 1:
+            raise ScaleError(
+                f"{family.label} reads pictures at one fixed size, so a scale above 1 shows it "
+                f"nothing new; got {alpha:g}, use one in {low:g}..1"
+            )
         if not _is_number(alpha) or not low <= alpha <= high:
             raise ScaleError(f"a scale of {family.label} lies in {low:g}..{high:g}, got {alpha}")
     return sorted({round(float(alpha), 6) for alpha in scales})

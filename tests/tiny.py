@@ -155,12 +155,14 @@ def llava(
     dtype: torch.dtype = torch.float32,
     seed: int = 0,
     processor: Any = None,
+    strategy: str = "default",
     **vision: Any,
 ) -> Path:
     """Save a random LLaVA-1.5 of 64 x 64 px pictures and 8 px tokens; return `folder`.
 
     Args:
         processor: its image processor; by default resizing and a centre crop, as on the hub.
+        strategy: "default" drops the class token of the vision tower, "full" keeps all features.
         vision: changes to the vision tower's config.
     """
     words = llama_tokenizer()
@@ -180,6 +182,7 @@ def llava(
         text_config={"model_type": "llama", **_text(words, "<s>", "</s>")},
         image_token_index=words.convert_tokens_to_ids("<image>"),
         image_seq_length=64,
+        vision_feature_select_strategy=strategy,
     )
     crop = CLIPImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
     make = LlavaForConditionalGeneration

@@ -39,6 +39,7 @@ class Llava(Family):
         "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
     )
     alphas = (0.1, 1.0)
+    note = "The picture is read at one fixed size; what is cut off at its sides is never seen."
 
     @classmethod
     def load_processor(cls, name: str, revision: str | None) -> Any:

@@ -56,8 +56,13 @@ class TextCodec:
     # Text to ids ---------------------------------------------------------------------------------
 
     def encode_template(self, text: str) -> list[int]:
-        """Return the ids of template text, in which special tokens count as such."""
-        return self._tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+        """Return the ids of template text that follows a special token; markup in it counts.
+
+        Some tokenizers put a space before the first word of a sequence, and there only.
+        """
+        if not text or not self._separator:
+            return self._encode(text)
+        return self._encode(self._separator + text)[1:]
 
     def encode_start(self, text: str) -> list[int]:
         """Return the ids of the template text that a sequence starts with.
@@ -67,7 +72,7 @@ class TextCodec:
         """
         first = self._tokenizer.bos_token
         opening = [] if first and text.startswith(first) else self._opening
-        return [*opening, *self.encode_template(text)]
+        return [*opening, *self._encode(text)]
 
     def encode_around(self, before: str, user: str, after: str) -> tuple[list[int], list[int]]:
         """Return ids and roles of `user` between two pieces of template text.
@@ -85,7 +90,7 @@ class TextCodec:
         start, stop = len(left), len(left) + len(user)
 
         encoded = self._plain.encode(left + user + right, add_special_tokens=False)
-        head = self._encode_following(before[:cut_before])
+        head = self.encode_template(before[:cut_before])
         tail = self.encode_template(after[cut_after:])
         roles = [PROMPT if a < stop and b > start else TEMPLATE for a, b in encoded.offsets]
         return (
@@ -93,14 +98,8 @@ class TextCodec:
             [TEMPLATE] * len(head) + roles + [TEMPLATE] * len(tail),
         )
 
-    def _encode_following(self, text: str) -> list[int]:
-        """Return the ids of template text that follows a special token.
-
-        Some tokenizers put a space before the first word of a sequence, and there only.
-        """
-        if not text or not self._separator:
-            return self.encode_template(text)
-        return self.encode_template(self._separator + text)[1:]
+    def _encode(self, text: str) -> list[int]:
+        return self._tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
 
     # Ids to text ---------------------------------------------------------------------------------
 
