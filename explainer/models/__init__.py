@@ -19,6 +19,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
         "qwen2_5_vl": "explainer.models.qwen2_vl:Qwen25VL",
         "llava": "explainer.models.llava:Llava",
         "internvl": "explainer.models.internvl:InternVL",
+        "internvl_chat": "explainer.models.internvl:InternVL",
     }
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from PIL import Image
 from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerFast
 
+import explainer
 from explainer.errors import ModelError
 from explainer.models.internvl_chat import IMAGE_TOKEN, load_parts
 from explainer.models.sentencepiece import NORMAL, Piece
+from explainer.run import ANSWER
 from tests import tiny
 from tests.models import internvl_chat_reference as reference
 from tests.models import sentencepiece_reference as spm
@@ -362,3 +365,48 @@ def test_pickled_weights_are_not_read(tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
     with pytest.raises(ModelError, match="pickle"):
         load(tmp_path)
+
+
+# All of it together ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("llm", [INTERNLM2, QWEN2], ids=["internlm2", "qwen2"])
+def test_a_published_folder_records_the_answer_of_the_published_model(tmp_path, llm):
+    raw, weights = publish(tmp_path, llm)
+    model, image = explainer.load(tmp_path, device="cpu"), tiny.image(56, 80)
+    assert model.family.label == "InternVL"
+    run = model.record(image, "the cat", max_new_tokens=3)
+    inputs = model.family.compose([image], "the cat")
+    ids, tiles = list(inputs.ids), inputs.tensors["pixel_values"]
+    with torch.no_grad():
+        for token in run.tokens.ids[run.tokens.roles == ANSWER]:
+            logits = reference.forward(raw, weights, ids, tiles, model.family.image_token_id)
+            assert int(logits[-1].argmax()) == token
+            ids.append(int(token))
+
+
+def test_the_sequence_is_that_of_the_authors_code(tmp_path):
+    publish(tmp_path)
+    family = explainer.load(tmp_path, device="cpu").family
+    known = json.loads((tmp_path / "added_tokens.json").read_text())
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    known |= {t["content"]: int(i) for i, t in settings["added_tokens_decoder"].items()}
+    inputs = family.compose([tiny.image(56, 80)], "the cat")
+    system = "你是书生·万象，英文名是InternVL，"
+    system += "是由上海人工智能实验室、清华大学及多家合作单位联合开发的多模态大语言模型。"
+    asked = f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n<img>"
+    asked += IMAGE_TOKEN * len(inputs.visual)
+    asked += "</img>\nthe cat<|im_end|>\n<|im_start|>assistant\n"
+    expected = [1]  # <s>, which the tokenizer of the authors puts first
+    for part in re.split("(" + "|".join(map(re.escape, known)) + ")", asked):
+        expected += [known[part]] if part in known else spm.encode(part, spm.pieces())
+    assert list(inputs.ids) == expected
+
+
+def test_code_in_the_folder_is_never_run(tmp_path):
+    publish(tmp_path / "model")
+    trace = tmp_path / "was-run"
+    for name in ("configuration_internvl_chat.py", "tokenization_internlm2.py"):
+        (tmp_path / "model" / name).write_text(f"open({str(trace)!r}, 'w')")
+    explainer.load(tmp_path / "model", device="cpu")
+    assert not trace.exists()
