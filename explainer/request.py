@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from explainer.errors import ImageError, PromptError, ScaleError
 from explainer.images import ImageSource, fit, open_image
-from explainer.models.base import Family, Inputs
+from explainer.models.base import Family, Inputs, Media
+from explainer.run import Video
+from explainer.video import VideoSource, open_video, step_label
 
 Pictures = ImageSource | Sequence[ImageSource]
 
@@ -42,43 +44,74 @@ class Decoding:
 
 
 @dataclass(frozen=True, eq=False)
-class Request:
-    """Pictures and a prompt, ready to be recorded.
+class Asked:
+    """What is asked about: pictures, or the frames of a video.
 
     Attributes:
-        images: (H, W, 3) uint8 each, as the model is given them and as they are shown.
-        notes: what was changed on the pictures, in sentences.
+        images: (H, W, 3) uint8 each, as the model is given them and as they are shown; of a video,
+            the first frame of each step.
+        labels: one for each image, for people, or "".
+        video: all frames, if it is a video.
+        notes: what was changed or left out, in sentences.
+    """
+
+    images: tuple[npt.NDArray[np.uint8], ...]
+    labels: tuple[str, ...]
+    video: Video | None
+    notes: tuple[str, ...]
+
+    @property
+    def media(self) -> Media:
+        """Return what the model is given."""
+        return self.images if self.video is None else self.video
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """Pictures or a video and a prompt, ready to be recorded.
+
+    Attributes:
+        asked: the pictures or the video.
         prompt: the user's text.
         scales: the scale factors besides 1, ascending.
         decoding: how the answer is generated.
     """
 
-    images: tuple[npt.NDArray[np.uint8], ...]
-    notes: tuple[str, ...]
+    asked: Asked
     prompt: str
     scales: tuple[float, ...]
     decoding: Decoding
 
 
 def check_request(
-    family: Family, pictures: Pictures, prompt: str, scales: Sequence[float], decoding: Decoding
+    family: Family, asked: Asked, prompt: str, scales: Sequence[float], decoding: Decoding
 ) -> Request:
-    """Return the request, or raise `ImageError`, `PromptError` or `ScaleError`."""
+    """Return the request, or raise `PromptError` or `ScaleError`."""
     if not isinstance(prompt, str) or not prompt.strip():
         raise PromptError("the prompt is empty; write what the model should do")
     if any("\ud800" <= c <= "\udfff" for c in prompt):
         raise PromptError("the prompt holds half a character (a lone surrogate); remove it")
     others = tuple(alpha for alpha in check_scales(family, scales) if alpha != 1)
-    images, notes = _open_all(family, pictures)
-    return Request(images, notes, prompt, others, decoding)
+    return Request(asked, prompt, others, decoding)
 
 
-def _open_all(
-    family: Family, pictures: Pictures
-) -> tuple[tuple[npt.NDArray[np.uint8], ...], tuple[str, ...]]:
-    """Return the opened pictures and the notes on them, numbered if there are several."""
+def open_asked(family: Family, pictures: Pictures | None, video: VideoSource | None) -> Asked:
+    """Return the opened pictures or video; `ImageError` if the family cannot take them."""
+    if video is None:
+        return _open_pictures(family, pictures)
+    if pictures is not None:
+        raise ImageError("pass pictures or a video, not both")
+    _ = family.video_token_id  # refused before the video is read
+    size = family.frames_per_step
+    opened, notes = open_video(video, multiple=size)
+    labels = [step_label(opened, i, size) for i in range(len(opened.frames) // size)]
+    return Asked(tuple(opened.frames[::size]), tuple(labels), opened, notes)
+
+
+def _open_pictures(family: Family, pictures: Pictures | None) -> Asked:
+    """Return the opened pictures, with numbered notes if there are several."""
     sources = list(pictures) if isinstance(pictures, (list, tuple)) else [pictures]
-    if not sources:
+    if not sources or pictures is None:
         raise ImageError("there is no picture; pass one or several")
     if len(sources) > family.max_images:
         most = "one picture" if family.max_images == 1 else f"up to {family.max_images} pictures"
@@ -86,13 +119,13 @@ def _open_all(
             f"{family.label} takes {most} at a time, got {len(sources)}; leave some out"
         )
     opened = [open_image(source) for source in sources]
-    numbered = len(opened) > 1
     notes = [
-        f"Picture {i}: {note}" if numbered else note
+        f"Picture {i}: {note}" if len(opened) > 1 else note
         for i, picture in enumerate(opened, 1)
         for note in picture.notes
     ]
-    return tuple(fit(picture.pixels) for picture in opened), tuple(notes)
+    images = tuple(fit(picture.pixels) for picture in opened)
+    return Asked(images, ("",) * len(images), None, tuple(notes))
 
 
 def check_scales(family: Family, scales: Sequence[float]) -> list[float]:

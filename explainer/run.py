@@ -137,6 +137,30 @@ class Scale:
 
 
 @dataclass(frozen=True, eq=False)
+class Video:
+    """The frames of a video that a model was shown.
+
+    Attributes:
+        frames: (F, H, W, 3) uint8.
+        times: (F,) float64, seconds at which they stand in the video.
+        interval: seconds from one of them to the next, on average.
+        numbers: which frames of the file they are, counted from 0.
+    """
+
+    frames: npt.NDArray[np.uint8]
+    times: npt.NDArray[np.float64]
+    interval: float
+    numbers: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        f = len(self.numbers)
+        _check("video.frames", self.frames, (f, None, None, 3), np.uint8)
+        _check("video.times", self.times, (f,), np.float64)
+        if not f or np.any(np.diff(self.times) < 0) or not 0 < self.interval < np.inf:
+            raise RunError("video: frames must follow each other in time")
+
+
+@dataclass(frozen=True, eq=False)
 class Unembedding:
     """Rows of the unembedding matrix W for the ids in play.
 
@@ -199,6 +223,8 @@ class Run:
         pieces: text of every id that occurs in `topk`.
         settings: JSON values: scales asked for, decoding, seed, dtype, versions, seconds, finish.
         labels: what each image is, for people; "" where there is nothing to say.
+        video: the frames, if a video was asked about. A model reads them in K steps of F / K frames
+            each, and `images` are the first frames of the steps.
     """
 
     images: tuple[npt.NDArray[np.uint8], ...]
@@ -214,6 +240,7 @@ class Run:
     pieces: Mapping[int, str]
     settings: Mapping[str, Any] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
+    video: Video | None = None
 
     def __post_init__(self) -> None:
         t, d = len(self.tokens), self.states.shape[-1]
@@ -223,6 +250,8 @@ class Run:
             object.__setattr__(self, "labels", ("",) * len(self.images))
         for image in self.images:
             _check("image", image, (None, None, 3), np.uint8)
+        if self.video is not None and len(self.video.frames) % len(self.images):
+            raise RunError("the frames of a video must be as many for each image")
         _check("states", self.states, (t + 1, d), np.float16)
         _check("topk", self.topk, (t + 1, None), np.int32)
         _check("candidate_probs", self.candidate_probs, (t + 1, None), np.float32)
@@ -252,6 +281,11 @@ class Run:
     def image(self) -> npt.NDArray[np.uint8]:
         """Return the first image; most runs have no other."""
         return self.images[0]
+
+    @property
+    def media(self) -> tuple[npt.NDArray[np.uint8], ...] | Video:
+        """Return what the model was asked about: the images, or the video they are from."""
+        return self.images if self.video is None else self.video
 
     @property
     def alphas(self) -> tuple[float, ...]:
@@ -305,7 +339,8 @@ class Run:
     @property
     def nbytes(self) -> int:
         """Return the bytes held by the arrays of the record."""
-        arrays = (*self.images, self.states, self.topk, self.candidate_probs, self.probs)
+        shown = self.images if self.video is None else (self.video.frames,)
+        arrays = (*shown, self.states, self.topk, self.candidate_probs, self.probs)
         arrays += (self.unembedding.ids, self.unembedding.rows, self.unembedding.bias)
         text = sum(map(len, self.pieces.values()))
         return sum(a.nbytes for a in arrays) + sum(s.nbytes for s in self.scales) + text
@@ -350,6 +385,8 @@ class Run:
             "texts": list(self.tokens.texts),
             "pieces": {str(i): s for i, s in self.pieces.items()},
             "labels": list(self.labels),
+            "video": self.video
+            and {"interval": self.video.interval, "numbers": self.video.numbers},
             "scales": [
                 {
                     "alpha": s.alpha,
@@ -372,7 +409,10 @@ class Run:
             "unembedding_rows": self.unembedding.rows,
             "unembedding_bias": self.unembedding.bias,
         }
-        for i, image in enumerate(self.images):
+        stored = self.images
+        if self.video is not None:
+            stored, arrays["video_times"] = tuple(self.video.frames), self.video.times
+        for i, image in enumerate(stored):
             arrays[f"image{i}_png"] = np.frombuffer(_png(image), np.uint8)
         for i, scale in enumerate(self.scales):
             rects = np.concatenate([view.rects for view in scale.views])
@@ -400,8 +440,10 @@ class Run:
             raise RunError(f"run format {header['format']} {header['version']} is not known here")
         if header["version"] == 1:
             header, a = _from_version_1(header, a)
+        images, video = _media(header, a)
         return cls(
-            images=tuple(_open_png(a[f"image{i}_png"]) for i in range(len(header["labels"]))),
+            images=images,
+            video=video,
             labels=tuple(map(str, header["labels"])),
             prompt=str(header["prompt"]),
             model_id=str(header["model_id"]),
@@ -426,6 +468,20 @@ def _png(image: npt.NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG", compress_level=6)
     return buffer.getvalue()
+
+
+def _media(
+    header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> tuple[tuple[npt.NDArray[np.uint8], ...], Video | None]:
+    """Return the images, and the video whose frames they are."""
+    told, count = header.get("video"), len(header["labels"])
+    stored = len(told["numbers"]) if told else count
+    images = tuple(_open_png(arrays[f"image{i}_png"]) for i in range(stored))
+    if not told:
+        return images, None
+    frames, numbers = np.stack(images), tuple(map(int, told["numbers"]))
+    video = Video(frames, arrays["video_times"], float(told["interval"]), numbers)
+    return tuple(frames[:: stored // count]), video
 
 
 def _open_png(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
