@@ -8,7 +8,8 @@ import pytest
 
 from explainer.__main__ import main
 from explainer.commands import bench
-from explainer.emoji_world import checkpoint, train
+from explainer.emoji_world import checkpoint
+from explainer.emoji_world.architectures.qwen2_vl import Qwen2VL
 from explainer.errors import SightlineError
 
 
@@ -19,7 +20,7 @@ def trained(tmp_path_factory):
     texts = checkpoint.corpus(scenes=40)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "corpus", lambda: texts)
-        patch.setattr(train, "CURRICULUM", train.CURRICULUM[:1])
+        patch.setattr(Qwen2VL, "curriculum", Qwen2VL.curriculum[:1])
         assert main(["train", "--out", str(folder), "--steps", "1", "--report", "0"]) == 0
     return folder
 

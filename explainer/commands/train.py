@@ -8,17 +8,25 @@ from pathlib import Path
 import torch
 
 from explainer.commands import evaluate
+from explainer.emoji_world.architectures import ARCHITECTURES
 from explainer.emoji_world.card import write_card
 from explainer.emoji_world.train import Recipe, Trainer
 from explainer.errors import SightlineError
+from explainer.record import BUNDLED
 
 HELP = "train a bundled model on the emoji world"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("--family", choices=["qwen2_vl"], default="qwen2_vl")
+    parser.add_argument("--family", choices=list(ARCHITECTURES), default="qwen2_vl")
     parser.add_argument("--out", type=Path, required=True, help="folder of the model")
+    parser.add_argument(
+        "--start-from",
+        metavar="FOLDER",
+        help="a trained emoji-qwen2-vl whose words, language model and what else fits to begin "
+        "with, or 'nothing' (the bundled one; qwen2_vl begins with nothing)",
+    )
     parser.add_argument(
         "--minutes",
         type=float,
@@ -38,11 +46,26 @@ def main(args: argparse.Namespace) -> int:
         raise SightlineError("give --minutes or --steps, not both")
     recipe = Recipe(seed=args.seed, steps=args.steps or 0, minutes=args.minutes or Recipe.minutes)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    begin = Trainer.resume if args.resume else Trainer.start
-    trainer = begin(args.out, recipe, device if args.device == "auto" else args.device)
+    device = device if args.device == "auto" else args.device
+    architecture = ARCHITECTURES[args.family]
+    if args.resume:
+        trainer = Trainer.resume(args.out, recipe, device, architecture)
+    else:
+        source = _source(args.start_from, args.family)
+        trainer = Trainer.start(args.out, recipe, device, architecture, source)
     trainer.run(args.save_every)
     print(f"saved: {args.out} after {trainer.step} steps, {trainer.scenes} scenes")
     if args.report:
         evaluate.report_on(str(args.out), args.report, args.out)
     write_card(args.out)
     return 0
+
+
+def _source(asked: str | None, family: str) -> Path | None:
+    """Return the folder whose weights to begin with."""
+    if asked == "nothing" or (asked is None and family == "qwen2_vl"):
+        return None
+    folder = Path(asked) if asked else BUNDLED
+    if not (folder / "model.safetensors").is_file():
+        raise SightlineError(f"no trained model in {folder}; train emoji-qwen2-vl first")
+    return folder

@@ -20,9 +20,10 @@ tags: [sightline, emoji-world, interpretability]
 
 # {name}
 
-A real `{architecture}` with {parameters:.1f} million parameters, trained from scratch on one small
-world, so that Sightline runs offline, on a laptop, in seconds. **It knows {things} things drawn as
-emoji, on {grounds} grounds, and nothing else.** For photographs load a large model.
+A real `{architecture}` with {parameters:.1f} million parameters, trained on one small world,
+{origin}, so that Sightline runs offline, on a laptop, in seconds. **It knows
+{things} things drawn as emoji, on {grounds} grounds, and nothing else.** For photographs load a
+large model.
 
 ## Training
 
@@ -63,6 +64,7 @@ def write_card(folder: Path) -> None:
         parameters=(folder / "model.safetensors").stat().st_size / 2 / 1e6,
         things=len(THINGS),
         grounds=len(GROUNDS),
+        origin=_origin(training.get("source", "")),
         command=_command(training, folder.name),
         steps=training["step"],
         scenes=training["scenes"],
@@ -84,4 +86,12 @@ def _command(training: Mapping[str, Any], name: str) -> str:
     fixed = training["steps"]
     length = f"--steps {fixed}" if fixed else f"--minutes {training['minutes']:g}"
     seed = training["seed"]
-    return f"python -m explainer train --family qwen2_vl --out {name} {length} --seed {seed}"
+    family = training.get("family", "qwen2_vl")
+    return f"python -m explainer train --family {family} --out {name} {length} --seed {seed}"
+
+
+def _origin(source: str) -> str:
+    """Return what the weights began as."""
+    if not source:
+        return "from scratch"
+    return f"beginning with the words and the language model of {source}"

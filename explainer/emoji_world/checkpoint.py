@@ -1,53 +1,33 @@
-"""The bundled model before training: tokenizer, tiny config, and the folder in the hub's layout."""
+"""A bundled model before training: tokenizer, first weights, and the folder in the hub's layout."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+import transformers
+from safetensors.torch import load_file
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     GenerationConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
     Qwen2Tokenizer,
-    Qwen2VLConfig,
-    Qwen2VLForConditionalGeneration,
-    Qwen2VLImageProcessorPil,
 )
 
+from explainer.emoji_world.architectures import Architecture
+from explainer.emoji_world.architectures.qwen2_vl import SYSTEM
 from explainer.emoji_world.language import lesson
 from explainer.emoji_world.scenes import FIRST_TRAINING_SEED, Limits, make_scene
+from explainer.errors import ModelError
 
-PATCH, MERGE = 8, 2
-TOKEN_PX = PATCH * MERGE  # one visual token covers 16 x 16 px
-VOCABULARY = 640
-SPECIAL = (
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
-    "<|vision_pad|>",
-    "<|image_pad|>",
-    "<|video_pad|>",
-)
-SYSTEM = "You are a helpful assistant."
-CHAT_TEMPLATE = (
-    "{%- for turn in messages %}"
-    "{%- if loop.first and turn['role'] != 'system' %}"
-    "{{- '<|im_start|>system\\n" + SYSTEM + "<|im_end|>\\n' }}{%- endif %}"
-    "{{- '<|im_start|>' + turn['role'] + '\\n' }}"
-    "{%- if turn['content'] is string %}{{- turn['content'] }}{%- else %}"
-    "{%- for part in turn['content'] %}"
-    "{%- if part['type'] == 'image' %}{{- '<|vision_start|><|image_pad|><|vision_end|>' }}"
-    "{%- elif part['type'] == 'video' %}{{- '<|vision_start|><|video_pad|><|vision_end|>' }}"
-    "{%- else %}{{- part['text'] }}{%- endif %}"
-    "{%- endfor %}{%- endif %}{{- '<|im_end|>\\n' }}"
-    "{%- endfor %}"
-    "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
-)
-_WORDS = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+WORDS = 632  # ids of the byte-level vocabulary; special tokens follow
+_PIECES = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
 def corpus(scenes: int = 4000) -> list[str]:
@@ -61,102 +41,133 @@ def corpus(scenes: int = 4000) -> list[str]:
     return texts
 
 
-def train_tokenizer(texts: list[str]) -> Qwen2Tokenizer:
-    """Return a byte-level BPE tokenizer of `VOCABULARY` ids, special tokens last."""
+@dataclass(frozen=True)
+class Words:
+    """A byte-level BPE vocabulary, without special tokens: ids of the pieces, and the merges."""
+
+    vocab: dict[str, int]
+    merges: list[tuple[str, str]]
+
+
+def learn_words(texts: list[str]) -> Words:
+    """Return `WORDS` pieces learned from texts."""
     bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_WORDS), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    bpe.decoder = decoders.ByteLevel()
+    bpe.pre_tokenizer = _cutter()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY - len(SPECIAL),
+        vocab_size=WORDS,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     bpe.train_from_iterator(texts, trainer)
-    learned = json.loads(bpe.to_str())["model"]
-    tokenizer = Qwen2Tokenizer(
-        vocab=learned["vocab"],
-        merges=[tuple(pair) for pair in learned["merges"]],
-        unk_token=None,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        model_max_length=2048,
-    )
-    tokenizer.add_special_tokens({"additional_special_tokens": list(SPECIAL)})
-    tokenizer.chat_template = CHAT_TEMPLATE
+    return _words(bpe)
+
+
+def words_of(folder: Path) -> Words:
+    """Return the pieces of a bundled model."""
+    return _words(Tokenizer.from_file(str(folder / "tokenizer.json")))
+
+
+def new_tokenizer(words: Words, architecture: Architecture) -> PreTrainedTokenizerBase:
+    """Return a byte-level BPE tokenizer of these words and the architecture's special tokens."""
+    options = {
+        "unk_token": None,
+        "eos_token": architecture.end,
+        "pad_token": architecture.pad,
+        "model_max_length": 2048,
+    }
+    bos = architecture.bos
+    if bos is None:
+        tokenizer = Qwen2Tokenizer(vocab=words.vocab, merges=words.merges, **options)
+    else:
+        bpe = Tokenizer(models.BPE(vocab=words.vocab, merges=words.merges))
+        bpe.pre_tokenizer, bpe.decoder = _cutter(), decoders.ByteLevel()
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token=bos, **options)
+    tokenizer.add_special_tokens({"additional_special_tokens": list(architecture.specials)})
+    if bos is not None:
+        tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{bos} $A",
+            pair=f"{bos} $A {bos} $B",
+            special_tokens=[(bos, tokenizer.convert_tokens_to_ids(bos))],
+        )
+    tokenizer.chat_template = architecture.chat_template
     return tokenizer
 
 
-def tiny_config(tokenizer: Qwen2Tokenizer) -> Qwen2VLConfig:
-    """Return the config of the bundled model: 4.3 M parameters, tied embeddings."""
-    token = tokenizer.convert_tokens_to_ids
-    return Qwen2VLConfig(
-        text_config={
-            "vocab_size": len(tokenizer),
-            "hidden_size": 192,
-            "intermediate_size": 640,
-            "num_hidden_layers": 6,
-            "num_attention_heads": 6,
-            "num_key_value_heads": 2,
-            "max_position_embeddings": 2048,
-            "rope_parameters": {
-                "rope_type": "default",
-                "rope_theta": 10000.0,
-                "mrope_section": [4, 6, 6],
-            },
-            "bos_token_id": None,
-            "eos_token_id": token("<|im_end|>"),
-            "pad_token_id": token("<|endoftext|>"),
-        },
-        vision_config={
-            "depth": 5,
-            "embed_dim": 128,
-            "hidden_size": 192,
-            "num_heads": 4,
-            "mlp_ratio": 4,
-            "patch_size": PATCH,
-            "spatial_merge_size": MERGE,
-            "temporal_patch_size": 2,
-        },
-        image_token_id=token("<|image_pad|>"),
-        video_token_id=token("<|video_pad|>"),
-        vision_start_token_id=token("<|vision_start|>"),
-        vision_end_token_id=token("<|vision_end|>"),
-        tie_word_embeddings=True,
+def _cutter() -> pre_tokenizers.PreTokenizer:
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_PIECES), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
 
 
-def new_model(config: Qwen2VLConfig, seed: int) -> Qwen2VLForConditionalGeneration:
+def _words(bpe: Tokenizer) -> Words:
+    learned = json.loads(bpe.to_str())["model"]
+    return Words(learned["vocab"], [tuple(pair) for pair in learned["merges"]])
+
+
+def model_class(architecture: Architecture) -> type[PreTrainedModel]:
+    """Return the class in transformers."""
+    return getattr(transformers, architecture.model_class)
+
+
+def new_model(architecture: Architecture, config: PreTrainedConfig, seed: int) -> PreTrainedModel:
     """Return the model with random weights drawn from `seed`."""
     torch.manual_seed(seed)
-    return Qwen2VLForConditionalGeneration(config)
+    return model_class(architecture)(config)
 
 
-def image_processor() -> Qwen2VLImageProcessorPil:
-    """Return the processor settings: pictures are held between 64 x 64 and 448 x 448 px of area."""
-    return Qwen2VLImageProcessorPil(
-        patch_size=PATCH,
-        merge_size=MERGE,
-        temporal_patch_size=2,
-        size={"shortest_edge": 64 * 64, "longest_edge": 448 * 448},
-    )
+def take_over(model: PreTrainedModel, architecture: Architecture, source: Path, words: int) -> int:
+    """Copy what a trained emoji-qwen2-vl in folder `source` has in common with `model`.
+
+    Both have to have the same first `words` ids, followed by the end of an answer. Returns how many
+    parameters were copied.
+
+    Raises `ModelError` if a tensor that should fit does not.
+    """
+    trained = {_inner(name): t for name, t in load_file(source / "model.safetensors").items()}
+    copied = 0
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            start = architecture.start(name)
+            tensor = trained.get(start.source) if start else None
+            if tensor is None:
+                continue
+            tensor = (tensor if start.rows is None else tensor[start.rows]).float()
+            if "embed_tokens" in name:
+                parameter[: words + 1] = tensor[: words + 1]
+            elif tensor.shape != parameter.shape:
+                raise ModelError(f"{source} does not fit: {name} is {tuple(tensor.shape)} there")
+            else:
+                parameter.copy_(tensor)
+            copied += 1
+    return copied
 
 
-def save(model: Qwen2VLForConditionalGeneration, tokenizer: Qwen2Tokenizer, folder: Path) -> None:
+def _inner(name: str) -> str:
+    """Return the name of a saved tensor as the loaded Qwen2-VL calls it."""
+    if name.startswith("visual."):
+        return f"model.{name}"
+    return name.replace("model.", "model.language_model.", 1)
+
+
+def save(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    architecture: Architecture,
+    folder: Path,
+) -> None:
     """Write everything a hub folder holds, weights in float16; the model itself is unchanged."""
     folder.mkdir(parents=True, exist_ok=True)
     half = {name: tensor.to(torch.float16) for name, tensor in model.state_dict().items()}
-    copy = Qwen2VLForConditionalGeneration(model.config).to(torch.float16)
+    copy = model_class(architecture)(model.config).to(torch.float16)
     copy.load_state_dict(half)
     copy.generation_config = GenerationConfig(
-        eos_token_id=tokenizer.convert_tokens_to_ids("<|im_end|>"),
-        pad_token_id=tokenizer.convert_tokens_to_ids("<|endoftext|>"),
+        eos_token_id=tokenizer.convert_tokens_to_ids(architecture.end),
+        pad_token_id=tokenizer.convert_tokens_to_ids(architecture.pad),
         do_sample=False,
     )
     copy.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    image_processor().save_pretrained(folder)
+    architecture.processor().save_pretrained(folder)

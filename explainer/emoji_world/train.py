@@ -1,10 +1,14 @@
-"""Training of the bundled model on the emoji world.
+"""Training of the bundled models on the emoji world.
 
-Two losses. The usual next-token loss on the answers, and at the visual positions an image-level
+Three losses. The usual next-token loss on the answers, and at the visual positions an image-level
 bag of words: for each token w of the caption, -log of the mean over visual tokens i of
 softmax(W z_i)[w]. The second is what makes the last layer readable at visual positions; next-token
 loss alone sends no gradient there. It sees captions only, never a mask, so where a thing is remains
 something that the model has to find out.
+
+The bag alone lets every token that holds a bit of a thing reach the same certainty, so that which
+of them is highest is chance. The third loss asks that a token say what its neighbourhood says on
+average: where a thing ends certainty falls off, and the highest token lies within it.
 
 One sequence holds the picture once and several dialogues after it, each blind to the others, so
 that a picture is encoded once for all that is said about it.
@@ -15,57 +19,29 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch.nn import functional as F
 from tqdm import tqdm
-from transformers import AttentionInterface, Qwen2Tokenizer, Qwen2VLForConditionalGeneration
-from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+from transformers import (
+    AttentionInterface,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from explainer.emoji_world import checkpoint
-from explainer.emoji_world.checkpoint import MERGE, PATCH, SYSTEM, TOKEN_PX
+from explainer.emoji_world.architectures import Architecture
+from explainer.emoji_world.architectures.base import Pictures
 from explainer.emoji_world.language import Dialogue, lesson
-from explainer.emoji_world.scenes import FIRST_TRAINING_SEED, Limits, Scene, make_scene
 from explainer.errors import ModelError
 
 IGNORE = -100
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of the curriculum: it lasts until `until` of the run and draws scenes from `limits`,
-    each size with its weight; a picture's sides are whole tokens."""
-
-    until: float
-    limits: tuple[tuple[float, Limits], ...]
-    dialogues: int
-
-
-def _limits(
-    low: int, high: int, most: int, small: float, large: float, least: int, fewest: int = 1
-) -> Limits:
-    return Limits(sides=(low, high), count=(fewest, most), share=(small, large), least=least)
-
-
-CURRICULUM: tuple[Stage, ...] = (
-    Stage(0.05, ((1.0, _limits(48, 80, 1, 0.6, 0.98, 28)),), 3),
-    Stage(0.13, ((1.0, _limits(64, 128, 2, 0.35, 0.85, 28)),), 4),
-    Stage(0.30, ((1.0, _limits(80, 176, 3, 0.22, 0.7, 28)),), 5),
-    Stage(
-        1.00,
-        (
-            (0.65, _limits(96, 208, 4, 0.16, 0.55, 36, fewest=2)),  # long lists are the hard part
-            (0.22, _limits(160, 304, 4, 0.16, 0.55, 40)),
-            (0.13, _limits(256, 448, 4, 0.16, 0.55, 40)),
-        ),
-        8,
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -82,21 +58,22 @@ class Recipe:
     weight_decay: float = 0.05
     clip: float = 1.0
     visual_tokens: int = 1600
-    bag_weight: float = 0.4
+    bag_weight: float = 0.8
+    smooth_weight: float = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
     """B pictures of one size, each with its dialogues.
 
-    Shapes, with L the padded sequence length: `pixels` (B * patches, 3 * 2 * patch^2) float32,
-    `grid` (B, 3) int64, `ids` (B, L) int64, `targets` (B, L) int64 (`IGNORE` where nothing is
-    learned), `positions` (3, B, L) int64, `mask` (B, 1, L, L) bool (True where a row may look),
-    `bags` (B, V) float32 weights over the vocabulary that sum to 1 in each row.
+    `pictures` is what `Architecture.see` takes, `grid` their (rows, columns) of visual tokens.
+    Shapes, with L the padded sequence length: `ids` (B, L) int64, `targets` (B, L) int64 (`IGNORE`
+    where nothing is learned), `positions` (B, L) or (3, B, L) int64, `mask` (B, 1, L, L) bool (True
+    where a row may look), `bags` (B, V) float32 weights over the vocabulary, rows of sum 1.
     """
 
-    pixels: torch.Tensor
-    grid: torch.Tensor
+    pictures: Mapping[str, torch.Tensor]
+    grid: tuple[int, int]
     ids: torch.Tensor
     targets: torch.Tensor
     positions: torch.Tensor
@@ -105,129 +82,121 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on `device`."""
-        return Batch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+        pictures, grid, *rest = vars(self).values()
+        moved = {name: tensor.to(device) for name, tensor in pictures.items()}
+        return Batch(moved, grid, *(tensor.to(device) for tensor in rest))
 
 
-def draw_batch(tokenizer: Qwen2Tokenizer, recipe: Recipe, step: int, progress: float) -> Batch:
-    """Return the batch of this step, decided by seed, step and the stage of `progress`."""
-    rng = np.random.default_rng([recipe.seed, step])
-    stage = next(s for s in CURRICULUM if progress < s.until or s is CURRICULUM[-1])
-    weights = [weight for weight, _ in stage.limits]
-    limits = stage.limits[int(rng.choice(len(weights), p=weights))][1]
-    low, high = (side // TOKEN_PX for side in limits.sides)
-    rows, columns = (int(n) for n in rng.integers(low, high + 1, size=2))
-    count = int(np.clip(recipe.visual_tokens // (rows * columns), 3, 48))
-    seeds = rng.integers(FIRST_TRAINING_SEED, 2**62, size=count)
-    scenes = [_scene(int(seed), limits, rows, columns) for seed in seeds]
-    lessons = [
-        lesson(scene, np.random.default_rng(seed))[: stage.dialogues]
-        for scene, seed in zip(scenes, seeds, strict=True)
-    ]
-    return _batch(tokenizer, [s.image for s in scenes], lessons, rows, columns)
+class Maker:
+    """Makes the batches of one architecture, each decided by seed, step and progress."""
+
+    def __init__(
+        self, architecture: Architecture, tokenizer: PreTrainedTokenizerBase, recipe: Recipe
+    ) -> None:
+        self.architecture, self.tokenizer, self.recipe = architecture, tokenizer, recipe
+
+    def draw(self, step: int, progress: float) -> Batch:
+        """Return the batch of this step, from the stage of the curriculum at `progress`."""
+        rng = np.random.default_rng([self.recipe.seed, step])
+        stages = self.architecture.curriculum
+        stage = next(s for s in stages if progress < s.until or s is stages[-1])
+        weights = [weight for weight, _ in stage.sources]
+        source = stage.sources[int(rng.choice(len(weights), p=weights))][1]
+        pictures = self.architecture.draw(source, rng, self.recipe.visual_tokens)
+        lessons = [
+            lesson(scene, np.random.default_rng(seed))[: stage.dialogues]
+            for scene, seed in zip(
+                pictures.scenes, rng.integers(2**62, size=len(pictures.scenes)), strict=True
+            )
+        ]
+        return self.batch(pictures, lessons)
+
+    def batch(self, pictures: Pictures, lessons: list[list[Dialogue]]) -> Batch:
+        """Return pictures and what is said of each as one batch."""
+        rows, columns = pictures.grid
+        prefix, start = self.architecture.prefix(self.tokenizer, rows * columns)
+        said = [
+            [self.architecture.dialogue(self.tokenizer, d) for d in dialogues]
+            for dialogues in lessons
+        ]
+        first, after = self.architecture.positions(start, pictures.grid, len(prefix))
+        layout = _Layout(prefix, after, said, self.tokenizer.pad_token_id)
+        positions = np.broadcast_to(
+            first[..., None, :], (*first.shape[:-1], *layout.ids.shape[:1], len(prefix))
+        )
+        later = np.broadcast_to(layout.positions, (*first.shape[:-1], *layout.positions.shape))
+        return Batch(
+            pictures=pictures.tensors,
+            grid=pictures.grid,
+            ids=torch.from_numpy(layout.ids),
+            targets=torch.from_numpy(layout.targets),
+            positions=torch.from_numpy(np.concatenate([positions, later], axis=-1)),
+            mask=_mask(torch.from_numpy(layout.owner)),
+            bags=torch.from_numpy(_bags(said, len(self.tokenizer))),
+        )
 
 
-def _scene(seed: int, limits: Limits, rows: int, columns: int) -> Scene:
-    """Return a scene of this many tokens; half of them resized a little, as real pictures are."""
-    height, width = rows * TOKEN_PX, columns * TOKEN_PX
-    dy, dx = np.random.default_rng(seed).integers(-7, 8, size=2) * (seed % 2)
-    scene = make_scene(seed, limits, (height + int(dy), width + int(dx)))
-    if not (dy or dx):
-        return scene
-    resized = Image.fromarray(scene.image).resize((width, height), Image.Resampling.BICUBIC)
-    return Scene(np.asarray(resized), scene.labels, scene.things, scene.ground)
+Said = list[list[tuple[list[int], list[int]]]]  # for each picture: question and answer ids
 
 
-def patches(images: list[np.ndarray]) -> torch.Tensor:
-    """Return pictures of one size as the rows that the family's image processor would make.
+class _Layout:
+    """Where everything stands in the sequences: the picture's prefix, then dialogue by dialogue.
 
-    Input: B arrays (H, W, 3) uint8 with sides in whole tokens.
-    Output: (B * H/8 * W/8, 384) float32.
+    Shapes: `ids`, `targets` and `owner` (B, L) int64, with owner 0 for the prefix, s + 1 for
+    dialogue s and -1 for padding; `positions` (B, L - prefix) int64.
     """
-    x = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
-    x = (x - torch.tensor(OPENAI_CLIP_MEAN)[:, None, None]) / torch.tensor(OPENAI_CLIP_STD)[
-        :, None, None
-    ]
-    b, c, height, width = x.shape
-    x = x.reshape(b, c, height // TOKEN_PX, MERGE, PATCH, width // TOKEN_PX, MERGE, PATCH)
-    x = x.permute(0, 2, 5, 3, 6, 1, 4, 7)  # (b, rows, columns, merge, merge, c, patch, patch)
-    x = x.reshape(-1, c, 1, PATCH * PATCH).expand(-1, -1, 2, -1)  # a still is two equal frames
-    return x.reshape(-1, c * 2 * PATCH * PATCH)
+
+    def __init__(self, prefix: list[int], after: int, said: Said, pad: int) -> None:
+        most = max(sum(len(q) + len(a) for q, a in dialogues) for dialogues in said)
+        shape = len(said), len(prefix) + most
+        self.ids = np.full(shape, pad, np.int64)
+        self.targets = np.full(shape, IGNORE, np.int64)
+        self.owner = np.full(shape, -1, np.int64)
+        self.positions = np.zeros((len(said), most), np.int64)
+        self.ids[:, : len(prefix)] = prefix
+        self.owner[:, : len(prefix)] = 0
+        for i, dialogues in enumerate(said):
+            at = len(prefix)
+            for s, (question, answer) in enumerate(dialogues):
+                stop = at + len(question) + len(answer)
+                self.ids[i, at:stop] = question + answer
+                self.targets[i, at + len(question) - 1 : stop - 1] = answer
+                self.owner[i, at:stop] = s + 1
+                self.positions[i, at - len(prefix) : stop - len(prefix)] = after + np.arange(
+                    stop - at
+                )
+                at = stop
 
 
-def _batch(
-    tokenizer: Qwen2Tokenizer,
-    images: list[np.ndarray],
-    lessons: list[list[Dialogue]],
-    rows: int,
-    columns: int,
-) -> Batch:
-    encode = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
-    token = tokenizer.convert_tokens_to_ids
-    head = encode(f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n<|vision_start|>")
-    turn = encode("<|im_end|>\n<|im_start|>assistant\n")
-    end = token("<|im_end|>")
-    n = rows * columns
-    prefix = [*head, *[token("<|image_pad|>")] * n, token("<|vision_end|>")]
-    after = len(head) + max(rows, columns)  # rotary position of the token after the picture
-    said = [
-        [(encode(d.prompt) + turn, [*encode(d.answer), end]) for d in dialogues]
-        for dialogues in lessons
-    ]
-    length = len(prefix) + max(sum(len(q) + len(a) for q, a in s) for s in said)
-    b = len(images)
-    ids = np.full((b, length), token("<|endoftext|>"), np.int64)
-    targets = np.full((b, length), IGNORE, np.int64)
-    owner = np.full((b, length), -1, np.int64)  # 0 the picture's prefix, s + 1 dialogue s
-    positions = np.zeros((3, b, length), np.int64)
-    bags = np.zeros((b, len(tokenizer)), np.float32)
-    ids[:, : len(prefix)] = prefix
-    owner[:, : len(prefix)] = 0
-    positions[:, :, : len(prefix)] = _prefix_positions(len(head), rows, columns)[:, None]
-    for i, dialogues in enumerate(said):
-        at = len(prefix)
-        for s, (question, answer) in enumerate(dialogues):
-            stop = at + len(question) + len(answer)
-            ids[i, at:stop] = question + answer
-            targets[i, at + len(question) - 1 : stop - 1] = answer
-            owner[i, at:stop] = s + 1
-            positions[:, i, at:stop] = after + 1 + np.arange(stop - at)
-            at = stop
-        words = np.unique(dialogues[0][1][:-1])  # the caption, without its end
-        bags[i, words] = 1 / len(words)
-    own = torch.from_numpy(owner)
-    causal = torch.ones(length, length, dtype=torch.bool).tril()
-    mask = causal & ((own[:, :, None] == own[:, None, :]) | (own[:, None, :] == 0))
-    return Batch(
-        pixels=patches(images),
-        grid=torch.tensor([[1, rows * MERGE, columns * MERGE]] * b),
-        ids=torch.from_numpy(ids),
-        targets=torch.from_numpy(targets),
-        positions=torch.from_numpy(positions),
-        mask=mask[:, None],
-        bags=torch.from_numpy(bags),
-    )
+def _mask(owner: torch.Tensor) -> torch.Tensor:
+    """Return (B, 1, L, L) bool: each place sees what came before it of its own, and the prefix."""
+    causal = torch.ones(owner.shape[1], owner.shape[1], dtype=torch.bool).tril()
+    mine = (owner[:, :, None] == owner[:, None, :]) | (owner[:, None, :] == 0)
+    return (causal & mine)[:, None]
 
 
-def _prefix_positions(head: int, rows: int, columns: int) -> np.ndarray:
-    """Return (3, head + rows * columns + 1): time, height and width positions of the prefix."""
-    text = np.tile(np.arange(head), (3, 1))
-    row, column = np.divmod(np.arange(rows * columns), columns)
-    picture = head + np.stack([np.zeros_like(row), row, column])
-    return np.concatenate([text, picture, np.full((3, 1), head + max(rows, columns))], axis=1)
+def _bags(said: Said, vocabulary: int) -> np.ndarray:
+    """Return (B, V) float32: the words of each first dialogue, the caption, without its end."""
+    bags = np.zeros((len(said), vocabulary), np.float32)
+    for bag, dialogues in zip(bags, said, strict=True):
+        words = np.unique(dialogues[0][1][:-1])
+        bag[words] = 1 / len(words)
+    return bags
 
 
 def losses(
-    model: Qwen2VLForConditionalGeneration, batch: Batch
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the next-token loss and the bag-of-words loss of a batch, both scalars in nats."""
-    core = model.model
-    seen = core.visual(batch.pixels, grid_thw=batch.grid).pooler_output  # (B * N, d)
-    picture = batch.ids == model.config.image_token_id  # (B, L)
-    embedded = core.language_model.embed_tokens(batch.ids)
+    model: PreTrainedModel, architecture: Architecture, batch: Batch
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the next-token, bag-of-words and smoothness losses of a batch, scalars in nats."""
+    seen = architecture.see(model, batch.pictures)  # (B, N, d)
+    image = batch.ids.new_tensor(model.config.image_token_id)
+    picture = batch.ids == image  # (B, L)
+    text_model = model.model.language_model
+    embedded = text_model.embed_tokens(batch.ids)
     embedded = embedded.masked_scatter(picture[..., None], seen.to(embedded.dtype))
-    states = core.language_model(
+    states = text_model(
         inputs_embeds=embedded,
-        attention_mask={"full_attention": batch.mask},
+        attention_mask=mask_for(text_model, batch.mask),
         position_ids=batch.positions,
         use_cache=False,
     ).last_hidden_state  # (B, L, d)
@@ -236,7 +205,31 @@ def losses(
     visual = states[picture].reshape(len(batch.ids), -1, states.shape[-1])  # (B, N, d)
     lens = model.lm_head(visual).float().log_softmax(-1)  # (B, N, V)
     bag = -(lens.logsumexp(1) - math.log(lens.shape[1]))  # (B, V)
-    return spoken, (bag * batch.bags).sum(1).mean()
+    return spoken, (bag * batch.bags).sum(1).mean(), unevenness(lens, batch.grid)
+
+
+def unevenness(lens: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
+    """Return the mean divergence of each visual token from its neighbourhood, a scalar in nats.
+
+    `lens` is (B, N, V), log-probabilities over the vocabulary. The neighbourhood is the 3 x 3 mean
+    with binomial weights, edges repeated; it is a target only and sends no gradient.
+    """
+    with torch.no_grad():
+        mean = lens.exp().unflatten(1, grid)  # (B, rows, columns, V)
+        for axis in (1, 2):
+            n = mean.shape[axis]
+            at = torch.arange(n, device=lens.device)
+            before = mean.index_select(axis, (at - 1).clamp(min=0))
+            after = mean.index_select(axis, (at + 1).clamp(max=n - 1))
+            mean = (before + 2 * mean + after) / 4
+        mean = mean.flatten(1, 2)
+        floor = torch.special.entr(mean).sum(-1).mean()
+    return -(mean * lens).sum(-1).mean() - floor
+
+
+def mask_for(text_model: torch.nn.Module, mask: torch.Tensor) -> Any:
+    """Return the mask as this text model takes it: by kind of layer where there are kinds."""
+    return {"full_attention": mask} if hasattr(text_model.config, "layer_types") else mask
 
 
 def learning_rate(recipe: Recipe, step: int, progress: float) -> float:
@@ -297,33 +290,62 @@ class Trainer:
     and, under training/, the state that a resumed run starts from."""
 
     def __init__(
-        self, folder: Path, recipe: Recipe, device: str, tokenizer: Qwen2Tokenizer
+        self,
+        folder: Path,
+        recipe: Recipe,
+        device: str,
+        architecture: Architecture,
+        tokenizer: PreTrainedTokenizerBase,
     ) -> None:
         self.folder, self.recipe, self.device = folder, recipe, torch.device(device)
-        self.tokenizer = tokenizer
-        config = checkpoint.tiny_config(self.tokenizer)
-        self.model = checkpoint.new_model(config, recipe.seed).to(self.device).train()
+        self.architecture, self.tokenizer = architecture, tokenizer
+        self.maker = Maker(architecture, tokenizer, recipe)
+        self.model = checkpoint.new_model(architecture, architecture.config(tokenizer), recipe.seed)
+        self.model.to(self.device).train()
         AttentionInterface.register("written_out", plain_attention)
         self.model.set_attn_implementation("written_out")
         self.optimizers = new_optimizers(self.model, recipe)
         self.step, self.elapsed, self.scenes = 0, 0.0, 0
+        self.source = ""
 
     @classmethod
-    def start(cls, folder: Path, recipe: Recipe, device: str) -> Trainer:
-        """Return a new run; `ModelError` if the folder holds one already."""
+    def start(
+        cls,
+        folder: Path,
+        recipe: Recipe,
+        device: str,
+        architecture: Architecture,
+        source: Path | None = None,
+    ) -> Trainer:
+        """Return a new run; `ModelError` if the folder holds one already.
+
+        `source` is a trained emoji-qwen2-vl to begin with, as far as the two have parts in common.
+        """
         if _state_file(folder).exists():
             raise ModelError(f"{folder} holds a run already; add --resume or name another --out")
-        return cls(folder, recipe, device, checkpoint.train_tokenizer(checkpoint.corpus()))
+        if source is None:
+            words = checkpoint.learn_words(checkpoint.corpus())
+        else:
+            words = checkpoint.words_of(source)
+        tokenizer = checkpoint.new_tokenizer(words, architecture)
+        trainer = cls(folder, recipe, device, architecture, tokenizer)
+        if source is not None:
+            checkpoint.take_over(trainer.model, architecture, source, tokenizer.eos_token_id)
+            trainer.source = source.name
+        return trainer
 
     @classmethod
-    def resume(cls, folder: Path, recipe: Recipe, device: str) -> Trainer:
+    def resume(
+        cls, folder: Path, recipe: Recipe, device: str, architecture: Architecture
+    ) -> Trainer:
         """Return the run saved in `folder`, to go on with the tokenizer that it was started with.
 
         `ModelError` if there is none, or if it was started with another seed.
         """
         if not _state_file(folder).exists():
             raise ModelError(f"nothing to resume: {_state_file(folder)} does not exist")
-        trainer = cls(folder, recipe, device, Qwen2Tokenizer.from_pretrained(folder))
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        trainer = cls(folder, recipe, device, architecture, tokenizer)
         trainer._restore(torch.load(_state_file(folder), map_location=device, weights_only=True))
         return trainer
 
@@ -341,6 +363,7 @@ class Trainer:
         for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
         self.step, self.elapsed, self.scenes = saved["step"], saved["elapsed"], saved["scenes"]
+        self.source = saved.get("source", "")
 
     def save(self) -> None:
         """Write the state (atomically) and the model as a hub folder."""
@@ -353,12 +376,15 @@ class Trainer:
             "step": self.step,
             "elapsed": self.elapsed,
             "scenes": self.scenes,
+            "source": self.source,
         }
         fresh = state_file.with_suffix(".new")
         torch.save(state, fresh)
         fresh.replace(state_file)
-        checkpoint.save(self.model, self.tokenizer, self.folder)
+        checkpoint.save(self.model, self.tokenizer, self.architecture, self.folder)
         summary = asdict(self.recipe) | {
+            "family": self.architecture.model_type,
+            "source": self.source,
             "step": self.step,
             "scenes": self.scenes,
             "minutes_spent": round(self.elapsed / 60, 1),
@@ -367,14 +393,15 @@ class Trainer:
         }
         (self.folder / "training.json").write_text(json.dumps(summary, indent=2) + "\n")
 
-    def train_step(self) -> tuple[float, float]:
-        """Take one step; return its two losses."""
-        batch = draw_batch(self.tokenizer, self.recipe, self.step, self.progress).to(self.device)
+    def train_step(self) -> tuple[float, float, float]:
+        """Take one step; return its three losses."""
+        batch = self.maker.draw(self.step, self.progress).to(self.device)
         rate = learning_rate(self.recipe, self.step, self.progress)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            spoken, bag = losses(self.model, batch)
+            spoken, bag, uneven = losses(self.model, self.architecture, batch)
         self.model.zero_grad(set_to_none=True)
-        (spoken + self.recipe.bag_weight * bag).backward()
+        recipe = self.recipe
+        (spoken + recipe.bag_weight * bag + recipe.smooth_weight * uneven).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -382,7 +409,7 @@ class Trainer:
             optimizer.step()
         self.step += 1
         self.scenes += len(batch.ids)
-        return spoken.item(), bag.item()
+        return spoken.item(), bag.item(), uneven.item()
 
     def run(self, save_every: float = 300.0) -> None:
         """Train to the end of the recipe, saving every `save_every` seconds and when stopped."""
@@ -396,7 +423,7 @@ class Trainer:
                 self.elapsed += time.monotonic() - start
                 bar.n = min(100.0, 100 * self.progress)
                 bar.set_postfix_str(
-                    f"answer {smooth[0]:.3f} bag {smooth[1]:.3f} "
+                    f"answer {smooth[0]:.3f} bag {smooth[1]:.3f} uneven {smooth[2]:.3f} "
                     f"step {self.step} {self.scenes / max(self.elapsed, 1e-9):.0f} scenes/s"
                 )
                 if time.monotonic() - last_save > save_every:
