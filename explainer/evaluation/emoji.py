@@ -25,6 +25,7 @@ from explainer.emoji_world.objects import THINGS
 from explainer.emoji_world.scenes import FIRST_TRAINING_SEED, Scene, make_scene
 from explainer.errors import SightlineError
 from explainer.evaluation.intervals import Ratio, ratio
+from explainer.geometry import seen_grid
 from explainer.methods import METHODS, explain_chip
 from explainer.record import Explainer
 from explainer.run import ANSWER, Run
@@ -135,7 +136,9 @@ def points_at(run: Run, scene: Scene, mention: Mention) -> tuple[bool, bool]:
     and any of its pixels."""
     tokens = word_tokens(run, mention.start, mention.end)
     values = explain_chip(METHODS["logit_lens"], run, tokens).values
-    x0, y0, x1, y1 = run.scale(1.0).views[0].rects[int(values.argmax())]
+    grid = seen_grid(run.scale(1.0).views[0])  # a map leaves out tokens that saw nothing
+    row, column = np.unravel_index(int(values.argmax()), values.shape)
+    (y0, y1), (x0, x1) = grid.y[row : row + 2], grid.x[column : column + 2]
     mask = scene.mask(mention.name)
     touched = mask[int(y0) : max(int(np.ceil(y1)), int(y0) + 1), int(x0) : int(np.ceil(x1))]
     return bool(mask[int((y0 + y1) / 2), int((x0 + x1) / 2)]), bool(touched.any())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +47,18 @@ def test_pointing_asks_for_the_highest_cell():
     assert emoji.points_at(run, planted_scene((60, 90, 100, 120)), mention) == (True, True)
     assert emoji.points_at(run, planted_scene((78, 96, 120, 130)), mention) == (False, True)
     assert emoji.points_at(run, planted_scene((200, 200, 240, 240)), mention) == (False, False)
+
+
+def test_pointing_counts_cells_of_the_seen_part():
+    """Where a band of tokens saw nothing, as on padding, the map is smaller than the grid."""
+    run = synthetic_run(np.random.default_rng(1), answer_ids=[40], planted={40: (64, 96, 80, 112)})
+    scale = run.scales[0]
+    rects = scale.views[0].rects.copy().reshape(21, 21, 4)
+    rects[:2] = np.nan
+    view = replace(scale.views[0], rects=rects.reshape(-1, 4))
+    padded = replace(run, scales=(replace(scale, views=(view,)), *run.scales[1:]))
+    mention = emoji.Mention("cat", 0, len(run.answer))
+    assert emoji.points_at(padded, planted_scene((64, 96, 80, 112)), mention) == (True, True)
 
 
 def test_a_ratio_is_over_what_was_judged():
