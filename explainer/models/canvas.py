@@ -75,6 +75,14 @@ class Canvas:
         small = (max(1, round(alpha * side)) for side in (width, height))
         return self.resized(*small, resample).centred(width, height, colour)
 
+    def tiles(self, side: int) -> list[Image.Image]:
+        """Return the squares of this side that the canvas consists of, row-major."""
+        return [
+            self.image.crop((x, y, x + side, y + side))
+            for y in range(0, self.image.height, side)
+            for x in range(0, self.image.width, side)
+        ]
+
     def rects(self, grid: tuple[int, int], cell: int) -> npt.NDArray[np.float32]:
         """Return (N, 4) float32: what each token of `cell` pixels sees, in pixels of the picture.
 
