@@ -380,7 +380,9 @@ def _in_words(name: str) -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise ModelError(_TOO_LARGE.format(name=name)) from None
     except Exception as error:  # many kinds: damaged files, configs that mean nothing
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+        reason = f"{first} {rest[0]}" if first.endswith(":") and rest else first
+        reason = reason or type(error).__name__
         if "allocate memory" in reason:
             raise ModelError(_TOO_LARGE.format(name=name)) from None
         if "offload" in reason:

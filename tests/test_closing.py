@@ -1,0 +1,91 @@
+"""A closed model gives its memory back, and says that it is closed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
+
+import explainer
+from explainer.errors import ModelError
+from tests import tiny
+
+
+def test_a_closed_model_says_so(qwen_folder):
+    loaded = explainer.load(qwen_folder, device="cpu")
+    run = loaded.record(tiny.image(), "a cat", max_new_tokens=2)
+    loaded.close()
+    loaded.close()  # twice is once
+    assert loaded.model_id == qwen_folder.name
+    for act in (
+        lambda: loaded.record(tiny.image(), "a cat"),
+        lambda: loaded.add_scale(run, 0.6),
+        lambda: loaded.nbytes,
+    ):
+        with pytest.raises(ModelError, match="was closed; load it again"):
+            act()
+
+
+def test_a_recording_under_way_ends_with_the_same_words(qwen_folder):
+    loaded = explainer.load(qwen_folder, device="cpu")
+    steps = loaded.stream(tiny.image(), "a cat", max_new_tokens=4)
+    next(steps)
+    loaded.close()
+    with pytest.raises(ModelError, match="was closed"):
+        list(steps)
+
+
+MEASURE = """
+import json, sys
+import torch
+import explainer
+from explainer.record import Explainer
+from tests import tiny
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+torch.set_num_threads(1)
+small, large = sys.argv[1:]
+sizes = []
+for folder in (small, large, large, large):
+    loaded = explainer.load(folder, device="cpu")
+    loaded.record(tiny.image(32, 32), "a cat", scales=(1.0,), max_new_tokens=1)
+    with_model, weights = resident(), loaded.nbytes
+    loaded.close()
+    sizes.append((with_model, resident(), weights))
+print(json.dumps(sizes))
+"""
+
+
+def _large(small: Path, folder: Path) -> Path:
+    """Save the tiny checkpoint with very wide layers, 100 MB of them; return `folder`."""
+    shutil.copytree(small, folder)
+    config = Qwen2VLConfig.from_pretrained(small)
+    config.text_config.intermediate_size = 130_000
+    Qwen2VLForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="read off Linux's /proc")
+def test_the_memory_of_a_closed_model_comes_back(qwen_folder, tmp_path):
+    large = _large(qwen_folder, tmp_path / "large")
+    out = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(qwen_folder), str(large)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=240,
+        cwd=Path(__file__).parent.parent,
+    )
+    (_, before, _), *rounds = json.loads(out.stdout)
+    for with_model, closed, weights in rounds:
+        assert weights > 100e6
+        assert with_model - before > 0.8 * weights
+        assert closed < 1.1 * before
