@@ -148,6 +148,8 @@ def _stream(name: str, container: InputContainer) -> Any:
     if not container.streams.video:
         raise VideoError(f"{name} holds no moving picture; choose a video with a picture")
     stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise VideoError(f"{name} is coded in a way that cannot be read; save it as MP4 (H.264)")
     width, height = stream.codec_context.width, stream.codec_context.height
     if min(width, height) < 1:
         raise _damaged(name)

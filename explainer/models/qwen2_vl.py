@@ -129,7 +129,9 @@ class Qwen2VL(Family):
         return {**tensors, "position_ids": positions}
 
     def step_inputs(self, forward_inputs: Mapping[str, torch.Tensor], step: int) -> dict[str, Any]:
-        position = int(forward_inputs["position_ids"].max()) + 1 + step
+        # Counted from the last token, as `generate` does it. The largest position so far may be a
+        # later one: that of the last frame of a long video.
+        position = int(forward_inputs["position_ids"][0, 0, -1]) + 1 + step
         return {"position_ids": torch.full((3, 1, 1), position)}
 
 
