@@ -22,19 +22,39 @@ def qwen(qwen_folder: Path) -> Explainer:
     return load(qwen_folder, device="cpu")
 
 
-@pytest.fixture(scope="session", params=["float32", "bfloat16"])
-def any_dtype(request: pytest.FixtureRequest, qwen_folder: Path) -> Explainer:
-    """The tiny model, once in each dtype."""
-    return load(qwen_folder, device="cpu", dtype=request.param)
+# Each family in the registry, and how it is loaded.
+FAMILIES = {
+    "qwen2_vl": (tiny.qwen2_vl, {}),
+    "qwen2_5_vl": (tiny.qwen2_5_vl, {}),
+    "llava": (tiny.llava, {}),
+    "internvl": (tiny.internvl, {}),
+    "internvl_tiles": (tiny.internvl, {"tiles": 6}),
+}
 
 
-@pytest.fixture(scope="session", params=["qwen2_vl", "qwen2_5_vl"])
-def any_family(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Explainer:
-    """A tiny model of each family in the registry."""
-    make = getattr(tiny, request.param)
-    return load(make(tmp_path_factory.mktemp("models") / request.param), device="cpu")
+@pytest.fixture(scope="session")
+def family_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A tiny random checkpoint of each family, by its name in `FAMILIES`."""
+    place = tmp_path_factory.mktemp("families")
+    return {name: make(place / name) for name, (make, _) in FAMILIES.items()}
+
+
+@pytest.fixture(scope="session", params=FAMILIES)
+def any_family(request: pytest.FixtureRequest, family_folders: dict[str, Path]) -> Explainer:
+    """A tiny model of each family."""
+    options = FAMILIES[request.param][1]
+    return load(family_folders[request.param], device="cpu", dtype="float32", **options)
+
+
+@pytest.fixture(
+    scope="session",
+    params=[(name, dtype) for name in FAMILIES for dtype in ("float32", "bfloat16")],
+    ids="-".join,
+)
+def any_model(request: pytest.FixtureRequest, family_folders: dict[str, Path]) -> Explainer:
+    """A tiny model of each family in each dtype."""
+    name, dtype = request.param
+    return load(family_folders[name], device="cpu", dtype=dtype, **FAMILIES[name][1])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -130,6 +130,7 @@ class TextCodec:
         """Return one text for each id; together they are the decoded text.
 
         A character split over several tokens stands whole in the token that holds its first byte.
+        Bytes that are no text become replacement characters, whole characters beside them do not.
         """
         texts = [""] * len(ids)
         decoder = TextStream(self)

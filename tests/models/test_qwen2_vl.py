@@ -14,9 +14,9 @@ from explainer.record import load
 from tests import tiny
 
 
-@pytest.fixture
-def family(any_family):
-    return any_family.family
+@pytest.fixture(scope="module", params=["qwen2_vl", "qwen2_5_vl"])
+def family(request, family_folders):
+    return load(family_folders[request.param], device="cpu").family
 
 
 @pytest.mark.parametrize("size", [(96, 128), (33, 47), (400, 300), (10, 10)])
