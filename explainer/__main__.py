@@ -16,7 +16,7 @@ from types import ModuleType
 
 from explainer.errors import SightlineError
 
-COMMANDS = ("explain", "train", "evaluate", "bench")
+COMMANDS = ("explain", "check", "train", "evaluate", "bench")
 PROGRAM = "python -m explainer"
 
 

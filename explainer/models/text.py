@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +49,16 @@ class TextCodec:
 
     def __len__(self) -> int:
         return len(self._tokenizer)
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Return the tokenizer that the ids are those of."""
+        return self._tokenizer
+
+    @property
+    def added(self) -> Mapping[int, str]:
+        """Return the added tokens, special ones among them, by id."""
+        return MappingProxyType(self._added)
 
     def special_id(self, token: str) -> int | None:
         """Return the id of an added token, None if there is none of this text."""
