@@ -65,8 +65,8 @@ def overlay(image: RGB, heat: Heatmap, table: RGB, opacity: float = 0.55, index:
     """Return (H, W, 3) uint8: the image with the colours of its part of the heatmap laid over it.
 
     Each cell of the map covers its own share of the part's extent; between the centres of cells
-    values are interpolated. Pixels outside the extent, which the model did not see, stay as they
-    are.
+    values are interpolated. Pixels outside the extent, which the model did not see, are
+    hatched.
 
     Args:
         image: (H, W, 3) uint8, one of `Run.images`.
@@ -81,8 +81,17 @@ def overlay(image: RGB, heat: Heatmap, table: RGB, opacity: float = 0.55, index:
     columns, seen_x = _interpolate(width, x0, x1, part.values.shape[1])
     values = rows @ part.values.astype(np.float64) @ columns.T
     colours = table[_steps(values, heat.signed)]
-    mixed = np.round((1 - opacity) * image + opacity * colours).astype(np.uint8)
-    return np.where((seen_y[:, None] & seen_x)[..., None], mixed, image)
+    seen = (seen_y[:, None] & seen_x)[..., None]
+    colours = np.where(seen, colours, _hatching(height, width))
+    return np.round((1 - opacity) * image + opacity * colours).astype(np.uint8)
+
+
+def _hatching(height: int, width: int) -> RGB:
+    """Return (height, width, 3) uint8: light diagonal strokes on dark, as the page draws them."""
+    period = max(4, round(max(height, width) / 24))
+    across = np.add.outer(np.arange(height), np.arange(width)) % period
+    grey = np.where(across < period / 4, 128, 48).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=-1)
 
 
 def captioned(
@@ -96,7 +105,12 @@ def captioned(
     width = _LEAST_WIDTH if len(images) == 1 else _LEAST_WIDTH // 2
     laid = [_enlarged(image, heat, table, opacity, i, width) for i, image in enumerate(images)]
     picture = laid[0] if len(laid) == 1 else _side_by_side(laid)
-    return np.concatenate([picture, _strip(picture.shape[1], heat, table, caption)])
+    whole = all(
+        np.allclose(part.extent, (0, 0, image.shape[1], image.shape[0]), atol=0.5)
+        for part, image in zip(heat.parts, images, strict=True)
+    )
+    unseen = "" if whole else "Hatched: not seen by the model."
+    return np.concatenate([picture, _strip(picture.shape[1], heat, table, caption, unseen)])
 
 
 def _enlarged(image: RGB, heat: Heatmap, table: RGB, opacity: float, index: int, width: int) -> RGB:
@@ -148,13 +162,13 @@ def _steps(values: npt.NDArray[np.float64], signed: bool) -> npt.NDArray[np.intp
 # Captions ----------------------------------------------------------------------------------------
 
 
-def _strip(width: int, heat: Heatmap, table: RGB, caption: Caption) -> RGB:
+def _strip(width: int, heat: Heatmap, table: RGB, caption: Caption, unseen: str) -> RGB:
     """Return (h, width, 3) uint8: token, probability, method, parameters and a colour bar."""
     large, small = (ImageFont.truetype(str(_FONT), size) for size in (22, 14))
     chance = "" if caption.probability is None else f"   {caption.probability:.1%}"
     lines = [(f"“{_shown(caption.token)}”{chance}", large)]
     about = " · ".join(filter(None, (caption.method, caption.parameters)))
-    for text in (about, heat.normalisation):
+    for text in filter(None, (about, heat.normalisation, unseen)):
         lines += [(line, small) for line in _wrap(_shown(text), small, width - 2 * _MARGIN)]
     heights = [round(font.size * 1.45) for _, font in lines]
     canvas = Image.new("RGB", (width, sum(heights) + 3 * _MARGIN + 34), "white")

@@ -52,13 +52,25 @@ def test_cells_lie_on_their_part_of_the_picture():
     assert laid == pytest.approx(down[:, None] * across, abs=1 / 255)
 
 
-def test_the_extent_places_the_map_and_leaves_the_rest_alone():
+def test_the_extent_places_the_map_and_the_rest_is_hatched():
     image = np.full((10, 20, 3), 77, np.uint8)
     laid = overlay(image, _heat([[1.0]], (5, 2, 15, 8)), GREY, 1.0)
     assert np.all(laid[2:8, 5:15] == 255)
     outside = np.ones((10, 20), bool)
     outside[2:8, 5:15] = False
-    assert np.all(laid[outside] == 77)
+    assert set(np.unique(laid[outside])) == {48, 128}
+    half = overlay(image, _heat([[1.0]], (5, 2, 15, 8)), GREY, 0.5)
+    assert set(np.unique(half[outside])) == {round((77 + 48) / 2), round((77 + 128) / 2)}
+
+
+def test_a_caption_says_what_hatching_means():
+    image = np.full((100, 200, 3), 77, np.uint8)
+    caption = Caption("cat", 0.5, "TAM")
+    heights = [
+        len(captioned([image], _heat([[1.0]], extent), GREY, caption))
+        for extent in ((0, 0, 200, 100), (50, 0, 150, 100))
+    ]
+    assert heights[1] == heights[0] + round(14 * 1.45)  # one line more
 
 
 def test_signed_maps_use_the_middle_for_zero():
