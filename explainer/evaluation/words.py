@@ -199,7 +199,9 @@ def grammar(pos: str, nouns: Collection[str] = ()) -> Grammar:
         tagger, simplemma = _need("textblob.en"), _need("simplemma")
         return Grammar(
             lambda word: _class_of(_first_tag(tagger.tag(word))),
-            lambda word: simplemma.lemmatize(word.lower(), lang="en").lower(),
+            lambda word: (
+                _IRREGULAR.get(word.lower()) or simplemma.lemmatize(word.lower(), lang="en").lower()
+            ),
         )
     if pos == "nltk":
         return _nltk_grammar()

@@ -1,0 +1,332 @@
+"""Obj-IoU and Func-IoU: how well the maps of an answer lie on things, and leave the rest alone.
+
+Source: the evaluation of TAM (arXiv 2506.23270), also used for MSEA + ARC (arXiv 2509.22415).
+
+    Obj-IoU   a word that names a thing: intersection over union of its map, cut at Otsu's
+              threshold, and the thing's mask
+    Func-IoU  a function word: the share of its map's cells below the mean threshold of the nouns
+    F1-IoU    2 O F / (O + F), of the two averages over all words
+
+They measure what people find plausible, not what the model relied on (see `faithfulness`), and
+Func-IoU rewards dark maps. Two modes:
+
+    tam     the published evaluation with all its side effects, see `judge_tam`
+    clean   the same figures as they are meant, see `judge_clean`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from explainer.evaluation.words import (
+    FUNCTION,
+    NOUN,
+    PUNCTUATION,
+    Categories,
+    Grammar,
+    Word,
+    find_mentions,
+    tam_label,
+)
+from explainer.methods.base import Heatmap
+from explainer.run import ANSWER, PROMPT, Run
+
+Cells = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+Tally = dict[str, list[float]]
+
+# What is summed over words, each as [sum, count]; F1-IoU follows from obj_iou and func_iou.
+FIGURES = ("obj_iou", "func_iou", "precision", "recall", "pointing", "punct_iou", "obj_iou_shown")
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Where the things of a picture are.
+
+    Attributes:
+        shape: (height, width) of the masks; None if there is no mask file.
+        masks: (height, width) bool for each label that is in the picture; kinds may overlap.
+    """
+
+    shape: tuple[int, int] | None
+    masks: Mapping[int, Mask] = field(default_factory=dict)
+
+    def of(self, label: int) -> Mask | None:
+        """Return where things of this kind are, None if there are none."""
+        mask = self.masks.get(label)
+        return mask if mask is not None and mask.any() else None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a map fits the mask of a thing.
+
+    `precision` is NaN if nothing is predicted. `hit` says whether the map's maximum lies on the
+    thing; one of several equal ones will do, but a map without any range points nowhere.
+    """
+
+    iou: float
+    precision: float
+    recall: float
+    hit: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Grey:
+    """A map in 256 levels.
+
+    Attributes:
+        cells: (h, w), on the token grid.
+        box: (x0, y0, x1, y1), the part of the picture that the cells cover, as shares of it.
+    """
+
+    cells: Cells
+    box: tuple[float, float, float, float]
+
+    @classmethod
+    def of(cls, heatmap: Heatmap, run: Run) -> Grey:
+        """Return the first image's map cut to 8 bits as TAM cuts it; what is negative is 0."""
+        part = heatmap.parts[0]
+        height, width = run.image.shape[:2]
+        x0, y0, x1, y1 = part.extent
+        # The eighth of a level lifts what float32 has pressed just below its level.
+        levels = np.floor(255.0 * part.values.astype(np.float64) + 0.125)
+        box = (x0 / width, y0 / height, x1 / width, y1 / height)
+        return cls(np.clip(levels, 0, 255).astype(np.uint8), box)
+
+    def over(self, shape: tuple[int, int]) -> Cells:
+        """Return the map stretched over the whole of a mask (H, W), as TAM does it."""
+        picture = Image.fromarray(self.cells)
+        return np.asarray(picture.resize(shape[::-1], Image.Resampling.BILINEAR))
+
+    def cut(self, shape: tuple[int, int]) -> tuple[Cells, Mask, int]:
+        """Return the map at the size of a mask, where it predicts a thing, and the threshold.
+
+        Outside the part of the picture that the model saw the map is 0 and predicts nothing.
+        """
+        x0, y0, x1, y1 = self._pixels(shape)
+        inner = self.over((y1 - y0, x1 - x0))
+        threshold = otsu(inner)
+        if inner.shape == shape:
+            return inner, inner > threshold, threshold
+        levels, predicted = np.zeros(shape, np.uint8), np.zeros(shape, bool)
+        levels[y0:y1, x0:x1], predicted[y0:y1, x0:x1] = inner, inner > threshold
+        return levels, predicted, threshold
+
+    def _pixels(self, shape: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Return the pixels (x0, y0, x1, y1) of a mask that the map covers, at least one."""
+        height, width = shape
+        x0, y0 = min(round(self.box[0] * width), width - 1), round(self.box[1] * height)
+        y0 = min(y0, height - 1)
+        x1, y1 = round(self.box[2] * width), round(self.box[3] * height)
+        return x0, y0, min(max(x1, x0 + 1), width), min(max(y1, y0 + 1), height)
+
+
+Greys = Mapping[int, Grey]  # of answer tokens, by their index in the run
+
+
+def otsu(levels: Cells) -> int:
+    """Return the threshold t that best parts levels <= t from levels > t, the least if several do.
+
+    Otsu's criterion over 256 bins: the largest variance between the two classes. A constant map
+    has t = 0, so that all of it lies above unless it is 0.
+    """
+    share = np.bincount(levels.ravel(), minlength=256) / levels.size
+    below = np.cumsum(share)
+    moment = np.cumsum(share * np.arange(256))
+    both = below * (1.0 - below)
+    parted = both > np.finfo(np.float32).eps
+    variance = (moment[-1] * below - moment) ** 2 / np.where(parted, both, 1.0)
+    return int(np.where(parted, variance, 0.0).argmax())
+
+
+def fit(levels: Cells, predicted: Mask, mask: Mask) -> Fit:
+    """Return how a map and what it predicts fit a mask that is not empty."""
+    inside, claimed, true = (int(np.count_nonzero(m)) for m in (predicted & mask, predicted, mask))
+    precision = inside / claimed if claimed else float("nan")
+    top = int(levels.max())
+    hit = top > int(levels.min()) and int(levels[mask].max()) == top
+    return Fit(inside / (claimed + true - inside), precision, inside / true, hit)
+
+
+def f1(obj: float, func: float) -> float:
+    """Return F1-IoU; 0 where both are 0."""
+    return 2 * obj * func / (obj + func) if obj + func else 0.0
+
+
+def empty_tally() -> Tally:
+    """Return [0, 0] for each of `FIGURES`."""
+    return {name: [0.0, 0] for name in FIGURES}
+
+
+def _count(tally: Tally, name: str, value: float) -> None:
+    tally[name][0] += value
+    tally[name][1] += 1
+
+
+def _count_fit(tally: Tally, best: Fit) -> None:
+    _count(tally, "obj_iou", best.iou)
+    _count(tally, "precision", best.precision)
+    _count(tally, "recall", best.recall)
+    _count(tally, "pointing", float(best.hit))
+
+
+def _best(fits: Sequence[Fit]) -> Fit:
+    """Return the fit with the largest IoU, the first of several."""
+    return max(fits, key=lambda f: f.iou)
+
+
+def _share_below(word: Word, maps: Greys, dark: float) -> float:
+    """Return the share of cells on the token grid below `dark`, a mean over the word's tokens."""
+    return float(np.mean([np.mean(maps[token].cells < dark) for token in word.tokens]))
+
+
+# As published ------------------------------------------------------------------------------------
+
+
+def tam_sources(run: Run) -> dict[int, int]:
+    """Return for each answer token the token whose map stands for it.
+
+    It is the token itself, except for the first: by a slip of the index it is the first prompt
+    token's.
+    """
+    sources = {int(i): int(i) for i in run.indices(ANSWER)}
+    prompt = run.indices(PROMPT)
+    if sources and len(prompt):
+        sources[next(iter(sources))] = int(prompt[0])
+    return sources
+
+
+def judge_tam(
+    words: Sequence[Word], maps: Greys, grammar: Grammar, categories: Categories, truth: Truth
+) -> Tally:
+    """Return the sums of one sample, with everything that the published evaluation does.
+
+    Its side effects: a noun is labelled by any single word of a category's name, and the last such
+    category counts, so that a dog is looked for where hot dogs are; the map is stretched over the
+    picture even where the model saw only a part; of the tokens of a word the one that fits best is
+    taken; if the word before has the same label, the last two entries are merged, be they of these
+    words or not (for the first word the last one is asked, without effect); a map without any
+    prediction has precision NaN, which spoils that average; without a mask file all masks are empty; punctuation
+    is neither noun nor function word. With `tam_sources` for `maps` there is one more.
+    """
+    kinds = [grammar.kind(word.text) for word in words]
+    labels = [
+        tam_label(word.text, categories, grammar.lemma) if kind == NOUN else -1
+        for word, kind in zip(words, kinds, strict=True)
+    ]
+    fits: list[Fit] = []
+    thresholds: list[int] = []
+    for i, (word, label) in enumerate(zip(words, labels, strict=True)):
+        if kinds[i] != NOUN:
+            continue
+        shown = [maps[t].over(truth.shape or maps[t].cells.shape) for t in word.tokens]
+        cuts = [otsu(levels) for levels in shown]
+        thresholds.append(max(cuts))
+        if label < 0:
+            continue
+        if (mask := truth.of(label)) is not None:
+            fits.append(_best([fit(s, s > t, mask) for s, t in zip(shown, cuts, strict=True)]))
+        if labels[i - 1] == label and len(fits) >= 2:
+            fits[-2:] = [_best(fits[-2:])]
+    tally = empty_tally()
+    for best in fits:
+        _count_fit(tally, best)
+    if thresholds:
+        dark = float(np.mean(thresholds))
+        for word, kind in zip(words, kinds, strict=True):
+            if kind == FUNCTION:
+                _count(tally, "func_iou", _share_below(word, maps, dark))
+    return tally
+
+
+# As meant ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Named:
+    """A thing named in an answer: the tokens that spell its name, its words [start, stop), and
+    its label."""
+
+    tokens: tuple[int, ...]
+    start: int
+    stop: int
+    label: int
+
+
+def things_named(words: Sequence[Word], grammar: Grammar, categories: Categories) -> list[Named]:
+    """Return the things that an answer names, in order."""
+    found = find_mentions(words, categories, grammar.lemma)
+    return [Named(_tokens_of(words[m.start : m.stop]), m.start, m.stop, m.label) for m in found]
+
+
+def _tokens_of(words: Sequence[Word]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(token for word in words for token in word.tokens))
+
+
+def judge_clean(
+    words: Sequence[Word],
+    things: Sequence[Named],
+    maps: Greys,
+    shown: Mapping[tuple[int, ...], Grey],
+    grammar: Grammar,
+    truth: Truth,
+) -> Tally:
+    """Return the sums of one sample.
+
+    Departures from `judge_tam`: a thing is named by its whole name, singular or plural, and the
+    longest name counts; all words of a name, and nothing else, are judged together, by the token
+    that fits best (`obj_iou` and the figures beside it) and by the map that the page shows for
+    them (`obj_iou_shown`); a map lies where its tokens saw the picture and predicts nothing
+    elsewhere; a prediction of nothing has precision 0; punctuation is judged like function words,
+    as a figure of its own (`punct_iou`).
+
+    Args:
+        things: from `things_named`.
+        maps: of every answer token.
+        shown: of the tokens of each thing that has several, combined.
+    """
+    tally = empty_tally()
+    thresholds = [_judge_thing(tally, thing, maps, shown, truth) for thing in things]
+    named = {i for thing in things for i in range(thing.start, thing.stop)}
+    kinds = {i: grammar.kind(word.text) for i, word in enumerate(words) if i not in named}
+    for i, kind in kinds.items():
+        if kind == NOUN:
+            cuts = [maps[t].cut(truth.shape or maps[t].cells.shape)[2] for t in words[i].tokens]
+            thresholds.append(max(cuts))
+    if thresholds:
+        dark = float(np.mean(thresholds))
+        for i, kind in kinds.items():
+            if kind in _DARK:
+                _count(tally, _DARK[kind], _share_below(words[i], maps, dark))
+    return tally
+
+
+_DARK = {FUNCTION: "func_iou", PUNCTUATION: "punct_iou"}
+
+
+def _judge_thing(
+    tally: Tally,
+    thing: Named,
+    maps: Greys,
+    shown: Mapping[tuple[int, ...], Grey],
+    truth: Truth,
+) -> int:
+    """Count one thing, if it is in the picture, and return its threshold: its tokens' largest."""
+    mask = truth.of(thing.label)
+    shape = truth.shape or maps[thing.tokens[0]].cells.shape
+    cuts = [maps[token].cut(shape) for token in thing.tokens]
+    if mask is not None:
+        best = _best([fit(levels, predicted, mask) for levels, predicted, _ in cuts])
+        _count_fit(tally, replace(best, precision=float(np.nan_to_num(best.precision))))
+        together = best
+        if len(thing.tokens) > 1:
+            levels, predicted, _ = shown[thing.tokens].cut(shape)
+            together = fit(levels, predicted, mask)
+        _count(tally, "obj_iou_shown", together.iou)
+    return max(threshold for *_, threshold in cuts)
