@@ -81,8 +81,8 @@ def _names(listed: str | None) -> list[str] | None:
 def _load(flags: argparse.Namespace, entry: Entry, first: bool, how: dict[str, Any]) -> Explainer:
     """Return a model loaded as the flags say.
 
-    An adapter and a quantization are meant for the model that the flags name: no other has the
-    adapter's layers, and the bundled ones are tiny.
+    An adapter is for the model that the flags name, as no other has its layers; tiles are for
+    families that cut pictures into them; and bundled models are too small for much of the rest.
     """
     options = loading(flags) | {"revision": entry.revision}
     if not first:

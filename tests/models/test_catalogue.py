@@ -1,0 +1,199 @@
+"""The menu's list: sizes that the architectures really have, and facts read off the families."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from transformers import (
+    InternVLConfig,
+    LlavaConfig,
+    PreTrainedConfig,
+    Qwen2_5_VLConfig,
+    Qwen2VLConfig,
+)
+
+from explainer.errors import ModelError
+from explainer.models import FAMILIES, catalogue, family_class
+from explainer.models.catalogue import Entry
+from explainer.models.memory import BITS, free_memory, weight_bytes, with_room
+from explainer.record import load
+from tests import tiny
+
+# (hidden, intermediate, layers, heads, key-value heads, vocabulary) of the published language
+# models, and whether words and unembedding are one matrix.
+QWEN2_1 = (1536, 8960, 28, 12, 2)
+QWEN2_3 = (2048, 11008, 36, 16, 2)
+QWEN2_7 = (3584, 18944, 28, 28, 4)
+LANGUAGE: dict[str, tuple[tuple[int, ...], bool]] = {
+    "Qwen/Qwen2-VL-2B-Instruct": ((*QWEN2_1, 151936), True),
+    "Qwen/Qwen2-VL-7B-Instruct": ((*QWEN2_7, 152064), False),
+    "Qwen/Qwen2.5-VL-3B-Instruct": ((*QWEN2_3, 151936), True),
+    "Qwen/Qwen2.5-VL-7B-Instruct": ((*QWEN2_7, 152064), False),
+    "llava-hf/llava-1.5-7b-hf": ((4096, 11008, 32, 32, 32, 32064), False),
+    "llava-hf/llava-1.5-13b-hf": ((5120, 13824, 40, 40, 40, 32064), False),
+    "OpenGVLab/InternVL2_5-1B": ((896, 4864, 24, 14, 2, 151674), False),
+    "OpenGVLab/InternVL2_5-2B": ((2048, 8192, 24, 16, 8, 92553), False),
+    "OpenGVLab/InternVL2_5-4B": ((*QWEN2_3, 151674), False),
+    "OpenGVLab/InternVL2_5-8B": ((4096, 14336, 32, 32, 8, 92553), False),
+    "OpenGVLab/InternVL3-1B-hf": ((896, 4864, 24, 14, 2, 151674), False),
+    "OpenGVLab/InternVL3-2B-hf": ((*QWEN2_1, 151674), False),
+    "OpenGVLab/InternVL3-8B-hf": ((*QWEN2_7, 151674), False),
+}
+INTERNLM = 92553  # the vocabulary by which those are told that run as Llama
+CLIP = {
+    "model_type": "clip_vision_model",
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "image_size": 336,
+    "patch_size": 14,
+}
+INTERN_VIT = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "image_size": 448,
+    "patch_size": 14,
+    "attention_bias": True,
+}
+
+
+def config(entry: Entry) -> PreTrainedConfig:
+    """Return the published configuration of an entry, as far as sizes go."""
+    names = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+    sizes, tied = LANGUAGE[entry.id]
+    text: dict[str, Any] = dict(
+        zip((*names, "num_key_value_heads", "vocab_size"), sizes, strict=True)
+    )
+    hidden = text["hidden_size"]
+    if entry.model_type.startswith("qwen2"):
+        text["rope_parameters"] = {
+            "rope_type": "default",
+            "rope_theta": 1e6,
+            "mrope_section": [16, 24, 24],
+        }
+        vision: dict[str, Any] = {"depth": 32, "num_heads": 16, "patch_size": 14}
+        if entry.model_type == "qwen2_vl":
+            vision |= {"embed_dim": 1280, "hidden_size": hidden, "mlp_ratio": 4}
+            return Qwen2VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=tied)
+        vision |= {"hidden_size": 1280, "intermediate_size": 3420, "out_hidden_size": hidden}
+        return Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=tied)
+    if entry.model_type == "llava":
+        text["model_type"] = "llama"
+        return LlavaConfig(text_config=text, vision_config=CLIP, tie_word_embeddings=tied)
+    text["model_type"] = "llama" if text["vocab_size"] == INTERNLM else "qwen2"
+    text["tie_word_embeddings"] = tied
+    return InternVLConfig(text_config=text, vision_config=INTERN_VIT, tie_word_embeddings=tied)
+
+
+@pytest.mark.parametrize("entry", catalogue.hub(), ids=lambda e: e.id)
+def test_sizes_are_those_of_the_architecture(entry):
+    with torch.device("meta"):
+        model = getattr(transformers, family_class(entry.model_type).model_class)(config(entry))
+    words, out = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+    tied = LANGUAGE[entry.id][1]
+    assert entry.parameters == model.num_parameters()
+    assert entry.embeddings == words.numel() + (0 if tied else out.numel())
+
+
+def test_every_family_has_models_in_the_list():
+    assert {e.model_type for e in catalogue.hub()} == set(FAMILIES)
+    assert all(e.licence and e.parameters for e in catalogue.hub())
+
+
+def test_the_memory_formula():
+    assert weight_bytes(1_000, 0, "float32") == 4_000
+    assert weight_bytes(1_000, 200, "bfloat16") == 2_000
+    assert weight_bytes(1_000, 200, "4bit") == 800 * 4.5 / 8 + 200 * 2
+    assert weight_bytes(1_000, 200, "8bit") == 800 + 400
+    assert with_room(1_000_000) == 1_100_000
+    assert with_room(10**11) == 10**11 + 1_500_000_000
+    assert Entry("x", parameters=500).needs("float32") == with_room(2_000)
+    assert Entry("x").needs("float32") is None
+
+
+def test_a_4_bit_model_needs_less_than_a_16_bit_one():
+    for entry in catalogue.hub():
+        needs = [entry.needs(p) for p in ("float32", "bfloat16", "8bit", "4bit")]
+        assert needs == sorted(needs, reverse=True)
+        assert set(BITS) >= {"float32", "bfloat16", "8bit", "4bit"}
+
+
+def test_free_memory_is_said_or_unknown():
+    free = free_memory("cpu")
+    assert free is None or free > 0
+    assert free_memory("no such device") is None
+
+
+def test_the_bundled_models_are_found_by_listing(tmp_path, qwen_folder):
+    (tmp_path / "a").symlink_to(qwen_folder)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "config.json").write_text('{"model_type": "bert"}')
+    (entry,) = catalogue.bundled(tmp_path)
+    assert entry.model_type == "qwen2_vl"
+    assert entry.bundled
+    assert catalogue.bundled(tmp_path / "none") == []
+
+
+def test_sizes_of_a_folder_are_read_off_its_weights(qwen_folder, qwen, tmp_path):
+    entry = catalogue.of_folder(qwen_folder)
+    words = qwen.family.model.get_input_embeddings().weight.numel()
+    assert entry.parameters == qwen.family.model.num_parameters()
+    assert entry.embeddings == words
+    assert entry.name == qwen.model_id
+    (tmp_path / "config.json").write_text("not json")
+    assert catalogue.of_folder(tmp_path).parameters == 0
+
+
+def test_the_licence_comes_from_the_card(tmp_path):
+    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# x\nlicense: none\n")
+    assert catalogue.of_folder(tmp_path).licence == "mit"
+
+
+def test_what_a_model_can_do_is_read_off_its_family():
+    for model_type in FAMILIES:
+        family, said = family_class(model_type), catalogue.can_do(model_type)
+        assert said.startswith(f"{family.label}: ")
+        assert said.endswith(family.note or ".")
+        assert ("none above" in said) == (family.alphas[1] <= 1)
+        assert ("one picture" in said) == (getattr(family, "max_images", 1) == 1)
+    assert catalogue.can_do("bert") == ""
+
+
+def test_facts_of_a_loaded_model(qwen):
+    assert catalogue.facts_of(qwen) == {
+        "label": "Qwen2-VL", "alphas": (0.1, 2.0), "model_type": "qwen2_vl",
+        "device": "cpu", "dtype": "float32",
+    }  # fmt: skip
+    assert catalogue.facts_of(None) == {}
+
+
+def test_a_known_id_brings_its_facts_and_any_revision():
+    entry = catalogue.entry_for("llava-hf/llava-1.5-7b-hf", "v1")
+    assert (entry.model_type, entry.revision) == ("llava", "v1")
+    assert catalogue.entry_for("some/other").parameters == 0
+
+
+def test_what_is_offered(qwen_folder):
+    start = catalogue.entry_for(str(qwen_folder))
+    ids = [e.id for e in catalogue.offered(start, None, public=False)]
+    assert ids[0] == str(qwen_folder)
+    assert set(ids) >= {e.id for e in catalogue.hub()}
+    shown = catalogue.offered(start, None, public=True)
+    assert {e.kind for e in shown[1:]} <= {catalogue.BUNDLED}
+    named = catalogue.offered(start, ["a/b", "a/b"], public=True)
+    assert [e.id for e in named if e.kind != catalogue.BUNDLED] == [str(qwen_folder), "a/b"]
+
+
+@pytest.mark.parametrize("make", [tiny.llava, tiny.internvl], ids=["llava", "internvl"])
+def test_a_scale_that_the_family_does_not_have_is_refused_with_its_name(make, tmp_path):
+    explainer = load(make(tmp_path / "m"), device="cpu")
+    low, high = explainer.family.alphas
+    with pytest.raises(ModelError.__mro__[1], match=f"{explainer.family.label}.*{low:g}..{high:g}"):
+        explainer.record(tiny.image(), "What?", scales=[high + 0.5], max_new_tokens=1)

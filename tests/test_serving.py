@@ -1,0 +1,111 @@
+"""From flags to the menu: what is offered where, and how each model is loaded."""
+
+from __future__ import annotations
+
+import importlib.util
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from explainer import serving
+from explainer.errors import ModelError
+from explainer.models import family_class
+from explainer.models.catalogue import BUNDLED
+from explainer.serving import Place, make_models, precision
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def parse(monkeypatch):
+    """The flags of app.py, from words and variables of the environment."""
+
+    def read(*words: str, **variables: str) -> Namespace:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        spec = importlib.util.spec_from_file_location("app_for_its_menu", ROOT / "app.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.parse(words)
+
+    return read
+
+
+def offered(models) -> list[str]:
+    return [e.id for e in models.entries if e.kind != BUNDLED]
+
+
+def test_a_person_at_home_is_offered_the_whole_list(parse):
+    models = make_models(parse())
+    assert "Qwen/Qwen2-VL-2B-Instruct" in offered(models)
+    assert not models.rules.any_model
+    assert models.entry("").bundled
+
+
+def test_a_public_server_offers_what_its_owner_named(parse):
+    assert offered(make_models(parse(), Place(public=True))) == []
+    models = make_models(parse("--models", " a/b, ,c/d"), Place(public=True))
+    assert offered(models) == ["a/b", "c/d"]
+    assert "owner" in models.rules.why
+    with pytest.raises(ModelError, match="not one of the models offered here"):
+        models.entry("Qwen/Qwen2-VL-2B-Instruct")
+
+
+def test_the_environment_says_the_same(parse):
+    flags = parse(SIGHTLINE_MODELS="a/b", SIGHTLINE_ALLOW_ANY_MODEL="1", SIGHTLINE_MODEL="c/d")
+    models = make_models(flags, Place(public=True))
+    assert offered(models) == ["c/d", "a/b"]
+    assert models.entry("any/thing").id == "any/thing"
+
+
+def test_a_variable_can_say_no(parse):
+    assert not make_models(parse(SIGHTLINE_ALLOW_ANY_MODEL="0")).rules.any_model
+
+
+def test_on_zero_gpu_nothing_is_loaded_later(parse):
+    models = make_models(parse("--models", "a/b", "--allow-any-model"), Place(True, zero_gpu=True))
+    assert models.rules.at_start_only
+    assert not models.rules.any_model
+    assert "when the Space starts" in models.rules.why
+
+
+def test_what_weights_are_loaded_in(parse):
+    assert precision(parse("--device", "cpu")) == "float32"
+    assert precision(parse("--device", "cpu", "--dtype", "bfloat16")) == "bfloat16"
+    assert precision(parse("--quantize", "4bit")) == "4bit"
+
+
+def test_flags_reach_the_models_that_they_are_meant_for(parse, monkeypatch, qwen_folder):
+    seen = {}
+
+    def load(model, **options):
+        seen[model] = options
+        raise ModelError("not now")
+
+    monkeypatch.setattr(serving, "load", load)
+    flags = parse(
+        "--model", str(qwen_folder), "--adapter", "lora", "--quantize", "4bit", "--tiles", "2",
+        "--device", "cpu", "--revision", "v1",
+    )  # fmt: skip
+    models = make_models(flags)
+    for entry in models.entries:
+        with pytest.raises(ModelError):
+            models._load(entry)
+    mine = seen[str(qwen_folder)]
+    assert (mine["adapter"], mine["quantize"], mine["tiles"]) == ("lora", "4bit", 2)
+    other = seen["Qwen/Qwen2-VL-2B-Instruct"]
+    assert other["quantize"] == "4bit"
+    assert not {"adapter", "tiles"} & set(other), "neither fits this model"
+    for entry in models.entries[1:]:
+        tiles = not entry.bundled and "tiles" in family_class(entry.model_type).OPTIONS
+        assert ("tiles" in seen[entry.id]) == tiles
+    small = next(e.id for e in models.entries if e.bundled)
+    assert set(seen[small]) <= {"device", "dtype", "revision"}
+
+
+def test_a_real_model_is_loaded_and_asked(parse, qwen_folder):
+    models = make_models(parse("--model", str(qwen_folder), "--device", "cpu"))
+    models.start()
+    with models.use("") as entry:
+        assert models.loaded(entry.id).model_id == qwen_folder.name
