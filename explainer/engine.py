@@ -90,6 +90,15 @@ class Engine:
             moved = {name: t.to(device) for name, t in tensors.items()}
             return self.family.base(**moved, return_dict=True, **options)
 
+    @contextmanager
+    def alone(self) -> Iterator[Family]:
+        """Hold the model for a reading with hooks or gradients; other calls wait meanwhile.
+
+        Whoever holds it leaves no hook behind and calls nothing else of this engine.
+        """
+        with self._lock, torch.inference_mode(False), torch.enable_grad():
+            yield self.family
+
     def free(self) -> None:
         """Give back memory that the allocators hold without need."""
         gc.collect()

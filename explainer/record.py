@@ -8,9 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from explainer.attribution import compute
 from explainer.engine import Answering, Engine, Picker, memory_in_words
 from explainer.errors import Cancelled, ModelError, RunError
 from explainer.images import MAX_SIDE
+from explainer.methods import find_method
+from explainer.methods.comparison import Comparison
 from explainer.models.base import Family, Inputs, Media
 from explainer.models.loading import load_family
 from explainer.models.options import LoadOptions, OnProgress
@@ -26,7 +31,7 @@ from explainer.request import (
     check_scales,
     open_asked,
 )
-from explainer.run import Run, Scale
+from explainer.run import AttributionKey, Run, Scale
 from explainer.video import VideoSource
 
 BUNDLED = Path(__file__).parent.parent / "assets" / "models" / "emoji-qwen2-vl"
@@ -67,9 +72,11 @@ class Step:
     """One step of a recording that was done.
 
     Attributes:
-        kind: "read" (picture and prompt were read), "token" (an answer token was generated) or
-            "scale" (the picture was read again at another scale).
-        text: for "token", the text that became whole, possibly ""; for "scale", the factor.
+        kind: "read" (picture and prompt were read), "token" (an answer token was generated),
+            "scale" (the picture was read again at another scale) or "map" (a map of a comparison
+            method was computed).
+        text: for "token", the text that became whole, possibly ""; for "scale", the factor; for
+            "map", the text of its token.
         done: how many steps of this kind are done.
         total: how many there can be; an answer may end earlier.
     """
@@ -187,13 +194,7 @@ class Explainer:
 
         A run that already holds the scale comes back as it is.
         """
-        mine = {"revision": self.family.revision, **self.family.origin}
-        theirs, mine = _words(run.model_id, run.settings), _words(self.model_id, mine)
-        if theirs != mine:
-            raise RunError(
-                f"the run was recorded with {theirs}, this model is {mine}; "
-                "load that model to add a scale"
-            )
+        self._check_origin(run, "add a scale")
         (alpha,) = check_scales(self.family, [alpha])
         if any(abs(alpha - known) < 1e-6 for known in run.alphas):
             return run
@@ -211,6 +212,66 @@ class Explainer:
             pieces=pieces,
             settings={**run.settings, "scales": asked},
         )
+
+    def attribute(
+        self,
+        run: Run,
+        tokens: int | Sequence[int],
+        method: str,
+        *,
+        on_progress: Callable[[Step], None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+        **knobs: Any,
+    ) -> Run:
+        """Return `run` with the maps of a comparison method for one token or several.
+
+        The recorded sequence is read again with gradients, attention or relevance looked at, once
+        for all tokens; then `find_method(method)(run, token, **knobs)` draws the maps. Maps that
+        the run holds already are kept, and a method that needs no model gives the run back as it
+        is. See `explainer.attribution`.
+
+        Args:
+            tokens: indices of text tokens.
+            method: a name in `COMPARISON` or, opting in, in `OPT_IN`.
+            on_progress: called with a `Step` for each map.
+            cancel: asked before each map; True ends the work with `Cancelled`.
+            knobs: those of the method.
+
+        Raises:
+            MethodError, KnobError, TokenError: the method, a knob or a token cannot be used.
+            RunError: the run was recorded with another model.
+        """
+        declared = find_method(method)
+        settings = declared.settings(**knobs)
+        wanted = [run.check_token(t) for t in ([tokens] if np.ndim(tokens) == 0 else tokens)]
+        if not isinstance(declared, Comparison):
+            return run
+        self._check_origin(run, "compute its maps")
+        keys = {declared.key(token, settings): token for token in wanted}
+        left = {key: token for key, token in keys.items() if key not in run.attributions}
+        made: dict[AttributionKey, Any] = {}
+        options = {name: settings[name] for name in declared.options}
+        with memory_in_words("use a smaller picture or load the model in bfloat16"):
+            maps = compute(self._engine, run, list(left.values()), method, options)
+            for key, token in left.items():
+                if cancel and cancel():
+                    maps.close()
+                    raise Cancelled("the computation of the maps was stopped")
+                made[key] = next(maps)
+                if on_progress:
+                    on_progress(Step("map", run.tokens.texts[token], len(made), len(left)))
+            maps.close()
+        return replace(run, attributions={**run.attributions, **made})
+
+    def _check_origin(self, run: Run, purpose: str) -> None:
+        """Raise `RunError` if the run was recorded with another model."""
+        mine = {"revision": self.family.revision, **self.family.origin}
+        theirs, mine = _words(run.model_id, run.settings), _words(self.model_id, mine)
+        if theirs != mine:
+            raise RunError(
+                f"the run was recorded with {theirs}, this model is {mine}; "
+                f"load that model to {purpose}"
+            )
 
     # Steps of a recording ------------------------------------------------------------------------
 

@@ -31,6 +31,9 @@ from explainer.errors import RunError, ScaleError, TokenError
 TEMPLATE, PROMPT, ANSWER = 0, 1, 2
 ROLE_NAMES = ("template", "prompt", "answer")
 
+# Which map of a comparison method: (method, token, ((option, value), ...) sorted by name).
+AttributionKey = tuple[str, int, tuple[tuple[str, Any], ...]]
+
 FORMAT = "sightline-run"
 FORMAT_VERSION = 2  # version 1, of one picture with one grid, is read as well
 
@@ -225,6 +228,8 @@ class Run:
         labels: what each image is, for people; "" where there is nothing to say.
         video: the frames, if a video was asked about. A model reads them in K steps of F / K frames
             each, and `images` are the first frames of the steps.
+        attributions: (N,) float32 each, signed maps of comparison methods over the visual tokens of
+            scale 1, computed by `Explainer.attribute` with the model.
     """
 
     images: tuple[npt.NDArray[np.uint8], ...]
@@ -241,6 +246,7 @@ class Run:
     settings: Mapping[str, Any] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     video: Video | None = None
+    attributions: Mapping[AttributionKey, npt.NDArray[np.float32]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         t, d = len(self.tokens), self.states.shape[-1]
@@ -267,6 +273,9 @@ class Run:
                 )
         if len({scale.alpha for scale in self.scales}) != len(self.scales):
             raise RunError("a run holds each scale once")
+        for (method, token, _), values in self.attributions.items():
+            self.check_token(token)
+            _check(f"map of {method}", values, (len(self.scales[0].states),), np.float32)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the record only, not what was derived from it."""
@@ -342,6 +351,7 @@ class Run:
         shown = self.images if self.video is None else (self.video.frames,)
         arrays = (*shown, self.states, self.topk, self.candidate_probs, self.probs)
         arrays += (self.unembedding.ids, self.unembedding.rows, self.unembedding.bias)
+        arrays += tuple(self.attributions.values())
         text = sum(map(len, self.pieces.values()))
         return sum(a.nbytes for a in arrays) + sum(s.nbytes for s in self.scales) + text
 
@@ -395,6 +405,7 @@ class Run:
                 }
                 for s in self.scales
             ],
+            "attributions": [[*key] for key in self.attributions],
         }
         arrays = {
             "header": np.frombuffer(json.dumps(header).encode("utf-8", "surrogatepass"), np.uint8),
@@ -409,6 +420,8 @@ class Run:
             "unembedding_rows": self.unembedding.rows,
             "unembedding_bias": self.unembedding.bias,
         }
+        if self.attributions:
+            arrays["attributions"] = np.stack([*self.attributions.values()])
         stored = self.images
         if self.video is not None:
             stored, arrays["video_times"] = tuple(self.video.frames), self.video.times
@@ -461,6 +474,7 @@ class Run:
             ),
             pieces={int(i): str(s) for i, s in header["pieces"].items()},
             settings=header["settings"],
+            attributions=_attributions(header.get("attributions", []), a),
         )
 
 
@@ -499,6 +513,17 @@ def _scale(told: Mapping[str, Any], states: np.ndarray, rects: np.ndarray) -> Sc
         for (image, *_), grid, part in zip(told["views"], grids, parts, strict=True)
     )
     return Scale(float(told["alpha"]), views, states, int(told["base_id"]))
+
+
+def _attributions(
+    told: list[Any], arrays: Mapping[str, np.ndarray]
+) -> dict[AttributionKey, npt.NDArray[np.float32]]:
+    """Return the maps of comparison methods; files written before there were any hold none."""
+    keys = [
+        (str(method), int(token), tuple((str(name), value) for name, value in options))
+        for method, token, options in told
+    ]
+    return dict(zip(keys, arrays["attributions"], strict=True)) if keys else {}
 
 
 def _from_version_1(

@@ -11,19 +11,23 @@ import numpy as np
 from explainer.errors import MethodError
 from explainer.methods.ablations import ARC, MEAN_MITIGATION, MSEA
 from explainer.methods.base import Heatmap, Knob, MapPart, Method
+from explainer.methods.comparison import COMPARISON, OPT_IN
 from explainer.methods.logit_lens import LOGIT_LENS
 from explainer.methods.msea_arc import MSEA_ARC
 from explainer.methods.tam import TAM
 from explainer.run import Run
 
 __all__ = [
+    "COMPARISON",
     "METHODS",
+    "OPT_IN",
     "Heatmap",
     "Knob",
     "MapPart",
     "Method",
     "combine_maps",
     "explain_chip",
+    "find_method",
     "get_method",
 ]
 
@@ -46,6 +50,14 @@ def get_method(name: str) -> Method:
     if name not in METHODS:
         raise MethodError(f"there is no method {name!r}; choose one of {', '.join(METHODS)}")
     return METHODS[name]
+
+
+def find_method(name: str) -> Method:
+    """Return the method with this name among all, those for comparison and to opt in to as well."""
+    known = {**METHODS, **COMPARISON, **OPT_IN}
+    if name not in known:
+        raise MethodError(f"there is no method {name!r}; choose one of {', '.join(known)}")
+    return known[name]
 
 
 def explain_chip(

@@ -210,6 +210,11 @@ class Family(ABC):
         return self.model.model
 
     @property
+    def decoder(self) -> PreTrainedModel:
+        """Return the language model: its `layers` and its final `norm`."""
+        return self.base.language_model
+
+    @property
     def unembedding(self) -> torch.nn.Linear:
         """Return W (V, d) and its bias, if any, as the linear layer that the model uses."""
         return self.model.get_output_embeddings()

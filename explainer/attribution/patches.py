@@ -1,0 +1,172 @@
+"""Changes to a model for the length of one reading: hooks, and another attention function.
+
+Everything goes through `Patches`, which takes all of it back when its block is left, by an error
+as well. No weight, no forward and no parameter is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AttentionInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+_NAME = "sightline"  # of the attention function below, in the registry of transformers
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of the attention function: batch of 1, `heads` queries share `groups` keys each.
+
+    Attributes:
+        layer: index of the layer.
+        query: (1, heads, L, d_head).
+        key, value: (1, key heads, L, d_head).
+        mask: None for a causal mask, or (1, 1, L, L) bool, True where attention is allowed.
+        scaling: what logits are multiplied with.
+        attend: returns (1, L, heads, d_head) from query, key and value; how does not matter.
+    """
+
+    layer: int
+    query: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
+    mask: torch.Tensor | None
+    scaling: float
+    attend: Callable[..., torch.Tensor]
+
+    @property
+    def heads(self) -> int:
+        return self.query.shape[1]
+
+    def key_head(self, head: int) -> int:
+        """Return which key and value belong to a head."""
+        return head * self.key.shape[1] // self.heads
+
+    @torch.no_grad()
+    def weights(self, head: int, rows: torch.Tensor) -> torch.Tensor:
+        """Return (R, L) float32, the attention of these positions in one head; rows sum to 1."""
+        query, key = self.query[0, head, rows], self.key[0, self.key_head(head)]
+        logits = query.float() @ key.float().T * self.scaling
+        if self.mask is None:
+            allowed = torch.arange(len(key), device=key.device) <= rows[:, None]
+        else:
+            allowed = self.mask[0, 0, rows]
+        return logits.masked_fill(~allowed, -torch.inf).softmax(-1)
+
+    def mean_weights(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return (R, L) float32, the attention of these positions, its mean over heads."""
+        total = self.weights(0, rows)
+        for head in range(1, self.heads):
+            total += self.weights(head, rows)
+        return total / self.heads
+
+
+Around = Callable[[Call], torch.Tensor]  # returns the output (1, L, heads, d_head)
+
+
+def _attention(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    scaling: float,
+    around: Callable[..., torch.Tensor],
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """Hand one call of a layer's attention to `around`, which a hook of `Patches` passes in."""
+
+    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        return sdpa_attention_forward(module, q, k, v, attention_mask, scaling=scaling, **options)[
+            0
+        ]
+
+    return around(query, key, value, attention_mask, scaling, attend), None
+
+
+# The two registries are how transformers takes in attention functions; an entry changes nothing
+# until a model's config names it.
+AttentionInterface.register(_NAME, _attention)
+AttentionMaskInterface.register(_NAME, sdpa_mask)
+
+
+class Patches(AbstractContextManager["Patches"]):
+    """Hooks on a language model, and its attention function, until the block is left."""
+
+    def __init__(self, decoder: PreTrainedModel) -> None:
+        self.decoder = decoder
+        self._undo = ExitStack()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._undo.close()
+
+    def after(self, module: nn.Module, change: Callable[..., Any]) -> None:
+        """Call change(module, args, output) after the module; what it returns replaces output."""
+        self._undo.callback(module.register_forward_hook(change).remove)
+
+    def before(self, module: nn.Module, change: Callable[..., Any]) -> None:
+        """Call change(module, args, kwargs) before the module; it returns new args and kwargs."""
+        handle = module.register_forward_pre_hook(change, with_kwargs=True)
+        self._undo.callback(handle.remove)
+
+    def attention(self, around: Around) -> None:
+        """Have `around` compute the attention of every layer of the language model."""
+        self._undo.callback(
+            self.decoder.set_attn_implementation, self.decoder.config._attn_implementation
+        )
+        self.decoder.set_attn_implementation(_NAME)
+        for i, layer in enumerate(self.decoder.layers):
+            self.before(layer.self_attn, partial(_pass_in, i, around))
+
+    def leaf_after(self, module: nn.Module) -> Leaf:
+        """Cut the graph after a module; gradients can be taken with respect to its output."""
+        leaf = Leaf()
+        self.after(module, lambda _module, _args, output: leaf.put(output))
+        return leaf
+
+    def leaf_at_input(self) -> Leaf:
+        """Cut the graph at the input embeddings of the language model."""
+        leaf = Leaf()
+        self.before(
+            self.decoder,
+            lambda _module, args, kwargs: (
+                args,
+                {**kwargs, "inputs_embeds": leaf.put(kwargs["inputs_embeds"])},
+            ),
+        )
+        return leaf
+
+
+class Leaf:
+    """A place in the model's graph at which a gradient is taken; `value` after a reading."""
+
+    value: torch.Tensor
+
+    def put(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the tensor as the new start of the graph."""
+        self.value = tensor.detach().requires_grad_()
+        return self.value
+
+
+def _pass_in(
+    layer: int, around: Around, _module: nn.Module, args: tuple, kwargs: dict[str, Any]
+) -> tuple[tuple, dict[str, Any]]:
+    def run(*call: Any) -> torch.Tensor:
+        return around(Call(layer, *call))
+
+    return args, {**kwargs, "around": run}

@@ -1,0 +1,134 @@
+"""CP-LRP and AttnLRP: relevance propagated from the word's score to the visual tokens.
+
+Layer-wise relevance propagation is, by the word of the authors of its reference code for
+transformers (lxt, Clear BSD licence, which grants no patent rights), patented and free for
+personal and scientific use only; ask them before any other use. Nothing here runs unless it is
+asked for by name.
+
+Relevance is gradient times input, with rules that change the gradient and no value:
+
+    R_i = sum_c e_ic ds_t / de_ic,   e_i the embedding that the language model reads at i
+
+                          CP-LRP (arXiv 2202.07304)     AttnLRP (arXiv 2402.05602)
+    norm                  its denominator is constant   the same
+    attention             its weights are constant      q and k get 1/4 of the gradient, v 1/2
+    activation of a gate  constant                      x times a constant act(x) / x
+    gate times up         linear in up                  each gets 1/2
+
+Without biases, CP-LRP over all positions adds up to s_t. AttnLRP's rule for the softmax loses or
+adds relevance, so that it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from explainer.attribution.patches import Call, Patches
+from explainer.attribution.reading import Reading
+
+Maps = Iterator[torch.Tensor]
+
+
+def cp_lrp(reading: Reading, tokens: Sequence[int]) -> Maps:
+    """Yield the relevance (N,) of the visual tokens by CP-LRP for each token, signed.
+
+    Patented; free for personal and scientific use only, see the notice of this module.
+    """
+    for relevance in relevances(reading, tokens, cp_rules):
+        yield relevance[reading.visual]
+
+
+def attn_lrp(reading: Reading, tokens: Sequence[int]) -> Maps:
+    """Yield the relevance (N,) of the visual tokens by AttnLRP for each token, signed.
+
+    Patented; free for personal and scientific use only, see the notice of this module.
+    """
+    for relevance in relevances(reading, tokens, attn_rules):
+        yield relevance[reading.visual]
+
+
+def relevances(reading: Reading, tokens: Sequence[int], rules: Callable[[Patches], None]) -> Maps:
+    """Yield the relevance (L,) of all positions for each token."""
+    with reading.patched() as patches:
+        rules(patches)
+        leaf = patches.leaf_at_input()
+        states = reading.states()
+    embedded = leaf.value[0].detach().float()
+    for gradient in reading.gradients(states, leaf.value, tokens):
+        yield (embedded * gradient[0].float()).sum(1)
+
+
+def cp_rules(patches: Patches) -> None:
+    """Put the rules of CP-LRP into a language model."""
+    _norms(patches)
+    patches.attention(lambda call: call.attend(call.query.detach(), call.key.detach(), call.value))
+    for layer in patches.decoder.layers:
+        patches.after(layer.mlp.act_fn, lambda _module, _args, output: output.detach())
+
+
+def attn_rules(patches: Patches) -> None:
+    """Put the rules of AttnLRP into a language model."""
+    _norms(patches)
+    patches.attention(_scaled_attention)
+    for layer in patches.decoder.layers:
+        patches.after(layer.mlp.act_fn, _secant)
+        patches.before(layer.mlp.down_proj, _halved)
+
+
+def _scaled_attention(call: Call) -> torch.Tensor:
+    return call.attend(_damped(call.query, 0.25), _damped(call.key, 0.25), _damped(call.value, 0.5))
+
+
+def _damped(tensor: torch.Tensor, factor: float) -> torch.Tensor:
+    """Return the tensor, with `factor` of its gradient."""
+    same = tensor.view_as(tensor)
+    same.register_hook(lambda gradient: factor * gradient)
+    return same
+
+
+def _halved(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict]:
+    return (_damped(args[0], 0.5), *args[1:]), kwargs
+
+
+def _secant(_module: nn.Module, args: tuple, output: torch.Tensor) -> torch.Tensor:
+    """Return the output of an activation, with act(x) / x for its slope."""
+    x = args[0]
+    near_zero = x.abs() < torch.finfo(x.dtype).tiny
+    slope = torch.where(near_zero, 0.5, output / torch.where(near_zero, 1.0, x)).detach()
+    return _valued(slope * x, output)
+
+
+def _norms(patches: Patches) -> None:
+    """Have all norms of a language model take their denominators as constants."""
+    decoder = patches.decoder
+    norms = [decoder.norm]
+    for layer in decoder.layers:
+        norms += [layer.input_layernorm, layer.post_attention_layernorm]
+    for norm in norms:
+        patches.after(norm, _fixed_norm)
+
+
+def _fixed_norm(norm: nn.Module, args: tuple, output: torch.Tensor) -> torch.Tensor:
+    """Return the output of an RMSNorm, with a gradient that takes its denominator as constant."""
+    x = args[0].float()
+    scale = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + norm.variance_epsilon).detach()
+    return _valued((norm.weight * (x * scale)).to(output.dtype), output)
+
+
+def _valued(tensor: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """Return `value` with the gradient of `tensor`."""
+    return _Valued.apply(tensor, value.detach())
+
+
+class _Valued(torch.autograd.Function):
+    @staticmethod
+    def forward(_context: Any, _tensor: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        return value.clone()
+
+    @staticmethod
+    def backward(_context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return gradient, None
