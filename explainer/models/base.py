@@ -298,12 +298,17 @@ class Family(ABC):
         """
         part = {"type": "video" if token == self.video_token else "image"}
         content = [*[part] * count, {"type": "text", "text": _USER}]
-        text = self._tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}],
-            chat_template=self._tokenizer.chat_template or self.template,
-            add_generation_prompt=True,
-            tokenize=False,
-        )
+        try:
+            text = self._tokenizer.apply_chat_template(
+                [{"role": "user", "content": content}],
+                chat_template=self._tokenizer.chat_template or self.template,
+                add_generation_prompt=True,
+                tokenize=False,
+            )
+        except Exception as error:  # what a template raises, or the engine that runs it
+            raise ModelError(
+                f"the chat template of {self.model_id} takes no pictures: {error}"
+            ) from error
         before, *rest = text.split(_USER)
         *heads, between = before.split(token)
         if len(rest) != 1 or len(heads) != count:

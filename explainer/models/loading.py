@@ -283,6 +283,7 @@ def _parts(
             return importlib.import_module(own).load_parts(folder, checkpoint.name, **chosen)
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    tokenizer.chat_template = _processors_template(folder) or tokenizer.chat_template
     processor = checkpoint.family.load_processor(str(folder), None)
     at(0.0)
     with _READING, _reading(at if on_progress else None):
@@ -295,6 +296,19 @@ def _parts(
         )
     _check_loaded(checkpoint.name, network, found)
     return network, tokenizer, processor
+
+
+def _processors_template(folder: Path) -> str | None:
+    """Return the chat template that is the processor's: it is the one with pictures in it.
+
+    A `chat_template.jinja` needs nothing, as tokenizers read that one too.
+    """
+    for name in ("chat_template.json", "processor_config.json"):
+        file = folder / name
+        template = json.loads(file.read_text()).get("chat_template") if file.is_file() else None
+        if template and not (folder / "chat_template.jinja").is_file():
+            return template
+    return None
 
 
 def _check_loaded(name: str, network: Any, found: Mapping[str, Any]) -> None:

@@ -120,6 +120,34 @@ def test_the_sequence_is_what_the_processor_makes(folder, tmp_path, text, legacy
     assert PROMPT in inputs.roles
 
 
+WITH_PICTURES = (
+    "{% for m in messages %}Q: {% for c in m['content'] %}{% if c['type'] == 'image' %}<image>"
+    "{% else %} {{ c['text'] }}{% endif %}{% endfor %}{% endfor %}{{ '\n' }}A:"
+)
+
+
+@pytest.mark.parametrize("file", ["chat_template.json", "processor_config.json"])
+def test_the_processors_template_goes_before_the_tokenizers(folder, tmp_path, file):
+    """Many folders keep it there; the tokenizer's, if any, is that of the language model alone."""
+    copy = shutil.copytree(folder, tmp_path / "model")
+    (copy / file).write_text(json.dumps({"chat_template": WITH_PICTURES}))
+    _edit(copy, "tokenizer_config.json", chat_template="{{ messages[0]['content'] + '!' }}")
+    family = load(copy, device="cpu").family
+    codec = family.codec
+    ids = family.compose([tiny.image()], "a cat").ids
+    assert b"".join(map(codec.bytes_of, ids)).decode().split("<image>" * 64) == [
+        "<s> Q: ",
+        "  a cat\nA:",
+    ]
+
+
+def test_a_template_without_pictures_is_refused_in_words(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "model")
+    _edit(copy, "tokenizer_config.json", chat_template="{{ messages[0]['content'] + '!' }}")
+    with pytest.raises(ModelError, match="chat template of model takes no pictures"):
+        load(copy, device="cpu")
+
+
 def test_a_scale_above_one_is_refused_in_words(llava):
     with pytest.raises(ScaleError, match=r"one fixed size.*above 1"):
         llava.record(tiny.image(), "a cat", scales=(0.5, 1.25))
