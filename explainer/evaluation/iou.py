@@ -212,8 +212,9 @@ def judge_tam(
     picture even where the model saw only a part; of the tokens of a word the one that fits best is
     taken; if the word before has the same label, the last two entries are merged, be they of these
     words or not (for the first word the last one is asked, without effect); a map without any
-    prediction has precision NaN, which spoils that average; without a mask file all masks are empty; punctuation
-    is neither noun nor function word. With `tam_sources` for `maps` there is one more.
+    prediction has precision NaN, which spoils that average; without a mask file all masks are
+    empty; punctuation is neither noun nor function word. With `tam_sources` for `maps` there is
+    one more.
     """
     kinds = [grammar.kind(word.text) for word in words]
     labels = [

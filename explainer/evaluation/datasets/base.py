@@ -1,0 +1,93 @@
+"""What a data set is: samples by number, each a picture, a prompt, and where its things are."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explainer.errors import SightlineError
+from explainer.evaluation.iou import Truth
+from explainer.evaluation.words import Categories, singular
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One picture to ask about.
+
+    Attributes:
+        key: names the sample in its data set for good.
+        image: a file, or (H, W, 3) uint8.
+        prompt: what to ask.
+        categories: what can be named: labels above 0, and names.
+        truth: reads the masks; `SightlineError` naming the file if one is damaged or does not fit.
+        references: captions by people, if there are any.
+    """
+
+    key: str
+    image: Path | npt.NDArray[np.uint8]
+    prompt: str
+    categories: Categories
+    truth: Callable[[], Truth]
+    references: tuple[str, ...] = ()
+
+
+class Dataset(ABC):
+    """Samples by number, 0 to `len` - 1.
+
+    Attributes:
+        name: what `--dataset` calls it.
+        nouns: words that name things besides the categories, in the singular.
+    """
+
+    name: str
+    nouns: frozenset[str] = frozenset()
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def sample(self, number: int) -> Sample:
+        """Return a sample; its files are opened when they are needed."""
+
+    @abstractmethod
+    def names(self) -> Iterable[str]:
+        """Return the names of all categories."""
+
+    def known_nouns(self) -> frozenset[str]:
+        """Return `nouns` and the nouns in the names of the categories, in the singular.
+
+        In names of more than two words, only the last is taken for one.
+        """
+        found = set(self.nouns)
+        for name in self.names():
+            words = name.lower().replace("-", " ").split()
+            taken = words if len(words) <= 2 else words[-1:]
+            found |= {singular(word) for word in taken} - _NO_NOUNS
+        return frozenset(found)
+
+
+_NO_NOUNS = {"hot", "potted", "a", "an", "the", "of", "in", "on"}
+
+
+def read_json(file: Path) -> Any:
+    """Return what a JSON file holds; `SightlineError` if it is missing or damaged."""
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SightlineError(f"there is no {file}; the data set is not complete") from None
+    except ValueError:
+        raise SightlineError(f"{file} is not a JSON file, or is damaged") from None
+
+
+def there(file: Path) -> Path:
+    """Return the file; `SightlineError` if it is missing."""
+    if not file.is_file():
+        raise SightlineError(f"there is no {file}; the data set is not complete")
+    return file
