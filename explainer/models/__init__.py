@@ -23,12 +23,28 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# What to use in place of types that are easily taken for a supported one.
+_INSTEAD: Mapping[str, str] = MappingProxyType(
+    {
+        "llava_llama": "the converted checkpoints (llava-hf/llava-1.5-7b-hf) are of type llava",
+        "llava_next": "of the LLaVA models, 1.5 is (llava-hf/llava-1.5-7b-hf)",
+        "llava_next_video": "of the LLaVA models, 1.5 is (llava-hf/llava-1.5-7b-hf)",
+        "llava_onevision": "of the LLaVA models, 1.5 is (llava-hf/llava-1.5-7b-hf)",
+        "video_llava": "of the LLaVA models, 1.5 is (llava-hf/llava-1.5-7b-hf)",
+        "vipllava": "of the LLaVA models, 1.5 is (llava-hf/llava-1.5-7b-hf)",
+        "qwen3_vl": "of the Qwen models, Qwen2-VL and Qwen2.5-VL are",
+        "qwen2_5_omni": "of the Qwen models, Qwen2-VL and Qwen2.5-VL are",
+    }
+)
+
 
 def family_class(model_type: str) -> type[Family]:
     """Return the family for a `model_type`; `ModelError` naming what is supported."""
     if model_type not in FAMILIES:
+        hint = f"; {_INSTEAD[model_type]}" if model_type in _INSTEAD else ""
         raise ModelError(
-            f"models of type {model_type!r} are not supported; supported: {', '.join(FAMILIES)}"
+            f"models of type {model_type!r} are not supported{hint}; "
+            f"supported: {', '.join(FAMILIES)}"
         )
     module, name = FAMILIES[model_type].split(":")
     return getattr(importlib.import_module(module), name)

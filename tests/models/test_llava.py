@@ -84,6 +84,22 @@ def test_a_smaller_scale_lies_in_the_middle_of_the_mean_colour(llava):
     assert seen[2:6, 2:6].all()
 
 
+def test_common_factors_are_whole_patches_at_the_published_size(tmp_path):
+    """336 px and patches of 14: at .5 the picture starts after 6 patches, at .75 after 3."""
+    size = {"size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}}
+    processor = CLIPImageProcessorPil(**size)
+    folder = tiny.llava(tmp_path / "model", processor=processor, image_size=336, patch_size=14)
+    family = load(folder, device="cpu").family
+    for alpha, start in ((1.0, 0), (0.75, 3), (0.5, 6)):
+        (view,) = family.picture(tiny.image(480, 640), alpha).views
+        seen = np.isfinite(view.rects).all(axis=1).reshape(24, 24)
+        stop = 24 - start
+        assert seen[start:stop, start:stop].all()
+        assert seen.sum() == (stop - start) ** 2
+        corner = view.rects.reshape(24, 24, 4)[start, start]
+        assert corner == pytest.approx([80, 0, 80 + 20 / alpha, 20 / alpha], abs=1e-3)
+
+
 @pytest.mark.parametrize("text", ["what is it?", " a  cat ", "two\nlines", "猫 😀"])
 @pytest.mark.parametrize("legacy", [True, False, None])
 def test_the_sequence_is_what_the_processor_makes(folder, tmp_path, text, legacy):
@@ -199,9 +215,11 @@ def test_old_settings_of_the_hub_are_read(folder, tmp_path):
     assert load(copy, device="cpu").family.canvas(tiny.image()).image.size == (64, 64)
 
 
-@pytest.mark.parametrize("kind", ["llava_next", "llava_onevision", "video_llava", "vipllava"])
+@pytest.mark.parametrize(
+    "kind", ["llava_next", "llava_onevision", "video_llava", "vipllava", "llava_llama"]
+)
 def test_relatives_are_refused_with_what_is_supported(folder, tmp_path, kind):
     copy = shutil.copytree(folder, tmp_path / "model")
     _edit(copy, "config.json", model_type=kind)
-    with pytest.raises(ModelError, match=rf"'{kind}'.*\bllava\b"):
+    with pytest.raises(ModelError, match=rf"'{kind}'.*llava-1\.5.*\bllava\b"):
         load(copy, device="cpu")
