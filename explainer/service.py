@@ -255,16 +255,17 @@ class Models:
         task = self._tasks.get(entry.id)
         if task:
             return (
-                f"{entry.name} is still being loaded ({task.stage}); wait for it or choose another"
+                f"the model {entry.name} is still being loaded ({task.stage}); wait for it, or "
+                "choose another"
             )
         replacing = [t for t in self._tasks.values() if t.freed == entry or not t.entry.bundled]
         held = self._held.get(entry.id)
         if held and held.leaving and replacing:
             return (
-                f"{entry.name} is making room for {replacing[0].entry.name}, which somebody is "
-                "loading; wait for that one or choose another"
+                f"the model {entry.name} is making room for {replacing[0].entry.name}, which "
+                "somebody is loading; wait for that one or choose another"
             )
-        return f"{entry.name} is not loaded; {self._way()}"
+        return f"the model {entry.name} is not loaded; {self._way()}"
 
     def _way(self) -> str:
         if self.rules.at_start_only:

@@ -68,7 +68,10 @@ class ModelMenu:
     def _kept(self, before: Any, error: Exception, kind: str) -> Value:
         value = self.value(before)
         still = texts.MODEL_KEPT.format(name=self._models.entry(value["model"]).name)
-        return value | {"said": {"text": f"{in_words(error).rstrip('.')}. {still}", "kind": kind}}
+        text = in_words(error).rstrip(".")
+        if "/" in text.split(" ")[0]:  # a hub id, in which capitals count
+            text = str(error).rstrip(".")
+        return value | {"said": {"text": f"{text}. {still}", "kind": kind}}
 
     # What is said of a model ---------------------------------------------------------------------
 

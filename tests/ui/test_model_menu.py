@@ -1,0 +1,191 @@
+"""The model menu's handlers as functions, and recording with one model or another."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from explainer.errors import ModelError
+from explainer.models.catalogue import BUNDLED, HUB, Entry
+from explainer.models.options import LoadStep
+from explainer.service import Models, Rules
+from explainer.store import RunStore
+from explainer.ui import controls
+from explainer.ui.handlers import Handlers
+from explainer.ui.model_menu import ModelMenu
+from tests.ui.fake import FakeExplainer, fake_run
+
+IMAGE = np.full((60, 80, 3), 128, np.uint8)
+PANEL, OPTIONS = controls.panel_value(), controls.option_value()
+SMALL = [Entry("one", kind=BUNDLED), Entry("two", kind=BUNDLED)]
+LARGE = Entry("org/large", "qwen2_vl", 2_000_000_000, 0, "Some Licence", HUB)
+HUGE = Entry("org/huge", "llava", 20_000_000_000, 0, "Some Licence", HUB)
+BAD = Entry("org/bad", kind=HUB)
+
+
+class Named(FakeExplainer):
+    """A fake explainer with a name of its own, in its runs too."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.model_id = name
+
+    def stream(self, *values, **options):
+        for item in super().stream(*values, **options):
+            yield _renamed(item, self.model_id)
+
+
+def _renamed(item, name):
+    from dataclasses import replace
+
+    return replace(item, model_id=name) if hasattr(item, "model_id") else item
+
+
+def make(entry, on_progress=lambda step: None, reclaimable=0):
+    on_progress(LoadStep("downloading", 1, 4))
+    if entry is BAD:
+        raise ModelError("org/bad is gated; ask for access on its page")
+    return Named(entry.id)
+
+
+@pytest.fixture
+def models() -> Models:
+    models = Models([*SMALL, LARGE, HUGE, BAD], make, free=lambda: 9 * 10**9)
+    models.start()
+    return models
+
+
+@pytest.fixture
+def menu(models) -> ModelMenu:
+    return ModelMenu(models)
+
+
+@pytest.fixture
+def handlers(models) -> Handlers:
+    return Handlers(models, RunStore())
+
+
+def record(handlers, **more):
+    return list(handlers.record(IMAGE, "What?", {}, 64, 0, 0, PANEL, OPTIONS, **more))[-1]
+
+
+def options(value) -> dict[str, str]:
+    return {m["id"]: m["text"] for group in value["groups"] for m in group["models"]}
+
+
+def test_the_menu_groups_and_marks_what_does_not_fit(menu):
+    value = menu.value()
+    assert [len(g["models"]) for g in value["groups"]] == [2, 3]
+    assert options(value) == {
+        "one": "one", "two": "two", "org/large": "org/large · 8.8 GB",
+        "org/huge": "org/huge · needs 82 GB, 9.0 free", "org/bad": "org/bad",
+    }  # fmt: skip
+    assert value["model"] == "one"
+
+
+def test_choosing_tells_how_far_it_is_and_ends_with_the_model(menu):
+    *steps, last = menu.choose({"model": "one", "asked": "org/large"})
+    assert steps[0]["busy"]["name"] == "org/large"
+    assert steps[0]["busy"]["ticket"]
+    assert last["model"] == "org/large"
+    assert options(last)["org/large"].endswith("loaded")
+    assert "2.0 billion parameters, Some Licence. Qwen2-VL" in last["line"]
+    assert menu.refresh({"model": "two"})["model"] == "two"
+
+
+def test_a_failure_is_said_and_the_old_model_stays_chosen(menu, handlers):
+    *_, last = menu.choose({"model": "two", "asked": "org/bad"})
+    assert last["model"] == "two"
+    assert last["said"]["kind"] == "error"
+    assert last["said"]["text"] == (
+        "org/bad is gated; ask for access on its page. two still answers."
+    )
+    assert record(handlers, model={"model": "two"}).view["maps"]
+
+
+@pytest.mark.parametrize("junk", [None, 3, "x", [], {"asked": 3}, {"asked": ["x"], "model": {}}])
+def test_junk_is_answered_with_a_menu_that_works(menu, junk):
+    *_, last = menu.choose(junk)
+    assert last["model"] == "one"
+    assert menu.refresh(junk)["model"] == "one"
+    assert menu.cancel(junk) is None
+
+
+def test_cancelling_is_no_error(models):
+    go = threading.Event()
+
+    def slow(entry, on_progress=lambda step: None, reclaimable=0):
+        while entry is LARGE and not go.wait(0.01):
+            on_progress(LoadStep("downloading", 1, 4))
+        return Named(entry.id)
+
+    models = Models([*SMALL, LARGE], slow)
+    models.start()
+    menu = ModelMenu(models)
+    steps = menu.choose({"model": "one", "asked": "org/large"})
+    menu.cancel({"ticket": next(steps)["busy"]["ticket"]})
+    *_, last = steps
+    assert last["said"]["kind"] == "note"
+    assert last["model"] == "one"
+
+
+def test_each_answer_is_by_the_model_that_was_chosen(handlers):
+    pages = {name: record(handlers, model={"model": name}) for name in ("one", "two")}
+    assert pages["one"].bar["run"] != pages["two"].bar["run"]
+    for name, page in pages.items():
+        assert name in page.view["line"].split("  ·  ")
+
+
+def test_a_model_that_is_gone_is_said_with_what_to_do(menu, handlers):
+    list(menu.choose({"asked": "org/large"}))
+    page = record(handlers, model={"model": "org/large"})
+    state = {"run": page.bar["run"], "active": page.bar["active"]}
+    list(menu.choose({"asked": "org/huge"}))
+    gone = record(handlers, model={"model": "org/large"}).view
+    assert gone["maps"], "the stored run needs no model"
+    more = {**PANEL, "alphas": [[1.4, True]]}
+    *_, last = handlers.add_scales(state, more, OPTIONS)
+    assert "org/large, which is not loaded any more" in last["text"]
+    assert handlers.explain(state, PANEL, OPTIONS)["maps"]
+    fresh = list(
+        handlers.record(
+            IMAGE, "Another?", {}, 64, 0, 0, PANEL, OPTIONS, model={"model": "org/large"}
+        )
+    )[-1]
+    assert fresh.view["text"].startswith("The model org/large is not loaded; choose it in the")
+    assert menu.refresh({"model": "org/large"})["model"] == "one"
+
+
+def test_programs_can_list_load_and_name_a_model(menu, handlers):
+    listed = {told["model"]: told for told in menu.listing()}
+    assert listed["one"]["loaded"]
+    assert not listed["org/large"]["loaded"]
+    assert listed["org/large"]["needs_bytes"]["bfloat16"] == 4_400_000_000
+    assert menu.load_api("org/large")["loaded"]
+    told = handlers.record_api(IMAGE, "What?", 8, 0, 0, [1.0], "org/large")
+    assert told["model"] == "org/large"
+    with pytest.raises(ModelError, match="not one of the models"):
+        handlers.record_api(IMAGE, "What?", 8, 0, 0, [1.0], "no/such")
+
+
+def test_why_the_list_is_short_is_said():
+    models = Models(SMALL, make, Rules(why="Because the owner wants it."))
+    models.start()
+    assert ModelMenu(models).value()["details"].endswith("Because the owner wants it.")
+
+
+def test_one_explainer_needs_no_menu():
+    menu = ModelMenu(Models.of_one(FakeExplainer()), about="A fake model.")
+    value = menu.value()
+    assert options(value) == {"fake-model": "fake-model"}
+    assert value["line"] == "A fake model."
+    assert fake_run().model_id == "fake-model"
+
+
+def test_a_real_model_says_what_it_is(qwen):
+    details = ModelMenu(Models.of_one(qwen)).value()["details"]
+    assert "(Qwen2-VL), on cpu in float32." in details
+    scales = ModelMenu(Models.of_one(qwen)).value()["scales"]
+    assert scales == {"low": 0.1, "high": 2.0, "why": ""}
