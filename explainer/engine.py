@@ -84,6 +84,11 @@ class Engine:
         out = self._forward(self.family.forward_inputs(inputs), use_cache=False)
         return out.last_hidden_state[0, list(inputs.visual)].to(self.family.device)
 
+    def reread(self, batch: Sequence[Inputs], at: Sequence[int]) -> torch.Tensor:
+        """Return the states (B, n, d) at these positions of sequences of one length and layout."""
+        out = self._forward(self.family.batch_inputs(batch), use_cache=False)
+        return out.last_hidden_state[:, list(at)].to(self.family.device)
+
     def _forward(self, tensors: dict[str, torch.Tensor], **options: Any) -> Any:
         with self._lock, torch.inference_mode():
             device = self.family.input_device
@@ -141,6 +146,19 @@ class Engine:
             (values[:, :c] - total[:, None]).exp().cpu().numpy(),
             (actual - total).exp().cpu().numpy(),
         )
+
+    def probabilities(
+        self, states: torch.Tensor, ids: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.float32]:
+        """Return (n,) float32: how probable id n is after state n, of (n, d)."""
+        parts = []
+        with self._lock, torch.inference_mode():
+            for i in range(0, len(ids), _ROWS):
+                logits = self._logits(states[i : i + _ROWS])
+                wanted = torch.from_numpy(ids[i : i + _ROWS].astype(np.int64)).to(logits.device)
+                actual = logits.gather(1, wanted[:, None])[:, 0]
+                parts.append((actual - logits.logsumexp(-1)).exp().cpu().numpy())
+        return np.concatenate(parts)
 
     def _logits(self, states: torch.Tensor) -> torch.Tensor:
         """Return (n, V) float32, bringing W to float32 piece by piece."""

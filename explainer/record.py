@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from explainer.attribution import compute
+from explainer.attribution.reading import recorded_inputs
 from explainer.engine import Answering, Engine, Picker, memory_in_words
 from explainer.errors import Cancelled, ModelError, RunError
 from explainer.images import MAX_SIDE
@@ -31,7 +33,7 @@ from explainer.request import (
     check_scales,
     open_asked,
 )
-from explainer.run import AttributionKey, Run, Scale
+from explainer.run import ANSWER, AttributionKey, Run, Scale
 from explainer.video import VideoSource
 
 BUNDLED = Path(__file__).parent.parent / "assets" / "models" / "emoji-qwen2-vl"
@@ -105,7 +107,7 @@ class Explainer:
     @property
     def nbytes(self) -> int:
         """Return the bytes that the weights take."""
-        return int(self.family.model.get_memory_footprint())
+        return self.family.nbytes
 
     def close(self) -> None:
         """Give the model's memory back; recording afterwards raises `ModelError`.
@@ -262,6 +264,35 @@ class Explainer:
                     on_progress(Step("map", run.tokens.texts[token], len(made), len(left)))
             maps.close()
         return replace(run, attributions={**run.attributions, **made})
+
+    def token_probabilities(self, run: Run, variants: Sequence[Media]) -> npt.NDArray[np.float32]:
+        """Return (B, R) float32: how probable each of the R answer tokens is after the same prompt
+        and the answer before it, with each of B other pictures in place of the run's.
+
+        All answer tokens come from one reading, and the B pictures are read at once.
+
+        Args:
+            variants: for each, pictures of the sizes of `run.images` ((H, W, 3) uint8), or a video
+                like the run's. `[run.media]` gives `run.probs` of the answer again.
+
+        Raises:
+            RunError: the run was recorded with another model, or a picture has another size.
+            ModelError: the memory is not enough.
+        """
+        self._check_origin(run, "read its answer again")
+        batch = [recorded_inputs(self.family, run, media) for media in variants]
+        answer = run.indices(ANSWER)
+        if not batch or not len(answer):
+            return np.zeros((len(batch), len(answer)), np.float32)
+        if any(i.views[0].grid != batch[0].views[0].grid for i in batch):
+            raise RunError("all pictures that are read at once must have the sizes of the run's")
+        predicting = run.tokens.positions[answer] - 1
+        with memory_in_words("read fewer pictures at once"):
+            states = self._engine.reread(batch, predicting.tolist())
+            probs = self._engine.probabilities(
+                states.flatten(0, 1), np.tile(run.tokens.ids[answer], len(batch))
+            )
+        return probs.reshape(len(batch), len(answer))
 
     def _check_origin(self, run: Run, purpose: str) -> None:
         """Raise `RunError` if the run was recorded with another model."""

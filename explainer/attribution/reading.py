@@ -11,7 +11,7 @@ import torch
 from explainer.attribution.patches import Patches
 from explainer.engine import Engine
 from explainer.errors import RunError, TokenError
-from explainer.models.base import Inputs
+from explainer.models.base import Family, Inputs, Media
 from explainer.run import ANSWER, Run
 
 
@@ -25,7 +25,7 @@ class Reading:
     def __init__(self, engine: Engine, run: Run) -> None:
         self.family = engine.family
         self._engine, self._run = engine, run
-        self._inputs = _inputs(engine, run)
+        self._inputs = recorded_inputs(engine.family, run)
         self.visual = list(self._inputs.visual)
 
     def __len__(self) -> int:
@@ -75,10 +75,12 @@ class Reading:
 Compute = Callable[..., Iterator[torch.Tensor]]
 
 
-def _inputs(engine: Engine, run: Run) -> Inputs:
-    """Return the whole sequence, or raise `RunError` if it is not the recorded one."""
-    family = engine.family
-    asked = family.compose(run.media, run.prompt)
+def recorded_inputs(family: Family, run: Run, media: Media | None = None) -> Inputs:
+    """Return the whole sequence, or raise `RunError` if it is not the recorded one.
+
+    `media` are pictures of the same sizes to read in place of those of the run.
+    """
+    asked = family.compose(run.media if media is None else media, run.prompt)
     answer = [int(i) for i in run.tokens.ids[run.indices(ANSWER)]]
     whole = replace(asked, ids=(*asked.ids, *answer))
     ids = [whole.ids[p] for p in whole.text_positions]

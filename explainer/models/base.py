@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -108,6 +109,7 @@ class Family(ABC):
         video_token: the placeholder of a video; "" for families that take none.
         opening, closing: text around the visual tokens of each picture that the template does not
             write, because the checkpoint's own processor does.
+        batch_axis: the dimension along which tensors of sequences are joined, if not the first.
         note: one sentence for people on what the family cannot do or sees differently, or "".
         OPTIONS: names of the options of `explainer.load` that only this family has.
     """
@@ -122,6 +124,7 @@ class Family(ABC):
     video_token: ClassVar[str] = ""
     opening: ClassVar[str] = ""
     closing: ClassVar[str] = ""
+    batch_axis: ClassVar[Mapping[str, int]] = MappingProxyType({})
     note: ClassVar[str] = ""
     OPTIONS: ClassVar[tuple[str, ...]] = ()
 
@@ -187,6 +190,14 @@ class Family(ABC):
         """Return what the base model's forward takes for a whole sequence, on the CPU."""
         return {"input_ids": torch.tensor([inputs.ids]), **inputs.tensors}
 
+    def batch_inputs(self, batch: Sequence[Inputs]) -> dict[str, torch.Tensor]:
+        """Return what forward takes for several sequences of one length and layout, on the CPU."""
+        parts = [self.forward_inputs(inputs) for inputs in batch]
+        return {
+            name: torch.cat([part[name] for part in parts], self.batch_axis.get(name, 0))
+            for name in parts[0]
+        }
+
     def step_inputs(self, forward_inputs: Mapping[str, torch.Tensor], step: int) -> dict[str, Any]:
         """Return what forward takes besides the id when answer token `step` is fed in."""
         return {}
@@ -203,6 +214,12 @@ class Family(ABC):
     def close(self) -> None:
         """Let go of the network."""
         self._model = None
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes that the weights take."""
+        network = self.model
+        return sum(map(_nbytes, [*network.parameters(), *network.buffers()]))
 
     @property
     def base(self) -> torch.nn.Module:
@@ -317,6 +334,16 @@ class Family(ABC):
                 f"{part['type']} before the user's text; this layout is not supported"
             )
         return Template(tuple(heads), between, rest[0])
+
+
+def _nbytes(tensor: torch.Tensor) -> int:
+    """Return the bytes of a tensor, or of those that a quantized one is made of."""
+    if type(tensor) not in (torch.Tensor, torch.nn.Parameter) and hasattr(
+        tensor, "__tensor_flatten__"
+    ):
+        names, _ = tensor.__tensor_flatten__()
+        return sum(_nbytes(getattr(tensor, name)) for name in names)
+    return tensor.numel() * tensor.element_size()
 
 
 def _joined(pictures: Sequence[Picture]) -> dict[str, torch.Tensor]:

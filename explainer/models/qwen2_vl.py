@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ class Qwen2VL(Family):
     image_token = "<|image_pad|>"
     max_images = 16
     video_token = "<|video_pad|>"
+    batch_axis = MappingProxyType({"position_ids": 1})
     template = (
         "{% if messages[0]['role'] != 'system' %}"
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"

@@ -1,0 +1,99 @@
+"""The methods of one evaluation, each with its knobs set, as typed on the command line.
+
+    msea_arc                        a method at its defaults
+    msea_arc:paper                  a preset
+    msea_arc:paper+k=20+scales=0.5/1  knobs on top of it; scale factors are parted by /
+
+Besides the methods of the page there are those of `COMPARISON` and `OPT_IN`, which need the model,
+and the controls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from explainer.errors import KnobError, MethodError
+from explainer.evaluation.controls import CONTROLS
+from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
+from explainer.methods.base import Heatmap, Knob, Method
+from explainer.methods.comparison import Comparison
+from explainer.run import Run
+
+if TYPE_CHECKING:
+    from explainer.record import Explainer
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A method with all its knobs set.
+
+    Attributes:
+        name: as it was typed, and as tables show it.
+        settings: the values of all knobs.
+    """
+
+    name: str
+    method: Method
+    settings: Mapping[str, Any]
+
+    @property
+    def alphas(self) -> set[float]:
+        """Return the scale factors that a run must hold for it."""
+        alpha = self.settings.get("alpha")
+        return {*self.settings.get("scales", ()), *([] if alpha is None else [alpha])}
+
+    def maps(self, explainer: Explainer, run: Run, tokens: Sequence[int]) -> list[Heatmap]:
+        """Return one heatmap for each token, computed with the model where the method needs it.
+
+        Raises `MethodError` where the method does not apply to the model.
+        """
+        if isinstance(self.method, Comparison):
+            run = explainer.attribute(run, tokens, self.method.name, **self.settings)
+        return self.method.explain_many(run, tokens, **self.settings)
+
+
+def parse(names: Sequence[str], **shared: Any) -> list[Candidate]:
+    """Return the candidates with these names, in order and each once.
+
+    `shared` are values of knobs for all methods that have them and do not set them by themselves.
+    """
+    return [_candidate(name, shared) for name in dict.fromkeys(names)]
+
+
+def _candidate(typed: str, shared: Mapping[str, Any]) -> Candidate:
+    told, *knobs = typed.split("+")
+    name, _, preset = told.partition(":")
+    method = _find(name)
+    declared = {knob.name: knob for knob in method.knobs}
+    values = {n: v for n, v in shared.items() if n in declared}
+    for text in knobs:
+        knob, is_set, value = text.partition("=")
+        if not is_set or knob not in declared:
+            known = ", ".join(declared) or "none"
+            raise KnobError(
+                f"{typed}: {text!r} sets no knob of {name}; write knob=value, of {known}"
+            )
+        values[knob] = _value(declared[knob], value)
+    return Candidate(typed, method, method.settings(preset=preset or None, **values))
+
+
+def _find(name: str) -> Method:
+    known = [*METHODS, *COMPARISON, *OPT_IN, *CONTROLS]
+    if name not in known:
+        raise MethodError(f"there is no method {name!r}; choose of {', '.join(known)}")
+    return CONTROLS[name] if name in CONTROLS else find_method(name)
+
+
+def _value(knob: Knob, text: str) -> Any:
+    """Return what `text` means for this knob; its range is checked by the method."""
+    if knob.kind == "choice":
+        return text
+    if text == "auto" and knob.default is None:
+        return None
+    try:
+        numbers = [float(part) for part in text.split("/")]
+    except ValueError:
+        raise KnobError(f"{knob.name} takes numbers, got {text!r}") from None
+    return numbers if knob.kind == "scales" else numbers[0]

@@ -1,0 +1,61 @@
+"""Maps that know nothing of the answer: what any method has to beat. Not for the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+
+from explainer.geometry import Grid, Layout
+from explainer.methods.base import Heatmap, MapPart, Method
+from explainer.run import Run
+
+SPREAD = 0.25  # standard deviation of the centre bias, as a share of each side
+
+
+def _random(run: Run, tokens: Sequence[int]) -> list[Heatmap]:
+    """Return uniform noise for each token: the same one whenever the same run is asked."""
+    layout, key = Layout.of(run), [int(i) for i in run.tokens.ids]
+
+    def noise(token: int) -> Callable[[Grid], np.ndarray]:
+        rng = np.random.default_rng([*key, token])
+        return lambda grid: rng.random(grid.shape, dtype=np.float32)
+
+    return [_heatmap(layout, noise(token)) for token in tokens]
+
+
+def _centre(run: Run, tokens: Sequence[int]) -> list[Heatmap]:
+    """Return the same bump in the middle of each picture for every token."""
+    layout = Layout.of(run)
+
+    def bump(grid: Grid) -> np.ndarray:
+        y, x = (_bell(edges) for edges in (grid.y, grid.x))
+        product = (y[:, None] * x[None]).astype(np.float32)
+        return product / product.max()
+
+    return [_heatmap(layout, bump)] * len(tokens)
+
+
+def _bell(edges: np.ndarray) -> np.ndarray:
+    """Return a Gaussian over the cells of an axis, 1 in the middle."""
+    centres = (edges[:-1] + edges[1:]) / 2
+    share = (centres - edges[0]) / (edges[-1] - edges[0]) - 0.5
+    return np.exp(-0.5 * (share / SPREAD) ** 2)
+
+
+def _heatmap(layout: Layout, make: Callable[[Grid], np.ndarray]) -> Heatmap:
+    parts = tuple(MapPart(make(grid), grid.extent) for grid in layout.grids)
+    return Heatmap(parts, False, "a control, the same for any model")
+
+
+def _control(name: str, label: str, summary: str, explain: Callable[..., list[Heatmap]]) -> Method:
+    return Method(name, label, summary, "", False, (), explain)
+
+
+CONTROLS: Mapping[str, Method] = MappingProxyType(
+    {
+        "random": _control("random", "Random", "Uniform noise on the token grid.", _random),
+        "centre": _control("centre", "Centre bias", "A bump in the middle.", _centre),
+    }
+)

@@ -1,0 +1,175 @@
+"""Insertion and deletion: does the model lose its word when what a map points at goes away?
+
+Source: the metrics of EAGLE (code of RuoyuChen10/EAGLE). The pixels of the picture are ranked by
+the map and shown, or taken away, in steps of equal area; each time the answer so far is read again
+with the changed picture, and the probability of the word is noted.
+
+    insertion   area under the probability over the share of the picture shown, best pixels first;
+                high if a small part suffices
+    deletion    the same over the share taken away; low if the word needs that part
+    confidence  the highest probability while pixels are shown
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFilter
+
+from explainer.errors import Cancelled, RunError, SightlineError
+from explainer.methods.base import Heatmap
+from explainer.run import ANSWER, Run
+
+if TYPE_CHECKING:
+    from explainer.record import Explainer
+
+FIGURES = ("insertion", "deletion", "confidence")
+STEPS = 64
+BATCH = 16
+
+Picture = npt.NDArray[np.uint8]
+
+
+def _blurred(image: Picture) -> Picture:
+    """Return the picture blurred until things in it cannot be told."""
+    radius = max(image.shape[:2]) / 16
+    return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(radius)))
+
+
+FILLS: Mapping[str, Callable[[Picture], Picture]] = MappingProxyType(
+    {
+        "black": np.zeros_like,
+        "mean": lambda image: np.broadcast_to(
+            image.mean(axis=(0, 1)).round().astype(np.uint8), image.shape
+        ),
+        "blur": _blurred,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What pixels are replaced by, names in `FILLS`, in how many steps, and how many pictures are
+    read at once."""
+
+    fills: tuple[str, ...] = ("black",)
+    steps: int = STEPS
+    batch: int = BATCH
+
+    def __post_init__(self) -> None:
+        unknown = [fill for fill in self.fills if fill not in FILLS]
+        if unknown or not self.fills:
+            raise SightlineError(f"fills are {', '.join(FILLS)}, got {', '.join(self.fills)!r}")
+        if self.steps < 1 or self.batch < 1:
+            raise SightlineError("steps and batch must be at least 1")
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """The probability of a word while the picture appears and while it goes.
+
+    Attributes:
+        share: (steps + 1,) from 0 to 1, the part of the pixels shown or taken away.
+        insertion: (steps + 1,), from the empty picture to the whole one.
+        deletion: (steps + 1,), from the whole picture to the empty one.
+    """
+
+    share: npt.NDArray[np.float64]
+    insertion: npt.NDArray[np.float64]
+    deletion: npt.NDArray[np.float64]
+
+    def figures(self) -> dict[str, float]:
+        """Return the two areas, by the trapezoid rule, and the highest confidence."""
+        return {
+            "insertion": float(np.trapezoid(self.insertion, self.share)),
+            "deletion": float(np.trapezoid(self.deletion, self.share)),
+            "confidence": float(self.insertion.max()),
+        }
+
+
+def empty_tally() -> dict[str, list[float]]:
+    """Return [0, 0] for each of `FIGURES`."""
+    return {name: [0.0, 0] for name in FIGURES}
+
+
+def curves(
+    explainer: Explainer,
+    run: Run,
+    tokens: Sequence[int],
+    heatmap: Heatmap,
+    fill: str = "black",
+    settings: Settings = Settings(),
+    cancel: Callable[[], bool] | None = None,
+) -> Curves:
+    """Return the curves of one map of a word of several answer tokens, whose probabilities are
+    averaged.
+
+    `cancel` is asked before each batch; True raises `Cancelled`. Several pictures are ranked
+    together. Raises `RunError` for a run about a video, or made with another model.
+    """
+    if run.video is not None:
+        raise RunError("insertion and deletion need a picture; this run is about a video")
+    first = int(run.indices(ANSWER)[0])
+    order = _ranking(heatmap, run)
+    empty = [FILLS[fill](image) for image in run.images]
+    cuts = np.linspace(0, len(order), settings.steps + 1).round().astype(int)
+    kinds = [(False, cut) for cut in cuts] + [(True, cut) for cut in cuts[1:-1]]
+    values: list[float] = []
+    for start in range(0, len(kinds), settings.batch):
+        if cancel and cancel():
+            raise Cancelled("the curves were stopped")
+        pictures = [
+            _mixed(run.images, empty, order[:cut], removed)
+            for removed, cut in kinds[start : start + settings.batch]
+        ]
+        probs = explainer.token_probabilities(run, pictures)
+        values += probs[:, [t - first for t in tokens]].mean(axis=1).tolist()
+    shown = np.array(values[: len(cuts)])
+    taken = np.array([shown[-1], *values[len(cuts) :], shown[0]])
+    return Curves(cuts / len(order), shown, taken)
+
+
+def _ranking(heatmap: Heatmap, run: Run) -> npt.NDArray[np.intp]:
+    """Return the pixels of all pictures, the highest of the map first.
+
+    Among equals the order is drawn once for good, so that a flat part favours no corner.
+    """
+    values = []
+    for part, image in zip(heatmap.parts, run.images, strict=True):
+        values.append(_at_pixels(part.values, part.extent, image.shape[:2]).ravel())
+    flat = np.concatenate(values)
+    return np.lexsort((np.random.default_rng(0).permutation(len(flat)), -flat))
+
+
+def _at_pixels(
+    values: npt.NDArray[np.float32], extent: tuple[float, ...], shape: tuple[int, int]
+) -> npt.NDArray[np.float32]:
+    """Return (H, W): the map at pixel size, lowest where the model did not see the picture."""
+    x0, y0, x1, y1 = (round(edge) for edge in extent)
+    x0, y0, x1, y1 = max(0, x0), max(0, y0), min(x1, shape[1]), min(y1, shape[0])
+    out = np.full(shape, -np.inf, np.float32)
+    size = (max(1, x1 - x0), max(1, y1 - y0))
+    inner = Image.fromarray(np.ascontiguousarray(values, np.float32))
+    out[y0 : y0 + size[1], x0 : x0 + size[0]] = inner.resize(size, Image.Resampling.BILINEAR)
+    return out
+
+
+def _mixed(
+    images: Sequence[Picture],
+    empty: Sequence[Picture],
+    chosen: npt.NDArray[np.intp],
+    removed: bool,
+) -> list[Picture]:
+    """Return the pictures with only the chosen pixels shown, or with only these taken away."""
+    keep = np.full(sum(image.shape[0] * image.shape[1] for image in images), removed)
+    keep[chosen] = not removed
+    mixed = []
+    for image, blank in zip(images, empty, strict=True):
+        here, keep = np.split(keep, [image.shape[0] * image.shape[1]])
+        mixed.append(np.where(here.reshape(*image.shape[:2], 1), image, blank))
+    return mixed
