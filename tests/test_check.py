@@ -17,6 +17,7 @@ from explainer.methods import METHODS
 from explainer.models.base import Family
 from explainer.record import Explainer, load
 from tests import tiny
+from tests.models.test_internvl_chat import publish
 
 LENS = "lens = model's logits, visual tokens"
 TEXT_LENS = "lens = model's logits, text tokens"
@@ -48,10 +49,27 @@ def _as(explainer: Explainer, kind: type[Family]) -> Explainer:
 # What is sound -----------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["qwen2_vl", "qwen2_5_vl", "llava", "internvl"])
+def _published(folder: Path) -> Path:
+    """Save a random InternVL2.5 in the layout that its authors publish; return `folder`."""
+    publish(folder)
+    return folder
+
+
+KINDS = {
+    "qwen2_vl": (tiny.qwen2_vl, {}),
+    "qwen2_5_vl": (tiny.qwen2_5_vl, {}),
+    "llava": (tiny.llava, {}),
+    "internvl": (tiny.internvl, {}),
+    "internvl in tiles": (tiny.internvl, {"tiles": 4}),
+    "internvl_chat": (_published, {}),
+    "internvl_chat in tiles": (_published, {"tiles": 4}),
+}
+
+
+@pytest.fixture(scope="module", params=list(KINDS))
 def each_family(request, tmp_path_factory) -> Explainer:
-    make = getattr(tiny, request.param)
-    return load(make(tmp_path_factory.mktemp("checked") / request.param), device="cpu")
+    make, options = KINDS[request.param]
+    return load(make(tmp_path_factory.mktemp("checked") / "model"), device="cpu", **options)
 
 
 @pytest.mark.parametrize("dtype", list(BOUNDS))
@@ -59,7 +77,13 @@ def test_every_family_passes_in_each_dtype(each_family, dtype):
     """The same weights, cast."""
     family = each_family.family
     network = copy.deepcopy(family.model).to(getattr(torch, dtype))
-    cast = type(family)(network, family.codec.tokenizer, family.processor, family.model_id)
+    cast = type(family)(
+        network,
+        family.codec.tokenizer,
+        family.processor,
+        family.model_id,
+        options=family.options,
+    )
     seconds: dict[str, float] = {}
     found = list(findings(Explainer(cast), seconds))
     assert [(f.name, f.measured) for f in found if f.verdict == FAIL] == []

@@ -45,7 +45,7 @@ def add_model_flags(parser: argparse.ArgumentParser, positional: bool = False) -
     add(
         "--quantize",
         metavar="BITS",
-        help=f"{_or(QUANTIZE)}; by bitsandbytes on CUDA, or by quanto",
+        help=f"{_or(QUANTIZE)}: by bitsandbytes on CUDA; elsewhere 8bit, by quanto",
     )
     add(
         "--device-map",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from explainer.errors import ModelError
 from explainer.models.memory import BITS, free_memory, weight_bytes, with_room
-from explainer.models.options import QUANTIZE
 from explainer.models.weights import Counts
 
 
@@ -30,22 +29,27 @@ def needed(counts: Counts, precision: str) -> int:
 
 
 def check_fit(
-    name: str, counts: Counts, precision: str, device: str, can_quantize: bool, free: int | None
+    name: str,
+    counts: Counts,
+    precision: str,
+    device: str,
+    offered: Sequence[str],
+    free: int | None,
 ) -> int:
     """Return the bytes that the weights will take; `ModelError` naming what would fit.
 
     Args:
         device: in words.
-        can_quantize: whether 8 and 4 bits can be offered.
+        offered: the quantizations that can be used there.
         free: bytes that are free there; None if nobody knows, and then all fits.
     """
     if free is None or needed(counts, precision) <= free:
         return weight_bytes(counts.parameters, counts.embeddings, precision)
-    choices = [p for p in ("bfloat16", *QUANTIZE[::-1]) if BITS[p] < BITS[precision]]
+    choices = [p for p in ("bfloat16", *offered) if BITS[p] < BITS[precision]]
     fitting = [
         f"{'dtype' if p == 'bfloat16' else 'quantize'} {p} (about {_gb(needed(counts, p))})"
         for p in choices
-        if needed(counts, p) <= free and (can_quantize or p not in QUANTIZE)
+        if needed(counts, p) <= free
     ]
     largest = free / (BITS["bfloat16"] / 8) / 1.1 / 1e9
     smaller = f"a smaller model (in bfloat16 up to about {largest:.2g} billion parameters fit)"

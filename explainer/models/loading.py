@@ -242,7 +242,7 @@ def _check_fit(
         counts,
         precision,
         "all GPUs together" if spread and device.type == "cuda" else str(device),
-        placing.can_quantize(device),
+        placing.offered(device),
         fit.free_on(str(device), spread, options.reclaimable),
     )
 

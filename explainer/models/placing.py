@@ -56,9 +56,11 @@ def network_options(options: LoadOptions, device: torch.device) -> dict[str, Any
     return wanted
 
 
-def can_quantize(device: torch.device) -> bool:
-    """Return whether 8 and 4 bits are worth naming: always on CUDA, elsewhere if quanto is here."""
-    return device.type == "cuda" or installed("optimum.quanto")
+def offered(device: torch.device) -> tuple[str, ...]:
+    """Return the quantizations worth naming: both on CUDA, elsewhere 8 bits if quanto is here."""
+    if device.type == "cuda":
+        return ("8bit", "4bit")
+    return ("8bit",) if installed("optimum.quanto") else ()
 
 
 def installed(module: str) -> bool:
@@ -94,7 +96,11 @@ def _attention(options: LoadOptions, device: torch.device) -> str:
 
 
 def _quantization(quantize: str, device: torch.device) -> Any:
-    """Return the quantization config: bitsandbytes on CUDA, quanto elsewhere or in its place."""
+    """Return the quantization config: bitsandbytes on CUDA, quanto for 8 bits elsewhere.
+
+    With 4 bits quanto compiles code when it first runs, for minutes and only where there is a
+    compiler; that is not offered.
+    """
     import transformers
 
     if device.type == "cuda" and installed("bitsandbytes"):
@@ -105,14 +111,16 @@ def _quantization(quantize: str, device: torch.device) -> Any:
             bnb_4bit_quant_type="nf4",
             bnb_4bit_compute_dtype=torch.bfloat16,
         )
-    if not installed("optimum.quanto"):
+    if quantize == "4bit" and device.type != "cuda":
+        raise ModelError(f"quantize 4bit runs on CUDA only, not on {device.type}; use 8bit")
+    if quantize == "4bit" or not installed("optimum.quanto"):
         package = "bitsandbytes" if device.type == "cuda" else "optimum-quanto"
         raise ModelError(
             f"quantize {quantize} on {device.type} needs {package}; install it with: "
             f"pip install {package} accelerate"
         )
     need("accelerate", f"quantize {quantize}")
-    return transformers.QuantoConfig(weights={"4bit": "int4", "8bit": "int8"}[quantize])
+    return transformers.QuantoConfig(weights="int8")
 
 
 def _device_map(options: LoadOptions, device: torch.device) -> Any:

@@ -32,13 +32,13 @@ def _head_only(file: Path, shapes: dict[str, tuple[int, ...]]) -> None:
         stream.truncate(8 + len(text) + end)
 
 
-def _check(free: float, precision: str = "bfloat16", can_quantize: bool = True) -> int:
-    return fit.check_fit("big", B8, precision, "cuda", can_quantize, int(free * GB))
+def _check(free: float, precision: str = "bfloat16", offered: tuple = ("8bit", "4bit")) -> int:
+    return fit.check_fit("big", B8, precision, "cuda", offered, int(free * GB))
 
 
 def test_what_fits_takes_the_bytes_of_its_weights():
     assert _check(18) == 16 * GB
-    assert fit.check_fit("big", B8, "float32", "cpu", False, None) == 32 * GB
+    assert fit.check_fit("big", B8, "float32", "cpu", (), None) == 32 * GB
 
 
 def test_what_does_not_fit_is_told_with_what_would():
@@ -56,7 +56,7 @@ def test_what_does_not_fit_is_told_with_what_would():
 
 def test_only_what_is_there_and_smaller_is_offered():
     with pytest.raises(ModelError) as told:
-        _check(20, "float32", can_quantize=False)
+        _check(20, "float32", offered=())
     assert "dtype bfloat16 (about 17.5 GB), or a smaller model" in str(told.value)
     assert "quantize" not in str(told.value)
     with pytest.raises(ModelError) as told:
