@@ -43,13 +43,14 @@ _WIDEST = 512  # longest side of each of several pictures
 class Caption:
     """The words under a picture.
 
-    `probability` is None where it is not known.
+    `probability` is None where it is not known; `labels` say what each of several pictures is.
     """
 
     token: str
     probability: float | None
     method: str
     parameters: str = ""
+    labels: tuple[str, ...] = ()
 
 
 def colour_table(name: str) -> RGB:
@@ -104,7 +105,7 @@ def captioned(
     """
     width = _LEAST_WIDTH if len(images) == 1 else _LEAST_WIDTH // 2
     laid = [_enlarged(image, heat, table, opacity, i, width) for i, image in enumerate(images)]
-    picture = laid[0] if len(laid) == 1 else _side_by_side(laid)
+    picture = laid[0] if len(laid) == 1 else _side_by_side(laid, caption.labels)
     whole = all(
         np.allclose(part.extent, (0, 0, image.shape[1], image.shape[0]), atol=0.5)
         for part, image in zip(heat.parts, images, strict=True)
@@ -123,17 +124,22 @@ def _enlarged(image: RGB, heat: Heatmap, table: RGB, opacity: float, index: int,
     return overlay(large, scaled, table, opacity)
 
 
-def _side_by_side(pictures: Sequence[RGB]) -> RGB:
-    """Return pictures in rows of `_PER_ROW`, each fitted into a cell of the same size, on white."""
+def _side_by_side(pictures: Sequence[RGB], labels: Sequence[str]) -> RGB:
+    """Return pictures in rows of `_PER_ROW`, each in a cell of one size on white, its label below."""
+    labels = [_shown(text) for text in labels] or [""] * len(pictures)
     cells = [Image.fromarray(picture) for picture in pictures]
     size = (min(_WIDEST, max(c.width for c in cells)), min(_WIDEST, max(c.height for c in cells)))
     cells = [ImageOps.pad(cell, size, color="white") for cell in cells]
     columns = min(len(cells), _PER_ROW)
     rows = -(-len(cells) // columns)
-    step_x, step_y = size[0] + _MARGIN, size[1] + _MARGIN
+    font = ImageFont.truetype(str(_FONT), 12)
+    step_x, step_y = size[0] + _MARGIN, size[1] + _MARGIN + (16 if any(labels) else 0)
     canvas = Image.new("RGB", (columns * step_x - _MARGIN, rows * step_y - _MARGIN), "white")
+    draw = ImageDraw.Draw(canvas)
     for i, cell in enumerate(cells):
-        canvas.paste(cell, (i % columns * step_x, i // columns * step_y))
+        x, y = i % columns * step_x, i // columns * step_y
+        canvas.paste(cell, (x, y))
+        draw.text((x, y + size[1] + 1), _cut(labels[i], font, size[0]), "black", font)
     return np.array(canvas)
 
 

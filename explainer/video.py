@@ -87,6 +87,24 @@ def open_video(source: VideoSource, most: int = MAX_FRAMES, multiple: int = 1) -
     return Opened(_filled(video, multiple), _notes(video, len(plan.times)))
 
 
+def is_video(source: object) -> bool:
+    """Return whether a file looks like a video; False for pictures and for what is neither."""
+    path = Path(source) if isinstance(source, (str, Path)) else None
+    if path is None or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(64)
+    kind = _kind(start)
+    if kind == "gif":
+        try:
+            with Image.open(path) as image:
+                return bool(getattr(image, "is_animated", False))
+        except Exception:  # damaged; opening it as a picture says so
+            return False
+    pictures = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")  # brands of the same box
+    return kind is not None and not (kind == "mp4" and start[8:12] in pictures)
+
+
 def clock(seconds: float) -> str:
     """Return a time as minutes and seconds, "0:01.5"."""
     tenths = round(10 * seconds)
@@ -130,7 +148,7 @@ def _opened(name: str, data: bytes) -> InputContainer:
         import av
     except ImportError:
         raise VideoError('reading videos needs PyAV; install it with "pip install av"') from None
-    kind = next((kind for at, mark, kind in _KINDS if data[at : at + len(mark)] == mark), None)
+    kind = _kind(data[:64])
     if kind is None:
         raise VideoError(f"{name} is not a video that can be read; use {_READABLE}")
     stream: BinaryIO = io.BytesIO(data)
@@ -138,6 +156,11 @@ def _opened(name: str, data: bytes) -> InputContainer:
         return av.open(stream, format=kind, options={"protocol_whitelist": ""})
     except Exception as error:
         raise _damaged(name) from error
+
+
+def _kind(start: bytes) -> str | None:
+    """Return how a file that starts so is read, None if it is no video."""
+    return next((kind for at, mark, kind in _KINDS if start[at : at + len(mark)] == mark), None)
 
 
 def _damaged(name: str) -> VideoError:

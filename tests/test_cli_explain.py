@@ -19,6 +19,7 @@ from explainer.evaluation.synthetic import synthetic_run
 from explainer.methods import METHODS
 from explainer.run import ANSWER, PROMPT, Run, Tokens
 from tests import tiny
+from tests.test_video import clip
 
 
 @pytest.fixture
@@ -53,6 +54,31 @@ def _fails(capsys: pytest.CaptureFixture, *args: object) -> str:
     assert out.err.count("\n") == 1
     assert "Traceback" not in out.err
     return out.err
+
+
+def test_two_pictures_and_a_video_are_asked_about(tmp_path, picture, qwen_folder, capsys):
+    Image.fromarray(tiny.image(64, 64, seed=1)).save(tmp_path / "other.png")
+    (tmp_path / "clip.mp4").write_bytes(clip(8))
+    common = ["--prompt", "a cat", "--model", qwen_folder, "--out", tmp_path / "out"]
+    common += ["--max-new-tokens", 1]
+    sources = {
+        "scene": [picture, tmp_path / "other.png"],
+        "clip": ["--video", tmp_path / "clip.mp4"],
+    }
+    for stem, named in sources.items():
+        assert main(["explain", *map(str, [*named, *common])]) == 0
+        run = Run.load(tmp_path / "out" / f"{stem}.npz")
+        assert len(run.images) == {"scene": 2, "clip": 4}[stem]
+        made = next((tmp_path / "out").glob(f"{stem}_*.png"))
+        width, height = Image.open(made).size
+        assert width >= 480
+        assert height > 150
+    assert run.labels[1] == "frames 3–4, 0:00.1 to 0:00.2"
+
+
+def test_a_recorded_run_stands_alone(recorded, picture, capsys):
+    assert "on its own" in _fails(capsys, "explain", recorded, picture)
+    assert "name one or several" in _fails(capsys, "explain")
 
 
 # Recording ---------------------------------------------------------------------------------------

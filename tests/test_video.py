@@ -13,7 +13,7 @@ from PIL import Image
 from explainer import video as module
 from explainer.errors import ImageError, VideoError
 from explainer.run import Video
-from explainer.video import clock, open_video, step_label
+from explainer.video import clock, is_video, open_video, step_label
 
 
 def clip(
@@ -143,6 +143,20 @@ def test_labels_and_times_in_words():
     assert step_label(spread, 1, 2) == "frames 21 and 31, 0:01.0 to 0:01.5"
     single, _ = open_video(clip(1), multiple=2)
     assert step_label(single, 0, 2) == "frame 1, 0:00.0"
+
+
+def test_videos_are_told_from_pictures(tmp_path):
+    still, moving = Image.new("L", (9, 9)), Image.new("L", (9, 9), 99)
+    still.save(tmp_path / "still.gif")
+    still.save(tmp_path / "moving.gif", save_all=True, append_images=[moving])
+    still.convert("RGB").save(tmp_path / "still.avif")  # the same kind of file as an MP4
+    still.save(tmp_path / "still.png")
+    (tmp_path / "cut.gif").write_bytes(b"GIF89a")
+    (tmp_path / "clip.mp4").write_bytes(clip(2))
+    (tmp_path / "clip.webm").write_bytes(clip(2, codec="libvpx-vp9", kind="webm"))
+    videos = {p.name for p in tmp_path.iterdir() if is_video(p)}
+    assert videos == {"moving.gif", "clip.mp4", "clip.webm"}
+    assert not any(map(is_video, (3, None, "", str(tmp_path), b"", "nowhere.mp4")))
 
 
 # Refusals ---------------------------------------------------------------------------------------

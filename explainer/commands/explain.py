@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from explainer.commands import knob_flags, model_flags
-from explainer.errors import PromptError, SightlineError, TokenError
+from explainer.errors import ImageError, PromptError, SightlineError, TokenError
 from explainer.export import DIVERGING, SEQUENTIAL, Caption, captioned, colour_table, png
 from explainer.methods import METHODS, explain_chip, get_method
 from explainer.methods.base import Heatmap, Method
@@ -34,8 +34,14 @@ class Part:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options; those of the methods come from the methods' own declarations."""
     add = parser.add_argument
-    add("image", metavar="IMAGE", help="a picture, or a run recorded before (.npz)")
-    add("--prompt", metavar="TEXT", help="what to ask; needed for a picture")
+    add(
+        "images",
+        metavar="IMAGE",
+        nargs="*",
+        help="a picture, several for models that take them, or a run recorded before (.npz)",
+    )
+    add("--video", metavar="FILE", help="ask about a video in place of pictures")
+    add("--prompt", metavar="TEXT", help="what to ask; needed for a picture or a video")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--token", type=int, metavar="N", help="explain this token, as numbered")
     which.add_argument("--word", metavar="W", help="explain this word of the answer")
@@ -72,8 +78,8 @@ def main(args: argparse.Namespace) -> int:
     run = _run(args, settings)
     _list_tokens(run)
     args.out.mkdir(parents=True, exist_ok=True)
-    stem = Path(args.image).stem
-    if not args.image.endswith(".npz"):
+    stem = Path(args.video or args.images[0]).stem
+    if not _is_recorded(args):
         run.save(args.out / f"{stem}.npz")
         print(f"wrote {args.out / f'{stem}.npz'}")
     for part in _parts(run, args):
@@ -86,15 +92,18 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, settings: Mapping[str, Mapping[str, Any]]) -> Run:
-    if args.image.endswith(".npz"):
-        return Run.load(args.image)
+    if not args.images and not args.video:
+        raise ImageError("there is no picture; name one or several, or a video with --video")
+    if _is_recorded(args):
+        return Run.load(args.images[0])
     if args.prompt is None:
         raise PromptError('a picture needs a question; add --prompt "Describe the image."')
     model_flags.hush()
     explainer = model_flags.load_from_flags(args)
     run = explainer.record(
-        args.image,
+        args.images or None,
         args.prompt,
+        video=args.video,
         on_token=lambda text: print(text, end="", flush=True),
         scales=_wanted_scales(settings),
         max_new_tokens=args.max_new_tokens,
@@ -105,6 +114,14 @@ def _run(args: argparse.Namespace, settings: Mapping[str, Mapping[str, Any]]) ->
     for note in run.settings.get("image_notes", ()):
         print(f"note on the picture: {note}")
     return run
+
+
+def _is_recorded(args: argparse.Namespace) -> bool:
+    """Return whether the one file named is a recorded run."""
+    recorded = [name for name in args.images if name.endswith(".npz")]
+    if recorded and (len(args.images) > 1 or args.video):
+        raise ImageError(f"{recorded[0]} is a recorded run; explain it on its own")
+    return bool(recorded)
 
 
 def _wanted_scales(settings: Mapping[str, Mapping[str, Any]]) -> list[float]:
@@ -200,6 +217,7 @@ def _write(
         probability=None if np.isnan(chance) else chance,
         method=method.label,
         parameters=_parameters(method, settings, heat, args.preset),
+        labels=run.labels,
     )
     slug = re.sub(r"\W+", "-", part.text).strip("-_").lower() or "token"
     path = args.out / f"{stem}_{part.tokens[0]:03d}_{slug}_{method.name}.png"
