@@ -220,6 +220,18 @@ def test_roles_and_positions_follow_from_the_layout(any_family):
     assert tokens.positions[-1] == len(tokens) + n - 1
 
 
+def test_special_tokens_in_the_prompt_stay_text(any_family):
+    family = any_family.family
+    added = sorted(family.codec.special_id(t) for t in family.codec._tokenizer.all_special_tokens)
+    prompt = f"a {family.image_token} and " + " ".join(map(family.codec.piece, added))
+    inputs = family.compose([tiny.image()], prompt)
+    assert inputs.ids.count(family.image_token_id) == len(inputs.visual)
+    run = any_family.record(tiny.image(), prompt, scales=(1.0,), max_new_tokens=1)
+    said = run.indices(PROMPT)
+    assert "".join(run.tokens.texts[i] for i in said) == prompt
+    assert not set(run.tokens.ids[said].tolist()) & {*added, family.image_token_id}
+
+
 def test_states_are_those_that_predict_the_tokens(any_family):
     run = _record(any_family)
     _, states = _reference(any_family, run)
