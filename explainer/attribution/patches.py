@@ -19,6 +19,8 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
+from explainer.errors import ModelError
+
 _NAME = "sightline"  # of the attention function below, in the registry of transformers
 
 
@@ -131,6 +133,8 @@ class Patches(AbstractContextManager["Patches"]):
         )
         self.decoder.set_attn_implementation(_NAME)
         for i, layer in enumerate(self.decoder.layers):
+            if layer.self_attn.config._attn_implementation != _NAME:
+                raise ModelError("this model's attention cannot be looked at")
             self.before(layer.self_attn, partial(_pass_in, i, around))
 
     def leaf_after(self, module: nn.Module) -> Leaf:

@@ -1,0 +1,45 @@
+"""Explainers with a deeper language model than the tiny ones have, and runs recorded with them."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from explainer.record import Explainer, load
+from explainer.run import Run
+from tests import tiny
+from tests.conftest import FAMILIES
+
+PROMPT_TEXT = "what is in it?"
+
+
+def deepen(explainer: Explainer, layers: int = 4) -> Explainer:
+    """Give the language model more layers, and all of it other weights, norms and biases too."""
+    decoder = explainer.family.decoder
+    for i in range(len(decoder.layers), layers):
+        layer = copy.deepcopy(decoder.layers[0])
+        layer.self_attn.layer_idx, layer.self_attn.config = i, decoder.config
+        decoder.layers.append(layer)
+    decoder.config.num_hidden_layers = layers
+    if getattr(decoder.config, "layer_types", None):
+        decoder.config.layer_types = ["full_attention"] * layers
+    generator = torch.Generator().manual_seed(0)
+    for name, parameter in decoder.layers.named_parameters():
+        mean, spread = (1.0, 0.3) if "norm" in name else (0.0, 0.25)
+        noise = torch.randn(parameter.shape, generator=generator)
+        parameter.data = (mean + spread * noise).to(parameter.dtype)
+    return explainer
+
+
+@pytest.fixture(scope="session", params=FAMILIES)
+def deep(request: pytest.FixtureRequest, family_folders) -> Explainer:
+    options = FAMILIES[request.param][1]
+    return deepen(load(family_folders[request.param], device="cpu", dtype="float32", **options))
+
+
+@pytest.fixture(scope="session")
+def run(deep: Explainer) -> Run:
+    picture = tiny.image(64, 96)
+    return deep.record(picture, PROMPT_TEXT, scales=(1.0,), max_new_tokens=4)
