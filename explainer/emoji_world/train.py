@@ -7,8 +7,10 @@ loss alone sends no gradient there. It sees captions only, never a mask, so wher
 something that the model has to find out.
 
 The bag alone lets every token that holds a bit of a thing reach the same certainty, so that which
-of them is highest is chance. The third loss asks that a token say what its neighbourhood says on
-average: where a thing ends certainty falls off, and the highest token lies within it.
+of them is highest is chance. So in the last part of a run the bag gives way to a third loss: the
+model, as it stands then, is kept as a teacher, and each visual token learns to say what the teacher
+says in its neighbourhood on average. Where a thing ends certainty falls off, and the highest token
+lies within it.
 
 One sequence holds the picture once and several dialogues after it, each blind to the others, so
 that a picture is encoded once for all that is said about it.
@@ -16,6 +18,7 @@ that a picture is encoded once for all that is said about it.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import time
@@ -59,7 +62,8 @@ class Recipe:
     clip: float = 1.0
     visual_tokens: int = 1600
     bag_weight: float = 0.8
-    smooth_weight: float = 0.5
+    settle_from: float = 0.85
+    settle_weight: float = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,13 +188,12 @@ def _bags(said: Said, vocabulary: int) -> np.ndarray:
     return bags
 
 
-def losses(
+def forward(
     model: PreTrainedModel, architecture: Architecture, batch: Batch
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the next-token, bag-of-words and smoothness losses of a batch, scalars in nats."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the next-token loss, a scalar in nats, and the lens: (B, N, V) log-probabilities."""
     seen = architecture.see(model, batch.pictures)  # (B, N, d)
-    image = batch.ids.new_tensor(model.config.image_token_id)
-    picture = batch.ids == image  # (B, L)
+    picture = batch.ids == model.config.image_token_id  # (B, L)
     text_model = model.model.language_model
     embedded = text_model.embed_tokens(batch.ids)
     embedded = embedded.masked_scatter(picture[..., None], seen.to(embedded.dtype))
@@ -203,28 +206,30 @@ def losses(
     learned = batch.targets != IGNORE
     spoken = F.cross_entropy(model.lm_head(states[learned]).float(), batch.targets[learned])
     visual = states[picture].reshape(len(batch.ids), -1, states.shape[-1])  # (B, N, d)
-    lens = model.lm_head(visual).float().log_softmax(-1)  # (B, N, V)
-    bag = -(lens.logsumexp(1) - math.log(lens.shape[1]))  # (B, V)
-    return spoken, (bag * batch.bags).sum(1).mean(), unevenness(lens, batch.grid)
+    return spoken, model.lm_head(visual).float().log_softmax(-1)
 
 
-def unevenness(lens: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """Return the mean divergence of each visual token from its neighbourhood, a scalar in nats.
+def bag_loss(lens: torch.Tensor, bags: torch.Tensor) -> torch.Tensor:
+    """Return the bag-of-words loss, a scalar in nats, from the lens (B, N, V) and words (B, V)."""
+    bag = math.log(lens.shape[1]) - lens.logsumexp(1)  # (B, V)
+    return (bag * bags).sum(1).mean()
 
-    `lens` is (B, N, V), log-probabilities over the vocabulary. The neighbourhood is the 3 x 3 mean
-    with binomial weights, edges repeated; it is a target only and sends no gradient.
+
+def settle_loss(lens: torch.Tensor, teacher: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
+    """Return the mean divergence of the lens from the teacher's neighbourhoods, a scalar in nats.
+
+    Both are (B, N, V) log-probabilities. A neighbourhood is the 3 x 3 mean with binomial weights,
+    edges repeated.
     """
-    with torch.no_grad():
-        mean = lens.exp().unflatten(1, grid)  # (B, rows, columns, V)
-        for axis in (1, 2):
-            n = mean.shape[axis]
-            at = torch.arange(n, device=lens.device)
-            before = mean.index_select(axis, (at - 1).clamp(min=0))
-            after = mean.index_select(axis, (at + 1).clamp(max=n - 1))
-            mean = (before + 2 * mean + after) / 4
-        mean = mean.flatten(1, 2)
-        floor = torch.special.entr(mean).sum(-1).mean()
-    return -(mean * lens).sum(-1).mean() - floor
+    mean = teacher.exp().unflatten(1, grid)  # (B, rows, columns, V)
+    for axis in (1, 2):
+        n = mean.shape[axis]
+        at = torch.arange(n, device=lens.device)
+        before = mean.index_select(axis, (at - 1).clamp(min=0))
+        after = mean.index_select(axis, (at + 1).clamp(max=n - 1))
+        mean = (before + 2 * mean + after) / 4
+    mean = mean.flatten(1, 2)
+    return -(mean * lens).sum(-1).mean() - torch.special.entr(mean).sum(-1).mean()
 
 
 def mask_for(text_model: torch.nn.Module, mask: torch.Tensor) -> Any:
@@ -307,6 +312,7 @@ class Trainer:
         self.optimizers = new_optimizers(self.model, recipe)
         self.step, self.elapsed, self.scenes = 0, 0.0, 0
         self.source = ""
+        self.teacher: PreTrainedModel | None = None
 
     @classmethod
     def start(
@@ -364,6 +370,8 @@ class Trainer:
             optimizer.load_state_dict(state)
         self.step, self.elapsed, self.scenes = saved["step"], saved["elapsed"], saved["scenes"]
         self.source = saved.get("source", "")
+        if saved.get("teacher"):
+            self._keep_teacher(saved["teacher"])
 
     def save(self) -> None:
         """Write the state (atomically) and the model as a hub folder."""
@@ -377,6 +385,7 @@ class Trainer:
             "elapsed": self.elapsed,
             "scenes": self.scenes,
             "source": self.source,
+            "teacher": self.teacher.state_dict() if self.teacher else None,
         }
         fresh = state_file.with_suffix(".new")
         torch.save(state, fresh)
@@ -393,23 +402,38 @@ class Trainer:
         }
         (self.folder / "training.json").write_text(json.dumps(summary, indent=2) + "\n")
 
-    def train_step(self) -> tuple[float, float, float]:
-        """Take one step; return its three losses."""
-        batch = self.maker.draw(self.step, self.progress).to(self.device)
-        rate = learning_rate(self.recipe, self.step, self.progress)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            spoken, bag, uneven = losses(self.model, self.architecture, batch)
-        self.model.zero_grad(set_to_none=True)
+    def train_step(self) -> tuple[float, float]:
+        """Take one step; return the answers' loss and that of the lens."""
         recipe = self.recipe
-        (spoken + recipe.bag_weight * bag + recipe.smooth_weight * uneven).backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        batch = self.maker.draw(self.step, self.progress).to(self.device)
+        rate = learning_rate(recipe, self.step, self.progress)
+        if self.teacher is None and self.progress >= recipe.settle_from:
+            self._keep_teacher(self.model.state_dict())
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            spoken, lens = forward(self.model, self.architecture, batch)
+        if self.teacher is None:
+            seen, weight = bag_loss(lens, batch.bags), recipe.bag_weight
+        else:
+            seen, weight = self._unsettled(lens, batch), recipe.settle_weight
+        self.model.zero_grad(set_to_none=True)
+        (spoken + weight * seen).backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.step()
         self.step += 1
         self.scenes += len(batch.ids)
-        return spoken.item(), bag.item(), uneven.item()
+        return spoken.item(), seen.item()
+
+    def _keep_teacher(self, weights: Mapping[str, torch.Tensor]) -> None:
+        self.teacher = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.teacher.load_state_dict(weights)
+
+    def _unsettled(self, lens: torch.Tensor, batch: Batch) -> torch.Tensor:
+        with torch.no_grad(), torch.autocast(self.device.type, dtype=torch.bfloat16):
+            _, known = forward(self.teacher, self.architecture, batch)
+        return settle_loss(lens, known, batch.grid)
 
     def run(self, save_every: float = 300.0) -> None:
         """Train to the end of the recipe, saving every `save_every` seconds and when stopped."""
@@ -423,7 +447,7 @@ class Trainer:
                 self.elapsed += time.monotonic() - start
                 bar.n = min(100.0, 100 * self.progress)
                 bar.set_postfix_str(
-                    f"answer {smooth[0]:.3f} bag {smooth[1]:.3f} uneven {smooth[2]:.3f} "
+                    f"answer {smooth[0]:.3f} lens {smooth[1]:.3f} "
                     f"step {self.step} {self.scenes / max(self.elapsed, 1e-9):.0f} scenes/s"
                 )
                 if time.monotonic() - last_save > save_every:
