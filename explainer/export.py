@@ -125,7 +125,7 @@ def _enlarged(image: RGB, heat: Heatmap, table: RGB, opacity: float, index: int,
 
 
 def _side_by_side(pictures: Sequence[RGB], labels: Sequence[str]) -> RGB:
-    """Return pictures in rows of `_PER_ROW`, each in a cell of one size on white, its label below."""
+    """Return pictures in rows of `_PER_ROW`, in cells of one size, on white, with labels below."""
     labels = [_shown(text) for text in labels] or [""] * len(pictures)
     cells = [Image.fromarray(picture) for picture in pictures]
     size = (min(_WIDEST, max(c.width for c in cells)), min(_WIDEST, max(c.height for c in cells)))

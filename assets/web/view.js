@@ -4,14 +4,15 @@
 // props.tables holds the colours.
 const root = element.querySelector('.sl-view'), REST_MS = 250;
 const tables = Object.fromEntries(Object.entries(props.tables).map(([name, data]) => [name, words(data)]));
-let colours = props.colours, shown = null, picture = {run: null, ratio: 1}, resting = 0, stale = false;
+let colours = props.colours, shown = null, pictures = {run: null, images: []}, at = 0, resting = 0, stale = false;
 
 const status = make('div', 'sl-status'), word = make('span', 'sl-word'), line = make('span', 'sl-line');
 const message = make('div', 'sl-message'), row = make('div', 'sl-maps');
 word.dir = 'auto';
 status.append(word, line);
 const panels = Object.fromEntries(props.methods.map(method => [method.name, panel(method)]));
-root.append(make('p', 'sl-welcome', props.welcome), message, status, row);
+const shots = strip(index => { at = index; draw(); });
+root.append(make('p', 'sl-welcome', props.welcome), message, status, row, shots.box);
 root.classList.add('sl-empty');
 
 function panel({name, label, summary}) {
@@ -36,20 +37,24 @@ function panel({name, label, summary}) {
 
 function drawMap(map) {
   const part = panels[map.name], table = tables[map.signed ? props.diverging : colours];
-  paint(part.canvas, map, table, picture.ratio);
+  const {src, ratio} = pictures.images[at], own = map.parts[at];
+  if (part.base.src !== src) part.base.src = src;
+  paint(part.canvas, own, table, ratio);
   paintBar(part.bar, table);
-  part.canvas.setAttribute('aria-label', map.alt);
+  part.canvas.setAttribute('aria-label', own.alt);
   part.note.textContent = map.note;
   part.norm.textContent = map.norm;
   part.ticks.replaceChildren(...(map.signed ? ['−1', '0', '+1'] : ['0', '1']).map(t => make('span', '', t)));
 }
 
 function draw() {
-  if (!shown || shown.run !== picture.run) return;  // the other half of this run is on its way
+  if (!shown || shown.run !== pictures.run) return;  // the other half of this run is on its way
+  root.style.setProperty('--ratio', pictures.images[at].ratio);
   shown.maps.forEach(drawMap);
+  shots.mark(shown.peaks, pictures.images);
   word.textContent = shown.word;
   line.textContent = shown.line;
-  Object.assign(root.dataset, {run: shown.run, chip: shown.chip});
+  Object.assign(root.dataset, {run: shown.run, chip: shown.chip, image: at});
   root.classList.remove('sl-empty');
   root.dispatchEvent(new CustomEvent('drawn', {bubbles: true, detail: {run: shown.run, chip: shown.chip}}));
   if (shown.beta !== null) document.dispatchEvent(new CustomEvent('sightline:beta', {detail: shown.beta}));
@@ -79,9 +84,9 @@ function show() {
 
 document.addEventListener('sightline:colours', event => { colours = event.detail; draw(); });
 document.addEventListener('sightline:picture', event => {
-  picture = event.detail;
-  root.style.setProperty('--ratio', picture.ratio);
-  for (const part of Object.values(panels)) part.base.src = picture.src;
+  if (event.detail.run !== pictures.run) at = 0;
+  pictures = event.detail;
+  shots.show(pictures.images, at);
   draw();
 });
 watch('value', show);

@@ -52,12 +52,13 @@ class MapView(_Drawn):
     """The maps of one chip, side by side. Events: need (a scale to record), retry
     (after it was)."""
 
-    SCRIPTS = ("paint.js", "view.js")
+    SCRIPTS = ("paint.js", "strip.js", "view.js")
     TEMPLATE = '<div class="sl-view"></div>'
 
 
 class Backdrop(_Drawn):
-    """The picture under the maps, sent once for each run. Value: {run, src, ratio}."""
+    """The picture under the maps, sent once for each run. Value: {run, images}, each
+    {src, ratio, label}, of several also {thumbnail}."""
 
     SCRIPTS = ("backdrop.js",)
     TEMPLATE = '<div hidden class="sl-backdrop"></div>'
@@ -126,6 +127,19 @@ class RawNumber(_Raw, gr.Number):
 
     def get_block_name(self) -> str:
         return "number"
+
+
+class FilesInput(gr.File):
+    """A file input that passes the uploaded files on unopened."""
+
+    is_template = True
+
+    def get_block_name(self) -> str:
+        return "file"
+
+    def preprocess(self, payload: Any) -> list[str]:
+        files = getattr(payload, "root", payload) or []
+        return [f.path for f in (files if isinstance(files, list) else [files])]
 
 
 class PictureInput(gr.Image):

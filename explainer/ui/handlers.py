@@ -12,20 +12,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from explainer.errors import ImageError, RunError, SightlineError, TokenError
+from explainer.errors import ImageError, RunError, SightlineError, TokenError, VideoError
 from explainer.images import Picture, fit, open_image
 from explainer.methods import METHODS, explain_chip
 from explainer.methods.base import Heatmap
-from explainer.run import ANSWER, TEMPLATE, Run
+from explainer.run import ANSWER, TEMPLATE, Run, Video
 from explainer.service import Models
 from explainer.store import RunStore
 from explainer.ui import controls, payload, texts
 from explainer.ui.controls import Choice, Decoding, Settings
-from explainer.ui.recording import ExplainerLike, Job, Worker, make_worker
+from explainer.ui.recording import ExplainerLike, Job, Media, Worker, make_worker
+from explainer.video import is_video, open_video
 
 log = logging.getLogger(__name__)
 
 Value = dict[str, Any]
+MOST_FILES = 32  # opened for one request; models take fewer
 NOTHING: Value = {}  # leaves a drawn component as it is
 
 
@@ -88,17 +90,18 @@ class Handlers:
         panel: Any,
         option: Any,
         model: Any = "",
+        more: Any = None,
     ) -> Iterator[Page]:
         """Yield what the page shows while an answer is recorded, and at last its first maps.
 
         On an error the chips of the `previous` run come back.
         """
         try:
-            picture, asked, notes = _inputs(source, prompt)
+            media, asked, notes = _inputs(source, more, prompt)
             settings = controls.read_settings(panel, option)
             decoding = controls.read_decoding(max_new_tokens, temperature, seed)
             yield Page({"chips": [], "live": True}, busy(texts.BUSY_READING), notice=_note(notes))
-            steps = self._steps(picture, asked, decoding, settings.needed, chosen(model))
+            steps = self._steps(media, asked, decoding, settings.needed, chosen(model))
             yield from self._follow(steps, settings)
         except Exception as error:
             message = said(in_words(error))
@@ -132,7 +135,7 @@ class Handlers:
 
     def _steps(
         self,
-        picture: Picture,
+        media: Media,
         prompt: str,
         decoding: Decoding,
         scales: Sequence[float],
@@ -142,12 +145,12 @@ class Handlers:
         told = {k: v for k, v in asdict(decoding).items() if k != "seed" or decoding.temperature}
         entry = self._models.entry(model)
         made_by = f"{entry.id}@{entry.revision}" if entry.revision else entry.id
-        key = self._store.key(picture.pixels, prompt, made_by, told)
+        key = self._store.key(_content(media), prompt, made_by, told)
         run = self._store.get(key)
         missing = _missing(run, scales)
         if run is None or missing:
             with self._models.use(entry.id):
-                job = Job(missing, picture.pixels, prompt, asdict(decoding), run, entry.id)
+                job = Job(missing, media, prompt, asdict(decoding), run, entry.id)
                 for item in self._work(job):
                     if isinstance(item, Run):
                         run = item
@@ -229,14 +232,14 @@ class Handlers:
         except SightlineError:
             return {"run": None, "chips": [], "active": None}
 
-    def choose(self, index: Any) -> tuple[Any, str]:
-        """Return the picture and prompt of an example."""
+    def choose(self, index: Any) -> tuple[Any, str, None]:
+        """Return the picture and prompt of an example, and nothing in place of further files."""
         if isinstance(index, bool) or not isinstance(index, int):
             raise SightlineError(texts.BAD_REQUEST)
         if not 0 <= index < len(self._examples):
             raise SightlineError(texts.BAD_REQUEST)
         example = self._examples[index]
-        return example.picture.pixels, example.prompt
+        return example.picture.pixels, example.prompt, None
 
     # For scripts ---------------------------------------------------------------------------------
 
@@ -249,15 +252,17 @@ class Handlers:
         seed: Any,
         scales: Any,
         model: Any = "",
+        more: Any = None,
     ) -> Value:
         """Record an answer; returns its run id, text, chips and probabilities, as JSON.
 
-        `model` is an id that /models lists, "" for the one that serves now.
+        `model` is an id that /models lists, "" for the one that serves now; `more` are files:
+        further pictures, or a video in place of the picture.
         """
-        picture, asked, notes = _inputs(source, prompt)
+        media, asked, notes = _inputs(source, more, prompt)
         alphas = controls.read_alphas({"alphas": [[a, True] for a in _list(scales)]})
         decoding = controls.read_decoding(max_new_tokens, temperature, seed)
-        *_, recorded = self._steps(picture, asked, decoding, alphas, model)
+        *_, recorded = self._steps(media, asked, decoding, alphas, model)
         run, key = recorded
         chips = [
             {"chip": c["index"], "text": run.chips[c["index"]].text, "role": c["role"],
@@ -271,21 +276,33 @@ class Handlers:
             "chips": chips,
             "scales": sorted(run.alphas),
             "notes": list(notes),
+            "images": payload.picture_labels(run),
         }
 
     def explain_api(
-        self, run: str, chip: int, method: str, preset: str | None, knobs: Mapping[str, Any]
+        self,
+        run: str,
+        chip: int,
+        method: str,
+        preset: str | None,
+        knobs: Mapping[str, Any],
+        image: int = 0,
     ) -> Value:
-        """Return one map of a chip of a recorded run, with its meaning, as JSON."""
+        """Return the map of a chip on one image of a recorded run, with its meaning, as JSON."""
         choice = controls.read_choice({"run": run, "active": chip})
         found = self._run(choice)
         tokens = _tokens(found, choice.chip)
         given = controls.read_knobs(preset, knobs)
         heat = explain_chip(controls.known_method(method), found, tokens, **given)
+        if isinstance(image, bool) or not isinstance(image, int):
+            raise SightlineError(texts.BAD_REQUEST)
+        if not 0 <= image < len(heat.parts):
+            raise RunError(f"image {image} is outside 0..{len(heat.parts) - 1}")
+        part = heat.parts[image]
         return {
-            "values": [[round(float(v), 4) for v in row] for row in heat.values],
+            "values": [[round(float(v), 4) for v in row] for row in part.values],
             "signed": heat.signed,
-            "extent": list(heat.extent),
+            "extent": list(part.extent),
             "normalisation": heat.normalisation,
             "notes": dict(heat.notes),
         }
@@ -316,17 +333,42 @@ def _tokens(run: Run, chip: int) -> tuple[int, ...]:
     return run.chips[chip].tokens
 
 
-def _inputs(source: Any, prompt: Any) -> tuple[Picture, str, tuple[str, ...]]:
-    """Return picture, prompt and what a person should know about how they were taken."""
-    if source is None:
-        raise ImageError(texts.NO_IMAGE)
+def _inputs(source: Any, more: Any, prompt: Any) -> tuple[Media, str, tuple[str, ...]]:
+    """Return what is asked about, the prompt, and what a person should know about how they were
+    taken."""
     if prompt is not None and not isinstance(prompt, str):
         raise SightlineError(texts.BAD_REQUEST)
-    opened = open_image(source)
-    picture = Picture(fit(opened.pixels), opened.notes)
+    media, notes = _media(source, more)
     if prompt and prompt.strip():
-        return picture, prompt, picture.notes
-    return picture, texts.DEFAULT_PROMPT, (*picture.notes, texts.EMPTY_PROMPT)
+        return media, prompt, notes
+    return media, texts.DEFAULT_PROMPT, (*notes, texts.EMPTY_PROMPT)
+
+
+def _media(source: Any, more: Any) -> tuple[Media, tuple[str, ...]]:
+    """Return the pictures, or the frames of the video, and notes on them."""
+    files = [more] if isinstance(more, str) else more or []
+    if not isinstance(files, (list, tuple)) or len(files) > MOST_FILES:
+        raise SightlineError(texts.BAD_REQUEST)
+    sources = [*([] if source is None else [source]), *files]
+    if not sources:
+        raise ImageError(texts.NO_IMAGE)
+    if any(is_video(s) for s in files):
+        if len(sources) > 1:
+            raise VideoError(texts.VIDEO_ALONE)
+        return open_video(files[0], multiple=2)
+    opened = [open_image(s) for s in sources]
+    notes = [
+        f"Picture {i}: {note}" if len(opened) > 1 else note
+        for i, picture in enumerate(opened, 1)
+        for note in picture.notes
+    ]
+    return tuple(fit(p.pixels) for p in opened), tuple(notes)
+
+
+def _content(media: Media) -> bytes:
+    """Return bytes that stand for what is asked about, to tell runs apart."""
+    arrays = (media.frames, media.times) if isinstance(media, Video) else media
+    return b"".join(repr((a.shape, a.dtype.str)).encode() + a.tobytes() for a in arrays)
 
 
 def _missing(run: Run | None, scales: Sequence[float]) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,8 @@ def build_demo(
             ask = _ask()
             see = _see()
             strip = _try(examples, menu)
-        _wire(handlers, ask, see, strip, picker)
-        _wire_menu(menu, picker, demo)
+        recorded = _wire(handlers, ask, see, strip, picker)
+        _wire_menu(menu, picker, demo, recorded)
         _scripts(handlers, menu, ask)
     demo.queue(max_size=20)
     return demo
@@ -89,7 +90,7 @@ def launch_options() -> dict[str, Any]:
         "footer_links": ["api"],
         "run_history": False,
         "ssr_mode": False,
-        "max_file_size": "10mb",
+        "max_file_size": "50mb",
         "show_error": False,
         "enable_monitoring": False,
     }
@@ -117,6 +118,7 @@ class Ask:
     """What a person gives, and the buttons."""
 
     image: gr.Image
+    more: gr.File
     notice: ui.Notice
     prompt: gr.Textbox
     run: gr.Button
@@ -150,6 +152,14 @@ def _ask() -> Ask:
             buttons=[],
             elem_id="sl-image",
         )
+        with gr.Accordion(texts.MORE, open=False, elem_id="sl-more-pictures"):
+            more = ui.FilesInput(
+                label=texts.MORE_FILES,
+                file_count="multiple",
+                file_types=["image", "video"],
+                height=110,
+                elem_id="sl-files",
+            )
         notice = ui.Notice({"text": "", "kind": ""}, elem_id="sl-notice")
         prompt = gr.Textbox(
             label=texts.PROMPT,
@@ -163,7 +173,7 @@ def _ask() -> Ask:
             stop = gr.Button(texts.STOP, variant="secondary", interactive=False, elem_id="sl-stop")
         with gr.Accordion(texts.DECODING, open=False):
             decoding = _decoding()
-    return Ask(image, notice, prompt, run, stop, decoding)
+    return Ask(image, more, notice, prompt, run, stop, decoding)
 
 
 def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:
@@ -229,7 +239,8 @@ def _try(examples: Sequence[Example], menu: ModelMenu) -> ui.ExampleStrip:
 
 def _wire(
     handlers: Handlers, ask: Ask, see: See, strip: ui.ExampleStrip, picker: ui.ModelMenu
-) -> None:
+) -> Any:
+    """Connect all but the menu; return the event of a recording."""
     state = [see.bar, see.panel, see.options]
     gr.on(
         [see.bar.select, see.panel.input, see.panel.release, see.options.input, see.view.retry],
@@ -247,16 +258,19 @@ def _wire(
         api_visibility="private",
         **GPU,
     )
-    _wire_run(handlers, ask, see, picker)
-    chosen = strip.select(_shown(handlers.choose), strip, [ask.image, ask.prompt], **PLUMBING)
+    recorded = _wire_run(handlers, ask, see, picker)
+    asked = [ask.image, ask.prompt, ask.more]
+    chosen = strip.select(_shown(handlers.choose), strip, asked, **PLUMBING)
     chosen.then(None, js=PRESS_RUN)
     ask.prompt.submit(None, js=PRESS_RUN)  # a click, so that a running answer is not started twice
+    return recorded
 
 
-def _wire_run(handlers: Handlers, ask: Ask, see: See, picker: ui.ModelMenu) -> None:
+def _wire_run(handlers: Handlers, ask: Ask, see: See, picker: ui.ModelMenu) -> Any:
     previous = gr.State({})
     buttons = [ask.run, ask.stop]
     inputs = [ask.image, ask.prompt, previous, *ask.decoding, see.panel, see.options, picker]
+    inputs += [ask.more]
     outputs = [see.bar, see.view, see.backdrop, ask.notice]
     begun = ask.run.click(
         lambda bar: (handlers.begin(bar), *_running(True), {"busy": texts.BUSY_WAITING}),
@@ -275,14 +289,16 @@ def _wire_run(handlers: Handlers, ask: Ask, see: See, picker: ui.ModelMenu) -> N
         cancels=[recording],
         **PLUMBING,
     )
+    return recording
 
 
-def _wire_menu(menu: ModelMenu, picker: ui.ModelMenu, demo: gr.Blocks) -> None:
+def _wire_menu(menu: ModelMenu, picker: ui.ModelMenu, demo: gr.Blocks, recorded: Any) -> None:
     picker.choose(
         menu.choose, picker, picker, api_name="choose_model", api_visibility="private", **LOAD
     )
     picker.cancel(menu.cancel, picker, None, **PLUMBING)
-    demo.load(menu.refresh, picker, picker, **PLUMBING)
+    for event in (demo.load, recorded.then):  # meanwhile somebody may have changed what is loaded
+        event(menu.refresh, picker, picker, **PLUMBING)
 
 
 def _running(running: bool) -> tuple[Any, Any]:
@@ -297,7 +313,7 @@ def _scripts(handlers: Handlers, menu: ModelMenu, ask: Ask) -> None:
     result = gr.JSON(visible=False, label="run")
     gr.Button(visible=False).click(
         _shown(handlers.record_api),
-        [ask.image, ask.prompt, *ask.decoding, scales, model],
+        [ask.image, ask.prompt, *ask.decoding, scales, model, ask.more],
         result,
         api_name="record",
         **GPU,
@@ -310,12 +326,14 @@ def _scripts(handlers: Handlers, menu: ModelMenu, ask: Ask) -> None:
         method: str = "msea_arc",
         preset: str = "",
         knobs: dict = {},  # noqa: B006
+        image: int = 0,
     ) -> dict:
         """Return the heatmap of one chip of a recorded run.
 
-        Args: run and chip as /record returned them; method; preset or "" for none; knobs by name.
+        Args: run and chip as /record returned them; method; preset or "" for none; knobs by name;
+        which of several images, counted from 0.
         """
-        return explain_one(run, chip, method, preset, knobs)
+        return explain_one(run, chip, method, preset, knobs, image)
 
     gr.api(explain, api_name="explain", queue=False)
     load_one = _shown(menu.load_api)
@@ -335,6 +353,7 @@ def _scripts(handlers: Handlers, menu: ModelMenu, ask: Ask) -> None:
 def _shown(handler: Callable[..., Any]) -> Callable[..., Any]:
     """Return the handler with errors for people turned into Gradio's own, without a traceback."""
 
+    @wraps(handler)  # its parameters are those of the endpoint
     def guarded(*values: Any) -> Any:
         try:
             return handler(*values)

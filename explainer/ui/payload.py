@@ -14,7 +14,7 @@ from PIL import Image
 
 from explainer.export import DIVERGING, SEQUENTIAL, colour_table
 from explainer.methods import METHODS
-from explainer.methods.base import Heatmap
+from explainer.methods.base import Heatmap, MapPart
 from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Chip, Run
 from explainer.ui import texts
 
@@ -78,25 +78,46 @@ def _chip(run: Run, index: int, chip: Chip) -> dict[str, Any]:
 def maps(run: Run, key: str, index: int, heats: Mapping[str, Heatmap], line: str) -> dict[str, Any]:
     """Return the value of the map view for one chip."""
     word = texts.visible(run.chips[index].text)
+    main = heats.get("msea_arc") or next(iter(heats.values()))
     return {
         "run": key,
         "chip": index,
         "word": word,
         "line": line,
         "maps": [_map(run, name, heat, word) for name, heat in heats.items()],
+        "peaks": [round(float(np.abs(part.values).max()), 3) for part in main.parts],
         "beta": _finite(heats["msea_arc"].notes.get("beta_auto")) if "msea_arc" in heats else None,
     }
 
 
 def picture(run: Run, key: str) -> dict[str, Any]:
-    """Return the value of the backdrop: run, the picture as a data URI, and width / height."""
-    height, width = run.image.shape[:2]
-    image = Image.fromarray(run.image)
-    image.thumbnail((_PICTURE_SIDE, _PICTURE_SIDE))
+    """Return the value of the backdrop: run, and for each image a data URI, its width / height and
+    label; with several images also a thumbnail each."""
+    side = _PICTURE_SIDE if len(run.images) == 1 else _PICTURE_SIDE * 3 // 4
+    shown = [
+        {"src": _shrunk(image, side), "ratio": image.shape[1] / image.shape[0], "label": label}
+        for image, label in zip(run.images, picture_labels(run), strict=True)
+    ]
+    if len(run.images) > 1:
+        for entry, image in zip(shown, run.images, strict=True):
+            entry["thumbnail"] = thumbnail(image, 96)
+    return {"run": key, "images": shown}
+
+
+def picture_labels(run: Run) -> list[str]:
+    """Return a name for each image: what the run says, else its number; "" for an only one."""
+    if len(run.images) == 1:
+        return list(run.labels)
+    return [label or texts.NUMBERED.format(number=i) for i, label in enumerate(run.labels, 1)]
+
+
+def _shrunk(pixels: npt.NDArray[np.uint8], side: int) -> str:
+    """Return a picture of at most this side as a data URI."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side))
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", quality=92, subsampling=0)
-    src = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-    return {"run": key, "src": src, "ratio": width / height}
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def thumbnail(pixels: npt.NDArray[np.uint8], side: int = 144) -> str:
@@ -111,34 +132,49 @@ def thumbnail(pixels: npt.NDArray[np.uint8], side: int = 144) -> str:
 
 
 def _map(run: Run, name: str, heat: Heatmap, word: str) -> dict[str, Any]:
-    height, width = run.image.shape[:2]
-    x0, y0, x1, y1 = heat.extent
+    label = METHODS[name].label
+    parts = [
+        _part(image, part, heat.signed, f"{label} map of “{word}”{_on(title)}: {_where(part)}")
+        for image, part, title in zip(run.images, heat.parts, picture_labels(run), strict=True)
+    ]
     return {
         "name": name,
-        "label": METHODS[name].label,
+        "label": label,
         "note": _note(heat),
-        "shape": list(heat.values.shape),
-        "data": _base64(levels(heat)),
+        "parts": parts,
         "signed": heat.signed,
-        "extent": [x0 / width, y0 / height, x1 / width, y1 / height],
         "norm": heat.normalisation,
-        "alt": f"{METHODS[name].label} map of “{word}”: {_where(heat)}",
     }
 
 
-def levels(heat: Heatmap) -> npt.NDArray[np.uint8]:
+def _part(image: npt.NDArray[np.uint8], part: MapPart, signed: bool, alt: str) -> dict[str, Any]:
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = part.extent
+    return {
+        "shape": list(part.values.shape),
+        "data": _base64(levels(part, signed)),
+        "extent": [x0 / width, y0 / height, x1 / width, y1 / height],
+        "alt": alt,
+    }
+
+
+def _on(title: str) -> str:
+    return f" on {title}" if title else ""
+
+
+def levels(part: MapPart, signed: bool) -> npt.NDArray[np.uint8]:
     """Return (h, w) uint8, the place of each value in a colour table of 256 steps."""
-    values = (heat.values + 1) / 2 if heat.signed else heat.values
+    values = (part.values + 1) / 2 if signed else part.values
     return np.clip(np.round(np.nan_to_num(values) * 255), 0, 255).astype(np.uint8)
 
 
-def _where(heat: Heatmap) -> str:
+def _where(part: MapPart) -> str:
     """Return in words where the map is strongest."""
-    peak = float(heat.values.max())
+    peak = float(part.values.max())
     if not peak > 0:
         return "empty"
-    row, column = np.unravel_index(int(heat.values.argmax()), heat.values.shape)
-    third = (3 * row // heat.values.shape[0], 3 * column // heat.values.shape[1])
+    row, column = np.unravel_index(int(part.values.argmax()), part.values.shape)
+    third = (3 * row // part.values.shape[0], 3 * column // part.values.shape[1])
     place = f"{_ROWS[third[0]]} {_COLUMNS[third[1]]}".replace("middle center", "center")
     return f"strongest in the {place}, {peak:.2f}"
 

@@ -6,14 +6,16 @@ job and its results hold arrays and plain values, and the explainer comes along 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from explainer.run import Run
+from explainer.run import Run, Video
+
+Media = Sequence[npt.NDArray[np.uint8]] | Video
 
 
 class StepLike(Protocol):
@@ -41,7 +43,7 @@ class Job:
     """A recording, or scales to add to `run`, by the model of this id."""
 
     scales: tuple[float, ...]
-    image: npt.NDArray[np.uint8] | None = None
+    media: Media = ()
     prompt: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     run: Run | None = None
@@ -60,7 +62,11 @@ def make_worker(find: Callable[[str], ExplainerLike]) -> Worker:
     def work(job: Job) -> Iterator[Any]:
         explainer = find(job.model)
         if job.run is None:
-            yield from explainer.stream(job.image, job.prompt, scales=job.scales, **job.options)
+            options = {"scales": job.scales, **job.options}
+            if isinstance(job.media, Video):
+                yield from explainer.stream(None, job.prompt, video=job.media, **options)
+            else:
+                yield from explainer.stream(job.media, job.prompt, **options)
             return
         run = job.run
         for alpha in job.scales:

@@ -9,6 +9,9 @@ TAGLINE = "See, word by word, what a multimodal model looked at."
 DEFAULT_PROMPT = "Describe the image."
 
 PICTURE = "Picture"
+MORE = "More pictures, or a video"
+MORE_FILES = "Pictures, or one video"
+NUMBERED = "picture {number}"
 PROMPT = "Prompt"
 RUN = "Explain"
 STOP = "Stop"
@@ -34,6 +37,10 @@ picture at several scales, and takes away most from words whose predictions have
 with this one. Hatched parts were not seen by the model. The line below each map says what full
 strength means; compare colours between words only where it is the same for both.
 
+**Several pictures.** The strip below the maps chooses which picture they show, by click or arrow
+keys. A bar under each one says how strong the MSEA + ARC map of the word is there at most. Of a
+video, the model sees a few frames; the strip says which.
+
 **Scales α.** The sizes at which the picture is read, 1 being the size used for the answer. A new
 size costs one more reading by the model and is then kept. **k** is how many top guesses of two
 words are compared, **β** how much is taken away.
@@ -58,6 +65,7 @@ BUSY_READING = "The model reads the picture…"
 BUSY_ANSWERING = "Answering: {done} of at most {total} tokens"
 BUSY_SCALES = "Reading the picture at another scale: {done} of {total}"
 BUSY_ADDING = "Reading the picture at scale {scales}…"
+VIDEO_ALONE = "A video is asked about on its own; remove the pictures, or the video."
 NO_IMAGE = "There is no picture yet: upload, paste, drop or take one, or pick an example."
 EMPTY_PROMPT = f"The prompt was empty, so the model was asked: “{DEFAULT_PROMPT}”"
 EMPTY_ANSWER = "The model ended its answer at once. The words of the prompt can still be explained."

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from explainer.evaluation.synthetic import GRIDS, grid_rects, synthetic_run
-from explainer.run import ANSWER, PROMPT, Run, View
+from explainer.run import ANSWER, PROMPT, Run, Scale, View
+from explainer.video import step_label
 
 ANSWER_TEXTS = ("A", " cat", " and", " a", " dog", " on", " the", " grass", ".")
 SIDE = 336
@@ -36,8 +37,12 @@ def fake_run(
     texts: Sequence[str] = ANSWER_TEXTS,
     prompt: str = "Describe it.",
     size: tuple[int, int] = (SIDE, SIDE),
+    images: int = 1,
 ) -> Run:
-    """Return a run whose answer token i lights up in `box_of(i)`, its prompt cut at spaces."""
+    """Return a run whose answer token i lights up in `box_of(i)`, its prompt cut at spaces.
+
+    In every second image everything is turned by half a circle.
+    """
     ids = np.arange(20, 20 + len(texts))
     words = [w if i == 0 else " " + w for i, w in enumerate(prompt.split(" "))] or [""]
     run = synthetic_run(
@@ -46,13 +51,23 @@ def fake_run(
         answer_ids=ids,
         planted={int(t): box_of(i % 16) for i, t in enumerate(ids)},
         image_size=size,
+        grids={a: [(i, grid) for i in range(images)] for a, grid in GRIDS.items()},
     )
+    run = replace(run, scales=tuple(map(_turned, run.scales)))
     shown = list(run.tokens.texts)
     for role, parts in ((PROMPT, words), (ANSWER, texts)):
         for at, part in zip(run.indices(role), parts, strict=True):
             shown[at] = part
     tokens = replace(run.tokens, texts=tuple(shown))
     return replace(run, tokens=tokens, prompt=prompt, model_id="fake-model")
+
+
+def _turned(scale: Scale) -> Scale:
+    states = scale.states.copy()
+    for image in range(1, len(scale.views), 2):
+        place = scale.of_image(image)[0][1]
+        states[place] = states[place][::-1]
+    return replace(scale, states=states)
 
 
 class FakeExplainer:
@@ -74,11 +89,19 @@ class FakeExplainer:
         for i, text in enumerate(self.texts):
             time.sleep(self.delay)
             yield Step("token", text, i + 1, options["max_new_tokens"])
-        run = fake_run(self.texts, prompt, image.shape[:2])
+        video = options.get("video")
+        images = tuple(image if video is None else video.frames[::2])
+        run = fake_run(self.texts, prompt, images[0].shape[:2], len(images))
         extra = [a for a in scales if a != 1]
         run = replace(
-            run, images=(image,), scales=run.scales[:1], settings={"seconds": {"answer": 1.4}}
+            run,
+            images=images,
+            video=video,
+            labels=tuple(step_label(video, i, 2) for i in range(len(images))) if video else (),
+            scales=run.scales[:1],
+            settings={"seconds": {"answer": 1.4}},
         )
+        run = self._with(run, 1.0)  # placed by the sizes of the pictures
         for done, alpha in enumerate(extra, 1):
             run = self._with(run, alpha)
             yield Step("scale", f"{alpha:g}", done, len(extra))
@@ -94,9 +117,11 @@ class FakeExplainer:
         first = run.scale(1.0)
         side = GRIDS.get(alpha, (max(2, round(21 * alpha)),) * 2)[0]
         at = np.minimum(20, (np.arange(side) + 0.5) / side * 21).astype(int)
-        states = first.states.reshape(21, 21, -1)[at][:, at].reshape(side * side, -1)
-        height, width = run.image.shape[:2]
-        rects = grid_rects((side, side), (0.0, 0.0, width, height))
-        return run.with_scale(
-            replace(first, alpha=alpha, views=(View(0, (side, side), rects),), states=states)
-        )
+        states = first.states.reshape(-1, 21, 21, first.states.shape[1])[:, at][:, :, at]
+        views = []
+        for i, image in enumerate(run.images):
+            height, width = image.shape[:2]
+            rects = grid_rects((side, side), (0.0, 0.0, width, height))
+            views.append(View(i, (side, side), rects))
+        states = states.reshape(-1, states.shape[-1])
+        return run.with_scale(replace(first, alpha=alpha, views=tuple(views), states=states))

@@ -77,6 +77,21 @@ def test_a_script_can_explain(client, recorded, store):
     assert client.predict(recorded["run"], chip, api_name="/explain")["extent"] == [0, 0, 80, 60]
 
 
+def test_a_script_can_ask_about_several_pictures(client, picture, store):
+    got = client.predict(
+        handle_file(picture), "Both?", 8, 0, 0, [1.0], "", [handle_file(picture)],
+        api_name="/record",
+    )  # fmt: skip
+    assert got["images"] == ["picture 1", "picture 2"]
+    run, chip = store.get(got["run"]), got["chips"][1]["chip"]
+    told = {"knobs": {"scales": [1.0]}, "image": 1, "api_name": "/explain"}
+    heat = METHODS["msea_arc"](run, run.chips[chip].tokens[0], scales=(1.0,))
+    sent = client.predict(got["run"], chip, **told)
+    assert np.allclose(sent["values"], heat.parts[1].values, atol=1e-4)
+    with pytest.raises(AppError, match=r"image 2 is outside 0\.\.1"):
+        client.predict(got["run"], chip, **{**told, "image": 2})
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -124,6 +139,22 @@ def test_wrong_recordings_get_a_sentence(client, picture, arguments, said):
 def test_a_recording_without_a_picture_gets_a_sentence(client):
     with pytest.raises(AppError, match="no picture"):
         client.predict(None, "", 9, 0, 0, [1.0], api_name="/record")
+
+
+def test_a_script_can_list_load_and_name_models(client, picture):
+    (told,) = client.predict(api_name="/models")
+    assert told["model"] == "fake-model"
+    assert told["loaded"]
+    assert client.predict("fake-model", api_name="/load") == told
+    arguments = (handle_file(picture), "What is this?", 32, 0, 0, [1.0])
+    for model in ("", "fake-model"):
+        assert client.predict(*arguments, model, api_name="/record")["model"] == "fake-model"
+    for ask in (
+        lambda: client.predict("no/such", api_name="/load"),
+        lambda: client.predict(*arguments, "no/such", api_name="/record"),
+    ):
+        with pytest.raises(AppError, match="not one of the models offered here"):
+            ask()
 
 
 def test_only_these_endpoints_are_offered(client):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from explainer.errors import ModelError, SightlineError
 from explainer.images import open_image
@@ -15,6 +16,7 @@ from explainer.store import RunStore
 from explainer.ui import controls, payload, texts
 from explainer.ui.handlers import Example, Handlers, Page
 from explainer.ui.recording import Job, make_worker
+from tests.test_video import clip
 from tests.ui.fake import FakeExplainer, fake_run
 
 IMAGE = np.full((60, 80, 3), 128, np.uint8)
@@ -74,6 +76,40 @@ def test_an_empty_prompt_becomes_the_default_and_says_so(handlers, explainer, pr
     pages = record(handlers, prompt=prompt)
     assert explainer.calls == [texts.DEFAULT_PROMPT]
     assert any(texts.DEFAULT_PROMPT in p.notice.get("text", "") for p in pages)
+
+
+def record_files(handlers, source, more, prompt="What?"):
+    decoding = (64, 0, 0)
+    return list(handlers.record(source, prompt, {}, *decoding, PANEL, OPTIONS, "", more))[-1]
+
+
+def test_further_pictures_follow_the_first(handlers, tmp_path):
+    Image.fromarray(IMAGE[:40]).save(tmp_path / "b.png")
+    page = record_files(handlers, IMAGE, [str(tmp_path / "b.png")])
+    run = handlers._store.get(page.bar["run"])
+    assert [i.shape for i in run.images] == [(60, 80, 3), (40, 80, 3)]
+    assert len(page.view["peaks"]) == len(page.backdrop["images"]) == 2
+    alone = record_files(handlers, None, [str(tmp_path / "b.png")])
+    assert alone.bar["run"] != page.bar["run"] != recorded(handlers).bar["run"]
+    assert record_files(handlers, IMAGE, [str(tmp_path / "b.png")]).bar["run"] == page.bar["run"]
+
+
+def test_a_video_is_read_in_steps(handlers, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(clip(40))
+    pages = list(
+        handlers.record(None, "What?", {}, 64, 0, 0, PANEL, OPTIONS, "", [str(tmp_path / "a.mp4")])
+    )
+    assert any("16 of its 40 frames are used" in p.notice.get("text", "") for p in pages)
+    run = handlers._store.get(pages[-1].bar["run"])
+    assert len(run.images) == 8
+    page = record_files(handlers, IMAGE, [str(tmp_path / "a.mp4")])
+    assert page.notice == {"text": texts.VIDEO_ALONE, "kind": "error"}
+
+
+@pytest.mark.parametrize("more", [["/no/such.mp4"], "/no/such.png", [3], {"a": 1}, 7])
+def test_files_that_are_none_are_said(handlers, more):
+    page = record_files(handlers, None, more)
+    assert page.notice.get("kind") == "error" or page.view.get("kind") == "error"
 
 
 def test_no_picture_is_said_beside_the_picture(handlers):
@@ -155,7 +191,7 @@ def test_explaining_gives_the_maps_of_the_methods(handlers):
         method = METHODS[sent["name"]]
         knobs = {"k": 7} if sent["name"] == "msea_arc" else {}
         heat = explain_chip(method, run, run.chips[chip].tokens, **knobs)
-        assert sent["data"] == payload._base64(payload.levels(heat))
+        assert sent["parts"][0]["data"] == payload._base64(payload.levels(heat.parts[0], False))
     assert view["chip"] == chip
 
 
@@ -203,7 +239,8 @@ def test_visitors_do_not_share_runs(handlers):
 
 
 def test_examples_are_chosen_by_number(handlers):
-    pixels, prompt = handlers.choose(0)
+    pixels, prompt, more = handlers.choose(0)
+    assert more is None
     assert np.array_equal(pixels, IMAGE)
     assert prompt == "Hi?"
     for bad in (1, -1, "0", None, True, 0.0):
@@ -213,7 +250,7 @@ def test_examples_are_chosen_by_number(handlers):
 
 def test_what_crosses_to_a_worker_process_pickles():
     worker = make_worker(lambda model: FakeExplainer())
-    job = pickle.loads(pickle.dumps(Job((0.5,), IMAGE, "Hi", {"max_new_tokens": 3})))
+    job = pickle.loads(pickle.dumps(Job((0.5,), (IMAGE,), "Hi", {"max_new_tokens": 3})))
     items = pickle.loads(pickle.dumps(list(worker(job))))
     added = list(worker(Job((1.25,), run=items[-1])))
     assert added[-1].alphas == (1.0, 0.5, 1.25)

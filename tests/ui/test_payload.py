@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from explainer.export import DIVERGING, SEQUENTIAL, colour_table
+from explainer.methods import METHODS, explain_chip
 from explainer.methods.base import Heatmap, MapPart
 from explainer.ui import payload
 from tests.ui.fake import fake_run
@@ -69,15 +70,15 @@ def test_probabilities_multiply_and_unknown_ones_stay_out():
 
 
 def test_values_become_steps_of_the_colour_table():
-    assert payload.levels(heat([[0, 0.5, 1]])).tolist() == [[0, 128, 255]]
-    assert payload.levels(heat([[-1, 0, 1]], signed=True)).tolist() == [[0, 128, 255]]
-    assert payload.levels(heat([[np.nan, 2.0]])).tolist() == [[0, 255]]
+    assert payload.levels(heat([[0, 0.5, 1]]).parts[0], False).tolist() == [[0, 128, 255]]
+    assert payload.levels(heat([[-1, 0, 1]]).parts[0], True).tolist() == [[0, 128, 255]]
+    assert payload.levels(heat([[np.nan, 2.0]]).parts[0], False).tolist() == [[0, 255]]
 
 
 def test_the_extent_is_sent_as_fractions_of_the_picture():
     run = fake_run(size=(100, 200))
     value = payload.maps(run, "key", 8, {"tam": heat([[1.0]], extent=(20, 10, 180, 60))}, "line")
-    assert value["maps"][0]["extent"] == [0.1, 0.1, 0.9, 0.6]
+    assert value["maps"][0]["parts"][0]["extent"] == [0.1, 0.1, 0.9, 0.6]
     json.dumps(value, allow_nan=False)
 
 
@@ -89,16 +90,34 @@ def test_one_colour_table_for_python_and_page():
 
 def test_where_a_map_is_strongest_is_said_in_words():
     values = np.zeros((9, 9), np.float32)
-    assert payload._where(heat(values)) == "empty"
+    assert payload._where(heat(values).parts[0]) == "empty"
     values[8, 0] = 0.75
-    assert payload._where(heat(values)) == "strongest in the lower left, 0.75"
+    assert payload._where(heat(values).parts[0]) == "strongest in the lower left, 0.75"
     values[4, 4] = 1
-    assert payload._where(heat(values)) == "strongest in the center, 1.00"
+    assert payload._where(heat(values).parts[0]) == "strongest in the center, 1.00"
 
 
 def test_pictures_are_sent_as_data():
     value = payload.picture(fake_run(size=(100, 200)), "key")
-    assert value["ratio"] == 2
     assert value["run"] == "key"
-    assert value["src"].startswith("data:image/jpeg;base64,")
+    (image,) = value["images"]
+    assert image["ratio"] == 2
+    assert image["label"] == ""
+    assert image["src"].startswith("data:image/jpeg;base64,")
+    assert "thumbnail" not in image
+
+
+def test_several_pictures_have_names_thumbnails_and_peaks():
+    run = replace(fake_run(images=3), labels=("", "frames 3–4, 0:01.0 to 0:01.5", ""))
+    value = payload.picture(run, "key")
+    assert [i["label"] for i in value["images"]] == ["picture 1", run.labels[1], "picture 3"]
+    assert all(i["thumbnail"].startswith("data:image/jpeg") for i in value["images"])
+    chip = payload.first_chip(run)
+    heats = {n: explain_chip(METHODS[n], run, run.chips[chip].tokens) for n in ("msea_arc", "tam")}
+    sent = payload.maps(run, "key", chip, heats, "line")
+    parts = heats["msea_arc"].parts
+    assert sent["peaks"] == [pytest.approx(p.values.max(), abs=1e-3) for p in parts]
+    assert [len(m["parts"]) for m in sent["maps"]] == [3, 3]
+    assert "map of “cat” on picture 3: strongest in the" in sent["maps"][1]["parts"][2]["alt"]
+    json.dumps([sent, value], allow_nan=False)
     assert payload.thumbnail(np.zeros((10, 30, 3), np.uint8)).startswith("data:image/jpeg;base64,")

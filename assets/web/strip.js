@@ -1,0 +1,59 @@
+// The pictures of a run as thumbnails, one chosen; a bar under each says how strong the map is there.
+// (Runs after paint.js.)
+function strip(chosen) {
+  const box = make('div', 'sl-strip');
+  box.setAttribute('role', 'listbox');
+  box.setAttribute('aria-label', 'Pictures');
+  box.hidden = true;
+
+  function item({thumbnail, label}, index) {
+    const button = make('button', 'sl-shot'), image = make('img'), mark = make('span', 'sl-peak');
+    button.type = 'button';
+    button.dataset.image = index;
+    button.title = label;
+    button.setAttribute('role', 'option');
+    image.src = thumbnail;
+    image.alt = '';
+    mark.append(make('i'));
+    button.append(image, mark, make('span', 'sl-shot-name', label));
+    return button;
+  }
+
+  function choose(index, focus) {
+    [...box.children].forEach((button, i) => {
+      button.tabIndex = i === index ? 0 : -1;
+      button.setAttribute('aria-selected', String(i === index));
+    });
+    if (!focus) return;
+    box.children[index].focus();
+    chosen(index);
+  }
+
+  box.addEventListener('click', event => {
+    const button = event.target.closest('.sl-shot');
+    if (button) choose(Number(button.dataset.image), true);
+  });
+  box.addEventListener('keydown', event => {
+    const at = Number(event.target.dataset.image), last = box.children.length - 1;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const to = {ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: last}[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    choose(Math.min(last, Math.max(0, to)), true);
+  });
+
+  return {
+    box,
+    show(images, index) {
+      box.hidden = images.length < 2;
+      box.replaceChildren(...(box.hidden ? [] : images.map(item)));
+      if (!box.hidden) choose(index, false);
+    },
+    mark(peaks, images) {
+      [...box.children].forEach((button, i) => {
+        button.querySelector('i').style.width = `${Math.round(100 * peaks[i])}%`;
+        button.setAttribute('aria-label', `${images[i].label}, at most ${peaks[i].toFixed(2)}`);
+      });
+    },
+  };
+}
