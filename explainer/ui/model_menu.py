@@ -143,10 +143,10 @@ class ModelMenu:
     def _option(self, entry: Entry) -> str:
         """Return the text of an entry: name, and what it needs where that matters."""
         name, needs = entry.name, entry.needs(self._precision)
+        if not entry.bundled and self._models.loaded(entry.id):
+            return f"{name} · {texts.MODEL_LOADED}"
         if entry.bundled or not needs:
             return name
-        if self._models.loaded(entry.id):
-            return f"{name} · {texts.MODEL_LOADED}"
         free = self._models.free_after(entry)
         if free is not None and needs > free:
             return f"{name} · " + texts.MODEL_TOO_LARGE.format(needs=_gb(needs), free=_gb(free))

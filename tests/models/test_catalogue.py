@@ -20,7 +20,10 @@ from explainer.models import FAMILIES, catalogue, family_class
 from explainer.models.catalogue import Entry
 from explainer.models.memory import BITS, free_memory, weight_bytes, with_room
 from explainer.record import load
+from explainer.ui.layout import load_examples
 from tests import tiny
+
+EXAMPLES = catalogue.FOLDER.parent / "examples"
 
 # (hidden, intermediate, layers, heads, key-value heads, vocabulary) of the published language
 # models, and whether words and unembedding are one matrix.
@@ -139,6 +142,17 @@ def test_the_bundled_models_are_found_by_listing(tmp_path, qwen_folder):
     assert entry.model_type == "qwen2_vl"
     assert entry.bundled
     assert catalogue.bundled(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize("entry", catalogue.bundled(), ids=lambda e: e.name)
+def test_every_example_works_with_every_bundled_model(entry):
+    explainer = load(entry.id, device="cpu")
+    scales = [a for a in (0.5, 0.75) if a >= explainer.family.alphas[0]]
+    for example in load_examples(EXAMPLES):
+        run = explainer.record(
+            example.picture.pixels, example.prompt, scales=scales, max_new_tokens=2
+        )
+        assert run.alphas
 
 
 def test_sizes_of_a_folder_are_read_off_its_weights(qwen_folder, qwen, tmp_path):

@@ -1,0 +1,261 @@
+"""The model menu in a browser: choosing, failing, cancelling, and what follows the model."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from explainer.methods import METHODS, explain_chip
+from explainer.models import catalogue
+from explainer.models.catalogue import BUNDLED, HUB, Entry, of_folder
+from explainer.models.options import WEIGHTS, LoadStep
+from explainer.record import load
+from explainer.service import Models, Rules
+from explainer.store import RunStore
+from explainer.ui import controls, payload
+from explainer.ui.layout import build_demo, launch_options
+from tests import tiny
+from tests.e2e.conftest import pictures
+
+SAID = ".sl-model-said"
+GATED = Entry("org/gated", "qwen2_vl", 9_000_000_000, 0, "Gated Licence", HUB)
+SLOW = Entry("org/slow", kind=HUB)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two tiny models: one reads pictures at any size, the other at one."""
+    home = tmp_path_factory.mktemp("bundled")
+    return [tiny.qwen2_vl(home / "tiny-qwen"), tiny.llava(home / "tiny-llava")]
+
+
+@pytest.fixture
+def serve_models(folders, tmp_path, monkeypatch) -> Iterator[Callable[..., SimpleNamespace]]:
+    """A function that serves a page with a menu: two bundled models, a gated and a slow one."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    demos = []
+
+    def start(any_model: bool = False) -> SimpleNamespace:
+        go, bundled = threading.Event(), [of_folder(f, BUNDLED) for f in folders]
+
+        def make(entry, on_progress=lambda step: None, reclaimable=0):
+            if entry is SLOW:
+                for done in range(10_000):
+                    on_progress(LoadStep("downloading", done % 100, 100))
+                    if go.wait(0.02):
+                        break
+                on_progress(LoadStep(WEIGHTS, 0, 100))
+                return load(folders[0], device="cpu")
+            return load(entry.id, device="cpu", on_progress=on_progress)
+
+        models = Models([*bundled, GATED, SLOW], make, Rules(any_model), lambda: 5 * 10**9)
+        models.start()
+        store = RunStore()
+        demos.append(build_demo(models, store, examples=pictures()))
+        _, url, _ = demos[-1].launch(prevent_thread_lock=True, quiet=True, **launch_options())
+        return SimpleNamespace(url=url, models=models, store=store, go=go)
+
+    yield start
+    for demo in demos:
+        demo.close(verbose=False)
+
+
+def chosen(visitor) -> str:
+    return visitor.page.get_attribute(".sl-models", "data-model")
+
+
+def choose(visitor, model: str) -> None:
+    visitor.page.select_option("#sl-model", model)
+    visitor.page.wait_for_function(
+        "want => document.querySelector('.sl-models').dataset.model === want", arg=model
+    )
+
+
+def matches_python(visitor, app) -> str:
+    """Check that the canvases show what Python computes for the chosen chip; return the model."""
+    key = visitor.page.get_attribute(".sl-view", "data-run")
+    chip = int(visitor.page.get_attribute(".sl-view", "data-chip"))
+    run = app.store.get(key)
+    for name in controls.SHOWN:
+        heat = explain_chip(METHODS[name], run, run.chips[chip].tokens)
+        levels, (h, w) = payload.levels(heat) / 255, heat.values.shape
+        for row, column in np.ndindex(h, w):
+            seen = visitor.brightness(name, (column + 0.5) / w, (row + 0.5) / h)
+            near = levels[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
+            slope = np.abs(near - levels[row, column]).max()
+            assert abs(seen - levels[row, column]) <= 0.01 + slope / 8, (name, row, column)
+    return run.model_id
+
+
+def test_another_bundled_model_answers_and_its_maps_are_its_own(serve_models, visit, folders):
+    app = serve_models()
+    visitor = visit(app.url)
+    visitor.explain()
+    assert matches_python(visitor, app) == "tiny-qwen"
+    first = visitor.page.get_attribute(".sl-view", "data-run")
+    choose(visitor, str(folders[1]))
+    assert "none above" in visitor.page.inner_text(".sl-model-line")
+    visitor.page.click("#sl-run")
+    visitor.page.wait_for_function(
+        "old => { const run = document.querySelector('.sl-view').dataset.run; "
+        "return run && run !== old; }",
+        arg=first,
+    )
+    visitor.wait_for_maps()
+    assert matches_python(visitor, app) == "tiny-llava"
+    assert "tiny-llava" in visitor.page.inner_text(".sl-line")
+    visitor.shot("menu-1440x900")
+
+
+def test_scales_follow_the_model(serve_models, visit, folders):
+    visitor = visit(serve_models().url)
+    spare = ".sl-dial[data-name=alpha4] input[type=range]"
+    highest = controls.panel_spec()["scales"]["high"]
+    visitor.settled(f"{highest:g}", f"document.querySelector('{spare}').max")
+    assert visitor.page.input_value(spare) == "1.25"
+    choose(visitor, str(folders[1]))
+    visitor.settled("1", f"document.querySelector('{spare}').max")
+    assert visitor.page.input_value(spare) == "1"
+    assert "none" not in visitor.page.get_attribute(".sl-scales", "title")
+    assert "LLaVA" in visitor.page.get_attribute(".sl-scales", "title")
+    visitor.explain()
+    choose(visitor, str(folders[0]))
+    visitor.settled("1.25", f"document.querySelector('{spare}').value")
+
+
+def test_a_run_stays_explainable_and_takes_scales_after_its_model_was_left(
+    serve_models, visit, folders
+):
+    app = serve_models()
+    visitor = visit(app.url)
+    visitor.explain()
+    choose(visitor, str(folders[1]))
+    visitor.page.click(".sl-answer .sl-chip >> nth=0")
+    visitor.wait_for_maps()
+    visitor.page.check(".sl-dial[data-name=alpha5] input[type=checkbox]")
+    key = visitor.page.get_attribute(".sl-view", "data-run")
+    visitor.page.wait_for_function(
+        "() => !document.querySelector('.sl-view').classList.contains('sl-busy')"
+    )
+    assert visitor.message() == ""
+    assert 0.25 in app.store.get(key).alphas, "bundled models stay loaded"
+
+
+def test_a_model_that_cannot_be_had_leaves_the_old_one_working(serve_models, visit, folders):
+    app = serve_models()
+    visitor = visit(app.url)
+    visitor.page.select_option("#sl-model", GATED.id)
+    visitor.page.wait_for_selector(f"{SAID}[data-kind=error]:not(:empty)")
+    said = visitor.page.inner_text(SAID)
+    assert GATED.id in said
+    assert "tiny-qwen still answers" in said
+    assert "Traceback" not in said
+    assert visitor.page.get_attribute(SAID, "role") == "alert"
+    assert chosen(visitor) == visitor.page.input_value("#sl-model") == str(folders[0])
+    visitor.shot("menu-error")
+    visitor.explain()
+    assert matches_python(visitor, app) == "tiny-qwen"
+
+
+def test_loading_shows_how_far_it_is_and_the_old_model_answers_meanwhile(serve_models, visit):
+    app = serve_models()
+    visitor = visit(app.url)
+    visitor.page.select_option("#sl-model", SLOW.id)
+    stage = visitor.page.locator(".sl-model-stage")
+    stage.filter(has_text=re.compile(r"org/slow: downloading, \d+ %, \d+ s")).wait_for()
+    visitor.shot("menu-loading")
+    assert visitor.page.is_disabled("#sl-model")
+    visitor.explain()
+    assert "tiny-qwen" in visitor.page.inner_text(".sl-line")
+    app.go.set()
+    visitor.settled(SLOW.id, "document.querySelector('.sl-models').dataset.model")
+    assert not stage.is_visible()
+    assert "loaded" in visitor.page.locator("#sl-model option:checked").inner_text()
+
+
+def test_loading_can_be_cancelled(serve_models, visit, folders):
+    app = serve_models()
+    visitor = visit(app.url)
+    visitor.page.select_option("#sl-model", SLOW.id)
+    visitor.page.click(".sl-model-stop")
+    visitor.page.wait_for_selector(f"{SAID}[data-kind=note]:not(:empty)")
+    assert "stopped" in visitor.page.inner_text(SAID)
+    assert chosen(visitor) == str(folders[0])
+    assert visitor.page.is_enabled("#sl-model")
+    visitor.explain()
+
+
+def test_each_visitor_has_the_bundled_model_of_their_choice(serve_models, visit, folders):
+    app = serve_models()
+    one, other = visit(app.url), visit(app.url)
+    choose(one, str(folders[1]))
+    for visitor, name in ((one, "tiny-llava"), (other, "tiny-qwen")):
+        visitor.explain()
+        assert name in visitor.page.inner_text(".sl-line")
+
+
+def test_entries_are_grouped_and_say_what_they_need(serve_models, visit):
+    visitor = visit(serve_models().url)
+    groups = visitor.page.locator("#sl-model optgroup")
+    assert [groups.nth(i).locator("option").count() for i in range(groups.count())] == [2, 2]
+    gated = visitor.page.locator(f"#sl-model option[value='{GATED.id}']").inner_text()
+    assert gated.endswith("needs 38 GB, 5.0 free")
+
+
+def test_the_menu_works_from_the_keyboard(serve_models, visit, folders):
+    visitor = visit(serve_models().url)
+    visitor.page.focus("#sl-model")
+    visitor.page.keyboard.press("ArrowDown")
+    visitor.settled(str(folders[1]), "document.querySelector('.sl-models').dataset.model")
+
+
+def test_free_text_only_if_the_owner_says_so(serve_models, visit, folders, tmp_path):
+    assert not visit(serve_models().url).page.is_visible(".sl-model-id")
+    visitor = visit(serve_models(any_model=True).url)
+    visitor.page.fill(".sl-model-id", "/no/such/folder")
+    visitor.page.keyboard.press("Enter")
+    visitor.page.wait_for_selector(f"{SAID}[data-kind=error]:not(:empty)")
+    assert "no such folder" in visitor.page.inner_text(SAID)
+    own = tmp_path / "own"
+    own.symlink_to(folders[0])
+    visitor.page.fill(".sl-model-id", str(own))
+    visitor.page.click(".sl-model-load")
+    visitor.settled(str(own), "document.querySelector('.sl-models').dataset.model")
+
+
+def test_the_part_that_explains_the_page_names_the_model(serve_models, visit):
+    visitor = visit(serve_models().url)
+    visitor.page.click("text=How to read this page")
+    told = visitor.page.inner_text(".sl-details")
+    assert "tiny-qwen (Qwen2-VL" in told
+    assert "on cpu in float32" in told
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_menu_fits_and_is_readable(serve_models, visit, theme, width):
+    visitor = visit(serve_models(any_model=True).url, width, 900, theme)
+    visitor.page.select_option("#sl-model", SLOW.id)
+    visitor.page.wait_for_selector(".sl-model-stage:visible")
+    visitor.shot(f"menu-{width}-{theme}-loading")
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") == width
+    for part in ("#sl-model", ".sl-model-id", ".sl-model-stop", ".sl-model-line"):
+        box = visitor.page.locator(part).bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+    visitor.page.click(".sl-model-stop")
+    visitor.page.wait_for_selector(f"{SAID}:not(:empty)")
+    visitor.explain()
+    visitor.shot(f"menu-{width}-{theme}")
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_the_list_of_the_hub_is_in_the_real_menu():
+    assert len(catalogue.hub()) >= 4
