@@ -1,6 +1,6 @@
 """Write the measured figures into the README, so that none is typed by hand.
 
-python -m explainer evaluate --out assets/models/emoji-qwen2-vl
+python -m explainer evaluate --model assets/models/NAME --out assets/models/NAME
 python -m explainer bench --out assets/models/emoji-qwen2-vl
 python -m tests.readme_figures
 """
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-MODEL = ROOT / "assets" / "models" / "emoji-qwen2-vl"
+MODELS = ROOT / "assets" / "models"
+FIRST = "emoji-qwen2-vl"
 BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 
 MEANING: Mapping[str, str] = {
@@ -31,25 +32,43 @@ MEANING: Mapping[str, str] = {
 SHOWN_FACTS = ("scenes", "decoding", "machine", "date", "repeat")
 
 
-def figures(folder: Path = MODEL) -> str:
-    """Return what belongs between the markers: a table for each report that there is."""
-    parts = []
-    for name, table in (("report.json", _report), ("bench.json", _bench)):
-        if (folder / name).is_file():
-            parts.append(table(json.loads((folder / name).read_text("utf-8"))))
+def figures(models: Path = MODELS) -> str:
+    """Return what belongs between the markers: a table for each kind of report that there is."""
+    reports, benches = (_read(models, name) for name in ("report.json", "bench.json"))
+    parts = [_reports(reports)] if reports else []
+    parts += [_bench(bench) for bench in benches.values()]
     return "\n\n".join(parts) or "Not measured yet."
 
 
-def _report(report: dict[str, Any]) -> str:
-    lines = ["| Held-out scenes | share | 95% interval | judged |", "| --- | --- | --- | --- |"]
-    for name, entry in report.items():
-        if name != "about" and entry["n"]:
-            low, high = entry["interval"]
-            words = MEANING.get(name, name)
-            lines.append(
-                f"| {words} | {entry['value']:.3f} | {low:.3f} to {high:.3f} | {entry['n']} |"
-            )
-    return "\n".join([*lines, "", _about(report.get("about", {}))])
+def _read(models: Path, name: str) -> dict[str, Any]:
+    """Return the reports of this name by model, the first bundled model first."""
+    files = sorted(models.glob(f"*/{name}"), key=lambda f: (f.parent.name != FIRST, f.parent.name))
+    return {file.parent.name: json.loads(file.read_text("utf-8")) for file in files}
+
+
+def _reports(reports: Mapping[str, dict[str, Any]]) -> str:
+    """Return one table with a column for each model."""
+    names = [name for name in MEANING if any(r.get(name, {}).get("n") for r in reports.values())]
+    head = ["Held-out scenes: share, 95% interval, how many judged", *reports]
+    lines = [_row(head), _row(["---"] * len(head))]
+    lines += [_row([MEANING[n], *(_share(r.get(n)) for r in reports.values())]) for n in names]
+    abouts = {model: _about(report.get("about", {})) for model, report in reports.items()}
+    if len(set(abouts.values())) == 1:
+        told = [next(iter(abouts.values()))]
+    else:
+        told = [f"* {model}: {about}" for model, about in abouts.items()]
+    return "\n".join([*lines, "", *told])
+
+
+def _share(entry: Mapping[str, Any] | None) -> str:
+    if not entry or not entry["n"]:
+        return ""
+    low, high = entry["interval"]
+    return f"{entry['value']:.3f} ({low:.3f} to {high:.3f}), {entry['n']}"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _bench(bench: dict[str, Any]) -> str:
@@ -65,12 +84,12 @@ def _about(about: Mapping[str, Any]) -> str:
     return "; ".join(f"{name}: {about[name]}" for name in SHOWN_FACTS if name in about) + "."
 
 
-def with_figures(readme: str, folder: Path = MODEL) -> str:
+def with_figures(readme: str, models: Path = MODELS) -> str:
     """Return the README with the figures of today between its markers."""
     pattern = re.compile(f"{BEGIN}\n.*?{END}", re.S)
     if not pattern.search(readme):
         raise SystemExit(f"README.md has no {BEGIN} ... {END}")
-    return pattern.sub(lambda _: f"{BEGIN}\n{figures(folder)}\n{END}", readme)
+    return pattern.sub(lambda _: f"{BEGIN}\n{figures(models)}\n{END}", readme)
 
 
 if __name__ == "__main__":

@@ -152,14 +152,25 @@ def test_figures_come_from_the_reports_as_written(tmp_path):
         {"name": "answer", "value": 1.234, "unit": "s", "bar": None},
         {"name": "maps", "value": 20.0, "unit": "ms", "bar": 100},
     ]
-    (tmp_path / "report.json").write_text(json.dumps(report))
-    (tmp_path / "bench.json").write_text(json.dumps({"figures": speed, "about": {}}))
+    folder = tmp_path / "emoji-qwen2-vl"
+    folder.mkdir()
+    (folder / "report.json").write_text(json.dumps(report))
+    (folder / "bench.json").write_text(json.dumps({"figures": speed, "about": {}}))
     lines = figures(tmp_path).splitlines()
-    assert f"| {MEANING['recall']} | 0.910 | 0.900 to 0.920 | 100 |" in lines
+    assert f"| {MEANING['recall']} | 0.910 (0.900 to 0.920), 100 |" in lines
     assert "scenes: held-out seeds 0 to 9." in lines
     assert "| answer | 1.23 s |  |" in lines
     assert "| maps | 20.00 ms | at most 100 ms |" in lines
     assert "nan" not in figures(tmp_path)
+    other = tmp_path / "another"
+    other.mkdir()
+    report["recall"] |= {"value": 0.5}
+    report["about"] = {"scenes": "held-out seeds 0 to 4"}
+    (other / "report.json").write_text(json.dumps(report))
+    lines = figures(tmp_path).splitlines()
+    cells = "0.910 (0.900 to 0.920), 100 | 0.500 (0.900 to 0.920), 100"
+    assert f"| {MEANING['recall']} | {cells} |" in lines
+    assert "* another: scenes: held-out seeds 0 to 4." in lines
 
 
 # The test command --------------------------------------------------------------------------------
