@@ -237,7 +237,8 @@ class Explainer:
             method: a name in `COMPARISON` or, opting in, in `OPT_IN`.
             on_progress: called with a `Step` for each map.
             cancel: asked before each map; True ends the work with `Cancelled`.
-            knobs: those of the method.
+            knobs: those of the method. With normalisation "answer" the maps of all words of the
+                answer are computed.
 
         Raises:
             MethodError, KnobError, TokenError: the method, a knob or a token cannot be used.
@@ -249,20 +250,20 @@ class Explainer:
         if not isinstance(declared, Comparison):
             return run
         self._check_origin(run, "compute its maps")
-        keys = {declared.key(token, settings): token for token in wanted}
-        left = {key: token for key, token in keys.items() if key not in run.attributions}
-        made: dict[AttributionKey, Any] = {}
+        left = declared.lacks(run, wanted, settings) if wanted else []
         options = {name: settings[name] for name in declared.options}
+        made: dict[AttributionKey, Any] = {}
         with memory_in_words("use a smaller picture or load the model in bfloat16"):
-            maps = compute(self._engine, run, list(left.values()), method, options)
-            for key, token in left.items():
+            maps = compute(self._engine, run, left, method, options)
+            for token in left:
                 if cancel and cancel():
                     maps.close()
                     raise Cancelled("the computation of the maps was stopped")
-                made[key] = next(maps)
+                made[declared.key(token, settings)] = next(maps)
                 if on_progress:
                     on_progress(Step("map", run.tokens.texts[token], len(made), len(left)))
-            maps.close()
+        if not made:
+            return run
         return replace(run, attributions={**run.attributions, **made})
 
     def token_probabilities(self, run: Run, variants: Sequence[Media]) -> npt.NDArray[np.float32]:

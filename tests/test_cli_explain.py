@@ -130,6 +130,45 @@ def test_every_method_writes_a_picture(recorded, tmp_path, method):
     assert method in path.name
 
 
+def test_a_comparison_method_is_computed_with_the_model_and_kept(
+    picture, qwen_folder, tmp_path, capsys
+):
+    model = ["--model", str(qwen_folder), "--out", str(tmp_path / "o")]
+    first = ["explain", str(picture), "--prompt", "what is it?", *model, "--max-new-tokens", "3"]
+    first += ["--token", "22", "--scales", "1"]
+    assert main([*first, "--method", "msea_arc", "--method", "grad_cam", "--depth", "0.3"]) == 0
+    run = Run.load(tmp_path / "o" / "scene.npz")
+    assert {key[0] for key in run.attributions} == {"grad_cam"}
+    assert "patented" not in capsys.readouterr().out
+    recorded = ["explain", str(tmp_path / "o" / "scene.npz"), "--token", "22", *model]
+    assert main([*recorded, "--method", "cp_lrp"]) == 0
+    assert "patented and free for personal and scientific use only" in capsys.readouterr().out
+    run = Run.load(tmp_path / "o" / "scene.npz")
+    assert {key[0] for key in run.attributions} == {"grad_cam", "cp_lrp"}
+    made = [path.name.rsplit("_022_")[1] for path in (tmp_path / "o").glob("*.png")]
+    assert len(made) == 3
+    assert any(name.endswith("_cp_lrp.png") for name in made)
+
+
+def test_a_run_of_another_model_says_which_one_to_load(recorded, qwen_folder, capsys):
+    args = ["explain", recorded, "--method", "attention", "--model", qwen_folder]
+    assert "load that model to compute its maps" in _fails(capsys, *args)
+
+
+def test_methods_that_need_the_model_are_no_part_of_all(recorded, tmp_path):
+    args = ["explain", recorded, "--word", "cat", "--method", "all", "--method", "cam"]
+    assert main([str(a) for a in [*args, "--out", tmp_path / "o"]]) == 0
+    assert len(list((tmp_path / "o").glob("*.png"))) == len(METHODS) + 1
+
+
+def test_a_flag_of_several_methods_says_what_each_means_by_it(capsys):
+    with pytest.raises(SystemExit):
+        main(["explain", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "corrected, published; default corrected] (tam); or: " in told
+    assert "causal, table; default causal] (grad_cam, grad_cam_pp, layer_cam, llava_cam)" in told
+
+
 def test_knobs_and_presets_reach_the_method(recorded, tmp_path, monkeypatch):
     seen = {}
 
@@ -138,7 +177,7 @@ def test_knobs_and_presets_reach_the_method(recorded, tmp_path, monkeypatch):
         return METHODS["msea_arc"].explain(run, tokens, **knobs)
 
     spied = replace(METHODS["msea_arc"], explain=explain)
-    monkeypatch.setattr("explainer.commands.explain.get_method", lambda name: spied)
+    monkeypatch.setattr("explainer.commands.explain.find_method", lambda name: spied)
     args = ["explain", recorded, "--word", "cat", "--out", tmp_path / "o", "--k", 20, "--beta", 0.3]
     assert main([str(a) for a in [*args, "--scales", "1 0.5", "--clip", "per_scale"]]) == 0
     assert (seen["k"], seen["beta"], seen["scales"]) == (20, 0.3, (1.0, 0.5))

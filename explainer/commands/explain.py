@@ -7,16 +7,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from explainer.commands import knob_flags, model_flags
 from explainer.errors import ImageError, PromptError, SightlineError, TokenError
 from explainer.export import DIVERGING, SEQUENTIAL, Caption, captioned, colour_table, png
-from explainer.methods import METHODS, explain_chip, get_method
+from explainer.methods import COMPARISON, METHODS, OPT_IN, explain_chip, find_method
 from explainer.methods.base import Heatmap, Method
+from explainer.methods.comparison import Comparison
 from explainer.run import ANSWER, ROLE_NAMES, Run
+
+if TYPE_CHECKING:
+    from explainer.record import Explainer
 
 HELP = "ask about a picture and write heatmaps of the words of the answer as PNG"
 
@@ -48,8 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--method",
         action="append",
-        choices=[*METHODS, "all"],
-        help="may be repeated; default: msea_arc",
+        choices=[*METHODS, "all", *COMPARISON, *OPT_IN],
+        metavar="NAME",
+        help=f"may be repeated; default: msea_arc. {', '.join(METHODS)}, or all of these; for "
+        f"comparison, with the model: {', '.join(COMPARISON)}; patented and not part of any "
+        f"list: {', '.join(OPT_IN)}",
     )
     add("--preset", help="start from a named setting of the method, such as paper")
     add("--out", type=Path, default=Path("out"), metavar="DIR", help="where to write; default: out")
@@ -75,14 +82,17 @@ def main(args: argparse.Namespace) -> int:
     for method in methods:
         if args.preset and args.preset not in method.presets:
             print(f"note: {method.name} has no preset {args.preset!r} and keeps its defaults")
-    run = _run(args, settings)
+    run, explainer = _run(args, settings)
     _list_tokens(run)
+    parts = _parts(run, args)
+    before = run
+    run = _compared(run, explainer, parts, [(m, settings[m.name]) for m in methods], args)
     args.out.mkdir(parents=True, exist_ok=True)
     stem = Path(args.video or args.images[0]).stem
-    if not _is_recorded(args):
+    if not _is_recorded(args) or run is not before:
         run.save(args.out / f"{stem}.npz")
         print(f"wrote {args.out / f'{stem}.npz'}")
-    for part in _parts(run, args):
+    for part in parts:
         for method in methods:
             _write(run, part, method, settings[method.name], args, stem)
     return 0
@@ -91,11 +101,14 @@ def main(args: argparse.Namespace) -> int:
 # The run -----------------------------------------------------------------------------------------
 
 
-def _run(args: argparse.Namespace, settings: Mapping[str, Mapping[str, Any]]) -> Run:
+def _run(
+    args: argparse.Namespace, settings: Mapping[str, Mapping[str, Any]]
+) -> tuple[Run, Explainer | None]:
+    """Return the run, and the model if it took one to record it."""
     if not args.images and not args.video:
         raise ImageError("there is no picture; name one or several, or a video with --video")
     if _is_recorded(args):
-        return Run.load(args.images[0])
+        return Run.load(args.images[0]), None
     if args.prompt is None:
         raise PromptError('a picture needs a question; add --prompt "Describe the image."')
     model_flags.hush()
@@ -113,6 +126,28 @@ def _run(args: argparse.Namespace, settings: Mapping[str, Mapping[str, Any]]) ->
     print()
     for note in run.settings.get("image_notes", ()):
         print(f"note on the picture: {note}")
+    return run, explainer
+
+
+def _compared(
+    run: Run,
+    explainer: Explainer | None,
+    parts: Sequence[Part],
+    methods: Sequence[tuple[Method, Mapping[str, Any]]],
+    args: argparse.Namespace,
+) -> Run:
+    """Return the run with the maps of those methods that need the model."""
+    tokens = [token for part in parts for token in part.tokens]
+    for method, settings in methods:
+        if not isinstance(method, Comparison):
+            continue
+        if method.notice:
+            print(f"note on {method.label}: {method.notice}")
+        if method.lacks(run, tokens, settings):
+            if explainer is None:
+                model_flags.hush()
+                explainer = model_flags.load_from_flags(args)
+            run = explainer.attribute(run, tokens, method.name, **settings)
     return run
 
 
@@ -195,7 +230,8 @@ def _places(run: Run, word: str, role: int) -> list[Part]:
 
 def _methods(names: Sequence[str]) -> list[Method]:
     wanted = list(METHODS) if "all" in names else list(dict.fromkeys(names))
-    return [get_method(name) for name in wanted]
+    wanted += [name for name in dict.fromkeys(names) if name not in (*wanted, "all")]
+    return [find_method(name) for name in wanted]
 
 
 # Writing -----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from explainer.errors import KnobError, MethodError
-from explainer.methods import METHODS
+from explainer.methods import COMPARISON, METHODS, OPT_IN
 from explainer.methods.base import Knob, Method
 
 _PREFIX = "knob_"  # of the parsed names, so that they cannot meet those of other options
@@ -28,22 +28,25 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 def _knobs() -> dict[str, list[tuple[str, Knob]]]:
     """Return every knob name with the methods that have it."""
     knobs: dict[str, list[tuple[str, Knob]]] = {}
-    for method in METHODS.values():
+    for method in (*METHODS.values(), *COMPARISON.values(), *OPT_IN.values()):
         for knob in method.knobs:
             knobs.setdefault(knob.name, []).append((method.name, knob))
     return knobs
 
 
 def _describe(owners: Sequence[tuple[str, Knob]]) -> str:
-    knob = owners[0][1]
-    bounds = f"{knob.low:g} to {knob.high:g}"
-    allowed = ", ".join(knob.choices) if knob.kind == "choice" else bounds
-    text = f"{knob.meaning} [{allowed}; default {shown(knob.default)}] ({_names(owners)})"
-    return text.replace("%", "%%")
-
-
-def _names(owners: Sequence[tuple[str, Knob]]) -> str:
-    return ", ".join(name for name, _ in owners)
+    """Return the help of a flag: one sentence for all methods that mean the same by it."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for name, knob in owners:
+        bounds = f"{knob.low:g} to {knob.high:g}"
+        allowed = ", ".join(knob.choices) if knob.kind == "choice" else bounds
+        alike.setdefault((knob.meaning, f"{allowed}; default {shown(knob.default)}"), []).append(
+            name
+        )
+    texts = [
+        f"{meaning} [{allowed}] ({', '.join(names)})" for (meaning, allowed), names in alike.items()
+    ]
+    return "; or: ".join(texts).replace("%", "%%")
 
 
 def shown(value: Any) -> str:

@@ -57,6 +57,11 @@ class Comparison(Method):
         """Return under which key of `Run.attributions` the map of a token is kept."""
         return self.name, token, tuple((name, settings[name]) for name in sorted(self.options))
 
+    def lacks(self, run: Run, tokens: Sequence[int], settings: Mapping[str, Any]) -> list[int]:
+        """Return the tokens whose maps have yet to be computed to draw those of `tokens`."""
+        wanted = dict.fromkeys(needed(run, tokens, settings["normalisation"]))
+        return [t for t in wanted if self.key(t, settings) not in run.attributions]
+
 
 def explain(
     run: Run, tokens: Sequence[int], *, name: str, normalisation: str, **knobs: Any

@@ -51,10 +51,16 @@ def test_maps_are_added_and_those_that_are_there_are_kept(qwen, plain, monkeypat
 def test_nothing_is_read_when_everything_is_there(qwen, plain, monkeypatch):
     one = qwen.attribute(plain, 5, "attention")
     monkeypatch.setattr("explainer.attribution.Reading", None)
-    assert qwen.attribute(one, 5, "attention").attributions.keys() == one.attributions.keys()
-    assert qwen.attribute(one, 5, "attention", normalisation="answer").attributions
+    assert qwen.attribute(one, [5, 5], "attention") is one
+    assert qwen.attribute(one, 5, "attention", normalisation="token") is one
     assert qwen.attribute(one, 5, "tam") is one
     assert qwen.attribute(one, 5, "cam") is one
+
+
+def test_a_scale_of_the_whole_answer_takes_the_whole_answer(qwen, plain):
+    run = qwen.attribute(plain, 5, "attention", normalisation="answer")
+    assert {token for _, token, _ in run.attributions} == {5, *plain.indices(ANSWER).tolist()}
+    COMPARISON["attention"](run, 5, normalisation="answer")
 
 
 def test_each_map_is_told(qwen, plain):
