@@ -1,4 +1,12 @@
-"""`python -m explainer evaluate`: a report over held-out samples."""
+"""`python -m explainer evaluate`: a report on a model, or with `--methods` on its maps.
+
+Without `--methods`: how well a model knows held-out scenes of the emoji world. With them: Obj-IoU,
+Func-IoU, F1-IoU and more of the maps of each method, on the emoji world or on data sets of yours,
+all methods on one recorded run of each sample.
+
+    python -m explainer evaluate --methods msea_arc,tam,logit_lens --n 200 --out results
+    accelerate launch -m explainer evaluate --dataset coco --root coco --methods tam --out results
+"""
 
 from __future__ import annotations
 
@@ -6,35 +14,182 @@ import argparse
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from explainer.commands.model_flags import add_model_flags, loading
+from explainer.commands.model_flags import add_model_flags, hush, loading
 from explainer.errors import SightlineError
 from explainer.evaluation import emoji, report
+from explainer.evaluation.datasets import DATASETS, open_dataset
 from explainer.evaluation.report import SampleLog
+from explainer.evaluation.words import POS, grammar
 from explainer.record import BUNDLED, Explainer, load
 
-HELP = "measure a model and the lens on held-out scenes of the emoji world"
+if TYPE_CHECKING:
+    from explainer.evaluation.measure import Plan
+    from explainer.evaluation.shards import Place
+
+HELP = "measure a model on held-out scenes, or methods by their maps, on your data sets too"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("--dataset", choices=["emoji"], default="emoji")
-    parser.add_argument("--n", type=int, default=500, help="number of scenes")
-    parser.add_argument("--first-seed", type=int, default=0, help="seed of the first scene")
+    parser.add_argument("--dataset", choices=DATASETS, default="emoji")
+    parser.add_argument("--n", type=int, default=500, help="number of samples, from the first")
+    parser.add_argument("--first-seed", type=int, default=0, help="seed of the first emoji scene")
     parser.add_argument("--out", type=Path, help="folder for report.json, report.md and samples")
     add_model_flags(parser)
+    add = parser.add_argument_group("maps").add_argument
+    add(
+        "--methods",
+        default="",
+        metavar="LIST",
+        help="measure maps of these methods, such as msea_arc,tam:published,msea_arc+k=20",
+    )
+    add("--root", type=Path, metavar="DIR", help="where the data set lies")
+    add("--scales", metavar="LIST", help="scales of all methods that have them, such as 0.5,0.75,1")
+    add("--k", type=int, help="k of all methods that have it")
+    add(
+        "--mode",
+        choices=("clean", "tam"),
+        default="clean",
+        help="figures as they are meant, or as published with all side effects; default: clean",
+    )
+    add("--pos", choices=POS, default="list", help="who tells word classes; default: list")
+    add("--prompt", default="", help="what to ask in place of the data set's prompt")
+    add("--max-new-tokens", type=int, default=64, metavar="N")
+    add("--no-controls", action="store_true", help="leave out the rows random and centre")
+    add(
+        "--faithfulness",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also insertion and deletion curves of the first N samples (128 readings a map)",
+    )
+    add("--fills", default="black", metavar="LIST", help="for the curves: black, mean, blur")
+    add("--steps", type=int, default=64, help="steps of a curve; default: 64")
+    add("--batch", type=int, default=16, help="pictures read at once; default: 16")
+    add(
+        "--wait",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="how long the first of several processes waits for samples of the others",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Judge the scenes, print the table and write the report."""
+    """Judge the samples, print the table and write the report."""
     if args.n < 1:
         raise SightlineError(f"--n must be at least 1, got {args.n}")
     model = args.model or str(BUNDLED)
-    report_on(model, args.n, args.out, args.first_seed, **loading(args))
+    if args.methods:
+        maps_on(model, args)
+    elif args.dataset != "emoji":
+        raise SightlineError(f"say with --methods whose maps to measure on {args.dataset}")
+    else:
+        report_on(model, args.n, args.out, args.first_seed, **loading(args))
     return 0
+
+
+# Maps --------------------------------------------------------------------------------------------
+
+
+def maps_on(model: str, args: argparse.Namespace) -> None:
+    """Measure the maps of `--methods`, print the tables and, with `--out`, write the report."""
+    from explainer.evaluation import tables
+    from explainer.evaluation.campaign import Campaign, speed, summary_of
+    from explainer.evaluation.shards import Place
+
+    place = Place.of()
+    if place.world > 1 and not args.out:
+        raise SightlineError("several processes need a folder to meet in; name it with --out")
+    dataset = open_dataset(args.dataset, args.root, args.mode, args.first_seed, args.prompt)
+    plan = _plan(args, grammar(args.pos, dataset.known_nouns()))
+    options = loading(args) | _own_device(args.device, place)
+    made_with = _made_with(model, options) | {
+        "dataset": args.dataset,
+        "root": args.root.resolve().name if args.root else "",
+        "prompt": args.prompt,
+        "pos": args.pos,
+        "with_curves": args.faithfulness,
+        **plan.made_with,
+    }
+    campaign = Campaign(
+        dataset, plan, args.n, args.faithfulness, made_with, args.out, place, args.wait
+    )
+    hush()
+    samples = campaign.run(lambda: load(model, **options))
+    if samples is None:
+        return
+    summary = summary_of(samples, plan)
+    print(tables.markdown(summary))
+    if args.out:
+        about = {
+            "model": Path(model).name,
+            "command": _command(args),
+            "mode": f"{args.mode}, word classes by {args.pos}",
+            "decoding": f"greedy, at most {args.max_new_tokens} tokens",
+            "scales": ", ".join(f"{alpha:g}" for alpha in plan.alphas),
+            "intervals": "95%, bootstrap over samples",
+            "time": speed(samples),
+        }
+        print(f"written: {', '.join(map(str, tables.write(args.out, summary, about)))}")
+
+
+def _plan(args: argparse.Namespace, known: Any) -> Plan:
+    from explainer.evaluation.candidates import parse
+    from explainer.evaluation.controls import CONTROLS
+    from explainer.evaluation.faithfulness import Settings
+    from explainer.evaluation.measure import Plan
+
+    shared: dict[str, Any] = {}
+    if args.scales:
+        shared["scales"] = _numbers(args.scales)
+    if args.k is not None:
+        shared["k"] = args.k
+    names = [name.strip() for name in args.methods.split(",") if name.strip()]
+    candidates = parse([*names, *([] if args.no_controls else CONTROLS)], **shared)
+    fills = tuple(dict.fromkeys(args.fills.split(",")))
+    return Plan(
+        candidates=tuple(candidates),
+        mode=args.mode,
+        grammar=known,
+        alphas=tuple(sorted({1.0}.union(*(c.alphas for c in candidates)))),
+        max_new_tokens=args.max_new_tokens,
+        curves=Settings(fills, args.steps, args.batch) if args.faithfulness > 0 else None,
+    )
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        raise SightlineError(f"--scales takes numbers such as 0.5,0.75,1, got {text!r}") from None
+
+
+def _own_device(device: str, place: Place) -> dict[str, str]:
+    """Return the GPU of this process, where each of several has one."""
+    import torch
+
+    if place.world == 1 or device != "auto" or torch.cuda.device_count() < 2:
+        return {}
+    return {"device": f"cuda:{place.local % torch.cuda.device_count()}"}
+
+
+def _command(args: argparse.Namespace) -> str:
+    """Return the command with what is not at its default, machine paths apart."""
+    words = [f"python -m explainer evaluate --dataset {args.dataset}", f"--methods {args.methods}"]
+    words += [f"--n {args.n}", f"--mode {args.mode}", f"--pos {args.pos}"]
+    chosen = {"--scales": args.scales, "--k": args.k, "--first-seed": args.first_seed}
+    chosen |= {"--faithfulness": args.faithfulness, "--prompt": args.prompt and repr(args.prompt)}
+    if args.faithfulness:
+        chosen |= {"--fills": args.fills, "--steps": args.steps}
+    return " ".join(words + [f"{name} {value}" for name, value in chosen.items() if value])
+
+
+# The model ---------------------------------------------------------------------------------------
 
 
 def report_on(
@@ -79,10 +234,20 @@ def _judge(explainer: Explainer, seeds: range, log: SampleLog | None) -> list[di
     return samples
 
 
-def _made_with(model: str, options: Mapping[str, Any]) -> dict[str, str]:
+def _made_with(model: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides a sample's figures: dataset, model, its weights if it is a folder, and
     what else changes its numbers."""
-    weights = Path(model) / "model.safetensors"
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else ""
     changes = {n: str(options[n]) for n in ("revision", "quantize", "adapter") if n in options}
-    return {"dataset": "emoji", "model": Path(model).name, "weights": digest, **changes}
+    return {
+        "dataset": "emoji",
+        "model": Path(model).name,
+        "weights": _digest(Path(model) / "model.safetensors"),
+        **changes,
+    }
+
+
+def _digest(weights: Path) -> str:
+    if not weights.is_file():
+        return ""
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

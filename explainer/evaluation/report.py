@@ -36,27 +36,44 @@ class SampleLog:
         self.file = file
         self.samples: list[dict] = []
         if file.exists():
-            self._read(made_with)
+            self.samples, whole = read_log(file, made_with)
+            if len(whole) < len(file.read_text()):  # killed in the middle of a line
+                file.write_text(whole or _first_line(made_with))
         else:
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps({"made_with": made_with}) + "\n")
-
-    def _read(self, made_with: Mapping[str, Any]) -> None:
-        first, *rest = self.file.read_text().splitlines() or ["{}"]
-        if json.loads(first).get("made_with") != json.loads(json.dumps(made_with)):
-            raise SightlineError(
-                f"{self.file} holds samples of another evaluation; name another --out or delete it"
-            )
-        whole = [line for line in rest if line.endswith("}")]
-        self.samples = [json.loads(line) for line in whole]
-        if len(whole) < len(rest):  # killed in the middle of a line: that sample is done again
-            self.file.write_text("\n".join([first, *whole]) + "\n")
+            file.write_text(_first_line(made_with))
 
     def add(self, sample: dict) -> None:
         """Append one sample to the file and to `samples`."""
         with self.file.open("a") as file:
             file.write(json.dumps(sample) + "\n")
         self.samples.append(sample)
+
+
+def read_log(file: Path, made_with: Mapping[str, Any]) -> tuple[list[dict], str]:
+    """Return the samples in the whole lines of a file, and these lines.
+
+    Somebody else may be writing it. Raises `SightlineError` if it was made with something else.
+    """
+    text = file.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    if not whole:
+        return [], ""
+    first, *rest = whole.splitlines()
+    try:
+        made = json.loads(first).get("made_with")
+        samples = [json.loads(line) for line in rest]
+    except (ValueError, AttributeError):
+        raise SightlineError(f"{file} is damaged; name another --out or delete it") from None
+    if made != json.loads(json.dumps(made_with)):
+        raise SightlineError(
+            f"{file} holds samples of another evaluation; name another --out or delete it"
+        )
+    return samples, whole
+
+
+def _first_line(made_with: Mapping[str, Any]) -> str:
+    return json.dumps({"made_with": made_with}) + "\n"
 
 
 def table(figures: Mapping[str, Ratio], bars: Mapping[str, float]) -> str:

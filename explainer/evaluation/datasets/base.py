@@ -53,6 +53,10 @@ class Dataset(ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
+    def key(self, number: int) -> str:
+        """Return the key of a sample, without opening anything."""
+
+    @abstractmethod
     def sample(self, number: int) -> Sample:
         """Return a sample; its files are opened when they are needed."""
 

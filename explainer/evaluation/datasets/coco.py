@@ -62,6 +62,9 @@ class Coco(Dataset):
     def names(self) -> Iterable[str]:
         return self.categories.values()
 
+    def key(self, number: int) -> str:
+        return str(self._images[number]["id"])
+
     def sample(self, number: int) -> Sample:
         image = self._images[number]
         i = int(image["id"])
@@ -78,7 +81,7 @@ class Coco(Dataset):
                 return self._truth(image)
 
         captions = tuple(self._captions.get(i, ()))
-        return Sample(str(i), there(file), self._prompt, self.categories, truth, captions)
+        return Sample(self.key(number), there(file), self._prompt, self.categories, truth, captions)
 
     def _truth(self, image: dict[str, Any]) -> Truth:
         shape = (int(image["height"]), int(image["width"]))

@@ -39,13 +39,16 @@ class EmojiScenes(Dataset):
     def names(self) -> Iterable[str]:
         return CATEGORIES.values()
 
+    def key(self, number: int) -> str:
+        return f"seed {self.first_seed + number}"
+
     def sample(self, number: int) -> Sample:
         seed = self.first_seed + number
         scene = make_scene(seed)
         asked = caption(scene, np.random.default_rng(seed))
         prompt = self._prompt or asked.prompt
-        told = (asked.answer,)
-        return Sample(f"seed {seed}", scene.image, prompt, CATEGORIES, lambda: _truth(scene), told)
+        told, key = (asked.answer,), self.key(number)
+        return Sample(key, scene.image, prompt, CATEGORIES, lambda: _truth(scene), told)
 
 
 def _truth(scene: Scene) -> Truth:

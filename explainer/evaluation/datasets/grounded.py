@@ -65,6 +65,10 @@ class Grounded(Dataset):
         for number in range(len(self)):
             yield from self._categories(number).values()
 
+    def key(self, number: int) -> str:
+        entry = self._entries[number]
+        return f"{number} {entry[0] if self._is_tams else entry['file_name']}"
+
     def sample(self, number: int) -> Sample:
         entry, categories = self._entries[number], self._categories(number)
         if self._is_tams:
@@ -82,7 +86,7 @@ class Grounded(Dataset):
                 return _truth(entry, file)
 
         told = (str(caption).strip('" '),)
-        return Sample(f"{number} {picture}", file, self._prompt, categories, truth, told)
+        return Sample(self.key(number), file, self._prompt, categories, truth, told)
 
     def _categories(self, number: int) -> dict[int, str]:
         """Return the names by label; `SightlineError` if the entry is of another form."""

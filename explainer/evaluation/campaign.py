@@ -1,0 +1,113 @@
+"""An evaluation of maps from the first sample to the report: resumed, divided, waited for."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from explainer.evaluation import tables
+from explainer.evaluation.datasets import Dataset
+from explainer.evaluation.measure import Plan, measure
+from explainer.evaluation.report import SampleLog
+from explainer.evaluation.shards import Place, gathered, open_log, own_share, wait_for_others
+from explainer.evaluation.tables import Summary
+
+if TYPE_CHECKING:
+    from explainer.record import Explainer
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What is measured, on what, and where it is kept.
+
+    Attributes:
+        n: how many samples, from the first; fewer if the data set holds fewer.
+        with_curves: of how many of them insertion and deletion are measured too.
+        made_with: JSON values that decide the figures of a sample.
+        out: the folder of the samples; None to keep nothing.
+        patience: seconds that process 0 waits after the last sample of others came.
+    """
+
+    dataset: Dataset
+    plan: Plan
+    n: int
+    with_curves: int
+    made_with: Mapping[str, Any]
+    out: Path | None
+    place: Place = field(default_factory=Place)
+    patience: float = 600.0
+
+    def run(self, load: Callable[[], Explainer]) -> list[dict] | None:
+        """Return all samples, in the order of the data set; None in all processes but the first.
+
+        The model is loaded only if there is something left to do.
+        """
+        keys = [self.dataset.key(i) for i in range(min(self.n, len(self.dataset)))]
+        log = open_log(self.out, self.place, self.made_with) if self.out else None
+        done = gathered(self.out, self.made_with) if self.out else {}
+        left = own_share(keys, self.place, done)
+        share = len(range(self.place.rank, len(keys), self.place.world))
+        if left:
+            try:
+                done |= self._measure(load(), left, share, log)
+            except KeyboardInterrupt:
+                if self.out:
+                    print(f"\nsamples are kept in {self.out}; the same command goes on from there")
+                raise
+        if not self.place.is_first:
+            return None
+        if self.out and self.place.world > 1:
+            done = self._wait(keys)
+        return [done[key] for key in keys if key in done]
+
+    def _measure(
+        self, explainer: Explainer, left: Sequence[int], share: int, log: SampleLog | None
+    ) -> dict[str, dict]:
+        made = {}
+        hidden = not self.place.is_first
+        with tqdm(total=share, initial=share - len(left), unit="sample", disable=hidden) as bar:
+            for number in left:
+                sample = self.dataset.sample(number)
+                told = measure(explainer, sample, self.plan, curves=number < self.with_curves)
+                if log:
+                    log.add(told)
+                made[told["key"]] = told
+                bar.update()
+        return made
+
+    def _wait(self, keys: Sequence[str]) -> dict[str, dict]:
+        assert self.out is not None
+        with tqdm(total=len(keys), unit="sample", desc="all processes") as bar:
+
+            def show(done: int) -> None:
+                bar.n = done
+                bar.refresh()
+
+            done = wait_for_others(self.out, self.made_with, keys, self.patience, show)
+        missing = sum(key not in done for key in keys)
+        if missing:
+            print(
+                f"{missing} samples of other processes are missing; the same command measures them",
+                file=sys.stderr,
+            )
+        return done
+
+
+def speed(samples: Sequence[Mapping[str, Any]]) -> str:
+    """Return in words how long a sample took."""
+    timed = [sample["seconds"] for sample in samples if "seconds" in sample]
+    if not timed:
+        return "nothing was measured"
+    record, maps = (statistics.median(t[part] for t in timed) for part in ("record", "maps"))
+    return f"median {record:.3f} s to record, {maps:.3f} s for all maps and their figures"
+
+
+def summary_of(samples: Sequence[Mapping[str, Any]], plan: Plan) -> Summary:
+    """Return the figures of all methods of the plan."""
+    return tables.summarise(samples, [candidate.name for candidate in plan.candidates])

@@ -1,0 +1,201 @@
+"""One sample of an evaluation: a recorded run, the maps of all methods on it, and their figures.
+
+Everything that decides the figures of a sample is in a `Plan`; its `made_with` goes into the log,
+so that samples made with something else are never mixed in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from explainer.errors import ImageError, KnobError, MethodError, ModelError, PromptError
+from explainer.evaluation import faithfulness, iou
+from explainer.evaluation.candidates import Candidate
+from explainer.evaluation.datasets import Sample
+from explainer.evaluation.iou import Grey, Named, Tally, Truth
+from explainer.evaluation.words import Grammar, Word, clean_words, tam_words
+from explainer.methods import combine_maps
+from explainer.methods.base import Heatmap
+from explainer.run import ANSWER, Run
+
+if TYPE_CHECKING:
+    from explainer.record import Explainer
+
+MODES = ("clean", "tam")
+
+EMPTY = "the answer is empty"
+TOKENISED_ANEW = "the answer's text has other tokens when it is tokenised anew"
+NO_MASK = "there is no mask file"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured, and how.
+
+    Attributes:
+        candidates: the methods.
+        mode: one of `MODES`, see `iou`.
+        grammar: word classes and singulars.
+        alphas: the scale factors to record.
+        max_new_tokens: the longest answer.
+        curves: insertion and deletion; None to leave them out.
+    """
+
+    candidates: tuple[Candidate, ...]
+    mode: str
+    grammar: Grammar
+    alphas: tuple[float, ...]
+    max_new_tokens: int
+    curves: faithfulness.Settings | None = None
+
+    @property
+    def made_with(self) -> dict[str, Any]:
+        """Return JSON values that stand for the plan, the grammar apart."""
+        return {
+            "mode": self.mode,
+            "methods": {c.name: dict(c.settings) for c in self.candidates},
+            "scales": list(self.alphas),
+            "max_new_tokens": self.max_new_tokens,
+            "curves": asdict(self.curves) if self.curves else None,
+        }
+
+
+def measure(
+    explainer: Explainer,
+    sample: Sample,
+    plan: Plan,
+    curves: bool = False,
+    cancel: Callable[[], bool] | None = None,
+) -> dict[str, Any]:
+    """Return the judged sample as JSON values.
+
+    "dropped" says why a sample counts for nothing, "" if it counts; "methods" holds the sums of
+    `iou.FIGURES` for each method; "refused" the methods that do not apply to the model, and why;
+    "curves", where asked for, the sums of `faithfulness.FIGURES` for each fill and method.
+
+    Raises `SightlineError` where files of the data set are damaged, `Cancelled` if `cancel` says
+    so.
+    """
+    start = time.perf_counter()
+    told: dict[str, Any] = {"key": sample.key, "dropped": "", "answer": "", "methods": {}}
+    try:
+        run = explainer.record(
+            sample.image,
+            sample.prompt,
+            scales=plan.alphas,
+            max_new_tokens=plan.max_new_tokens,
+            cancel=cancel,
+        )
+    except (ImageError, PromptError, ModelError) as error:  # of this sample alone, such as its size
+        return told | {"dropped": str(error)}
+    recorded = time.perf_counter()
+    told["answer"] = run.answer
+    truth = sample.truth()
+    words = _words(explainer, run, plan.mode)
+    told["dropped"] = _why_dropped(run, words, truth, plan.mode)
+    if told["dropped"]:
+        return told
+    judged = _Judge(run, words or [], plan, sample, truth)
+    maps: dict[str, dict[int, Heatmap]] = {}
+    for candidate in plan.candidates:
+        try:
+            maps[candidate.name] = judged.maps(explainer, candidate)
+        except KnobError:
+            raise
+        except MethodError as error:  # such as: not for this vision tower
+            told.setdefault("refused", {})[candidate.name] = str(error)
+            continue
+        told["methods"][candidate.name] = _rounded(judged.tally(maps[candidate.name]))
+    done = time.perf_counter()
+    told["seconds"] = {"record": round(recorded - start, 4), "maps": round(done - recorded, 4)}
+    if curves and plan.curves:
+        told["curves"] = _curves(explainer, run, judged.shown_things(maps), plan.curves, cancel)
+    return told
+
+
+def _words(explainer: Explainer, run: Run, mode: str) -> list[Word] | None:
+    if mode == "clean":
+        return clean_words(run)
+    codec = explainer.family.codec
+    return tam_words(run, [codec.piece(i) for i in codec.encode_template(run.answer)])
+
+
+def _why_dropped(run: Run, words: Sequence[Word] | None, truth: Truth, mode: str) -> str:
+    if not len(run.indices(ANSWER)):
+        return EMPTY
+    if words is None:
+        return TOKENISED_ANEW
+    return NO_MASK if truth.shape is None and mode == "clean" else ""
+
+
+def _rounded(tally: Tally) -> Tally:
+    return {name: [round(total, 6), count] for name, (total, count) in tally.items()}
+
+
+class _Judge:
+    """The words of one answer, ready to judge the maps of any method."""
+
+    def __init__(
+        self, run: Run, words: Sequence[Word], plan: Plan, sample: Sample, truth: Truth
+    ) -> None:
+        self._run, self._words, self._truth = run, words, truth
+        self._grammar, self._categories = plan.grammar, sample.categories
+        self._is_tam = plan.mode == "tam"
+        self._things = iou.things_named(words, plan.grammar, sample.categories)
+        self._sources = (
+            iou.tam_sources(run) if self._is_tam else {int(i): int(i) for i in run.indices(ANSWER)}
+        )
+
+    def maps(self, explainer: Explainer, candidate: Candidate) -> dict[int, Heatmap]:
+        """Return the map that stands for each answer token."""
+        wanted = list(dict.fromkeys(self._sources.values()))
+        found = dict(zip(wanted, candidate.maps(explainer, self._run, wanted), strict=True))
+        return {token: found[source] for token, source in self._sources.items()}
+
+    def tally(self, maps: Mapping[int, Heatmap]) -> Tally:
+        greys = {t: Grey.of(heat, self._run) for t, heat in maps.items()}
+        if self._is_tam:
+            return iou.judge_tam(self._words, greys, self._grammar, self._categories, self._truth)
+        shown = {
+            thing.tokens: Grey.of(_combined(maps, thing), self._run)
+            for thing in self._things
+            if len(thing.tokens) > 1
+        }
+        return iou.judge_clean(self._words, self._things, greys, shown, self._grammar, self._truth)
+
+    def shown_things(
+        self, maps: Mapping[str, Mapping[int, Heatmap]]
+    ) -> list[tuple[tuple[int, ...], dict[str, Heatmap]]]:
+        """Return for each thing named and there its tokens, and each method's map as shown."""
+        return [
+            (thing.tokens, {name: _combined(found, thing) for name, found in maps.items()})
+            for thing in self._things
+            if self._truth.of(thing.label) is not None
+        ]
+
+
+def _combined(maps: Mapping[int, Heatmap], thing: Named) -> Heatmap:
+    """Return the map that the page shows for the thing: of its tokens the largest in each cell."""
+    return combine_maps([maps[token] for token in thing.tokens])
+
+
+def _curves(
+    explainer: Explainer,
+    run: Run,
+    things: Sequence[tuple[tuple[int, ...], Mapping[str, Heatmap]]],
+    settings: faithfulness.Settings,
+    cancel: Callable[[], bool] | None,
+) -> dict[str, dict[str, Tally]]:
+    """Return the sums over things for each fill and method."""
+    told: dict[str, dict[str, Tally]] = {fill: {} for fill in settings.fills}
+    for tokens, maps in things:
+        for fill in settings.fills:
+            for name, heat in maps.items():
+                found = faithfulness.curves(explainer, run, tokens, heat, fill, settings, cancel)
+                tally = told[fill].setdefault(name, faithfulness.empty_tally())
+                for figure, value in found.figures().items():
+                    tally[figure] = [round(tally[figure][0] + value, 6), tally[figure][1] + 1]
+    return told

@@ -1,0 +1,99 @@
+"""Samples divided over processes and machines that share a folder, each writing a file of its own.
+
+Processes know each other by the variables that `accelerate launch` and `torchrun` set; they never
+speak. Process 0 reads all files when everybody is done. A killed process loses the sample it was
+at, and the same command, with any number of processes, does what is left.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from explainer.errors import SightlineError
+from explainer.evaluation.report import SampleLog, read_log
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which of how many processes this is, and which of those on its machine."""
+
+    rank: int = 0
+    world: int = 1
+    local: int = 0
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str] = os.environ) -> Place:
+        """Return the place that RANK, WORLD_SIZE and LOCAL_RANK tell, or the only one."""
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+        try:
+            rank, world, local = (
+                int(environment.get(name, default))
+                for name, default in zip(names, "010", strict=True)
+            )
+        except ValueError:
+            told = ", ".join(f"{n}={environment[n]}" for n in names if n in environment)
+            raise SightlineError(f"{told}: these are whole numbers") from None
+        if not 0 <= rank < world:
+            raise SightlineError(f"RANK={rank} must be at least 0 and below WORLD_SIZE={world}")
+        return cls(rank, world, local)
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+    def file(self, folder: Path) -> Path:
+        """Return where this process writes its samples."""
+        alone = self.world == 1
+        return folder / ("samples.jsonl" if alone else f"samples-{self.rank}-of-{self.world}.jsonl")
+
+
+def gathered(folder: Path, made_with: Mapping[str, Any]) -> dict[str, dict]:
+    """Return all samples in a folder by their key, whoever wrote them."""
+    samples: dict[str, dict] = {}
+    for file in sorted(folder.glob("samples*.jsonl")):
+        samples |= {sample["key"]: sample for sample in read_log(file, made_with)[0]}
+    return samples
+
+
+def own_share(keys: Sequence[str], place: Place, done: Mapping[str, Any]) -> list[int]:
+    """Return the numbers of the samples that this process has to do.
+
+    Every process takes its turn among all samples, done or not, so that they need not agree on
+    what is done.
+    """
+    return [i for i in range(place.rank, len(keys), place.world) if keys[i] not in done]
+
+
+def open_log(folder: Path, place: Place, made_with: Mapping[str, Any]) -> SampleLog:
+    """Return the file of this process; `SightlineError` if it is one of another evaluation."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return SampleLog(place.file(folder), made_with)
+
+
+def wait_for_others(
+    folder: Path,
+    made_with: Mapping[str, Any],
+    keys: Sequence[str],
+    patience: float,
+    on_progress: Callable[[int], None] = lambda done: None,
+    pause: float = 2.0,
+) -> dict[str, dict]:
+    """Return all samples once the last of `keys` is there.
+
+    Gives up `patience` seconds after the last sample came, and returns those that are there.
+    """
+    most, since = -1, time.monotonic()
+    while True:
+        samples = gathered(folder, made_with)
+        done = sum(key in samples for key in keys)
+        on_progress(done)
+        if done > most:
+            most, since = done, time.monotonic()
+        if done == len(keys) or time.monotonic() - since >= patience:
+            return samples
+        time.sleep(pause)

@@ -1,0 +1,218 @@
+"""From judged samples to figures with intervals: a Markdown table, JSON, and a plot."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from explainer.evaluation import faithfulness, iou
+from explainer.evaluation.intervals import Bootstrap, Ratio
+from explainer.evaluation.report import machine
+
+NAMES: Mapping[str, str] = {
+    "obj_iou": "Obj-IoU",
+    "func_iou": "Func-IoU",
+    "f1_iou": "F1-IoU",
+    "precision": "precision",
+    "recall": "recall",
+    "pointing": "pointing",
+    "punct_iou": "Punct-IoU",
+    "obj_iou_shown": "Obj-IoU as shown",
+    "insertion": "insertion",
+    "deletion": "deletion",
+    "confidence": "highest confidence",
+}
+
+Figures = dict[str, dict[str, Ratio]]  # of each method
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What an evaluation found.
+
+    Attributes:
+        methods: figures of each method.
+        gains: F1-IoU of each other method minus that of the first.
+        curves: for each fill, figures of each method.
+        refused: methods that do not apply to the model, and why.
+        samples: how many were judged or dropped.
+        dropped: how many were dropped, by reason.
+    """
+
+    methods: Figures
+    gains: dict[str, Ratio]
+    curves: dict[str, Figures]
+    refused: dict[str, str]
+    samples: int
+    dropped: dict[str, int]
+
+
+def summarise(samples: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Summary:
+    """Return the figures of the methods `names` over all samples.
+
+    Every figure is a sum over all words divided by their count, and its 95% interval is that of
+    whole samples drawn again; dropped samples count for nothing.
+    """
+    judged = [sample for sample in samples if not sample["dropped"]]
+    refused = {n: why for s in judged for n, why in s.get("refused", {}).items() if n in names}
+    shown = [name for name in names if name not in refused]
+    draws = Bootstrap(len(judged))
+    sums = {name: _sums(judged, ("methods", name), iou.FIGURES) for name in shown}
+    pairs = {name: (s["obj_iou"], s["func_iou"]) for name, s in sums.items()}
+    methods: Figures = {}
+    for name in shown:
+        figures = {f: draws.ratio(*values.T) for f, values in sums[name].items()}
+        figures["f1_iou"] = draws.f1(*pairs[name])
+        methods[name] = {f: figures[f] for f in NAMES if f in figures and figures[f].n}
+    first = pairs[shown[0]] if shown else None
+    return Summary(
+        methods=methods,
+        gains={name: draws.f1_gain(pairs[name], first) for name in shown[1:]} if first else {},
+        curves=_curves(judged, shown),
+        refused=refused,
+        samples=len(samples),
+        dropped=dict(Counter(s["dropped"] for s in samples if s["dropped"]).most_common()),
+    )
+
+
+def _curves(judged: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, Figures]:
+    measured = [sample for sample in judged if "curves" in sample]
+    draws = Bootstrap(len(measured))
+    fills = dict.fromkeys(fill for sample in measured for fill in sample["curves"])
+    return {
+        fill: {
+            name: {
+                figure: draws.ratio(*values.T)
+                for figure, values in _sums(
+                    measured, ("curves", fill, name), faithfulness.FIGURES
+                ).items()
+            }
+            for name in names
+        }
+        for fill in fills
+    }
+
+
+def _sums(
+    samples: Sequence[Mapping[str, Any]], path: Sequence[str], figures: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Return (S, 2) for each figure: sum and count of each sample, 0 and 0 where it has none."""
+    found = []
+    for sample in samples:
+        tally: Any = sample
+        for step in path:
+            tally = tally.get(step, {})
+        found.append(tally)
+    return {f: np.array([t.get(f, (0, 0)) for t in found], float).reshape(-1, 2) for f in figures}
+
+
+# Markdown ----------------------------------------------------------------------------------------
+
+
+def markdown(summary: Summary) -> str:
+    """Return the tables, in percent, and what was left out."""
+    parts = [_table(summary.methods, summary.refused)]
+    if summary.gains:
+        first = next(iter(summary.methods))
+        lines = [f"| F1-IoU against {first} | difference |", "| --- | --- |"]
+        lines += [f"| {name} | {_percent(gain, '+')} |" for name, gain in summary.gains.items()]
+        parts.append("\n".join(lines))
+    for fill, figures in summary.curves.items():
+        parts.append(f"Insertion and deletion, pixels replaced by {fill}:\n\n{_table(figures, {})}")
+    parts.append(_left_out(summary))
+    return "\n\n".join(parts)
+
+
+def _table(methods: Figures, refused: Mapping[str, str]) -> str:
+    columns = [f for f in NAMES if any(f in figures for figures in methods.values())]
+    lines = [
+        f"| method | {' | '.join(NAMES[f] for f in columns)} |",
+        f"| --- |{' --- |' * len(columns)}",
+    ]
+    for name, figures in methods.items():
+        cells = [_percent(figures[f]) if f in figures else "" for f in columns]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += [f"| {name} | {why}{' |' * max(1, len(columns))}" for name, why in refused.items()]
+    return "\n".join(lines)
+
+
+def _percent(r: Ratio, sign: str = "") -> str:
+    if not np.isfinite(r.value):
+        return f"undefined (n={r.n})" if r.n else "none"
+    value, low, high = 100 * r.value, 100 * r.low, 100 * r.high
+    return f"{value:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
+
+
+def _left_out(summary: Summary) -> str:
+    out = sum(summary.dropped.values())
+    share = f" ({out / summary.samples:.1%})" if summary.samples else ""
+    lines = [f"{summary.samples} samples, {out} of them dropped{share}."]
+    lines += [f"* {count}: {why}" for why, count in summary.dropped.items()]
+    things = [f["obj_iou"].n for f in summary.methods.values() if "obj_iou" in f]
+    words = [f["func_iou"].n for f in summary.methods.values() if "func_iou" in f]
+    if things and words:
+        lines.append(f"\nJudged: {things[0]} named things, {words[0]} function words.")
+    return "\n".join(lines)
+
+
+# On disk -----------------------------------------------------------------------------------------
+
+
+def write(folder: Path, summary: Summary, about: Mapping[str, Any]) -> list[Path]:
+    """Write `report.json`, `report.md` and `report.png`, and return them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {**about, "machine": machine(), "date": date.today().isoformat()}
+    values = {
+        "methods": _entries(summary.methods),
+        "f1_gains": {name: _entry(r) for name, r in summary.gains.items()},
+        "curves": {fill: _entries(figures) for fill, figures in summary.curves.items()},
+        "refused": summary.refused,
+        "samples": summary.samples,
+        "dropped": summary.dropped,
+        "about": about,
+    }
+    files = [folder / f"report.{kind}" for kind in ("json", "md", "png")]
+    files[0].write_text(json.dumps(values, indent=2) + "\n")
+    facts = "\n".join(f"* {name}: {value}" for name, value in about.items())
+    files[1].write_text(f"{markdown(summary)}\n\n{facts}\n")
+    plot(files[2], summary)
+    return files
+
+
+def _entries(methods: Figures) -> dict[str, dict[str, Any]]:
+    return {name: {f: _entry(r) for f, r in figures.items()} for name, figures in methods.items()}
+
+
+def _entry(r: Ratio) -> dict[str, Any]:
+    """Return JSON values; what is undefined is null."""
+    value, low, high = (v if np.isfinite(v) else None for v in (r.value, r.low, r.high))
+    return {"value": value, "interval": [low, high], "n": r.n}
+
+
+PLOTTED = ("obj_iou", "func_iou", "f1_iou")
+
+
+def plot(file: Path, summary: Summary) -> None:
+    """Draw Obj-IoU, Func-IoU and F1-IoU of each method with their intervals, as PNG."""
+    from matplotlib.figure import Figure
+
+    names = list(summary.methods)[::-1]
+    figure = Figure(figsize=(9, 1.4 + 0.34 * len(names)), layout="constrained")
+    for axis, f in zip(figure.subplots(1, len(PLOTTED), sharey=True), PLOTTED, strict=True):
+        rows = [(i, summary.methods[n][f]) for i, n in enumerate(names) if f in summary.methods[n]]
+        known = [(i, r) for i, r in rows if np.isfinite(r.value)]
+        values = np.array([[r.low, r.value, r.high] for _, r in known]).reshape(-1, 3) * 100
+        spread = np.abs(values[:, [0, 2]] - values[:, [1]]).T
+        axis.errorbar(values[:, 1], [i for i, _ in known], xerr=spread, fmt="o", capsize=3)
+        axis.set_title(NAMES[f])
+        axis.set_xlabel("%")
+        axis.grid(axis="x", alpha=0.3)
+        axis.set_yticks(range(len(names)), names)
+    figure.savefig(file, dpi=150)
