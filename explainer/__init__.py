@@ -29,7 +29,7 @@ from explainer.errors import (
 )
 
 if TYPE_CHECKING:
-    from explainer.methods import METHODS
+    from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
     from explainer.models.options import LoadStep
     from explainer.record import Explainer, Step, load
     from explainer.run import Run
@@ -44,10 +44,15 @@ _HOMES = {
     "LoadStep": "explainer.models.options",
     "Run": "explainer.run",
     "METHODS": "explainer.methods",
+    "COMPARISON": "explainer.methods",
+    "OPT_IN": "explainer.methods",
+    "find_method": "explainer.methods",
 }
 
 __all__ = [
+    "COMPARISON",
     "METHODS",
+    "OPT_IN",
     "Cancelled",
     "Explainer",
     "ImageError",
@@ -63,6 +68,7 @@ __all__ = [
     "SightlineError",
     "Step",
     "TokenError",
+    "find_method",
     "load",
 ]
 

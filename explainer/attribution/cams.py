@@ -29,10 +29,13 @@ def grad_cam(reading: Reading, tokens: Sequence[int], *, mode: str, depth: float
 
 
 def grad_cam_pp(reading: Reading, tokens: Sequence[int], *, mode: str, depth: float) -> Maps:
-    """Yield Grad-CAM++, (N,) for each token (arXiv 1710.11063, Eq. 19):
+    """Yield Grad-CAM++, (N,) for each token (arXiv 1710.11063):
 
     a_ic = G^2 / (2 G^2 + (sum_i F_ic) G^3 + eps), 0 where G = 0
     w_c = sum_i a_ic max(0, G_ic),   map_i = sum_c w_c F_ic
+
+    The original has F >= 0 after a ReLU. Here F is signed, the denominator may come near zero, and
+    the map with it depends on rounding more than any other.
     """
     return _maps(reading, tokens, mode, depth, _plus_plus)
 
@@ -57,7 +60,7 @@ def llava_cam(
 
 
 def _plus_plus(f: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-    f, g = f.double(), g.double()  # third powers of gradients
+    f, g = f.cpu().double(), g.cpu().double()  # third powers of gradients
     weight = g**2 / (2 * g**2 + f.sum(0) * g**3 + EPS)
     weight = torch.where(g != 0, weight, 0.0)
     return (f @ (weight * g.clamp(min=0)).sum(0)).float()
@@ -80,7 +83,8 @@ def _maps(
     found = leaf.value[0, reading.visual].detach().float()
     if mode == "table":
         for token in tokens:
-            yield formula(found, (reading.row(token) / len(found)).expand_as(found))
+            slope = reading.row(token).to(found.device) / len(found)
+            yield formula(found, slope.expand_as(found))
         return
     for gradient in reading.gradients(states, leaf.value, tokens):
         yield formula(found, gradient[0, reading.visual].float())

@@ -1,7 +1,8 @@
 """Changes to a model for the length of one reading: hooks, and another attention function.
 
 Everything goes through `Patches`, which takes all of it back when its block is left, by an error
-as well. No weight, no forward and no parameter is touched.
+as well. No weight, no forward and no parameter is touched. Attention is computed by the kernel that
+models are loaded with by default (sdpa); its weights, which no kernel gives out, beside it.
 """
 
 from __future__ import annotations
