@@ -1,16 +1,10 @@
 """Training of the bundled models on the emoji world.
 
-Three losses. The usual next-token loss on the answers, and at the visual positions an image-level
+Two losses. The usual next-token loss on the answers, and at the visual positions an image-level
 bag of words: for each token w of the caption, -log of the mean over visual tokens i of
 softmax(W z_i)[w]. The second is what makes the last layer readable at visual positions; next-token
 loss alone sends no gradient there. It sees captions only, never a mask, so where a thing is remains
 something that the model has to find out.
-
-The bag alone lets every token that holds a bit of a thing reach the same certainty, so that which
-of them is highest is chance. So in the last part of a run the bag gives way to a third loss: the
-model, as it stands then, is kept as a teacher, and each visual token learns to say what the teacher
-says in its neighbourhood on average. Where a thing ends certainty falls off, and the highest token
-lies within it.
 
 One sequence holds the picture once and several dialogues after it, each blind to the others, so
 that a picture is encoded once for all that is said about it.
@@ -18,7 +12,6 @@ that a picture is encoded once for all that is said about it.
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import time
@@ -62,8 +55,6 @@ class Recipe:
     clip: float = 1.0
     visual_tokens: int = 1600
     bag_weight: float = 0.8
-    settle_from: float = 0.85
-    settle_weight: float = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,23 +206,6 @@ def bag_loss(lens: torch.Tensor, bags: torch.Tensor) -> torch.Tensor:
     return (bag * bags).sum(1).mean()
 
 
-def settle_loss(lens: torch.Tensor, teacher: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """Return the mean divergence of the lens from the teacher's neighbourhoods, a scalar in nats.
-
-    Both are (B, N, V) log-probabilities. A neighbourhood is the 3 x 3 mean with binomial weights,
-    edges repeated.
-    """
-    mean = teacher.exp().unflatten(1, grid)  # (B, rows, columns, V)
-    for axis in (1, 2):
-        n = mean.shape[axis]
-        at = torch.arange(n, device=lens.device)
-        before = mean.index_select(axis, (at - 1).clamp(min=0))
-        after = mean.index_select(axis, (at + 1).clamp(max=n - 1))
-        mean = (before + 2 * mean + after) / 4
-    mean = mean.flatten(1, 2)
-    return -(mean * lens).sum(-1).mean() - torch.special.entr(mean).sum(-1).mean()
-
-
 def mask_for(text_model: torch.nn.Module, mask: torch.Tensor) -> Any:
     """Return the mask as this text model takes it: by kind of layer where there are kinds."""
     return {"full_attention": mask} if hasattr(text_model.config, "layer_types") else mask
@@ -312,7 +286,6 @@ class Trainer:
         self.optimizers = new_optimizers(self.model, recipe)
         self.step, self.elapsed, self.scenes = 0, 0.0, 0
         self.source = ""
-        self.teacher: PreTrainedModel | None = None
 
     @classmethod
     def start(
@@ -370,8 +343,6 @@ class Trainer:
             optimizer.load_state_dict(state)
         self.step, self.elapsed, self.scenes = saved["step"], saved["elapsed"], saved["scenes"]
         self.source = saved.get("source", "")
-        if saved.get("teacher"):
-            self._keep_teacher(saved["teacher"])
 
     def save(self) -> None:
         """Write the state (atomically) and the model as a hub folder."""
@@ -385,7 +356,6 @@ class Trainer:
             "elapsed": self.elapsed,
             "scenes": self.scenes,
             "source": self.source,
-            "teacher": self.teacher.state_dict() if self.teacher else None,
         }
         fresh = state_file.with_suffix(".new")
         torch.save(state, fresh)
@@ -403,20 +373,15 @@ class Trainer:
         (self.folder / "training.json").write_text(json.dumps(summary, indent=2) + "\n")
 
     def train_step(self) -> tuple[float, float]:
-        """Take one step; return the answers' loss and that of the lens."""
+        """Take one step; return its two losses."""
         recipe = self.recipe
         batch = self.maker.draw(self.step, self.progress).to(self.device)
         rate = learning_rate(recipe, self.step, self.progress)
-        if self.teacher is None and self.progress >= recipe.settle_from:
-            self._keep_teacher(self.model.state_dict())
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             spoken, lens = forward(self.model, self.architecture, batch)
-        if self.teacher is None:
-            seen, weight = bag_loss(lens, batch.bags), recipe.bag_weight
-        else:
-            seen, weight = self._unsettled(lens, batch), recipe.settle_weight
+        seen = bag_loss(lens, batch.bags)
         self.model.zero_grad(set_to_none=True)
-        (spoken + weight * seen).backward()
+        (spoken + recipe.bag_weight * seen).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -425,15 +390,6 @@ class Trainer:
         self.step += 1
         self.scenes += len(batch.ids)
         return spoken.item(), seen.item()
-
-    def _keep_teacher(self, weights: Mapping[str, torch.Tensor]) -> None:
-        self.teacher = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.teacher.load_state_dict(weights)
-
-    def _unsettled(self, lens: torch.Tensor, batch: Batch) -> torch.Tensor:
-        with torch.no_grad(), torch.autocast(self.device.type, dtype=torch.bfloat16):
-            _, known = forward(self.teacher, self.architecture, batch)
-        return settle_loss(lens, known, batch.grid)
 
     def run(self, save_every: float = 300.0) -> None:
         """Train to the end of the recipe, saving every `save_every` seconds and when stopped."""
@@ -447,7 +403,7 @@ class Trainer:
                 self.elapsed += time.monotonic() - start
                 bar.n = min(100.0, 100 * self.progress)
                 bar.set_postfix_str(
-                    f"answer {smooth[0]:.3f} lens {smooth[1]:.3f} "
+                    f"answer {smooth[0]:.3f} bag {smooth[1]:.3f} "
                     f"step {self.step} {self.scenes / max(self.elapsed, 1e-9):.0f} scenes/s"
                 )
                 if time.monotonic() - last_save > save_every:

@@ -134,40 +134,6 @@ def test_the_sequence_is_the_one_that_recording_will_compose(each):
     assert batch.ids[0, len(asked) :].tolist()[: len(answer)] == answer
 
 
-def test_settling_asks_for_what_the_teacher_says_nearby():
-    """Against the definition, cell by cell; nothing to gain where both say the mean."""
-    rng = np.random.default_rng(0)
-    lens, teacher = (torch.from_numpy(rng.normal(size=(2, 12, 5))).log_softmax(-1) for _ in "ab")
-    p = np.pad(teacher.exp().numpy().reshape(2, 3, 4, 5), ((0, 0), (1, 1), (1, 1), (0, 0)), "edge")
-    ours, weights = lens.numpy().reshape(2, 3, 4, 5), np.outer([1, 2, 1], [1, 2, 1]) / 16
-    expected = []
-    for b, y, x in np.ndindex(2, 3, 4):
-        mean = np.einsum("ij,ijv->v", weights, p[b, y : y + 3, x : x + 3])
-        expected.append((mean * (np.log(mean) - ours[b, y, x])).sum())
-    assert float(train.settle_loss(lens, teacher, (3, 4))) == pytest.approx(np.mean(expected))
-    same = lens[:, :1].expand(2, 12, 5)
-    assert float(train.settle_loss(same, same, (3, 4))) == pytest.approx(0, abs=1e-12)
-
-
-@pytest.mark.usefixtures("first_stage_only")
-def test_the_teacher_is_the_model_as_it_stood_and_survives_a_stop(new_trainer):
-    whole = new_trainer("whole", settle_from=0.5)
-    whole.run()
-    stopped = new_trainer("stopped", settle_from=0.5)
-    for _ in range(2):
-        stopped.train_step()
-    assert stopped.teacher is None
-    before = {name: weight.clone() for name, weight in stopped.model.state_dict().items()}
-    stopped.train_step()
-    for name, weight in stopped.teacher.state_dict().items():
-        assert torch.equal(weight, before[name]), name
-    stopped.save()
-    resumed = new_trainer("stopped", Trainer.resume, settle_from=0.5)
-    resumed.run()
-    for name, weight in whole.model.state_dict().items():
-        assert torch.equal(weight, resumed.model.state_dict()[name]), name
-
-
 def test_targets_are_the_answer_and_its_end(each):
     _, batch = batch_of(
         each, [Dialogue("caption", "What?", "A cat."), Dialogue("exists", "Is it?", "Yes.")]
@@ -293,7 +259,7 @@ def test_what_cannot_be_started_or_resumed_says_why(new_trainer):
 
 @pytest.mark.usefixtures("first_stage_only")
 def test_training_lowers_answer_and_bag_loss(new_trainer):
-    trainer = new_trainer(steps=30, visual_tokens=120, warmup=5, settle_from=1.0)
+    trainer = new_trainer(steps=30, visual_tokens=120, warmup=5)
     seen = np.array([trainer.train_step() for _ in range(10)])
     assert (seen[-3:].mean(0) < 0.8 * seen[:2].mean(0)).all()
 
