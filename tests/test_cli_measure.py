@@ -68,6 +68,13 @@ def test_a_run_at_2b_dimensions_is_as_small_as_promised():
     assert 5 < figure.value <= figure.bar == 8
 
 
+def test_evaluating_costs_little_beside_the_forwards():
+    seconds, share = bench.evaluating(1)
+    assert seconds.value > 0
+    assert 0 < share.value < 100
+    assert (share.unit, share.bar) == ("%", 5)
+
+
 def test_the_browsers_latencies_are_taken_into_the_table(tmp_path):
     file = tmp_path / "browser.json"
     with pytest.raises(SightlineError, match="SIGHTLINE_BENCH_OUT"):

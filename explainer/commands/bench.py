@@ -27,8 +27,13 @@ import torch
 from explainer.commands.model_flags import add_model_flags, load_from_flags
 from explainer.emoji_world.scenes import Limits, make_scene
 from explainer.errors import SightlineError
+from explainer.evaluation.candidates import parse
+from explainer.evaluation.datasets import Sample
+from explainer.evaluation.iou import Truth
+from explainer.evaluation.measure import Plan, measure
 from explainer.evaluation.report import machine
 from explainer.evaluation.synthetic import synthetic_run
+from explainer.evaluation.words import FUNCTION, NOUN, Grammar
 from explainer.methods import METHODS
 from explainer.record import Explainer
 from explainer.run import ANSWER, Run
@@ -37,6 +42,7 @@ HELP = "measure speed and size against the promised figures"
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 7
 SHOWN = ("msea_arc", "tam", "logit_lens")
+FLOP_2B = 18.2e12  # of its forwards: vision tower and prefill at three scales, 60 tokens
 QWEN2_VL_2B = {1.0: (27, 37), 0.75: (20, 28), 0.5: (14, 18)}  # tokens of 1024 x 768 at each scale
 
 
@@ -92,6 +98,7 @@ def main(args: argparse.Namespace) -> int:
 def _measure(explainer: Explainer, repeat: int, browser: Path | None) -> Iterator[Figure]:
     yield from recording(explainer, repeat)
     yield explaining(repeat)
+    yield from evaluating(repeat)
     yield size_of_run()
     yield seconds_to_page()
     if browser:
@@ -139,6 +146,47 @@ def explaining(repeat: int) -> Figure:
     explain()
     milliseconds = 1000 * statistics.median(explain() for _ in range(repeat))
     return Figure("three methods, all 40 tokens", milliseconds, "ms", 100)
+
+
+class _Replay:
+    """Stands for an explainer that has recorded its run already."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def record(self, *_: object, **__: object) -> Run:
+        return replace(self._run)  # without what was derived from it
+
+
+def evaluating(repeat: int) -> Iterator[Figure]:
+    """Yield what evaluating a sample costs outside the model's forwards at 2B dimensions.
+
+    The maps of three methods for 60 tokens and their figures on masks of 1024 x 768 are timed. The
+    time of the forwards follows from their floating-point operations and the speed at which this
+    machine multiplies matrices: a bound from below, so that the share is one from above.
+    """
+    run = _large_run()
+    texts = [run.tokens.texts[i].strip() for i in run.indices(ANSWER)]
+    height, width = run.image.shape[:2]
+    rows, columns = np.mgrid[:height, :width]
+    masks = {i: (rows // 96 + columns // 96) % 12 == i for i in range(1, 11)}
+    things = dict(zip(masks, dict.fromkeys(texts), strict=False))
+    sample = Sample("bench", run.image, "", things, lambda: Truth((height, width), masks))
+    words = Grammar(lambda word: FUNCTION if len(word) % 2 else NOUN, str.lower)
+    plan = Plan(tuple(parse(SHOWN)), "clean", words, tuple(QWEN2_VL_2B), 64)
+    times = [_seconds(lambda: measure(_Replay(run), sample, plan)) for _ in range(repeat + 1)]
+    outside = statistics.median(times[1:])
+    yield Figure("maps and figures of one sample at 2B dimensions", outside, "s", None)
+    forwards = FLOP_2B / _flop_rate(repeat)
+    share = 100 * outside / (outside + forwards)
+    yield Figure("share of an evaluation outside the model's forwards, 2B", share, "%", 5)
+
+
+def _flop_rate(repeat: int) -> float:
+    """Return the floating-point operations a second of a product such as a 2B model's layers."""
+    states, weight = torch.ones(1040, 1536), torch.ones(8960, 1536)
+    seconds = min(_seconds(lambda: states @ weight.T) for _ in range(repeat + 1))
+    return 2 * states.numel() * len(weight) / seconds
 
 
 def _seconds(work: Callable[[], object]) -> float:

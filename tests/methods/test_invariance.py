@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from explainer.errors import KnobError
 from explainer.methods import METHODS
 from explainer.run import ANSWER, PROMPT, Run, Tokens, Unembedding
 from tests.methods.small import cut, small_run
@@ -180,6 +181,19 @@ def test_no_evidence_is_a_dark_map(method):
     for corner in (all_negative, no_visual_evidence):
         run = corner()
         assert not np.any(values(method, run, run.indices(ANSWER)))
+
+
+@pytest.mark.parametrize("rbo", ["normalised", "truncated", "extrapolated", "average"])
+def test_lists_of_the_whole_vocabulary_and_of_one_guess(rbo):
+    """With every id listed all lists hold the same ids and differ in their order only."""
+    run = small_run(vocab=60, k_top=60)
+    for k in (1, 60):
+        for heat in METHODS["msea_arc"].explain_many(run, TOKENS, k=k, rbo=rbo):
+            assert np.isfinite(heat.values).all()
+            assert 0 <= heat.notes["beta"] < np.inf
+    assert run.topk.shape[1] == 60
+    with pytest.raises(KnobError, match="k = 61"):
+        METHODS["msea_arc"](run, TOKENS[-1], k=61)
 
 
 def test_identical_guesses_leave_nothing_to_subtract():
