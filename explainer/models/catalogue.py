@@ -152,10 +152,10 @@ def can_do(model_type: str) -> str:
     except ModelError:
         return ""
     low, high = family.alphas
-    pictures = getattr(family, "max_images", 1)
+    pictures = family.max_images
     facts = [
         "one picture per prompt" if pictures == 1 else f"up to {pictures} pictures per prompt",
-        "video as frames" if getattr(family, "takes_video", False) else "no video",
+        "video as frames" if family.video_token else "no video",
         f"scales {low:g} to {high:g}" if high > 1 else f"scales {low:g} to 1, none above",
     ]
     return f"{family.label}: {', '.join(facts)}. {family.note}".strip()
