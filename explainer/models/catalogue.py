@@ -152,10 +152,9 @@ def can_do(model_type: str) -> str:
     except ModelError:
         return ""
     low, high = family.alphas
-    pictures = family.max_images
+    most, video = family.max_images, " or a video" if family.video_token else ""
     facts = [
-        "one picture per prompt" if pictures == 1 else f"up to {pictures} pictures per prompt",
-        "video as frames" if family.video_token else "no video",
+        f"up to {most} pictures{video} a prompt" if most > 1 else f"one picture{video} a prompt",
         f"scales {low:g} to {high:g}" if high > 1 else f"scales {low:g} to 1, none above",
     ]
     return f"{family.label}: {', '.join(facts)}. {family.note}".strip()

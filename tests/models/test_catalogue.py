@@ -177,8 +177,8 @@ def test_what_a_model_can_do_is_read_off_its_family():
         assert said.endswith(family.note or ".")
         assert ("none above" in said) == (family.alphas[1] <= 1)
         assert ("one picture" in said) == (getattr(family, "max_images", 1) == 1)
-    assert "video as frames" in catalogue.can_do("qwen2_vl")
-    assert "no video" in catalogue.can_do("llava")
+    assert "up to 16 pictures or a video a prompt" in catalogue.can_do("qwen2_vl")
+    assert "video" not in catalogue.can_do("llava")
     assert catalogue.can_do("bert") == ""
 
 
