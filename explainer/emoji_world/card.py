@@ -64,7 +64,7 @@ def write_card(folder: Path) -> None:
         parameters=(folder / "model.safetensors").stat().st_size / 2 / 1e6,
         things=len(THINGS),
         grounds=len(GROUNDS),
-        origin=_origin(training.get("source", "")),
+        origin=_origin(training.get("source", ""), training.get("family", "")),
         command=_command(training, folder.name),
         steps=training["step"],
         scenes=training["scenes"],
@@ -90,8 +90,9 @@ def _command(training: Mapping[str, Any], name: str) -> str:
     return f"python -m explainer train --family {family} --out {name} {length} --seed {seed}"
 
 
-def _origin(source: str) -> str:
+def _origin(source: str, family: str) -> str:
     """Return what the weights began as."""
     if not source:
         return "from scratch"
-    return f"beginning with the words and the language model of {source}"
+    parts = "the blocks of the vision tower, " if family == "internvl" else ""
+    return f"beginning with {parts}the words and the language model of {source}"
