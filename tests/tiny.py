@@ -244,21 +244,12 @@ def _shared(vision: dict[str, Any]) -> dict[str, Any]:
     words = tokenizer()
     ids = {name: words.convert_tokens_to_ids(name) for name in SPECIAL}
     text = {
-        "vocab_size": len(words) + 3,
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "max_position_embeddings": 512,
+        **_text(words, "<|endoftext|>", "<|im_end|>"),
         "rope_parameters": {
             "rope_type": "default",
             "rope_theta": 10000.0,
             "mrope_section": [2, 3, 3],
         },
-        "bos_token_id": ids["<|endoftext|>"],
-        "eos_token_id": ids["<|im_end|>"],
-        "initializer_range": 0.5,
     }
     return {
         "text_config": text,

@@ -7,9 +7,10 @@ things look like at a ninth of the cost of a canvas of 24 x 24.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -23,7 +24,9 @@ from explainer.emoji_world.scenes import (
     Scene,
     make_scene,
 )
+from explainer.models.canvas import Canvas
 
+BICUBIC = Image.Resampling.BICUBIC
 _THINNEST = 48  # px, the shorter side of a training picture
 
 
@@ -59,16 +62,14 @@ class FixedSize(Architecture):
     mean: ClassVar[tuple[float, ...]]
     std: ClassVar[tuple[float, ...]]
 
+    @abstractmethod
     def fit(self, image: np.ndarray, side: int) -> np.ndarray:
         """Return (side, side, 3) uint8: what the image processor makes of a picture."""
-        raise NotImplementedError
 
-    def embed(
-        self, tower: Any, pixels: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
-    ) -> torch.Tensor:
-        """Return what the tower's first layer is given, with the position embeddings of these
-        rows and columns of patches."""
-        raise NotImplementedError
+    @property
+    def colour(self) -> tuple[int, ...]:
+        """Return the mean colour, as the image processor cuts it to whole numbers."""
+        return tuple(int(255 * channel) for channel in self.mean)
 
     def draw(self, source: Window | None, rng: np.random.Generator, visual_tokens: int) -> Pictures:
         n = self.side if source is None else int(rng.integers(source.cells[0], source.cells[1] + 1))
@@ -102,13 +103,8 @@ class FixedSize(Architecture):
         of the mean colour."""
         if rng.random() > 0.3:
             return canvas
-        side = len(canvas)
-        small = round(side * rng.uniform(0.45, 1.0))
-        colour = tuple(int(255 * channel) for channel in self.mean)
-        whole = Image.new("RGB", (side, side), colour)
-        content = Image.fromarray(canvas).resize((small, small), Image.Resampling.BICUBIC)
-        whole.paste(content, ((side - small) // 2, (side - small) // 2))
-        return np.asarray(whole)
+        alpha = rng.uniform(0.45, 1.0)
+        return np.asarray(Canvas.of(canvas).shrunk(alpha, BICUBIC, self.colour).image)
 
     def _places(
         self, tensors: Mapping[str, torch.Tensor], patch: int

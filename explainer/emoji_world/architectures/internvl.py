@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image
 from transformers import GotOcr2ImageProcessorPil, InternVLConfig
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from explainer.emoji_world.architectures.base import ROPE, TEXT_MODEL, Stage, Start, text_start
-from explainer.emoji_world.architectures.fixed import WHOLE, FixedSize, Window, position_ids
+from explainer.emoji_world.architectures.fixed import (
+    BICUBIC,
+    WHOLE,
+    FixedSize,
+    Window,
+    position_ids,
+)
+from explainer.models.canvas import Canvas
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -125,7 +131,7 @@ class InternVL(FixedSize):
 
     def fit(self, image: np.ndarray, side: int) -> np.ndarray:
         """Return the picture resized to the square."""
-        return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))
+        return np.asarray(Canvas.of(image).resized(side, side, BICUBIC).image)
 
     def see(self, model: PreTrainedModel, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
         core = model.model

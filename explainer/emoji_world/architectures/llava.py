@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image
 from transformers import LlavaConfig, LlavaImageProcessorPil
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from explainer.emoji_world.architectures.base import ROPE, TEXT_MODEL, Stage, Start, text_start
-from explainer.emoji_world.architectures.fixed import WHOLE, FixedSize, Window, position_ids
+from explainer.emoji_world.architectures.fixed import (
+    BICUBIC,
+    WHOLE,
+    FixedSize,
+    Window,
+    position_ids,
+)
+from explainer.models.canvas import Canvas
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -105,12 +111,9 @@ class Llava(FixedSize):
 
     def fit(self, image: np.ndarray, side: int) -> np.ndarray:
         """Return the picture padded to a square with the mean colour, centred, and resized."""
-        height, width = image.shape[:2]
-        longest = max(height, width)
-        colour = tuple(int(255 * channel) for channel in self.mean)
-        square = Image.new("RGB", (longest, longest), colour)
-        square.paste(Image.fromarray(image), ((longest - width) // 2, (longest - height) // 2))
-        return np.asarray(square.resize((side, side), Image.Resampling.BICUBIC))
+        longest = max(image.shape[:2])
+        square = Canvas.of(image).centred(longest, longest, self.colour)
+        return np.asarray(square.resized(side, side, BICUBIC).image)
 
     def see(self, model: PreTrainedModel, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
         tower = model.model.vision_tower
