@@ -48,6 +48,14 @@ def text_scores(run: Run, ids: npt.ArrayLike) -> npt.NDArray[np.float32]:
     return np.maximum(0.0, logits.T)
 
 
+def score_weights(run: Run, tokens: Sequence[int], allowed: Mask) -> Maps:
+    """Return (M, T) float32 in [0, 1]: how strongly each of M tokens' class scores at the state
+    that predicts each token `allowed`, relative to the largest; zeros where none scores."""
+    scores = np.where(allowed, text_scores(run, run.tokens.ids[list(tokens)]), 0.0)
+    peak = scores.max(axis=1, keepdims=True)
+    return (scores / np.where(peak > 0, peak, 1.0)).astype(np.float32)
+
+
 def earlier(run: Run, tokens: Sequence[int], which: str = "content") -> Mask:
     """Return (M, T) bool: which text tokens stand before each of M tokens and count for it.
 

@@ -23,7 +23,16 @@ from explainer.geometry import MODES, Layout, Resampler, join
 from explainer.methods.base import Heatmap, Knob, Method
 from explainer.methods.display import NORMALISATION, WINDOW, WORDS, as_parts, finish, needed
 from explainer.methods.interference import Cleaned, best_beta, subtract, weighted_mean
-from explainer.methods.lens import PREDECESSORS, REPEATS, Maps, Mask, earlier, lens_views, repeated
+from explainer.methods.lens import (
+    PREDECESSORS,
+    REPEATS,
+    Maps,
+    Mask,
+    earlier,
+    lens_views,
+    repeated,
+    score_weights,
+)
 from explainer.methods.rbo import VARIANTS, rbo
 from explainer.run import Run, Scale
 
@@ -72,12 +81,17 @@ def explain(run: Run, tokens: Sequence[int], **knobs: Any) -> list[Heatmap]:
 
 
 def predecessor_weights(run: Run, tokens: Sequence[int], s: Settings) -> Weights:
-    """Return (M, T) float64 in [0, 1]: 1 - r_j of each text token j that counts (Eq. 7), else 0."""
+    """Return (M, T) float64 in [0, 1]: 1 - r_j of each text token j that counts (Eq. 7), else 0.
+
+    weights="score" has in its place how strongly the word scores at j, as TAM does.
+    """
     if s.weights == "none":
         return np.zeros((len(tokens), len(run.tokens)))
     allowed = earlier(run, tokens, s.predecessors) & ~repeated(run, tokens, s.repeats)
     if s.weights == "uniform":
         return allowed.astype(np.float64)
+    if s.weights == "score":
+        return score_weights(run, tokens, allowed).astype(np.float64)
     states = _state_rows(run, s.state)
     missing = [t for t in tokens if states[t] < 0]
     if missing:
@@ -234,8 +248,9 @@ KNOBS = (
         "weights",
         "choice",
         "rbo",
-        "weight of an earlier token: 1 - RBO (Eq. 8), the same for all, or nothing is subtracted",
-        choices=("rbo", "uniform", "none"),
+        "weight of an earlier token: 1 - RBO (Eq. 8), this word's score at it as in TAM, the same "
+        "for all, or nothing is subtracted",
+        choices=("rbo", "score", "uniform", "none"),
         advanced=True,
     ),
     Knob("resize", "choice", "bilinear", "how maps are resized", choices=MODES, advanced=True),

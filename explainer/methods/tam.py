@@ -15,7 +15,7 @@ from explainer.geometry import Layout
 from explainer.methods.base import Heatmap, Knob, Method
 from explainer.methods.display import NORMALISATION, WINDOW, WORDS, as_parts, finish, needed
 from explainer.methods.interference import Cleaned, best_beta, subtract, weighted_mean
-from explainer.methods.lens import earlier, lens_maps, repeated, text_scores
+from explainer.methods.lens import earlier, lens_maps, repeated, score_weights
 from explainer.methods.tam_published import explain_published
 from explainer.run import Run
 
@@ -56,9 +56,7 @@ def _clean(run: Run, tokens: list[int]) -> tuple[Cleaned, Layout]:
     lens, layout = lens_maps(run, ids[: max(tokens) + 1])
     maps = np.maximum(0.0, lens)
     allowed = earlier(run, tokens) & ~repeated(run, tokens)
-    scores = np.where(allowed, text_scores(run, ids[tokens]), 0.0)[:, : len(maps)]
-    peak = scores.max(axis=1, keepdims=True)
-    weights = scores / np.where(peak > 0, peak, 1.0)
+    weights = score_weights(run, tokens, allowed)[:, : len(maps)]
     interference = weighted_mean(weights, maps)
     beta = best_beta(maps[tokens], interference)
     return subtract(maps[tokens], interference, beta, beta), layout

@@ -199,17 +199,32 @@ def msea_arc(run: Run, t: int, s: dict) -> tuple[np.ndarray, float, float]:
         return [int(i) for i in run.topk[state, : s["k"]]]
 
     kinds = {"content": (PROMPT, ANSWER), "answer": (ANSWER,), "all": (TEMPLATE, PROMPT, ANSWER)}
-    weight_sum, weighted = 0.0, np.zeros_like(together(run, ids[t]))
+    kept = []
     for j in before(run, t, kinds[s["predecessors"]]):
         if s["repeats"] != "keep" and ids[j] == ids[t]:
             continue
         if s["repeats"] == "drop_word" and words[j] == words[t]:
             continue
-        if s["state"] == "own" and run.tokens.positions[j + 1] != run.tokens.positions[j] + 1:
+        if (
+            s["state"] == "own"
+            and s["weights"] == "rbo"
+            and run.tokens.positions[j + 1] != run.tokens.positions[j] + 1
+        ):
             continue
-        r = overlap(guesses(j), guesses(t), s["p"], s["rbo"]) if s["weights"] == "rbo" else 0.0
-        weight_sum += 1 - r
-        weighted += (1 - r) * a(ids[j])
+        kept.append(j)
+    most = max((score(run, ids[t], j) for j in kept), default=0.0)
+
+    def weight(j: int) -> float:
+        if s["weights"] == "score":
+            return score(run, ids[t], j) / most if most > 0 else 0.0
+        if s["weights"] == "rbo":
+            return 1 - overlap(guesses(j), guesses(t), s["p"], s["rbo"])
+        return 1.0
+
+    weight_sum, weighted = 0.0, np.zeros_like(together(run, ids[t]))
+    for j in kept:
+        weight_sum += weight(j)
+        weighted += weight(j) * a(ids[j])
     if s["base"] != "off":
         chosen = {x.alpha: x.base_id for x in run.scales}
         base = {x: chosen[1.0 if s["base"] == "scale1" else x] for x in s["scales"]}

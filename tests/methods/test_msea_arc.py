@@ -45,6 +45,9 @@ OPTIONS = [
     {"base": "off"},
     {"base": "per_scale"},
     {"weights": "uniform"},
+    {"weights": "score"},
+    {"weights": "score", "clip": "none", "predecessors": "all", "repeats": "keep"},
+    {"weights": "score", "scales": [1.0], "base": "off"},
 ]
 
 
@@ -163,6 +166,17 @@ def test_ablations_are_settings(name, knobs):
     )
     for part, whole in pairs:
         np.testing.assert_array_equal(part.values, whole.values)
+
+
+def test_scores_as_weights_at_one_scale_are_tam():
+    """The base map is off: with clipping it is zero almost everywhere, but TAM has none."""
+    pairs = zip(
+        METHOD.explain_many(RUN, TOKENS, weights="score", scales=[1.0], base="off"),
+        METHODS["tam"].explain_many(RUN, TOKENS),
+        strict=True,
+    )
+    for ours, tam in pairs:
+        np.testing.assert_allclose(ours.values, tam.values, atol=1e-6)
 
 
 def test_ablations_hide_what_they_hold_fixed():
