@@ -34,6 +34,8 @@ ROLE_NAMES = ("template", "prompt", "answer")
 # Which map of a comparison method: (method, token, ((option, value), ...) sorted by name).
 AttributionKey = tuple[str, int, tuple[tuple[str, Any], ...]]
 
+_SHARED = ("_rows", "_visual", "text_logits")  # kept products that no token has a part in
+
 FORMAT = "sightline-run"
 FORMAT_VERSION = 2  # version 1, of one picture with one grid, is read as well
 
@@ -313,6 +315,54 @@ class Run:
         """Return a run that also holds `scale`, replacing one with the same factor."""
         kept = tuple(s for s in self.scales if abs(s.alpha - scale.alpha) >= 1e-6)
         return replace(self, scales=(*kept, scale))
+
+    def saying(self, token: int, token_id: int) -> Run:
+        """Return the run as if another id stood in place of a token; all else is as recorded.
+
+        The state that predicts the token, and everything before it, does not depend on what stands
+        there, so that a map of the token in the new run is that of the other word, with no
+        approximation. Later tokens and the token's own state are still those after the old word.
+        Maps of comparison methods for this token are left out. Raises `RunError` without a row of
+        W for the id.
+        """
+        token, old = self.check_token(token), self.tokens
+        self.unembedding.index([token_id])
+        if token_id == old.ids[token]:
+            return self
+        ids, probs, texts = old.ids.copy(), self.probs.copy(), list(old.texts)
+        ids[token], probs[token] = token_id, self.probability(token, token_id)
+        texts[token] = self.pieces.get(token_id, f"⟨{token_id}⟩")
+        changed = replace(
+            self,
+            tokens=Tokens(ids, tuple(texts), old.roles, old.positions),
+            probs=probs,
+            attributions={k: v for k, v in self.attributions.items() if k[1] != token},
+        )
+        self.__dict__.setdefault("_visual", {})
+        shared = {name: self.__dict__[name] for name in _SHARED if name in self.__dict__}
+        changed.__dict__.update(shared)
+        return changed
+
+    def probability(self, token: int, token_id: int) -> float:
+        """Return how probable an id was in place of a token; NaN if that is not known.
+
+        Recorded, for the token itself and the first C candidates. For another id with a row here it
+        is worked out from the first candidate's, p e^(logit - logit of the first), which is as
+        exact as float16 states and rows are.
+        """
+        token, top = self.check_token(token), self.topk[token]
+        if token_id == self.tokens.ids[token]:
+            return float(self.probs[token])
+        if top[0] < 0:
+            return float("nan")
+        chances = self.candidate_probs[token]
+        known = np.flatnonzero(top[: len(chances)] == token_id)
+        if len(known):
+            return float(chances[known[0]])
+        if not np.isin([token_id, top[0]], self.unembedding.ids).all():
+            return float("nan")
+        own, first = self.text_logits[token, self.unembedding.index([token_id, top[0]])]
+        return float(chances[0] * np.exp(min(0.0, float(own - first))))
 
     def check_token(self, token: int) -> int:
         """Return `token` as an int, or raise `TokenError` if it is not an index of a text token."""

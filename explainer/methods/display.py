@@ -21,12 +21,16 @@ from explainer.run import ANSWER, Run
 
 Maps = npt.NDArray[np.float32]
 
+RAW = "raw"  # no normalisation: for what computes with maps, never a choice of a person
+
 WORDS: Mapping[str, str] = {
+    RAW: "scores as they are",
     "joint": "1.0 is the largest score of this word in the picture or in the text before it",
     "token": "1.0 is this map's own maximum, 0 its minimum",
     "answer": "1.0 is the largest value in the maps of the whole answer",
 }
 SIGNED_WORDS: Mapping[str, str] = {
+    RAW: "scores as they are",
     "joint": "±1.0 is the largest score of this word, of either sign, in picture or text before it",
     "token": "±1.0 is this map's largest value of either sign",
     "answer": "±1.0 is the largest value of either sign in the maps of the whole answer",
@@ -38,7 +42,7 @@ NORMALISATION = Knob(
     "joint",
     "what counts as full strength: the word's scores in picture and text (joint), the map's own "
     "maximum (token), or the strongest map of the answer (answer)",
-    choices=tuple(WORDS),
+    choices=("joint", "token", "answer"),
 )
 WINDOW = Knob(
     "window",
@@ -72,13 +76,15 @@ def finish(
     joint: min-max over the map and the scores (clipped at 0) of the same class at the states that
     predict the content tokens before it, then the filter, in TAM's order. Departure from TAM:
     prompt tokens do not see the tokens after them. token, answer: the filter first, so that 1.0 is
-    reached. A map without any range gives zeros.
+    reached. A map without any range gives zeros. `RAW`: the filter, and no range.
     """
     smooth = partial(rank_gaussian, window=window)
     if normalisation == "joint":
         low, high = joint_range(maps, *_pool(run, tokens))
         return layout.each(smooth, stretch(maps, low, high))
     maps = layout.each(smooth, maps)
+    if normalisation == RAW:
+        return maps
     if normalisation == "token":
         return stretch(maps, maps.min(axis=1), maps.max(axis=1))
     return np.minimum(1.0, stretch(maps, 0.0, _answer_peak(run, tokens, maps)))
@@ -86,6 +92,8 @@ def finish(
 
 def finish_signed(run: Run, tokens: Sequence[int], maps: Maps, normalisation: str) -> Maps:
     """Return (M, G) float32 in [-1, 1]: signed maps divided so that 0 stays 0; no filter."""
+    if normalisation == RAW:
+        return maps
     size = np.abs(maps)
     if normalisation == "joint":
         _, high = joint_range(size, *_pool(run, tokens))

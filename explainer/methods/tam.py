@@ -39,7 +39,7 @@ def explain(
     """
     if mode == "published":
         if normalisation != "joint":
-            raise KnobError("TAM as published has the joint normalisation only")
+            raise KnobError("TAM as published has the joint normalisation only, and no contrasts")
         return explain_published(run, tokens, window)
     wanted = needed(run, tokens, normalisation)
     cleaned, layout = _clean(run, wanted)
