@@ -179,7 +179,9 @@ def test_knobs_and_presets_reach_the_method(recorded, tmp_path, monkeypatch):
     spied = replace(METHODS["msea_arc"], explain=explain)
     monkeypatch.setattr("explainer.commands.explain.find_method", lambda name: spied)
     args = ["explain", recorded, "--word", "cat", "--out", tmp_path / "o", "--k", 20, "--beta", 0.3]
-    assert main([str(a) for a in [*args, "--scales", "1 0.5", "--clip", "per_scale"]]) == 0
+    scales = ["--scales", "1 0.5", "--scale-weights", "2,0.5", "--clip", "per_scale"]
+    assert main([str(a) for a in [*args, *scales]]) == 0
+    assert seen["scale_weights"] == (2, 0.5)
     assert (seen["k"], seen["beta"], seen["scales"]) == (20, 0.3, (1.0, 0.5))
     assert seen["clip"] == "per_scale"
     preset = next(iter(spied.presets))
@@ -233,6 +235,7 @@ def test_errors_are_one_line_and_exit_code_two(recorded, picture, qwen_folder, t
         (["explain", recorded, "--k", 1000, *at], "k must lie"),
         (["explain", recorded, "--scales", "x", *at], "0.5,0.75,1"),
         (["explain", recorded, "--scales", "0.9", *at], "was not recorded"),
+        (["explain", recorded, "--scale-weights", "1,2", *at], "got 2 for 3 scales"),
         (["explain", recorded, "--method", "tam", "--k", 5, *at], "no knob of tam"),
         (["explain", recorded, "--preset", "gorgeous", *at], "no preset"),
         (["explain", recorded, "--opacity", 2, *at], "0..1"),

@@ -92,9 +92,9 @@ def _parse(knob: Knob, text: str) -> Any:
     if text == "auto" and knob.default is None:
         return None
     try:
-        if knob.kind == "scales":
+        if knob.kind in ("scales", "weights"):
             return tuple(float(part) for part in text.replace(",", " ").split())
         return float(text)
     except ValueError:
-        form = "numbers such as 0.5,0.75,1" if knob.kind == "scales" else "a number"
+        form = "numbers such as 0.5,0.75,1" if knob.kind in ("scales", "weights") else "a number"
         raise KnobError(f"{knob.name} takes {form}, got {text!r}") from None

@@ -96,4 +96,4 @@ def _value(knob: Knob, text: str) -> Any:
         numbers = [float(part) for part in text.split("/")]
     except ValueError:
         raise KnobError(f"{knob.name} takes numbers, got {text!r}") from None
-    return numbers if knob.kind == "scales" else numbers[0]
+    return numbers if knob.kind in ("scales", "weights") else numbers[0]

@@ -8,7 +8,7 @@ from typing import Any
 from explainer.methods.base import Method
 from explainer.methods.msea_arc import KNOBS, MSEA_ARC, explain
 
-_FUSION = ("scales", "fuse", "resize")
+_FUSION = ("scales", "scale_weights", "fuse", "resize")
 _ARC = ("k", "p", "rbo", "state")
 _SUBTRACTION = ("beta", "beta_range", "predecessors", "repeats", "base")
 

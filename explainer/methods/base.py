@@ -18,9 +18,10 @@ from explainer.run import Run
 class Knob:
     """One control of a method, from which sliders, flags and API parameters are generated.
 
-    `kind` is "float", "int", "choice" or "scales". `default` may be None for a "float" knob whose
-    value the method works out itself (shown as automatic). `low`, `high` and `step` bound numbers;
-    for "scales" they bound each factor and `most` their count; `choices` lists the allowed names.
+    `kind` is "float", "int", "choice", "scales" or "weights" (a list with one weight for each
+    scale). `default` may be None for a "float" or "weights" knob whose value the method works out
+    itself (shown as automatic). `low`, `high` and `step` bound numbers; of a list they bound each
+    entry and `most` their count; `choices` lists the allowed names.
     `advanced` knobs settle a question that the paper leaves open; a page may fold them away.
     """
 
@@ -160,12 +161,28 @@ def _choice(knob: Knob, value: Any) -> str:
 
 
 def _scales(knob: Knob, value: Any) -> tuple[float, ...]:
+    return _few(knob, tuple(dict.fromkeys(_numbers(knob, value, "scale factors"))), "factors")
+
+
+def _weights(knob: Knob, value: Any) -> tuple[float, ...] | None:
+    if value is None and knob.default is None:
+        return None
+    weights = _few(knob, _numbers(knob, value, "weights"), "weights")
+    if not any(weights):
+        raise KnobError(f"{knob.name}: at least one weight must be above 0")
+    return weights
+
+
+def _numbers(knob: Knob, value: Any, entries: str) -> tuple[float, ...]:
     if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, np.ndarray)):
-        raise KnobError(f"{knob.name} is a list of scale factors, got {type(value).__name__}")
-    factors = tuple(dict.fromkeys(_number(knob, alpha) for alpha in value))
-    if not 1 <= len(factors) <= knob.most:
-        raise KnobError(f"{knob.name} takes 1 to {knob.most} factors, got {len(factors)}")
-    return factors
+        raise KnobError(f"{knob.name} is a list of {entries}, got {type(value).__name__}")
+    return tuple(_number(knob, number) for number in value)
+
+
+def _few(knob: Knob, numbers: tuple[float, ...], entries: str) -> tuple[float, ...]:
+    if not 1 <= len(numbers) <= knob.most:
+        raise KnobError(f"{knob.name} takes 1 to {knob.most} {entries}, got {len(numbers)}")
+    return numbers
 
 
 _CHECKS: Mapping[str, Callable[[Knob, Any], Any]] = {
@@ -173,4 +190,5 @@ _CHECKS: Mapping[str, Callable[[Knob, Any], Any]] = {
     "int": _int,
     "choice": _choice,
     "scales": _scales,
+    "weights": _weights,
 }

@@ -3,7 +3,7 @@
 Source: "MSEA + ARC", arXiv 2509.22415, Eq. 2-9. What the paper leaves open is a knob here; the
 defaults are ours, the preset `paper` reads the equations to the letter.
 
-    A_t     mean over scales s (and views of an image) of Resize(A_t^(s))                  (5)
+    A_t     weighted mean over scales s (and views of an image) of Resize(A_t^(s))         (5)
     r_j     RBO(top-k at the state of j, top-k at the state of t)                          (7)
     Ahat_t  sum_j (1 - r_j) A_j / sum_j (1 - r_j), j < t, and a base map A_0 of weight 1   (8)
     out     G(max(0, A_t - beta Ahat_t)),  beta = argmin_b ||A_t - b Ahat_t||^2            (9)
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import KnobError, RunError
-from explainer.geometry import MODES, Layout, Resampler, join
+from explainer.geometry import MODES, Grid, Layout, Resampler, join
 from explainer.methods.base import Heatmap, Knob, Method
 from explainer.methods.display import NORMALISATION, WINDOW, WORDS, as_parts, finish, needed
 from explainer.methods.interference import Cleaned, best_beta, subtract, weighted_mean
@@ -44,6 +44,7 @@ class Settings:
     """The values of all knobs; `KNOBS` says what each one means."""
 
     scales: tuple[float, ...]
+    scale_weights: tuple[float, ...] | None
     fuse: str
     k: int
     p: float
@@ -61,6 +62,40 @@ class Settings:
     resize: str
     factor: int
 
+    def __post_init__(self) -> None:
+        weights = self.scale_weights or ()
+        if weights and len(weights) != len(self.scales):
+            raise KnobError(
+                f"scale_weights takes one weight for each scale, in the order of scales: got "
+                f"{len(weights)} for {len(self.scales)} scales"
+            )
+        if self.fuse == "max" and len(set(weights)) > 1:
+            raise KnobError(
+                "scale_weights are those of the mean of Eq. 5; choose fuse 'mean', or leave the "
+                "weights alike"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Derivation:
+    """What Eq. 5 to 9 give for M tokens, before normalisation and filter.
+
+    Attributes:
+        own: (M, G) float32, A_t of Eq. 5.
+        context: (J,) the text tokens that are subtracted from any of the M, in order.
+        others: (J, G) float32, A_j of each; one row more, A_0, if there is a base map.
+        weights: (M, J) or (M, J + 1) float64, the weights of Eq. 8, 0 where a token does not count.
+        interference: (M, G) float64, Ahat_t of Eq. 8.
+        cleaned: max(0, A_t - beta Ahat_t) of Eq. 9, and beta.
+    """
+
+    own: Maps
+    context: npt.NDArray[np.intp]
+    others: Maps
+    weights: Weights
+    interference: Weights
+    cleaned: Cleaned
+
 
 def explain(run: Run, tokens: Sequence[int], **knobs: Any) -> list[Heatmap]:
     """Return one heatmap for each token, on the token grids of scale 1 (times `factor`).
@@ -74,7 +109,7 @@ def explain(run: Run, tokens: Sequence[int], **knobs: Any) -> list[Heatmap]:
     s = Settings(**knobs)
     layout = Layout.of(run).divided(s.factor)
     wanted = needed(run, tokens, s.normalisation)
-    cleaned = _clean(run, wanted, s, layout)
+    cleaned = derive(run, wanted, s, layout).cleaned
     values = finish(run, wanted, cleaned.maps, layout, s.normalisation, s.window)
     parts, words = as_parts(values, layout), WORDS[s.normalisation]
     return [Heatmap(parts[i], False, words, cleaned.notes(i)) for i in range(len(tokens))]
@@ -92,31 +127,37 @@ def predecessor_weights(run: Run, tokens: Sequence[int], s: Settings) -> Weights
         return allowed.astype(np.float64)
     if s.weights == "score":
         return score_weights(run, tokens, allowed).astype(np.float64)
-    states = _state_rows(run, s.state)
+    r = relevance(run, tokens, allowed, s)
+    return np.where(np.isnan(r), 0.0, 1.0 - r)
+
+
+def relevance(run: Run, tokens: Sequence[int], allowed: Mask, s: Settings) -> Weights:
+    """Return (M, T) float64: r_j of Eq. 7 in [0, 1] for each of M tokens.
+
+    NaN where `allowed`, (M, T), has no use for it or the state of j was not recorded.
+    """
+    lists, states = guesses(run, s), state_rows(run, s.state)
     missing = [t for t in tokens if states[t] < 0]
     if missing:
         raise RunError(
             f"the run holds no own state of token {missing[0]}; choose state 'predicting'"
         )
-    allowed &= states >= 0
-    return np.where(allowed, 1.0 - _relevance(run, tokens, allowed, states, s), 0.0)
-
-
-def _relevance(
-    run: Run, tokens: Sequence[int], allowed: Mask, states: npt.NDArray[np.intp], s: Settings
-) -> Weights:
-    """Return (M, T): r_j of Eq. 7 where `allowed` has any use for it, 0 elsewhere."""
-    if s.k > run.topk.shape[1]:
-        raise KnobError(f"k = {s.k} is too large: this run holds lists of {run.topk.shape[1]}")
-    lists = run.topk[:, : s.k]
+    allowed = allowed & (states >= 0)
     used = np.flatnonzero(allowed.any(axis=0))
-    r = np.zeros(allowed.shape)
+    r = np.full(allowed.shape, np.nan)
     if len(used):
         r[:, used] = rbo(lists[states[list(tokens)]], lists[states[used]], s.p, s.rbo)
-    return r
+    return np.where(allowed, r, np.nan)
 
 
-def _state_rows(run: Run, state: str) -> npt.NDArray[np.intp]:
+def guesses(run: Run, s: Settings) -> npt.NDArray[np.int32]:
+    """Return (T + 1, k) int32: the top-k ids at every state, best first; `KnobError` if k > K."""
+    if s.k > run.topk.shape[1]:
+        raise KnobError(f"k = {s.k} is too large: this run holds lists of {run.topk.shape[1]}")
+    return run.topk[:, : s.k]
+
+
+def state_rows(run: Run, state: str) -> npt.NDArray[np.intp]:
     """Return (T,): the row of `Run.states` that stands for each token (Eq. 6), -1 if not recorded.
 
     "predicting" is the state that yields P(T_t) in Eq. 1; "own" the state at the token itself.
@@ -128,8 +169,8 @@ def _state_rows(run: Run, state: str) -> npt.NDArray[np.intp]:
     return rows
 
 
-def _clean(run: Run, tokens: list[int], s: Settings, layout: Layout) -> Cleaned:
-    """Return the maps of Eq. 9 before the filter."""
+def derive(run: Run, tokens: Sequence[int], s: Settings, layout: Layout) -> Derivation:
+    """Return Eq. 5 to 9 for these tokens, before normalisation and filter."""
     weights = predecessor_weights(run, tokens, s)
     used = np.flatnonzero(weights.any(axis=0))
     ids, place = np.unique(run.tokens.ids[[*tokens, *used]], return_inverse=True)
@@ -143,24 +184,50 @@ def _clean(run: Run, tokens: list[int], s: Settings, layout: Layout) -> Cleaned:
     auto = best_beta(own, interference)
     if s.beta_range == "nonnegative":
         auto = np.maximum(0.0, auto)
-    return subtract(own, interference, auto if s.beta is None else s.beta, auto)  # Eq. 9
+    cleaned = subtract(own, interference, auto if s.beta is None else s.beta, auto)  # Eq. 9
+    return Derivation(own, used, others, weights, interference, cleaned)
+
+
+def readings(
+    run: Run, ids: npt.ArrayLike, alpha: float, s: Settings, layout: Layout
+) -> list[list[Maps]]:
+    """Return for each image the maps (n, h, w) of n ids by each of its views at one scale.
+
+    They are on the grids of the layout, as Eq. 5 takes them.
+    """
+
+    def placed(maps: Maps, source: Grid, grid: Grid) -> Maps:
+        kept = np.maximum(0.0, maps) if s.clip == "per_scale" else maps
+        return Resampler.between(source, grid, s.resize)(kept)
+
+    views = lens_views(run, ids, alpha)
+    return [
+        [placed(*view, grid) for view in of_image]
+        for of_image, grid in zip(views, layout.grids, strict=True)
+    ]
 
 
 def _fused(run: Run, ids: npt.NDArray[np.int32], s: Settings, layout: Layout) -> Maps:
-    """Return (n, G): A of Eq. 5 for each id, and for A_0 unless it is off.
-
-    Every view of an image at every scale counts as a reading of its own.
-    """
-    layers: list[list[Maps]] = [[] for _ in layout.grids]
-    for alpha in s.scales:
-        views = lens_views(run, [*ids, *_base_ids(run, run.scale(alpha), s)], alpha)
-        for readings, grid, of_image in zip(layers, layout.grids, views, strict=True):
-            for maps, source in of_image:
-                kept = np.maximum(0.0, maps) if s.clip == "per_scale" else maps
-                readings.append(Resampler.between(source, grid, s.resize)(kept))
-    reduce = np.mean if s.fuse == "mean" else np.max
-    fused = join([reduce(readings, axis=0) for readings in layers])
+    """Return (n, G): A of Eq. 5 for each id, and for A_0 unless it is off."""
+    scales = [
+        readings(run, [*ids, *_base_ids(run, run.scale(alpha), s)], alpha, s, layout)
+        for alpha in s.scales
+    ]
+    fused = join([_fuse(of_image, s) for of_image in zip(*scales, strict=True)])
     return np.maximum(0.0, fused) if s.clip == "fused" else fused
+
+
+def _fuse(scales: Sequence[Sequence[Maps]], s: Settings) -> Maps:
+    """Return (n, h, w): one map from those of the views of an image at each scale.
+
+    Every view counts as a reading of its own, with the weight of its scale.
+    """
+    maps = np.stack([view for views in scales for view in views])
+    if s.fuse == "max":
+        return maps.max(axis=0)
+    told = s.scale_weights or (1.0,) * len(scales)
+    weights = np.repeat(np.float32(told), [len(views) for views in scales])
+    return np.tensordot(weights / weights.sum(), maps, axes=1)
 
 
 def _base_ids(run: Run, scale: Scale, s: Settings) -> list[int]:
@@ -172,6 +239,15 @@ def _base_ids(run: Run, scale: Scale, s: Settings) -> list[int]:
 
 KNOBS = (
     Knob("scales", "scales", (0.5, 0.75, 1.0), "which scales are fused", 0.25, 1.5, 0.05),
+    Knob(
+        "scale_weights",
+        "weights",
+        None,
+        "weight of each scale in the mean, in the order of scales; automatic counts all alike",
+        0.0,
+        2.0,
+        0.05,
+    ),
     Knob("fuse", "choice", "mean", "how scales are fused (Eq. 5)", choices=("mean", "max")),
     Knob("k", "int", 50, "how many top guesses are compared (Eq. 7)", 1, 200),
     Knob("beta", "float", None, "how much is subtracted; automatic solves Eq. 9", 0.0, 2.0, 0.05),

@@ -43,6 +43,11 @@ def depth_weights(k: int, p: float, variant: str) -> Floats:
     return weights
 
 
+def gains(k: int, p: float, variant: str) -> Floats:
+    """Return (k + 1,) float64: what a shared item adds whose lower rank is m = 0..k-1, then 0."""
+    return np.append(np.cumsum(depth_weights(k, p, variant)[::-1])[::-1], 0.0)
+
+
 def rbo(targets: Lists, lists: Lists, p: float = 0.9, variant: str = "normalised") -> Floats:
     """Return (m, n) float64 in [0, 1]: the overlap of m target lists with n other lists.
 
@@ -54,7 +59,7 @@ def rbo(targets: Lists, lists: Lists, p: float = 0.9, variant: str = "normalised
     known, dense = np.unique(np.concatenate([targets, lists]), return_inverse=True)
     dense = dense.reshape(-1, k)
     own, others = dense[: len(targets)], dense[len(targets) :]
-    gain = np.append(np.cumsum(depth_weights(k, p, variant)[::-1])[::-1], 0.0)  # (k + 1,)
+    gain = gains(k, p, variant)
     place, out = np.arange(k), np.empty((len(targets), len(lists)))
     for i, ids in enumerate(own):
         rank = np.full(len(known), k)  # an id that the target does not hold gains nothing

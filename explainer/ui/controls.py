@@ -19,6 +19,7 @@ from explainer.ui import texts
 SHOWN = ("msea_arc", "tam", "logit_lens")  # the methods side by side, in this order
 SPARE_ALPHAS = (1.25, 0.25)  # offered, but off
 SLIDERS = ("scales", "k", "beta")  # knobs that have sliders; the others are in the options
+SCALE_WEIGHTS = "scale_weights"  # has its sliders where the method is opened up
 MAX_NEW_TOKENS = Knob("Longest answer", "int", 64, "", 1, 256)
 TEMPERATURE = Knob("Temperature", "float", 0.0, "", 0.0, 2.0, 0.05)
 SEED = Knob("Seed", "int", 0, "", 0, 2**31 - 1)
@@ -113,7 +114,7 @@ def option_spec() -> list[dict[str, Any]]:
 
 def options(method: Method) -> list[Knob]:
     """Return the knobs of a method that have no slider."""
-    return [k for k in method.knobs if k.name not in SLIDERS]
+    return [k for k in method.knobs if k.name not in (*SLIDERS, SCALE_WEIGHTS)]
 
 
 def option_value() -> dict[str, dict[str, Any]]:

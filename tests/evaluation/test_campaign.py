@@ -52,6 +52,8 @@ def test_candidates_are_methods_with_presets_and_knobs():
     assert grad.method.name == "grad_cam"
     assert parse(["logit_lens+alpha=0.5"])[0].alphas == {0.5}
     assert parse(["msea_arc+beta=auto+clip=none"])[0].settings["beta"] is None
+    weighted = parse(["msea_arc+scale_weights=1/0/2"])[0].settings["scale_weights"]
+    assert weighted == (1, 0, 2)
 
 
 @pytest.mark.parametrize(

@@ -171,28 +171,41 @@ def tam_published(run: Run) -> list[list[np.ndarray]]:
     return maps
 
 
-def fused(run: Run, ids: dict[float, int], fuse: str, clip: str) -> np.ndarray:
-    """Return A of Eq. 5 on all images, flat; `ids` gives the class at each scale."""
-    maps = []
+def fused(run: Run, ids: dict[float, int], fuse: str, clip: str, told=None) -> np.ndarray:
+    """Return A of Eq. 5 on all images, flat; `ids` gives the class at each scale, `told` the
+    weights of the scales."""
+    maps, told = [], dict(zip(ids, told or [1.0] * len(ids), strict=True))
     for image in range(len(run.images)):
         shape = lens(run, ids[next(iter(ids))], 1.0, image).shape
-        layers = []
+        layers, weights = [], []
         for alpha, token_id in ids.items():
             for layer in readings(run, token_id, alpha, image):
                 layer = np.maximum(0, layer) if clip == "per_scale" else layer
                 layers.append(enlarge(layer, shape))
-        out = sum(layers) / len(layers) if fuse == "mean" else np.max(layers, axis=0)
+                weights.append(told[alpha])
+        mean = sum(w * layer for w, layer in zip(weights, layers, strict=True)) / sum(weights)
+        out = mean if fuse == "mean" else np.max(layers, axis=0)
         maps.append(np.maximum(0, out).ravel() if clip == "fused" else out.ravel())
     return np.concatenate(maps)
 
 
 def msea_arc(run: Run, t: int, s: dict) -> tuple[np.ndarray, float, float]:
     """Return (cleaned cells before normalisation, beta, automatic beta) by Eq. 5 to 9."""
+    steps = derivation(run, t, s)
+    return steps["cleaned"], steps["beta"], steps["auto"]
+
+
+def derivation(run: Run, t: int, s: dict) -> dict:
+    """Return every quantity of Eq. 5 to 9 on the way to the cleaned map.
+
+    `weights` and `maps`, weight times map, are by token that counts, and "base" for A_0.
+    """
     ids = [int(i) for i in run.tokens.ids]
     words = [text.strip().lower() for text in run.tokens.texts]
+    fusion = s["fuse"], s["clip"], s["scale_weights"]
 
     def a(token_id: int) -> np.ndarray:
-        return fused(run, dict.fromkeys(s["scales"], token_id), s["fuse"], s["clip"])
+        return fused(run, dict.fromkeys(s["scales"], token_id), *fusion)
 
     def guesses(j: int) -> list[int]:
         state = j if s["state"] == "predicting" else j + 1
@@ -221,18 +234,24 @@ def msea_arc(run: Run, t: int, s: dict) -> tuple[np.ndarray, float, float]:
             return 1 - overlap(guesses(j), guesses(t), s["p"], s["rbo"])
         return 1.0
 
-    weight_sum, weighted = 0.0, np.zeros_like(together(run, ids[t]))
-    for j in kept:
-        weight_sum += weight(j)
-        weighted += weight(j) * a(ids[j])
+    weights = {j: weight(j) for j in kept}
+    maps = {j: weights[j] * a(ids[j]) for j in kept}
     if s["base"] != "off":
         chosen = {x.alpha: x.base_id for x in run.scales}
         base = {x: chosen[1.0 if s["base"] == "scale1" else x] for x in s["scales"]}
-        weight_sum += 1
-        weighted += fused(run, base, s["fuse"], s["clip"])
-    own = a(ids[t])
-    interference = weighted / weight_sum if weight_sum > 0 else weighted
+        weights["base"], maps["base"] = 1.0, fused(run, base, *fusion)
+    own, total = a(ids[t]), sum(weights.values())
+    nothing = np.zeros_like(own)
+    interference = sum(maps.values(), nothing) / total if total > 0 else nothing
     auto = fit(own, interference)
     auto = max(0.0, auto) if s["beta_range"] == "nonnegative" else auto
     beta = auto if s["beta"] is None else s["beta"]
-    return np.maximum(0, own - beta * interference), beta, auto
+    return {
+        "own": own,
+        "weights": weights,
+        "maps": maps,
+        "interference": interference,
+        "beta": beta,
+        "auto": auto,
+        "cleaned": np.maximum(0, own - beta * interference),
+    }

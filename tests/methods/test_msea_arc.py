@@ -10,7 +10,7 @@ import pytest
 from explainer.errors import KnobError, RunError, ScaleError
 from explainer.geometry import Layout
 from explainer.methods import METHODS
-from explainer.methods.msea_arc import Settings, _clean, explain
+from explainer.methods.msea_arc import Settings, derive, explain
 from explainer.run import ANSWER, TEMPLATE, View
 from tests.methods import slow
 from tests.methods.small import small_run, with_texts
@@ -24,6 +24,8 @@ OPTIONS = [
     {"preset": "paper"},
     {"scales": [1.0]},
     {"scales": [0.5]},
+    {"scale_weights": [1, 0.5, 2]},
+    {"scale_weights": [0, 2, 0.05], "clip": "per_scale", "base": "per_scale"},
     {"fuse": "max"},
     {"clip": "per_scale"},
     {"clip": "none"},
@@ -55,7 +57,7 @@ OPTIONS = [
 def test_agrees_with_the_equations(knobs):
     settings = METHOD.settings(**knobs)
     s = Settings(**settings)
-    got = _clean(RUN, TOKENS, s, Layout.of(RUN))
+    got = derive(RUN, TOKENS, s, Layout.of(RUN)).cleaned
     for i, t in enumerate(TOKENS):
         want, beta, auto = slow.msea_arc(RUN, t, settings)
         np.testing.assert_allclose(got.maps[i], want, atol=1e-5 * max(1, abs(want).max()))
@@ -67,10 +69,10 @@ def test_every_option_changes_some_map():
     # Otherwise the comparison above could not tell a knob that is not connected.
     base = [m.values for m in METHOD.explain_many(RUN, TOKENS, clip="none")]
     knobs = {
-        "scales": [1.0], "fuse": "max", "k": 10, "beta": 0.1, "normalisation": "token",
-        "window": 1, "p": 0.6, "rbo": "average", "beta_range": "free", "clip": "per_scale",
-        "predecessors": "all", "repeats": "keep", "state": "own", "base": "off",
-        "weights": "uniform", "resize": "nearest", "factor": 2,
+        "scales": [1.0], "scale_weights": [2, 1, 0], "fuse": "max", "k": 10, "beta": 0.1,
+        "normalisation": "token", "window": 1, "p": 0.6, "rbo": "average", "beta_range": "free",
+        "clip": "per_scale", "predecessors": "all", "repeats": "keep", "state": "own",
+        "base": "off", "weights": "uniform", "resize": "nearest", "factor": 2,
     }  # fmt: skip
     assert set(knobs) == {knob.name for knob in METHOD.knobs}
     for name, value in knobs.items():
@@ -212,6 +214,48 @@ def test_copies_of_one_scale_are_one_scale(fuse):
     settings = METHOD.settings(fuse=fuse)
     one, three = (explain(RUN, [12], **settings | {"scales": s})[0] for s in ((0.5,), (0.5,) * 3))
     np.testing.assert_allclose(one.values, three.values, atol=1e-6)
+
+
+def test_copies_of_one_scale_are_one_scale_whatever_their_weights():
+    settings = METHOD.settings() | {"scales": (0.5, 1.0), "scale_weights": (0.6, 1.5)}
+    split = settings | {"scales": (0.5, 1.0, 1.0, 0.5), "scale_weights": (0.4, 1.0, 0.5, 0.2)}
+    one, many = (explain(RUN, TOKENS, **s) for s in (settings, split))
+    for a, b in zip(one, many, strict=True):
+        np.testing.assert_allclose(a.values, b.values, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "same"),
+    [
+        ({"scale_weights": [2, 2, 2]}, {}),
+        ({"scale_weights": [0.3, 0.3, 0.3], "fuse": "max"}, {"fuse": "max"}),
+        ({"scale_weights": [0, 0.7, 0]}, {"scales": [0.75]}),
+        ({"scale_weights": [0.5, 0, 1]}, {"scales": [0.5, 1.0], "scale_weights": [1, 2]}),
+        ({"scales": [1.0], "scale_weights": [0.2]}, {"scales": [1.0]}),
+    ],
+    ids=str,
+)
+def test_only_the_ratio_of_scale_weights_counts(knobs, same):
+    for a, b in zip(*(METHOD.explain_many(RUN, TOKENS, **k) for k in (knobs, same)), strict=True):
+        np.testing.assert_allclose(a.values, b.values, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "words"),
+    [
+        ({"scale_weights": [1, 1]}, "got 2 for 3 scales"),
+        ({"scale_weights": [0, 0, 0]}, "above 0"),
+        ({"scale_weights": [1, -1, 1]}, "must lie in 0..2"),
+        ({"scale_weights": []}, "1 to 5 weights"),
+        ({"scale_weights": "equal"}, "list of weights"),
+        ({"scale_weights": [1, None, 1]}, "is a number"),
+        ({"scale_weights": [1, 2, 1], "fuse": "max"}, "choose fuse 'mean'"),
+    ],
+    ids=str,
+)
+def test_scale_weights_that_mean_nothing_are_refused(knobs, words):
+    with pytest.raises(KnobError, match=words):
+        METHOD(RUN, 12, **knobs)
 
 
 def test_the_state_before_the_image_was_not_recorded():

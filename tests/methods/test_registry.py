@@ -34,6 +34,8 @@ def every_value(knob: Knob) -> list:
         return list(knob.choices)
     if knob.kind == "scales":
         return [[1.0], [0.5], [0.5, 0.75, 1.0]]
+    if knob.kind == "weights":
+        return [None, [1, 1, 1], [0, 2, 0.5]]
     if knob.name == "alpha":
         return list(RUN.alphas)
     high = min(knob.high, 60) if knob.name == "k" else knob.high

@@ -10,7 +10,7 @@ import pytest
 from explainer.errors import MethodError
 from explainer.geometry import Layout
 from explainer.methods import METHODS, combine_maps
-from explainer.methods.msea_arc import Settings, _clean
+from explainer.methods.msea_arc import Settings, derive
 from explainer.run import ANSWER, PROMPT, Run, Scale
 from tests.methods import slow
 from tests.methods.small import small_run
@@ -53,6 +53,7 @@ def test_each_image_gets_a_map_on_its_base_grid(method):
         {},
         {"preset": "paper"},
         {"scales": [1.0]},
+        {"scale_weights": [0.5, 0.75, 2]},
         {"fuse": "max", "clip": "per_scale"},
         {"clip": "none", "base": "per_scale"},
         {"predecessors": "all", "state": "own"},
@@ -61,7 +62,7 @@ def test_each_image_gets_a_map_on_its_base_grid(method):
 )
 def test_fusion_and_subtraction_agree_with_the_equations(knobs):
     settings = METHODS["msea_arc"].settings(**knobs)
-    got = _clean(RUN, TOKENS, Settings(**settings), Layout.of(RUN))
+    got = derive(RUN, TOKENS, Settings(**settings), Layout.of(RUN)).cleaned
     for i, t in enumerate(TOKENS):
         want, beta, auto = slow.msea_arc(RUN, t, settings)
         np.testing.assert_allclose(got.maps[i], want, atol=1e-5 * max(1, abs(want).max()))

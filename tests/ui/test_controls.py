@@ -29,6 +29,7 @@ def test_three_scales_are_on_and_two_are_spare():
 def test_every_knob_of_every_shown_method_has_a_control():
     for spec in controls.option_spec():
         names = {k["name"] for k in spec["knobs"]} | set(controls.SLIDERS)
+        names.add(controls.SCALE_WEIGHTS)
         assert {k.name for k in METHODS[spec["name"]].knobs} <= names
 
 
