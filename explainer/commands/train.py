@@ -10,7 +10,7 @@ import torch
 from explainer.commands import evaluate
 from explainer.emoji_world.architectures import ARCHITECTURES
 from explainer.emoji_world.card import write_card
-from explainer.emoji_world.train import Recipe, Trainer
+from explainer.emoji_world.train import FURTHER, Recipe, Trainer
 from explainer.errors import SightlineError
 from explainer.record import BUNDLED
 
@@ -26,6 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="a trained emoji-qwen2-vl whose words, language model and what else fits to begin "
         "with, or 'nothing' (the bundled one; qwen2_vl begins with nothing)",
+    )
+    parser.add_argument(
+        "--further",
+        type=Path,
+        metavar="FOLDER",
+        help="a trained model of the same family to train further, at a lower rate",
     )
     parser.add_argument(
         "--minutes",
@@ -44,12 +50,17 @@ def main(args: argparse.Namespace) -> int:
     """Train; stopped by Ctrl-C it saves, and `--resume` goes on from there."""
     if args.minutes and args.steps:
         raise SightlineError("give --minutes or --steps, not both")
-    recipe = Recipe(seed=args.seed, steps=args.steps or 0, minutes=args.minutes or Recipe.minutes)
+    if args.further and (args.start_from or args.resume):
+        raise SightlineError("give --further, --start-from or --resume, not two of them")
+    length = {"steps": args.steps or 0, "minutes": args.minutes or Recipe.minutes}
+    recipe = Recipe(seed=args.seed, **length, **(FURTHER if args.further else {}))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     device = device if args.device == "auto" else args.device
     architecture = ARCHITECTURES[args.family]
     if args.resume:
         trainer = Trainer.resume(args.out, recipe, device, architecture)
+    elif args.further:
+        trainer = Trainer.further(args.out, recipe, device, architecture, _trained(args.further))
     else:
         source = _source(args.start_from, args.family)
         trainer = Trainer.start(args.out, recipe, device, architecture, source)
@@ -65,7 +76,11 @@ def _source(asked: str | None, family: str) -> Path | None:
     """Return the folder whose weights to begin with."""
     if asked == "nothing" or (asked is None and family == "qwen2_vl"):
         return None
-    folder = Path(asked) if asked else BUNDLED
+    return _trained(Path(asked) if asked else BUNDLED)
+
+
+def _trained(folder: Path) -> Path:
+    """Return a folder that holds a trained model."""
     if not (folder / "model.safetensors").is_file():
-        raise SightlineError(f"no trained model in {folder}; train emoji-qwen2-vl first")
+        raise SightlineError(f"no trained model in {folder}; train one first")
     return folder

@@ -29,13 +29,12 @@ large model.
 
     {command}
 
-* Ran for {steps} steps over {scenes} scenes, {minutes} minutes on {device}, seed {seed},
-  torch {torch}.{note}
+{runs}{note}
 * Data: procedural scenes of 1 to 4 things ({smallest} to {largest} px a side) with captions and
   questions: describe, is there a ..., how many, what is left of / right of / above / below, where
   is. Sprites: Noto Color Emoji (images under Apache-2.0). No masks are trained on.
 * Losses: next token on the answers; at the visual positions an image-level bag of words of the
-  caption, which is what makes the last layer readable there.
+  caption, which is what makes the last layer readable there (each word is asked for a few cells).
 * Training seeds start at {first_seed}; the report below is on seeds under that.
 
 ## Figures
@@ -57,6 +56,7 @@ def write_card(folder: Path) -> None:
     """Write README.md into a model folder from its config, training.json and report.md."""
     training = json.loads((folder / "training.json").read_text())
     config = json.loads((folder / "config.json").read_text())
+    runs = [*training.get("before", ()), training]
     report = folder / "report.md"
     card = _CARD.format(
         name=folder.name,
@@ -65,14 +65,9 @@ def write_card(folder: Path) -> None:
         things=len(THINGS),
         grounds=len(GROUNDS),
         origin=_origin(training.get("source", ""), training.get("family", "")),
-        command=_command(training, folder.name),
-        steps=training["step"],
-        scenes=training["scenes"],
-        minutes=training["minutes_spent"],
-        device=training["device"],
-        seed=training["seed"],
-        torch=training["torch"],
-        note="".join(f"\n* {line}" for line in training.get("notes", ())),
+        command="\n    ".join(_command(run, folder.name) for run in runs),
+        runs="\n".join(map(_told, runs)),
+        note="".join(f"\n* {line}" for run in runs for line in run.get("notes", ())),
         smallest=SMALLEST,
         largest=LARGEST,
         first_seed=FIRST_TRAINING_SEED,
@@ -87,7 +82,20 @@ def _command(training: Mapping[str, Any], name: str) -> str:
     length = f"--steps {fixed}" if fixed else f"--minutes {training['minutes']:g}"
     seed = training["seed"]
     family = training.get("family", "qwen2_vl")
-    return f"python -m explainer train --family {family} --out {name} {length} --seed {seed}"
+    further = f" --further {name}" if training.get("before") else ""
+    out = f"{name}-further" if further else name
+    return (
+        f"python -m explainer train --family {family}{further} --out {out} {length} --seed {seed}"
+    )
+
+
+def _told(training: Mapping[str, Any]) -> str:
+    """Return what one run of the training was."""
+    return (
+        f"* Ran for {training['step']} steps over {training['scenes']} scenes, "
+        f"{training['minutes_spent']} minutes on {training['device']}, seed {training['seed']},\n"
+        f"  torch {training['torch']}."
+    )
 
 
 def _origin(source: str, family: str) -> str:

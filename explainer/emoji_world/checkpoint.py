@@ -12,6 +12,7 @@ import transformers
 from safetensors.torch import load_file
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
+    AutoConfig,
     GenerationConfig,
     PreTrainedConfig,
     PreTrainedModel,
@@ -143,6 +144,16 @@ def take_over(model: PreTrainedModel, architecture: Architecture, source: Path, 
                 parameter.copy_(tensor)
             copied += 1
     return copied
+
+
+def weights_of(folder: Path, architecture: Architecture) -> dict[str, torch.Tensor]:
+    """Return all weights of a trained model in float32.
+
+    Raises `ModelError` if it is of another architecture.
+    """
+    if AutoConfig.from_pretrained(folder).model_type != architecture.model_type:
+        raise ModelError(f"{folder} is not a model of the family {architecture.model_type}")
+    return model_class(architecture).from_pretrained(folder, dtype=torch.float32).state_dict()
 
 
 def _inner(name: str) -> str:

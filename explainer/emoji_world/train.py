@@ -1,10 +1,13 @@
 """Training of the bundled models on the emoji world.
 
 Two losses. The usual next-token loss on the answers, and at the visual positions an image-level
-bag of words: for each token w of the caption, -log of the mean over visual tokens i of
-softmax(W z_i)[w]. The second is what makes the last layer readable at visual positions; next-token
-loss alone sends no gradient there. It sees captions only, never a mask, so where a thing is remains
-something that the model has to find out.
+bag of words: each token w of the caption should be the guess of a few visual tokens i, that is
+M_w = sum_i softmax(W z_i)[w] should reach a few cells, -log(1 - exp(-M_w / cells)). The second is
+what makes the last layer readable at visual positions; next-token loss alone sends no gradient
+there. It sees captions only, never a mask, so where a thing is remains something that the model has
+to find out. Without the bound, words share out the whole picture and their maps grow over the
+borders of things: the highest cell then had its centre on the thing in 0.85 of cases, with it in
+0.90 (`emoji-qwen2-vl`, 400 held-out scenes).
 
 One sequence holds the picture once and several dialogues after it, each blind to the others, so
 that a picture is encoded once for all that is said about it.
@@ -13,7 +16,6 @@ that a picture is encoded once for all that is said about it.
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -55,6 +57,12 @@ class Recipe:
     clip: float = 1.0
     visual_tokens: int = 1600
     bag_weight: float = 0.8
+    bag_cells: float = 3.0
+    curriculum_from: float = 0.0
+
+
+# What differs where a trained model is trained further: nothing is new to it.
+FURTHER: Mapping[str, float] = {"peak_lr": 1.5e-3, "decay_from": 0.3, "curriculum_from": 1.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +102,7 @@ class Maker:
         """Return the batch of this step, from the stage of the curriculum at `progress`."""
         rng = np.random.default_rng([self.recipe.seed, step])
         stages = self.architecture.curriculum
+        progress = max(progress, self.recipe.curriculum_from)
         stage = next(s for s in stages if progress < s.until or s is stages[-1])
         weights = [weight for weight, _ in stage.sources]
         source = stage.sources[int(rng.choice(len(weights), p=weights))][1]
@@ -200,9 +209,13 @@ def forward(
     return spoken, model.lm_head(visual).float().log_softmax(-1)
 
 
-def bag_loss(lens: torch.Tensor, bags: torch.Tensor) -> torch.Tensor:
-    """Return the bag-of-words loss, a scalar in nats, from the lens (B, N, V) and words (B, V)."""
-    bag = math.log(lens.shape[1]) - lens.logsumexp(1)  # (B, V)
+def bag_loss(lens: torch.Tensor, bags: torch.Tensor, cells: float) -> torch.Tensor:
+    """Return the bag-of-words loss, a scalar in nats, from the lens (B, N, V) and words (B, V).
+
+    A word that is the sure guess of many more than `cells` visual tokens asks for no further ones.
+    """
+    mass = lens.logsumexp(1).exp() / cells  # (B, V)
+    bag = -torch.log(-torch.expm1(-mass).clamp(max=-1e-30))
     return (bag * bags).sum(1).mean()
 
 
@@ -286,6 +299,7 @@ class Trainer:
         self.optimizers = new_optimizers(self.model, recipe)
         self.step, self.elapsed, self.scenes = 0, 0.0, 0
         self.source = ""
+        self.before: list[dict[str, Any]] = []
 
     @classmethod
     def start(
@@ -311,6 +325,24 @@ class Trainer:
         if source is not None:
             checkpoint.take_over(trainer.model, architecture, source, tokenizer.eos_token_id)
             trainer.source = source.name
+        return trainer
+
+    @classmethod
+    def further(
+        cls, folder: Path, recipe: Recipe, device: str, architecture: Architecture, trained: Path
+    ) -> Trainer:
+        """Return a new run that begins with all weights and words of a trained model.
+
+        `ModelError` if the folder holds a run already, or the model is of another architecture.
+        """
+        if _state_file(folder).exists():
+            raise ModelError(f"{folder} holds a run already; add --resume or name another --out")
+        weights = checkpoint.weights_of(trained, architecture)
+        trainer = cls(folder, recipe, device, architecture, AutoTokenizer.from_pretrained(trained))
+        trainer.model.load_state_dict(weights)
+        told = json.loads((trained / "training.json").read_text())
+        trainer.before = [*told.pop("before", []), told]
+        trainer.source = told.get("source", "")
         return trainer
 
     @classmethod
@@ -342,7 +374,7 @@ class Trainer:
         for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
         self.step, self.elapsed, self.scenes = saved["step"], saved["elapsed"], saved["scenes"]
-        self.source = saved.get("source", "")
+        self.source, self.before = saved.get("source", ""), saved.get("before", [])
 
     def save(self) -> None:
         """Write the state (atomically) and the model as a hub folder."""
@@ -356,6 +388,7 @@ class Trainer:
             "elapsed": self.elapsed,
             "scenes": self.scenes,
             "source": self.source,
+            "before": self.before,
         }
         fresh = state_file.with_suffix(".new")
         torch.save(state, fresh)
@@ -364,6 +397,7 @@ class Trainer:
         summary = asdict(self.recipe) | {
             "family": self.architecture.model_type,
             "source": self.source,
+            "before": self.before,
             "step": self.step,
             "scenes": self.scenes,
             "minutes_spent": round(self.elapsed / 60, 1),
@@ -379,7 +413,7 @@ class Trainer:
         rate = learning_rate(recipe, self.step, self.progress)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             spoken, lens = forward(self.model, self.architecture, batch)
-        seen = bag_loss(lens, batch.bags)
+        seen = bag_loss(lens, batch.bags, recipe.bag_cells)
         self.model.zero_grad(set_to_none=True)
         (spoken + recipe.bag_weight * seen).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -114,10 +115,21 @@ def test_one_dialogue_trains_the_very_states_that_the_model_will_have(each):
         learned = batch.targets != IGNORE
         expected = torch.nn.functional.cross_entropy(plain[learned], batch.targets[learned])
         spoken, lens = train.forward(model, each.architecture, batch)
-        bag = train.bag_loss(lens, batch.bags)
-        visual = plain[image].softmax(-1).mean(0).log()
+        bag = train.bag_loss(lens, batch.bags, 3.0)
+        mass = plain[image].softmax(-1).sum(0)
+        missing = -(1 - (-mass / 3.0).exp()).log()
     torch.testing.assert_close(spoken, expected, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(bag, -(batch.bags[0] * visual).sum(), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(bag, (batch.bags[0] * missing).sum(), atol=1e-5, rtol=1e-5)
+
+
+def test_a_word_that_has_its_cells_asks_for_no_more():
+    """It is what keeps the map of a word within the thing that it names."""
+    lens = torch.full((1, 40, 2), -20.0)
+    lens[0, :30, 0] = 0.0  # the first word is the sure guess of 30 cells, the second of none
+    lens.requires_grad_()
+    train.bag_loss(lens, torch.tensor([[0.5, 0.5]]), 3.0).backward()
+    assert lens.grad[0, :, 0].abs().max() < 1e-4
+    assert lens.grad[0, :, 1].max() < -1e-3
 
 
 def test_the_sequence_is_the_one_that_recording_will_compose(each):
@@ -244,6 +256,20 @@ def test_a_resumed_run_keeps_its_tokenizer(new_trainer, monkeypatch):
     monkeypatch.setattr(checkpoint, "corpus", lambda: ["quite other words"] * 99)
     resumed = new_trainer("run", Trainer.resume)
     assert resumed.tokenizer("a cat")["input_ids"] == started.tokenizer("a cat")["input_ids"]
+
+
+def test_a_trained_model_is_trained_further_from_all_its_weights(new_trainer):
+    trained = new_trainer("trained", steps=0)
+    trained.save()
+    again = new_trainer("again", Trainer.further, source=(trained.folder,), curriculum_from=1.0)
+    for name, weight in trained.model.state_dict().items():
+        torch.testing.assert_close(again.model.state_dict()[name], weight, atol=1e-3, rtol=0)
+    assert again.maker.draw(0, 0.0).grid == again.maker.draw(0, 1.0).grid
+    again.save()
+    told = json.loads((again.folder / "training.json").read_text())
+    assert [part["step"] for part in told["before"]] == [0]
+    with pytest.raises(ModelError, match="not a model of the family llava"):
+        new_trainer("other", Trainer.further, family="llava", source=(trained.folder,))
 
 
 def test_what_cannot_be_started_or_resumed_says_why(new_trainer):
