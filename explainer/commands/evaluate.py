@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,14 +99,30 @@ def main(args: argparse.Namespace) -> int:
 def maps_on(model: str, args: argparse.Namespace) -> None:
     """Measure the maps of `--methods`, print the tables and, with `--out`, write the report."""
     from explainer.evaluation import tables
-    from explainer.evaluation.campaign import Campaign, speed, summary_of
+    from explainer.evaluation.campaign import summary_of
+
+    plan, samples = measured(model, _named(args.methods), args, args.out)
+    if samples is None:
+        return
+    summary = summary_of(samples, plan)
+    print(tables.markdown(summary))
+    if args.out:
+        facts = {"model": Path(model).name} | about(args, plan, samples)
+        print(f"written: {', '.join(map(str, tables.write(args.out, summary, facts)))}")
+
+
+def measured(
+    model: str, names: Sequence[str], args: argparse.Namespace, out: Path | None
+) -> tuple[Plan, list[dict] | None]:
+    """Return what was measured and the samples, kept in `out`; None in all processes but one."""
+    from explainer.evaluation.campaign import Campaign
     from explainer.evaluation.shards import Place
 
     place = Place.of()
-    if place.world > 1 and not args.out:
+    if place.world > 1 and not out:
         raise SightlineError("several processes need a folder to meet in; name it with --out")
     dataset = open_dataset(args.dataset, args.root, args.mode, args.first_seed, args.prompt)
-    plan = _plan(args, grammar(args.pos, dataset.known_nouns()))
+    plan = _plan(names, args, grammar(args.pos, dataset.known_nouns()))
     options = loading(args) | _own_device(args.device, place)
     made_with = _made_with(model, options) | {
         "dataset": args.dataset,
@@ -116,29 +132,27 @@ def maps_on(model: str, args: argparse.Namespace) -> None:
         "with_curves": args.faithfulness,
         **plan.made_with,
     }
-    campaign = Campaign(
-        dataset, plan, args.n, args.faithfulness, made_with, args.out, place, args.wait
-    )
+    campaign = Campaign(dataset, plan, args.n, args.faithfulness, made_with, out, place, args.wait)
     hush()
-    samples = campaign.run(lambda: load(model, **options))
-    if samples is None:
-        return
-    summary = summary_of(samples, plan)
-    print(tables.markdown(summary))
-    if args.out:
-        about = {
-            "model": Path(model).name,
-            "command": _command(args),
-            "mode": f"{args.mode}, word classes by {args.pos}",
-            "decoding": f"greedy, at most {args.max_new_tokens} tokens",
-            "scales": ", ".join(f"{alpha:g}" for alpha in plan.alphas),
-            "intervals": "95%, bootstrap over samples",
-            "time": speed(samples),
-        }
-        print(f"written: {', '.join(map(str, tables.write(args.out, summary, about)))}")
+    return plan, campaign.run(lambda: load(model, **options))
 
 
-def _plan(args: argparse.Namespace, known: Any) -> Plan:
+def about(args: argparse.Namespace, plan: Plan, samples: Sequence[Mapping]) -> dict[str, str]:
+    """Return the facts that figures cannot be judged without."""
+    from explainer.evaluation.campaign import speed
+
+    return {
+        "command": _command(args),
+        "samples": " to ".join(dict.fromkeys(s["key"] for s in (*samples[:1], *samples[-1:]))),
+        "mode": f"{args.mode}, word classes by {args.pos}",
+        "decoding": f"greedy, at most {args.max_new_tokens} tokens",
+        "scales": ", ".join(f"{alpha:g}" for alpha in plan.alphas),
+        "intervals": "95%, bootstrap over samples",
+        "time": speed(samples),
+    }
+
+
+def _plan(names: Sequence[str], args: argparse.Namespace, known: Any) -> Plan:
     from explainer.evaluation.candidates import parse
     from explainer.evaluation.controls import CONTROLS
     from explainer.evaluation.faithfulness import Settings
@@ -149,7 +163,6 @@ def _plan(args: argparse.Namespace, known: Any) -> Plan:
         shared["scales"] = _numbers(args.scales)
     if args.k is not None:
         shared["k"] = args.k
-    names = [name.strip() for name in args.methods.split(",") if name.strip()]
     candidates = parse([*names, *([] if args.no_controls else CONTROLS)], **shared)
     fills = tuple(dict.fromkeys(args.fills.split(",")))
     return Plan(
@@ -160,6 +173,10 @@ def _plan(args: argparse.Namespace, known: Any) -> Plan:
         max_new_tokens=args.max_new_tokens,
         curves=Settings(fills, args.steps, args.batch) if args.faithfulness > 0 else None,
     )
+
+
+def _named(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _numbers(text: str) -> list[float]:
