@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -13,17 +13,22 @@ import numpy.typing as npt
 import torch
 
 from explainer.engine import Engine, Ranking, to_float16
+from explainer.errors import RunError
 from explainer.models.base import Inputs
-from explainer.request import Request
+from explainer.request import Decoding, Request, check_text
 from explainer.run import ANSWER, Run, Scale, Tokens, Unembedding
 
 TOP_K = 200
 CANDIDATES = 10
+LONGEST_WORD, MOST_WORDS = 16, 200  # of words typed later: tokens of one, and how many
 
 
 @dataclass(eq=False)
 class Answer:
-    """What a generation leaves: R ids, the states (d,) at them, and why it ended."""
+    """What a generation leaves: R ids, the states (d,) at them, and why it ended.
+
+    `finish` is "eos", "length", or "given" for an answer that was not generated.
+    """
 
     ids: list[int] = field(default_factory=list)
     states: list[torch.Tensor] = field(default_factory=list)
@@ -77,6 +82,37 @@ def pack_scale(engine: Engine, alpha: float, inputs: Inputs, states: torch.Tenso
     )
 
 
+def with_ids(engine: Engine, run: Run, ids: Iterable[int]) -> Run:
+    """Return a run that also holds the rows and pieces of these ids."""
+    wanted = [int(i) for i in ids]
+    spelled = {i: engine.family.codec.piece(i) for i in wanted if i not in run.pieces}
+    return replace(
+        run,
+        unembedding=pack_unembedding(engine, [*run.unembedding.ids.tolist(), *wanted]),
+        pieces={**run.pieces, **spelled},
+    )
+
+
+def with_words(engine: Engine, run: Run, words: Sequence[str]) -> Run:
+    """Return a run that also holds the rows of these words' pieces, and says which they are.
+
+    Raises `RunError` for what is too long for a word, or for too many words.
+    """
+    told: dict[str, list[int]] = dict(run.settings.get("words", {}))
+    for word in words:
+        ids = engine.family.codec.encode_within(check_text(word, "word", "type a word"))
+        if len(ids) > LONGEST_WORD:
+            raise RunError(
+                f"{word[:40]!r} takes {len(ids)} tokens, and a word at most {LONGEST_WORD}; "
+                "shorten it, or give it as an answer"
+            )
+        told[word] = ids
+    if len(told) > MOST_WORDS:
+        raise RunError(f"a run takes {MOST_WORDS} further words; record it again for others")
+    added = with_ids(engine, run, {i for ids in told.values() for i in ids})
+    return replace(added, settings={**run.settings, "words": told})
+
+
 def pack_unembedding(engine: Engine, ids: Iterable[int]) -> Unembedding:
     """Return the rows of W for these ids."""
     wanted = np.unique(np.fromiter(ids, np.int32))
@@ -126,16 +162,13 @@ def _pieces(engine: Engine, topk: npt.NDArray[np.int32], base_id: int) -> dict[i
 
 
 def _settings(engine: Engine, request: Request, answer: Answer) -> dict[str, Any]:
-    family, decoding = engine.family, request.decoding
+    family = engine.family
     return {
         "family": family.label,
         "revision": family.revision,
         **family.origin,
         "scales": [1.0],
-        "max_new_tokens": int(decoding.max_new_tokens),
-        "decoding": "sampling" if decoding.temperature else "greedy",
-        "temperature": float(decoding.temperature),
-        "seed": int(decoding.seed),
+        **({"decoding": "given"} if request.given is not None else _drawn(request.decoding)),
         "finish": answer.finish,
         "dtype": str(family.unembedding.weight.dtype).removeprefix("torch."),
         "device": family.device.type,
@@ -145,4 +178,13 @@ def _settings(engine: Engine, request: Request, answer: Answer) -> dict[str, Any
             "torch": torch.__version__,
             "transformers": version("transformers"),
         },
+    }
+
+
+def _drawn(decoding: Decoding) -> dict[str, Any]:
+    return {
+        "decoding": "sampling" if decoding.temperature else "greedy",
+        "max_new_tokens": int(decoding.max_new_tokens),
+        "temperature": float(decoding.temperature),
+        "seed": int(decoding.seed),
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from explainer.attribution import compute
 from explainer.attribution.reading import recorded_inputs
@@ -22,8 +23,9 @@ from explainer.models.base import Family, Inputs, Media
 from explainer.models.loading import load_family
 from explainer.models.options import LoadOptions, OnProgress
 from explainer.models.text import TextStream
-from explainer.packing import Answer, pack_run, pack_scale, pack_unembedding
+from explainer.packing import Answer, pack_run, pack_scale, with_ids, with_words
 from explainer.request import (
+    Asked,
     Decoding,
     Pictures,
     Request,
@@ -31,6 +33,7 @@ from explainer.request import (
     check_request,
     check_scale_length,
     check_scales,
+    check_text,
     open_asked,
 )
 from explainer.run import ANSWER, AttributionKey, Run, Scale
@@ -133,6 +136,7 @@ class Explainer:
         max_new_tokens: int = 64,
         temperature: float = 0.0,
         seed: int = 0,
+        answer: str | None = None,
     ) -> Generator[Step | Run, None, None]:
         """Yield a `Step` for each thing done, and the `Run` as the last item.
 
@@ -148,6 +152,8 @@ class Explainer:
             max_new_tokens: the longest answer.
             temperature: 0 for the most probable token each time (greedy), above 0 to draw.
             seed: of the draws.
+            answer: plain text to read as the model's answer, in one pass, in place of generating
+                one (teacher forcing); the probabilities are those that the model gives to it.
 
         Raises:
             ImageError, PromptError, ScaleError: what was passed in cannot be used.
@@ -156,9 +162,8 @@ class Explainer:
         decoding = Decoding(max_new_tokens, temperature, seed)
         asked = open_asked(self.family, image, video)
         request = check_request(self.family, asked, prompt, scales, decoding)
-        inputs = self.family.compose(asked.media, request.prompt)
-        check_length(self.family, inputs, max_new_tokens)
-        return self._stream(request, inputs)
+        request = request if answer is None else self._given(request, answer)
+        return self._stream(request, self._composed(request))
 
     def record(
         self,
@@ -203,16 +208,41 @@ class Explainer:
         scale = self._read_scale(run.media, alpha)
         first, *others = run.with_scale(scale).scales
         others.sort(key=lambda s: s.alpha)
-        pieces = {**run.pieces, scale.base_id: self.family.codec.piece(scale.base_id)}
         asked = sorted({*run.settings.get("scales", ()), alpha})
         return replace(
-            run,
+            with_ids(self._engine, run, [scale.base_id]),
             scales=(first, *others),
-            unembedding=pack_unembedding(
-                self._engine, [*run.unembedding.ids.tolist(), scale.base_id]
-            ),
-            pieces=pieces,
             settings={**run.settings, "scales": asked},
+        )
+
+    def add_words(self, run: Run, words: Sequence[str]) -> Run:
+        """Return `run` with the rows of W for further words, so that they can be explained.
+
+        Each word is plain text, spelled as it stands within a sentence: " cat" with a space before
+        it and "cat" without are different tokens; `subjects.spelled` says which one fits a place.
+        The ids are told in `settings["words"]`, and `subjects.unsaid` finds them there.
+        """
+        self._check_origin(run, "explain other words")
+        return with_words(self._engine, run, words)
+
+    def teacher_force(self, run: Run, answer: str) -> Run:
+        """Return the run of the same pictures and prompt with `answer` in place of the answer.
+
+        The text is read in one pass as if the model had said it: its states, probabilities and
+        candidates are the model's own. Visual states do not depend on it, so all scales are taken
+        over. The same as `record` with `answer`, which see.
+        """
+        self._check_origin(run, "read another answer")
+        notes = tuple(run.settings.get("image_notes", ()))
+        asked = Asked(run.images, run.labels, run.video, notes)
+        request = check_request(self.family, asked, run.prompt, (), Decoding(1, 0.0, 0))
+        request = self._given(request, answer)
+        *_, forced = self._stream(request, self._composed(request))
+        base_ids = [scale.base_id for scale in run.scales]
+        return replace(
+            with_ids(self._engine, forced, base_ids),
+            scales=run.scales,
+            settings={**forced.settings, "scales": run.settings.get("scales", [1.0])},
         )
 
     def attribute(
@@ -307,16 +337,32 @@ class Explainer:
 
     # Steps of a recording ------------------------------------------------------------------------
 
+    def _given(self, request: Request, answer: str) -> Request:
+        """Return the request with an answer to read in place of generating one."""
+        text = check_text(answer, "answer", "write what the model could have said")
+        return replace(request, given=tuple(self.family.codec.encode_answer(text)))
+
+    def _composed(self, request: Request) -> Inputs:
+        """Return the sequence that asks, if there is room for the answer after it."""
+        inputs = self.family.compose(request.asked.media, request.prompt)
+        check_length(self.family, inputs, request.longest)
+        return inputs
+
     def _stream(self, request: Request, inputs: Inputs) -> Generator[Step | Run, None, None]:
         clock = _Clock()
         answer = Answer()
         with memory_in_words("use a smaller picture, a shorter prompt or fewer new tokens"):
-            states, answering = self._engine.read(inputs)
-            clock.lap("read")
-            yield Step("read", "", 1, 1)
-            yield from self._generate(request, answering, answer)
-            clock.lap("answer")
-            del answering  # frees the cache
+            if request.given is not None:
+                states, answer = self._read_given(inputs, request.given)
+                clock.lap("read")
+                yield Step("read", "", 1, 1)
+            else:
+                states, answering = self._engine.read(inputs)
+                clock.lap("read")
+                yield Step("read", "", 1, 1)
+                yield from self._generate(request, answering, answer)
+                clock.lap("answer")
+                del answering  # frees the cache
             run = pack_run(self._engine, request, inputs, states, answer)
             clock.lap("pack")
         del states, answer  # before the other scales are read
@@ -343,6 +389,13 @@ class Explainer:
             yield Step("token", text.feed(token), done, most)
         if rest := text.finish():
             yield Step("token", rest, len(answer.ids), most)
+
+    def _read_given(self, inputs: Inputs, ids: Sequence[int]) -> tuple[torch.Tensor, Answer]:
+        """Return the states (L, d) of the sequence, and the answer that was given."""
+        whole = replace(inputs, ids=(*inputs.ids, *ids))
+        states = self._engine.reread([whole], range(len(whole.ids)))[0]
+        asked, said = states[: len(inputs.ids)], states[len(inputs.ids) :]
+        return asked, Answer(list(ids), list(said), "given")
 
     def _read_scale(self, media: Media, alpha: float) -> Scale:
         """Return one more scale, trying again with freed memory if the first try finds none."""

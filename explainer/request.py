@@ -75,24 +75,37 @@ class Request:
         prompt: the user's text.
         scales: the scale factors besides 1, ascending.
         decoding: how the answer is generated.
+        given: the ids of an answer to read in place of generating one, or None.
     """
 
     asked: Asked
     prompt: str
     scales: tuple[float, ...]
     decoding: Decoding
+    given: tuple[int, ...] | None = None
+
+    @property
+    def longest(self) -> int:
+        """Return the largest number of answer tokens."""
+        return self.decoding.max_new_tokens if self.given is None else len(self.given)
 
 
 def check_request(
     family: Family, asked: Asked, prompt: str, scales: Sequence[float], decoding: Decoding
 ) -> Request:
     """Return the request, or raise `PromptError` or `ScaleError`."""
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise PromptError("the prompt is empty; write what the model should do")
-    if any("\ud800" <= c <= "\udfff" for c in prompt):
-        raise PromptError("the prompt holds half a character (a lone surrogate); remove it")
+    check_text(prompt, "prompt", "write what the model should do")
     others = tuple(alpha for alpha in check_scales(family, scales) if alpha != 1)
     return Request(asked, prompt, others, decoding)
+
+
+def check_text(text: str, name: str, advice: str) -> str:
+    """Return a text, or raise `PromptError` if nothing is in it or it is not whole."""
+    if not isinstance(text, str) or not text.strip():
+        raise PromptError(f"the {name} is empty; {advice}")
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise PromptError(f"the {name} holds half a character (a lone surrogate); remove it")
+    return text
 
 
 def open_asked(family: Family, pictures: Pictures | None, video: VideoSource | None) -> Asked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from explainer.errors import ModelError
+from explainer.errors import ModelError, PromptError
 from explainer.run import PROMPT, TEMPLATE
 
 if TYPE_CHECKING:
@@ -109,6 +110,30 @@ class TextCodec:
             [TEMPLATE] * len(head) + roles + [TEMPLATE] * len(tail),
         )
 
+    def encode_within(self, text: str) -> list[int]:
+        """Return the ids of plain text within a text: no space is put before it.
+
+        Markup in it stays text. Raises `PromptError` if the tokenizer makes another text of it.
+        """
+        for before in ("", "\n", "."):
+            ids = self._plain.encode(before + text, add_special_tokens=False).ids
+            for start in range(min(len(ids), 4)):
+                spelled = b"".join(map(self.bytes_of, ids[start:])).decode(errors="replace")
+                if _same(spelled, text):
+                    return ids[start:]
+        raise PromptError(
+            f"this model's tokenizer cannot spell {text!r} by itself; change its start"
+        )
+
+    def encode_answer(self, text: str) -> list[int]:
+        """Return the ids of plain text as an answer, which follows the template's text.
+
+        Where the tokenizer puts a space before a text of its own accord, answers begin with one.
+        """
+        begins = b"".join(map(self.bytes_of, self._plain.encode("a").ids))
+        spaced = begins.startswith(b" ") and not text.startswith(" ")
+        return self.encode_within(" " + text if spaced else text)
+
     def _encode(self, text: str) -> list[int]:
         return self._tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
 
@@ -190,6 +215,11 @@ class TextStream:
     def finish(self) -> str:
         """Return what is left: "" or a replacement character."""
         return self._decoder.decode(b"", final=True)
+
+
+def _same(one: str, other: str) -> bool:
+    """Return whether two texts differ at most in how characters with accents are composed."""
+    return unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
 
 
 def _types(spec: object) -> set[str]:
