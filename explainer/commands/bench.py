@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -150,6 +151,8 @@ def explaining(repeat: int) -> Figure:
 
 class _Replay:
     """Stands for an explainer that has recorded its run already."""
+
+    family = SimpleNamespace(alphas=(0.1, 2.0))
 
     def __init__(self, run: Run) -> None:
         self._run = run

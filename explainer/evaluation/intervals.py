@@ -58,6 +58,13 @@ class Bootstrap:
         """Return the harmonic mean of two ratios, each given as (S, 2): hits and totals."""
         return _interval(*self._f1(first, second), int(np.sum(first, axis=0)[1]))
 
+    def gain(self, one: npt.ArrayLike, other: npt.ArrayLike) -> Ratio:
+        """Return the ratio of `one` minus that of `other`, each given as (S, 2)."""
+        (a, drawn_a), (b, drawn_b) = (
+            self._shares(*np.asarray(part, float).reshape(-1, 2).T) for part in (one, other)
+        )
+        return _interval(a - b, drawn_a - drawn_b, int(np.sum(one, axis=0)[1]))
+
     def f1_gain(self, one: Sequence[npt.ArrayLike], other: Sequence[npt.ArrayLike]) -> Ratio:
         """Return F1 of `one` minus F1 of `other`, each a pair as for `f1`."""
         (a, drawn_a), (b, drawn_b) = self._f1(*one), self._f1(*other)

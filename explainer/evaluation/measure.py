@@ -11,14 +11,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from explainer.errors import ImageError, KnobError, MethodError, ModelError, PromptError
-from explainer.evaluation import faithfulness, iou
+from explainer.errors import (
+    ImageError,
+    KnobError,
+    MethodError,
+    ModelError,
+    PromptError,
+    ScaleError,
+)
+from explainer.evaluation import faithfulness, iou, why
 from explainer.evaluation.candidates import Candidate
 from explainer.evaluation.datasets import Sample
 from explainer.evaluation.iou import Grey, Named, Tally, Truth
 from explainer.evaluation.words import Grammar, Word, clean_words, tam_words
 from explainer.methods import combine_maps
 from explainer.methods.base import Heatmap
+from explainer.request import check_scales
 from explainer.run import ANSWER, Run
 
 if TYPE_CHECKING:
@@ -42,6 +50,7 @@ class Plan:
         alphas: the scale factors to record.
         max_new_tokens: the longest answer.
         curves: insertion and deletion; None to leave them out.
+        inspected: names of candidates whose maps are looked at closely, see `why`.
     """
 
     candidates: tuple[Candidate, ...]
@@ -50,6 +59,7 @@ class Plan:
     alphas: tuple[float, ...]
     max_new_tokens: int
     curves: faithfulness.Settings | None = None
+    inspected: tuple[str, ...] = ()
 
     @property
     def made_with(self) -> dict[str, Any]:
@@ -60,6 +70,7 @@ class Plan:
             "scales": list(self.alphas),
             "max_new_tokens": self.max_new_tokens,
             "curves": asdict(self.curves) if self.curves else None,
+            "inspected": list(self.inspected),
         }
 
 
@@ -74,18 +85,20 @@ def measure(
 
     "dropped" says why a sample counts for nothing, "" if it counts; "methods" holds the sums of
     `iou.FIGURES` for each method; "refused" the methods that do not apply to the model, and why;
-    "curves", where asked for, the sums of `faithfulness.FIGURES` for each fill and method.
+    "curves", where asked for, the sums of `faithfulness.FIGURES` for each fill and method; "why"
+    those of `why.FIGURES` for the methods inspected.
 
     Raises `SightlineError` where files of the data set are damaged, `Cancelled` if `cancel` says
     so.
     """
     start = time.perf_counter()
     told: dict[str, Any] = {"key": sample.key, "dropped": "", "answer": "", "methods": {}}
+    beyond = _beyond(explainer, plan.alphas)
     try:
         run = explainer.record(
             sample.image,
             sample.prompt,
-            scales=plan.alphas,
+            scales=[alpha for alpha in plan.alphas if alpha not in beyond],
             max_new_tokens=plan.max_new_tokens,
             cancel=cancel,
         )
@@ -102,6 +115,8 @@ def measure(
     maps: dict[str, dict[int, Heatmap]] = {}
     for candidate in plan.candidates:
         try:
+            if lacking := [why for alpha, why in beyond.items() if alpha in candidate.alphas]:
+                raise MethodError(lacking[0])
             maps[candidate.name] = judged.maps(explainer, candidate)
         except KnobError:
             raise
@@ -111,9 +126,22 @@ def measure(
         told["methods"][candidate.name] = _rounded(judged.tally(maps[candidate.name]))
     done = time.perf_counter()
     told["seconds"] = {"record": round(recorded - start, 4), "maps": round(done - recorded, 4)}
+    if plan.inspected:
+        told["why"] = judged.why(maps)
     if curves and plan.curves:
         told["curves"] = _curves(explainer, run, judged.shown_things(maps), plan.curves, cancel)
     return told
+
+
+def _beyond(explainer: Explainer, alphas: Sequence[float]) -> dict[float, str]:
+    """Return the scale factors that the model does not take, and why."""
+    found = {}
+    for alpha in alphas:
+        try:
+            check_scales(explainer.family, [alpha])
+        except ScaleError as error:
+            found[alpha] = str(error)
+    return found
 
 
 def _words(explainer: Explainer, run: Run, mode: str) -> list[Word] | None:
@@ -142,6 +170,7 @@ class _Judge:
         self, run: Run, words: Sequence[Word], plan: Plan, sample: Sample, truth: Truth
     ) -> None:
         self._run, self._words, self._truth = run, words, truth
+        self._inspected = [c for c in plan.candidates if c.name in plan.inspected]
         self._grammar, self._categories = plan.grammar, sample.categories
         self._is_tam = plan.mode == "tam"
         self._things = iou.things_named(words, plan.grammar, sample.categories)
@@ -165,6 +194,17 @@ class _Judge:
             if len(thing.tokens) > 1
         }
         return iou.judge_clean(self._words, self._things, greys, shown, self._grammar, self._truth)
+
+    def why(self, maps: Mapping[str, Mapping[int, Heatmap]]) -> dict[str, Tally]:
+        """Return the sums of `why.FIGURES` for each method inspected."""
+        sites = why.sites(self._run, self._things, self._truth)
+        classes = why.token_classes(self._words, self._things, self._grammar)
+        told = {}
+        for candidate in self._inspected:
+            if found := maps.get(candidate.name):
+                greys = {t: Grey.of(heat, self._run) for t, heat in found.items()}
+                told[candidate.name] = why.look(candidate, self._run, sites, greys, classes)
+        return told
 
     def shown_things(
         self, maps: Mapping[str, Mapping[int, Heatmap]]

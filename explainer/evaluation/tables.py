@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from explainer.evaluation import faithfulness, iou
+from explainer.evaluation import faithfulness, iou, why
 from explainer.evaluation.intervals import Bootstrap, Ratio
 from explainer.evaluation.report import machine
 
@@ -30,6 +31,8 @@ NAMES: Mapping[str, str] = {
     "confidence": "highest confidence",
 }
 
+COMPARED = ("obj_iou", "func_iou", "f1_iou")
+
 Figures = dict[str, dict[str, Ratio]]  # of each method
 
 
@@ -39,47 +42,64 @@ class Summary:
 
     Attributes:
         methods: figures of each method.
-        gains: F1-IoU of each other method minus that of the first.
+        against: the method that the others are compared with; "" if there is nothing to compare.
+        gains: `COMPARED` figures of each other method minus those of that one.
         curves: for each fill, figures of each method.
+        why: figures of each method inspected, those of `why`.
         refused: methods that do not apply to the model, and why.
         samples: how many were judged or dropped.
         dropped: how many were dropped, by reason.
     """
 
     methods: Figures
-    gains: dict[str, Ratio]
+    against: str
+    gains: Figures
     curves: dict[str, Figures]
+    why: Figures
     refused: dict[str, str]
     samples: int
     dropped: dict[str, int]
 
 
-def summarise(samples: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Summary:
+def summarise(
+    samples: Sequence[Mapping[str, Any]], names: Sequence[str], against: str = ""
+) -> Summary:
     """Return the figures of the methods `names` over all samples.
 
     Every figure is a sum over all words divided by their count, and its 95% interval is that of
-    whole samples drawn again; dropped samples count for nothing.
+    whole samples drawn again; dropped samples count for nothing. Differences are taken draw by
+    draw, to the method `against` or else the first.
     """
     judged = [sample for sample in samples if not sample["dropped"]]
     refused = {n: why for s in judged for n, why in s.get("refused", {}).items() if n in names}
     shown = [name for name in names if name not in refused]
     draws = Bootstrap(len(judged))
     sums = {name: _sums(judged, ("methods", name), iou.FIGURES) for name in shown}
-    pairs = {name: (s["obj_iou"], s["func_iou"]) for name, s in sums.items()}
     methods: Figures = {}
     for name in shown:
         figures = {f: draws.ratio(*values.T) for f, values in sums[name].items()}
-        figures["f1_iou"] = draws.f1(*pairs[name])
+        figures["f1_iou"] = draws.f1(sums[name]["obj_iou"], sums[name]["func_iou"])
         methods[name] = {f: figures[f] for f in NAMES if f in figures and figures[f].n}
-    first = pairs[shown[0]] if shown else None
+    rival = against if against in shown else next(iter(shown), "")
     return Summary(
         methods=methods,
-        gains={name: draws.f1_gain(pairs[name], first) for name in shown[1:]} if first else {},
+        against=rival,
+        gains={n: _gains(draws, sums[n], sums[rival]) for n in shown if n != rival},
         curves=_curves(judged, shown),
+        why=_why(judged, shown, draws),
         refused=refused,
         samples=len(samples),
         dropped=dict(Counter(s["dropped"] for s in samples if s["dropped"]).most_common()),
     )
+
+
+def _gains(
+    draws: Bootstrap, one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]
+) -> dict[str, Ratio]:
+    """Return the differences in `COMPARED` between two methods, from their sums (S, 2)."""
+    pairs = [(sums["obj_iou"], sums["func_iou"]) for sums in (one, other)]
+    plain = {f: draws.gain(one[f], other[f]) for f in ("obj_iou", "func_iou")}
+    return plain | {"f1_iou": draws.f1_gain(*pairs)}
 
 
 def _curves(judged: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, Figures]:
@@ -100,6 +120,16 @@ def _curves(judged: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[s
     }
 
 
+def _why(judged: Sequence[Mapping[str, Any]], names: Sequence[str], draws: Bootstrap) -> Figures:
+    inspected = [name for name in names if any(name in s.get("why", {}) for s in judged)]
+    found: Figures = {}
+    for name in inspected:
+        sums = _sums(judged, ("why", name), tuple(why.FIGURES))
+        figures = {f: draws.ratio(*values.T) for f, values in sums.items()}
+        found[name] = {f: ratio for f, ratio in figures.items() if ratio.n}
+    return found
+
+
 def _sums(
     samples: Sequence[Mapping[str, Any]], path: Sequence[str], figures: Sequence[str]
 ) -> dict[str, np.ndarray]:
@@ -118,32 +148,41 @@ def _sums(
 
 def markdown(summary: Summary) -> str:
     """Return the tables, in percent, and what was left out."""
-    parts = [_table(summary.methods, summary.refused)]
+    parts = [grid("method", NAMES, summary.methods, summary.refused)]
     if summary.gains:
-        first = next(iter(summary.methods))
-        lines = [f"| F1-IoU against {first} | difference |", "| --- | --- |"]
-        lines += [f"| {name} | {_percent(gain, '+')} |" for name, gain in summary.gains.items()]
-        parts.append("\n".join(lines))
+        parts.append(grid(f"against {summary.against}", NAMES, summary.gains, sign="+"))
+    if summary.why:
+        parts.append(grid("looked at closely", why.FIGURES, summary.why))
     for fill, figures in summary.curves.items():
-        parts.append(f"Insertion and deletion, pixels replaced by {fill}:\n\n{_table(figures, {})}")
+        told = f"Insertion and deletion, pixels replaced by {fill}:"
+        parts.append(f"{told}\n\n{grid('method', NAMES, figures)}")
     parts.append(_left_out(summary))
     return "\n\n".join(parts)
 
 
-def _table(methods: Figures, refused: Mapping[str, str]) -> str:
-    columns = [f for f in NAMES if any(f in figures for figures in methods.values())]
+def grid(
+    head: str,
+    names: Mapping[str, str],
+    rows: Figures,
+    refused: Mapping[str, str] = MappingProxyType({}),
+    sign: str = "",
+) -> str:
+    """Return a Markdown table: a row for each method, a column for each figure of `names` that any
+    has, in percent with intervals, and the refused ones with their reasons."""
+    columns = [f for f in names if any(f in figures for figures in rows.values())]
     lines = [
-        f"| method | {' | '.join(NAMES[f] for f in columns)} |",
+        f"| {head} | {' | '.join(names[f] for f in columns)} |",
         f"| --- |{' --- |' * len(columns)}",
     ]
-    for name, figures in methods.items():
-        cells = [_percent(figures[f]) if f in figures else "" for f in columns]
+    for name, figures in rows.items():
+        cells = [percent(figures[f], sign) if f in figures else "" for f in columns]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    lines += [f"| {name} | {why}{' |' * max(1, len(columns))}" for name, why in refused.items()]
+    lines += [f"| {name} | {told}{' |' * max(1, len(columns))}" for name, told in refused.items()]
     return "\n".join(lines)
 
 
-def _percent(r: Ratio, sign: str = "") -> str:
+def percent(r: Ratio, sign: str = "") -> str:
+    """Return a figure in percent with its interval."""
     if not np.isfinite(r.value):
         return f"undefined (n={r.n})" if r.n else "none"
     value, low, high = 100 * r.value, 100 * r.low, 100 * r.high
@@ -171,7 +210,9 @@ def write(folder: Path, summary: Summary, about: Mapping[str, Any]) -> list[Path
     about = {**about, "machine": machine(), "date": date.today().isoformat()}
     values = {
         "methods": _entries(summary.methods),
-        "f1_gains": {name: _entry(r) for name, r in summary.gains.items()},
+        "against": summary.against,
+        "gains": _entries(summary.gains),
+        "why": _entries(summary.why),
         "curves": {fill: _entries(figures) for fill, figures in summary.curves.items()},
         "refused": summary.refused,
         "samples": summary.samples,
@@ -196,16 +237,13 @@ def _entry(r: Ratio) -> dict[str, Any]:
     return {"value": value, "interval": [low, high], "n": r.n}
 
 
-PLOTTED = ("obj_iou", "func_iou", "f1_iou")
-
-
 def plot(file: Path, summary: Summary) -> None:
     """Draw Obj-IoU, Func-IoU and F1-IoU of each method with their intervals, as PNG."""
     from matplotlib.figure import Figure
 
     names = list(summary.methods)[::-1]
     figure = Figure(figsize=(9, 1.4 + 0.34 * len(names)), layout="constrained")
-    for axis, f in zip(figure.subplots(1, len(PLOTTED), sharey=True), PLOTTED, strict=True):
+    for axis, f in zip(figure.subplots(1, len(COMPARED), sharey=True), COMPARED, strict=True):
         rows = [(i, summary.methods[n][f]) for i, n in enumerate(names) if f in summary.methods[n]]
         known = [(i, r) for i, r in rows if np.isfinite(r.value)]
         values = np.array([[r.low, r.value, r.high] for _, r in known]).reshape(-1, 3) * 100

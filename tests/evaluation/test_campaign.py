@@ -23,12 +23,13 @@ from explainer.evaluation.controls import CONTROLS
 from explainer.evaluation.datasets import Sample
 from explainer.evaluation.faithfulness import Settings
 from explainer.evaluation.intervals import Bootstrap, ratio
-from explainer.evaluation.iou import Grey, Truth, fit, otsu
+from explainer.evaluation.iou import Grey, Truth, fit
 from explainer.evaluation.measure import EMPTY, NO_MASK, TOKENISED_ANEW, Plan, measure
 from explainer.evaluation.report import SampleLog, read_log
 from explainer.evaluation.shards import Place, gathered, open_log, own_share, wait_for_others
 from explainer.evaluation.words import grammar
 from explainer.methods import METHODS
+from explainer.otsu import otsu
 from explainer.run import ANSWER
 from tests.evaluation.saying import saying
 
@@ -96,7 +97,7 @@ class Recorded:
 
     def __init__(self, run, pieces=None) -> None:
         self.run, self.asked = run, []
-        self.family = type("Family", (), {"codec": self})
+        self.family = type("Family", (), {"codec": self, "alphas": (0.1, 1.0), "label": "A model"})
         self._pieces = [run.tokens.texts[i] for i in run.indices(ANSWER)]
         self._pieces = self._pieces if pieces is None else pieces
 
@@ -140,7 +141,7 @@ def test_a_sample_is_the_figures_of_every_method_on_one_run(mode):
     model = Recorded(run)
     told = measure(model, cat_sample(), plan("logit_lens", "msea_arc", "random", mode=mode))
     assert len(model.asked) == 1
-    assert model.asked[0]["scales"] == (0.5, 0.75, 1.0)
+    assert model.asked[0]["scales"] == [0.5, 0.75, 1.0]
     assert (told["key"], told["dropped"], told["answer"]) == ("one", "", run.answer)
     json.dumps(told)
     lens = told["methods"]["logit_lens"]
@@ -226,7 +227,7 @@ def test_figures_are_means_over_words_and_f1_is_of_the_means():
     assert a["func_iou"].value == 0.5
     assert a["f1_iou"].value == pytest.approx(2 * 0.25 * 0.5 / 0.75)
     assert a["f1_iou"].low <= a["f1_iou"].value <= a["f1_iou"].high
-    assert summary.gains["b"].value == pytest.approx(0.5 - a["f1_iou"].value)
+    assert summary.gains["b"]["f1_iou"].value == pytest.approx(0.5 - a["f1_iou"].value)
     assert (summary.samples, summary.dropped) == (3, {"x": 1})
     text = tables.markdown(summary)
     assert "| a | 25.00 [" in text

@@ -1,0 +1,186 @@
+"""Why maps are as good as they are: where they lie, on which things, and what they took away.
+
+For methods inspected closely (`Plan.inspected`), beside the figures of `iou`. Each figure is a sum
+over the things that an answer names and that are in the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from explainer.evaluation.candidates import Candidate
+from explainer.evaluation.iou import Grey, Greys, Mask, Named, Tally, Truth, fit
+from explainer.evaluation.words import FUNCTION, Grammar, Word
+from explainer.geometry import Layout
+from explainer.methods.msea_arc import MSEA_ARC, Settings, predecessor_weights
+from explainer.run import PROMPT, Run
+
+# What is summed over things, each as [sum, count].
+FIGURES: Mapping[str, str] = {
+    "on_itself": "map on the thing",
+    "near": "within a cell of it",
+    "on_others": "on other things",
+    "elsewhere": "elsewhere",
+    "small": "Obj-IoU, under 9 cells",
+    "medium": "9 to 25 cells",
+    "large": "over 25 cells",
+    "first": "first thing named",
+    "later": "after another thing",
+    "to_things": "weight on other things",
+    "to_prompt": "on the prompt",
+    "to_function": "on function words",
+    "to_rest": "on the rest",
+    "ceiling": "ceiling",
+}
+SMALL, LARGE = 9.0, 25.0  # cells: the window of the filter, and a square of 5 x 5
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A thing that is named and there.
+
+    Attributes:
+        mask: (H, W) bool, where it is.
+        others: where other things are.
+        near: where nothing is, but a cell's width away it is.
+        cells: its size in cells of the map.
+        ceiling: the IoU of the best map that the grid can hold: how much of each cell it fills.
+        is_first: whether no other thing was named before it.
+    """
+
+    thing: Named
+    mask: Mask
+    others: Mask
+    near: Mask
+    cells: float
+    ceiling: float
+    is_first: bool
+
+
+def sites(run: Run, things: Sequence[Named], truth: Truth) -> list[Site]:
+    """Return the things that are in the picture, in the order of their names."""
+    found = []
+    anything = np.any(list(truth.masks.values()), axis=0) if truth.masks else None
+    for number, thing in enumerate(things):
+        mask = truth.of(thing.label)
+        if mask is None or anything is None:
+            continue
+        cell = _cell(run, mask.shape)
+        around = ndimage.distance_transform_edt(~mask) <= np.sqrt(cell)
+        named = {other.label for other in things[:number]} - {thing.label}
+        found.append(
+            Site(
+                thing,
+                mask,
+                anything & ~mask,
+                around & ~anything,
+                float(mask.sum() / cell),
+                _ceiling(run, mask),
+                not named,
+            )
+        )
+    return found
+
+
+def _cell(run: Run, shape: tuple[int, int]) -> float:
+    """Return the area of a cell of the first image's map, in pixels of a mask."""
+    grid = Layout.of(run).grids[0]
+    x0, y0, x1, y1 = grid.extent
+    height, width = run.image.shape[:2]
+    seen = (x1 - x0) / width * (y1 - y0) / height
+    return seen * shape[0] * shape[1] / (grid.shape[0] * grid.shape[1])
+
+
+def _ceiling(run: Run, mask: Mask) -> float:
+    """Return the IoU of the map that shows how much of each cell the thing fills."""
+    grid = Layout.of(run).grids[0]
+    height, width = run.image.shape[:2]
+    x0, y0, x1, y1 = (v / side for v, side in zip(grid.extent, (width, height) * 2, strict=True))
+    rows, columns = mask.shape
+    seen = (x0 * columns, y0 * rows, x1 * columns, y1 * rows)
+    picture = Image.fromarray(np.uint8(mask) * 255)
+    filled = picture.resize(grid.shape[::-1], Image.Resampling.BOX, box=seen)
+    levels, predicted, _ = Grey(np.asarray(filled), (x0, y0, x1, y1)).cut(mask.shape)
+    return fit(levels, predicted, mask).iou
+
+
+def look(
+    candidate: Candidate,
+    run: Run,
+    found: Sequence[Site],
+    maps: Greys,
+    classes: Mapping[int, str],
+) -> Tally:
+    """Return the sums of one sample for one method.
+
+    Args:
+        maps: of every answer token.
+        classes: of every answer token, from `token_classes`.
+    """
+    tally: Tally = {name: [0.0, 0] for name in FIGURES}
+    for site in found:
+        _lies(tally, site, maps)
+        if candidate.method is MSEA_ARC and not site.is_first:
+            _takes_away(tally, candidate.settings, run, site, classes)
+    return {name: [round(total, 6), n] for name, (total, n) in tally.items()}
+
+
+def _lies(tally: Tally, site: Site, maps: Greys) -> None:
+    """Count where the map of the token that fits best lies, and how well it fits."""
+    cuts = [maps[token].cut(site.mask.shape)[:2] for token in site.thing.tokens]
+    fits = [fit(levels, predicted, site.mask) for levels, predicted in cuts]
+    best = int(np.argmax([f.iou for f in fits]))
+    iou, predicted = fits[best].iou, cuts[best][1]
+    size = "small" if site.cells < SMALL else "large" if site.cells > LARGE else "medium"
+    for name in (size, "first" if site.is_first else "later"):
+        _add(tally, name, iou)
+    _add(tally, "ceiling", site.ceiling)
+    if predicted.any():
+        places = {"on_itself": site.mask, "near": site.near, "on_others": site.others}
+        shares = {name: float(np.mean(place[predicted])) for name, place in places.items()}
+        for name, share in shares.items():
+            _add(tally, name, share)
+        _add(tally, "elsewhere", max(0.0, 1.0 - sum(shares.values())))
+
+
+def _takes_away(
+    tally: Tally, settings: Mapping[str, Any], run: Run, site: Site, classes: Mapping[int, str]
+) -> None:
+    """Count how the weights of Eq. 8 are shared out, for a thing named after another."""
+    tokens = list(site.thing.tokens)
+    weights = predecessor_weights(run, tokens, Settings(**settings))
+    own = {token for token, name in classes.items() if name == str(site.thing.label)}
+    for row in weights[weights.sum(axis=1) > 0]:
+        shares = dict.fromkeys(("to_things", "to_prompt", "to_function", "to_rest"), 0.0)
+        for j in np.flatnonzero(row):
+            shares[_whose(run, int(j), own, classes)] += float(row[j] / row.sum())
+        for name, share in shares.items():
+            _add(tally, name, share)
+
+
+def _whose(run: Run, token: int, own: set[int], classes: Mapping[int, str]) -> str:
+    if run.tokens.roles[token] == PROMPT:
+        return "to_prompt"
+    if token in own:
+        return "to_rest"
+    name = classes.get(token, "")
+    return "to_function" if name == FUNCTION else "to_things" if name.isdigit() else "to_rest"
+
+
+def token_classes(
+    words: Sequence[Word], things: Sequence[Named], grammar: Grammar
+) -> dict[int, str]:
+    """Return for each answer token the label of the thing it names, in digits, or its word's
+    class."""
+    classes = {token: grammar.kind(word.text) for word in words for token in word.tokens}
+    return classes | {token: str(thing.label) for thing in things for token in thing.tokens}
+
+
+def _add(tally: Tally, name: str, value: float) -> None:
+    tally[name] = [tally[name][0] + value, tally[name][1] + 1]
