@@ -34,6 +34,7 @@ from explainer.evaluation.words import (
     tam_label,
 )
 from explainer.methods.base import Heatmap
+from explainer.otsu import otsu
 from explainer.run import ANSWER, PROMPT, Run
 
 Cells = npt.NDArray[np.uint8]
@@ -128,21 +129,6 @@ class Grey:
 
 
 Greys = Mapping[int, Grey]  # of answer tokens, by their index in the run
-
-
-def otsu(levels: Cells) -> int:
-    """Return the threshold t that best parts levels <= t from levels > t, the least if several do.
-
-    Otsu's criterion over 256 bins: the largest variance between the two classes. A constant map
-    has t = 0, so that all of it lies above unless it is 0.
-    """
-    share = np.array(Image.fromarray(levels).histogram()) / levels.size
-    below = np.cumsum(share)
-    moment = np.cumsum(share * np.arange(256))
-    both = below * (1.0 - below)
-    parted = both > np.finfo(np.float32).eps
-    variance = (moment[-1] * below - moment) ** 2 / np.where(parted, both, 1.0)
-    return int(np.where(parted, variance, 0.0).argmax())
 
 
 def fit(levels: Cells, predicted: Mask, mask: Mask) -> Fit:

@@ -15,12 +15,12 @@ from explainer.evaluation.iou import (
     fit,
     judge_clean,
     judge_tam,
-    otsu,
     tam_sources,
     things_named,
 )
 from explainer.evaluation.words import Word, grammar
 from explainer.methods.base import Heatmap, MapPart
+from explainer.otsu import otsu
 from explainer.run import ANSWER, PROMPT
 from tests.evaluation.saying import saying
 

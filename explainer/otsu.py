@@ -1,0 +1,25 @@
+"""Where to cut a map in two: Otsu's threshold.
+
+Source: Otsu, A Threshold Selection Method from Gray-Level Histograms, IEEE SMC 9(1), 1979.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+
+def otsu(levels: npt.NDArray[np.uint8]) -> int:
+    """Return the threshold t that best parts levels <= t from levels > t, the least if several do.
+
+    Otsu's criterion over 256 bins: the largest variance between the two classes. A constant map
+    has t = 0, so that all of it lies above unless it is 0.
+    """
+    share = np.array(Image.fromarray(levels).histogram()) / levels.size
+    below = np.cumsum(share)
+    moment = np.cumsum(share * np.arange(256))
+    both = below * (1.0 - below)
+    parted = both > np.finfo(np.float32).eps
+    variance = (moment[-1] * below - moment) ** 2 / np.where(parted, both, 1.0)
+    return int(np.where(parted, variance, 0.0).argmax())
