@@ -146,8 +146,9 @@ def test_a_comparison_method_is_computed_with_the_model_and_kept(
     run = Run.load(tmp_path / "o" / "scene.npz")
     assert {key[0] for key in run.attributions} == {"grad_cam", "cp_lrp"}
     made = [path.name.rsplit("_022_")[1] for path in (tmp_path / "o").glob("*.png")]
-    assert len(made) == 3
-    assert any(name.endswith("_cp_lrp.png") for name in made)
+    assert {name.rpartition("_end_")[2] for name in made} == {
+        "msea_arc-grad_cam.png", "cp_lrp.png",
+    }  # fmt: skip
 
 
 def test_a_run_of_another_model_says_which_one_to_load(recorded, qwen_folder, capsys):
@@ -158,7 +159,8 @@ def test_a_run_of_another_model_says_which_one_to_load(recorded, qwen_folder, ca
 def test_methods_that_need_the_model_are_no_part_of_all(recorded, tmp_path):
     args = ["explain", recorded, "--word", "cat", "--method", "all", "--method", "cam"]
     assert main([str(a) for a in [*args, "--out", tmp_path / "o"]]) == 0
-    assert len(list((tmp_path / "o").glob("*.png"))) == len(METHODS) + 1
+    (path,) = (tmp_path / "o").glob("*.png")
+    assert path.name.endswith(f"_cat_{'-'.join(METHODS)}-cam.png")
 
 
 def test_a_flag_of_several_methods_says_what_each_means_by_it(capsys):
@@ -194,7 +196,6 @@ def test_a_word_may_be_several_tokens():
     part = find_word(run, "Doggy")
     first = run.indices(ANSWER)[4]
     assert part.tokens == (first, first + 1)
-    assert part.text == "doggy"
     assert find_word(run, " cat ").tokens == (run.indices(ANSWER)[1],)
 
 

@@ -58,7 +58,7 @@ LIGHT = (
     "explainer/geometry.py",
     "explainer/run.py",
     "explainer/errors.py",
-    "explainer/export.py",
+    "explainer/export",
     "explainer/store.py",
     "explainer/images.py",
     "explainer/__main__.py",

@@ -5,34 +5,28 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from explainer.commands import knob_flags, model_flags
-from explainer.errors import ImageError, PromptError, SightlineError, TokenError
-from explainer.export import DIVERGING, SEQUENTIAL, Caption, captioned, colour_table, png
-from explainer.methods import COMPARISON, METHODS, OPT_IN, explain_chip, find_method
-from explainer.methods.base import Heatmap, Method
+from explainer.errors import ImageError, PromptError, TokenError
+from explainer.export import SEQUENTIAL, THEMES, Chosen, Exhibit, Look, chips
+from explainer.export.formats import FORMATS, WHOLE, WORD, Format
+from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
+from explainer.methods.base import Method
 from explainer.methods.comparison import Comparison
 from explainer.run import ANSWER, ROLE_NAMES, Run
+from explainer.subjects import Span, text_of
 
 if TYPE_CHECKING:
     from explainer.record import Explainer
 
-HELP = "ask about a picture and write heatmaps of the words of the answer as PNG"
+HELP = "ask about a picture and write heatmaps of the words of the answer"
 
 _SCALES = (0.5, 0.75, 1.0)
-
-
-@dataclass(frozen=True)
-class Part:
-    """A piece of the text to explain: its tokens, and what it says."""
-
-    tokens: tuple[int, ...]
-    text: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--preset", help="start from a named setting of the method, such as paper")
     add("--out", type=Path, default=Path("out"), metavar="DIR", help="where to write; default: out")
+    add(
+        "--format",
+        nargs="+",
+        choices=FORMATS,
+        default=["png"],
+        metavar="NAME",
+        help=f"what to write, one or several of {', '.join(FORMATS)}; default: png",
+    )
+    add("--theme", choices=THEMES, default="light", help="of figures; default: light")
     add("--colours", choices=SEQUENTIAL, default="inferno", help="default: inferno")
     add("--opacity", type=float, default=0.55, help="of the colours, 0 to 1; default: 0.55")
 
@@ -73,9 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Record (or open) a run, list its tokens, and write one PNG for each word and method."""
-    if not 0 <= args.opacity <= 1:
-        raise SightlineError(f"--opacity must lie in 0..1, got {args.opacity:g}")
+    """Record (or open) a run, list its tokens, and write what was asked for."""
+    look = Look(args.colours, opacity=args.opacity, theme=args.theme)
     methods = _methods(args.method or ["msea_arc"])
     knob_flags.check_used(methods, args)
     settings = {m.name: knob_flags.settings(m, args) for m in methods}
@@ -84,17 +86,18 @@ def main(args: argparse.Namespace) -> int:
             print(f"note: {method.name} has no preset {args.preset!r} and keeps its defaults")
     run, explainer = _run(args, settings)
     _list_tokens(run)
-    parts = _parts(run, args)
-    before = run
-    run = _compared(run, explainer, parts, [(m, settings[m.name]) for m in methods], args)
+    spans, before = _spans(run, args), run
+    chosen = tuple(Chosen(m, settings[m.name]) for m in methods)
+    run = _compared(run, explainer, spans or chips(run), chosen, args)
     args.out.mkdir(parents=True, exist_ok=True)
-    stem = Path(args.video or args.images[0]).stem
-    if not _is_recorded(args) or run is not before:
-        run.save(args.out / f"{stem}.npz")
-        print(f"wrote {args.out / f'{stem}.npz'}")
-    for part in parts:
-        for method in methods:
-            _write(run, part, method, settings[method.name], args, stem)
+    stem = args.out / Path(args.video or args.images[0]).stem
+    if not _is_recorded(args) or run is not before or "npz" in args.format:
+        record = stem.with_name(f"{stem.name}.npz")
+        run.save(record)
+        print(f"wrote {record}")
+    for name in args.format:
+        shown = spans or FORMATS[name].pieces(run)
+        _write(Exhibit(run, chosen, tuple(shown), look), FORMATS[name], stem)
     return 0
 
 
@@ -132,13 +135,13 @@ def _run(
 def _compared(
     run: Run,
     explainer: Explainer | None,
-    parts: Sequence[Part],
-    methods: Sequence[tuple[Method, Mapping[str, Any]]],
+    spans: Sequence[Span],
+    chosen: Sequence[Chosen],
     args: argparse.Namespace,
 ) -> Run:
     """Return the run with the maps of those methods that need the model."""
-    tokens = [token for part in parts for token in part.tokens]
-    for method, settings in methods:
+    tokens = [token for span in spans for token in span.tokens]
+    for method, settings in ((c.method, c.settings) for c in chosen):
         if not isinstance(method, Comparison):
             continue
         if method.notice:
@@ -180,18 +183,17 @@ def _list_tokens(run: Run) -> None:
 # What to explain ---------------------------------------------------------------------------------
 
 
-def _parts(run: Run, args: argparse.Namespace) -> list[Part]:
-    """Return what was asked for: a token (with those that share its characters), a word, or all
-    pieces of the answer."""
+def _spans(run: Run, args: argparse.Namespace) -> list[Span]:
+    """Return the token that was asked for, with those that share its characters, or the word."""
     if args.word is not None:
         return [find_word(run, args.word)]
     if args.token is not None:
         token = run.check_token(args.token)
-        return [Part(c.tokens, c.text) for c in run.chips if token in c.tokens]
-    return [Part(c.tokens, c.text) for c in run.chips if c.role == ANSWER]
+        return [Span(c.tokens) for c in run.chips if token in c.tokens]
+    return []
 
 
-def find_word(run: Run, word: str) -> Part:
+def find_word(run: Run, word: str) -> Span:
     """Return the tokens of the one place where the answer says `word`, in whatever case.
 
     Raises `TokenError` if the answer does not say it, or says it more than once.
@@ -210,7 +212,7 @@ def find_word(run: Run, word: str) -> Part:
     raise TokenError(f"the answer does not say {word!r}{hint}; it says: {run.answer.strip()!r}")
 
 
-def _places(run: Run, word: str, role: int) -> list[Part]:
+def _places(run: Run, word: str, role: int) -> list[Span]:
     """Return every place where text of this role says `word` as a whole word."""
     chips = [c for c in run.chips if c.role == role]
     ends = np.cumsum([len(c.text) for c in chips])
@@ -219,13 +221,13 @@ def _places(run: Run, word: str, role: int) -> list[Part]:
     if not wanted:
         raise TokenError("the word is empty; name a word of the answer")
     found = re.finditer(rf"(?<!\w){re.escape(wanted)}(?!\w)", text, re.IGNORECASE)
-    parts = []
+    spans = []
     for match in found:
         first = int(np.searchsorted(ends, match.start(), side="right"))
         last = int(np.searchsorted(ends, match.end(), side="left"))
         tokens = tuple(t for c in chips[first : last + 1] for t in c.tokens)
-        parts.append(Part(tokens, match.group()))
-    return parts
+        spans.append(Span(tokens))
+    return spans
 
 
 def _methods(names: Sequence[str]) -> list[Method]:
@@ -237,40 +239,25 @@ def _methods(names: Sequence[str]) -> list[Method]:
 # Writing -----------------------------------------------------------------------------------------
 
 
-def _write(
-    run: Run,
-    part: Part,
-    method: Method,
-    settings: Mapping[str, Any],
-    args: argparse.Namespace,
-    stem: str,
-) -> None:
-    heat = explain_chip(method, run, part.tokens, **settings)
-    table = colour_table(next(iter(DIVERGING)) if heat.signed else args.colours)
-    chance = float(np.prod(run.probs[list(part.tokens)]))
-    caption = Caption(
-        token=part.text.strip() or part.text,
-        probability=None if np.isnan(chance) else chance,
-        method=method.label,
-        parameters=_parameters(method, settings, heat, args.preset),
-        labels=run.labels,
-    )
-    slug = re.sub(r"\W+", "-", part.text).strip("-_").lower() or "token"
-    path = args.out / f"{stem}_{part.tokens[0]:03d}_{slug}_{method.name}.png"
-    path.write_bytes(png(captioned(run.images, heat, table, caption, args.opacity)))
-    print(f"wrote {path}")
+def _write(exhibit: Exhibit, form: Format, stem: Path) -> None:
+    """Write a file of each word, or one of all, as the format has it.
+
+    Args:
+        stem: folder and start of the names.
+    """
+    methods = "-".join(chosen.method.name for chosen in exhibit.chosen)
+    files = {}
+    if form.scope == WORD:
+        for span in exhibit.subjects:
+            word = f"{span.tokens[0]:03d}_{_slug(text_of(exhibit.run, span))}"
+            files[f"{stem.name}_{word}_{methods}"] = replace(exhibit, subjects=(span,))
+    elif form.scope == WHOLE:
+        files[f"{stem.name}_{methods}"] = exhibit
+    for name, shown in files.items():
+        path = stem.with_name(f"{name}.{form.name}")
+        path.write_bytes(form.make(shown))
+        print(f"wrote {path}")
 
 
-def _parameters(
-    method: Method, settings: Mapping[str, Any], heat: Heatmap, preset: str | None
-) -> str:
-    """Return what a reader needs to repeat the map: preset, changed knobs, scales, and notes."""
-    defaults = {k.name: k.default for k in method.knobs}
-    changed = {n: v for n, v in settings.items() if n == "scales" or v != defaults[n]}
-    words = [
-        f"{name} {knob_flags.shown(value)}"
-        for name, value in changed.items()
-        if name not in heat.notes
-    ]
-    words += [f"{name} {value:.3g}" for name, value in heat.notes.items()]
-    return ", ".join(([f"preset {preset}"] if preset in method.presets else []) + words)
+def _slug(text: str) -> str:
+    return re.sub(r"\W+", "-", text).strip("-_").lower()[:40] or "token"

@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainer.export import (
-    DIVERGING,
-    SEQUENTIAL,
-    Caption,
-    captioned,
-    colour_table,
-    overlay,
-    png,
-)
+from explainer.export import DIVERGING, SEQUENTIAL, colour_table, overlay, png
+from explainer.export.overlay import magnified
 from explainer.methods.base import Heatmap, MapPart
 
 GREY = np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)
@@ -63,16 +56,6 @@ def test_the_extent_places_the_map_and_the_rest_is_hatched():
     assert set(np.unique(half[outside])) == {round((77 + 48) / 2), round((77 + 128) / 2)}
 
 
-def test_a_caption_says_what_hatching_means():
-    image = np.full((100, 200, 3), 77, np.uint8)
-    caption = Caption("cat", 0.5, "TAM")
-    heights = [
-        len(captioned([image], _heat([[1.0]], extent), GREY, caption))
-        for extent in ((0, 0, 200, 100), (50, 0, 150, 100))
-    ]
-    assert heights[1] == heights[0] + round(14 * 1.45)  # one line more
-
-
 def test_signed_maps_use_the_middle_for_zero():
     image = np.zeros((1, 3, 3), np.uint8)
     laid = overlay(image, _heat([[-1, 0, 1]], (0, 0, 3, 1), signed=True), GREY, 1.0)
@@ -86,26 +69,14 @@ def test_opacity_mixes():
     assert np.all(overlay(image, heat, GREY, 0.5) == 178)
 
 
-@pytest.mark.parametrize("count", [2, 5])
-def test_several_pictures_stand_side_by_side(count):
-    images = [np.full((30, 40 + 10 * i, 3), 200, np.uint8) for i in range(count)]
-    white = np.ones((2, 2), np.float32)
-    parts = tuple(MapPart(white, (0, 0, 40 + 10 * i, 30)) for i in range(count))
-    heat = Heatmap(parts, False, "1.0 is the maximum")
-    pixels = captioned(images, heat, GREY, Caption("cat", 0.5, "TAM"), 1.0)
-    assert pixels.shape[1] >= 480
-    row = (pixels[90] == 255).all(-1)  # through the middle of the first row: maps are white
-    assert row.sum() == pixels.shape[1]
+def test_a_magnified_map_is_what_the_overlay_shows():
+    values = np.random.default_rng(0).random((3, 5)).astype(np.float32)
+    large = magnified(MapPart(values, (0, 0, 50, 30)), 50)
+    assert large.shape == (30, 50)
+    laid = overlay(np.zeros((30, 50, 3), np.uint8), _heat(values, (0, 0, 50, 30)), GREY, 1.0)
+    assert np.array_equal(np.round(large * 255), laid[..., 0])
 
 
-@pytest.mark.parametrize("size", [(1, 1), (64, 32), (300, 1024), (1024, 11)])
-def test_a_captioned_picture_is_a_png_of_its_width_and_taller(size):
-    image = np.zeros((*size, 3), np.uint8)
-    heat = _heat([[0.1, 0.9]], (0, 0, size[1], size[0]))
-    caption = Caption(" 猫\n😀 β", 0.25, "MSEA + ARC", "beta 0.5, " * 30)
-    pixels = captioned([image], heat, colour_table("inferno"), caption)
-    assert pixels.shape[1] >= 480
-    assert pixels.shape[1] % size[1] == 0
-    assert pixels.shape[0] > size[0] * (pixels.shape[1] // size[1])
-    read = np.asarray(Image.open(io.BytesIO(png(pixels))))
-    assert np.array_equal(read, pixels)
+def test_a_png_gives_its_pixels_back():
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(png(pixels)))), pixels)

@@ -1,0 +1,20 @@
+"""What leaves the program: figures, films, data and pages of recorded runs, without a model."""
+
+from explainer.export.colours import DIVERGING, RGB, SEQUENTIAL, colour_table
+from explainer.export.exhibit import THEMES, Chosen, Exhibit, Look, chips, words
+from explainer.export.overlay import overlay, png
+
+__all__ = [
+    "DIVERGING",
+    "RGB",
+    "SEQUENTIAL",
+    "THEMES",
+    "Chosen",
+    "Exhibit",
+    "Look",
+    "chips",
+    "colour_table",
+    "overlay",
+    "png",
+    "words",
+]

@@ -1,0 +1,319 @@
+"""A drawing of text and pictures, laid out once and written as SVG or as pixels.
+
+Lengths are in the drawing's own unit, one pixel of a screen; y grows downwards.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from xml.sax.saxutils import escape, quoteattr
+
+import matplotlib
+import numpy as np
+from matplotlib.ft2font import FT2Font
+from PIL import Image, ImageDraw, ImageFont
+
+from explainer.export.colours import RGB
+from explainer.export.overlay import hatching
+
+FAMILY = "DejaVu Sans, Verdana, Arial, sans-serif"
+_FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+_FILES = {False: _FONTS / "DejaVuSans.ttf", True: _FONTS / "DejaVuSans-Bold.ttf"}
+MOST_PIXELS = 60_000_000
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of a line of text; `colour` "" is the line's own."""
+
+    text: str
+    colour: str = ""
+    underlined: bool = False
+
+
+@dataclass(frozen=True)
+class Font:
+    """Size in units and weight of a line of text."""
+
+    size: float
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of text whose baseline is at y; `anchor` is "start", "middle" or "end"."""
+
+    x: float
+    y: float
+    spans: tuple[Span, ...]
+    font: Font
+    colour: str
+    anchor: str = "start"
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Pixels (h, w, 3) uint8 stretched over a rectangle (x, y, width, height).
+
+    `photo` ones may be stored with losses.
+    """
+
+    box: tuple[float, float, float, float]
+    pixels: RGB
+    opacity: float = 1.0
+    photo: bool = False
+
+
+@dataclass(frozen=True)
+class Hatch:
+    """Diagonal strokes over a rectangle, but not over the `hole` in it."""
+
+    box: tuple[float, float, float, float]
+    hole: tuple[float, float, float, float]
+    opacity: float
+
+
+@dataclass(eq=False)
+class Drawing:
+    """What is drawn, in order, on a sheet of `width` x `height` in the colour `paper`."""
+
+    width: float
+    height: float
+    paper: str
+    items: list[Line | Picture | Hatch] = field(default_factory=list)
+
+
+# Text --------------------------------------------------------------------------------------------
+
+
+def drawable(text: str) -> str:
+    """Return the text with what the font cannot draw spelled out, as ↵ or [U+1F600]."""
+    return "".join(_named(c) for c in text)
+
+
+@lru_cache(maxsize=4096)
+def _named(character: str) -> str:
+    if character in "\n\t":
+        return {"\n": "↵", "\t": "⇥"}[character]
+    known = character.isprintable() and _glyphs().get_char_index(ord(character))
+    return character if known else f"[U+{ord(character):04X}]"
+
+
+@lru_cache(maxsize=1)
+def _glyphs() -> FT2Font:
+    return FT2Font(str(_FILES[False]))
+
+
+@lru_cache(maxsize=64)
+def _face(size: float, bold: bool) -> ImageFont.FreeTypeFont:
+    basic = ImageFont.Layout.BASIC  # one glyph after the other: widths of pieces add up
+    return ImageFont.truetype(str(_FILES[bold]), size, layout_engine=basic)
+
+
+def width_of(text: str, font: Font) -> float:
+    """Return the width of a line of text."""
+    return _face(font.size * 8, font.bold).getlength(drawable(text)) / 8
+
+
+def wrapped(text: str, font: Font, width: float) -> list[str]:
+    """Return the text in lines that fit; a single word that does not is cut."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if width_of(longer, font) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return [cut(line, font, width) for line in lines if line]
+
+
+def cut(text: str, font: Font, width: float) -> str:
+    """Return the text, or as much of its start as fits before an ellipsis."""
+    if width_of(text, font) <= width:
+        return text
+    low, high = 0, len(text)
+    while low < high:  # the most characters that fit
+        middle = (low + high + 1) // 2
+        low, high = (
+            (middle, high) if width_of(text[:middle] + "…", font) <= width else (low, middle - 1)
+        )
+    return text[:low] + "…"
+
+
+# SVG ---------------------------------------------------------------------------------------------
+
+
+def to_svg(drawing: Drawing, title: str) -> bytes:
+    """Return an SVG file of the drawing: text is text, pictures are within it.
+
+    A picture that is drawn several times is stored once.
+    """
+    size = f"{drawing.width:g}", f"{drawing.height:g}"
+    stored: dict[int, str] = {}
+    parts = [_svg_item(item, stored) for item in drawing.items]
+    head = (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'width="{size[0]}" height="{size[1]}" viewBox="0 0 {size[0]} {size[1]}" '
+        f'font-family="{FAMILY}">'
+    )
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        head,
+        f"<title>{escape(_xml(title))}</title>",
+        "<defs>",
+        _PATTERN,
+        *stored.values(),
+        "</defs>",
+        f'<rect width="100%" height="100%" fill="{drawing.paper}"/>',
+        *parts,
+        "</svg>",
+    ]
+    return "\n".join(lines).encode()
+
+
+_PATTERN = (
+    '<pattern id="unseen" width="10" height="10" patternUnits="userSpaceOnUse" '
+    'patternTransform="rotate(45)"><rect width="10" height="10" fill="#303030"/>'
+    '<rect width="3" height="10" fill="#808080"/></pattern>'
+)
+
+
+def _svg_item(item: Line | Picture | Hatch, stored: dict[int, str]) -> str:
+    if isinstance(item, Line):
+        return _svg_line(item)
+    x, y, width, height = item.box
+    if isinstance(item, Hatch):
+        a, b, c, d = item.hole
+        outer = f"M{x:g} {y:g}h{width:g}v{height:g}h{-width:g}z"
+        inner = f"M{a:g} {b:g}h{c:g}v{d:g}h{-c:g}z"
+        return (
+            f'<path d="{outer}{inner}" fill="url(#unseen)" fill-rule="evenodd" '
+            f'opacity="{item.opacity:g}"/>'
+        )
+    key, (h, w) = id(item.pixels), item.pixels.shape[:2]
+    if key not in stored:
+        stored[key] = (
+            f'<image id="p{len(stored)}" width="{w}" height="{h}" preserveAspectRatio="none" '
+            f'xlink:href="{_data_uri(item)}"/>'
+        )
+    name = stored[key].split('"', 2)[1]
+    place = f"translate({x:.3f} {y:.3f}) scale({width / w:.6f} {height / h:.6f})"
+    return f'<use xlink:href="#{name}" transform="{place}" opacity="{item.opacity:g}"/>'
+
+
+def _svg_line(line: Line) -> str:
+    weight = ' font-weight="bold"' if line.font.bold else ""
+    spans = "".join(_svg_span(span) for span in line.spans)
+    return (
+        f'<text x="{line.x:g}" y="{line.y:g}" font-size="{line.font.size:g}"{weight} '
+        f'fill="{line.colour}" text-anchor="{line.anchor}" xml:space="preserve">{spans}</text>'
+    )
+
+
+def _svg_span(span: Span) -> str:
+    colour = f" fill={quoteattr(span.colour)}" if span.colour else ""
+    line = ' text-decoration="underline"' if span.underlined else ""
+    text = escape(_xml(span.text))
+    return f"<tspan{colour}{line}>{text}</tspan>" if colour or line else text
+
+
+def _xml(text: str) -> str:
+    """Return the text with characters spelled out that XML forbids or that would turn others
+    round."""
+    return "".join(c if c.isprintable() else _spelt(c) for c in text)
+
+
+def _spelt(character: str) -> str:
+    joins = character in "\u200c\u200d\ufe0f"  # parts of emoji and of some scripts
+    return character if joins else _named(character)
+
+
+def _data_uri(item: Picture) -> str:
+    kind, buffer = "jpeg" if item.photo else "png", io.BytesIO()
+    if item.photo:
+        Image.fromarray(item.pixels).save(buffer, format="JPEG", quality=92, subsampling=0)
+    else:
+        _with_palette(item.pixels).save(buffer, format="PNG", optimize=True)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _with_palette(pixels: RGB) -> Image.Image:
+    """Return the picture with a palette, a third of the size, if it has 256 colours at most."""
+    flat = pixels.reshape(-1, 3).astype(np.uint32)
+    colours, at = np.unique(flat @ np.array([65536, 256, 1], np.uint32), return_inverse=True)
+    if len(colours) > 256:
+        return Image.fromarray(pixels)
+    image = Image.fromarray(at.reshape(pixels.shape[:2]).astype(np.uint8), mode="P")
+    triples = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1)
+    image.putpalette(triples.astype(np.uint8).tobytes())
+    return image
+
+
+# Pixels ------------------------------------------------------------------------------------------
+
+
+def to_pixels(drawing: Drawing, scale: float = 2.0) -> RGB:
+    """Return (H, W, 3) uint8: the drawing at `scale` pixels to the unit, at most `MOST_PIXELS`."""
+    scale = min(scale, (MOST_PIXELS / (drawing.width * drawing.height)) ** 0.5)
+    size = max(1, round(drawing.width * scale)), max(1, round(drawing.height * scale))
+    canvas = Image.new("RGB", size, drawing.paper)
+    draw = ImageDraw.Draw(canvas)
+    for item in drawing.items:
+        if isinstance(item, Line):
+            _draw_line(draw, item, scale)
+        elif isinstance(item, Picture):
+            _paste(canvas, item, scale)
+        else:
+            _paste_hatch(canvas, item, scale)
+    return np.array(canvas)
+
+
+def _draw_line(draw: ImageDraw.ImageDraw, line: Line, scale: float) -> None:
+    face = _face(line.font.size * scale, line.font.bold)
+    pieces = [(drawable(span.text), span) for span in line.spans]
+    total = sum(face.getlength(text) for text, _ in pieces)
+    x = line.x * scale - total * {"start": 0, "middle": 0.5, "end": 1}[line.anchor]
+    y, thick = line.y * scale, max(1, round(line.font.size * scale / 12))
+    for text, span in pieces:
+        colour, width = span.colour or line.colour, face.getlength(text)
+        draw.text((x, y), text, colour, face, anchor="ls")
+        if span.underlined:
+            under = round(y + 1.5 * thick)
+            draw.rectangle((round(x), under, round(x + width) - 1, under + thick - 1), colour)
+        x += width
+
+
+def _edges(box: Sequence[float], scale: float) -> tuple[int, int, int, int]:
+    """Return the pixel edges (left, top, right, bottom) of a rectangle, one pixel at least."""
+    x, y, width, height = (part * scale for part in box)
+    left, top = round(x), round(y)
+    return left, top, max(left + 1, round(x + width)), max(top + 1, round(y + height))
+
+
+def _paste(canvas: Image.Image, item: Picture, scale: float) -> None:
+    left, top, right, bottom = _edges(item.box, scale)
+    size, pixels = (right - left, bottom - top), Image.fromarray(item.pixels)
+    if pixels.size != size:
+        smooth = Image.Resampling.LANCZOS if item.photo else Image.Resampling.BILINEAR
+        pixels = pixels.resize(size, smooth)
+    if item.opacity < 1:
+        below = canvas.crop((left, top, right, bottom))
+        pixels = Image.blend(below, pixels, item.opacity)
+    canvas.paste(pixels, (left, top))
+
+
+def _paste_hatch(canvas: Image.Image, item: Hatch, scale: float) -> None:
+    left, top, right, bottom = _edges(item.box, scale)
+    below = canvas.crop((left, top, right, bottom))
+    strokes = Image.blend(
+        below, Image.fromarray(hatching(bottom - top, right - left)), item.opacity
+    )
+    mask = Image.new("1", below.size, 1)
+    a, b, c, d = _edges(item.hole, scale)
+    mask.paste(0, (a - left, b - top, c - left, d - top))
+    canvas.paste(strokes, (left, top), mask)

@@ -1,0 +1,150 @@
+"""What an export shows: some words of a run, by some methods, in some colours.
+
+Every format is a function from an `Exhibit` to the bytes of a file.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from explainer.errors import MethodError, RunError, SightlineError
+from explainer.export.colours import DIVERGING, RGB, SEQUENTIAL
+from explainer.methods import Method, combine_maps
+from explainer.methods.base import Heatmap
+from explainer.run import ANSWER, Run
+from explainer.subjects import (
+    Span,
+    Subject,
+    explain_subject,
+    places,
+    text_of,
+    whole_words,
+    words_of,
+)
+
+_LARGEST = 900  # enough for any panel
+THEMES = ("light", "dark")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How maps are drawn.
+
+    Attributes:
+        colours: a table in `SEQUENTIAL`, for unsigned maps.
+        diverging: a table in `DIVERGING`, for signed ones.
+        opacity: share of the colour in the mixture with the picture, 0 to 1.
+        theme: one of `THEMES`, the colours of paper and ink.
+    """
+
+    colours: str = "inferno"
+    diverging: str = "RdBu_r"
+    opacity: float = 0.55
+    theme: str = "light"
+
+    def __post_init__(self) -> None:
+        allowed = {"colours": SEQUENTIAL, "diverging": DIVERGING, "theme": THEMES}
+        for name, names in allowed.items():
+            if getattr(self, name) not in names:
+                raise SightlineError(
+                    f"{name} must be one of {', '.join(names)}, got {getattr(self, name)!r}"
+                )
+        if not 0 <= self.opacity <= 1:  # NaN fails too
+            raise SightlineError(f"opacity must lie in 0..1, got {self.opacity:g}")
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """A method with the values of all its knobs, as `Method.settings` returns them."""
+
+    method: Method
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Exhibit:
+    """Words of a run and the methods that explain them.
+
+    Attributes:
+        run: where the words are from.
+        chosen: one method or more, in the order in which they are shown.
+        subjects: one or more.
+        look: colours.
+        date: of the export, as it stands in the small print.
+    """
+
+    run: Run
+    chosen: tuple[Chosen, ...]
+    subjects: tuple[Subject, ...]
+    look: Look = field(default_factory=Look)
+    date: str = field(default_factory=lambda: datetime.date.today().isoformat())
+
+    def __post_init__(self) -> None:
+        if not self.chosen:
+            raise MethodError("there is no method to show")
+        if not self.subjects:
+            raise RunError("there is no word to show")
+
+    @cached_property
+    def heats(self) -> tuple[tuple[Heatmap, ...], ...]:
+        """Return for each subject the heatmap by each method."""
+        by_method = [self._by(chosen) for chosen in self.chosen]
+        return tuple(zip(*by_method, strict=True))
+
+    @cached_property
+    def photos(self) -> tuple[RGB, ...]:
+        """Return the pictures with `_LARGEST` pixels at most on their long sides."""
+        return tuple(map(_shrunk, self.run.images))
+
+    def _by(self, chosen: Chosen) -> list[Heatmap]:
+        """Return the heatmap of each subject; a method is asked once for all tokens of the run."""
+        method, settings = chosen.method, chosen.settings
+        spans = [s for s in self.subjects if isinstance(s, Span)]
+        tokens = list(dict.fromkeys(t for span in spans for t in span.tokens))
+        maps = method.explain_many(self.run, tokens, **settings)
+        found = dict(zip(tokens, maps, strict=True))
+        return [
+            combine_maps([found[t] for t in subject.tokens], subject.by)
+            if isinstance(subject, Span) and subject.tokens
+            else explain_subject(method, self.run, subject, **settings)
+            for subject in self.subjects
+        ]
+
+
+def _shrunk(pixels: RGB) -> RGB:
+    image = Image.fromarray(pixels)
+    image.thumbnail((_LARGEST, _LARGEST))
+    return np.asarray(image)
+
+
+def title(run: Run, subject: Subject) -> str:
+    """Return what a subject says, as a heading: "cat", or "cat, not dog" for a contrast."""
+    said = [text_of(run, word).strip() or text_of(run, word) for word in words_of(subject)]
+    return ", not ".join(said)
+
+
+def tokens_of(subject: Subject) -> tuple[int, ...]:
+    """Return the tokens to mark in the sentence: where the subject stands, or would."""
+    return places(words_of(subject)[0])
+
+
+def chips(run: Run, role: int = ANSWER) -> list[Span]:
+    """Return the clickable pieces of text with this role, in order."""
+    return [Span(chip.tokens) for chip in run.chips if chip.role == role]
+
+
+def words(run: Run, role: int = ANSWER) -> list[Span]:
+    """Return the words of the answer in order, without those of white space alone."""
+    groups = [[run.chips[i] for i in group] for group in whole_words(run)]
+    return [
+        Span(tuple(token for chip in group for token in chip.tokens))
+        for group in groups
+        if group[0].role == role and any(chip.text.strip() for chip in group)
+    ]

@@ -1,0 +1,224 @@
+"""Figures for papers: words down, methods across, everything that was set in small print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from explainer.errors import RunError
+from explainer.export.colours import colour_table, steps
+from explainer.export.drawing import (
+    Drawing,
+    Font,
+    Hatch,
+    Line,
+    Picture,
+    Span,
+    cut,
+    to_pixels,
+    to_svg,
+    width_of,
+    wrapped,
+)
+from explainer.export.exhibit import Exhibit, title, tokens_of
+from explainer.export.overlay import magnified, png
+from explainer.export.print import notes, small_print
+from explainer.export.sentence import around, lines_of, sentence, spans
+from explainer.methods.base import Heatmap
+from explainer.subjects import Contrast, Subject, probability
+
+MARGIN, GAP = 16.0, 14.0
+NARROW, WIDE = 300.0, 460.0  # of a panel beside others, and alone
+MOST_ACROSS = 4
+MOST_SUBJECTS = 24
+MOST_LINES = 10  # of the sentence
+HEADING, TEXT, TITLE, LABEL, SMALL = Font(21, True), Font(15), Font(15, True), Font(11), Font(11)
+_SIDE = 256  # of the magnified maps
+
+
+@dataclass(frozen=True)
+class Inks:
+    """Colours of a theme: paper, text, quiet text, and the mark of the chosen word."""
+
+    paper: str
+    text: str
+    quiet: str
+    mark: str
+
+
+INKS = {
+    "light": Inks("#ffffff", "#1c1917", "#57534e", "#4338ca"),
+    "dark": Inks("#0f172a", "#f8fafc", "#b6c0ce", "#fbbf24"),
+}
+
+
+def figure_svg(exhibit: Exhibit) -> bytes:
+    """Return the figure as an SVG file: text is text, and each picture is stored once."""
+    said = ", ".join(title(exhibit.run, subject) for subject in exhibit.subjects)
+    return to_svg(figure(exhibit), f"{said}: {exhibit.run.model_id}")
+
+
+def figure_png(exhibit: Exhibit) -> bytes:
+    """Return the figure as a PNG file of two pixels to the unit."""
+    return png(to_pixels(figure(exhibit)))
+
+
+def figure(exhibit: Exhibit) -> Drawing:
+    """Return the drawing of all words of an exhibit; `RunError` if there are more than fit."""
+    if len(exhibit.subjects) > MOST_SUBJECTS:
+        raise RunError(
+            f"a figure shows at most {MOST_SUBJECTS} words, got {len(exhibit.subjects)}; "
+            "choose some of them, or another format for all"
+        )
+    sheet = Sheet(exhibit)
+    for subject, heats in zip(exhibit.subjects, exhibit.heats, strict=True):
+        sheet.heading(subject)
+        sheet.panels(heats)
+    sheet.paragraphs(small_print(exhibit))
+    return sheet.done()
+
+
+class Sheet:
+    """A drawing that is filled from the top; `y` is where the next thing goes."""
+
+    def __init__(self, exhibit: Exhibit, lines: int = MOST_LINES) -> None:
+        self.exhibit, self.inks, self.lines = exhibit, INKS[exhibit.look.theme], lines
+        count = len(exhibit.chosen)
+        rows = -(-count // MOST_ACROSS)
+        self.across = -(-count // rows)
+        self.panel = NARROW if self.across > 1 else WIDE
+        self.inner = self.across * (self.panel + GAP) - GAP
+        self.drawing = Drawing(self.inner + 2 * MARGIN, 0, self.inks.paper)
+        self.y = MARGIN
+        self._bars = {name: colour_table(name)[None] for name in self._tables()}
+
+    def _tables(self) -> tuple[str, str]:
+        return self.exhibit.look.colours, self.exhibit.look.diverging
+
+    def done(self) -> Drawing:
+        """Return the drawing, as high as what is on it."""
+        self.drawing.height = round(self.y + MARGIN - GAP)
+        return self.drawing
+
+    # Text ----------------------------------------------------------------------------------------
+
+    def write(self, x: float, font: Font, text: str | Sequence[Span]) -> None:
+        """Put a line of text whose baseline is at `y`."""
+        self._line(x, font, text, self.inks.text, "start")
+
+    def quietly(self, x: float, font: Font, text: str, anchor: str = "start") -> None:
+        """Put a line of less important text whose baseline is at `y`; nothing for ""."""
+        if text:
+            self._line(x, font, text, self.inks.quiet, anchor)
+
+    def _line(
+        self, x: float, font: Font, text: str | Sequence[Span], ink: str, anchor: str
+    ) -> None:
+        parts = (Span(text),) if isinstance(text, str) else tuple(text)
+        self.drawing.items.append(Line(round(x, 2), round(self.y, 2), parts, font, ink, anchor))
+
+    def heading(self, subject: Subject) -> None:
+        """Put the word with its probability, and the sentence around it."""
+        run, tokens = self.exhibit.run, tokens_of(subject)
+        chance = None if isinstance(subject, Contrast) else probability(run, subject)
+        about = "" if chance is None else f"probability {share(chance)}"
+        room = self.inner - width_of(about, TEXT) - GAP
+        word = cut(f"“{title(run, subject)}”", HEADING, room)
+        self.y += HEADING.size
+        self.write(MARGIN, HEADING, word)
+        self.quietly(MARGIN + width_of(word, HEADING) + GAP, TEXT, about)
+        self.y += 10
+        self.sentence(tokens)
+
+    def sentence(self, tokens: Sequence[int]) -> None:
+        """Put the text that the tokens are in, with them marked."""
+        lines = lines_of(sentence(self.exhibit.run, tokens), TEXT, self.inner)
+        for line in around(lines, tokens, self.lines):
+            self.y += TEXT.size
+            self.write(MARGIN, TEXT, spans(line, tokens, self.inks.mark))
+            self.y += 0.4 * TEXT.size
+        self.y += 8
+
+    def paragraphs(self, texts: Sequence[str]) -> None:
+        """Put paragraphs of small print."""
+        for text in texts:
+            for line in wrapped(text, SMALL, self.inner):
+                self.y += SMALL.size
+                self.quietly(MARGIN, SMALL, line)
+                self.y += 0.35 * SMALL.size
+            self.y += 2
+        self.y += GAP
+
+    # Maps ----------------------------------------------------------------------------------------
+
+    def panels(self, heats: Sequence[Heatmap]) -> None:
+        """Put the maps of one word, one panel for each method."""
+        for first in range(0, len(heats), self.across):
+            top, below = self.y, self.y
+            for column, heat in enumerate(heats[first : first + self.across]):
+                self.y = top
+                self._panel(MARGIN + column * (self.panel + GAP), first + column, heat)
+                below = max(below, self.y)
+            self.y = below + GAP
+
+    def _panel(self, x: float, method: int, heat: Heatmap) -> None:
+        said = notes(heat)
+        room = self.panel - width_of(said, LABEL) - 8
+        self.y += TITLE.size
+        self.write(x, TITLE, cut(self.exhibit.chosen[method].method.label, TITLE, room))
+        self.quietly(x + self.panel, LABEL, said, "end")
+        self.y += 0.5 * TITLE.size
+        self._pictures(x, heat)
+        self._bar(x, heat.signed)
+
+    def _pictures(self, x: float, heat: Heatmap) -> None:
+        """Put the parts of a map, several in rows, each with its label below."""
+        columns = int(np.ceil(np.sqrt(len(heat.parts))))
+        width = (self.panel - (columns - 1) * 6) / columns
+        labels = self.exhibit.run.labels
+        for first in range(0, len(heat.parts), columns):
+            row = range(first, min(first + columns, len(heat.parts)))
+            sizes = [self.exhibit.photos[i].shape for i in row]
+            ratios = [rows / columns for rows, columns, _ in sizes]
+            height = max(min(width * ratio, 2 * width) for ratio in ratios)
+            for column, i in enumerate(row):
+                fitted = min(width, height / ratios[column])
+                left = x + column * (width + 6) + (width - fitted) / 2
+                self._part((left, self.y, fitted, fitted * ratios[column]), heat, i)
+            self.y += height
+            if any(labels[i] for i in row):
+                self.y += LABEL.size + 2
+                for column, i in enumerate(row):
+                    self.quietly(x + column * (width + 6), LABEL, cut(labels[i], LABEL, width))
+                self.y += 3
+            self.y += 6
+
+    def _part(self, box: tuple[float, float, float, float], heat: Heatmap, index: int) -> None:
+        look, part, image = self.exhibit.look, heat.parts[index], self.exhibit.run.images[index]
+        table = colour_table(look.diverging if heat.signed else look.colours)
+        x, y, width, height = box
+        sx, sy = width / image.shape[1], height / image.shape[0]
+        x0, y0, x1, y1 = part.extent
+        place = (x + x0 * sx, y + y0 * sy, (x1 - x0) * sx, (y1 - y0) * sy)
+        colours = table[steps(magnified(part, _SIDE), heat.signed)]
+        add = self.drawing.items.append
+        add(Picture(box, self.exhibit.photos[index], photo=True))
+        if not np.allclose(place, box, atol=0.5):
+            add(Hatch(box, place, look.opacity))
+        add(Picture(place, colours, look.opacity))
+
+    def _bar(self, x: float, signed: bool) -> None:
+        """Put a bar with the colours of all values, and what its ends are."""
+        colours = self._bars[self._tables()[int(signed)]]
+        self.drawing.items.append(Picture((x, self.y, self.panel, 8), colours))
+        self.y += 10 + LABEL.size
+        ticks = ("−1", "0", "+1") if signed else ("0", "", "1")
+        for tick, at, anchor in zip(ticks, (0, 0.5, 1), ("start", "middle", "end"), strict=True):
+            self.quietly(x + at * self.panel, LABEL, tick, anchor)
+
+
+def share(p: float) -> str:
+    """Return a probability in words."""
+    return "< 0.1 %" if p < 0.001 else f"{100 * p:.1f} %"

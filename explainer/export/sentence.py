@@ -1,0 +1,78 @@
+"""The sentence that a word stands in, in lines, with the word marked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from explainer.export.drawing import Font, Span, width_of
+from explainer.run import ANSWER, TEMPLATE, Run
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A chip of the sentence: its text, and the tokens that it stands for."""
+
+    text: str
+    tokens: tuple[int, ...]
+
+
+def sentence(run: Run, tokens: Sequence[int]) -> list[Piece]:
+    """Return the chips of the part of the text, prompt or answer, that the tokens are in."""
+    role = max((int(run.tokens.roles[t]) for t in tokens), default=ANSWER)
+    roles = {role} if role != TEMPLATE else {TEMPLATE}
+    return [Piece(c.text, c.tokens) for c in run.chips if c.role in roles]
+
+
+def lines_of(pieces: Sequence[Piece], font: Font, width: float) -> list[list[Piece]]:
+    """Return the pieces in lines that fit; a line breaks before a space, if it can, or after a
+    line break of the text."""
+    lines: list[list[Piece]] = [[]]
+    for piece in pieces:
+        taken = sum(width_of(p.text, font) for p in lines[-1])
+        full = taken + width_of(piece.text.rstrip(), font) > width
+        if lines[-1] and (full or lines[-1][-1].text.endswith("\n")):
+            lines.append(_tail(lines[-1], piece))
+        lines[-1].append(piece)
+    return [_trimmed(line) for line in lines]
+
+
+def _tail(line: list[Piece], piece: Piece) -> list[Piece]:
+    """Take from a line the pieces that must stay together with the one that comes next."""
+    if piece.text[:1].isspace() or line[-1].text[-1:].isspace():
+        return []
+    start = next((i for i in range(len(line) - 1, 0, -1) if line[i].text[:1].isspace()), None)
+    if start is None or len(line) - start > 8:
+        return []
+    tail = line[start:]
+    del line[start:]
+    return tail
+
+
+def _trimmed(line: list[Piece]) -> list[Piece]:
+    """Return the line without the space that it starts with."""
+    return [Piece(line[0].text.lstrip(" "), line[0].tokens), *line[1:]] if line else line
+
+
+def around(lines: Sequence[list[Piece]], tokens: Collection[int], most: int) -> list[list[Piece]]:
+    """Return at most so many lines, those around the marked ones; … stands for what is left out."""
+    marked = [i for i, line in enumerate(lines) if any(set(p.tokens) & set(tokens) for p in line)]
+    first = max(0, min((marked or [0])[0] - most // 2, len(lines) - most))
+    shown = [list(line) for line in lines[first : first + most]]
+    if first > 0:
+        shown[0].insert(0, Piece("… ", ()))
+    if first + most < len(lines):
+        shown[-1].append(Piece(" …", ()))
+    return shown
+
+
+def spans(line: Sequence[Piece], tokens: Collection[int], mark: str) -> tuple[Span, ...]:
+    """Return a line with the pieces of these tokens underlined in the colour `mark`."""
+    found: list[Span] = []
+    for piece in line:
+        if set(piece.tokens) & set(tokens):
+            space = piece.text[: len(piece.text) - len(piece.text.lstrip(" "))]
+            found += [Span(space), Span(piece.text[len(space) :], mark, underlined=True)]
+        else:
+            found.append(Span(piece.text))
+    return tuple(span for span in found if span.text)
