@@ -42,6 +42,10 @@ class Loaded(Protocol):
 
     def add_scale(self, run: Run, alpha: float) -> Run: ...
 
+    def add_words(self, run: Run, words: Sequence[str]) -> Run: ...
+
+    def teacher_force(self, run: Run, answer: str) -> Run: ...
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -246,8 +250,8 @@ class Models:
             if entry.bundled and entry.name == run.model_id:
                 return entry.id
         raise ModelError(
-            f"this answer is by {run.model_id}, which is not loaded any more. Its maps at the "
-            "scales that were read stay; for another scale choose that model in the menu, or "
+            f"this answer is by {run.model_id}, which is not loaded any more. What was recorded can "
+            "be explained; for another scale, word or answer choose that model in the menu, or "
             "press Explain to ask the present one"
         )
 

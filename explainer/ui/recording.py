@@ -37,17 +37,24 @@ class ExplainerLike(Protocol):
 
     def add_scale(self, run: Run, alpha: float) -> Run: ...
 
+    def add_words(self, run: Run, words: Sequence[str]) -> Run: ...
+
+    def teacher_force(self, run: Run, answer: str) -> Run: ...
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A recording, or scales to add to `run`, by the model of this id."""
+    """What the model of this id is to do: a recording, or, with `run`, something more on that: an
+    `answer` to read in place of its own, `words` and `scales` to add."""
 
-    scales: tuple[float, ...]
+    scales: tuple[float, ...] = ()
     media: Media = ()
     prompt: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     run: Run | None = None
     model: str = ""
+    words: tuple[str, ...] = ()
+    answer: str | None = None
 
 
 Worker = Callable[[Job], Iterator[Any]]
@@ -68,7 +75,9 @@ def make_worker(find: Callable[[str], ExplainerLike]) -> Worker:
             else:
                 yield from explainer.stream(job.media, job.prompt, **options)
             return
-        run = job.run
+        run = job.run if job.answer is None else explainer.teacher_force(job.run, job.answer)
+        if job.words:
+            run = explainer.add_words(run, job.words)
         for alpha in job.scales:
             run = explainer.add_scale(run, alpha)
         yield run

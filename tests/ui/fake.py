@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -80,6 +81,8 @@ class FakeExplainer:
         self.delay = delay
         self.calls: list[str] = []
         self.added: list[float] = []
+        self.brought: list[str] = []
+        self.forced: list[str] = []
 
     def stream(
         self, image: Any, prompt: str, *, scales: Sequence[float], **options: Any
@@ -111,6 +114,28 @@ class FakeExplainer:
         self.added.append(alpha)
         time.sleep(self.delay)
         return self._with(run, alpha)
+
+    def add_words(self, run: Run, words: Sequence[str]) -> Run:
+        """Bring words: one of the answer's has its own row there, another that of the last."""
+        self.brought += words
+        said = {t.strip(): int(run.tokens.ids[i]) for i, t in enumerate(run.tokens.texts)}
+        ids = [said.get(word.strip(), int(run.tokens.ids[-1])) for word in words]
+        told = {
+            **run.settings.get("words", {}),
+            **{w: [i] for w, i in zip(words, ids, strict=True)},
+        }
+        pieces = {**run.pieces, **dict(zip(ids, words, strict=True))}
+        return replace(run, settings={**run.settings, "words": told}, pieces=pieces)
+
+    def teacher_force(self, run: Run, answer: str) -> Run:
+        """Read an answer, a token for each word with the space before it."""
+        self.forced.append(answer)
+        texts = re.findall(r"\s*\S+", answer)
+        other = fake_run(texts, run.prompt, run.image.shape[:2], len(run.images))
+        other = replace(other, images=run.images, scales=other.scales[:1], settings=run.settings)
+        for alpha in run.alphas:
+            other = self._with(other, alpha)
+        return other
 
     def _with(self, run: Run, alpha: float) -> Run:
         """Return the run with a scale whose states are the nearest ones of scale 1."""
