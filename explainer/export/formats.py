@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from explainer.export.data import maps_json
 from explainer.export.exhibit import Exhibit, chips, words
 from explainer.export.figure import figure_png, figure_svg
 from explainer.export.film import film_gif, film_webp
@@ -43,6 +44,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             Format("svg", "image/svg+xml", WORD, figure_svg),
             Format("gif", "image/gif", WHOLE, film_gif, words),
             Format("webp", "image/webp", WHOLE, film_webp, words),
+            Format("json", "application/json", WHOLE, maps_json),
             Format("npz", "application/octet-stream", RECORD, run_file),
         )
     }
