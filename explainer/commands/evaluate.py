@@ -5,6 +5,7 @@ Func-IoU, F1-IoU and more of the maps of each method, on the emoji world or on d
 all methods on one recorded run of each sample.
 
     python -m explainer evaluate --methods msea_arc,tam,logit_lens --n 200 --out results
+    python -m explainer evaluate --table 3 --n 200 --out results
     accelerate launch -m explainer evaluate --dataset coco --root coco --methods tam --out results
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from explainer.commands.model_flags import add_model_flags, hush, loading
 from explainer.errors import SightlineError
 from explainer.evaluation import emoji, report
 from explainer.evaluation.datasets import DATASETS, open_dataset
+from explainer.evaluation.paper import TABLES
 from explainer.evaluation.report import SampleLog
 from explainer.evaluation.words import POS, grammar
 from explainer.record import BUNDLED, Explainer, load
@@ -46,6 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         metavar="LIST",
         help="measure maps of these methods, such as msea_arc,tam:published,msea_arc+k=20",
+    )
+    add(
+        "--table",
+        type=int,
+        choices=TABLES,
+        help="measure a table of the paper, with --methods as further rows: "
+        + "; ".join(f"{n} {table.title[0].lower()}{table.title[1:]}" for n, table in TABLES.items())
+        + ". --model A,B measures several models",
     )
     add("--root", type=Path, metavar="DIR", help="where the data set lies")
     add("--scales", metavar="LIST", help="scales of all methods that have them, such as 0.5,0.75,1")
@@ -84,7 +95,9 @@ def main(args: argparse.Namespace) -> int:
     if args.n < 1:
         raise SightlineError(f"--n must be at least 1, got {args.n}")
     model = args.model or str(BUNDLED)
-    if args.methods:
+    if args.table:
+        table_on(args)
+    elif args.methods:
         maps_on(model, args)
     elif args.dataset != "emoji":
         raise SightlineError(f"say with --methods whose maps to measure on {args.dataset}")
@@ -111,8 +124,41 @@ def maps_on(model: str, args: argparse.Namespace) -> None:
         print(f"written: {', '.join(map(str, tables.write(args.out, summary, facts)))}")
 
 
+def table_on(args: argparse.Namespace) -> None:
+    """Measure `--table` on its models, print it and, with `--out`, write it.
+
+    Samples are kept in a folder for each table and model.
+    """
+    from explainer.evaluation import paper_report
+    from explainer.evaluation.campaign import summary_of
+
+    table = TABLES[args.table]
+    table = replace(table, rows={**table.rows, **{name: name for name in _named(args.methods)}})
+    inspected = tuple(table.rows[label] for label in table.inspected)
+    models = _named(args.model or ",".join(str(BUNDLED.parent / name) for name in table.models))
+    summaries, facts = {}, {}
+    for model in models:
+        name = Path(model).name
+        out = args.out / f"table-{args.table}" / name if args.out else None
+        plan, samples = measured(model, list(table.rows.values()), args, out, inspected)
+        if samples is not None:
+            summaries[name] = summary_of(samples, plan, table.rows[table.against])
+            facts = facts or about(args, plan, samples)
+    if not summaries:
+        return
+    found = paper_report.told(table, summaries, facts)
+    print(paper_report.markdown(args.table, found))
+    if args.out:
+        files = paper_report.write(args.out, args.table, found, table.panels)
+        print(f"written: {', '.join(map(str, files))}")
+
+
 def measured(
-    model: str, names: Sequence[str], args: argparse.Namespace, out: Path | None
+    model: str,
+    names: Sequence[str],
+    args: argparse.Namespace,
+    out: Path | None,
+    inspected: tuple[str, ...] = (),
 ) -> tuple[Plan, list[dict] | None]:
     """Return what was measured and the samples, kept in `out`; None in all processes but one."""
     from explainer.evaluation.campaign import Campaign
@@ -123,6 +169,7 @@ def measured(
         raise SightlineError("several processes need a folder to meet in; name it with --out")
     dataset = open_dataset(args.dataset, args.root, args.mode, args.first_seed, args.prompt)
     plan = _plan(names, args, grammar(args.pos, dataset.known_nouns()))
+    plan = replace(plan, inspected=inspected)
     options = loading(args) | _own_device(args.device, place)
     made_with = _made_with(model, options) | {
         "dataset": args.dataset,
@@ -197,7 +244,9 @@ def _own_device(device: str, place: Place) -> dict[str, str]:
 
 def _command(args: argparse.Namespace) -> str:
     """Return the command with what is not at its default, machine paths apart."""
-    words = [f"python -m explainer evaluate --dataset {args.dataset}", f"--methods {args.methods}"]
+    words = [f"python -m explainer evaluate --dataset {args.dataset}"]
+    words += [f"--table {args.table}"] if args.table else []
+    words += [f"--methods {args.methods}"] if args.methods else []
     words += [f"--n {args.n}", f"--mode {args.mode}", f"--pos {args.pos}"]
     chosen = {"--scales": args.scales, "--k": args.k, "--first-seed": args.first_seed}
     chosen |= {"--faithfulness": args.faithfulness, "--prompt": args.prompt and repr(args.prompt)}

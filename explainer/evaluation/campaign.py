@@ -108,6 +108,6 @@ def speed(samples: Sequence[Mapping[str, Any]]) -> str:
     return f"median {record:.3f} s to record, {maps:.3f} s for all maps and their figures"
 
 
-def summary_of(samples: Sequence[Mapping[str, Any]], plan: Plan) -> Summary:
-    """Return the figures of all methods of the plan."""
-    return tables.summarise(samples, [candidate.name for candidate in plan.candidates])
+def summary_of(samples: Sequence[Mapping[str, Any]], plan: Plan, against: str = "") -> Summary:
+    """Return the figures of all methods of the plan, compared with `against` or else the first."""
+    return tables.summarise(samples, [candidate.name for candidate in plan.candidates], against)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -150,7 +150,7 @@ def markdown(summary: Summary) -> str:
     """Return the tables, in percent, and what was left out."""
     parts = [grid("method", NAMES, summary.methods, summary.refused)]
     if summary.gains:
-        parts.append(grid(f"against {summary.against}", NAMES, summary.gains, sign="+"))
+        parts.append(grid(f"against {summary.against}", NAMES, summary.gains, signed=COMPARED))
     if summary.why:
         parts.append(grid("looked at closely", why.FIGURES, summary.why))
     for fill, figures in summary.curves.items():
@@ -165,17 +165,20 @@ def grid(
     names: Mapping[str, str],
     rows: Figures,
     refused: Mapping[str, str] = MappingProxyType({}),
-    sign: str = "",
+    signed: Collection[str] = (),
 ) -> str:
     """Return a Markdown table: a row for each method, a column for each figure of `names` that any
-    has, in percent with intervals, and the refused ones with their reasons."""
+    has, in percent with intervals, and the refused ones with their reasons.
+
+    `signed` figures are differences and bear a plus.
+    """
     columns = [f for f in names if any(f in figures for figures in rows.values())]
     lines = [
         f"| {head} | {' | '.join(names[f] for f in columns)} |",
         f"| --- |{' --- |' * len(columns)}",
     ]
     for name, figures in rows.items():
-        cells = [percent(figures[f], sign) if f in figures else "" for f in columns]
+        cells = [percent(figures[f], "+" * (f in signed)) if f in figures else "" for f in columns]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     lines += [f"| {name} | {told}{' |' * max(1, len(columns))}" for name, told in refused.items()]
     return "\n".join(lines)
@@ -209,11 +212,11 @@ def write(folder: Path, summary: Summary, about: Mapping[str, Any]) -> list[Path
     folder.mkdir(parents=True, exist_ok=True)
     about = {**about, "machine": machine(), "date": date.today().isoformat()}
     values = {
-        "methods": _entries(summary.methods),
+        "methods": entries(summary.methods),
         "against": summary.against,
-        "gains": _entries(summary.gains),
-        "why": _entries(summary.why),
-        "curves": {fill: _entries(figures) for fill, figures in summary.curves.items()},
+        "gains": entries(summary.gains),
+        "why": entries(summary.why),
+        "curves": {fill: entries(figures) for fill, figures in summary.curves.items()},
         "refused": summary.refused,
         "samples": summary.samples,
         "dropped": summary.dropped,
@@ -227,7 +230,8 @@ def write(folder: Path, summary: Summary, about: Mapping[str, Any]) -> list[Path
     return files
 
 
-def _entries(methods: Figures) -> dict[str, dict[str, Any]]:
+def entries(methods: Figures) -> dict[str, dict[str, Any]]:
+    """Return the figures as JSON values."""
     return {name: {f: _entry(r) for f, r in figures.items()} for name, figures in methods.items()}
 
 

@@ -1,0 +1,216 @@
+"""The tables of the MSEA + ARC paper (arXiv 2509.22415), as rows of methods.
+
+`python -m explainer evaluate --table N` measures one of them on any data set. 1 to 4 are the
+paper's tables 1 to 3 and its Figure 3, 5 is the reading of what it leaves open, and 6 asks why the
+figures are as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Rows that form a curve, as in the paper's Figure 3: `labels` in order along the axis."""
+
+    title: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes:
+        title: what is compared, in words.
+        rows: methods as `candidates.parse` reads them, by what the table calls them.
+        against: the label of the row that the others are compared with.
+        models: the bundled models that it is measured on by default.
+        panels: curves to draw; without any, the plot is a row of points for each method.
+        inspected: labels of rows that are looked at closely, see `why`.
+    """
+
+    title: str
+    rows: Mapping[str, str]
+    against: str
+    models: tuple[str, ...] = ("emoji-qwen2-vl",)
+    panels: tuple[Panel, ...] = ()
+    inspected: tuple[str, ...] = ()
+
+
+MSEA_ARC, TAM = "MSEA + ARC", "TAM"
+CONTROLS = {"random map": "random", "centre bias": "centre"}
+
+
+def _knobs(*settings: str) -> str:
+    """Return MSEA + ARC with these knobs set."""
+    return "+".join(["msea_arc", *(s for s in settings if s)])
+
+
+# Table 1 -----------------------------------------------------------------------------------------
+
+_METHODS = Table(
+    "All methods",
+    {
+        "Grad-CAM": "grad_cam",
+        "Grad-CAM, mode table": "grad_cam+mode=table",
+        "Grad-CAM++": "grad_cam_pp",
+        "Grad-CAM++, mode table": "grad_cam_pp+mode=table",
+        "Layer-CAM": "layer_cam",
+        "Layer-CAM, mode table": "layer_cam+mode=table",
+        "LLaVA-CAM": "llava_cam",
+        "Grad-Rollout": "grad_rollout",
+        "Attention, last layer": "attention",
+        "Attention, mean of layers": "attention+layers=mean",
+        "Attention-Rollout": "attention_rollout",
+        "CAM": "cam",
+        "ArchiSurgery": "archi_surgery",
+        TAM: "tam",
+        "TAM, published code": "tam:published",
+        MSEA_ARC: "msea_arc",
+        "MSEA + ARC to the letter": "msea_arc:paper",
+        **CONTROLS,
+    },
+    against=TAM,
+)
+
+# Table 2 -----------------------------------------------------------------------------------------
+
+_FAMILIES = Table(
+    "Families",
+    {"CAM": "cam", TAM: "tam", MSEA_ARC: "msea_arc", **CONTROLS},
+    against=TAM,
+    models=("emoji-qwen2-vl", "emoji-internvl", "emoji-llava"),
+)
+
+# Table 3 -----------------------------------------------------------------------------------------
+
+_WEIGHTS = {
+    "none": "weights=none",
+    "mean": "weights=uniform+base=off",
+    "TAM": "weights=score+predecessors=content+base=off",
+    "ARC": "weights=rbo",
+}
+_FUSIONS = {"one scale": "scales=1", "max of scales": "fuse=max", "mean of scales": "fuse=mean"}
+
+_PARTS = Table(
+    "Ablation: what is subtracted, and how scales are fused",
+    {
+        f"{weights}, {fusion}": _knobs(w, f)
+        for (weights, w), (fusion, f) in product(_WEIGHTS.items(), _FUSIONS.items())
+    }
+    | CONTROLS,
+    against="TAM, one scale",
+)
+
+# Table 4 -----------------------------------------------------------------------------------------
+
+_NUMBERS = {
+    "1": "1",
+    "2": "0.75/1",
+    "3": "0.5/0.75/1",
+    "4": "0.5/0.75/1/1.25",
+    "5": "0.5/0.75/1/1.25/1.5",
+}
+_RANGES = {
+    "0.25 to 1": "0.25/0.5/1",
+    "0.5 to 1": "0.5/0.75/1",
+    "0.75 to 1.25": "0.75/1/1.25",
+    "1 to 1.5": "1/1.25/1.5",
+}
+_ALONE = {"0.5 alone": "0.5", "0.75 alone": "0.75", "1.25 alone": "1.25", "1.5 alone": "1.5"}
+
+
+def _scaled(scales: Mapping[str, str], prefix: str = "") -> dict[str, str]:
+    return {f"{prefix}{label}": _knobs(f"scales={s}") for label, s in scales.items()}
+
+
+_SCALES = Table(
+    "Number of scales, and their range",
+    {
+        **_scaled({f"{n} scale{'s' * (n != '1')}": s for n, s in _NUMBERS.items()}),
+        **_scaled(_RANGES),
+        **_scaled(_ALONE),
+        **CONTROLS,
+    },
+    against="3 scales",
+    panels=(
+        Panel("Number of scales", ("1 scale", "2 scales", "3 scales", "4 scales", "5 scales")),
+        Panel("Range of three scales", tuple(_RANGES)),
+        Panel("One scale", ("0.5 alone", "0.75 alone", "1 scale", "1.25 alone", "1.5 alone")),
+    ),
+)
+
+# Table 5 -----------------------------------------------------------------------------------------
+
+_GRID: tuple[tuple[str, ...], ...] = (
+    ("clip=fused", "clip=none"),
+    ("predecessors=content", "predecessors=all"),
+    ("normalisation=joint", "normalisation=token"),
+    ("state=predicting", "state=own"),
+)
+_SINGLE = (
+    "p=0.5",
+    "p=0.8",
+    "p=0.95",
+    "p=0.98",
+    "rbo=extrapolated",
+    "rbo=truncated",
+    "rbo=average",
+    "k=10",
+    "k=200",
+    "repeats=drop_word",
+    "repeats=keep",
+    "clip=per_scale",
+    "resize=nearest",
+    "resize=bicubic",
+    "factor=2",
+    "window=1",
+)
+
+
+def _say(settings: Iterable[str]) -> str:
+    return ", ".join(setting.replace("=", " ") for setting in settings)
+
+
+_READINGS = Table(
+    "Readings of what the paper leaves open",
+    {
+        "default": "msea_arc",
+        **{_say(settings): _knobs(*settings) for settings in product(*_GRID)},
+        **{_say([setting]): _knobs(setting) for setting in _SINGLE},
+        "to the letter": "msea_arc:paper",
+        TAM: "tam",
+        **CONTROLS,
+    },
+    against="default",
+)
+
+# Table 6 -----------------------------------------------------------------------------------------
+
+_CHANGES = {"": "", ", no filter": "window=1", ", grid of half cells": "factor=2"}
+_RIVALS = {
+    "TAM": ("weights=score", "predecessors=content", "scales=1", "base=off"),
+    "TAM over scales": ("weights=score", "predecessors=content", "base=off"),
+    "mean over scales": ("weights=uniform", "base=off"),
+    MSEA_ARC: (),
+}
+
+_WHY = Table(
+    "Why: where maps lie, what they take away, and what would change it",
+    {
+        f"{label}{change}": _knobs(*settings, knob)
+        for (change, knob), (label, settings) in product(_CHANGES.items(), _RIVALS.items())
+    }
+    | CONTROLS,
+    against="TAM",
+    inspected=(*_RIVALS, *(f"{label}, no filter" for label in _RIVALS)),
+)
+
+TABLES: Mapping[int, Table] = MappingProxyType(
+    {1: _METHODS, 2: _FAMILIES, 3: _PARTS, 4: _SCALES, 5: _READINGS, 6: _WHY}
+)

@@ -1,0 +1,189 @@
+"""A table of the paper as files: JSON, from which Markdown and a plot can be made again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from explainer.evaluation import tables, why
+from explainer.evaluation.intervals import Ratio
+from explainer.evaluation.paper import Panel, Table
+from explainer.evaluation.report import machine
+from explainer.evaluation.tables import COMPARED, NAMES, Figures, Summary
+
+Told = Mapping[str, Any]  # as in the JSON file
+
+SHOWN = ("obj_iou", "func_iou", "f1_iou", "pointing")
+
+
+def told(table: Table, summaries: Mapping[str, Summary], about: Mapping[str, Any]) -> Told:
+    """Return the table as JSON values, from the summary of each model; rows go by their labels."""
+    return {
+        "title": table.title,
+        "against": table.against,
+        "models": {model: _model(table.rows, s) for model, s in summaries.items()},
+        "about": {**about, "machine": machine(), "date": date.today().isoformat()},
+    }
+
+
+def _model(rows: Mapping[str, str], summary: Summary) -> dict[str, Any]:
+    def labelled(figures: Mapping[str, Any]) -> dict[str, Any]:
+        return {label: figures[name] for label, name in rows.items() if name in figures}
+
+    return {
+        "rows": labelled(tables.entries(summary.methods)),
+        "gains": labelled(tables.entries(summary.gains)),
+        "why": labelled(tables.entries(summary.why)),
+        "curves": {fill: labelled(tables.entries(c)) for fill, c in summary.curves.items()},
+        "refused": labelled(summary.refused),
+        "samples": summary.samples,
+        "dropped": summary.dropped,
+    }
+
+
+def write(folder: Path, number: int, found: Told, panels: Sequence[Panel]) -> list[Path]:
+    """Write `table-N.json`, `.md` and `.png`, and return them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"table-{number}.{kind}" for kind in ("json", "md", "png")]
+    files[0].write_text(json.dumps(found, indent=1) + "\n")
+    files[1].write_text(markdown(number, found))
+    if panels:
+        plot_panels(files[2], found, panels)
+    else:
+        plot_rows(files[2], found)
+    return files
+
+
+# Markdown ----------------------------------------------------------------------------------------
+
+
+def markdown(number: int, found: Told) -> str:
+    """Return the table with everything that is known of how it was made."""
+    facts = "\n".join(f"* {name}: {value}" for name, value in found["about"].items())
+    parts = [f"### Table {number}. {found['title']}", body(found), best(found), facts]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def body(found: Told) -> str:
+    """Return the tables of each model, in percent: F1-IoU also as a difference."""
+    names = {f: NAMES[f] for f in SHOWN} | {"gain": f"F1-IoU against {found['against']}"}
+    parts = []
+    for model, part in found["models"].items():
+        head = model if len(found["models"]) > 1 else "method"
+        parts.append(tables.grid(head, names, _rows(part), part["refused"], ("gain",)))
+        if part["why"]:
+            parts.append(tables.grid("looked at closely", why.FIGURES, ratios(part["why"])))
+        for fill, curves in part["curves"].items():
+            parts.append(f"Insertion and deletion, pixels replaced by {fill}:")
+            parts.append(tables.grid(head, NAMES, ratios(curves)))
+        parts.append(_count(part))
+    return "\n\n".join(parts)
+
+
+def _rows(part: Told) -> Figures:
+    """Return the figures shown of each row, and "gain"."""
+    rows, gains = ratios(part["rows"]), ratios(part["gains"])
+    return {
+        label: {f: r for f, r in figures.items() if f in SHOWN}
+        | ({"gain": gains[label]["f1_iou"]} if label in gains else {})
+        for label, figures in rows.items()
+    }
+
+
+def _count(part: Told) -> str:
+    out = sum(part["dropped"].values())
+    things = [row["obj_iou"]["n"] for row in part["rows"].values() if "obj_iou" in row]
+    words = [row["func_iou"]["n"] for row in part["rows"].values() if "func_iou" in row]
+    judged = f"; {things[0]} named things, {words[0]} function words" if things and words else ""
+    return f"{part['samples']} samples, {out} dropped{judged}."
+
+
+def best(found: Told) -> str:
+    """Say which rows have the largest F1-IoU, and how sure that is."""
+    lines = []
+    for model, part in found["models"].items():
+        gains = ratios(part["gains"])
+        known = {n: g["f1_iou"] for n, g in gains.items() if np.isfinite(g["f1_iou"].value)}
+        above = sorted((n for n in known if known[n].low > 0), key=lambda n: -known[n].value)
+        where = f"{model}: " if len(found["models"]) > 1 else ""
+        named = ", ".join(f"{n} ({tables.percent(known[n], '+')})" for n in above[:5])
+        lines.append(
+            f"{where}Above {found['against']} in F1-IoU, interval and all: {named or 'none'}"
+            + (f", and {len(above) - 5} more." if len(above) > 5 else ".")
+        )
+    return "\n".join(lines)
+
+
+def ratios(entries: Mapping[str, Mapping[str, Any]]) -> Figures:
+    """Return figures from their JSON entries."""
+    return {
+        name: {f: _ratio(entry) for f, entry in figures.items()}
+        for name, figures in entries.items()
+    }
+
+
+def _ratio(entry: Mapping[str, Any]) -> Ratio:
+    value, low, high = (
+        float("nan") if v is None else v for v in (entry["value"], *entry["interval"])
+    )
+    return Ratio(value, low, high, entry["n"])
+
+
+# Plots -------------------------------------------------------------------------------------------
+
+
+def plot_rows(file: Path, found: Told) -> None:
+    """Draw Obj-IoU, Func-IoU and F1-IoU of each row as points with intervals, as PNG."""
+    from matplotlib.figure import Figure
+
+    models = found["models"]
+    names = list(dict.fromkeys(n for part in models.values() for n in part["rows"]))[::-1]
+    figure = Figure(figsize=(10, 1.6 + 0.3 * len(names)), layout="constrained")
+    for axis, f in zip(figure.subplots(1, len(COMPARED), sharey=True), COMPARED, strict=True):
+        for number, (model, part) in enumerate(models.items()):
+            rows = ratios(part["rows"])
+            at = [i for i, n in enumerate(names) if f in rows.get(n, {})]
+            lift = 0.18 * (number - (len(models) - 1) / 2)
+            points = _points([rows[names[i]][f] for i in at])
+            axis.errorbar(
+                points[0], [i - lift for i in at], xerr=points[1:], fmt="o", ms=4, label=model
+            )
+        axis.set(title=NAMES[f], xlabel="%", yticks=range(len(names)), yticklabels=names)
+        axis.grid(axis="x", alpha=0.3)
+    if len(models) > 1:
+        figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.savefig(file, dpi=110)
+
+
+def plot_panels(file: Path, found: Told, panels: Sequence[Panel]) -> None:
+    """Draw each panel as curves of Obj-IoU, Func-IoU and F1-IoU with intervals, as PNG."""
+    from matplotlib.figure import Figure
+
+    models = found["models"]
+    figure = Figure(figsize=(4.6 * len(panels), 3.6 * len(models)), layout="constrained")
+    axes = figure.subplots(len(models), len(panels), squeeze=False)
+    for row, (model, part) in zip(axes, models.items(), strict=True):
+        rows = ratios(part["rows"])
+        for axis, panel in zip(row, panels, strict=True):
+            for f in COMPARED:
+                shown = [label for label in panel.labels if f in rows.get(label, {})]
+                points = _points([rows[label][f] for label in shown])
+                axis.errorbar(
+                    shown, points[0], yerr=points[1:], fmt="o-", capsize=3, label=NAMES[f]
+                )
+            axis.set(title=panel.title, ylabel=f"{model}, %")
+            axis.tick_params(axis="x", labelrotation=20)
+            axis.grid(axis="y", alpha=0.3)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.savefig(file, dpi=110)
+
+
+def _points(found: Sequence[Ratio]) -> np.ndarray:
+    """Return (3, n): values, and how far the interval goes down and up, in percent."""
+    values = np.array([[r.value, r.value - r.low, r.high - r.value] for r in found])
+    return 100 * values.reshape(-1, 3).T

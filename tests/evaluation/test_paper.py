@@ -1,0 +1,145 @@
+"""The tables of the paper: their rows, their command, and files that can be made again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from explainer.__main__ import main
+from explainer.commands import evaluate
+from explainer.evaluation import paper_report
+from explainer.evaluation.candidates import parse
+from explainer.evaluation.intervals import Ratio
+from explainer.evaluation.paper import CONTROLS, TABLES, Panel
+from explainer.methods import METHODS
+from tests.methods.small import small_run
+
+TOKENS = [8, 11, 13]
+
+
+@pytest.mark.parametrize("number", TABLES)
+def test_rows_are_methods_and_labels_are_rows(number):
+    table = TABLES[number]
+    assert len(parse(list(table.rows.values()))) == len(set(table.rows.values()))
+    assert table.against in table.rows
+    assert set(table.inspected) <= set(table.rows)
+    assert set(CONTROLS) <= set(table.rows)
+    assert all(set(panel.labels) <= set(table.rows) for panel in table.panels)
+
+
+def _same(label: str, number: int, method: str) -> bool:
+    run = small_run()
+    row = parse([TABLES[number].rows[label]])[0]
+    ours = row.method.explain_many(run, TOKENS, **row.settings)
+    pairs = zip(ours, METHODS[method].explain_many(run, TOKENS), strict=True)
+    return all(abs(a.values - b.values).max() < 1e-6 for a, b in pairs)
+
+
+def test_rows_that_are_a_method_in_other_words():
+    assert _same("TAM, one scale", 3, "tam")
+    assert _same("TAM", 6, "tam")
+    assert _same("ARC, mean of scales", 3, "msea_arc")
+    assert _same("MSEA + ARC", 6, "msea_arc")
+    assert _same("none, mean of scales", 3, "msea")
+    assert _same("3 scales", 4, "msea_arc")
+
+
+def test_lrp_is_asked_for_by_name():
+    assert not {"cp_lrp", "attn_lrp"} & set(TABLES[1].rows.values())
+
+
+def words(number: int, models: str, out, *more: str) -> list[str]:
+    flags = ["--n", "1", "--max-new-tokens", "3", "--out", str(out), *more]
+    return ["evaluate", "--table", str(number), "--model", models, *flags]
+
+
+def test_a_table_of_two_models_is_written_and_can_be_made_again(
+    qwen_folder, family_folders, tmp_path, monkeypatch, capsys
+):
+    models = f"{qwen_folder},{family_folders['internvl']}"
+    assert main(words(2, models, tmp_path, "--methods", "logit_lens")) == 0
+    told = json.loads((tmp_path / "table-2.json").read_text())
+    assert list(told["models"]) == [qwen_folder.name, family_folders["internvl"].name]
+    rows = told["models"][qwen_folder.name]["rows"]
+    assert list(rows) == ["CAM", "TAM", "MSEA + ARC", "random map", "centre bias", "logit_lens"]
+    assert "--table 2" in told["about"]["command"]
+    assert told["about"]["samples"] == "seed 0"
+    text = (tmp_path / "table-2.md").read_text()
+    assert text == paper_report.markdown(2, told)
+    assert str(tmp_path) not in text
+    assert (tmp_path / "table-2.png").read_bytes().startswith(b"\x89PNG")
+    assert text in capsys.readouterr().out
+
+    def refuse(*_, **__):
+        raise AssertionError("the models are not needed again")
+
+    monkeypatch.setattr(evaluate, "load", refuse)
+    assert main(words(2, models, tmp_path, "--methods", "logit_lens")) == 0
+
+
+def test_scales_that_a_model_does_not_take_are_refused_with_the_reason(family_folders, tmp_path):
+    assert main(words(4, str(family_folders["llava"]), tmp_path)) == 0
+    told = json.loads((tmp_path / "table-4.json").read_text())
+    part = told["models"][family_folders["llava"].name]
+    assert "0.5 to 1" in part["rows"]
+    assert "fixed size" in part["refused"]["1 to 1.5"]
+    assert "fixed size" in (tmp_path / "table-4.md").read_text()
+    assert (tmp_path / "table-4.png").exists()
+
+
+def test_what_is_looked_at_closely_is_in_the_table(qwen_folder, tmp_path, capsys):
+    assert main(words(6, str(qwen_folder), tmp_path)) == 0
+    assert "Table 6" in capsys.readouterr().out
+    sample = json.loads(
+        (tmp_path / "table-6" / qwen_folder.name / "samples.jsonl").read_text().splitlines()[1]
+    )
+    assert len(sample["why"]) == len(TABLES[6].inspected)
+
+
+def figure(value: float, low: float, high: float) -> dict:
+    return {"value": value, "interval": [low, high], "n": 9}
+
+
+FOUND = {
+    "title": "A title",
+    "against": "a",
+    "about": {"date": "today"},
+    "models": {
+        "m": {
+            "rows": {n: {f: figure(0.5, 0.4, 0.6) for f in paper_report.SHOWN} for n in "abc"},
+            "gains": {
+                "b": {"f1_iou": figure(0.1, 0.05, 0.2)},
+                "c": {"f1_iou": figure(0.1, -0.05, 0.2)},
+            },
+            "why": {"a": {"ceiling": figure(0.7, 0.6, 0.8)}},
+            "curves": {"black": {"a": {"insertion": figure(0.2, 0.1, 0.3)}}},
+            "refused": {"d": "not for this one"},
+            "samples": 5,
+            "dropped": {"empty": 1},
+        }
+    },
+}
+
+
+def test_only_what_lies_beyond_its_interval_is_called_above():
+    assert paper_report.best(FOUND).endswith("b (+10.00 [+5.00, +20.00]).")
+    text = paper_report.markdown(7, FOUND)
+    for part in (
+        "### Table 7. A title",
+        "| b | 50.00 [40.00, 60.00] |",
+        "| d | not for this one |",
+        "ceiling",
+        "replaced by black",
+        "5 samples, 1 dropped; 9 named things, 9 function words.",
+        "* date: today",
+    ):
+        assert part in text
+
+
+def test_plots_leave_out_what_is_missing(tmp_path):
+    paper_report.plot_panels(tmp_path / "a.png", FOUND, [Panel("x", ("a", "d", "b"))])
+    paper_report.plot_rows(tmp_path / "b.png", FOUND)
+    assert paper_report.ratios(FOUND["models"]["m"]["why"]) == {
+        "a": {"ceiling": Ratio(0.7, 0.6, 0.8, 9)}
+    }
