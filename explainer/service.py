@@ -250,8 +250,8 @@ class Models:
             if entry.bundled and entry.name == run.model_id:
                 return entry.id
         raise ModelError(
-            f"this answer is by {run.model_id}, which is not loaded any more. What was recorded can "
-            "be explained; for another scale, word or answer choose that model in the menu, or "
+            f"this answer is by {run.model_id}, which is not loaded any more. What was recorded "
+            "can be explained; for another scale, word or answer choose that model in the menu, or "
             "press Explain to ask the present one"
         )
 

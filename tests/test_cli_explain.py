@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from explainer.__main__ import main
-from explainer.commands.explain import find_word
+from explainer.commands.subject_flags import find_word
 from explainer.errors import TokenError
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.methods import METHODS
@@ -288,3 +288,48 @@ def test_flags_of_knobs_come_from_the_methods(capsys):
     for method in METHODS.values():
         for knob in method.knobs:
             assert f"--{knob.name.replace('_', '-')}" in text
+
+
+# Other words and other answers -------------------------------------------------------------------
+
+
+def _explain(out: Path, *args: object) -> list[str]:
+    assert main(["explain", *map(str, args), "--out", str(out)]) == 0
+    return sorted(p.name for p in out.glob("*.png"))
+
+
+def test_a_word_is_set_against_another(recorded, tmp_path):
+    """Both have their rows in the file, so no model is needed."""
+    run = Run.load(recorded)
+    other = run.pieces[int(run.unembedding.ids[-1])].strip()
+    out = tmp_path / "maps"
+    names = _explain(out, recorded, "--word", "cat", "--not", other, "--method", "logit_lens")
+    assert [n.partition("_cat-not-")[2] for n in names] == [f"{other}_logit_lens.png"]
+    assert not list(out.glob("*.npz")), "nothing was added to the run"
+    names = _explain(tmp_path / "more", recorded, "--word", "cat", "--instead", other)
+    assert names[0].endswith(f"_{other}_msea_arc.png")
+
+
+def test_a_typed_word_is_brought_with_the_model(picture, qwen_folder, tmp_path):
+    out = tmp_path / "maps"
+    common = ["--model", qwen_folder, "--device", "cpu", "--method", "tam"]
+    asked = [picture, "--prompt", "a", "--answer", "a red cat", *common, "--word", "cat"]
+    names = _explain(out, *asked, "--instead", "doggy", "--not", "grass", "--by", "mean")
+    assert len(names) == 1
+    assert "_doggy-not-grass_tam" in names[0]
+    run = Run.load(out / "scene.npz")
+    assert run.answer == "a red cat"
+    assert " doggy" in run.settings["words"]
+
+
+def test_an_answer_is_edited_and_the_first_one_kept(picture, qwen_folder, tmp_path):
+    common = ["--model", qwen_folder, "--device", "cpu", "--method", "tam", "--token", 0]
+    _explain(tmp_path, picture, "--prompt", "a", "--answer", "a red cat", *common)
+    _explain(tmp_path, tmp_path / "scene.npz", "--answer", "a blue car", *common)
+    assert Run.load(tmp_path / "scene.npz").answer == "a red cat"
+    assert Run.load(tmp_path / "scene-edited.npz").answer == "a blue car"
+
+
+def test_another_word_needs_a_place(recorded, capsys):
+    assert "--word or --token" in _fails(capsys, "explain", recorded, "--not", "cat")
+    assert "--word or --token" in _fails(capsys, "explain", recorded, "--instead", "cat")

@@ -6,20 +6,22 @@ import argparse
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explainer.commands import knob_flags, model_flags
-from explainer.errors import ImageError, PromptError, TokenError
+from explainer.commands import knob_flags, model_flags, subject_flags
+from explainer.errors import ImageError, PromptError
 from explainer.export import SEQUENTIAL, THEMES, Chosen, Exhibit, Look, chips
+from explainer.export.exhibit import title, tokens_of
 from explainer.export.formats import FORMATS, WHOLE, WORD, Format
 from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
 from explainer.methods.base import Method
 from explainer.methods.comparison import Comparison
-from explainer.run import ANSWER, ROLE_NAMES, Run
-from explainer.subjects import Span, text_of
+from explainer.run import ROLE_NAMES, Run
+from explainer.subjects import Span, Subject, words_of
 
 if TYPE_CHECKING:
     from explainer.record import Explainer
@@ -40,9 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--video", metavar="FILE", help="ask about a video in place of pictures")
     add("--prompt", metavar="TEXT", help="what to ask; needed for a picture or a video")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--token", type=int, metavar="N", help="explain this token, as numbered")
-    which.add_argument("--word", metavar="W", help="explain this word of the answer")
     add(
         "--method",
         action="append",
@@ -66,17 +65,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--colours", choices=SEQUENTIAL, default="inferno", help="default: inferno")
     add("--opacity", type=float, default=0.55, help="of the colours, 0 to 1; default: 0.55")
 
+    subject_flags.add_to(parser)
     model_flags.add_model_flags(parser)
     answer = parser.add_argument_group("answer")
     answer.add_argument("--max-new-tokens", type=int, default=64, help="default: 64")
     answer.add_argument("--temperature", type=float, default=0.0, help="default: 0 (greedy)")
     answer.add_argument("--seed", type=int, default=0, help="of the draws; default: 0")
+    answer.add_argument(
+        "--answer",
+        metavar="TEXT",
+        help="explain this text as if the model had said it; of a recorded run, in place of its "
+        "answer",
+    )
 
     knob_flags.add_to(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Record (or open) a run, list its tokens, and write what was asked for."""
+    subject_flags.check(args)
     look = Look(args.colours, opacity=args.opacity, theme=args.theme)
     methods = _methods(args.method or ["msea_arc"])
     knob_flags.check_used(methods, args)
@@ -84,19 +91,22 @@ def main(args: argparse.Namespace) -> int:
     for method in methods:
         if args.preset and args.preset not in method.presets:
             print(f"note: {method.name} has no preset {args.preset!r} and keeps its defaults")
-    run, explainer = _run(args, settings)
+    model = _Model(args)
+    run, before = _run(args, model, settings)
     _list_tokens(run)
-    spans, before = _spans(run, args), run
+    run, subjects = subject_flags.subjects(
+        run, args, lambda run, words: model.explainer.add_words(run, words)
+    )
     chosen = tuple(Chosen(m, settings[m.name]) for m in methods)
-    run = _compared(run, explainer, spans or chips(run), chosen, args)
+    run = _compared(run, model, subjects or chips(run), chosen)
     args.out.mkdir(parents=True, exist_ok=True)
-    stem = args.out / Path(args.video or args.images[0]).stem
-    if not _is_recorded(args) or run is not before or "npz" in args.format:
+    stem = _stem(args)
+    if run is not before or "npz" in args.format:
         record = stem.with_name(f"{stem.name}.npz")
         run.save(record)
         print(f"wrote {record}")
     for name in args.format:
-        shown = spans or FORMATS[name].pieces(run)
+        shown = subjects or FORMATS[name].pieces(run)
         _write(Exhibit(run, chosen, tuple(shown), look), FORMATS[name], stem)
     return 0
 
@@ -104,19 +114,30 @@ def main(args: argparse.Namespace) -> int:
 # The run -----------------------------------------------------------------------------------------
 
 
+class _Model:
+    """The model of the flags, loaded when it is first needed."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._args = args
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        model_flags.hush()
+        return model_flags.load_from_flags(self._args)
+
+
 def _run(
-    args: argparse.Namespace, settings: Mapping[str, Mapping[str, Any]]
-) -> tuple[Run, Explainer | None]:
-    """Return the run, and the model if it took one to record it."""
+    args: argparse.Namespace, model: _Model, settings: Mapping[str, Mapping[str, Any]]
+) -> tuple[Run, Run | None]:
+    """Return the run, and the one that came from a file."""
     if not args.images and not args.video:
         raise ImageError("there is no picture; name one or several, or a video with --video")
     if _is_recorded(args):
-        return Run.load(args.images[0]), None
+        run = Run.load(args.images[0])
+        return run if args.answer is None else model.explainer.teacher_force(run, args.answer), run
     if args.prompt is None:
         raise PromptError('a picture needs a question; add --prompt "Describe the image."')
-    model_flags.hush()
-    explainer = model_flags.load_from_flags(args)
-    run = explainer.record(
+    run = model.explainer.record(
         args.images or None,
         args.prompt,
         video=args.video,
@@ -125,33 +146,37 @@ def _run(
         max_new_tokens=args.max_new_tokens,
         temperature=args.temperature,
         seed=args.seed,
+        answer=args.answer,
     )
     print()
     for note in run.settings.get("image_notes", ()):
         print(f"note on the picture: {note}")
-    return run, explainer
+    return run, None
 
 
 def _compared(
-    run: Run,
-    explainer: Explainer | None,
-    spans: Sequence[Span],
-    chosen: Sequence[Chosen],
-    args: argparse.Namespace,
+    run: Run, model: _Model, subjects: Sequence[Subject], chosen: Sequence[Chosen]
 ) -> Run:
     """Return the run with the maps of those methods that need the model."""
-    tokens = [token for span in spans for token in span.tokens]
+    words = [word for subject in subjects for word in words_of(subject)]
+    tokens = [token for word in words if isinstance(word, Span) for token in word.tokens]
     for method, settings in ((c.method, c.settings) for c in chosen):
         if not isinstance(method, Comparison):
             continue
         if method.notice:
             print(f"note on {method.label}: {method.notice}")
-        if method.lacks(run, tokens, settings):
-            if explainer is None:
-                model_flags.hush()
-                explainer = model_flags.load_from_flags(args)
-            run = explainer.attribute(run, tokens, method.name, **settings)
+        if tokens and method.lacks(run, tokens, settings):
+            run = model.explainer.attribute(run, tokens, method.name, **settings)
     return run
+
+
+def _stem(args: argparse.Namespace) -> Path:
+    """Return folder and start of the names of what is written.
+
+    A recorded run never gives way to one with another answer.
+    """
+    stem = Path(args.video or args.images[0]).stem
+    return args.out / (stem if args.answer is None or not _is_recorded(args) else f"{stem}-edited")
 
 
 def _is_recorded(args: argparse.Namespace) -> bool:
@@ -180,56 +205,6 @@ def _list_tokens(run: Run) -> None:
     print()
 
 
-# What to explain ---------------------------------------------------------------------------------
-
-
-def _spans(run: Run, args: argparse.Namespace) -> list[Span]:
-    """Return the token that was asked for, with those that share its characters, or the word."""
-    if args.word is not None:
-        return [find_word(run, args.word)]
-    if args.token is not None:
-        token = run.check_token(args.token)
-        return [Span(c.tokens) for c in run.chips if token in c.tokens]
-    return []
-
-
-def find_word(run: Run, word: str) -> Span:
-    """Return the tokens of the one place where the answer says `word`, in whatever case.
-
-    Raises `TokenError` if the answer does not say it, or says it more than once.
-    """
-    places = _places(run, word, ANSWER)
-    if len(places) == 1:
-        return places[0]
-    if places:
-        numbers = ", ".join(str(p.tokens[0]) for p in places)
-        raise TokenError(
-            f"the answer says {word!r} {len(places)} times, at tokens {numbers}; "
-            "choose one with --token"
-        )
-    elsewhere = [p for role in range(ANSWER) for p in _places(run, word, role)]
-    hint = f"; it is in the prompt, see --token {elsewhere[0].tokens[0]}" if elsewhere else ""
-    raise TokenError(f"the answer does not say {word!r}{hint}; it says: {run.answer.strip()!r}")
-
-
-def _places(run: Run, word: str, role: int) -> list[Span]:
-    """Return every place where text of this role says `word` as a whole word."""
-    chips = [c for c in run.chips if c.role == role]
-    ends = np.cumsum([len(c.text) for c in chips])
-    text = "".join(c.text for c in chips)
-    wanted = word.strip()
-    if not wanted:
-        raise TokenError("the word is empty; name a word of the answer")
-    found = re.finditer(rf"(?<!\w){re.escape(wanted)}(?!\w)", text, re.IGNORECASE)
-    spans = []
-    for match in found:
-        first = int(np.searchsorted(ends, match.start(), side="right"))
-        last = int(np.searchsorted(ends, match.end(), side="left"))
-        tokens = tuple(t for c in chips[first : last + 1] for t in c.tokens)
-        spans.append(Span(tokens))
-    return spans
-
-
 def _methods(names: Sequence[str]) -> list[Method]:
     wanted = list(METHODS) if "all" in names else list(dict.fromkeys(names))
     wanted += [name for name in dict.fromkeys(names) if name not in (*wanted, "all")]
@@ -248,9 +223,9 @@ def _write(exhibit: Exhibit, form: Format, stem: Path) -> None:
     methods = "-".join(chosen.method.name for chosen in exhibit.chosen)
     files = {}
     if form.scope == WORD:
-        for span in exhibit.subjects:
-            word = f"{span.tokens[0]:03d}_{_slug(text_of(exhibit.run, span))}"
-            files[f"{stem.name}_{word}_{methods}"] = replace(exhibit, subjects=(span,))
+        for subject in exhibit.subjects:
+            word = f"{tokens_of(subject)[0]:03d}_{_slug(title(exhibit.run, subject))}"
+            files[f"{stem.name}_{word}_{methods}"] = replace(exhibit, subjects=(subject,))
     elif form.scope == WHOLE:
         files[f"{stem.name}_{methods}"] = exhibit
     for name, shown in files.items():
