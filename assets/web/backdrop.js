@@ -1,6 +1,9 @@
-// The pictures under the maps: sent once for each run and handed on to the map view.
+// The pictures under the maps: sent once for each run. (Runs after state.js.)
 function show() {
-  if (props.value?.images) document.dispatchEvent(new CustomEvent('sightline:picture', {detail: {...props.value}}));
+  const pictures = props.value;
+  if (!pictures?.images) return;
+  const {now} = sightline;
+  sightline.set({pictures: {...pictures}, image: pictures.run === now.pictures.run ? now.image : 0});
 }
 watch('value', show);
 show();

@@ -1,4 +1,3 @@
-// Facts of the chosen model, in the part that explains the page.
+// Facts of the chosen model, in the part that explains the page. (Runs after state.js.)
 const box = element.querySelector('.sl-details');
-document.addEventListener('sightline:model', event => { box.textContent = event.detail.details; });
-document.dispatchEvent(new CustomEvent('sightline:ask'));
+sightline.on('model', () => { box.textContent = sightline.now.model?.details ?? ''; });

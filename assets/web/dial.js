@@ -5,7 +5,7 @@ function snap(value, {low, high, step}) {
   return Number(Math.min(high, near).toFixed(places(step)));
 }
 
-// A slider with a number beside its name; `changed(value, event)` hears the person only.
+// A slider with a number beside its name; `changed(value)` hears the person only.
 function dial({name, label, bounds, value, reset, title, changed}) {
   const box = make('div', 'sl-dial'), head = make('div', 'sl-head'), text = make('label', 'sl-name', label);
   const number = make('input', 'sl-number'), range = make('input', 'sl-range'), back = make('button', 'sl-reset', '↺');
@@ -19,14 +19,13 @@ function dial({name, label, bounds, value, reset, title, changed}) {
   back.type = 'button';
   back.setAttribute('aria-label', `Reset ${label}`);
   const put = next => { number.value = range.value = next; };
-  const take = (next, event) => { if (next !== null) put(next); changed(next, event); };
-  range.addEventListener('input', () => take(snap(range.valueAsNumber, bounds), 'input'));
-  range.addEventListener('change', () => take(snap(range.valueAsNumber, bounds), 'release'));
+  const take = next => { if (next !== null) put(next); changed(next); };
+  range.addEventListener('input', () => take(snap(range.valueAsNumber, bounds)));
   number.addEventListener('change', () => {
     const typed = number.valueAsNumber;  // NaN when the field was emptied
-    take(Number.isNaN(typed) ? reset : snap(typed, bounds), 'release');
+    take(Number.isNaN(typed) ? reset : snap(typed, bounds));
   });
-  back.addEventListener('click', () => take(reset, 'release'));
+  back.addEventListener('click', () => take(reset));
   head.append(text, number, back);
   box.append(head, range);
   put(value);

@@ -1,7 +1,7 @@
 // The model menu. From Python: {model, groups, any, line, details, scales, said} draws all of it,
-// {busy} shows how far a load is. Back to Python: {model, asked, ticket}. (Runs after paint.js.)
+// {busy} shows how far a load is. Back to Python: {model, asked, ticket}. (Runs after state.js and paint.js.)
 const root = element.querySelector('.sl-models');
-let model = null, asked = null, ticket = '', told = null;
+let model = null, asked = null, ticket = '';
 
 const head = make('div', 'sl-model-head'), name = make('label', 'sl-model-name', props.words.model);
 const list = make('select', 'sl-choice'), only = make('span', 'sl-model-only');
@@ -68,13 +68,8 @@ function drawAll(value) {
   said.dataset.kind = value.said.kind;
   said.setAttribute('role', value.said.kind === 'error' ? 'alert' : 'status');
   root.dataset.model = model;
-  told = {scales: value.scales, details: value.details};
-  tell();
+  sightline.set({model: {scales: value.scales, details: value.details}});
 }
-
-// Sliders and details follow the model; those that are built later ask for it.
-const tell = () => document.dispatchEvent(new CustomEvent('sightline:model', {detail: told}));
-document.addEventListener('sightline:ask', tell);
 
 function show() {
   const value = props.value;

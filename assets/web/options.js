@@ -1,11 +1,13 @@
 // The knobs without sliders, from the methods' declarations. props.value: {method: {knob: value}}.
-// (Runs after paint.js.)
-const root = element.querySelector('.sl-options');
+// (Runs after state.js and paint.js.)
+const root = make('div', 'sl-options'), fold = element.querySelector('.sl-fold');
+fold.append(make('summary', '', props.label), root);
 const state = JSON.parse(JSON.stringify(props.value)), fields = {};
 
 function send() {
-  props.value = JSON.parse(JSON.stringify(state));
-  trigger('input', {});
+  const options = JSON.parse(JSON.stringify(state));
+  props.value = options;
+  sightline.set({options});
 }
 
 function field(label, control, meaning) {
@@ -67,3 +69,4 @@ for (const method of props.spec) {
   }
   root.append(box);
 }
+send();

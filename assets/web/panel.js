@@ -1,14 +1,13 @@
-// The sliders. props.spec comes from the methods' knobs; props.value: {alphas, k, beta}, where
+// The sliders. props.spec comes from the methods' knobs; props.value and sightline.now.panel: {alphas, k, beta}, where
 // alphas is a list of [factor, on] and beta is null while it is worked out by Eq. 9.
-// Opacity and colours never leave the browser. (Runs after paint.js
-// and dial.js.)
+// Opacity and colours never leave the browser. (Runs after state.js, paint.js and dial.js.)
 const root = element.querySelector('.sl-panel'), spec = props.spec;
 const state = {alphas: props.value.alphas.map(pair => [...pair]), k: props.value.k, beta: props.value.beta};
 
-function send(event) {
-  props.value = {alphas: state.alphas.map(pair => [...pair]), k: state.k, beta: state.beta};
-  if (event === 'release') trigger('release', {});
-  else trigger('input', {});
+function send() {
+  const panel = {alphas: state.alphas.map(pair => [...pair]), k: state.k, beta: state.beta};
+  props.value = panel;
+  sightline.set({panel});
 }
 
 const scales = make('div', 'sl-scales'), widest = {...spec.scales}, limited = [];
@@ -17,44 +16,44 @@ state.alphas.forEach((pair, i) => {
   const part = dial({
     name: `alpha${i + 1}`, label: `Scale α${'₁₂₃₄₅₆₇₈₉'[i]}`, bounds: spec.scales, value: pair[0],
     reset: spec.scales.defaults[i][0], title: spec.scales.meaning,
-    changed: (value, event) => { pair[0] = wanted = snap(value, spec.scales); part.put(pair[0]); send(event); },
+    changed: value => { pair[0] = wanted = snap(value, spec.scales); part.put(pair[0]); send(); },
   });
   limited.push(() => { part.limit(); part.put(pair[0] = snap(wanted, spec.scales)); });
-  toggle(part, pair[1], `Use scale ${i + 1}`, on => { pair[1] = on; send('input'); });
+  toggle(part, pair[1], `Use scale ${i + 1}`, on => { pair[1] = on; send(); });
   scales.append(part.box);
 });
 
 // Factors that the chosen model cannot be read at are not offered; the page asks with what is left.
-document.addEventListener('sightline:model', event => {
-  const {low = widest.low, high = widest.high, why = ''} = event.detail.scales;
+sightline.on('model', () => {
+  const {low = widest.low, high = widest.high, why = ''} = sightline.now.model?.scales ?? {};
   spec.scales.low = Math.max(low, widest.low);
   spec.scales.high = Math.min(high, widest.high);
   scales.title = why;
   limited.forEach(limit => limit());
-  props.value = {alphas: state.alphas.map(pair => [...pair]), k: state.k, beta: state.beta};
+  send();
 });
 
 const others = make('div', 'sl-others');
 const k = dial({
   name: 'k', label: 'k, guesses', bounds: spec.k, value: state.k, reset: spec.k.default,
-  title: spec.k.meaning, changed: (value, event) => { state.k = value; send(event); },
+  title: spec.k.meaning, changed: value => { state.k = value; send(); },
 });
 
 let auto = spec.beta.default;  // what Eq. 9 gave last
 const beta = dial({
   name: 'beta', label: 'β, strength', bounds: spec.beta, value: state.beta ?? auto, reset: null,
   title: spec.beta.meaning,
-  changed: (value, event) => { setAuto(value === null); state.beta = value; send(event); },
+  changed: value => { setAuto(value === null); beta.put(value ?? auto); state.beta = value; send(); },
 });
 const setAuto = toggle(beta, state.beta === null, 'Automatic β by Eq. 9', on => {
   state.beta = on ? null : snap(auto, spec.beta);
   beta.put(state.beta ?? auto);
-  send('input');
+  send();
 });
 beta.box.classList.add('sl-auto');
 beta.head.insertBefore(make('span', 'sl-hint', 'auto'), beta.head.children[2]);
-document.addEventListener('sightline:beta', event => {
-  auto = Number(event.detail.toFixed(2));
+sightline.on('beta', () => {
+  auto = Number((sightline.now.beta ?? auto).toFixed(2));
   if (state.beta === null) beta.put(auto);
 });
 
@@ -68,10 +67,9 @@ const colours = make('div', 'sl-dial sl-colours'), choice = make('select', 'sl-c
 const name = make('label', 'sl-name', 'Colours');
 name.htmlFor = choice.id = 'sl-colours';
 for (const [value, label] of Object.entries(props.colours)) choice.append(new Option(label, value));
-choice.addEventListener('change', () =>
-  document.dispatchEvent(new CustomEvent('sightline:colours', {detail: choice.value})));
+choice.addEventListener('change', () => sightline.set({colours: choice.value}));
 colours.append(name, choice);
 
 others.append(k.box, beta.box, opacity.box, colours);
 root.append(scales, others);
-document.dispatchEvent(new CustomEvent('sightline:ask'));
+send();

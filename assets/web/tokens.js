@@ -1,27 +1,34 @@
 // The chips: one listbox, answer first, prompt below. Text enters through textContent only.
-// props.value from Python: {run, active, chips, live}; back to Python: {run, active}.
-const box = element.querySelector('.sl-tokens');
-let run = null, active = null, behind = 0, again = 0;
+// props.value from Python: {run, subject, chips, live}; back to Python: {run, subject}.
+// (Runs after state.js.)
+const box = element.querySelector('.sl-tokens'), {now} = sightline;
 const chips = () => [...box.querySelectorAll('.sl-chip')];
 
-function mark(chip, focus) {
-  for (const other of chips()) {
-    other.tabIndex = -1;
-    other.setAttribute('aria-selected', 'false');
+function mark(chosen) {
+  for (const chip of chips()) {
+    chip.tabIndex = -1;
+    chip.setAttribute('aria-selected', String(chip === chosen));
   }
-  chip.tabIndex = 0;
-  chip.setAttribute('aria-selected', 'true');
-  if (focus) chip.focus();
+  const first = chosen ?? chips()[0];
+  if (first) first.tabIndex = 0;  // one stop for the Tab key
 }
 
 function select(chip) {
-  if (!chip || run === null) return;
-  mark(chip, true);
-  const index = Number(chip.dataset.chip);
-  if (index === active) return;
-  active = index;
-  props.value = {run, active};
-  trigger('select', {index});
+  if (!chip || now.run === null) return;
+  chip.focus();
+  sightline.set({subject: subjectOf(chip), peek: null});
+}
+
+const subjectOf = chip => ({chip: Number(chip.dataset.chip)});
+
+// The chip of what is explained, whoever chose it, is the marked one.
+function follow() {
+  if (now.run === null) return;
+  const key = sightline.canonical(now.subject);
+  if (sightline.canonical(props.value) !== sightline.canonical({run: now.run, subject: now.subject})) {
+    props.value = {run: now.run, subject: now.subject};
+  }
+  mark(chips().find(chip => sightline.canonical(subjectOf(chip)) === key));
 }
 
 function make(item, live) {
@@ -53,14 +60,8 @@ function group(role, label, items, live) {
 
 function show() {
   const value = props.value;
-  if (!value?.chips) return;  // our own {run, active} coming back
+  if (!value?.chips) return;  // our own {run, subject} coming back
   const {chips: items, live = false} = value;
-  if (value.run && value.run === run) {  // sent twice: keep what was chosen in the meantime
-    props.value = {run, active};
-    return;
-  }
-  run = value.run ?? null;
-  active = value.active ?? null;
   const answer = items.filter(item => item.role === 'answer');
   const prompt = items.filter(item => item.role === 'prompt');
   const parts = [];
@@ -68,10 +69,10 @@ function show() {
   if (prompt.length) parts.push(group('prompt', 'Prompt', prompt, live));
   box.replaceChildren(...parts);
   box.classList.toggle('sl-live', live);
-  const chosen = chips().find(chip => Number(chip.dataset.chip) === active) ?? chips()[0];
-  if (chosen && active !== null) mark(chosen, false);
-  else if (chosen) chosen.tabIndex = 0;
-  if (!live) props.value = {run, active};
+  if (live) return sightline.set({run: null, peek: null});
+  if (value.run && value.run === now.run) return follow();  // sent twice: what was chosen meanwhile stays
+  const subjects = [...answer, ...prompt].map(item => ({chip: item.index}));
+  sightline.set({run: value.run ?? null, subject: value.subject ?? null, subjects, peek: null});
 }
 
 box.addEventListener('click', event => select(event.target.closest('.sl-chip')));
@@ -93,14 +94,11 @@ box.addEventListener('keydown', event => {
   event.preventDefault();
   select(target);
 });
-// Of very fast choices the last one can go out with the value of an earlier one: ask once more.
-document.addEventListener('drawn', event => {
-  clearTimeout(again);
-  if (event.detail.run !== run || event.detail.chip === active) return void (behind = 0);
-  if (behind++ < 5) again = setTimeout(() => {
-    props.value = {run, active};
-    trigger('select', {index: active});
-  }, 80);
+box.addEventListener('pointerover', event => {
+  const chip = event.target.closest('.sl-chip');
+  if (event.pointerType === 'mouse' && chip && now.run !== null) sightline.set({peek: subjectOf(chip)});
 });
+box.addEventListener('pointerleave', () => sightline.set({peek: null}));
+sightline.on('run subject', follow);
 watch('value', show);
 show();

@@ -42,17 +42,17 @@ class _Drawn(gr.HTML):
 
 
 class TokenBar(_Drawn):
-    """The chips. Value: {run, active}, and {chips, live} when Python sets it. Event: select."""
+    """The chips. Value: {run, subject}, and {chips, live} when Python sets it."""
 
-    SCRIPTS = ("tokens.js",)
+    SCRIPTS = ("state.js", "tokens.js")
     TEMPLATE = '<div class="sl-tokens" role="listbox" aria-label="Words of the answer"></div>'
 
 
 class MapView(_Drawn):
-    """The maps of one chip, side by side. Events: need (a scale to record), retry
-    (after it was)."""
+    """The maps of what is explained, side by side. Server function: maps. Event: need (a scale to
+    record)."""
 
-    SCRIPTS = ("paint.js", "strip.js", "view.js")
+    SCRIPTS = ("state.js", "paint.js", "strip.js", "maps.js", "view.js")
     TEMPLATE = '<div class="sl-view"></div>'
 
 
@@ -60,22 +60,22 @@ class Backdrop(_Drawn):
     """The picture under the maps, sent once for each run. Value: {run, images}, each
     {src, ratio, label}, of several also {thumbnail}."""
 
-    SCRIPTS = ("backdrop.js",)
+    SCRIPTS = ("state.js", "backdrop.js")
     TEMPLATE = '<div hidden class="sl-backdrop"></div>'
 
 
 class ControlPanel(_Drawn):
-    """Scales, k, beta, opacity and colours. Value: {alphas, k, beta}. Events: input, release."""
+    """Scales, k, beta, opacity and colours. Value: {alphas, k, beta}."""
 
-    SCRIPTS = ("paint.js", "dial.js", "panel.js")
+    SCRIPTS = ("state.js", "paint.js", "dial.js", "panel.js")
     TEMPLATE = '<div class="sl-panel" role="group" aria-label="Sliders"></div>'
 
 
 class OptionPanel(_Drawn):
-    """The other knobs of the methods. Value: {method: {knob: value}}. Event: input."""
+    """The other knobs of the methods. Value: {method: {knob: value}}."""
 
-    SCRIPTS = ("paint.js", "options.js")
-    TEMPLATE = '<div class="sl-options"></div>'
+    SCRIPTS = ("state.js", "paint.js", "options.js")
+    TEMPLATE = '<details class="sl-fold"></details>'
 
 
 class ExampleStrip(_Drawn):
@@ -88,14 +88,14 @@ class ExampleStrip(_Drawn):
 class ModelMenu(_Drawn):
     """The model menu, with the progress of loading one. Events: choose, cancel."""
 
-    SCRIPTS = ("paint.js", "models.js")
+    SCRIPTS = ("state.js", "paint.js", "models.js")
     TEMPLATE = '<div class="sl-models"></div>'
 
 
 class Details(_Drawn):
     """A sentence on the chosen model, which the model menu keeps up to date."""
 
-    SCRIPTS = ("details.js",)
+    SCRIPTS = ("state.js", "details.js")
     TEMPLATE = '<p class="sl-details"></p>'
 
 

@@ -27,14 +27,6 @@ LONGEST_ID = 64
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A chip of a run, as the page asks for it."""
-
-    run: str
-    chip: int
-
-
-@dataclass(frozen=True)
 class Settings:
     """All knobs of the shown methods, checked."""
 
@@ -135,17 +127,14 @@ def _option(k: Knob) -> dict[str, Any]:
 # What comes back ---------------------------------------------------------------------------------
 
 
-def read_choice(bar: Any) -> Choice:
-    """Return the run and chip that the token bar names."""
-    bar = _mapping(bar)
-    run, chip = bar.get("run"), bar.get("active")
+def read_run(asked: Any) -> str:
+    """Return the id of the run in what the page sent; `RunError` if there is none."""
+    run = _mapping(asked).get("run")
     if not run:
         raise RunError(texts.NOT_RUN)
     if not isinstance(run, str) or len(run) > LONGEST_ID:
         raise RunError(texts.BAD_REQUEST)
-    if isinstance(chip, bool) or not isinstance(chip, int):
-        raise RunError(texts.BAD_REQUEST)
-    return Choice(run, chip)
+    return run
 
 
 def read_settings(panel: Any, option: Any) -> Settings:
@@ -154,11 +143,16 @@ def read_settings(panel: Any, option: Any) -> Settings:
     scales = read_alphas(panel)
     sliders = {"scales": scales, "k": _plain(panel.get("k")), "beta": _plain(panel.get("beta"))}
     knobs = {}
-    for name in SHOWN:
-        given = {str(k): _plain(v) for k, v in _mapping(option.get(name, {})).items()}
-        known = {k.name for k in METHODS[name].knobs}
+    for name, told in option.items():
+        method = known_method(name)
+        given = {str(k): _plain(v) for k, v in _mapping(told).items()}
+        known = {k.name for k in method.knobs}
         given |= {k: v for k, v in sliders.items() if k in known}
-        knobs[name] = METHODS[name].settings(**given)
+        if SCALE_WEIGHTS in known and given.get("fuse") != "max":  # their sliders are off then
+            given[SCALE_WEIGHTS] = _read_weights(panel, scales)
+        knobs[name] = method.settings(**given)
+    if not knobs:
+        raise MethodError(texts.NO_METHOD)
     return Settings(scales, knobs)
 
 
@@ -172,6 +166,25 @@ def read_alphas(panel: Any) -> tuple[float, ...]:
         raise ScaleError(texts.NO_SCALE)
     factors = knob(METHODS["msea_arc"], "scales").check(on)
     return tuple(dict.fromkeys(round(f, 4) for f in factors))
+
+
+def _read_weights(panel: Mapping[str, Any], scales: Sequence[float]) -> list[Any] | None:
+    """Return the weight of each scale that is on; None if all count alike."""
+    pairs, told = panel["alphas"], panel.get("weights")
+    if told is None:
+        return None
+    if not isinstance(told, list) or len(told) != len(pairs):
+        raise KnobError(texts.BAD_REQUEST)
+    on = [
+        (alpha, weight)
+        for (alpha, wanted), weight in zip(pairs, told, strict=True)
+        if wanted is True
+    ]
+    first = {round(float(alpha), 4): _plain(weight) for alpha, weight in reversed(on)}
+    weights = [first[alpha] for alpha in scales]
+    if not any(weights):
+        raise KnobError(texts.NO_WEIGHT)
+    return None if len(set(weights)) == 1 else weights
 
 
 def read_decoding(max_new_tokens: Any, temperature: Any, seed: Any) -> Decoding:

@@ -12,25 +12,20 @@ from typing import Any
 import gradio as gr
 from gradio.themes import LocalFont
 
-from explainer.errors import SightlineError
 from explainer.images import open_image
 from explainer.methods import METHODS
 from explainer.service import Models
 from explainer.store import RunStore
 from explainer.ui import components as ui
 from explainer.ui import controls, payload, texts
+from explainer.ui.api import Api
+from explainer.ui.endpoints import offer, shown
 from explainer.ui.handlers import Example, Handlers
+from explainer.ui.maps import Maps
 from explainer.ui.model_menu import ModelMenu
 from explainer.ui.recording import ExplainerLike, Worker
 
 COLOURS, DIVERGING, OPACITY = "inferno", "RdBu_r", 0.55
-# Clicks and sliders: answered at once, and while one is under way only the newest is kept.
-LIVE: dict[str, Any] = {
-    "queue": False,
-    "show_progress": "hidden",
-    "trigger_mode": "always_last",
-    "api_visibility": "private",
-}
 PLUMBING: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 # Loading takes no turn from those who are asking; its own turns are kept by `Models`.
 LOAD: dict[str, Any] = {"concurrency_limit": 8, "show_progress": "hidden"}
@@ -60,17 +55,18 @@ def build_demo(
     """
     models = models if isinstance(models, Models) else Models.of_one(models)
     handlers, menu = Handlers(models, store, examples, gpu), ModelMenu(models, precision, about)
+    maps = Maps(store)
     with gr.Blocks(title=texts.TITLE, fill_width=True, delete_cache=(3600, 86400)) as demo:
         with gr.Row(elem_id="sl-top"):
             gr.HTML(_header(), elem_id="sl-title", apply_default_css=False)
             picker = ui.ModelMenu(menu.value(), elem_id="sl-menu", words=texts.MODEL_WORDS)
         with gr.Row(elem_id="sl-page"):
             ask = _ask()
-            see = _see()
+            see = _see(maps)
             strip = _try(examples, menu)
         recorded = _wire(handlers, ask, see, strip, picker)
         _wire_menu(menu, picker, demo, recorded)
-        _scripts(handlers, menu, ask)
+        offer(Api(handlers), menu, GPU)
     demo.queue(max_size=20)
     return demo
 
@@ -193,20 +189,18 @@ def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:
     )
 
 
-def _see() -> See:
+def _see(maps: Maps) -> See:
     with gr.Column(elem_id="sl-see"):
-        bar = ui.TokenBar({"run": None, "active": None}, elem_id="sl-bar")
+        bar = ui.TokenBar({"run": None, "subject": None}, elem_id="sl-bar")
         view = ui.MapView(
             {},
             elem_id="sl-view",
             tables=payload.tables(),
             colours=COLOURS,
             diverging=DIVERGING,
-            welcome=texts.WELCOME,
-            methods=[
-                {"name": m, "label": METHODS[m].label, "summary": METHODS[m].summary}
-                for m in controls.SHOWN
-            ],
+            methods={name: method.summary for name, method in METHODS.items()},
+            words={"welcome": texts.WELCOME, "unreachable": texts.UNREACHABLE},
+            server_functions=[_served(maps.maps)],
         )
         backdrop = ui.Backdrop({})
         panel = ui.ControlPanel(
@@ -216,8 +210,9 @@ def _see() -> See:
             opacity=OPACITY,
             colours=payload.colour_labels(),
         )
-        with gr.Accordion(texts.METHOD_OPTIONS, open=False, elem_id="sl-more"):
-            options = ui.OptionPanel(controls.option_value(), spec=controls.option_spec())
+        options = ui.OptionPanel(
+            controls.option_value(), spec=controls.option_spec(), label=texts.METHOD_OPTIONS
+        )
     return See(bar, view, backdrop, panel, options)
 
 
@@ -242,14 +237,6 @@ def _wire(
 ) -> Any:
     """Connect all but the menu; return the event of a recording."""
     state = [see.bar, see.panel, see.options]
-    gr.on(
-        [see.bar.select, see.panel.input, see.panel.release, see.options.input, see.view.retry],
-        handlers.explain,
-        state,
-        see.view,
-        api_name="draw",
-        **LIVE,
-    )
     see.view.need(
         handlers.add_scales,
         state,
@@ -260,7 +247,7 @@ def _wire(
     )
     recorded = _wire_run(handlers, ask, see, picker)
     asked = [ask.image, ask.prompt, ask.more]
-    chosen = strip.select(_shown(handlers.choose), strip, asked, **PLUMBING)
+    chosen = strip.select(shown(handlers.choose), strip, asked, **PLUMBING)
     chosen.then(None, js=PRESS_RUN)
     ask.prompt.submit(None, js=PRESS_RUN)  # a click, so that a running answer is not started twice
     return recorded
@@ -283,8 +270,8 @@ def _wire_run(handlers: Handlers, ask: Ask, see: See, picker: ui.ModelMenu) -> A
     )
     recording.then(lambda: _running(False), None, buttons, **PLUMBING)
     ask.stop.click(
-        lambda *values: (*handlers.stopped(*values), *_running(False)),
-        [previous, see.panel, see.options],
+        lambda before: (*handlers.stopped(before), *_running(False)),
+        previous,
         [see.bar, see.view, see.backdrop, *buttons],
         cancels=[recording],
         **PLUMBING,
@@ -306,58 +293,11 @@ def _running(running: bool) -> tuple[Any, Any]:
     return gr.update(interactive=not running), gr.update(interactive=running)
 
 
-def _scripts(handlers: Handlers, menu: ModelMenu, ask: Ask) -> None:
-    """Offer recording and explaining to programs, as /record and /explain, and the models."""
-    scales = gr.JSON([0.5, 0.75, 1.0], visible=False, label="scales")
-    model = gr.Textbox("", visible=False, label="model")
-    result = gr.JSON(visible=False, label="run")
-    gr.Button(visible=False).click(
-        _shown(handlers.record_api),
-        [ask.image, ask.prompt, *ask.decoding, scales, model, ask.more],
-        result,
-        api_name="record",
-        **GPU,
-    )
-    explain_one = _shown(handlers.explain_api)
+def _served(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a function that scripts of the page may call; Gradio marks it, and cannot a method."""
 
-    def explain(
-        run: str,
-        chip: int,
-        method: str = "msea_arc",
-        preset: str = "",
-        knobs: dict = {},  # noqa: B006
-        image: int = 0,
-    ) -> dict:
-        """Return the heatmap of one chip of a recorded run.
+    @wraps(method)
+    def called(asked: Any) -> Any:
+        return method(asked)
 
-        Args: run and chip as /record returned them; method; preset or "" for none; knobs by name;
-        which of several images, counted from 0.
-        """
-        return explain_one(run, chip, method, preset, knobs, image)
-
-    gr.api(explain, api_name="explain", queue=False)
-    load_one = _shown(menu.load_api)
-
-    def models() -> list[dict]:
-        """Return the models that are offered: id, whether it is loaded, size, licence."""
-        return menu.listing()
-
-    def load(model: str) -> dict:
-        """Load a model that /models lists, and return what is known of it."""
-        return load_one(model)
-
-    gr.api(models, api_name="models", queue=False)
-    gr.api(load, api_name="load", concurrency_limit=8)
-
-
-def _shown(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the handler with errors for people turned into Gradio's own, without a traceback."""
-
-    @wraps(handler)  # its parameters are those of the endpoint
-    def guarded(*values: Any) -> Any:
-        try:
-            return handler(*values)
-        except SightlineError as error:
-            raise gr.Error(str(error), print_exception=False) from None
-
-    return guarded
+    return called

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from explainer.errors import LoadCancelled
 from explainer.models.catalogue import BUNDLED, HUB, Entry, can_do, facts_of
@@ -14,6 +14,18 @@ from explainer.ui.handlers import Value, in_words
 
 _GROUPS = {BUNDLED: texts.MODELS_BUNDLED, HUB: texts.MODELS_HUB}
 _GB = 1e9
+
+
+class ModelTold(TypedDict):
+    """A model as programs see it; `needs_bytes` by the precision of its weights."""
+
+    model: str
+    loaded: bool
+    bundled: bool
+    parameters: int | None
+    needs_bytes: dict[str, int]
+    licence: str | None
+    about: str
 
 
 class ModelMenu:
@@ -99,8 +111,8 @@ class ModelMenu:
             f"on {facts['device']} in {facts['dtype']}. {why}"
         ).strip()
 
-    def listing(self) -> list[Value]:
-        """Return the models as JSON for programs."""
+    def listing(self) -> list[ModelTold]:
+        """Return the models that are offered, and which of them are loaded."""
         return [
             {
                 "model": e.id,
@@ -114,8 +126,12 @@ class ModelMenu:
             for e in self._models.entries
         ]
 
-    def load_api(self, model: Any) -> Value:
-        """Load a model for a program; return it as in the listing."""
+    def load_api(self, model: str) -> ModelTold:
+        """Load a model that /models lists, and return what is known of it.
+
+        Args:
+            model: its id
+        """
         entry = self._models.entry(model)
         for _ in self._models.load(entry.id):
             pass

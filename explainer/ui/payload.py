@@ -16,6 +16,7 @@ from explainer.export import DIVERGING, SEQUENTIAL, colour_table
 from explainer.methods import METHODS
 from explainer.methods.base import Heatmap, MapPart
 from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Chip, Run
+from explainer.subjects import Span, probability
 from explainer.ui import texts
 
 _ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "center", "right")
@@ -35,17 +36,19 @@ def colour_labels() -> dict[str, str]:
 # Chips -------------------------------------------------------------------------------------------
 
 
-def bar(run: Run, key: str, active: int | None = None) -> dict[str, Any]:
-    """Return the value of the token bar for a run; the first content word is active by default."""
+def bar(run: Run, key: str, subject: Any = None) -> dict[str, Any]:
+    """Return the value of the token bar for a run; by default its first content word is the
+    subject."""
     chips = [_chip(run, i, c) for i, c in enumerate(run.chips) if c.role != TEMPLATE]
-    known = {c["index"] for c in chips}
-    return {"run": key, "chips": chips, "active": active if active in known else first_chip(run)}
+    if subject is None and chips:
+        subject = {"chip": first_chip(run)}
+    return {"run": key, "chips": chips, "subject": subject}
 
 
 def live_bar(pieces: Sequence[str]) -> dict[str, Any]:
     """Return the value of the token bar while an answer is being generated."""
     chips = [{"index": i, "text": texts.visible(p), "role": "answer"} for i, p in enumerate(pieces)]
-    return {"run": None, "chips": chips, "active": None, "live": True}
+    return {"run": None, "chips": chips, "subject": None, "live": True}
 
 
 def first_chip(run: Run) -> int | None:
@@ -59,15 +62,9 @@ def first_chip(run: Run) -> int | None:
     return None
 
 
-def probability(run: Run, chip: Chip) -> float | None:
-    """Return the probability of all tokens of the chip together, None if one is not known."""
-    p = float(np.prod(run.probs[list(chip.tokens)].astype(np.float64)))
-    return p if math.isfinite(p) else None
-
-
 def _chip(run: Run, index: int, chip: Chip) -> dict[str, Any]:
     text, role = texts.visible(chip.text), ROLE_NAMES[chip.role]
-    chance = texts.share(probability(run, chip)) if chip.role == ANSWER else ""
+    chance = texts.share(probability(run, Span(chip.tokens))) if chip.role == ANSWER else ""
     label = ", ".join(filter(None, [text, f"{role} word", chance]))
     return {"index": index, "text": text, "role": role, "label": label}
 
@@ -75,13 +72,14 @@ def _chip(run: Run, index: int, chip: Chip) -> dict[str, Any]:
 # Maps --------------------------------------------------------------------------------------------
 
 
-def maps(run: Run, key: str, index: int, heats: Mapping[str, Heatmap], line: str) -> dict[str, Any]:
-    """Return the value of the map view for one chip."""
-    word = texts.visible(run.chips[index].text)
+def entry(
+    run: Run, asked: Mapping[str, Any], word: str, heats: Mapping[str, Heatmap], line: str
+) -> dict[str, Any]:
+    """Return the maps of one subject as the map view draws them: `asked` is its JSON, `word` what
+    people call it, `line` what stands beside that."""
     main = heats.get("msea_arc") or next(iter(heats.values()))
     return {
-        "run": key,
-        "chip": index,
+        "subject": dict(asked),
         "word": word,
         "line": line,
         "maps": [_map(run, name, heat, word) for name, heat in heats.items()],
@@ -134,7 +132,7 @@ def thumbnail(pixels: npt.NDArray[np.uint8], side: int = 144) -> str:
 def _map(run: Run, name: str, heat: Heatmap, word: str) -> dict[str, Any]:
     label = METHODS[name].label
     parts = [
-        _part(image, part, heat.signed, f"{label} map of “{word}”{_on(title)}: {_where(part)}")
+        part_value(image, part, heat.signed, f"{label} map of “{word}”{_on(title)}: {where(part)}")
         for image, part, title in zip(run.images, heat.parts, picture_labels(run), strict=True)
     ]
     return {
@@ -147,7 +145,10 @@ def _map(run: Run, name: str, heat: Heatmap, word: str) -> dict[str, Any]:
     }
 
 
-def _part(image: npt.NDArray[np.uint8], part: MapPart, signed: bool, alt: str) -> dict[str, Any]:
+def part_value(
+    image: npt.NDArray[np.uint8], part: MapPart, signed: bool, alt: str
+) -> dict[str, Any]:
+    """Return one part of a map as the scripts draw it; `alt` says in words what it shows."""
     height, width = image.shape[:2]
     x0, y0, x1, y1 = part.extent
     return {
@@ -168,7 +169,7 @@ def levels(part: MapPart, signed: bool) -> npt.NDArray[np.uint8]:
     return np.clip(np.round(np.nan_to_num(values) * 255), 0, 255).astype(np.uint8)
 
 
-def _where(part: MapPart) -> str:
+def where(part: MapPart) -> str:
     """Return in words where the map is strongest."""
     peak = float(part.values.max())
     if not peak > 0:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
+from collections.abc import Sequence
+
+from explainer.errors import SightlineError
+
+log = logging.getLogger(__name__)
 
 TITLE = "Sightline"
 TAGLINE = "See, word by word, what a multimodal model looked at."
@@ -73,10 +79,123 @@ EXPIRED = "This run has expired; press Explain again."
 NOT_RUN = "There is nothing to explain yet; press Explain first."
 STOPPED = "Stopped. Press Explain to start again."
 STOPPED_BACK = "Stopped. The answer before it is still here."
+UNREACHABLE = "The server does not answer. Check the connection, then try again."
+NO_WEIGHT = "At least one scale has to count. The maps are the last ones."
+NO_METHOD = "At least one method has to stay on. The maps below are the last ones."
 NO_SCALE = "At least one scale has to stay on. The maps below are the last ones."
 BROKEN = "Something went wrong on our side. Press Explain again; if it stays, restart the app."
 BAD_REQUEST = "The page sent something that cannot be read; reload it and try again."
 BAD_NUMBER = "{name} must be {what}, got {value}."
+
+# The method opened up: how a map of MSEA + ARC came about.
+OPENED = {
+    "title": "How this map came about",
+    "method": "MSEA + ARC, step by step, for",
+    "sizes": "The picture, read at several sizes",
+    "map": "From scores to the map",
+    "earlier": "The words before it",
+    "beta": "Strength",
+    "patches": "{grid} patches",
+    "counts": "counts {share}",
+    "weight": "Weight of α = {alpha}",
+    "repeat": "left out",
+    "equation": "Equation {number} of the paper",
+    "all": "Show all {all} guesses",
+    "few": "Show the first {few} only",
+    "waiting": "Taking the map apart…",
+}
+_SIZES = (
+    "The model reads the picture once at each size α. The score of a patch says how strongly what "
+    "was read there speaks for “{word}”. Small sizes see things whole, large ones see details. "
+)
+OPENED_SCALES = {
+    "mean": _SIZES + "The sliders say how much each size counts.",
+    "max": _SIZES + "With fuse = max the highest score counts at each place; nothing is weighed.",
+}
+OPENED_STEPS = {
+    "fused": "All sizes together",
+    "interference": "What earlier words explain",
+    "before": "What is left",
+    "after": "Smoothed: the map",
+}
+OPENED_FUSED = {
+    "mean": "The mean of the sizes. The highest score is {peak}.",
+    "max": "The highest score of any size. The highest of all is {peak}.",
+}
+OPENED_CLIP = {
+    "fused": "Scores below zero speak for other words and are set to zero.",
+    "per_scale": "Scores below zero were set to zero at each size.",
+    "none": "Scores below zero stay, in the second colour.",
+}
+OPENED_FUSED_EMPTY = "No place in the picture has a score above zero for “{word}”."
+OPENED_INTERFERENCE = {
+    "rbo": "The mean of the maps of {count} earlier words. The less the guesses for a word have in "
+    "common with those for “{word}”, the more its map counts.",
+    "uniform": "The mean of the maps of {count} earlier words. All count alike.",
+    "score": "The mean of the maps of {count} earlier words. The higher “{word}” scores at a word, "
+    "the more its map counts, as in TAM.",
+}
+OPENED_MOST = " “{most}” has the largest part of it, {share}."
+OPENED_NOTHING = "No earlier word counts, so nothing is taken away."
+OPENED_BETA_AUTO = "How much is taken away: as much of the second picture as fits the first best."
+OPENED_BETA_SET = "How much is taken away, set by the slider. Eq. 9 would take {auto}."
+OPENED_BETA_ZERO = "The second picture explains nothing of the first, so nothing is taken away."
+OPENED_BEFORE = (
+    "The first picture minus β times the second, cut off at zero. {empty} of it is empty now."
+)
+OPENED_SMOOTH = (
+    "Each cell becomes a mean of the {window} × {window} cells around it, sorted by value: single "
+    "spikes go, broad areas stay."
+)
+OPENED_ROUGH = "The filter is off."
+OPENED_AFTER = "This is the map at the top of the page; {norm}."
+OPENED_CONTRAST = (
+    "The map above is a difference. This is how its first part, the map of “{word}”, came about; "
+    "choose “{other}” to see the second."
+)
+OPENED_PIECES = "“{word}” is {count} tokens. Shown is “{piece}”, whose map makes up most of theirs."
+OPENED_WORDS = (
+    "The colour and the percentage say how much of what was taken away is a word's. The bar and r "
+    "say how alike the guesses for it and for “{word}” are: 0 is nothing in common, 1 the same. "
+    "Choose a word to compare the guesses."
+)
+OPENED_NO_WORDS = "No word before it counts."
+OPENED_REPEAT = "same word"
+OPENED_LABEL = "{word}: relevance {relevance}, {share} of what was taken away"
+OPENED_LABEL_REPEAT = "{word}: the same word, left out"
+OPENED_BASE = (
+    "The base map A₀ of Eq. 8, of the word that scores lowest in the picture, is {share} of what "
+    "was taken away."
+)
+OPENED_LIST = {"predicting": "Guesses in place of “{word}”", "own": "Guesses after “{word}”"}
+OPENED_SHARED = "{word}, place {rank} in the other list, adds {gain} to r"
+OPENED_PAIR = (
+    "The guesses for “{other}” and for “{word}” {alike}: {shared} of {k} are shared, "
+    "r = {relevance}."
+)
+OPENED_ALIKE = (  # from this r on
+    (0.9, "are nearly the same"),
+    (0.5, "have much in common"),
+    (0.1, "have little in common"),
+    (1e-9, "have almost nothing in common"),
+    (0.0, "have nothing in common"),
+)
+OPENED_COUNTS = (
+    (0.9, "So next to nothing of the map of “{other}” counts as interference."),
+    (0.1, "So {weight} of the map of “{other}” counts as interference."),
+    (0.0, "So the whole map of “{other}” counts as interference."),
+)
+OPENED_NO_PART = {
+    "uniform": "All words count alike here, whatever r is.",
+    "score": "Here words count by their score, whatever r is.",
+    "none": "Nothing is taken away here, whatever r is.",
+}
+OPENED_SAME = (
+    "It says the same as this word, so its map is the same too; taking that away would erase the "
+    "evidence, and it is left out."
+)
+OPENED_SHARE = "It is {share} of what was taken away."
+OPENED_DARK = "But that map is dark in this picture, so it takes nothing away."
 
 # Words that name nothing in the picture; the first other word of an answer is chosen at the start.
 _FUNCTION_WORDS = """
@@ -140,3 +259,17 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     return f"{int(seconds // 60)} min {round(seconds % 60)} s"
+
+
+def listed(scales: Sequence[float]) -> str:
+    """Return scale factors in words: "0.5, 0.75"."""
+    return ", ".join(f"{a:g}" for a in sorted(scales))
+
+
+def in_words(error: Exception) -> str:
+    """Return the sentence for the person; what is not meant for people goes to the log."""
+    if isinstance(error, SightlineError):
+        text = str(error)
+        return text[:1].upper() + text[1:]
+    log.exception("unexpected error", exc_info=error)
+    return BROKEN

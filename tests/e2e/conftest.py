@@ -147,8 +147,16 @@ class Visitor:
         self.page.wait_for_function(
             "() => { const v = document.querySelector('.sl-view'), "
             "c = document.querySelector('.sl-chip[aria-selected=true]'); "
-            "return c && v.dataset.chip === c.dataset.chip && !v.classList.contains('sl-busy') "
+            "return c && v.dataset.chip === c.dataset.chip && !v.matches('.sl-busy, .sl-late') "
             "&& !document.querySelector('#sl-run').disabled; }"
+        )
+
+    def wait_for_all_maps(self) -> None:
+        """Wait until the maps of every chip are in the page."""
+        self.page.wait_for_function(
+            "() => { const {subjects} = document.sightline.now, "
+            "here = Number(document.querySelector('.sl-view').dataset.here); "
+            "return subjects.length > 0 && here === subjects.length; }"
         )
 
     def settled(self, value: str, expression: str) -> None:

@@ -153,8 +153,13 @@ def test_an_expired_run_says_what_to_do_and_loses_nothing_else(serve, visit):
     visitor = visit(app.url)
     visitor.explain()
     key = visitor.page.get_attribute(".sl-view", "data-run")
+    visitor.wait_for_all_maps()
     app.store._drop(key)
     visitor.page.click(".sl-answer .sl-chip >> nth=4")
+    visitor.settled("dog", WORD)
+    assert visitor.message() == "", "its maps were here already"
+    visitor.page.fill("[data-name=k] input[type=number]", "30")
+    visitor.page.keyboard.press("Enter")
     visitor.page.wait_for_function(
         "want => document.querySelector('.sl-message').textContent === want", arg=texts.EXPIRED
     )

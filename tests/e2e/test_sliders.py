@@ -193,7 +193,8 @@ def test_a_preset_sets_its_options_and_the_maps_follow(app, visitor):
 def test_what_the_page_sends_is_small(app, visitor):
     sizes = []
     visitor.page.on("request", lambda r: sizes.append(len(r.post_data or "")))
-    visitor.page.click(".sl-answer .sl-chip >> nth=5")
-    visitor.wait_for_maps()
+    dial(visitor, "k").locator("input[type=number]").fill("30")
+    visitor.page.keyboard.press("Enter")
+    ends_with(app, visitor, k=30)
     assert sizes
     assert max(sizes) < 3000

@@ -1,42 +1,23 @@
-"""The launched page from outside: the two endpoints for scripts, and requests that mean no good."""
+"""The launched page from outside: the endpoints for programs, and requests that mean no good."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
-
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from PIL import Image
 
 from explainer.methods import METHODS
-from explainer.store import RunStore
+from explainer.run import Run
+from explainer.subjects import candidates
 from explainer.ui import controls, texts
-from explainer.ui.layout import build_demo, launch_options
-from tests.ui.fake import FakeExplainer
 
+FILE = {"_type": "gradio.FileData"}
 PANEL, OPTIONS = controls.panel_value(), controls.option_value()
-
-
-@pytest.fixture(scope="module")
-def store() -> RunStore:
-    return RunStore()
-
-
-@pytest.fixture(scope="module")
-def url(store: RunStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    os.environ["GRADIO_TEMP_DIR"] = str(tmp_path_factory.mktemp("gradio"))
-    demo = build_demo(FakeExplainer(), store)
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
-    yield url
-    demo.close(verbose=False)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +56,42 @@ def test_a_script_can_explain(client, recorded, store):
     assert np.allclose(got["values"], heat.values, atol=1e-4)
     assert got["normalisation"] == heat.normalisation
     assert client.predict(recorded["run"], chip, api_name="/explain")["extent"] == [0, 0, 80, 60]
+
+
+def test_a_script_can_read_tokens_and_candidates(client, recorded, store):
+    run = store.get(recorded["run"])
+    told = client.predict(recorded["run"], top=3, api_name="/tokens")
+    assert [c["chip"] for c in told["chips"]] == [c["chip"] for c in recorded["chips"]]
+    for chip in told["chips"]:
+        assert [t["token"] for t in chip["tokens"]] == list(run.chips[chip["chip"]].tokens)
+        for token in chip["tokens"]:
+            best = candidates(run, token["token"])[:3]
+            assert [c["id"] for c in token["candidates"]] == [c.token_id for c in best]
+            assert [c["probability"] for c in token["candidates"]] == [c.probability for c in best]
+    assert client.predict(recorded["run"], top=0, api_name="/tokens")["answer"] == run.answer
+
+
+def test_endpoints_are_named_and_typed(client):
+    offered = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    names = {n: [p["parameter_name"] for p in e["parameters"]] for n, e in offered.items()}
+    assert names["/tokens"] == ["run", "top"]
+    assert names["/explain"] == ["run", "subject", "method", "preset", "knobs", "image"]
+    assert names["/record"][:2] == ["picture", "prompt"]
+    for endpoint in offered.values():
+        assert endpoint["description"]
+        assert all("type" in result["type"] for result in endpoint["returns"])
+    chips = offered["/tokens"]["returns"][0]["type"]["properties"]["chips"]
+    assert chips["items"]["properties"]["chip"] == {"type": "integer"}
+
+
+def test_a_program_cannot_name_a_file_of_the_server(url):
+    """Only what was uploaded is opened, with or without the mark of a file."""
+    for file in ({"path": "/etc/passwd"}, {"path": "/etc/passwd", "meta": FILE}):
+        for body in ({"picture": file}, {"more": [file]}):
+            asked = httpx.post(f"{url}gradio_api/call/v2/record", json=body, timeout=30)
+            told = httpx.get(f"{url}gradio_api/call/record/{asked.json()['event_id']}", timeout=30)
+            assert "event: error" in told.text
+            assert "root:" not in told.text
 
 
 def test_a_script_can_ask_about_several_pictures(client, picture, store):
@@ -120,6 +137,43 @@ def test_wrong_requests_get_a_sentence(client, recorded, arguments, said):
     assert "Traceback" not in str(error.value)
 
 
+def test_a_script_can_export(client, recorded):
+    chip = recorded["chips"][-2]["chip"]
+    told = {"run": recorded["run"], "api_name": "/export"}
+    figure = client.predict(format="svg", subjects=[chip], methods=["tam"], **told)
+    assert Path(figure).read_bytes().startswith(b"<svg")
+    knobs = {"msea_arc": {"preset": "paper", "k": 9}}
+    figure = client.predict(
+        format="png", subjects=[chip], knobs=knobs, look={"theme": "dark"}, **told
+    )
+    assert Image.open(figure).format == "PNG"
+    opened = Run.load(client.predict(format="npz", **told))
+    assert opened.answer == recorded["answer"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"format": "exe"}, "no format"),
+        ({"format": ["png"]}, "no format"),
+        ({"subjects": 3}, "cannot be read"),
+        ({"subjects": [10**9]}, "cannot be read"),
+        ({"methods": []}, "no method"),
+        ({"methods": ["no_such"]}, "no method"),
+        ({"knobs": {"tam": {"k": 3}}}, "no knob"),
+        ({"knobs": {"msea_arc": {"preset": ["x"]}}}, "no preset"),
+        ({"look": {"theme": "pink"}}, "theme must be one of"),
+        ({"look": {"opacity": "x"}}, "opacity cannot be"),
+        ({"look": {"size": 9}}, "a look has no 'size'"),
+        ({"look": "dark"}, "cannot be read"),
+    ],
+)
+def test_wrong_exports_get_a_sentence(client, recorded, asked, said):
+    asked = {"run": recorded["run"], "format": "svg", **asked}
+    with pytest.raises(AppError, match=said):
+        client.predict(**asked, api_name="/export")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -159,40 +213,54 @@ def test_a_script_can_list_load_and_name_models(client, picture):
 
 def test_only_these_endpoints_are_offered(client):
     offered = client.view_api(return_format="dict", print_info=False)
-    assert set(offered["named_endpoints"]) == {"/record", "/explain", "/models", "/load"}
+    names = {"/record", "/tokens", "/explain", "/export", "/models", "/load"}
+    assert set(offered["named_endpoints"]) == names
     assert not offered["unnamed_endpoints"]
 
 
 JUNK = (None, 3, "x", [], {}, {"run": {}}, [[1]], "x" * 100_000)
 
 
+def asked_by_the_page(url):
+    """Return a function that asks for maps as the page's scripts do."""
+    parts = httpx.get(f"{url}config").json()["components"]
+    view = next(part["id"] for part in parts if "maps" in part["props"].get("server_fns", ()))
+
+    def post(asked):
+        body = {"data": asked, "fn_name": "maps", "component_id": view, "session_hash": "visitor"}
+        return httpx.post(f"{url}gradio_api/component_server/", json=body, timeout=30)
+
+    return post
+
+
+def ask_as_a_page(url: str, function: str, data: object) -> httpx.Response:
+    """Call a function that the page's scripts call."""
+    parts = httpx.get(f"{url}config").json()["components"]
+    serving = next(p for p in parts if function in str(p["props"].get("server_fns", "")))
+    body = {"data": data, "fn_name": function, "session_hash": "x", "component_id": serving["id"]}
+    return httpx.post(f"{url}gradio_api/component_server/", json=body, timeout=30)
+
+
 def test_junk_from_a_browser_leaves_the_server_alive(url, recorded):
-    """Send nonsense to the endpoint behind clicks and sliders, as a page could."""
-    config = httpx.get(f"{url}config").json()
-    live = next(d for d in config["dependencies"] if any(t[1] == "retry" for t in d["targets"]))
-    good = [{"run": recorded["run"], "active": recorded["chips"][-1]["chip"]}, PANEL, OPTIONS]
-    good[1] = {**PANEL, "alphas": [[1.0, True]]}
-
-    def post(data):
-        body = {"data": data, "fn_index": live["id"], "session_hash": "visitor"}
-        return httpx.post(f"{url}gradio_api/run/predict", json=body, timeout=30)
-
-    for at in range(3):
-        for junk in JUNK[:5] if at < 2 else (None, 3, "x", []):
-            answer = post([junk if i == at else value for i, value in enumerate(good)])
-            assert "Traceback" not in answer.text
-            assert answer.json()["data"][0]["kind"] == "error"
-    assert post([]).status_code >= 400
-    assert post(good).json()["data"][0]["maps"]
+    """Send nonsense to the function behind clicks and sliders, as a page could."""
+    good = {
+        "run": recorded["run"],
+        "subjects": [{"chip": recorded["chips"][-1]["chip"]}],
+        "panel": {**PANEL, "alphas": [[1.0, True]]},
+        "options": OPTIONS,
+    }
+    for name in good:
+        for junk in JUNK:
+            answer = ask_as_a_page(url, "maps", {**good, name: junk})
+            assert answer.json().get("kind") == "error", (name, junk)
+    for junk in JUNK:
+        assert ask_as_a_page(url, "maps", junk).json()["kind"] == "error"
+    assert ask_as_a_page(url, "maps", good).json()["maps"]
 
 
 def test_an_expired_run_says_so_on_the_page(url):
-    config = httpx.get(f"{url}config").json()
-    live = next(d for d in config["dependencies"] if any(t[1] == "retry" for t in d["targets"]))
-    data = [{"run": "0" * 32, "active": 1}, PANEL, OPTIONS]
-    body = {"data": data, "fn_index": live["id"], "session_hash": "visitor"}
-    answer = httpx.post(f"{url}gradio_api/run/predict", json=body, timeout=30).json()
-    assert answer["data"][0]["text"] == texts.EXPIRED
+    asked = {"run": "0" * 32, "subjects": [{"chip": 1}], "panel": PANEL, "options": OPTIONS}
+    assert ask_as_a_page(url, "maps", asked).json()["text"] == texts.EXPIRED
 
 
 def test_the_page_asks_for_nothing_from_elsewhere(url):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,13 +10,12 @@ from PIL import Image
 
 from explainer.errors import ModelError, SightlineError
 from explainer.images import open_image
-from explainer.methods import METHODS, explain_chip
 from explainer.store import RunStore
-from explainer.ui import controls, payload, texts
+from explainer.ui import controls, texts
 from explainer.ui.handlers import Example, Handlers, Page
 from explainer.ui.recording import Job, make_worker
 from tests.test_video import clip
-from tests.ui.fake import FakeExplainer, fake_run
+from tests.ui.fake import FakeExplainer
 
 IMAGE = np.full((60, 80, 3), 128, np.uint8)
 PANEL, OPTIONS = controls.panel_value(), controls.option_value()
@@ -42,19 +40,18 @@ def recorded(handlers, **kw) -> Page:
 
 
 def choice(page: Page) -> dict:
-    return {"run": page.bar["run"], "active": page.bar["active"]}
+    return {"run": page.bar["run"], "subject": page.bar["subject"]}
 
 
-def test_tokens_appear_as_they_come_and_maps_at_the_end(handlers):
+def test_tokens_appear_as_they_come_and_chips_at_the_end(handlers):
     pages = record(handlers)
     counts = [len(p.bar["chips"]) for p in pages if p.bar.get("live")]
     assert counts[0] == 0
     assert sorted(counts) == counts
     last = pages[-1]
     assert [c["text"] for c in last.bar["chips"]][-1] == "."
-    assert last.view["word"] == "cat"
-    assert [m["name"] for m in last.view["maps"]] == list(controls.SHOWN)
-    assert last.backdrop["run"] == last.bar["run"] == last.view["run"]
+    assert last.view == {"text": "", "kind": ""}
+    assert last.backdrop["run"] == last.bar["run"]
 
 
 def test_the_scales_that_are_on_are_recorded_once(handlers, explainer):
@@ -68,7 +65,7 @@ def test_a_stored_run_gets_the_scales_that_it_lacks(handlers, explainer):
     recorded(handlers)
     page = recorded(handlers, panel={**PANEL, "alphas": [[0.5, True], [1.25, True]]})
     assert explainer.added == [1.25]
-    assert page.view["maps"]
+    assert handlers.run(page.bar["run"]).alphas == (1.0, 0.5, 0.75, 1.25)
 
 
 @pytest.mark.parametrize("prompt", ["", "  \n", None])
@@ -88,7 +85,7 @@ def test_further_pictures_follow_the_first(handlers, tmp_path):
     page = record_files(handlers, IMAGE, [str(tmp_path / "b.png")])
     run = handlers._store.get(page.bar["run"])
     assert [i.shape for i in run.images] == [(60, 80, 3), (40, 80, 3)]
-    assert len(page.view["peaks"]) == len(page.backdrop["images"]) == 2
+    assert len(page.backdrop["images"]) == 2
     alone = record_files(handlers, None, [str(tmp_path / "b.png")])
     assert alone.bar["run"] != page.bar["run"] != recorded(handlers).bar["run"]
     assert record_files(handlers, IMAGE, [str(tmp_path / "b.png")]).bar["run"] == page.bar["run"]
@@ -120,27 +117,32 @@ def test_no_picture_is_said_beside_the_picture(handlers):
 
 def test_a_failed_recording_brings_the_previous_answer_back(handlers):
     before = recorded(handlers)
-    later = choice(before) | {"active": before.bar["active"] + 2}
+    later = choice(before) | {"subject": {"chip": before.bar["subject"]["chip"] + 2}}
     page = recorded(handlers, image="/no/such/file.png", previous=handlers.begin(later))
     assert page.bar["chips"] == before.bar["chips"]
-    assert page.bar["active"] == later["active"]
+    assert page.bar["subject"] == later["subject"]
 
 
 def test_the_answer_before_a_stop_comes_back(handlers):
     before = recorded(handlers)
     recorded(handlers, prompt="Another?")  # ended in the moment of the click
-    bar, view, backdrop = handlers.stopped(handlers.begin(choice(before)), PANEL, OPTIONS)
-    assert bar["chips"] == before.bar["chips"]
+    bar, view, backdrop = handlers.stopped(handlers.begin(choice(before)))
+    assert bar == before.bar
     assert view["text"] == texts.STOPPED_BACK
-    assert view["maps"] == before.view["maps"]
     assert backdrop == before.backdrop
-    assert handlers.stopped({}, PANEL, OPTIONS)[1]["text"] == texts.STOPPED
+    assert handlers.stopped({})[1]["text"] == texts.STOPPED
 
 
-@pytest.mark.parametrize("junk", [None, 3, "x", [], {"run": 1}, {"run": "x", "active": {}}])
+@pytest.mark.parametrize("junk", [None, 3, "x", [], {"run": 1}, {"run": "x", "subject": {}}])
 def test_whatever_came_before_is_no_trap(handlers, junk):
-    assert handlers.stopped(handlers.begin(junk), PANEL, OPTIONS)[0]["run"] is None
-    assert recorded(handlers, previous=junk).view["maps"]
+    assert handlers.stopped(handlers.begin(junk))[0]["run"] is None
+    assert recorded(handlers, previous=junk).bar["run"]
+
+
+@pytest.mark.parametrize("junk", [None, {}, {"chip": 0}, {"chip": "3"}, [1]])
+def test_a_subject_from_before_that_is_none_is_not_restored(handlers, junk):
+    before = choice(recorded(handlers)) | {"subject": junk}
+    assert handlers.stopped(handlers.begin(before))[0]["run"] is None
 
 
 def test_errors_meant_for_people_are_shown_as_they_are(handlers, monkeypatch):
@@ -179,57 +181,21 @@ def test_closing_a_recording_closes_the_explainer(handlers, monkeypatch):
 def test_an_answer_without_words_is_no_error():
     page = recorded(Handlers(FakeExplainer(texts=()), RunStore()))
     assert page.view["text"] == texts.EMPTY_ANSWER
-    assert page.view["word"] == "What?"
+    assert page.bar["subject"] is not None, "the words of the prompt can be explained"
 
 
-def test_explaining_gives_the_maps_of_the_methods(handlers):
-    page = recorded(handlers)
-    run = handlers._store.get(page.bar["run"])
-    chip = page.bar["active"] + 3
-    view = handlers.explain({**choice(page), "active": chip}, {**PANEL, "k": 7}, OPTIONS)
-    for sent in view["maps"]:
-        method = METHODS[sent["name"]]
-        knobs = {"k": 7} if sent["name"] == "msea_arc" else {}
-        heat = explain_chip(method, run, run.chips[chip].tokens, **knobs)
-        assert sent["parts"][0]["data"] == payload._base64(payload.levels(heat.parts[0], False))
-    assert view["chip"] == chip
-
-
-def test_a_missing_scale_is_asked_for_and_then_there(handlers, explainer):
+def test_missing_scales_are_recorded_and_then_the_page_asks_again(handlers, explainer):
     state = choice(recorded(handlers))
     panel = {**PANEL, "alphas": [[0.9, True], [1.0, True]]}
-    view = handlers.explain(state, panel, OPTIONS)
-    assert view["need"] == (0.9,)
-    assert "maps" not in view
     *_, last = handlers.add_scales(state, panel, OPTIONS)
     assert last["refresh"]
     assert explainer.added == [0.9]
-    assert handlers.explain(state, panel, OPTIONS)["maps"]
-    assert "need" not in handlers.explain(state, PANEL, OPTIONS), "earlier scales are still there"
+    assert sorted(handlers.run(state["run"]).alphas) == [0.5, 0.75, 0.9, 1.0]
 
 
-def test_no_scale_is_a_message_and_loses_nothing(handlers):
-    state = choice(recorded(handlers))
-    view = handlers.explain(state, {**PANEL, "alphas": [[1.0, False]]}, OPTIONS)
-    assert view == {"text": texts.NO_SCALE, "kind": "error"}
-    assert handlers.explain(state, PANEL, OPTIONS)["maps"]
-
-
-def test_a_slider_moved_during_an_answer_is_heard_after_it(handlers):
-    assert handlers.explain({"run": None, "live": True, "chips": []}, PANEL, OPTIONS) == {
-        "stale": True
-    }
-
-
-def test_an_expired_run_says_what_to_do(handlers):
-    for event in (handlers.explain, lambda *v: list(handlers.add_scales(*v))[-1]):
-        assert event({"run": "f" * 32, "active": 3}, PANEL, OPTIONS)["text"] == texts.EXPIRED
-
-
-@pytest.mark.parametrize("chip", [-1, 0, 9999, "3", None, 2.5, True])
-def test_chips_that_are_not_there_are_refused(handlers, chip):
-    state = {**choice(recorded(handlers)), "active": chip}
-    assert handlers.explain(state, PANEL, OPTIONS)["kind"] == "error"
+def test_scales_of_an_expired_run_cannot_be_recorded(handlers):
+    expired = {"run": "f" * 32, "subject": {"chip": 3}}
+    assert list(handlers.add_scales(expired, PANEL, OPTIONS))[-1]["text"] == texts.EXPIRED
 
 
 def test_visitors_do_not_share_runs(handlers):
@@ -254,13 +220,3 @@ def test_what_crosses_to_a_worker_process_pickles():
     items = pickle.loads(pickle.dumps(list(worker(job))))
     added = list(worker(Job((1.25,), run=items[-1])))
     assert added[-1].alphas == (1.0, 0.5, 1.25)
-
-
-def test_the_line_says_probability_model_and_time(handlers):
-    run = replace(fake_run(), settings={"seconds": {"read": 1.0, "answer": 0.5}})
-    page_line = handlers._paint(
-        run, controls.Choice("k", len(run.chips) - 1), controls.read_settings(PANEL, OPTIONS)
-    )["line"]
-    assert "probability" in page_line
-    assert "fake-model" in page_line
-    assert "answered in 1.5 s" in page_line

@@ -32,12 +32,11 @@ def test_template_tokens_get_no_chip():
     ]
 
 
-def test_the_first_content_word_is_active():
+def test_the_first_content_word_is_the_subject():
     run = fake_run()
     bar = payload.bar(run, "key")
-    assert run.chips[bar["active"]].text == " cat"
-    assert payload.bar(run, "key", bar["active"] + 3)["active"] == bar["active"] + 3
-    assert payload.bar(run, "key", 0)["active"] == bar["active"]  # a template token
+    assert run.chips[bar["subject"]["chip"]].text == " cat"
+    assert payload.bar(run, "key", {"chip": 9})["subject"] == {"chip": 9}
 
 
 @pytest.mark.parametrize(
@@ -64,8 +63,6 @@ def test_probabilities_multiply_and_unknown_ones_stay_out():
     probs = np.full(len(run.tokens), np.nan, np.float32)
     probs[-3:] = 0.5, 0.5, 0.1
     run = replace(run, probs=probs)
-    assert payload.probability(run, run.chips[-2]) == pytest.approx(0.25)
-    assert payload.probability(run, run.chips[0]) is None
     assert "25.0 %" in payload.bar(run, "key")["chips"][-2]["label"]
 
 
@@ -77,7 +74,8 @@ def test_values_become_steps_of_the_colour_table():
 
 def test_the_extent_is_sent_as_fractions_of_the_picture():
     run = fake_run(size=(100, 200))
-    value = payload.maps(run, "key", 8, {"tam": heat([[1.0]], extent=(20, 10, 180, 60))}, "line")
+    heats = {"tam": heat([[1.0]], extent=(20, 10, 180, 60))}
+    value = payload.entry(run, {"chip": 8}, "cat", heats, "")
     assert value["maps"][0]["parts"][0]["extent"] == [0.1, 0.1, 0.9, 0.6]
     json.dumps(value, allow_nan=False)
 
@@ -90,11 +88,11 @@ def test_one_colour_table_for_python_and_page():
 
 def test_where_a_map_is_strongest_is_said_in_words():
     values = np.zeros((9, 9), np.float32)
-    assert payload._where(heat(values).parts[0]) == "empty"
+    assert payload.where(heat(values).parts[0]) == "empty"
     values[8, 0] = 0.75
-    assert payload._where(heat(values).parts[0]) == "strongest in the lower left, 0.75"
+    assert payload.where(heat(values).parts[0]) == "strongest in the lower left, 0.75"
     values[4, 4] = 1
-    assert payload._where(heat(values).parts[0]) == "strongest in the center, 1.00"
+    assert payload.where(heat(values).parts[0]) == "strongest in the center, 1.00"
 
 
 def test_pictures_are_sent_as_data():
@@ -114,7 +112,7 @@ def test_several_pictures_have_names_thumbnails_and_peaks():
     assert all(i["thumbnail"].startswith("data:image/jpeg") for i in value["images"])
     chip = payload.first_chip(run)
     heats = {n: explain_chip(METHODS[n], run, run.chips[chip].tokens) for n in ("msea_arc", "tam")}
-    sent = payload.maps(run, "key", chip, heats, "line")
+    sent = payload.entry(run, {"chip": chip}, "cat", heats, "line")
     parts = heats["msea_arc"].parts
     assert sent["peaks"] == [pytest.approx(p.values.max(), abs=1e-3) for p in parts]
     assert [len(m["parts"]) for m in sent["maps"]] == [3, 3]

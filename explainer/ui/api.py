@@ -1,0 +1,302 @@
+"""What programs can ask of the page, as plain functions with types; `endpoints` offers them.
+
+Everything that comes in is checked, and what is wrong is said in a sentence. docs/api.md describes
+the endpoints with examples that a test runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypedDict
+
+from explainer.errors import SightlineError
+from explainer.export import Chosen, Exhibit, Look
+from explainer.export.formats import FORMATS, Format
+from explainer.run import ROLE_NAMES, TEMPLATE, Run
+from explainer.subjects import Span, Subject, candidates, explain_subject, probability
+from explainer.ui import controls, payload, texts
+from explainer.ui.handlers import Handlers, inputs
+from explainer.ui.subjects import read_subject
+
+SCALES = list(controls.knob(controls.METHODS["msea_arc"], "scales").default)
+METHODS_SHOWN = list(controls.SHOWN)
+EVERYTHING: list[Any] = []
+NO_KNOBS: dict[str, Any] = {}
+LOOKS = {"colours": str, "diverging": str, "opacity": (int, float), "theme": str}
+MOST = 256  # entries of a list
+MOST_CANDIDATES = 100
+
+
+class ChipTold(TypedDict):
+    """One clickable piece of text of a run."""
+
+    chip: int
+    text: str
+    role: str
+    probability: float | None
+
+
+class Answer(TypedDict):
+    """A recorded answer."""
+
+    run: str
+    model: str
+    answer: str
+    chips: list[ChipTold]
+    scales: list[float]
+    notes: list[str]
+    images: list[str]
+
+
+class CandidateTold(TypedDict):
+    """A token that the model could have said at this place."""
+
+    id: int
+    text: str
+    probability: float
+
+
+class TokenTold(TypedDict):
+    """One token of a chip, with what else the model held probable there, best first."""
+
+    token: int
+    id: int
+    text: str
+    probability: float | None
+    candidates: list[CandidateTold]
+
+
+class ChipTokens(ChipTold):
+    """A chip with its tokens; mostly one."""
+
+    tokens: list[TokenTold]
+
+
+class RunTokens(TypedDict):
+    """The tokens of a recorded answer."""
+
+    run: str
+    model: str
+    prompt: str
+    answer: str
+    chips: list[ChipTokens]
+
+
+class MapTold(TypedDict):
+    """A heatmap on one image: rows of values, and the box (x0, y0, x1, y1) that they cover."""
+
+    values: list[list[float]]
+    signed: bool
+    extent: list[float]
+    normalisation: str
+    notes: dict[str, float]
+
+
+class File(NamedTuple):
+    """The content of a file, and how to call it."""
+
+    name: str
+    data: bytes
+
+
+class Api:
+    """What programs can ask for, as plain functions; errors are `SightlineError`."""
+
+    def __init__(self, handlers: Handlers) -> None:
+        self._handlers = handlers
+
+    def record(
+        self,
+        picture: str | None = None,
+        prompt: str = "",
+        max_new_tokens: int = controls.MAX_NEW_TOKENS.default,
+        temperature: float = controls.TEMPERATURE.default,
+        seed: int = controls.SEED.default,
+        scales: list[float] = SCALES,
+        model: str = "",
+        more: list[str] | None = None,
+    ) -> Answer:
+        """Ask a model about a picture and record its answer, so that each word can be explained.
+
+        Args:
+            picture: the picture; null if `more` holds a video
+            prompt: the question
+            max_new_tokens: longest answer, 1 to 256
+            temperature: 0 for the most probable answer, else up to 2
+            seed: of sampling, above temperature 0
+            scales: scale factors at which the picture is read
+            model: an id that /models lists; "" for the one that serves now
+            more: further pictures, or a video in place of the picture
+        """
+        media, asked, notes = inputs(picture, more, prompt)
+        alphas = controls.read_alphas({"alphas": [[a, True] for a in _list(scales)]})
+        decoding = controls.read_decoding(max_new_tokens, temperature, seed)
+        *_, recorded = self._handlers.steps(media, asked, decoding, alphas, model)
+        run, key = recorded
+        return {
+            "run": key,
+            "model": run.model_id,
+            "answer": run.answer,
+            "chips": [_chip(run, i) for i in _shown(run)],
+            "scales": sorted(run.alphas),
+            "notes": list(notes),
+            "images": payload.picture_labels(run),
+        }
+
+    def tokens(self, run: str, top: int = 5) -> RunTokens:
+        """Return the tokens of a recorded run, with what the model could have said instead.
+
+        Args:
+            run: as /record returned it
+            top: how many candidates of each token, 0 to 100; a run holds about 30 of an answer
+        """
+        found = self._run(run)
+        top = _whole(top, "top", 0, MOST_CANDIDATES)
+        chips = [
+            {**_chip(found, i), "tokens": [_token(found, t, top) for t in found.chips[i].tokens]}
+            for i in _shown(found)
+        ]
+        return {
+            "run": run,
+            "model": found.model_id,
+            "prompt": found.prompt,
+            "answer": found.answer,
+            "chips": chips,
+        }
+
+    def explain(
+        self,
+        run: str,
+        subject: int | dict[str, Any],
+        method: str = "msea_arc",
+        preset: str = "",
+        knobs: dict[str, Any] = NO_KNOBS,
+        image: int = 0,
+    ) -> MapTold:
+        """Return the heatmap of a word of a recorded run on one of its images.
+
+        Args:
+            run: as /record returned it
+            subject: number of a chip as /record returned it, or an object, see docs/api.md
+            method: msea_arc, tam, logit_lens, msea, arc or mean_mitigation
+            preset: a preset of the method, "" for none
+            knobs: knobs of the method by name
+            image: which of several images, counted from 0
+        """
+        found = self._run(run)
+        given = controls.read_knobs(preset, knobs)
+        word = _subject(found, subject)
+        heat = explain_subject(controls.known_method(method), found, word, **given)
+        part = heat.parts[_whole(image, "image", 0, len(heat.parts) - 1)]
+        return {
+            "values": [[round(float(v), 4) for v in row] for row in part.values],
+            "signed": heat.signed,
+            "extent": list(part.extent),
+            "normalisation": heat.normalisation,
+            "notes": dict(heat.notes),
+        }
+
+    def export(
+        self,
+        run: str,
+        format: str = "npz",
+        subjects: list[int | dict[str, Any]] = EVERYTHING,
+        methods: list[str] = METHODS_SHOWN,
+        knobs: dict[str, dict[str, Any]] = NO_KNOBS,
+        look: dict[str, Any] = NO_KNOBS,
+    ) -> File:
+        """Return a file of a recorded run: a figure, a film, or its data.
+
+        Args:
+            run: as /record returned it
+            format: one of those that docs/api.md lists
+            subjects: as for /explain; none for the words of the answer
+            methods: which ones, in this order
+            knobs: of each method, by its name; "preset" may be one of them
+            look: colours, diverging, opacity and theme
+        """
+        found, kind = self._run(run), _format(format)
+        asked = [_subject(found, subject) for subject in _list(subjects)]
+        chosen = tuple(_chosen(name, knobs) for name in _list(methods))
+        shown = tuple(asked or kind.pieces(found))
+        data = kind.make(Exhibit(found, chosen, shown, _look(look)))
+        return File(f"sightline-{run[:8]}.{kind.name}", data)
+
+    def _run(self, run: Any) -> Run:
+        return self._handlers.run(controls.read_run({"run": run}))
+
+
+def _shown(run: Run) -> list[int]:
+    """Return the numbers of the chips that are no template."""
+    return [i for i, chip in enumerate(run.chips) if chip.role != TEMPLATE]
+
+
+def _chip(run: Run, index: int) -> ChipTold:
+    chip = run.chips[index]
+    return {
+        "chip": index,
+        "text": chip.text,
+        "role": ROLE_NAMES[chip.role],
+        "probability": probability(run, Span(chip.tokens)),
+    }
+
+
+def _token(run: Run, token: int, top: int) -> TokenTold:
+    return {
+        "token": token,
+        "id": int(run.tokens.ids[token]),
+        "text": run.tokens.texts[token],
+        "probability": probability(run, Span((token,))),
+        "candidates": [
+            {"id": c.token_id, "text": c.text, "probability": c.probability}
+            for c in candidates(run, token)[:top]
+        ],
+    }
+
+
+def _subject(run: Run, asked: Any) -> Subject:
+    return read_subject(run, asked if isinstance(asked, Mapping) else {"chip": asked})
+
+
+def _format(name: Any) -> Format:
+    if not isinstance(name, str) or name not in FORMATS:
+        raise SightlineError(f"there is no format {name!r}; choose one of {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def _chosen(name: Any, knobs: Any) -> Chosen:
+    """Return a method with its knobs checked, those that are not given at their defaults."""
+    method = controls.known_method(name)
+    given = dict(_mapping(_mapping(knobs).get(name, {})))
+    return Chosen(method, method.settings(**controls.read_knobs(given.pop("preset", ""), given)))
+
+
+def _look(told: Any) -> Look:
+    told = _mapping(told)
+    if unknown := [name for name in told if name not in LOOKS]:
+        raise SightlineError(f"a look has no {unknown[0]!r}; it has {', '.join(LOOKS)}")
+    for name, kind in LOOKS.items():
+        if name in told and not isinstance(told[name], kind):
+            raise SightlineError(f"{name} cannot be {told[name]!r}")
+    return Look(**told)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise SightlineError(texts.BAD_REQUEST)
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list) or len(value) > MOST:
+        raise SightlineError(texts.BAD_REQUEST)
+    return value
+
+
+def _whole(value: Any, name: str, low: int, high: int) -> int:
+    """Return a whole number within bounds; `SightlineError` for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise SightlineError(texts.BAD_REQUEST)
+    if not low <= value <= high:
+        raise SightlineError(f"{name} {value} is outside {low}..{high}")
+    return value

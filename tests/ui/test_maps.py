@@ -1,0 +1,108 @@
+"""The maps that the page asks for, as plain functions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from explainer.methods import METHODS
+from explainer.store import RunStore
+from explainer.subjects import Span, explain_subject
+from explainer.ui import controls, payload, texts
+from explainer.ui import maps as module
+from explainer.ui.maps import Maps
+from tests.ui.fake import fake_run
+
+PANEL, OPTIONS = controls.panel_value(), controls.option_value()
+KEY = "k" * 32
+
+
+@pytest.fixture
+def run():
+    return replace(fake_run(), settings={"seconds": {"read": 1.0, "answer": 0.5}})
+
+
+@pytest.fixture
+def maps(run):
+    store = RunStore()
+    store.put(KEY, run)
+    return Maps(store)
+
+
+def ask(maps, *subjects, run=KEY, panel=PANEL, options=OPTIONS):
+    asked = {"run": run, "subjects": list(subjects), "panel": panel, "options": options}
+    return maps.maps(json.loads(json.dumps(asked)))
+
+
+def chips(run):
+    return [{"chip": c["index"]} for c in payload.bar(run, KEY)["chips"]]
+
+
+def test_a_chip_gets_the_maps_of_the_shown_methods(maps, run):
+    chip = payload.first_chip(run) + 3
+    (entry,) = ask(maps, {"chip": chip}, panel={**PANEL, "k": 7})["maps"]
+    assert entry["subject"] == {"chip": chip}
+    assert [sent["name"] for sent in entry["maps"]] == list(controls.SHOWN)
+    for sent in entry["maps"]:
+        knobs = {"k": 7} if sent["name"] == "msea_arc" else {}
+        heat = explain_subject(METHODS[sent["name"]], run, Span(run.chips[chip].tokens), **knobs)
+        assert sent["parts"][0]["data"] == payload._base64(payload.levels(heat.parts[0], False))
+
+
+def test_the_line_says_probability_model_and_time(maps, run):
+    answer, prompt = ask(maps, chips(run)[-1], chips(run)[0])["maps"]
+    for part in ("probability", "fake-model", "answered in 1.5 s", "maps in"):
+        assert part in answer["line"]
+    assert "word of the prompt" in prompt["line"]
+
+
+def test_all_chips_come_in_batches_in_the_order_asked(maps, run, monkeypatch):
+    asked = chips(run)
+    assert [e["subject"] for e in ask(maps, *asked)["maps"]] == asked
+    monkeypatch.setattr(module, "BATCH_BYTES", 2500)
+    left, batches = asked, 0
+    while left:
+        got = ask(maps, *left)["maps"]
+        assert [e["subject"] for e in got] == left[: len(got)]
+        left, batches = left[len(got) :], batches + 1
+    assert 1 < batches < len(asked)
+    monkeypatch.setattr(module, "BATCH_SECONDS", 0.0)
+    assert len(ask(maps, *asked)["maps"]) == 1, "at least one, however slow"
+
+
+def test_a_missing_scale_is_asked_for(maps, run):
+    panel = {**PANEL, "alphas": [[0.9, True], [1.0, True]]}
+    got = ask(maps, chips(run)[0], panel=panel)
+    assert got["need"] == (0.9,)
+    assert "maps" not in got
+
+
+def test_no_scale_is_a_message(maps, run):
+    got = ask(maps, chips(run)[0], panel={**PANEL, "alphas": [[1.0, False]]})
+    assert got == {"text": texts.NO_SCALE, "kind": "error"}
+
+
+def test_an_expired_run_says_what_to_do(maps):
+    assert ask(maps, {"chip": 3}, run="f" * 32)["text"] == texts.EXPIRED
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [{"chip": c} for c in (-1, 0, 9999, "3", None, 2.5, True, [1])]
+    + [None, 3, "x", [], {}, {"chips": 3}, {"chip": 3, "x": "y" * 9000}],
+)  # fmt: skip
+def test_subjects_that_are_none_are_refused(maps, subject):
+    assert ask(maps, subject) == {"text": texts.BAD_REQUEST, "kind": "error"}
+
+
+@pytest.mark.parametrize("junk", [None, 3, "x", [], {}, {"run": {}}, {"run": KEY}])
+def test_requests_that_are_none_are_refused(maps, junk):
+    assert maps.maps(junk)["kind"] == "error"
+    assert maps.maps({"run": KEY, "subjects": junk, "panel": PANEL, "options": OPTIONS})["text"]
+    assert maps.maps({"run": KEY, "subjects": [{"chip": 8}], "panel": junk, "options": 3})["text"]
+
+
+def test_too_many_subjects_at_once_are_refused(maps, run):
+    assert ask(maps, *chips(run)[:1] * 257)["text"] == texts.BAD_REQUEST
