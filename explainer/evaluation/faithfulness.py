@@ -92,34 +92,56 @@ class Curves:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """How probable each of the R answer tokens is while the pixels of one map come and go.
+
+    One reading of a picture gives all tokens, so words that share a map share these.
+
+    Attributes:
+        first: the answer's first token, as an index into `Run.tokens`.
+        share: (steps + 1,) from 0 to 1.
+        shown, taken: (steps + 1, R), after that share was shown, or taken away.
+    """
+
+    first: int
+    share: npt.NDArray[np.float64]
+    shown: npt.NDArray[np.float32]
+    taken: npt.NDArray[np.float32]
+
+    def of(self, tokens: Sequence[int]) -> Curves:
+        """Return the curves of a word of several answer tokens, whose probabilities are
+        averaged."""
+        at = [token - self.first for token in tokens]
+        shown, taken = (p[:, at].mean(axis=1).astype(float) for p in (self.shown, self.taken))
+        return Curves(self.share, shown, taken)
+
+
 def empty_tally() -> dict[str, list[float]]:
     """Return [0, 0] for each of `FIGURES`."""
     return {name: [0.0, 0] for name in FIGURES}
 
 
-def curves(
+def read(
     explainer: Explainer,
     run: Run,
-    tokens: Sequence[int],
     heatmap: Heatmap,
     fill: str = "black",
     settings: Settings = Settings(),
     cancel: Callable[[], bool] | None = None,
-) -> Curves:
-    """Return the curves of one map of a word of several answer tokens, whose probabilities are
-    averaged.
+) -> Readings:
+    """Return what the model makes of the picture while the pixels of a map come and go.
 
     `cancel` is asked before each batch; True raises `Cancelled`. Several pictures are ranked
     together. Raises `RunError` for a run about a video, or made with another model.
     """
     if run.video is not None:
         raise RunError("insertion and deletion need a picture; this run is about a video")
-    first = int(run.indices(ANSWER)[0])
     order = _ranking(heatmap, run)
     empty = [FILLS[fill](image) for image in run.images]
     cuts = np.linspace(0, len(order), settings.steps + 1).round().astype(int)
     kinds = [(False, cut) for cut in cuts] + [(True, cut) for cut in cuts[1:-1]]
-    values: list[float] = []
+    probs: list[npt.NDArray[np.float32]] = []
     for start in range(0, len(kinds), settings.batch):
         if cancel and cancel():
             raise Cancelled("the curves were stopped")
@@ -127,11 +149,10 @@ def curves(
             _mixed(run.images, empty, order[:cut], removed)
             for removed, cut in kinds[start : start + settings.batch]
         ]
-        probs = explainer.token_probabilities(run, pictures)
-        values += probs[:, [t - first for t in tokens]].mean(axis=1).tolist()
-    shown = np.array(values[: len(cuts)])
-    taken = np.array([shown[-1], *values[len(cuts) :], shown[0]])
-    return Curves(cuts / len(order), shown, taken)
+        probs.extend(explainer.token_probabilities(run, pictures))
+    shown = np.stack(probs[: len(cuts)])
+    taken = np.stack([shown[-1], *probs[len(cuts) :], shown[0]])
+    return Readings(int(run.indices(ANSWER)[0]), cuts / len(order), shown, taken)
 
 
 def _ranking(heatmap: Heatmap, run: Run) -> npt.NDArray[np.intp]:

@@ -229,13 +229,19 @@ def _curves(
     settings: faithfulness.Settings,
     cancel: Callable[[], bool] | None,
 ) -> dict[str, dict[str, Tally]]:
-    """Return the sums over things for each fill and method."""
+    """Return the sums over things for each fill and method.
+
+    Things that share a map, such as that of a control, share its readings.
+    """
     told: dict[str, dict[str, Tally]] = {fill: {} for fill in settings.fills}
+    read: dict[tuple[str | bytes, ...], faithfulness.Readings] = {}
     for tokens, maps in things:
         for fill in settings.fills:
             for name, heat in maps.items():
-                found = faithfulness.curves(explainer, run, tokens, heat, fill, settings, cancel)
+                key = (fill, *(part.values.tobytes() for part in heat.parts))
+                if key not in read:
+                    read[key] = faithfulness.read(explainer, run, heat, fill, settings, cancel)
                 tally = told[fill].setdefault(name, faithfulness.empty_tally())
-                for figure, value in found.figures().items():
+                for figure, value in read[key].of(tokens).figures().items():
                     tally[figure] = [round(tally[figure][0] + value, 6), tally[figure][1] + 1]
     return told

@@ -96,7 +96,7 @@ class Recorded:
     """Stands for a model: its recordings are runs made by hand."""
 
     def __init__(self, run, pieces=None) -> None:
-        self.run, self.asked = run, []
+        self.run, self.asked, self.reread = run, [], 0
         self.family = type("Family", (), {"codec": self, "alphas": (0.1, 1.0), "label": "A model"})
         self._pieces = [run.tokens.texts[i] for i in run.indices(ANSWER)]
         self._pieces = self._pieces if pieces is None else pieces
@@ -112,6 +112,7 @@ class Recorded:
         return self._pieces[i]
 
     def token_probabilities(self, run, variants):
+        self.reread += len(variants)
         return np.full((len(variants), len(run.indices(ANSWER))), 0.5, np.float32)
 
 
@@ -209,6 +210,15 @@ def test_curves_are_summed_over_the_things_that_are_there():
     sums = told["curves"]["black"]["random"]
     assert sums == {"insertion": [1, 2], "deletion": [1, 2], "confidence": [1, 2]}
     assert "curves" not in measure(Recorded(run), cat_sample(), wanted)
+
+
+def test_words_that_share_a_map_share_its_readings():
+    """The lens of a repeated word and the centre are read once, the noise for each word."""
+    model = Recorded(cat_run("A", " cat", " on", " a", " cat"))
+    wanted = plan("logit_lens", "centre", "random", curves=Settings(steps=4))
+    told = measure(model, cat_sample(), wanted, curves=True)["curves"]["black"]
+    assert {sums["insertion"][1] for sums in told.values()} == {2}
+    assert model.reread == (1 + 1 + 2) * 2 * 4
 
 
 # Figures -----------------------------------------------------------------------------------------

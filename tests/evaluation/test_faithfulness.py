@@ -11,10 +11,14 @@ from PIL import Image
 from explainer.errors import Cancelled, RunError, SightlineError
 from explainer.evaluation import faithfulness
 from explainer.evaluation.controls import CONTROLS
-from explainer.evaluation.faithfulness import FILLS, Settings, curves
+from explainer.evaluation.faithfulness import FILLS, Curves, Settings, read
 from explainer.methods.base import Heatmap, MapPart
 from explainer.run import ANSWER
 from tests.evaluation.saying import saying
+
+
+def curves(model, run, tokens, heat, *options, **named) -> Curves:
+    return read(model, run, heat, *options, **named).of(tokens)
 
 
 def test_the_recorded_picture_gives_the_recorded_probabilities(any_family):
