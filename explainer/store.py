@@ -106,11 +106,12 @@ def footprint(run: Run) -> int:
     """Return the bytes that a run can come to hold: its arrays, and the logits it keeps once used.
 
     A run remembers its lens products after the first look, (U, N) float32 for each scale, (T + 1,
-    U) for the text and W's rows in float32; they outweigh the record and have to count.
+    U) for the text, each at every layer, and W's rows in float32; they outweigh the record and have
+    to count.
     """
     u, d = run.unembedding.rows.shape
-    visual = sum(len(scale.states) for scale in run.scales)
-    return run.nbytes + 4 * u * (visual + len(run.states) + d)
+    states = len(run.states) + sum(len(scale.states) for scale in run.scales)
+    return run.nbytes + 4 * u * ((1 + len(run.layers)) * states + d)
 
 
 def _array_bytes(image: npt.NDArray[np.uint8]) -> bytes:

@@ -1,0 +1,79 @@
+"""Reading arrays out of an `.npz` that anybody may have written, within bounds.
+
+`numpy.load` takes what a file says about itself on trust: how many arrays there are, how large, of
+which type. Here each of these is checked before memory is taken, and only plain numbers are read.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import struct
+from typing import BinaryIO
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+
+import numpy as np
+
+from explainer.errors import RunError
+
+MOST_MEMBERS = 256
+_DTYPES = frozenset(map(np.dtype, ("u1", "<i4", "<f2", "<f4", "<f8")))
+_NAME = re.compile(r"[a-z0-9_]{1,40}\.npy")
+_END = struct.Struct("<4s4H2LH")  # the end record of a zip: mark, ..., bytes of the list, ...
+_ENTRY = 46 + 64  # bytes that the list may spend on a member
+
+
+def read_arrays(file: BinaryIO, max_bytes: int) -> dict[str, np.ndarray]:
+    """Return the arrays of an `.npz`, read-only, by name.
+
+    Raises:
+        RunError: there are too many of them, they take more than `max_bytes` together, or one is
+            no array of numbers.
+        Exception: the file is no zip, or is damaged; zip and deflate readers each raise their own.
+    """
+    _check_list(file)
+    with ZipFile(file) as archive:
+        members = archive.infolist()
+        _check_members(members, max_bytes)
+        return {m.filename.removesuffix(".npy"): _array(archive, m) for m in members}
+
+
+def _check_list(file: BinaryIO) -> None:
+    """Raise `RunError` unless the list of members is short: it is held in memory as a whole."""
+    file.seek(-_END.size, io.SEEK_END)
+    mark, *_, listed, _, comment = _END.unpack(file.read(_END.size))
+    if mark != b"PK\5\6" or comment or listed > MOST_MEMBERS * _ENTRY:
+        raise RunError(f"it is no archive of at most {MOST_MEMBERS} arrays")
+
+
+def _check_members(members: list[ZipInfo], max_bytes: int) -> None:
+    names = [member.filename for member in members]
+    if len(names) > MOST_MEMBERS or len(set(names)) != len(names):
+        raise RunError(f"it holds {len(names)} arrays, or one twice")
+    for member in members:
+        plain = member.compress_type in (ZIP_STORED, ZIP_DEFLATED) and not member.flag_bits & 1
+        if not plain or not _NAME.fullmatch(member.filename):
+            raise RunError(f"{member.filename[:60]!r} is no array that a run holds")
+    total = sum(member.file_size for member in members)
+    if total > max_bytes:
+        raise RunError(
+            f"it unpacks to {total / 1e6:,.0f} MB, and at most {max_bytes / 1e6:,.0f} MB are read"
+        )
+
+
+def _array(archive: ZipFile, member: ZipInfo) -> np.ndarray:
+    """Return one array; the zip reader gives out no more bytes than the checked size."""
+    data = io.BytesIO(archive.read(member))
+    if np.lib.format.read_magic(data) != (1, 0):
+        raise RunError(f"{member.filename} is of another format")
+    shape, by_column, dtype = np.lib.format.read_array_header_1_0(data)
+    left = member.file_size - data.tell()
+    if dtype not in _DTYPES or len(shape) > 4 or min(shape, default=0) < 0:
+        raise RunError(f"{member.filename} holds {dtype} {shape}, which is no array of a run")
+    if math.prod(shape) * dtype.itemsize != left:
+        raise RunError(f"{member.filename} says it holds {shape} and has {left} bytes")
+    flat = np.frombuffer(data.getbuffer()[data.tell() :], dtype)
+    array = flat.reshape(shape, order="F" if by_column else "C")
+    array.setflags(write=False)
+    return array
