@@ -23,7 +23,7 @@ from tqdm import tqdm
 from explainer.commands.model_flags import add_model_flags, hush, loading
 from explainer.errors import SightlineError
 from explainer.evaluation import emoji, report
-from explainer.evaluation.datasets import DATASETS, open_dataset
+from explainer.evaluation.datasets import DATASETS, Dataset, open_dataset
 from explainer.evaluation.paper import TABLES
 from explainer.evaluation.report import SampleLog
 from explainer.evaluation.words import POS, grammar
@@ -96,6 +96,8 @@ def main(args: argparse.Namespace) -> int:
         raise SightlineError(f"--n must be at least 1, got {args.n}")
     model = args.model or str(BUNDLED)
     if args.table:
+        from explainer.commands.paper_tables import table_on
+
         table_on(args)
     elif args.methods:
         maps_on(model, args)
@@ -114,7 +116,7 @@ def maps_on(model: str, args: argparse.Namespace) -> None:
     from explainer.evaluation import tables
     from explainer.evaluation.campaign import summary_of
 
-    plan, samples = measured(model, _named(args.methods), args, args.out)
+    plan, samples = measured(model, named(args.methods), args, args.out)
     if samples is None:
         return
     summary = summary_of(samples, plan)
@@ -122,35 +124,6 @@ def maps_on(model: str, args: argparse.Namespace) -> None:
     if args.out:
         facts = {"model": Path(model).name} | about(args, plan, samples)
         print(f"written: {', '.join(map(str, tables.write(args.out, summary, facts)))}")
-
-
-def table_on(args: argparse.Namespace) -> None:
-    """Measure `--table` on its models, print it and, with `--out`, write it.
-
-    Samples are kept in a folder for each table and model.
-    """
-    from explainer.evaluation import paper_report
-    from explainer.evaluation.campaign import summary_of
-
-    table = TABLES[args.table]
-    table = replace(table, rows={**table.rows, **{name: name for name in _named(args.methods)}})
-    inspected = tuple(table.rows[label] for label in table.inspected)
-    models = _named(args.model or ",".join(str(BUNDLED.parent / name) for name in table.models))
-    summaries, facts = {}, {}
-    for model in models:
-        name = Path(model).name
-        out = args.out / f"table-{args.table}" / name if args.out else None
-        plan, samples = measured(model, list(table.rows.values()), args, out, inspected)
-        if samples is not None:
-            summaries[name] = summary_of(samples, plan, table.rows[table.against])
-            facts = facts or about(args, plan, samples)
-    if not summaries:
-        return
-    found = paper_report.told(table, summaries, facts)
-    print(paper_report.markdown(args.table, found))
-    if args.out:
-        files = paper_report.write(args.out, args.table, found, table.panels)
-        print(f"written: {', '.join(map(str, files))}")
 
 
 def measured(
@@ -167,7 +140,7 @@ def measured(
     place = Place.of()
     if place.world > 1 and not out:
         raise SightlineError("several processes need a folder to meet in; name it with --out")
-    dataset = open_dataset(args.dataset, args.root, args.mode, args.first_seed, args.prompt)
+    dataset = asked_dataset(args)
     plan = _plan(names, args, grammar(args.pos, dataset.known_nouns()))
     plan = replace(plan, inspected=inspected)
     options = loading(args) | _own_device(args.device, place)
@@ -182,6 +155,11 @@ def measured(
     campaign = Campaign(dataset, plan, args.n, args.faithfulness, made_with, out, place, args.wait)
     hush()
     return plan, campaign.run(lambda: load(model, **options))
+
+
+def asked_dataset(args: argparse.Namespace) -> Dataset:
+    """Return the data set that the flags name."""
+    return open_dataset(args.dataset, args.root, args.mode, args.first_seed, args.prompt)
 
 
 def about(args: argparse.Namespace, plan: Plan, samples: Sequence[Mapping]) -> dict[str, str]:
@@ -222,7 +200,8 @@ def _plan(names: Sequence[str], args: argparse.Namespace, known: Any) -> Plan:
     )
 
 
-def _named(text: str) -> list[str]:
+def named(text: str) -> list[str]:
+    """Return the parts of a list that was typed with commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 

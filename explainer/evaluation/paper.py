@@ -32,6 +32,7 @@ class Table:
         models: the bundled models that it is measured on by default.
         panels: curves to draw; without any, the plot is a row of points for each method.
         inspected: labels of rows that are looked at closely, see `why`.
+        cases: labels of rows drawn on the samples on which the first two differ most.
     """
 
     title: str
@@ -40,6 +41,7 @@ class Table:
     models: tuple[str, ...] = ("emoji-qwen2-vl",)
     panels: tuple[Panel, ...] = ()
     inspected: tuple[str, ...] = ()
+    cases: tuple[str, ...] = ()
 
 
 MSEA_ARC, TAM = "MSEA + ARC", "TAM"
@@ -122,7 +124,7 @@ _RANGES = {
     "0.75 to 1.25": "0.75/1/1.25",
     "1 to 1.5": "1/1.25/1.5",
 }
-_ALONE = {"0.5 alone": "0.5", "0.75 alone": "0.75", "1.25 alone": "1.25", "1.5 alone": "1.5"}
+_ALONE = {f"{alpha} alone": alpha for alpha in ("0.5", "0.75", "1", "1.25", "1.5")}
 
 
 def _scaled(scales: Mapping[str, str], prefix: str = "") -> dict[str, str]:
@@ -141,7 +143,7 @@ _SCALES = Table(
     panels=(
         Panel("Number of scales", ("1 scale", "2 scales", "3 scales", "4 scales", "5 scales")),
         Panel("Range of three scales", tuple(_RANGES)),
-        Panel("One scale", ("0.5 alone", "0.75 alone", "1 scale", "1.25 alone", "1.5 alone")),
+        Panel("One scale", tuple(_ALONE)),
     ),
 )
 
@@ -209,6 +211,7 @@ _WHY = Table(
     | CONTROLS,
     against="TAM",
     inspected=(*_RIVALS, *(f"{label}, no filter" for label in _RIVALS)),
+    cases=(MSEA_ARC, "TAM", "TAM over scales"),
 )
 
 TABLES: Mapping[int, Table] = MappingProxyType(

@@ -15,7 +15,7 @@ from PIL import Image
 from scipy import ndimage
 
 from explainer.evaluation.candidates import Candidate
-from explainer.evaluation.iou import Grey, Greys, Mask, Named, Tally, Truth, fit
+from explainer.evaluation.iou import Fit, Grey, Greys, Mask, Named, Tally, Truth, fit
 from explainer.evaluation.words import FUNCTION, Grammar, Word
 from explainer.geometry import Layout
 from explainer.methods.msea_arc import MSEA_ARC, Settings, predecessor_weights
@@ -131,15 +131,20 @@ def look(
     return {name: [round(total, 6), n] for name, (total, n) in tally.items()}
 
 
-def _lies(tally: Tally, site: Site, maps: Greys) -> None:
-    """Count where the map of the token that fits best lies, and how well it fits."""
+def best_cut(site: Site, maps: Greys) -> tuple[Fit, Mask]:
+    """Return how the map of the token that fits best fits the thing, and where it predicts it."""
     cuts = [maps[token].cut(site.mask.shape)[:2] for token in site.thing.tokens]
     fits = [fit(levels, predicted, site.mask) for levels, predicted in cuts]
     best = int(np.argmax([f.iou for f in fits]))
-    iou, predicted = fits[best].iou, cuts[best][1]
+    return fits[best], cuts[best][1]
+
+
+def _lies(tally: Tally, site: Site, maps: Greys) -> None:
+    """Count where the map of the token that fits best lies, and how well it fits."""
+    best, predicted = best_cut(site, maps)
     size = "small" if site.cells < SMALL else "large" if site.cells > LARGE else "medium"
     for name in (size, "first" if site.is_first else "later"):
-        _add(tally, name, iou)
+        _add(tally, name, best.iou)
     _add(tally, "ceiling", site.ceiling)
     if predicted.any():
         places = {"on_itself": site.mask, "near": site.near, "on_others": site.others}

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from explainer.__main__ import main
 from explainer.commands import evaluate
 from explainer.evaluation import paper_report
 from explainer.evaluation.candidates import parse
+from explainer.evaluation.cases import Cases, widest
+from explainer.evaluation.datasets import Sample
 from explainer.evaluation.intervals import Ratio
+from explainer.evaluation.iou import Truth
+from explainer.evaluation.measure import Plan
 from explainer.evaluation.paper import CONTROLS, TABLES, Panel
+from explainer.evaluation.words import grammar
 from explainer.methods import METHODS
-from tests.methods.small import small_run
+from tests.evaluation.saying import saying
+from tests.methods.small import GRIDS, small_run
 
 TOKENS = [8, 11, 13]
 
@@ -62,7 +70,7 @@ def test_a_table_of_two_models_is_written_and_can_be_made_again(
     told = json.loads((tmp_path / "table-2.json").read_text())
     assert list(told["models"]) == [qwen_folder.name, family_folders["internvl"].name]
     rows = told["models"][qwen_folder.name]["rows"]
-    assert list(rows) == ["CAM", "TAM", "MSEA + ARC", "random map", "centre bias", "logit_lens"]
+    assert list(rows) == ["CAM", "TAM", "MSEA + ARC", "Logit lens", "random map", "centre bias"]
     assert "--table 2" in told["about"]["command"]
     assert told["about"]["samples"] == "seed 0"
     text = (tmp_path / "table-2.md").read_text()
@@ -91,10 +99,51 @@ def test_scales_that_a_model_does_not_take_are_refused_with_the_reason(family_fo
 def test_what_is_looked_at_closely_is_in_the_table(qwen_folder, tmp_path, capsys):
     assert main(words(6, str(qwen_folder), tmp_path)) == 0
     assert "Table 6" in capsys.readouterr().out
+    assert (tmp_path / f"table-6-cases-{qwen_folder.name}.png").exists()
     sample = json.loads(
         (tmp_path / "table-6" / qwen_folder.name / "samples.jsonl").read_text().splitlines()[1]
     )
     assert len(sample["why"]) == len(TABLES[6].inspected)
+
+
+def test_cases_are_those_on_which_two_methods_differ_most():
+    def sample(key: str, one: float, other: float, n: int = 1, dropped: str = "") -> dict:
+        methods = {"a": {"obj_iou": [one, n]}, "b": {"obj_iou": [other, n]}}
+        return {"key": key, "dropped": dropped, "methods": {} if dropped else methods}
+
+    samples = [
+        sample("even", 0.5, 0.5),
+        sample("lost", 0.2, 0.9),
+        sample("won", 0.9, 0.1),
+        sample("lost a little", 0.4, 0.5),
+        sample("nothing named", 0, 0, 0),
+        sample("dropped", 0, 1, dropped="x"),
+    ]
+    assert widest(samples, "a", "b", 3) == ["lost", "lost a little", "won"]
+    assert widest(samples[:1], "a", "b") == ["even"]
+    assert widest([], "a", "b") == []
+
+
+def test_a_case_shows_the_thing_and_each_map_of_it(tmp_path):
+    run = saying("A", " cat", planted={21: (10.0, 10.0, 30.0, 30.0)}, grids=GRIDS)
+    mask = np.zeros((60, 70), bool)
+    mask[10:30, 10:30] = True
+    truth = Truth(mask.shape, {3: mask})
+    sample = Sample("one", run.image, "What?", {3: "cat"}, lambda: truth)
+    model = SimpleNamespace(record=lambda *_, **__: run)
+    dataset = SimpleNamespace(sample=lambda number: sample)
+    methods = parse(["msea_arc", "tam"])
+    plan = Plan(tuple(methods), "clean", grammar("list", ["cat"]), (1.0,), 8)
+    cases = Cases(model, dataset, plan, {"ours": methods[0], "theirs": methods[1]})
+    found, site, maps = cases.drawn(0)
+    assert (found, site.cells) == (run, 4)
+    assert len(maps) == 2
+    assert all(iou > 0.2 and predicted.any() for _, iou, predicted in maps)
+    cases.write(tmp_path / "cases.png", [0])
+    assert (tmp_path / "cases.png").read_bytes().startswith(b"\x89PNG")
+    truth.masks.clear()
+    assert cases.drawn(0) is None
+    cases.write(tmp_path / "none.png", [0])
 
 
 def figure(value: float, low: float, high: float) -> dict:

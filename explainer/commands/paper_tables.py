@@ -1,0 +1,77 @@
+"""`python -m explainer evaluate --table N`: a table of the paper, on one model or several."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from explainer.commands.evaluate import about, asked_dataset, measured, named
+from explainer.commands.model_flags import loading
+from explainer.evaluation import paper_report
+from explainer.evaluation.campaign import summary_of
+from explainer.evaluation.candidates import parse
+from explainer.evaluation.cases import Cases, widest
+from explainer.evaluation.measure import Plan
+from explainer.evaluation.paper import CONTROLS, TABLES, Table
+from explainer.methods import find_method
+from explainer.record import BUNDLED, load
+
+
+def table_on(args: argparse.Namespace) -> None:
+    """Measure `--table` on its models, print it and, with `--out`, write it.
+
+    Samples are kept in a folder for each table and model.
+    """
+    table = _with_rows(TABLES[args.table], named(args.methods))
+    inspected = tuple(table.rows[label] for label in table.inspected)
+    summaries, facts = {}, {}
+    for model in named(args.model or ",".join(str(BUNDLED.parent / m) for m in table.models)):
+        name = Path(model).name
+        out = args.out / f"table-{args.table}" / name if args.out else None
+        plan, samples = measured(model, list(table.rows.values()), args, out, inspected)
+        if samples is None:
+            continue
+        summaries[name] = summary_of(samples, plan, table.rows[table.against])
+        facts = facts or about(args, plan, samples)
+        if args.out and table.cases:
+            file = args.out / f"table-{args.table}-cases-{name}.png"
+            _draw_cases(file, model, args, table, (plan, samples))
+    if not summaries:
+        return
+    found = paper_report.told(table, summaries, facts)
+    print(paper_report.markdown(args.table, found))
+    if args.out:
+        files = paper_report.write(args.out, args.table, found, table.panels)
+        print(f"written: {', '.join(map(str, files))}")
+
+
+def _with_rows(table: Table, methods: Sequence[str]) -> Table:
+    """Return the table with these methods before its controls."""
+    own = {label: method for label, method in table.rows.items() if label not in CONTROLS}
+    more = {_label(method): method for method in methods}
+    return replace(table, rows={**own, **more, **CONTROLS})
+
+
+def _label(method: str) -> str:
+    """Return what a method is called; with knobs set, what was typed."""
+    return method if "+" in method or ":" in method else find_method(method).label
+
+
+def _draw_cases(
+    file: Path,
+    model: str,
+    args: argparse.Namespace,
+    table: Table,
+    measured: tuple[Plan, Sequence[Mapping[str, Any]]],
+) -> None:
+    """Draw the samples on which the first two of `table.cases` differ most."""
+    plan, samples = measured
+    methods = [table.rows[label] for label in table.cases]
+    dataset = asked_dataset(args)
+    keys = [dataset.key(i) for i in range(min(args.n, len(dataset)))]
+    numbers = [keys.index(key) for key in widest(samples, methods[0], methods[1])]
+    shown = dict(zip(table.cases, parse(methods), strict=True))
+    Cases(load(model, **loading(args)), dataset, plan, shown).write(file, numbers)

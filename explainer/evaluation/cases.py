@@ -1,0 +1,119 @@
+"""Samples on which two methods differ most, drawn side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from explainer.evaluation import why
+from explainer.evaluation.candidates import Candidate
+from explainer.evaluation.datasets import Dataset
+from explainer.evaluation.iou import Grey, Mask, things_named
+from explainer.evaluation.measure import Plan
+from explainer.evaluation.why import Site
+from explainer.evaluation.words import clean_words
+from explainer.export import colour_table, overlay
+from explainer.methods import combine_maps
+from explainer.methods.base import Heatmap
+from explainer.run import Run
+
+if TYPE_CHECKING:
+    from explainer.record import Explainer
+
+MOST = 4
+Drawn = tuple[Run, Site, list[tuple[Heatmap, float, Mask]]]
+
+
+def widest(
+    samples: Sequence[Mapping[str, Any]], one: str, other: str, most: int = MOST
+) -> list[str]:
+    """Return the keys of up to `most` samples: where Obj-IoU of `one` loses most to that of
+    `other`, then where it gains most."""
+    gains = {
+        s["key"]: _mean(s["methods"][one]) - _mean(s["methods"][other])
+        for s in samples
+        if not s["dropped"]
+        and all(s["methods"].get(name, {}).get("obj_iou", (0, 0))[1] for name in (one, other))
+    }
+    order = sorted(gains, key=lambda key: gains[key])
+    return list(dict.fromkeys([*order[: -(-most // 2)], *reversed(order[-(most // 2) :])]))
+
+
+def _mean(tally: Mapping[str, Sequence[float]]) -> float:
+    total, count = tally["obj_iou"]
+    return total / count
+
+
+@dataclass(frozen=True)
+class Cases:
+    """What cases are drawn from.
+
+    Attributes:
+        shown: the methods by what they are called; the first two are compared.
+    """
+
+    explainer: Explainer
+    dataset: Dataset
+    plan: Plan
+    shown: Mapping[str, Candidate]
+
+    def write(self, file: Path, numbers: Sequence[int]) -> None:
+        """Draw a row for each sample: the picture, and each method's map of the thing on which the
+        first two differ most, with the outline of what the map predicts."""
+        from matplotlib.figure import Figure
+
+        drawn = [found for number in numbers if (found := self.drawn(number))]
+        rows, columns = max(1, len(drawn)), 1 + len(self.shown)
+        figure = Figure(figsize=(3 * columns, 3 * rows), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False)
+        for axis in axes.flat:
+            axis.set_axis_off()
+        for row, (run, site, maps) in zip(axes, drawn, strict=False):
+            said = "".join(run.tokens.texts[t] for t in site.thing.tokens).strip()
+            _show(row[0], run.image, site.mask, f'"{said}": where it is')
+            for axis, name, (heat, iou, predicted) in zip(row[1:], self.shown, maps, strict=True):
+                pixels = overlay(run.image, heat, colour_table("inferno"))
+                _show(axis, pixels, predicted, f"{name}: IoU {iou:.2f}")
+        figure.savefig(file, dpi=80)
+
+    def drawn(self, number: int) -> Drawn | None:
+        """Return the run, the thing on which the first two methods differ most, and for each
+        method its map, the IoU and what it predicts; None if no thing is named and there."""
+        sample, plan = self.dataset.sample(number), self.plan
+        run = self.explainer.record(
+            sample.image, sample.prompt, scales=plan.alphas, max_new_tokens=plan.max_new_tokens
+        )
+        things = things_named(clean_words(run), plan.grammar, sample.categories)
+        found = [
+            (site, [self._map(run, site, candidate) for candidate in self.shown.values()])
+            for site in why.sites(run, things, sample.truth())
+        ]
+        if not found:
+            return None
+        site, maps = max(found, key=lambda pair: abs(pair[1][0][1] - pair[1][1][1]))
+        return run, site, maps
+
+    def _map(self, run: Run, site: Site, candidate: Candidate) -> tuple[Heatmap, float, Mask]:
+        heats = candidate.maps(self.explainer, run, site.thing.tokens)
+        greys = dict(zip(site.thing.tokens, [Grey.of(heat, run) for heat in heats], strict=True))
+        best, predicted = why.best_cut(site, greys)
+        return combine_maps(heats), best.iou, predicted
+
+
+def _show(axis: Any, pixels: np.ndarray, outlined: Mask, title: str) -> None:
+    height, width = pixels.shape[:2]
+    axis.imshow(pixels)
+    if outlined.any() and not outlined.all():
+        axis.contour(
+            np.linspace(0, width - 1, outlined.shape[1]),
+            np.linspace(0, height - 1, outlined.shape[0]),
+            outlined,
+            levels=[0.5],
+            colors="white",
+            linewidths=1,
+        )
+    axis.set_title(title, fontsize=9)
