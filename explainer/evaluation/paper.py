@@ -210,7 +210,7 @@ _WHY = Table(
     }
     | CONTROLS,
     against="TAM",
-    inspected=(*_RIVALS, *(f"{label}, no filter" for label in _RIVALS)),
+    inspected=(*_RIVALS, "TAM over scales, no filter", f"{MSEA_ARC}, no filter"),
     cases=(MSEA_ARC, "TAM", "TAM over scales"),
 )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from explainer.evaluation import tables, why
+from explainer.evaluation import tables
 from explainer.evaluation.intervals import Ratio
 from explainer.evaluation.paper import Panel, Table
 from explainer.evaluation.report import machine
@@ -77,7 +77,7 @@ def body(found: Told) -> str:
         head = model if len(found["models"]) > 1 else "method"
         parts.append(tables.grid(head, names, _rows(part), part["refused"], ("gain",)))
         if part["why"]:
-            parts.append(tables.grid("looked at closely", why.FIGURES, ratios(part["why"])))
+            parts += tables.closer(ratios(part["why"]))
         for fill, curves in part["curves"].items():
             parts.append(f"Insertion and deletion, pixels replaced by {fill}:")
             parts.append(tables.grid(head, NAMES, ratios(curves)))

@@ -152,7 +152,7 @@ def markdown(summary: Summary) -> str:
     if summary.gains:
         parts.append(grid(f"against {summary.against}", NAMES, summary.gains, signed=COMPARED))
     if summary.why:
-        parts.append(grid("looked at closely", why.FIGURES, summary.why))
+        parts += closer(summary.why)
     for fill, figures in summary.curves.items():
         told = f"Insertion and deletion, pixels replaced by {fill}:"
         parts.append(f"{told}\n\n{grid('method', NAMES, figures)}")
@@ -182,6 +182,12 @@ def grid(
         lines.append(f"| {name} | {' | '.join(cells)} |")
     lines += [f"| {name} | {told}{' |' * max(1, len(columns))}" for name, told in refused.items()]
     return "\n".join(lines)
+
+
+def closer(rows: Figures) -> list[str]:
+    """Return the tables of `why.GROUPS` for which there are figures."""
+    known = {f for figures in rows.values() for f in figures}
+    return [grid(head, names, rows) for head, names in why.GROUPS.items() if known & names.keys()]
 
 
 def percent(r: Ratio, sign: str = "") -> str:

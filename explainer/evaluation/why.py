@@ -21,22 +21,32 @@ from explainer.geometry import Layout
 from explainer.methods.msea_arc import MSEA_ARC, Settings, predecessor_weights
 from explainer.run import PROMPT, Run
 
-# What is summed over things, each as [sum, count].
-FIGURES: Mapping[str, str] = {
-    "on_itself": "map on the thing",
+# What is summed over things, each as [sum, count], and what tables call it.
+PLACES: Mapping[str, str] = {
+    "on_itself": "on the thing",
     "near": "within a cell of it",
     "on_others": "on other things",
     "elsewhere": "elsewhere",
-    "small": "Obj-IoU, under 9 cells",
+}
+OVERLAPS: Mapping[str, str] = {
+    "small": "under 9 cells",
     "medium": "9 to 25 cells",
     "large": "over 25 cells",
     "first": "first thing named",
-    "later": "after another thing",
-    "to_things": "weight on other things",
-    "to_prompt": "on the prompt",
-    "to_function": "on function words",
-    "to_rest": "on the rest",
-    "ceiling": "ceiling",
+    "later": "named after another",
+    "ceiling": "the best that the grid allows",
+}
+SHARES: Mapping[str, str] = {
+    "to_things": "other things",
+    "to_prompt": "the prompt",
+    "to_function": "function words",
+    "to_rest": "other words",
+}
+FIGURES: Mapping[str, str] = {**PLACES, **OVERLAPS, **SHARES}
+GROUPS: Mapping[str, Mapping[str, str]] = {
+    "where the map of a thing lies": PLACES,
+    "Obj-IoU of things": OVERLAPS,
+    "whose maps are taken from that of a thing named after another": SHARES,
 }
 SMALL, LARGE = 9.0, 25.0  # cells: the window of the filter, and a square of 5 x 5
 

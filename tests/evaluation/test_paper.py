@@ -178,7 +178,7 @@ def test_only_what_lies_beyond_its_interval_is_called_above():
         "### Table 7. A title",
         "| b | 50.00 [40.00, 60.00] |",
         "| d | not for this one |",
-        "ceiling",
+        "the best that the grid allows",
         "replaced by black",
         "5 samples, 1 dropped; 9 named things, 9 function words.",
         "* date: today",
