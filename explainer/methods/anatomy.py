@@ -107,12 +107,6 @@ class Anatomy:
     context: Context
     signed: bool
 
-    @property
-    def peak(self) -> float:
-        """Return the largest score, of either sign, in any of the maps that are logits."""
-        shown = [self.fused, self.subtracted, self.before, *(s.parts for s in self.scales)]
-        return max(float(np.abs(part.values).max()) for parts in shown for part in parts)
-
 
 def anatomy(run: Run, token: int, **knobs: Any) -> Anatomy:
     """Return how the map of a token came about; `knobs` (and `preset`) are those of MSEA + ARC.
@@ -142,6 +136,11 @@ def anatomy(run: Run, token: int, **knobs: Any) -> Anatomy:
         context=_context(run, t, s, steps),
         signed=s.clip == "none",
     )
+
+
+def peak(*maps: Parts) -> float:
+    """Return the largest value, of either sign, in any of these maps."""
+    return max(float(np.abs(part.values).max()) for parts in maps for part in parts)
 
 
 def _parts(cells: Maps | Floats, layout: Layout) -> Parts:

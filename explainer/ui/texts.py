@@ -35,7 +35,13 @@ WELCOME = (
 ABOUT_TEXT = """\
 **Chips.** Each button is one token of the answer; the quiet ones below are the prompt. Click, tap,
 or use the arrow keys, Home and End; up and down move between answer and prompt. Spaces and line
-breaks are drawn as ␣ and ⏎.
+breaks are drawn as ␣ and ⏎. Drag, or hold Shift, to choose several; a double click chooses a whole
+word.
+
+**Instead.** What else the model might have said there, with its true probability, and any word that
+you type: click it to see its evidence in the picture, or ≠ to see why the chosen word and not that
+one: above 0 speaks for the first word, below 0 for the second. *Edit answer* has the model read an
+answer of your own as if it had said it.
 
 **Maps.** Strong colour marks the parts of the picture whose states speak for the chosen word. The
 logit lens is the raw score. TAM takes away what earlier words explain. MSEA + ARC also reads the
@@ -70,22 +76,89 @@ BUSY_WAITING = "Waiting for the model…"
 BUSY_READING = "The model reads the picture…"
 BUSY_ANSWERING = "Answering: {done} of at most {total} tokens"
 BUSY_SCALES = "Reading the picture at another scale: {done} of {total}"
+BUSY_WORD = "Looking the word up in the model…"
+BUSY_GIVEN = "The model reads the answer…"
 BUSY_ADDING = "Reading the picture at scale {scales}…"
 VIDEO_ALONE = "A video is asked about on its own; remove the pictures, or the video."
 NO_IMAGE = "There is no picture yet: upload, paste, drop or take one, or pick an example."
 EMPTY_PROMPT = f"The prompt was empty, so the model was asked: “{DEFAULT_PROMPT}”"
 EMPTY_ANSWER = "The model ended its answer at once. The words of the prompt can still be explained."
+LONG_WORD = "A word has at most {most} characters; edit the answer to explain a longer text."
 EXPIRED = "This run has expired; press Explain again."
 NOT_RUN = "There is nothing to explain yet; press Explain first."
 STOPPED = "Stopped. Press Explain to start again."
 STOPPED_BACK = "Stopped. The answer before it is still here."
 UNREACHABLE = "The server does not answer. Check the connection, then try again."
 NO_WEIGHT = "At least one scale has to count. The maps are the last ones."
+NEEDS_MODEL = "Needs the model for every word: available from Python and the command line."
+# The small controls at the chips and above the maps; {places} are filled in by the scripts.
+PLAYING = {
+    "play": "Play the answer, word by word",
+    "pause": "Pause",
+    "speed": "{n}/s",
+    "speedLong": "Words a second",
+}
+VIEW = {
+    "welcome": WELCOME,
+    "unreachable": UNREACHABLE,
+    "methods": "Methods",
+    "methodsLong": "Choose which methods are shown",
+    "compare": "Show",
+    "compareHow": {"side": "side by side", "blink": "two by turns", "difference": "the difference"},
+    "first": "of",
+    "second": "and",
+    "flip": "⇄",
+    "flipLong": "Swap the two",
+    "differenceNorm": "{a} minus {b}; full colour is a difference of {full}",
+    "differenceAlt": "What the {a} map has above the {b} map, at most {full}",
+    "looks": "Drawing",
+    "looksLong": "Choose how maps are drawn",
+    "drawing": "Cells",
+    "drawings": {"smooth": "smooth", "cells": "as squares"},
+    "normalisation": "Full strength",
+    "normalisations": {
+        "": "as each method's options say",
+        "token": "each map's own maximum",
+        "joint": "the word's largest score in picture or text",
+        "answer": "the strongest map of the answer",
+    },
+    "contour": "Outline",
+    "contourLong": "A line around what stands out, at Otsu's threshold",
+    "smaller": "Zoom out",
+    "larger": "Zoom in",
+    "whole": "Show the whole picture",
+    "frame": "{map} map. Arrow keys point at a cell, plus and minus zoom, 0 shows all of it.",
+    "place": "{x} % from the left, {y} % from the top",
+    "unseen": "not seen",
+}
 NO_METHOD = "At least one method has to stay on. The maps below are the last ones."
 NO_SCALE = "At least one scale has to stay on. The maps below are the last ones."
 BROKEN = "Something went wrong on our side. Press Explain again; if it stays, restart the app."
 BAD_REQUEST = "The page sent something that cannot be read; reload it and try again."
 BAD_NUMBER = "{name} must be {what}, got {value}."
+
+# What could have stood in place of a word, and the tools that choose more than a chip.
+BESIDE = {
+    "instead": "Instead",
+    "list": "What could have stood there, and how probable it was",
+    "not": "≠",
+    "contrast": "Why this and not “{minus}”?",
+    "typed": "another word",
+    "typedNot": "Why this and not the typed word?",
+    "by": "Pieces",
+    "combine": {"max": "maximum", "mean": "mean", "first": "first"},
+    "whole": "Whole word",
+    "extend": "Extend",
+    "template": "Template",
+    "edit": "Edit answer",
+    "read": "Explain this answer",
+    "cancel": "Cancel",
+}
+AGAINST = "{plus}, not {minus}"
+CHANCES = "probability {plus} against {minus}"
+IN_PLACE = "in place of “{word}”"
+SPACED, UNSPACED = "with a space before it", "without a space before it"
+OF_PROMPT, OF_TEMPLATE = "word of the prompt", "token of the template"
 
 # The method opened up: how a map of MSEA + ARC came about.
 OPENED = {
@@ -112,6 +185,10 @@ OPENED_SCALES = {
     "mean": _SIZES + "The sliders say how much each size counts.",
     "max": _SIZES + "With fuse = max the highest score counts at each place; nothing is weighed.",
 }
+OPENED_SYMBOLS = (
+    "t stands for “{word}”, j for a word before it, i for a patch, s for a size. z is the last "
+    "state of the model at a patch, W the row of its output matrix for the word."
+)
 OPENED_STEPS = {
     "fused": "All sizes together",
     "interference": "What earlier words explain",
@@ -123,8 +200,8 @@ OPENED_FUSED = {
     "max": "The highest score of any size. The highest of all is {peak}.",
 }
 OPENED_CLIP = {
-    "fused": "Scores below zero speak for other words and are set to zero.",
-    "per_scale": "Scores below zero were set to zero at each size.",
+    "fused": "Scores below zero count as zero.",
+    "per_scale": "Scores below zero count as zero at each size.",
     "none": "Scores below zero stay, in the second colour.",
 }
 OPENED_FUSED_EMPTY = "No place in the picture has a score above zero for “{word}”."
@@ -196,6 +273,39 @@ OPENED_SAME = (
 )
 OPENED_SHARE = "It is {share} of what was taken away."
 OPENED_DARK = "But that map is dark in this picture, so it takes nothing away."
+
+# Links, settings that are remembered, and help.
+SETTINGS_WORDS = {
+    "link": "Copy link",
+    "present": "Present",
+    "reset": "Reset",
+    "linkTitle": "Copy a link that restores these settings, and the example; never a picture",
+    "presentTitle": "Large words and maps, without controls; P goes back",
+    "resetTitle": "Forget the remembered settings and go back to the usual ones",
+    "copied": "The link is copied. It holds the prompt and all settings, but no picture.",
+    "copyThis": "Copy this link:",
+    "wasReset": "All settings are back at their usual values.",
+    "unreachable": UNREACHABLE,
+}
+HELP_WORDS = {"open": "Help", "title": "Keys", "close": "Close", "or": "or"}
+KEYS = [
+    [["←", "→"], "the word before or after"],
+    [["↑", "↓"], "between the answer and the prompt"],
+    [["Home", "End"], "the first or last word"],
+    [["Tab"], "from one group of controls to the next"],
+    [["P"], "large words and maps for a talk, and back"],
+    [["?"], "this help"],
+    [["Esc"], "close what is open"],
+]
+LINK_IGNORED = "The link's {name} was left out: {why}."
+LINK_REFUSED = "The settings of the link do not go together and were left out: {why}."
+LINK_MODEL = "{name} is not loaded; choose it in the menu"
+LINK_TOO_LONG = "The link is too long to be read; nothing of it was used."
+FORGOTTEN = "The remembered settings do not fit this version of the page and were forgotten."
+NO_NUMBER = "{got!r} is no number"
+NO_EXAMPLES = "there are no examples here"
+NO_OPTION = "no method that is shown has such an option"
+TOO_MANY_SCALES = "there are {most} scales at most"
 
 # Words that name nothing in the picture; the first other word of an answer is chosen at the start.
 _FUNCTION_WORDS = """

@@ -1,0 +1,42 @@
+// Formulas as MathML, which browsers draw and screen readers speak: ['mfrac', above, below] and so on.
+const MATHML = 'http://www.w3.org/1998/Math/MathML';
+
+function mathNode(part) {
+  if (Array.isArray(part)) {
+    const node = document.createElementNS(MATHML, part[0]);
+    node.append(...part.slice(1).map(mathNode));
+    return node;
+  }
+  const leaf = /^[\d.]+$/.test(part) ? 'mn' : /^\p{L}+$/u.test(part) ? 'mi' : part.includes(' ') ? 'mtext' : 'mo';
+  const node = document.createElementNS(MATHML, leaf);
+  node.textContent = part;
+  return node;
+}
+
+// Each with the number of its equation in the paper.
+const FORMULAS = (() => {
+  const row = (...parts) => ['mrow', ...parts], sum = (index, ...parts) => row(['munder', '∑', index], ...parts);
+  const own = ['msub', 'A', 't'], hat = ['msub', ['mover', 'A', '^'], 't'], scale = row('(', 's', ')');
+  const resized = row('Resize', '(', ['msup', 'A', scale], ')');
+  const dot = (a, b) => row('⟨', a, ',', b, '⟩'), rest = ['msub', row('⌊', own, '−', 'β', hat, '⌋'), '+'];
+  const mean = (index, weight, map) => ['mfrac', sum(index, weight, map), sum(index, weight)];
+  const unlike = row('(', '1', '−', ['msub', 'r', 'j'], ')'), top = place => row(['msub', 'top', 'k'], '(', place, ')');
+  return {
+    scale: ['4', ['msubsup', 'A', 'i', scale], '=', ['msub', 'W', 't'], '·', ['msubsup', 'z', 'i', scale]],
+    fused: ['5', own, '=', mean('s', ['msub', 'w', 's'], resized)],
+    fusedMax: ['5', own, '=', ['munder', 'max', 's'], resized],
+    interference: ['8', hat, '=', mean('j', unlike, ['msub', 'A', 'j'])],
+    interferenceOther: ['8', hat, '=', mean('j', ['msub', 'w', 'j'], ['msub', 'A', 'j'])],
+    beta: ['9', 'β', '=', ['mfrac', dot(own, hat), dot(hat, hat)]],
+    before: ['9', rest],
+    after: ['9', ['msub', ['mover', 'A', '~'], 't'], '=', '𝒢', '(', rest, ')'],
+    relevance: ['7', ['msub', 'r', 'j'], '=', 'RBO', '(', top('j'), ',', top('t'), ')'],
+  };
+})();
+
+function formula(name, equation) {
+  const [number, ...parts] = FORMULAS[name], box = make('div', 'sl-formula'), tag = make('span', 'sl-eq', `(${number})`);
+  tag.title = equation.replace('{number}', number);
+  box.append(mathNode(['math', ['mrow', ...parts]]), tag);
+  return box;
+}

@@ -1,0 +1,372 @@
+"""How a map of MSEA + ARC came about, for the page: every step as a picture with its caption.
+
+One request answers for one subject: the steps, the words before it, and the guesses at one of those
+words beside the guesses at its own place. Nothing here asks a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from explainer.errors import SightlineError
+from explainer.methods import METHODS
+from explainer.methods.anatomy import Anatomy, Overlap, Parts, anatomy, leading, overlap, peak
+from explainer.methods.base import MapPart
+from explainer.run import ROLE_NAMES, Chip, Run
+from explainer.store import RunStore
+from explainer.subjects import Contrast, Span, Word, explain_subject, text_of, words_of
+from explainer.ui import controls, payload, texts
+from explainer.ui.maps import missing_scales, stored
+from explainer.ui.subjects import read_subject
+from explainer.ui.texts import in_words, listed
+
+Value = dict[str, Any]
+METHOD = METHODS["msea_arc"]
+
+
+class Opened:
+    """Answers the section of the page that opens the method up, from a store of runs."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+
+    def anatomy(self, asked: Any) -> Value:
+        """Return how the map of a subject came about.
+
+        Args:
+            asked: {run, subject, panel, options} as the page's scripts send it, and {beside}: the
+                chip whose guesses are to be shown, None for the one that counts most.
+
+        Returns:
+            What `anatomy.js` draws, see `_opened`; or {"text", "kind"} if something is wrong, kind
+            "busy" while scales have yet to be recorded.
+        """
+        try:
+            key = controls.read_run(asked)
+            settings = controls.read_settings(asked.get("panel"), asked.get("options"))
+            run = stored(self._store, key)
+            knobs = settings.knobs[METHOD.name]
+            missing = missing_scales(run, knobs["scales"])
+            if missing:
+                return {"text": texts.BUSY_ADDING.format(scales=listed(missing)), "kind": "busy"}
+            return _opened(run, asked.get("subject"), knobs, _beside(asked.get("beside")))
+        except Exception as error:
+            return {"text": in_words(error), "kind": "error"}
+
+
+def _beside(value: Any) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise SightlineError(texts.BAD_REQUEST)
+    return value
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One token and how its map came about, with all that captions speak of."""
+
+    run: Run
+    token: int
+    knobs: Mapping[str, Any]
+    found: Anatomy
+
+    @property
+    def word(self) -> str:
+        return texts.visible(self.run.tokens.texts[self.token])
+
+    @property
+    def scales_peak(self) -> float:
+        """Return the score at the end of the colours of the scales' own maps."""
+        return peak(*(scale.parts for scale in self.found.scales))
+
+    @property
+    def peak(self) -> float:
+        """Return the score at the end of the colours of the maps that the equation is made of."""
+        return peak(self.found.fused, self.found.interference, self.found.before)
+
+
+def _opened(run: Run, asked: Any, knobs: Mapping[str, Any], beside: int | None) -> Value:
+    """Return the value of the section.
+
+    `scales` and `steps` are pictures, one part and caption for each image, whose colours end at
+    `peaks`; `words` the earlier chips; `pair` two lists of guesses.
+    """
+    subject = read_subject(run, asked)
+    said, token = _standing_for(run, words_of(subject)[0], knobs)
+    case = _Case(said, token, knobs, anatomy(said, token, **knobs))
+    chips = _words(case)
+    return {
+        "word": case.word,
+        "note": _note(run, subject, case),
+        "signed": case.found.signed,
+        "peaks": {"scales": _readable(case.scales_peak), "steps": _readable(case.peak)},
+        "max": knobs["fuse"] == "max",
+        "about": texts.OPENED_SCALES[knobs["fuse"]].format(word=case.word),
+        "symbols": texts.OPENED_SYMBOLS.format(word=case.word),
+        "scales": _scales(case),
+        "steps": _steps(case, chips),
+        "beta": _beta(case),
+        "words": chips,
+        "base": _base(case),
+        "legend": texts.OPENED_WORDS.format(word=case.word) if chips else texts.OPENED_NO_WORDS,
+        "pair": _pair(case, chips, beside),
+    }
+
+
+def _standing_for(run: Run, word: Word, knobs: Mapping[str, Any]) -> tuple[Run, int]:
+    """Return the run and the token that stand for a word: its only piece, or the leading one."""
+    explain_subject(METHOD, run, word, **knobs)  # refuses what cannot be explained
+    if isinstance(word, Span):
+        pieces = [(run, token) for token in word.tokens]
+    else:
+        pieces = [(run.saying(word.at, token_id), word.at) for token_id in word.ids]
+    if len(pieces) == 1:
+        return pieces[0]
+    heats = [METHOD(said, token, **knobs) for said, token in pieces]
+    return pieces[leading(heats, word.by)]
+
+
+def _note(run: Run, subject: Any, case: _Case) -> str:
+    """Return what to know when the section shows less than the subject: one word, one piece."""
+    first, *others = words_of(subject)
+    whole = texts.visible(text_of(run, first))
+    told = []
+    if isinstance(subject, Contrast):
+        other = texts.visible(text_of(run, others[0]))
+        told.append(texts.OPENED_CONTRAST.format(word=whole, other=other))
+    count = len(first.tokens if isinstance(first, Span) else first.ids)
+    if count > 1:
+        told.append(texts.OPENED_PIECES.format(word=whole, count=count, piece=case.word))
+    return " ".join(told)
+
+
+# Pictures ----------------------------------------------------------------------------------------
+
+
+def _scales(case: _Case) -> list[Value]:
+    """Return the map of each scale; `shares` says how much it counts, for each image."""
+    images = range(len(case.run.images))
+    return [
+        {
+            "alpha": scale.alpha,
+            "grids": [_grid(case.run, scale.alpha, i) for i in images],
+            "shares": scale.shares and [percent(share) for share in scale.shares],
+            "parts": _drawn(case, scale.parts, f"α = {scale.alpha:g}", case.scales_peak),
+        }
+        for scale in case.found.scales
+    ]
+
+
+def _grid(run: Run, alpha: float, image: int) -> str:
+    rows, columns = run.scale(alpha).of_image(image)[0][0].grid
+    return f"{columns} × {rows}"
+
+
+def _drawn(case: _Case, parts: Parts, title: str, high: float) -> list[Value]:
+    """Return maps of logits on colours that end at `high`, so that several can be compared."""
+    high = high or 1.0
+    return [
+        payload.part_value(
+            image,
+            MapPart(np.clip(part.values / high, -1 if case.found.signed else 0, 1), part.extent),
+            case.found.signed,
+            _alt(case, title, part),
+        )
+        for image, part in zip(case.run.images, parts, strict=True)
+    ]
+
+
+def _alt(case: _Case, title: str, part: MapPart) -> str:
+    return f"{title}, “{case.word}”: {payload.where(part)}"
+
+
+def _steps(case: _Case, chips: list[Value]) -> dict[str, Value]:
+    """Return the pictures from the fused map to the final one."""
+    found, title = case.found, texts.OPENED_STEPS
+    after = [
+        payload.part_value(image, part, False, _alt(case, title["after"], part))
+        for image, part in zip(case.run.images, found.heat.parts, strict=True)
+    ]
+    captions = {
+        "fused": [_fused(case, part) for part in found.fused],
+        "interference": [_interference(case, chips)] * len(after),
+        "before": [_before(part) for part in found.before],
+        "after": [_after(case)] * len(after),
+    }
+    drawn = {
+        "fused": _drawn(case, found.fused, title["fused"], case.peak),
+        "interference": _drawn(case, found.interference, title["interference"], case.peak),
+        "before": _drawn(case, found.before, title["before"], case.peak),
+        "after": after,
+    }
+    return {
+        name: {"title": title[name], "parts": drawn[name], "captions": captions[name]}
+        for name in title
+    }
+
+
+def _fused(case: _Case, part: MapPart) -> str:
+    highest = float(part.values.max())
+    if not highest > 0:
+        return texts.OPENED_FUSED_EMPTY.format(word=case.word)
+    clip = texts.OPENED_CLIP[case.knobs["clip"]]
+    fused = texts.OPENED_FUSED[case.knobs["fuse"]]
+    return f"{fused} {clip}".format(peak=_readable(highest))
+
+
+def _interference(case: _Case, chips: list[Value]) -> str:
+    counted = [chip for chip in chips if chip["weight"] > 0]
+    if not counted or case.knobs["weights"] == "none":
+        return texts.OPENED_NOTHING
+    said = texts.OPENED_INTERFERENCE[case.knobs["weights"]]
+    most = max(counted, key=lambda chip: chip["part"])
+    if most["part"] > 0:
+        said += texts.OPENED_MOST
+    return said.format(count=len(counted), word=case.word, most=most["text"], share=most["share"])
+
+
+def _beta(case: _Case) -> Value:
+    """Return the factor and its caption."""
+    beta, auto = case.found.beta, case.found.beta_auto
+    if case.knobs["beta"] is not None:
+        caption = texts.OPENED_BETA_SET.format(auto=f"{auto:.2f}")
+    else:
+        caption = texts.OPENED_BETA_AUTO if beta else texts.OPENED_BETA_ZERO
+    return {"value": f"{beta:.2f}", "caption": caption}
+
+
+def _before(part: MapPart) -> str:
+    return texts.OPENED_BEFORE.format(empty=percent(float(np.mean(part.values <= 0))))
+
+
+def _after(case: _Case) -> str:
+    window = case.knobs["window"]
+    smooth = texts.OPENED_SMOOTH if window > 1 else texts.OPENED_ROUGH
+    norm = case.found.heat.normalisation
+    return smooth.format(window=window) + " " + texts.OPENED_AFTER.format(norm=norm)
+
+
+# Earlier words -----------------------------------------------------------------------------------
+
+
+def _words(case: _Case) -> list[Value]:
+    """Return the earlier chips that count or are left out as repeats, in order.
+
+    A chip of several tokens has the sum of their weights and shares, and the relevance of the
+    first.
+    """
+    return [
+        _word(case, index, chip)
+        for index, chip in enumerate(case.run.chips)
+        if chip.tokens[-1] < case.token and np.isfinite(_relevance(case, chip))
+    ]
+
+
+def _relevance(case: _Case, chip: Chip) -> float:
+    return float(case.found.context.relevance[chip.tokens[0]])
+
+
+def _word(case: _Case, index: int, chip: Chip) -> Value:
+    context, tokens = case.found.context, list(chip.tokens)
+    relevance, part = _relevance(case, chip), float(context.shares[tokens].sum())
+    repeat, text = bool(context.repeats[tokens].all()), texts.visible(chip.text)
+    share = texts.OPENED_REPEAT if repeat else percent(part)
+    label = texts.OPENED_LABEL.format(word=text, relevance=f"{relevance:.2f}", share=share)
+    return {
+        "chip": index,
+        "text": text,
+        "role": ROLE_NAMES[chip.role],
+        "label": texts.OPENED_LABEL_REPEAT.format(word=text) if repeat else label,
+        "relevance": relevance,
+        "weight": float(context.weights[tokens].sum()),
+        "part": part,
+        "share": share,
+        "repeat": repeat,
+    }
+
+
+def _base(case: _Case) -> str:
+    """Return a sentence on the base map A_0, "" where it takes nothing away."""
+    share = case.found.context.base_share
+    return texts.OPENED_BASE.format(share=percent(share)) if share >= 0.005 else ""
+
+
+# Two lists side by side --------------------------------------------------------------------------
+
+
+def _pair(case: _Case, chips: list[Value], beside: int | None) -> Value | None:
+    """Return the guesses at a chip beside those at the token; None if there is no earlier chip."""
+    if not chips:
+        return None
+    asked = [chip for chip in chips if chip["chip"] == beside]
+    chip = asked[0] if asked else max(chips, key=lambda c: (c["part"], c["weight"]))
+    other = case.run.chips[chip["chip"]].tokens[0]
+    found = overlap(case.run, other, case.token, **case.knobs)
+    title, rows = texts.OPENED_LIST[case.knobs["state"]], _rows(case.run, found)
+    return {
+        "chip": chip["chip"],
+        "text": _told(case, chip, found),
+        "lists": [
+            {"title": title.format(word=word), "rows": listed_rows}
+            for word, listed_rows in zip((chip["text"], case.word), rows, strict=True)
+        ],
+    }
+
+
+def _rows(run: Run, found: Overlap) -> tuple[list[Value], list[Value]]:
+    """Return both lists, [{text, other, gain, label}]; `other` is a rank in the other, or None."""
+    shared = {s.token_id: s for s in found.shared}
+
+    def row(token_id: int, rank: str) -> Value:
+        text = texts.visible(run.pieces.get(token_id, f"⟨{token_id}⟩"))
+        match = shared.get(token_id)
+        if match is None:
+            return {"text": text, "other": None, "gain": 0.0, "label": text}
+        other = getattr(match, rank)
+        label = texts.OPENED_SHARED.format(word=text, rank=other, gain=f"{match.gain:.3f}")
+        return {"text": text, "other": other, "gain": match.gain, "label": label}
+
+    first = [row(int(i), "second") for i in found.first]
+    return first, [row(int(i), "first") for i in found.second]
+
+
+def _told(case: _Case, chip: Value, found: Overlap) -> str:
+    """Return in words what the overlap means for the map."""
+    r, weights = found.relevance, case.knobs["weights"]
+    told = {
+        "other": chip["text"],
+        "word": case.word,
+        "alike": _graded(texts.OPENED_ALIKE, r),
+        "relevance": f"{r:.2f}",
+        "shared": len(found.shared),
+        "k": len(found.first),
+        "weight": percent(1 - r),
+        "share": chip["share"],
+    }
+    said = [texts.OPENED_PAIR]
+    if chip["repeat"]:
+        said.append(texts.OPENED_SAME)
+    else:
+        counts = weights == "rbo"
+        said.append(_graded(texts.OPENED_COUNTS, r) if counts else texts.OPENED_NO_PART[weights])
+        if chip["weight"] > 0 and case.found.beta:
+            said.append(texts.OPENED_SHARE if chip["part"] else texts.OPENED_DARK)
+    return " ".join(sentence.format(**told) for sentence in said)
+
+
+def _graded(grades: Sequence[tuple[float, str]], value: float) -> str:
+    """Return the words of the first grade that a value reaches."""
+    return next(words for least, words in grades if value >= least)
+
+
+def _readable(score: float) -> str:
+    """Return a score with two or three digits."""
+    return f"{score:.1f}" if score >= 1 else f"{score:.2g}"
+
+
+def percent(part: float) -> str:
+    """Return a share as whole percents: "31 %", "< 1 %"."""
+    return "< 1 %" if 0 < part < 0.005 else f"{100 * part:.0f} %"
