@@ -13,6 +13,7 @@ from explainer.models.options import LoadStep
 from explainer.service import Models, Rules
 from explainer.store import RunStore
 from explainer.ui import controls
+from explainer.ui.api import Api
 from explainer.ui.handlers import Handlers
 from explainer.ui.model_menu import ModelMenu
 from tests.ui.fake import FakeExplainer, fake_run
@@ -163,10 +164,10 @@ def test_programs_can_list_load_and_name_a_model(menu, handlers):
     assert not listed["org/large"]["loaded"]
     assert listed["org/large"]["needs_bytes"]["bfloat16"] == 4_400_000_000
     assert menu.load_api("org/large")["loaded"]
-    told = handlers.record_api(IMAGE, "What?", 8, 0, 0, [1.0], "org/large")
+    told = Api(handlers).record(IMAGE, "What?", 8, 0, 0, [1.0], "org/large")
     assert told["model"] == "org/large"
     with pytest.raises(ModelError, match="not one of the models"):
-        handlers.record_api(IMAGE, "What?", 8, 0, 0, [1.0], "no/such")
+        Api(handlers).record(IMAGE, "What?", 8, 0, 0, [1.0], "no/such")
 
 
 def test_why_the_list_is_short_is_said():
