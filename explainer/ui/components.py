@@ -7,19 +7,13 @@ template would evaluate it.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-WEB = Path(__file__).parent.parent.parent / "assets" / "web"
+from explainer.ui import web
 
-STYLES = ("page.css", "models.css", "tokens.css", "view.css", "panel.css")
-
-
-def script(name: str) -> str:
-    """Return the text of a script in assets/web."""
-    return (WEB / name).read_text(encoding="utf-8")
+STYLES = ("page.css", "models.css", "tokens.css", "view.css", "panel.css", "beside.css")
 
 
 class _Drawn(gr.HTML):
@@ -31,7 +25,7 @@ class _Drawn(gr.HTML):
     def __init__(self, value: Any = None, **props: Any) -> None:
         fixed = {
             "html_template": self.TEMPLATE,
-            "js_on_load": "".join(map(script, self.SCRIPTS)),
+            "js_on_load": "".join(map(web.read, self.SCRIPTS)),
             "css_template": "",
             "apply_default_css": False,
         }
@@ -44,24 +38,29 @@ class _Drawn(gr.HTML):
 class TokenBar(_Drawn):
     """The chips. Value: {run, subject}, and {chips, live} when Python sets it."""
 
-    SCRIPTS = ("state.js", "tokens.js")
-    TEMPLATE = '<div class="sl-tokens" role="listbox" aria-label="Words of the answer"></div>'
+    SCRIPTS, TEMPLATE = web.TOKENS.scripts, web.TOKENS.template
+
+
+class Beside(_Drawn):
+    """What could have stood in place of the chosen word. Server function: places. Events: word (a
+    typed word is wanted), answer (an edited answer is to be read)."""
+
+    SCRIPTS = ("state.js", "paint.js", "beside.js")
+    TEMPLATE = '<div class="sl-beside" hidden></div>'
 
 
 class MapView(_Drawn):
     """The maps of what is explained, side by side. Server function: maps. Event: need (a scale to
     record)."""
 
-    SCRIPTS = ("state.js", "paint.js", "strip.js", "maps.js", "view.js")
-    TEMPLATE = '<div class="sl-view"></div>'
+    SCRIPTS, TEMPLATE = web.MAPS.scripts, web.MAPS.template
 
 
 class Backdrop(_Drawn):
     """The picture under the maps, sent once for each run. Value: {run, images}, each
     {src, ratio, label}, of several also {thumbnail}."""
 
-    SCRIPTS = ("state.js", "backdrop.js")
-    TEMPLATE = '<div hidden class="sl-backdrop"></div>'
+    SCRIPTS, TEMPLATE = web.BACKDROP.scripts, web.BACKDROP.template
 
 
 class ControlPanel(_Drawn):

@@ -12,8 +12,8 @@ from typing import Any
 import gradio as gr
 from gradio.themes import LocalFont
 
+from explainer.export import Look
 from explainer.images import open_image
-from explainer.methods import METHODS
 from explainer.service import Models
 from explainer.store import RunStore
 from explainer.ui import components as ui
@@ -24,8 +24,9 @@ from explainer.ui.handlers import Example, Handlers
 from explainer.ui.maps import Maps
 from explainer.ui.model_menu import ModelMenu
 from explainer.ui.recording import ExplainerLike, Worker
+from explainer.ui.web import WEB
+from explainer.ui.words import Words
 
-COLOURS, DIVERGING, OPACITY = "inferno", "RdBu_r", 0.55
 PLUMBING: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 # Loading takes no turn from those who are asking; its own turns are kept by `Models`.
 LOAD: dict[str, Any] = {"concurrency_limit": 8, "show_progress": "hidden"}
@@ -55,16 +56,17 @@ def build_demo(
     """
     models = models if isinstance(models, Models) else Models.of_one(models)
     handlers, menu = Handlers(models, store, examples, gpu), ModelMenu(models, precision, about)
-    maps = Maps(store)
+    maps, words = Maps(store), Words(handlers)
     with gr.Blocks(title=texts.TITLE, fill_width=True, delete_cache=(3600, 86400)) as demo:
         with gr.Row(elem_id="sl-top"):
             gr.HTML(_header(), elem_id="sl-title", apply_default_css=False)
             picker = ui.ModelMenu(menu.value(), elem_id="sl-menu", words=texts.MODEL_WORDS)
         with gr.Row(elem_id="sl-page"):
             ask = _ask()
-            see = _see(maps)
+            see = _see(maps, words)
             strip = _try(examples, menu)
         recorded = _wire(handlers, ask, see, strip, picker)
+        _wire_beside(words, see)
         _wire_menu(menu, picker, demo, recorded)
         offer(Api(handlers), menu, GPU)
     demo.queue(max_size=20)
@@ -82,7 +84,7 @@ def launch_options() -> dict[str, Any]:
     )
     return {
         "theme": theme,
-        "css_paths": [ui.WEB / name for name in ui.STYLES],
+        "css_paths": [WEB / name for name in ui.STYLES],
         "footer_links": ["api"],
         "run_history": False,
         "ssr_mode": False,
@@ -127,6 +129,7 @@ class See:
     """What they see, and the controls of it."""
 
     bar: ui.TokenBar
+    beside: ui.Beside
     view: ui.MapView
     backdrop: ui.Backdrop
     panel: ui.ControlPanel
@@ -189,31 +192,33 @@ def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:
     )
 
 
-def _see(maps: Maps) -> See:
+def _see(maps: Maps, words: Words) -> See:
     with gr.Column(elem_id="sl-see"):
-        bar = ui.TokenBar({"run": None, "subject": None}, elem_id="sl-bar")
+        bar = ui.TokenBar({"run": None, "subject": None}, elem_id="sl-bar", words=texts.PLAYING)
+        beside = ui.Beside(
+            None,
+            elem_id="sl-beside",
+            words=texts.BESIDE,
+            server_functions=[_served(words.places)],
+        )
         view = ui.MapView(
             {},
             elem_id="sl-view",
-            tables=payload.tables(),
-            colours=COLOURS,
-            diverging=DIVERGING,
-            methods={name: method.summary for name, method in METHODS.items()},
-            words={"welcome": texts.WELCOME, "unreachable": texts.UNREACHABLE},
             server_functions=[_served(maps.maps)],
+            **payload.view_props(),
         )
         backdrop = ui.Backdrop({})
         panel = ui.ControlPanel(
             controls.panel_value(),
             elem_id="sl-panel",
             spec=controls.panel_spec(),
-            opacity=OPACITY,
+            opacity=Look().opacity,
             colours=payload.colour_labels(),
         )
         options = ui.OptionPanel(
             controls.option_value(), spec=controls.option_spec(), label=texts.METHOD_OPTIONS
         )
-    return See(bar, view, backdrop, panel, options)
+    return See(bar, beside, view, backdrop, panel, options)
 
 
 def _try(examples: Sequence[Example], menu: ModelMenu) -> ui.ExampleStrip:
@@ -277,6 +282,13 @@ def _wire_run(handlers: Handlers, ask: Ask, see: See, picker: ui.ModelMenu) -> A
         **PLUMBING,
     )
     return recording
+
+
+def _wire_beside(words: Words, see: See) -> None:
+    private = {"api_visibility": "private", **GPU}
+    see.beside.word(words.bring, see.beside, see.beside, api_name="bring", **private)
+    shown = [see.bar, see.view, see.backdrop, see.beside]
+    see.beside.answer(words.edited, see.beside, shown, api_name="edited", **private)
 
 
 def _wire_menu(menu: ModelMenu, picker: ui.ModelMenu, demo: gr.Blocks, recorded: Any) -> None:

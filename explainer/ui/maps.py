@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from explainer.errors import RunError, SightlineError
-from explainer.run import ANSWER, Run
+from explainer.run import ANSWER, PROMPT, Run
 from explainer.store import RunStore
-from explainer.subjects import Subject, places, probability, text_of, words_of
+from explainer.subjects import Subject, Unsaid, Word, places, probability, text_of, words_of
 from explainer.ui import controls, payload, texts
 from explainer.ui.controls import Settings
 from explainer.ui.subjects import heatmaps, read_subject
@@ -76,34 +76,58 @@ def _batch(run: Run, subjects: Sequence[Any], settings: Settings) -> Iterator[Va
     begun, size = time.perf_counter(), 0
     for asked in subjects:
         started = time.perf_counter()
-        subject = read_subject(run, asked)
-        heats = heatmaps(run, subject, settings)
+        entry = entry_of(run, asked, settings)
         ended = time.perf_counter()
-        line = _line(run, subject, ended - started)
-        entry = payload.entry(run, asked, _title(run, subject), heats, line)
-        yield entry
+        spent = texts.duration(ended - started)
+        yield entry | {"line": f"{entry['line']}  ·  maps in {spent}"}
         size += sum(len(part["data"]) for sent in entry["maps"] for part in sent["parts"])
         if size > BATCH_BYTES or ended - begun > BATCH_SECONDS:
             return
 
 
+def entry_of(run: Run, asked: Any, settings: Settings) -> Value:
+    """Return the maps of what the page asks for, and the words beside them."""
+    subject = read_subject(run, asked)
+    heats = heatmaps(run, subject, settings)
+    return payload.entry(run, asked, _title(run, subject), heats, _line(run, subject))
+
+
 def _title(run: Run, subject: Subject) -> str:
     """Return what people call a subject."""
-    return texts.visible(text_of(run, words_of(subject)[0]))
+    said = [texts.visible(text_of(run, word)) for word in words_of(subject)]
+    return said[0] if len(said) == 1 else texts.AGAINST.format(plus=said[0], minus=said[1])
 
 
-def _line(run: Run, subject: Subject, spent: float) -> str:
-    """Return the line beside the chosen word: probability, model, times."""
-    word = words_of(subject)[0]
+def _line(run: Run, subject: Subject) -> str:
+    """Return the line beside the chosen word: probability, model, time."""
     seconds = run.settings.get("seconds")
     total = sum(seconds.values()) if isinstance(seconds, Mapping) else seconds
-    chance = texts.share(probability(run, word))
-    of_answer = all(run.tokens.roles[list(places(word))] == ANSWER)
     parts = [
-        f"probability {chance}" if chance else "",
-        "" if of_answer else "word of the prompt",
+        _chance(run, subject),
+        *_whereabouts(run, words_of(subject)[0]),
         run.model_id,
         f"answered in {texts.duration(total)}" if total else "",
-        f"maps in {texts.duration(spent)}",
     ]
     return "  ·  ".join(filter(None, parts))
+
+
+def _chance(run: Run, subject: Subject) -> str:
+    """Return how probable the word was, or both words of a contrast; "" if it is not known."""
+    shares = [texts.share(probability(run, word)) for word in words_of(subject)]
+    if not all(shares):
+        return ""
+    if len(shares) == 1:
+        return f"probability {shares[0]}"
+    return texts.CHANCES.format(plus=shares[0], minus=shares[1])
+
+
+def _whereabouts(run: Run, word: Word) -> list[str]:
+    """Return where a word stands, if not in the answer, or would stand, and how it is spelled."""
+    token = places(word)[0]
+    role = run.tokens.roles[token]
+    parts = ["" if role == ANSWER else texts.OF_PROMPT if role == PROMPT else texts.OF_TEMPLATE]
+    if isinstance(word, Unsaid):
+        spaced = text_of(run, word).startswith(" ")
+        was = texts.visible(run.tokens.texts[token])
+        parts += [texts.IN_PLACE.format(word=was), texts.SPACED if spaced else texts.UNSPACED]
+    return parts

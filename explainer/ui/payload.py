@@ -6,18 +6,20 @@ import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from explainer.export import DIVERGING, SEQUENTIAL, colour_table
-from explainer.methods import METHODS
+from explainer.export import DIVERGING, SEQUENTIAL, Look, colour_table
+from explainer.methods import COMPARISON, METHODS
 from explainer.methods.base import Heatmap, MapPart
-from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Chip, Run
-from explainer.subjects import Span, probability
-from explainer.ui import texts
+from explainer.otsu import otsu
+from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
+from explainer.subjects import Span, probability, whole_words
+from explainer.ui import controls, texts
 
 _ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "center", "right")
 _PICTURE_SIDE = 720  # longest side of the picture under the maps, enough for a large screen
@@ -33,14 +35,37 @@ def colour_labels() -> dict[str, str]:
     return dict(SEQUENTIAL)
 
 
+def view_props() -> dict[str, Any]:
+    """Return the props of the map view: colours, what methods show, and words."""
+    look = Look()
+    return {
+        "tables": tables(),
+        "colours": look.colours,
+        "diverging": look.diverging,
+        "methods": _menu(),
+        "shown": list(controls.SHOWN),
+        "words": dict(texts.VIEW),
+    }
+
+
+def _menu() -> list[dict[str, str]]:
+    """Return what the menu of methods lists; those that need the model cannot be shown."""
+    told = [(method, "") for method in METHODS.values()]
+    told += [(method, texts.NEEDS_MODEL) for method in COMPARISON.values()]
+    return [
+        {"name": m.name, "label": m.label, "summary": m.summary, "why": why} for m, why in told
+    ]
+
+
 # Chips -------------------------------------------------------------------------------------------
 
 
 def bar(run: Run, key: str, subject: Any = None) -> dict[str, Any]:
     """Return the value of the token bar for a run; by default its first content word is the
     subject."""
-    chips = [_chip(run, i, c) for i, c in enumerate(run.chips) if c.role != TEMPLATE]
-    if subject is None and chips:
+    words = {chip: word for word in whole_words(run) for chip in word}
+    chips = [_chip(run, i, words[i]) for i in range(len(run.chips))]
+    if subject is None and first_chip(run) is not None:
         subject = {"chip": first_chip(run)}
     return {"run": key, "chips": chips, "subject": subject}
 
@@ -62,11 +87,20 @@ def first_chip(run: Run) -> int | None:
     return None
 
 
-def _chip(run: Run, index: int, chip: Chip) -> dict[str, Any]:
+def _chip(run: Run, index: int, word: Sequence[int]) -> dict[str, Any]:
+    """Return one chip; `word` are the numbers of the chips that spell its whole word."""
+    chip = run.chips[index]
     text, role = texts.visible(chip.text), ROLE_NAMES[chip.role]
     chance = texts.share(probability(run, Span(chip.tokens))) if chip.role == ANSWER else ""
     label = ", ".join(filter(None, [text, f"{role} word", chance]))
-    return {"index": index, "text": text, "role": role, "label": label}
+    return {
+        "index": index,
+        "text": text,
+        "role": role,
+        "label": label,
+        "tokens": list(chip.tokens),
+        "word": [token for i in word for token in run.chips[i].tokens],
+    }
 
 
 # Maps --------------------------------------------------------------------------------------------
@@ -148,15 +182,24 @@ def _map(run: Run, name: str, heat: Heatmap, word: str) -> dict[str, Any]:
 def part_value(
     image: npt.NDArray[np.uint8], part: MapPart, signed: bool, alt: str
 ) -> dict[str, Any]:
-    """Return one part of a map as the scripts draw it; `alt` says in words what it shows."""
+    """Return one part of a map as the scripts draw it; `alt` says in words what it shows.
+
+    "otsu" is the step of the colour table above which lies what stands out.
+    """
     height, width = image.shape[:2]
     x0, y0, x1, y1 = part.extent
+    cut = otsu(levels(_positive(part), False))
     return {
         "shape": list(part.values.shape),
         "data": _base64(levels(part, signed)),
         "extent": [x0 / width, y0 / height, x1 / width, y1 / height],
+        "otsu": 127.5 + cut / 2 if signed else cut,
         "alt": alt,
     }
+
+
+def _positive(part: MapPart) -> MapPart:
+    return replace(part, values=np.maximum(part.values, 0.0))
 
 
 def _on(title: str) -> str:
@@ -170,14 +213,16 @@ def levels(part: MapPart, signed: bool) -> npt.NDArray[np.uint8]:
 
 
 def where(part: MapPart) -> str:
-    """Return in words where the map is strongest."""
+    """Return in words where the map is strongest, and how much of it stands out."""
     peak = float(part.values.max())
     if not peak > 0:
         return "empty"
     row, column = np.unravel_index(int(part.values.argmax()), part.values.shape)
     third = (3 * row // part.values.shape[0], 3 * column // part.values.shape[1])
     place = f"{_ROWS[third[0]]} {_COLUMNS[third[1]]}".replace("middle center", "center")
-    return f"strongest in the {place}, {peak:.2f}"
+    cells = levels(_positive(part), False)
+    above = round(100 * float((cells > otsu(cells)).mean()))
+    return f"strongest in the {place}, {peak:.2f}; {above or '< 1'} % of it stands out"
 
 
 def _note(heat: Heatmap) -> str:

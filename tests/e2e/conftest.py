@@ -17,11 +17,11 @@ import pytest
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
-from explainer.export import colour_table
+from explainer.export import Look, colour_table
 from explainer.images import open_image
 from explainer.store import RunStore
 from explainer.ui.handlers import Example
-from explainer.ui.layout import COLOURS, build_demo, launch_options
+from explainer.ui.layout import build_demo, launch_options
 from tests.ui.fake import SIDE, FakeExplainer
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -182,7 +182,7 @@ class Visitor:
 
     def brightness(self, method: str, x: float, y: float) -> float:
         """Return the place of the pixel's colour in the colour table, 0 to 1."""
-        table = colour_table(COLOURS).astype(int)
+        table = colour_table(Look().colours).astype(int)
         distance = np.abs(table - np.array(self.pixel(method, x, y))).sum(axis=1)
         assert distance.min() == 0, "not a colour of the table"
         return float(distance.argmin()) / 255

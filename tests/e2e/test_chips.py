@@ -9,10 +9,9 @@ import pytest
 
 from explainer.evaluation.synthetic import grid_rects
 from explainer.export import DIVERGING as TABLES
-from explainer.export import colour_table
+from explainer.export import Look, colour_table
 from explainer.methods import METHODS
 from explainer.run import Run, View
-from explainer.ui.layout import COLOURS, DIVERGING
 from tests.ui.fake import ANSWER_TEXTS, SIDE, FakeExplainer, box_of
 
 CHIP = ".sl-answer .sl-chip"
@@ -168,7 +167,7 @@ def test_the_canvas_shows_the_values_in_the_colours_of_the_table(app, visit, met
         canvas,
     )
     shown = np.array(data, np.uint8).reshape(size, size, 4)[..., :3]
-    table = colour_table(COLOURS)
+    table = colour_table(Look().colours)
     cell = size // 21
     for row in range(21):  # at the centre of each cell stands the value of that cell
         for column in range(21):
@@ -182,7 +181,7 @@ def test_the_canvas_shows_the_values_in_the_colours_of_the_table(app, visit, met
 
 
 def test_signed_maps_use_the_diverging_table(app, visit):
-    assert DIVERGING in TABLES
+    assert Look().diverging in TABLES
     visitor = visit(app.url)
     visitor.explain()
     page = visitor.page
@@ -191,7 +190,7 @@ def test_signed_maps_use_the_diverging_table(app, visit):
     visitor.settled(
         "−10+1", "document.querySelector('[data-method=logit_lens] .sl-ticks').textContent"
     )
-    table = {tuple(c) for c in colour_table(DIVERGING).tolist()}
+    table = {tuple(c) for c in colour_table(Look().diverging).tolist()}
     colours = {visitor.pixel("logit_lens", x, y) for x in (0.1, 0.4, 0.7) for y in (0.2, 0.5, 0.8)}
     assert colours <= table
     assert len(colours) > 3

@@ -1,0 +1,51 @@
+"""The scripts and styles in assets/web, and which of them draw what pages in one file show too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+WEB = Path(__file__).parent.parent.parent / "assets" / "web"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a page: the scripts that draw it, in order, and the constant HTML to begin with."""
+
+    scripts: tuple[str, ...]
+    template: str
+
+    @property
+    def code(self) -> str:
+        """Return the text of its scripts."""
+        return "".join(map(read, self.scripts))
+
+
+TOKENS = Part(
+    ("state.js", "paint.js", "toolbar.js", "film.js", "tokens.js", "spans.js"),
+    '<div class="sl-tokens" role="listbox" aria-multiselectable="true" '
+    'aria-label="Words of the answer"></div>',
+)
+MAPS = Part(
+    (
+        "state.js",
+        "paint.js",
+        "toolbar.js",
+        "strip.js",
+        "maps.js",
+        "zoom.js",
+        "probe.js",
+        "contour.js",
+        "compare.js",
+        "methods.js",
+        "panels.js",
+        "view.js",
+    ),
+    '<div class="sl-view"></div>',
+)
+BACKDROP = Part(("state.js", "backdrop.js"), '<div hidden class="sl-backdrop"></div>')
+
+
+def read(name: str) -> str:
+    """Return the text of a file in assets/web."""
+    return (WEB / name).read_text(encoding="utf-8")
