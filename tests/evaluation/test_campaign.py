@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -409,55 +405,3 @@ def test_the_command_says_what_it_cannot_do(qwen_folder, tmp_path, capsys, more,
 def test_a_data_set_of_yours_needs_methods(capsys):
     assert main(["evaluate", "--dataset", "coco"]) == 2
     assert "--methods" in capsys.readouterr().err
-
-
-# Several processes -------------------------------------------------------------------------------
-
-
-def start(model: Path, out: Path, rank: int, n: int, *more: str) -> subprocess.Popen:
-    env = os.environ | {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)}
-    env |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "explainer", *words(model, out, n), *more]
-    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-@pytest.mark.timeout(900)
-def test_two_processes_share_the_samples_and_one_report_is_written(qwen_folder, tmp_path):
-    shared, alone = tmp_path / "shared", tmp_path / "alone"
-    both = [start(qwen_folder, shared, rank, 5) for rank in (0, 1)]
-    told = [process.communicate(timeout=400) for process in both]
-    assert [process.returncode for process in both] == [0, 0], told
-    counts = [
-        (shared / f"samples-{rank}-of-2.jsonl").read_text().count("\n") - 1 for rank in (0, 1)
-    ]
-    assert counts == [3, 2]
-    assert b"| method |" in told[0][0]
-    assert told[1][0] == b""
-    assert main(words(qwen_folder, alone, 5)) == 0
-    reports = [json.loads((f / "report.json").read_text()) for f in (shared, alone)]
-    assert reports[0]["methods"] == reports[1]["methods"]
-    assert reports[0]["samples"] == reports[1]["samples"] == 5
-
-
-@pytest.mark.timeout(900)
-def test_a_killed_process_loses_its_current_sample_only(qwen_folder, tmp_path, capfd):
-    victim = start(qwen_folder, tmp_path, 1, 400)
-    file = tmp_path / "samples-1-of-2.jsonl"
-    deadline = time.monotonic() + 400
-    while not file.exists() or file.read_text().count("\n") < 4:
-        assert time.monotonic() < deadline
-        assert victim.poll() is None, victim.communicate()
-        time.sleep(0.05)
-    victim.send_signal(signal.SIGKILL)
-    victim.communicate(timeout=60)
-    kept = file.read_text().count("\n") - 1
-    assert kept >= 3
-    first = start(qwen_folder, tmp_path, 0, 12, "--wait", "0")
-    _, err = first.communicate(timeout=400)
-    assert first.returncode == 0, err
-    missing = max(0, 6 - kept)
-    assert (f"{missing} samples of other processes are missing".encode() in err) == bool(missing)
-    assert main(words(qwen_folder, tmp_path, 12)) == 0  # whoever goes on does what is left
-    assert json.loads((tmp_path / "report.json").read_text())["samples"] == 12
-    alone = tmp_path / "samples.jsonl"
-    assert alone.read_text().count("\n") - 1 == missing
