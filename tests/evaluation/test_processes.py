@@ -1,0 +1,97 @@
+"""One evaluation by several processes, started as people start them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from explainer.__main__ import main
+from tests.evaluation.test_campaign import words
+
+ROOT = Path(__file__).parents[2]
+# On CPUs too: with --cpu, accelerate starts one process unless MPI starts the others.
+LAUNCH = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
+
+
+def launch(model: Path, out: Path, n: int) -> subprocess.Popen:
+    command = [sys.executable, "-m", "accelerate.commands.launch", *LAUNCH.split()]
+    command += ["--main_process_port", "0", "-m", "explainer", *words(model, out, n)]
+    return subprocess.Popen(
+        command,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def files(out: Path) -> list[Path]:
+    return [out / f"samples-{rank}-of-2.jsonl" for rank in (0, 1)]
+
+
+def whole_lines(file: Path) -> str:
+    text = file.read_text() if file.exists() else ""
+    return text[: text.rfind("\n") + 1]
+
+
+def worker(launcher: subprocess.Popen, rank: int) -> int:
+    """Return the id of a process that a launcher started."""
+    psutil = pytest.importorskip("psutil")
+    started = psutil.Process(launcher.pid).children(recursive=True)
+    return next(p.pid for p in started if p.environ().get("RANK") == str(rank))
+
+
+@pytest.mark.timeout(900)
+def test_a_killed_process_loses_its_current_sample_and_the_command_again_does_the_rest(
+    qwen_folder, tmp_path
+):
+    """All kept samples stay as they are, and the report is that of one process alone."""
+    pytest.importorskip("accelerate")
+    out, alone = tmp_path / "shared", tmp_path / "alone"
+    launched = launch(qwen_folder, out, 2000)
+    deadline = time.monotonic() + 400
+    while min(whole_lines(file).count("\n") for file in files(out)) < 3:
+        assert time.monotonic() < deadline
+        assert launched.poll() is None, launched.communicate()[0]
+        time.sleep(0.05)
+    written = whole_lines(files(out)[1])
+    os.kill(worker(launched, 1), signal.SIGKILL)
+    said, _ = launched.communicate(timeout=400)
+    assert launched.returncode != 0, said
+    kept = [whole_lines(file) for file in files(out)]
+    assert kept[1].startswith(written)
+    n = 2 * max(lines.count("\n") for lines in kept) + 1  # something is left to both
+
+    launched = launch(qwen_folder, out, n)
+    said, _ = launched.communicate(timeout=400)
+    assert launched.returncode == 0, said
+    assert said.count("| method |") == 1
+    now = [whole_lines(file) for file in files(out)]
+    assert [text.startswith(before) for text, before in zip(now, kept, strict=True)] == [True] * 2
+    assert [text.count("\n") - 1 for text in now] == [n // 2 + 1, n // 2]
+    assert main(words(qwen_folder, alone, n)) == 0
+    reports = [json.loads((folder / "report.json").read_text()) for folder in (out, alone)]
+    assert reports[0]["methods"] == reports[1]["methods"]
+    assert reports[0]["samples"] == reports[1]["samples"] == n
+
+
+def test_the_first_process_says_what_the_others_have_not_done(
+    qwen_folder, tmp_path, monkeypatch, capsys
+):
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert main([*words(qwen_folder, tmp_path, 3), "--wait", "0"]) == 0
+    told = capsys.readouterr()
+    assert "1 samples of other processes are missing; the same command measures them" in told.err
+    assert json.loads((tmp_path / "report.json").read_text())["samples"] == 2
+    monkeypatch.undo()
+    assert main(words(qwen_folder, tmp_path, 3)) == 0  # whoever goes on does what is left
+    assert json.loads((tmp_path / "report.json").read_text())["samples"] == 3
+    assert (tmp_path / "samples.jsonl").read_text().count("\n") - 1 == 1
