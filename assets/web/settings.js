@@ -1,0 +1,133 @@
+// Links, remembered settings and the presentation: a row of buttons in the head of the page.
+// What an address or the browser's memory holds goes to Python to be checked before it is used.
+// props: words, defaults, options (of all methods). (Runs after state.js and paint.js.)
+const root = element.querySelector('.sl-settings'), {words, defaults} = props, {now, canonical} = sightline;
+const NAMES = Object.keys(defaults), MEMORY = 'sightline', REST_MS = 300;
+const address = new URLSearchParams(location.search);
+const linked = Object.fromEntries([...address].filter(([name]) => !ours(name)));
+let own = linked, ready = false, resting = 0;  // own: what the address says of the run
+
+const said = make('span', 'sl-settings-said');
+said.setAttribute('role', 'status');
+
+function button(label, title, act) {
+  const node = make('button', 'sl-small', label);
+  node.type = 'button';
+  node.title = title;
+  node.addEventListener('click', act);
+  return node;
+}
+
+// Parameters that are not a link's: those of Gradio, and the presentation.
+function ours(name) { return name.startsWith('__') || name === 'present' || name === 'view'; }
+
+const settings = () => Object.fromEntries(NAMES.map(name => [name, now[name] ?? defaults[name]]));
+const usual = () => canonical(settings()) === canonical(defaults);
+
+function remember() {
+  try {
+    if (usual()) localStorage.removeItem(MEMORY);
+    else localStorage.setItem(MEMORY, JSON.stringify(settings()));
+  } catch { /* the browser allows no memory: nothing is remembered */ }
+}
+
+function recall() {
+  try {
+    return JSON.parse(localStorage.getItem(MEMORY));
+  } catch { return null; }
+}
+
+// The parameters of a link for what differs from the defaults.
+function parameters() {
+  const {panel, options, ...rest} = settings(), query = {...own};
+  const on = ({alphas}) => alphas.filter(([, used]) => used).map(([factor]) => factor).join(',');
+  if (on(panel) !== on(defaults.panel)) query.scales = on(panel);
+  for (const name of ['k', 'beta']) if (panel[name] !== defaults.panel[name]) query[name] = panel[name];
+  const shown = value => Object.keys(value).join(',');
+  if (shown(options) !== shown(defaults.options)) query.methods = shown(options);
+  for (const [method, knobs] of Object.entries(options)) {
+    for (const [name, value] of Object.entries(knobs)) {
+      if (value !== props.options[method][name]) query[`${method}.${name}`] = value;
+    }
+  }
+  for (const [name, value] of Object.entries(rest)) if (value !== defaults[name]) query[name] = value;
+  return query;
+}
+
+function link() {
+  const kept = [...new URLSearchParams(location.search)].filter(([name]) => ours(name));
+  const query = new URLSearchParams([...kept, ...Object.entries(parameters())]);
+  return `${location.pathname}${query.size ? `?${query}` : ''}`;
+}
+
+function write() {
+  clearTimeout(resting);
+  resting = setTimeout(() => {
+    remember();
+    history.replaceState(history.state, '', link());
+  }, REST_MS);
+}
+
+async function copy() {
+  const text = new URL(link(), location.href).href;
+  try {
+    await navigator.clipboard.writeText(text);
+    said.textContent = words.copied;
+  } catch {  // not allowed here, as on a page without https
+    const field = Object.assign(make('input', 'sl-link'), {value: text, readOnly: true});
+    field.setAttribute('aria-label', words.copyThis);
+    said.replaceChildren(make('span', '', words.copyThis), field);
+    field.select();
+  }
+}
+
+function reset() {
+  sightline.set(structuredClone(defaults));
+  said.textContent = words.wasReset;
+}
+
+function present(on) {
+  document.documentElement.classList.toggle('sl-present', on);
+  const query = new URLSearchParams(location.search);
+  if (on) query.set('present', '1');
+  else query.delete('present');
+  history.replaceState(history.state, '', `${location.pathname}${query.size ? `?${query}` : ''}`);
+}
+
+const presents = () => document.documentElement.classList.contains('sl-present');
+
+async function start() {
+  const remembered = recall();
+  if (remembered || Object.keys(linked).length) {
+    const got = await server.restore({query: linked, remembered}).catch(() => null);
+    said.textContent = got ? got.text : words.unreachable;
+    if (got) sightline.set(got.settings);
+    if (got?.asks) {
+      props.value = {query: linked};
+      trigger('ask', {});
+    }
+  }
+  ready = true;
+}
+
+root.append(
+  said,
+  button(words.link, words.linkTitle, copy),
+  button(words.present, words.presentTitle, () => present(true)),
+  button(words.reset, words.resetTitle, reset),
+);
+document.addEventListener('keydown', event => {
+  if (event.key.toLowerCase() !== 'p' || !sightline.free(event)) return;
+  event.preventDefault();
+  present(!presents());
+});
+present(address.get('present') === '1');
+start();
+sightline.on(NAMES.join(' '), () => { if (ready) write(); });
+sightline.on('run', async () => {
+  if (now.run === null) return;
+  const got = await server.parameters({run: now.run}).catch(() => null);
+  if (got?.run !== now.run) return;
+  own = got.query;
+  write();
+});

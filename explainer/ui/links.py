@@ -1,0 +1,281 @@
+"""Links that restore a page, and settings that a browser remembers: what they say, checked.
+
+A link never holds a picture. Its parameters, each of which may be missing:
+
+    prompt, model, tokens, temperature, seed    what was asked, and how the answer was drawn
+    example                                     number of the example it was asked about, from 1
+    scales, k, beta                             as the sliders have them: 0.5,0.75,1
+    methods                                     those shown, in order: msea_arc,tam
+    METHOD.OPTION                               any other option of a method that is shown
+    opacity, colours                            how maps are drawn
+    present                                     1 for large maps without controls
+
+Anybody can write a link, so that nothing in it is believed: what cannot be used is left out, and a
+sentence says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from explainer.errors import SightlineError
+from explainer.export import SEQUENTIAL
+from explainer.images import fit
+from explainer.methods import METHODS
+from explainer.methods.base import Knob
+from explainer.run import Run
+from explainer.service import Models
+from explainer.store import RunStore
+from explainer.ui import controls, texts
+from explainer.ui.controls import Decoding
+from explainer.ui.handlers import Example
+from explainer.ui.maps import stored
+from explainer.ui.texts import in_words
+
+LONGEST = 4000  # characters of a parameter; servers cut longer addresses
+OPACITY = Knob("opacity", "float", 0.55, "", 0.0, 1.0, 0.05)
+COLOURS = Knob("colours", "choice", "inferno", "", choices=tuple(SEQUENTIAL))
+_DECODING = {
+    "tokens": controls.MAX_NEW_TOKENS,
+    "temperature": controls.TEMPERATURE,
+    "seed": controls.SEED,
+}
+
+Value = dict[str, Any]
+T = TypeVar("T")
+
+
+def defaults() -> Value:
+    """Return the settings that a page starts with, by their names in the page's state."""
+    return {
+        "panel": controls.panel_value(),
+        "options": controls.option_value(),
+        "opacity": OPACITY.default,
+        "colours": COLOURS.default,
+    }
+
+
+def all_options() -> Value:
+    """Return the default of every option of every method that a link may show."""
+    return {name: _options(name) for name in METHODS}
+
+
+class Asked(NamedTuple):
+    """What a link asks: the fields of the page, the example None if it names none."""
+
+    example: Example | None
+    prompt: str
+    decoding: Decoding
+    model: str
+
+
+class Links:
+    """Reads and writes links for a page; `examples` are those that a link can name."""
+
+    def __init__(self, models: Models, store: RunStore, examples: Sequence[Example] = ()) -> None:
+        self._models, self._store, self._examples = models, store, examples
+
+    def restore(self, told: Any) -> Value:
+        """Return the settings to start with, whether the link asks something, and what was wrong.
+
+        Args:
+            told: {query, remembered}: the parameters of the page's address, and the settings that
+                the browser remembers or null.
+
+        Returns:
+            {"settings": as in `defaults`, "asks": bool, "text": sentences or ""}.
+        """
+        try:
+            query, doubts = _query(told), Doubts()
+            settings = linked(query, remembered(told.get("remembered"), doubts), doubts)
+            asks = self.asked(query, doubts) != self.asked({}, Doubts())
+            return {"settings": settings, "asks": asks, "text": doubts.text}
+        except Exception as error:
+            return {"settings": defaults(), "asks": False, "text": in_words(error)}
+
+    def asked(self, query: Mapping[str, str], doubts: Doubts) -> Asked:
+        """Return what a link asks; the prompt of its example counts unless it has one."""
+        example = doubts.keep(query, "example", self._example, None)
+        prompt = query.get("prompt", example.prompt if example else "")
+        decoding = [
+            doubts.keep(query, name, lambda v, k=knob: k.check(number(v)), knob.default)
+            for name, knob in _DECODING.items()
+        ]
+        model = doubts.keep(query, "model", self._model, "")
+        return Asked(example, prompt, Decoding(*decoding), model)
+
+    def parameters(self, told: Any) -> Value:
+        """Return {"run", "query"}: the part of a link that says how a run was asked for.
+
+        Args:
+            told: {run} as the page's script sends it.
+        """
+        try:
+            key = controls.read_run(told)
+            return {"run": key, "query": self._parameters(stored(self._store, key))}
+        except SightlineError:
+            return {"run": None, "query": {}}
+
+    def _parameters(self, run: Run) -> dict[str, str]:
+        number = next((i for i, e in enumerate(self._examples, 1) if _shows(run, e)), None)
+        query = {"prompt": run.prompt}
+        if number is not None:
+            query |= {"example": str(number)}
+            if self._examples[number - 1].prompt == run.prompt:
+                del query["prompt"]
+        try:
+            model = self._models.maker_of(run)
+        except SightlineError:
+            model = run.model_id
+        if model != self._models.default:
+            query["model"] = model
+        names = zip(_DECODING, asdict(Decoding()).items(), strict=True)
+        told = {short: (run.settings.get(name, usual), usual) for short, (name, usual) in names}
+        return query | {n: f"{value:g}" for n, (value, usual) in told.items() if value != usual}
+
+    def _example(self, text: str) -> Example:
+        knob = Knob("example", "int", 1, "", 1, max(1, len(self._examples)))
+        index = knob.check(number(text)) - 1
+        if index >= len(self._examples):
+            raise SightlineError(texts.NO_EXAMPLES)
+        return self._examples[index]
+
+    def _model(self, text: str) -> str:
+        entry = self._models.entry(text)
+        if not self._models.ready(entry.id):
+            raise SightlineError(texts.LINK_MODEL.format(name=entry.name))
+        return entry.id
+
+
+class Doubts:
+    """What could not be used, in sentences."""
+
+    def __init__(self) -> None:
+        self._sentences: list[str] = []
+
+    @property
+    def text(self) -> str:
+        return " ".join(self._sentences)
+
+    def add(self, sentence: str) -> None:
+        self._sentences.append(sentence)
+
+    def keep(
+        self, query: Mapping[str, str], name: str, read: Callable[[str], T], otherwise: T
+    ) -> T:
+        """Return what a parameter says, or `otherwise` if there is none or it cannot be used."""
+        if name not in query:
+            return otherwise
+        try:
+            return read(query[name])
+        except SightlineError as error:
+            self.add(texts.LINK_IGNORED.format(name=name, why=str(error).rstrip(".")))
+            return otherwise
+
+
+# Settings ----------------------------------------------------------------------------------------
+
+
+def remembered(told: Any, doubts: Doubts) -> Value:
+    """Return the settings that a browser remembers, or the defaults if they cannot be used."""
+    if told is None:
+        return defaults()
+    try:
+        return checked(told)
+    except (SightlineError, TypeError):
+        doubts.add(texts.FORGOTTEN)
+        return defaults()
+
+
+def checked(settings: Any) -> Value:
+    """Return settings as in `defaults` if each can be used; `SightlineError` if not."""
+    if not isinstance(settings, Mapping) or set(settings) != set(defaults()):
+        raise SightlineError(texts.BAD_REQUEST)
+    panel, options = settings["panel"], settings["options"]
+    controls.read_settings(panel, options)
+    if len(panel["alphas"]) != len(controls.panel_value()["alphas"]):
+        raise SightlineError(texts.BAD_REQUEST)
+    if any(set(told) != set(_options(name)) for name, told in options.items()):
+        raise SightlineError(texts.BAD_REQUEST)
+    OPACITY.check(settings["opacity"])
+    COLOURS.check(settings["colours"])
+    return {name: settings[name] for name in defaults()}
+
+
+def linked(query: Mapping[str, str], settings: Value, doubts: Doubts) -> Value:
+    """Return the settings with what a link says in place of their own."""
+    found, method = deepcopy(settings), METHODS["msea_arc"]
+    panel = found["panel"]
+    panel["alphas"] = doubts.keep(query, "scales", _alphas, panel["alphas"])
+    for name in ("k", "beta"):
+        knob = controls.knob(method, name)
+        panel[name] = doubts.keep(query, name, lambda v, k=knob: k.check(number(v)), panel[name])
+    names = doubts.keep(query, "methods", _methods, list(found["options"]))
+    found["options"] = {name: found["options"].get(name, _options(name)) for name in names}
+    for name, value in query.items():
+        if "." in name:
+            doubts.keep({name: value}, name, lambda v, n=name: _set(found["options"], n, v), None)
+    found["opacity"] = doubts.keep(
+        query, "opacity", lambda v: OPACITY.check(number(v)), found["opacity"]
+    )
+    found["colours"] = doubts.keep(query, "colours", COLOURS.check, found["colours"])
+    try:
+        return checked(found)
+    except SightlineError as error:  # each can be used, but not together
+        doubts.add(texts.LINK_REFUSED.format(why=str(error).rstrip(".")))
+        return settings
+
+
+def number(text: str) -> int | float:
+    """Return the number that a parameter spells; `SightlineError` if it is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise SightlineError(texts.NO_NUMBER.format(got=text[:40])) from None
+    return int(value) if value.is_integer() else value  # not finite: no knob takes it
+
+
+def _query(told: Any) -> Mapping[str, str]:
+    """Return the parameters of an address; `SightlineError` if they cannot be those."""
+    query = told.get("query") if isinstance(told, Mapping) else None
+    if not isinstance(query, Mapping) or not all(
+        isinstance(part, str) and len(part) <= LONGEST for pair in query.items() for part in pair
+    ):
+        raise SightlineError(texts.LINK_TOO_LONG)
+    return query
+
+
+def _alphas(text: str) -> list[list[Any]]:
+    """Return the scale sliders for a list of factors: those are on, what is left is off."""
+    spare = controls.panel_value()["alphas"]
+    on = controls.knob(METHODS["msea_arc"], "scales").check([number(t) for t in text.split(",")])
+    if len(on) > len(spare):
+        raise SightlineError(texts.TOO_MANY_SCALES.format(most=len(spare)))
+    return [[factor, True] for factor in on] + [[f, False] for f, _ in spare[len(on) :]]
+
+
+def _methods(text: str) -> list[str]:
+    return list(dict.fromkeys(controls.known_method(name).name for name in text.split(",")))
+
+
+def _options(method: str) -> Value:
+    return {k.name: k.default for k in controls.options(METHODS[method])}
+
+
+def _set(options: Value, name: str, text: str) -> None:
+    """Set "METHOD.OPTION" to what a link says."""
+    method, _, option = name.partition(".")
+    if method not in options or option not in options[method]:
+        raise SightlineError(texts.NO_OPTION)
+    knob = controls.knob(METHODS[method], option)
+    options[method][option] = knob.check(text if knob.kind == "choice" else number(text))
+
+
+def _shows(run: Run, example: Example) -> bool:
+    """Return whether a run is about the picture of an example, and nothing else."""
+    return len(run.images) == 1 and np.array_equal(run.images[0], fit(example.picture.pixels))

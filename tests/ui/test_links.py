@@ -1,0 +1,166 @@
+"""Links and remembered settings: what is right is used, and what is not is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from explainer.images import open_image
+from explainer.service import Models
+from explainer.store import RunStore
+from explainer.ui import controls, links, texts
+from explainer.ui.handlers import Example
+from explainer.ui.links import Links, defaults
+from tests.ui.fake import SIDE, FakeExplainer, fake_run
+
+DARK = np.full((SIDE, SIDE, 3), 60, np.uint8)
+EXAMPLES = [
+    Example(open_image(DARK), "Describe it.", "Dark"),
+    Example(open_image(DARK + np.uint8(90)), "Is it light?", "Light"),
+]
+
+
+@pytest.fixture
+def store() -> RunStore:
+    return RunStore()
+
+
+@pytest.fixture
+def page(store) -> Links:
+    return Links(Models.of_one(FakeExplainer()), store, EXAMPLES)
+
+
+def restored(page: Links, remembered=None, **query: str) -> dict:
+    return page.restore({"query": query, "remembered": remembered})
+
+
+def test_an_empty_link_leaves_everything_as_it_is(page):
+    assert restored(page) == {"settings": defaults(), "asks": False, "text": ""}
+
+
+def test_a_link_sets_the_sliders_the_methods_and_their_options(page):
+    told = restored(
+        page, scales="0.5,1,0.7", k="9", beta="1.5", methods="arc,tam", opacity="0.8",
+        colours="viridis", **{"tam.normalisation": "token", "arc.state": "own"},
+    )  # fmt: skip
+    settings = told["settings"]
+    assert told["text"] == ""
+    assert settings["panel"]["alphas"][:3] == [[0.5, True], [1, True], [0.7, True]]
+    assert not any(on for _, on in settings["panel"]["alphas"][3:])
+    assert (settings["panel"]["k"], settings["panel"]["beta"]) == (9, 1.5)
+    assert list(settings["options"]) == ["arc", "tam"]
+    assert settings["options"]["tam"]["normalisation"] == "token"
+    assert settings["options"]["arc"]["state"] == "own"
+    assert (settings["opacity"], settings["colours"]) == (0.8, "viridis")
+    checked = controls.read_settings(settings["panel"], settings["options"])
+    assert checked.scales == (0.5, 1.0, 0.7)
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ({"k": "999999"}, "k must lie in"),
+        ({"k": "nan"}, "k"),
+        ({"k": "inf"}, "k"),
+        ({"k": "<script>"}, "'<script>' is no number"),
+        ({"beta": "-1"}, "beta"),
+        ({"scales": ""}, "is no number"),
+        ({"scales": "7"}, "scales must lie"),
+        ({"scales": "0.1,0.2,0.3,0.4,0.5,0.6,0.7"}, "scale"),
+        ({"methods": "no_such"}, "no method"),
+        ({"methods": "__proto__"}, "no method"),
+        ({"tam.no_such": "1"}, "no method that is shown has such an option"),
+        ({"constructor.x": "1"}, "no method that is shown has such an option"),
+        ({"tam.normalisation": "pink"}, "normalisation"),
+        ({"opacity": "2"}, "opacity must lie"),
+        ({"colours": "pink"}, "colours"),
+        ({"example": "0"}, "example must lie in"),
+        ({"example": "99"}, "example must lie in"),
+        ({"model": "no/such"}, "not one of the models offered here"),
+        ({"tokens": "100000"}, "Longest answer"),
+        ({"temperature": "hot"}, "is no number"),
+    ],
+)
+def test_what_a_link_says_wrongly_is_left_out_and_told(page, query, why):
+    told = restored(page, **query)
+    assert told["settings"] == defaults()
+    assert not told["asks"]
+    assert next(iter(query)) in told["text"]
+    assert why in told["text"]
+
+
+def test_settings_that_do_not_go_together_are_left_out(page):
+    kept = defaults()
+    kept["panel"]["weights"] = [0, 1, 1, 1, 1]
+    told = restored(page, kept, k="9", scales="0.5")
+    assert told["settings"] == kept
+    assert "do not go together" in told["text"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [None, 3, {}, {"query": []}, {"query": {"k": 3}}, {"query": {"prompt": "x" * 5000}}],
+)
+def test_junk_leaves_the_defaults(page, told):
+    got = page.restore(told)
+    assert got == {"settings": defaults(), "asks": False, "text": texts.LINK_TOO_LONG}
+
+
+def test_remembered_settings_come_back(page):
+    kept = defaults()
+    kept["panel"]["k"] = 77
+    assert restored(page, kept)["settings"]["panel"]["k"] == 77
+    assert restored(page, kept, k="5")["settings"]["panel"]["k"] == 5, "a link comes first"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"panel": None},
+        {"panel": {**controls.panel_value(), "alphas": [[1.0, True]]}},
+        {"panel": {**controls.panel_value(), "k": "9"}},
+        {"options": {"tam": {}}},
+        {"options": {}},
+        {"opacity": "x"},
+        {"colours": ["inferno"]},
+        {"more": 1},
+    ],
+)
+def test_remembered_settings_that_do_not_fit_are_forgotten(page, change):
+    got = restored(page, {**defaults(), **change})
+    assert got["settings"] == defaults()
+    assert got["text"] == texts.FORGOTTEN
+
+
+def test_a_link_asks_with_its_example_or_its_own_prompt(page):
+    doubts = links.Doubts()
+    assert page.asked({"example": "2"}, doubts)[:2] == (EXAMPLES[1], "Is it light?")
+    asked = page.asked({"example": "2", "prompt": "Why?", "tokens": "8", "seed": "3"}, doubts)
+    assert asked.prompt == "Why?"
+    assert (asked.decoding.max_new_tokens, asked.decoding.seed) == (8, 3)
+    assert doubts.text == ""
+    assert restored(page, example="1")["asks"]
+    assert restored(page, prompt="Why?")["asks"]
+
+
+def test_a_link_of_a_run_says_how_it_was_asked_for(page, store):
+    told = {"max_new_tokens": 8, "temperature": 0.5, "seed": 3}
+    run = replace(fake_run(), images=(EXAMPLES[1].picture.pixels,), settings=told)
+    store.put("a" * 32, replace(run, prompt="Is it light?"))
+    store.put("b" * 32, replace(run, prompt="Why?", images=(DARK + np.uint8(1),), settings={}))
+    query = page.parameters({"run": "a" * 32})["query"]
+    assert query == {"example": "2", "tokens": "8", "temperature": "0.5", "seed": "3"}
+    asked = page.asked(query, links.Doubts())
+    assert (asked.prompt, asked.example) == ("Is it light?", EXAMPLES[1])
+    assert page.parameters({"run": "b" * 32})["query"] == {"prompt": "Why?"}
+    for junk in (None, {"run": "c" * 32}, {"run": ["x"]}):
+        assert page.parameters(junk) == {"run": None, "query": {}}
+
+
+def test_a_link_names_no_model_that_would_have_to_be_loaded(page):
+    assert page.asked({"model": "fake-model"}, links.Doubts()).model == "fake-model"
+    doubts = links.Doubts()
+    assert page.asked({"model": "org/large"}, doubts).model == ""
+    assert doubts.text.startswith("The link's model was left out")
