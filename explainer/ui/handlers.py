@@ -160,13 +160,32 @@ class Handlers:
             missing = missing_scales(run, settings.needed)
             if missing:
                 yield busy(texts.BUSY_ADDING.format(scales=texts.listed(missing)))
-                with self._models.use(self._models.maker_of(run)) as entry:
-                    for item in self._work(Job(missing, run=run, model=entry.id)):
-                        run = item if isinstance(item, Run) else run
-                self._store.put(key, run)
+                self._store.put(key, self._more(run, scales=missing))
             yield {"refresh": time.monotonic_ns()}
         except Exception as error:
             yield said(in_words(error))
+
+    def with_words(self, key: str, words: tuple[str, ...]) -> Run:
+        """Return a stored run with the rows of further words, which stay with it."""
+        run = self._more(self.run(key), words=words)
+        self._store.put(key, run)
+        return run
+
+    def given(self, key: str, answer: str) -> Recorded:
+        """Return the run in which the model said `answer` to what the stored run asks."""
+        run = self.run(key)
+        name = self._store.key(key.encode(), answer, run.model_id, {})
+        other = self._store.get(name)
+        if other is None:
+            other = self._more(run, answer=answer)
+            self._store.put(name, other)
+        return Recorded(other, name)
+
+    def _more(self, run: Run, **asked: Any) -> Run:
+        """Return what the model of a run makes of a `Job` on it with these fields."""
+        with self._models.use(self._models.maker_of(run)) as entry:
+            *_, made = self._work(Job(run=run, model=entry.id, **asked))
+        return made
 
     def run(self, key: str) -> Run:
         """Return a run by its id; `RunError` if it has expired."""

@@ -1,6 +1,6 @@
 """What the page can ask to have explained: JSON that becomes a subject here, and then its maps.
 
-The page's scripts pass a subject on unread. A new kind is one more reader in `_KINDS`.
+The page's scripts pass a subject on unread. A new kind of word is one more reader in `_KINDS`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import Any
 
 from explainer.errors import RunError, TokenError
-from explainer.methods import METHODS
+from explainer.methods import COMBINE, METHODS
 from explainer.methods.base import Heatmap
-from explainer.run import TEMPLATE, Run
-from explainer.subjects import Span, Subject, explain_subject
+from explainer.run import Run
+from explainer.subjects import Contrast, Span, Subject, Unsaid, Word, explain_subject
 from explainer.ui import texts
 from explainer.ui.controls import Settings
 
@@ -24,31 +24,62 @@ LONGEST = 2000  # characters of a subject's JSON
 def read_subject(run: Run, asked: Any) -> Subject:
     """Return what the page asks to have explained, checked; a kind is known by its first field.
 
-    {"chip": 12} is a chip of the run, by number.
+    {"chip": 12}                                a chip of the run, by number
+    {"tokens": [3, 4, 5], "by": "max"}          tokens of the run as one; "by" is in `COMBINE`
+    {"at": 7, "ids": [31, 9], "by": "max"}      a word of these pieces in place of token 7
+    {"plus": subject, "minus": subject}         why the one and not the other
 
-    Raises:
-        RunError: it cannot be read.
-        TokenError: there is no such chip, or it belongs to the template.
+    "by" may be left out. Raises `RunError` if it cannot be read, `TokenError` if there is no such
+    chip or token.
     """
     if not isinstance(asked, Mapping) or len(json.dumps(asked)) > LONGEST:
         raise RunError(texts.BAD_REQUEST)
+    if "plus" in asked:
+        return Contrast(_word(run, asked["plus"]), _word(run, asked.get("minus")))
+    return _word(run, asked)
+
+
+def _word(run: Run, asked: Any) -> Word:
+    if not isinstance(asked, Mapping):
+        raise RunError(texts.BAD_REQUEST)
     kind = next((name for name in _KINDS if name in asked), None)
-    if kind is None:
+    if kind is None or asked.get("by", "max") not in (*COMBINE,):
         raise RunError(texts.BAD_REQUEST)
     return _KINDS[kind](run, asked)
 
 
 def _chip(run: Run, asked: Mapping[str, Any]) -> Span:
-    index = asked["chip"]
-    if isinstance(index, bool) or not isinstance(index, int):
-        raise RunError(texts.BAD_REQUEST)
-    if not 0 <= index < len(run.chips) or run.chips[index].role == TEMPLATE:
+    index = _number(asked["chip"])
+    if not 0 <= index < len(run.chips):
         raise TokenError(texts.BAD_REQUEST)
     return Span(run.chips[index].tokens)
 
 
-_KINDS: Mapping[str, Callable[[Run, Mapping[str, Any]], Subject]] = MappingProxyType(
-    {"chip": _chip}
+def _tokens(run: Run, asked: Mapping[str, Any]) -> Span:
+    tokens = tuple(run.check_token(token) for token in _numbers(asked["tokens"]))
+    return Span(tokens, asked.get("by", "max"))
+
+
+def _other(run: Run, asked: Mapping[str, Any]) -> Unsaid:
+    ids = _numbers(asked.get("ids"))
+    run.unembedding.index(ids)
+    return Unsaid(run.check_token(_number(asked["at"])), ids, asked.get("by", "max"))
+
+
+def _numbers(values: Any) -> tuple[int, ...]:
+    if not isinstance(values, list) or not values:
+        raise RunError(texts.BAD_REQUEST)
+    return tuple(map(_number, values))
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise RunError(texts.BAD_REQUEST)
+    return value
+
+
+_KINDS: Mapping[str, Callable[[Run, Mapping[str, Any]], Word]] = MappingProxyType(
+    {"chip": _chip, "tokens": _tokens, "at": _other}
 )
 
 

@@ -139,7 +139,7 @@ def test_whatever_came_before_is_no_trap(handlers, junk):
     assert recorded(handlers, previous=junk).bar["run"]
 
 
-@pytest.mark.parametrize("junk", [None, {}, {"chip": 0}, {"chip": "3"}, [1]])
+@pytest.mark.parametrize("junk", [None, {}, {"chip": -1}, {"chip": "3"}, [1]])
 def test_a_subject_from_before_that_is_none_is_not_restored(handlers, junk):
     before = choice(recorded(handlers)) | {"subject": junk}
     assert handlers.stopped(handlers.begin(before))[0]["run"] is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -37,7 +38,8 @@ def ask(maps, *subjects, run=KEY, panel=PANEL, options=OPTIONS):
 
 
 def chips(run):
-    return [{"chip": c["index"]} for c in payload.bar(run, KEY)["chips"]]
+    shown = [c for c in payload.bar(run, KEY)["chips"] if c["role"] != "template"]
+    return [{"chip": c["index"]} for c in shown]
 
 
 def test_a_chip_gets_the_maps_of_the_shown_methods(maps, run):
@@ -52,10 +54,23 @@ def test_a_chip_gets_the_maps_of_the_shown_methods(maps, run):
 
 
 def test_the_line_says_probability_model_and_time(maps, run):
-    answer, prompt = ask(maps, chips(run)[-1], chips(run)[0])["maps"]
+    asked = [chips(run)[-1], chips(run)[0], {"chip": 0}]
+    answer, prompt, template = ask(maps, *asked)["maps"]
     for part in ("probability", "fake-model", "answered in 1.5 s", "maps in"):
         assert part in answer["line"]
     assert "word of the prompt" in prompt["line"]
+    assert "token of the template" in template["line"]
+
+
+def test_the_line_of_another_word_says_in_whose_place_and_with_which_space(maps, run):
+    at = run.chips[chips(run)[-1]["chip"]].tokens[0]
+    other = {"at": at, "ids": [int(run.topk[at, 1])]}
+    alone, against = ask(maps, other, {"plus": chips(run)[-1], "minus": other})["maps"]
+    assert "in place of “.”  ·  with a space before it" in alone["line"]
+    assert alone["word"] == f"w{other['ids'][0]}"
+    assert against["word"] == f"., not w{other['ids'][0]}"
+    assert re.match(r"probability [<\d. ]+ % against [<\d. ]+ %  ·", against["line"])
+    assert all(m["signed"] for m in against["maps"])
 
 
 def test_all_chips_come_in_batches_in_the_order_asked(maps, run, monkeypatch):
@@ -90,7 +105,7 @@ def test_an_expired_run_says_what_to_do(maps):
 
 @pytest.mark.parametrize(
     "subject",
-    [{"chip": c} for c in (-1, 0, 9999, "3", None, 2.5, True, [1])]
+    [{"chip": c} for c in (-1, 9999, "3", None, 2.5, True, [1])]
     + [None, 3, "x", [], {}, {"chips": 3}, {"chip": 3, "x": "y" * 9000}],
 )  # fmt: skip
 def test_subjects_that_are_none_are_refused(maps, subject):

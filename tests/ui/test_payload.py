@@ -21,10 +21,10 @@ def heat(values, signed=False, extent=(0.0, 0.0, 336.0, 336.0)):
     return Heatmap((part,), signed, "words", {"beta": 0.5})
 
 
-def test_template_tokens_get_no_chip():
+def test_all_tokens_have_chips_with_their_roles():
     run = fake_run()
     chips = payload.bar(run, "key")["chips"]
-    assert {c["role"] for c in chips} == {"answer", "prompt"}
+    assert {c["role"] for c in chips} == {"answer", "prompt", "template"}
     assert [c["text"] for c in chips if c["role"] == "answer"][:3] == ["A", "cat", "and"]
     assert [run.chips[c["index"]].text for c in chips if c["role"] == "prompt"] == [
         "Describe",
@@ -90,9 +90,10 @@ def test_where_a_map_is_strongest_is_said_in_words():
     values = np.zeros((9, 9), np.float32)
     assert payload.where(heat(values).parts[0]) == "empty"
     values[8, 0] = 0.75
-    assert payload.where(heat(values).parts[0]) == "strongest in the lower left, 0.75"
+    assert payload.where(heat(values).parts[0]) == "strongest in the lower left, 0.75; 1 % of it stands out"
     values[4, 4] = 1
-    assert payload.where(heat(values).parts[0]) == "strongest in the center, 1.00"
+    told = payload.where(heat(values).parts[0])
+    assert told == "strongest in the center, 1.00; 2 % of it stands out"
 
 
 def test_pictures_are_sent_as_data():

@@ -1,0 +1,153 @@
+// What else could have stood in place of the chosen word: candidates with their probabilities, and
+// any word that is typed. Each is explained, or set against the chosen one. Text enters through
+// textContent only. (Runs after state.js and paint.js.)
+// props.value to Python: {run, at, word} or {run, answer}; from Python: {run, subject} for a typed
+// word, {run, busy} and {run, text, kind}. Server function: places.
+const root = element.querySelector('.sl-beside'), {now} = sightline, told = props.words;
+let known = {run: null, places: [], answer: ''}, awaited = null, fetching = null;
+
+const same = (a, b) => sightline.canonical(a ?? null) === sightline.canonical(b ?? null);
+const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+const word = subject => subject?.plus ?? subject;  // what is explained, alone or against another
+
+function button(name, text, label, act) {
+  const node = make('button', name, text);
+  node.type = 'button';
+  if (label) node.setAttribute('aria-label', label), node.title = label;
+  node.addEventListener('click', act);
+  return node;
+}
+
+const role = make('span', 'sl-role', told.instead), list = make('div', 'sl-could');
+const typed = make('form', 'sl-typed'), field = make('input', 'sl-type');
+const tools = make('div', 'sl-tools'), message = make('span', 'sl-said');
+list.setAttribute('role', 'group');
+list.setAttribute('aria-label', told.list);
+field.type = 'text';
+field.maxLength = 100;
+field.placeholder = told.typed;
+field.setAttribute('aria-label', told.typed);
+field.autocomplete = 'off';
+field.dir = 'auto';
+message.setAttribute('role', 'status');
+const against = button('sl-not', told.not, told.typedNot, () => ask(true));
+typed.append(field, against);
+typed.addEventListener('submit', event => { event.preventDefault(); ask(false); });
+
+const whole = button('sl-tool', told.whole, '', () => {
+  const {index, word: tokens} = here(), all = {tokens, by: by.value};
+  choose(same(word(now.subject), all) ? {chip: index} : all);
+});
+const extend = button('sl-tool sl-touch', told.extend, '', () => sightline.set({extending: !now.extending}));
+const by = make('select', 'sl-choice'), pieces = make('label', 'sl-by', told.by);
+for (const [value, text] of Object.entries(told.combine)) by.append(new Option(text, value));
+by.addEventListener('change', () => choose({...word(now.subject), by: by.value}));
+pieces.append(by);
+const template = button('sl-tool', told.template, told.templateLong, () => sightline.set({template: !now.template}));
+const edit = button('sl-tool', told.edit, '', () => editing(editor.hidden));
+tools.append(pieces, whole, extend, template, edit);
+
+const editor = make('form', 'sl-editor'), text = make('textarea', 'sl-answer-text');
+const read = make('button', 'sl-tool', told.read);
+text.setAttribute('aria-label', told.edit);
+text.rows = 2;
+text.dir = 'auto';
+read.type = 'submit';
+editor.hidden = true;
+editor.append(text, read, button('sl-tool', told.cancel, '', () => editing(false)));
+editor.addEventListener('submit', event => {
+  event.preventDefault();
+  editing(false);
+  props.value = {run: now.run, answer: text.value};
+  trigger('answer', {});
+});
+
+const row = make('div', 'sl-row');
+row.append(role, list, typed, tools);
+root.append(row, message, editor);
+
+function editing(on) {
+  editor.hidden = !on;
+  edit.setAttribute('aria-expanded', String(on));
+  if (!on) return;
+  text.value = known.answer;
+  text.focus();
+}
+
+// The chip in whose place another word would stand: the first of what is explained.
+function here() {
+  const {chip, at, tokens} = word(now.subject) ?? {};
+  if (now.run === null) return null;
+  return now.chips.find(item => item.index === chip || item.tokens.includes(at ?? tokens?.[0])) ?? null;
+}
+
+function choose(subject) {
+  sightline.set({subject, peek: null});
+}
+
+// One candidate: its word is explained by one button and set against the chosen one by the other.
+function could({subject, text: said, share}) {
+  const box = make('span', 'sl-candidate'), plus = word(now.subject), chosen = same(plus, subject);
+  const one = button('sl-could-word', '', '', () => choose(subject)), minus = same(now.subject.minus, subject);
+  const name = make('span', 'sl-could-text', said);
+  name.dir = 'auto';
+  one.append(name, make('span', 'sl-share', share));
+  one.setAttribute('aria-pressed', String(chosen));
+  box.append(one);
+  if (chosen) return box;
+  const label = fill(told.contrast, {minus: said});
+  const other = button('sl-not', told.not, label, () => choose(minus ? plus : {plus, minus: subject}));
+  other.setAttribute('aria-pressed', String(minus));
+  box.append(other);
+  return box;
+}
+
+function show() {
+  const place = here();
+  root.hidden = !place;
+  if (!place) return;
+  if (known.run !== now.run) fetchPlaces();
+  const focused = [...list.querySelectorAll('button')].indexOf(document.activeElement);
+  list.replaceChildren(...(known.run === now.run ? known.places[place.index] : []).map(could));
+  if (focused >= 0) list.querySelectorAll('button')[focused]?.focus();
+  const chosen = word(now.subject), several = (chosen.tokens ?? []).length > 1;
+  pieces.hidden = !several;
+  if (several) by.value = chosen.by ?? 'max';
+  whole.disabled = place.word.length === place.tokens.length;
+  whole.setAttribute('aria-pressed', String(several && same(chosen.tokens, place.word)));
+  template.setAttribute('aria-pressed', String(now.template));
+  extend.setAttribute('aria-pressed', String(now.extending));
+}
+
+async function fetchPlaces() {
+  const {run} = now;
+  if (fetching === run) return;
+  fetching = run;
+  let got = null;
+  try { got = await server.places({run}); } catch { got = null; }
+  fetching = null;
+  if (got?.places) known = got;
+  if (got?.places && got.run === now.run) show();
+}
+
+function ask(isContrast) {
+  const place = here(), asked = field.value;
+  if (!place || !asked.trim()) return field.focus();
+  const plus = word(now.subject);
+  awaited = {run: now.run, make: subject => isContrast ? {plus, minus: subject} : subject};
+  props.value = {run: now.run, at: place.tokens[0], word: asked};
+  trigger('word', {});
+}
+
+function heard() {
+  const value = props.value;
+  if (!value || value.run !== now.run || value.word !== undefined || value.answer !== undefined) return;
+  message.textContent = value.busy ?? value.text ?? '';
+  message.dataset.kind = value.busy ? 'busy' : value.kind ?? '';
+  if (value.subject && awaited?.run === now.run) choose(awaited.make(value.subject));
+  if (!value.busy) awaited = null;
+}
+
+sightline.on('run', () => editing(false));
+sightline.on('run subject chips template extending', () => { message.textContent = ''; show(); });
+watch('value', heard);
