@@ -150,6 +150,7 @@ def measured(
         "prompt": args.prompt,
         "pos": args.pos,
         "with_curves": args.faithfulness,
+        **dataset.made_with,
         **plan.made_with,
     }
     campaign = Campaign(dataset, plan, args.n, args.faithfulness, made_with, out, place, args.wait)
@@ -286,12 +287,13 @@ def _made_with(model: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "dataset": "emoji",
         "model": Path(model).name,
-        "weights": _digest(Path(model) / "model.safetensors"),
+        "weights": digest(Path(model) / "model.safetensors"),
         **changes,
     }
 
 
-def _digest(weights: Path) -> str:
+def digest(weights: Path) -> str:
+    """Return the SHA-256 of a file in hex, "" if there is none."""
     if not weights.is_file():
         return ""
     with weights.open("rb") as file:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -44,10 +45,12 @@ class Dataset(ABC):
     Attributes:
         name: what `--dataset` calls it.
         nouns: words that name things besides the categories, in the singular.
+        made_with: JSON values that decide its masks, besides its files.
     """
 
     name: str
     nouns: frozenset[str] = frozenset()
+    made_with: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def __len__(self) -> int: ...

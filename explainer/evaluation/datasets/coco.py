@@ -17,7 +17,7 @@ from typing import Any
 
 from explainer.errors import SightlineError
 from explainer.evaluation.datasets.base import Dataset, Sample, read_json, there
-from explainer.evaluation.datasets.masks import read_labels, union
+from explainer.evaluation.datasets.masks import FILLED_BY, read_labels, union
 from explainer.evaluation.iou import Truth
 
 PROMPT = "Write a one-sentence caption for this image:"
@@ -38,13 +38,16 @@ class Coco(Dataset):
         minival = folder / "instances_minival2014.json"
         file = minival if self._drawn or minival.is_file() else folder / "instances_val2014.json"
         told = read_json(file)
-        self._images = _list_of(told, "images", file)
-        self.categories = _categories(_list_of(told, "categories", file), file)
+        keys = ("id",) if self._drawn else ("id", "file_name", "height", "width")
+        self._images = _list_of(told, "images", file, *keys)
+        self.categories = _categories(_list_of(told, "categories", file, "id", "name"), file)
         if mode == "tam":
             self.categories = {i: TAM_NAMES.get(n, n) for i, n in self.categories.items()}
         self._segments: dict[int, list[dict]] = defaultdict(list)
         if not self._drawn:
-            self._read_segments(_list_of(told, "annotations", file), file)
+            self.made_with = {"polygons": FILLED_BY}
+            keys = ("image_id", "category_id", "segmentation")
+            self._read_segments(_list_of(told, "annotations", file, *keys), file)
         self._captions = _captions(folder / "captions_val2014.json")
 
     def _read_segments(self, annotations: list[dict], file: Path) -> None:
@@ -91,10 +94,15 @@ class Coco(Dataset):
         return Truth(shape, {label: union(shape, found) for label, found in parts.items()})
 
 
-def _list_of(told: Any, part: str, file: Path) -> list[dict]:
+def _list_of(told: Any, part: str, file: Path, *keys: str) -> list[dict]:
+    """Return one of the lists of a file; `SightlineError` if an entry lacks one of the keys."""
     found = told.get(part) if isinstance(told, dict) else None
     if not isinstance(found, list):
-        raise SightlineError(f"{file} holds no list of {part}; is it COCO's instances file?")
+        raise SightlineError(f"{file} holds no list of {part}; is it one of COCO's files?")
+    for number, entry in enumerate(found):
+        missing = [key for key in keys if not isinstance(entry, dict) or key not in entry]
+        if missing:
+            raise SightlineError(f"{file}: entry {number} of {part} has no {', '.join(missing)}")
     return found
 
 
@@ -113,6 +121,6 @@ def _categories(listed: list[dict], file: Path) -> dict[int, str]:
 def _captions(file: Path) -> dict[int, list[str]]:
     captions: dict[int, list[str]] = defaultdict(list)
     if file.is_file():
-        for told in _list_of(read_json(file), "annotations", file):
+        for told in _list_of(read_json(file), "annotations", file, "image_id", "caption"):
             captions[int(told["image_id"])].append(str(told["caption"]).strip())
     return captions

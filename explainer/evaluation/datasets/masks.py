@@ -1,12 +1,14 @@
 """Masks as data sets store them: pictures of labels, run lengths, and polygons.
 
-Run lengths are read as COCO writes them, without its library. Polygons are filled by Pillow; along
-their edges a pixel may go the other way than in COCO's library.
+Run lengths are read as COCO writes them, and need no library. Polygons are filled by COCO's own,
+pycocotools, if it is installed, and otherwise by Pillow: along their edges a pixel in some
+hundreds goes the other way then, so `FILLED_BY` belongs to what figures were made with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from explainer.evaluation.iou import Mask, Truth
 _FINER = (
     5  # Pillow fills the pixels on an outline too; so it draws finer ones, of which centres count
 )
+FILLED_BY = "pycocotools" if find_spec("pycocotools") else "Pillow"
 IGNORED = 255  # in pictures of labels: neither a thing nor ground
 
 
@@ -46,22 +49,51 @@ def read_labels(file: Path, known: Collection[int]) -> Truth:
 
 
 def union(shape: tuple[int, int], segments: Iterable[Any]) -> Mask:
-    """Return (H, W) bool: what any of these segments covers, run lengths or lists of polygons."""
+    """Return (H, W) bool: what any of these segments covers, run lengths or lists of polygons.
+
+    `SightlineError` if one is neither.
+    """
     mask = np.zeros(shape, bool)
     for segment in segments:
-        mask |= run_lengths(segment) if isinstance(segment, Mapping) else polygons(shape, segment)
+        packed = isinstance(segment, Mapping)
+        try:
+            part = run_lengths(segment) if packed else polygons(shape, segment)
+        except (KeyError, TypeError, ValueError):
+            raise SightlineError(
+                f"a mask is neither polygons nor run lengths: {str(segment)[:80]}; "
+                "the annotations are damaged"
+            ) from None
+        if part.shape != mask.shape:
+            raise SightlineError(
+                f"a mask of run lengths is {part.shape[1]} x {part.shape[0]}, its picture "
+                f"{shape[1]} x {shape[0]}; the annotations are damaged"
+            )
+        mask |= part
     return mask
 
 
 def polygons(shape: tuple[int, int], outlines: Sequence[Sequence[float]]) -> Mask:
     """Return (H, W) bool from outlines [x0, y0, x1, y1, ...] of the parts of one thing."""
+    points = [np.asarray(outline, float).reshape(-1, 2) for outline in outlines]
+    points = [outline for outline in points if len(outline) > 2]
+    return (_cocos_fill if FILLED_BY == "pycocotools" else _fill)(shape, points)
+
+
+def _cocos_fill(shape: tuple[int, int], outlines: Sequence[npt.NDArray[np.float64]]) -> Mask:
+    from pycocotools import mask as coco
+
+    if not outlines:
+        return np.zeros(shape, bool)
+    parts = coco.frPyObjects([outline.ravel().tolist() for outline in outlines], *shape)
+    return coco.decode(coco.merge(parts)).astype(bool)
+
+
+def _fill(shape: tuple[int, int], outlines: Sequence[npt.NDArray[np.float64]]) -> Mask:
     height, width = shape
     picture = Image.new("L", (width * _FINER, height * _FINER))
     draw = ImageDraw.Draw(picture)
     for outline in outlines:
-        points = np.asarray(outline, float).reshape(-1, 2) * _FINER - 0.5
-        if len(points) > 2:
-            draw.polygon([tuple(p) for p in points.tolist()], fill=1)
+        draw.polygon([tuple(p) for p in (outline * _FINER - 0.5).tolist()], fill=1)
     centres = slice(_FINER // 2, None, _FINER)
     return np.asarray(picture)[centres, centres] > 0
 
