@@ -16,5 +16,7 @@ __all__ = [
     "colour_table",
     "overlay",
     "png",
+    "title",
+    "tokens_of",
     "words",
 ]

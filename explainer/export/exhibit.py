@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -52,12 +52,21 @@ class Look:
     def __post_init__(self) -> None:
         allowed = {"colours": SEQUENTIAL, "diverging": DIVERGING, "theme": THEMES}
         for name, names in allowed.items():
-            if getattr(self, name) not in names:
-                raise SightlineError(
-                    f"{name} must be one of {', '.join(names)}, got {getattr(self, name)!r}"
-                )
+            value = getattr(self, name)
+            if not isinstance(value, str) or value not in names:
+                raise SightlineError(f"{name} must be one of {', '.join(names)}, got {value!r}")
+        if isinstance(self.opacity, bool) or not isinstance(self.opacity, (int, float)):
+            raise SightlineError(f"opacity is a number, got {self.opacity!r}")
         if not 0 <= self.opacity <= 1:  # NaN fails too
             raise SightlineError(f"opacity must lie in 0..1, got {self.opacity:g}")
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Look:
+        """Return the look with these fields, checked; `SightlineError` if there is no such one."""
+        names = [field.name for field in fields(cls)]
+        if unknown := sorted(set(map(str, told)) - set(names)):
+            raise SightlineError(f"a look has no {unknown[0]!r}; it has {', '.join(names)}")
+        return cls(**told)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from explainer.errors import RunError
-from explainer.export.colours import colour_table, steps
+from explainer.export.colours import RGB, colour_table, steps
 from explainer.export.drawing import (
     Drawing,
     Font,
@@ -36,6 +36,8 @@ MOST_SUBJECTS = 24
 MOST_LINES = 10  # of the sentence
 HEADING, TEXT, TITLE, LABEL, SMALL = Font(21, True), Font(15), Font(15, True), Font(11), Font(11)
 _SIDE = 256  # of the magnified maps
+
+Box = tuple[float, float, float, float]  # x, y, width, height
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,7 @@ class Sheet:
         x0, y0, x1, y1 = part.extent
         place = (x + x0 * sx, y + y0 * sy, (x1 - x0) * sx, (y1 - y0) * sy)
         colours = table[steps(magnified(part, _SIDE), heat.signed)]
+        place, colours = _within(box, place, colours)
         add = self.drawing.items.append
         add(Picture(box, self.exhibit.photos[index], photo=True))
         if not np.allclose(place, box, atol=0.5):
@@ -217,6 +220,29 @@ class Sheet:
         ticks = ("−1", "0", "+1") if signed else ("0", "", "1")
         for tick, at, anchor in zip(ticks, (0, 0.5, 1), ("start", "middle", "end"), strict=True):
             self.quietly(x + at * self.panel, LABEL, tick, anchor)
+
+
+def _within(box: Box, place: Box, colours: RGB) -> tuple[Box, RGB]:
+    """Return the part of a map that lies on its picture, and its colours.
+
+    Maps of recordings do as a whole; those of a file may stick out.
+    """
+    (left, right), columns = _overlap(box[0], box[2], place[0], place[2], colours.shape[1])
+    (top, bottom), rows = _overlap(box[1], box[3], place[1], place[3], colours.shape[0])
+    return (left, top, right - left, bottom - top), np.ascontiguousarray(colours[rows, columns])
+
+
+def _overlap(
+    low: float, size: float, start: float, length: float, count: int
+) -> tuple[tuple[float, float], slice]:
+    """Return the ends of what two stretches share, whole cells of the second, and which ones.
+
+    The second is divided into `count` cells; at least one remains.
+    """
+    first = int(np.clip(np.floor((low - start) / length * count + 1e-6), 0, count - 1))
+    last = int(np.clip(np.ceil((low + size - start) / length * count - 1e-6), first + 1, count))
+    ends = start + first / count * length, start + last / count * length
+    return (max(low, ends[0]), min(low + size, ends[1])), slice(first, last)
 
 
 def share(p: float) -> str:

@@ -196,3 +196,15 @@ def test_lines_fit_and_nothing_is_lost():
     assert cut("x" * 500, font, 60).endswith("x…")
     assert width_of(cut("x" * 500, font, 60), font) <= 60
     assert drawable("β\n🦊") == "β↵[U+1F98A]"
+
+
+def test_a_map_that_sticks_out_of_its_picture_is_cut(make):
+    made = make(methods=["logit_lens"])
+    heat = made.heats[0][0]
+    part = replace(heat.parts[0], extent=(-336, 0, 336, 672))
+    made.__dict__["heats"] = ((replace(heat, parts=(part,)),),)
+    picture, map_of = [i for i in figure(made).items if hasattr(i, "pixels")][:2]
+    assert map_of.box == pytest.approx(picture.box)
+    rows, columns = map_of.pixels.shape[:2]
+    assert 0.49 < columns / 273 < 0.52
+    assert rows == columns
