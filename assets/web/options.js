@@ -1,13 +1,23 @@
-// The knobs without sliders, from the methods' declarations. props.value: {method: {knob: value}}.
-// (Runs after state.js and paint.js.)
+// The knobs without sliders, from the methods' declarations. props.value and sightline.now.options:
+// {method: {knob: value}} of the methods shown. (Runs after state.js and paint.js.)
 const root = make('div', 'sl-options'), fold = element.querySelector('.sl-fold');
+const state = Object.fromEntries(props.spec.map(method => [method.name, defaults(method)]));
+const fields = {}, sections = {};
+let sent = null;
 fold.append(make('summary', '', props.label), root);
-const state = JSON.parse(JSON.stringify(props.value)), fields = {};
+
+function defaults({knobs}) { return Object.fromEntries(knobs.map(knob => [knob.name, knob.default])); }
+
+// What one method is asked with: its own knobs, unless all methods share the normalisation.
+function asked(name) {
+  const {normalisation} = sightline.now, own = {...state[name]};
+  return normalisation && 'normalisation' in own ? {...own, normalisation} : own;
+}
 
 function send() {
-  const options = JSON.parse(JSON.stringify(state));
-  props.value = options;
-  sightline.set({options});
+  sent = Object.fromEntries(sightline.now.methods.map(name => [name, asked(name)]));
+  props.value = sent;
+  sightline.set({options: sent});
 }
 
 function field(label, control, meaning) {
@@ -67,6 +77,26 @@ for (const method of props.spec) {
     more.append(make('summary', '', 'What the paper leaves open'), deep);
     box.append(more);
   }
-  root.append(box);
+  sections[method.name] = box;
 }
-send();
+
+if (!sightline.now.methods.length) sightline.set({methods: Object.keys(props.value)});
+sightline.on('methods normalisation', () => {
+  const {methods, normalisation} = sightline.now;
+  root.replaceChildren(...methods.map(name => sections[name]));
+  for (const [name, node] of Object.entries(fields)) {
+    if (name.endsWith('.normalisation')) node.disabled = normalisation !== '';
+  }
+  send();
+});
+// Values that came from elsewhere: a link, a reset.
+sightline.on('options', () => {
+  const {options} = sightline.now;
+  if (options === sent || !options) return;
+  for (const [method, knobs] of Object.entries(options)) {
+    Object.assign(state[method], knobs);
+    for (const [knob, value] of Object.entries(knobs)) fields[`${method}.${knob}`].value = value;
+  }
+  sightline.set({methods: Object.keys(options)});
+  send();
+});

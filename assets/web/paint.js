@@ -10,6 +10,9 @@ function make(tag, name, text) {
 
 function bytes(data) { return Uint8Array.from(atob(data), c => c.charCodeAt(0)); }
 
+// The steps of a map, row by row; decoded when it is drawn first.
+function cellsOf(map) { return map.cells ??= bytes(map.data); }
+
 // 256 RGB triples in base64 -> one little-endian RGBA word for each step.
 function words(data) {
   const rgb = bytes(data);
@@ -17,34 +20,64 @@ function words(data) {
     (255 << 24 | rgb[3 * i + 2] << 16 | rgb[3 * i + 1] << 8 | rgb[3 * i]) >>> 0);
 }
 
-// Bilinear weights along one axis. The centre of a cell of the map falls on the centre of that
-// cell's share of the extent: half a cell off would point at the wrong thing.
-function axis(pixels, start, stop, cells) {
-  return Array.from({length: pixels}, (_, i) => {
-    const f = (i + .5) / pixels;
-    const at = Math.min(cells - 1, Math.max(0, (f - start) / (stop - start) * cells - .5));
-    const low = Math.floor(at);
-    return {low, high: Math.min(cells - 1, low + 1), part: at - low, seen: f >= start && f <= stop};
-  });
+// Weights along one axis, for each pixel: two cells and the share of the second; low is -1 where
+// the model saw nothing. Smooth weights are bilinear: the centre of a cell of the map falls on the
+// centre of that cell's share of the extent, since half a cell off would point at the wrong thing.
+const axes = new Map();
+function axis(pixels, start, stop, cells, drawing) {
+  const name = [pixels, start, stop, cells, drawing].join();
+  if (axes.has(name)) return axes.get(name);
+  const low = new Int32Array(pixels), high = new Int32Array(pixels), part = new Float32Array(pixels);
+  for (let i = 0; i < pixels; i++) {
+    const f = (i + .5) / pixels, place = (f - start) / (stop - start) * cells;
+    const at = Math.min(cells - 1, Math.max(0, drawing === 'cells' ? Math.floor(place) : place - .5));
+    low[i] = f >= start && f <= stop ? Math.floor(at) : -1;
+    high[i] = Math.min(cells - 1, Math.floor(at) + 1);
+    part[i] = at - Math.floor(at);
+  }
+  if (axes.size > 64) axes.clear();  // as many shapes as a page full of pictures has
+  axes.set(name, {low, high, part});
+  return axes.get(name);
 }
 
-function paint(canvas, map, table, ratio) {
-  const [h, w] = map.shape, cells = bytes(map.data), [x0, y0, x1, y1] = map.extent;
-  canvas.width = Math.max(1, Math.round(ratio >= 1 ? SIDE : SIDE * ratio));
-  canvas.height = Math.max(1, Math.round(ratio >= 1 ? SIDE / ratio : SIDE));
-  const xs = axis(canvas.width, x0, x1, w), ys = axis(canvas.height, y0, y1, h);
-  const pen = canvas.getContext('2d'), image = pen.createImageData(canvas.width, canvas.height);
-  const out = new Uint32Array(image.data.buffer), row = new Float32Array(w);
-  let at = 0;
-  ys.forEach(({low, high, part, seen}, y) => {
-    for (let i = 0; i < w; i++) row[i] = cells[low * w + i] * (1 - part) + cells[high * w + i] * part;
-    for (let x = 0; x < xs.length; x++, at++) {
-      const c = xs[x];
-      if (seen && c.seen) out[at] = table[row[c.low] * (1 - c.part) + row[c.high] * c.part + .5 | 0];
-      else out[at] = (x + y) % 14 < 3 ? 0xff808080 : 0xff303030;  // not seen by the model: hatched
+// Set the size of a canvas for pictures of this ratio.
+function fitCanvas(canvas, ratio) {
+  const width = Math.max(1, Math.round(ratio >= 1 ? SIDE : SIDE * ratio));
+  const height = Math.max(1, Math.round(ratio >= 1 ? SIDE / ratio : SIDE));
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+}
+
+// The steps of a map at each pixel of width x height, not yet rounded; -1 where nothing was seen.
+function sample(map, width, height, drawing = 'smooth') {
+  const [h, w] = map.shape, cells = cellsOf(map), [x0, y0, x1, y1] = map.extent;
+  const xs = axis(width, x0, x1, w, drawing), ys = axis(height, y0, y1, h, drawing);
+  const out = new Float32Array(width * height), row = new Float32Array(w);
+  for (let y = 0, at = 0; y < height; y++) {
+    const low = ys.low[y], high = ys.high[y], part = ys.part[y];
+    if (low >= 0) for (let i = 0; i < w; i++) row[i] = cells[low * w + i] * (1 - part) + cells[high * w + i] * part;
+    for (let x = 0; x < width; x++, at++) {
+      out[at] = low < 0 || xs.low[x] < 0 ? -1 : row[xs.low[x]] * (1 - xs.part[x]) + row[xs.high[x]] * xs.part[x];
     }
-  });
+  }
+  return out;
+}
+
+// Colour the pixels of a canvas by steps; what was not seen is hatched.
+function colour(canvas, steps, table) {
+  const {width, height} = canvas, pen = canvas.getContext('2d'), image = pen.createImageData(width, height);
+  const out = new Uint32Array(image.data.buffer);
+  for (let y = 0, at = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, at++) {
+      out[at] = steps[at] >= 0 ? table[steps[at] + .5 | 0] : (x + y) % 14 < 3 ? 0xff808080 : 0xff303030;
+    }
+  }
   pen.putImageData(image, 0, 0);
+}
+
+function paint(canvas, map, table, ratio, drawing) {
+  fitCanvas(canvas, ratio);
+  colour(canvas, sample(map, canvas.width, canvas.height, drawing), table);
 }
 
 function paintBar(canvas, table) {

@@ -4,13 +4,14 @@
 const root = element.querySelector('.sl-panel'), spec = props.spec;
 const state = {alphas: props.value.alphas.map(pair => [...pair]), k: props.value.k, beta: props.value.beta};
 
+let sent = null;
 function send() {
-  const panel = {alphas: state.alphas.map(pair => [...pair]), k: state.k, beta: state.beta};
-  props.value = panel;
-  sightline.set({panel});
+  sent = {...sightline.now.panel, alphas: state.alphas.map(pair => [...pair]), k: state.k, beta: state.beta};
+  props.value = sent;
+  sightline.set({panel: sent});
 }
 
-const scales = make('div', 'sl-scales'), widest = {...spec.scales}, limited = [];
+const scales = make('div', 'sl-scales'), widest = {...spec.scales}, limited = [], adopted = [];
 state.alphas.forEach((pair, i) => {
   let wanted = pair[0];  // what the person chose, however far a model goes
   const part = dial({
@@ -19,7 +20,12 @@ state.alphas.forEach((pair, i) => {
     changed: value => { pair[0] = wanted = snap(value, spec.scales); part.put(pair[0]); send(); },
   });
   limited.push(() => { part.limit(); part.put(pair[0] = snap(wanted, spec.scales)); });
-  toggle(part, pair[1], `Use scale ${i + 1}`, on => { pair[1] = on; send(); });
+  const set = toggle(part, pair[1], `Use scale ${i + 1}`, on => { pair[1] = on; send(); });
+  adopted.push(() => {
+    wanted = pair[0];
+    part.put(pair[0]);
+    set(pair[1]);
+  });
   scales.append(part.box);
 });
 
@@ -60,7 +66,12 @@ sightline.on('beta', () => {
 const opacity = dial({
   name: 'opacity', label: 'Opacity', bounds: {low: 0, high: 1, step: .05}, value: props.opacity,
   reset: props.opacity, title: 'How strongly the colours cover the picture',
-  changed: value => document.documentElement.style.setProperty('--sl-heat', value),
+  changed: value => sightline.set({opacity: value}),
+});
+sightline.on('opacity', () => {
+  const value = sightline.now.opacity ?? props.opacity;
+  opacity.put(value);
+  document.documentElement.style.setProperty('--sl-heat', value);
 });
 
 const colours = make('div', 'sl-dial sl-colours'), choice = make('select', 'sl-choice');
@@ -68,8 +79,22 @@ const name = make('label', 'sl-name', 'Colours');
 name.htmlFor = choice.id = 'sl-colours';
 for (const [value, label] of Object.entries(props.colours)) choice.append(new Option(label, value));
 choice.addEventListener('change', () => sightline.set({colours: choice.value}));
+sightline.on('colours', () => { choice.value = sightline.now.colours ?? choice.value; });
 colours.append(name, choice);
 
 others.append(k.box, beta.box, opacity.box, colours);
 root.append(scales, others);
-send();
+// Values that came from elsewhere: a link, a reset, another part of the page.
+sightline.on('panel', () => {
+  const {panel} = sightline.now;
+  if (panel === sent && sent) return;
+  if (panel) {
+    state.alphas.forEach((pair, i) => Object.assign(pair, panel.alphas[i]));
+    Object.assign(state, {k: panel.k, beta: panel.beta});
+    adopted.forEach(adopt => adopt());
+    k.put(state.k);
+    setAuto(state.beta === null);
+    beta.put(state.beta ?? auto);
+  }
+  send();
+});

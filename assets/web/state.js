@@ -5,6 +5,9 @@ const sightline = document.sightline ??= (() => {
     run: null,        // id of the run that is shown, null while an answer is under way
     subject: null,    // what is explained, JSON for Python: {chip: 12} and the like
     subjects: [],     // what will probably be asked for: all chips, the answer's first
+    chips: [],        // of the run, in order: {index, text, role, tokens, word}, as Python sent them
+    template: false,  // whether chips of the template are shown
+    extending: false, // whether the next chip extends what is chosen, as with the Shift key
     peek: null,       // what is explained while the pointer rests on it
     extra: {},        // fields that go into every subject
     panel: null,      // values of the sliders
@@ -17,6 +20,17 @@ const sightline = document.sightline ??= (() => {
     model: null,      // facts of the chosen model
     colours: null,    // name of the colour table of unsigned maps
     opacity: null,
+    methods: [],      // names of those shown, in this order
+    normalisation: '',  // what full strength means in all maps; '' for what each method's option says
+    drawing: 'smooth',  // or 'cells'
+    contour: false,   // whether maps have an outline at Otsu's threshold
+    compare: 'side',  // or 'blink' or 'difference', of `pair`
+    pair: null,       // two names of methods; null for the first two that are shown
+    flipped: false,   // whether the second of the pair comes first
+    zoom: {scale: 1, x: .5, y: .5},
+    probe: null,      // {x, y}, the place of the picture that is pointed at
+    playing: false,   // whether the answer plays like a film
+    speed: 2,         // its words in a second
   };
   // JSON with sorted names, so that equal values have equal keys.
   const canonical = value => JSON.stringify(value, (_, v) =>

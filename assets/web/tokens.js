@@ -1,37 +1,44 @@
 // The chips: one listbox, answer first, prompt below. Text enters through textContent only.
 // props.value from Python: {run, subject, chips, live}; back to Python: {run, subject}.
-// (Runs after state.js.)
+// (Runs after state.js, paint.js, toolbar.js and film.js.)
 const box = element.querySelector('.sl-tokens'), {now} = sightline;
 const chips = () => [...box.querySelectorAll('.sl-chip')];
+const player = film(() => box.querySelectorAll('.sl-answer .sl-chip').length);
 
-function mark(chosen) {
+// Mark the chips that are explained, or those in whose place another word would stand.
+function mark(tokens, unsaid) {
+  const chosen = chips().filter(chip => itemOf(chip).tokens.some(token => tokens.includes(token)));
   for (const chip of chips()) {
     chip.tabIndex = -1;
-    chip.setAttribute('aria-selected', String(chip === chosen));
+    chip.setAttribute('aria-selected', String(!unsaid && chosen.includes(chip)));
+    chip.classList.toggle('sl-place', unsaid && chosen.includes(chip));
   }
-  const first = chosen ?? chips()[0];
+  const first = chosen.find(chip => chip === document.activeElement) ?? chosen[0] ?? chips()[0];
   if (first) first.tabIndex = 0;  // one stop for the Tab key
 }
 
 function select(chip) {
   if (!chip || now.run === null) return;
   chip.focus();
-  sightline.set({subject: subjectOf(chip), peek: null});
+  sightline.set({subject: subjectOf(chip), peek: null, playing: false});
 }
 
+const itemOf = chip => now.chips.find(item => item.index === Number(chip.dataset.chip));
 const subjectOf = chip => ({chip: Number(chip.dataset.chip)});
 
-// The chip of what is explained, whoever chose it, is the marked one.
+// What is explained, whoever chose it, is marked.
 function follow() {
   if (now.run === null) return;
-  const key = sightline.canonical(now.subject);
+  const {chip, tokens, at} = now.subject?.plus ?? now.subject ?? {};
   if (sightline.canonical(props.value) !== sightline.canonical({run: now.run, subject: now.subject})) {
     props.value = {run: now.run, subject: now.subject};
   }
-  mark(chips().find(chip => sightline.canonical(subjectOf(chip)) === key));
+  const own = now.chips.find(item => item.index === chip)?.tokens;
+  mark(own ?? tokens ?? [at], at !== undefined);
+  if (now.playing) box.querySelector('[aria-selected=true]')?.scrollIntoView({block: 'nearest'});
 }
 
-function make(item, live) {
+function chipOf(item, live) {
   const chip = document.createElement('button');
   chip.type = 'button';
   chip.className = 'sl-chip';
@@ -54,7 +61,7 @@ function group(role, label, items, live) {
   name.className = 'sl-role';
   name.setAttribute('aria-hidden', 'true');
   name.textContent = label;
-  part.append(name, ...items.map(item => make(item, live)));
+  part.append(name, ...items.map(item => chipOf(item, live)));
   return part;
 }
 
@@ -66,19 +73,39 @@ function show() {
   const prompt = items.filter(item => item.role === 'prompt');
   const parts = [];
   if (answer.length || live) parts.push(group('answer', 'Answer', answer, live));
+  if (answer.length > 1 && !live) parts[0].querySelector('.sl-role').after(player.box);
   if (prompt.length) parts.push(group('prompt', 'Prompt', prompt, live));
   box.replaceChildren(...parts);
   box.classList.toggle('sl-live', live);
-  if (live) return sightline.set({run: null, peek: null});
-  if (value.run && value.run === now.run) return follow();  // sent twice: what was chosen meanwhile stays
-  const subjects = [...answer, ...prompt].map(item => ({chip: item.index}));
-  sightline.set({run: value.run ?? null, subject: value.subject ?? null, subjects, peek: null});
+  if (live) return sightline.set({run: null, chips: [], peek: null});
+  if (value.run && value.run === now.run) sightline.set({chips: items});  // sent twice: what was chosen meanwhile stays
+  else {
+    const subjects = [...answer, ...prompt].map(item => ({chip: item.index}));
+    sightline.set({run: value.run ?? null, chips: items, subject: value.subject ?? null, subjects, peek: null});
+  }
+  showTemplate();
 }
 
-box.addEventListener('click', event => select(event.target.closest('.sl-chip')));
+// Chips of the template are built when somebody wants to see them.
+function showTemplate() {
+  const items = now.template && now.run !== null ? now.chips.filter(item => item.role === 'template') : [];
+  box.querySelector('.sl-template')?.remove();
+  if (items.length) box.append(group('template', 'Template', items, false));
+  follow();
+}
+
+box.addEventListener('click', event => {
+  const chip = event.target.closest('.sl-chip');
+  if (chip && (event.shiftKey || now.extending)) extend(chip);
+  else select(chip);
+});
 box.addEventListener('keydown', event => {
   const chip = event.target.closest('.sl-chip');
   if (!chip || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === ' ' && now.run !== null) {
+    event.preventDefault();
+    return player.toggle();
+  }
   const row = [...chip.parentNode.querySelectorAll('.sl-chip')], at = row.indexOf(chip);
   const rows = [...box.querySelectorAll('.sl-group')], line = rows.indexOf(chip.parentNode);
   const enter = other => other?.querySelector('[aria-selected=true]') ?? other?.querySelector('.sl-chip');
@@ -92,13 +119,15 @@ box.addEventListener('keydown', event => {
   }[event.key]?.();
   if (!target) return;
   event.preventDefault();
-  select(target);
+  if (event.shiftKey) extend(target);
+  else select(target);
 });
 box.addEventListener('pointerover', event => {
   const chip = event.target.closest('.sl-chip');
-  if (event.pointerType === 'mouse' && chip && now.run !== null) sightline.set({peek: subjectOf(chip)});
+  if (!event.buttons && event.pointerType === 'mouse' && chip && now.run !== null) sightline.set({peek: subjectOf(chip)});
 });
 box.addEventListener('pointerleave', () => sightline.set({peek: null}));
 sightline.on('run subject', follow);
+sightline.on('template', showTemplate);
 watch('value', show);
 show();

@@ -1,67 +1,92 @@
-// The maps of what is explained, drawn on canvases over the picture. What is not here yet is asked
-// for, and until it comes the last maps stay, marked as such.
-// (Runs after state.js, paint.js, strip.js and maps.js.)
+// The maps of what is explained, drawn over the picture. What is not here yet is asked for, and
+// until it comes the last maps stay, marked as such.
+// (Runs after state.js, paint.js, toolbar.js, strip.js, maps.js, zoom.js, probe.js, contour.js,
+// compare.js, methods.js and panels.js.)
 // props.value from Python: {busy} and {text, kind} are messages, {refresh} asks once more for what
 // was refused. props.tables holds the colours.
-const root = element.querySelector('.sl-view'), REST_BEFORE_MODEL_MS = 250;
+const root = element.querySelector('.sl-view'), REST_BEFORE_MODEL_MS = 250, text = props.words;
 const tables = Object.fromEntries(Object.entries(props.tables).map(([name, data]) => [name, words(data)]));
 let needing = 0, frame = 0, refused = false;
 
 const status = make('div', 'sl-status'), word = make('span', 'sl-word'), line = make('span', 'sl-line');
 const message = make('div', 'sl-message'), row = make('div', 'sl-maps'), panels = {};
+const tools = make('div', 'sl-toolbar'), said = make('p', 'sl-said');
 word.dir = 'auto';
+said.setAttribute('role', 'status');
 status.append(word, line);
 const shots = strip(image => sightline.set({image}));
-root.append(make('p', 'sl-welcome', props.words.welcome), message, status, row, shots.box);
+if (!sightline.now.methods.length) sightline.set({methods: props.shown});
+const compare = comparing(text), maps = mapStore(asked => server.maps(asked), () => soon());
+tools.append(...props.methods.length > 1 ? [methodMenu(props.methods, text)] : [], compare.box, looks(), whole());
+status.append(tools);
+root.append(make('p', 'sl-welcome', text.welcome), message, status, row, shots.box, said);
 root.classList.add('sl-empty');
-const maps = mapStore(asked => server.maps(asked), () => soon());
+followZoom(root);
 
-function panel({name, label}) {
-  const figure = make('figure', 'sl-map'), caption = make('figcaption'), title = make('strong', '', label);
-  const frame = make('div', 'sl-frame'), legend = make('div', 'sl-legend');
-  const parts = {
-    figure, note: make('span', 'sl-note'), base: make('img', 'sl-base'), canvas: make('canvas', 'sl-heat'),
-    bar: make('canvas', 'sl-bar'), ticks: make('div', 'sl-ticks'), norm: make('p', 'sl-norm'),
-  };
-  figure.dataset.method = name;
-  title.title = props.methods[name] ?? '';
-  parts.base.alt = '';
-  parts.canvas.setAttribute('role', 'img');
-  parts.bar.setAttribute('aria-hidden', 'true');
-  caption.append(title, parts.note);
-  frame.append(parts.base, parts.canvas);
-  legend.append(parts.bar, parts.ticks, parts.norm);
-  figure.append(caption, frame, legend);
-  return parts;
+// How maps are drawn.
+function looks() {
+  const drawing = choose(text.drawing, text.drawings, value => sightline.set({drawing: value}));
+  const norm = choose(text.normalisation, text.normalisations, value => sightline.set({normalisation: value}));
+  const contour = check(text.contour, text.contourLong, on => sightline.set({contour: on}));
+  sightline.on('drawing contour normalisation', () => {
+    const {now} = sightline;
+    drawing.put(now.drawing);
+    norm.put(now.normalisation);
+    contour.put(now.contour);
+  });
+  const zoom = make('div', 'sl-pick'), by = factor => () => zoomAt(sightline.now.zoom, factor);
+  zoom.append(make('span', 'sl-name', text.zoom), tool('−', text.smaller, by(1 / 1.5)), tool('+', text.larger, by(1.5)));
+  return menu(text.looks, text.looksLong, drawing.box, norm.box, contour.box, zoom);
+}
+
+// Says how far the maps are zoomed in, while they are; a click shows all of the picture.
+function whole() {
+  const button = tool('', text.whole, () => zoomTo(1));
+  button.classList.add('sl-whole');
+  sightline.on('zoom', () => {
+    const {scale} = sightline.now.zoom;
+    button.textContent = `${scale.toFixed(1).replace('.0', '')}× ↺`;
+    button.hidden = scale === 1;
+  });
+  return button;
 }
 
 function drawMap(map) {
-  const {pictures, image, colours} = sightline.now, table = tables[map.signed ? props.diverging : colours];
-  const part = panels[map.name] ??= panel(map), {src, ratio} = pictures.images[image], own = map.parts[image];
-  if (part.base.src !== src) part.base.src = src;
-  paint(part.canvas, own, table, ratio);
-  paintBar(part.bar, table);
-  part.canvas.setAttribute('aria-label', own.alt);
-  part.note.textContent = map.note;
-  part.norm.textContent = map.norm;
-  part.ticks.replaceChildren(...(map.signed ? ['−1', '0', '+1'] : ['0', '1']).map(t => make('span', '', t)));
+  const {pictures, image, colours, drawing, contour} = sightline.now;
+  const part = panels[map.name] ??= mapPanel(map.name, text);
+  part.draw(map, {
+    picture: pictures.images[image], image, table: tables[map.signed ? props.diverging : colours], drawing, contour,
+    summary: props.methods.find(m => m.name === map.name)?.summary ?? '',
+  });
   return part.figure;
 }
 
 function draw(entry) {
   const {run, pictures, image} = sightline.now;
   root.style.setProperty('--ratio', pictures.images[image].ratio);
-  const figures = entry.maps.map(drawMap);
+  const figures = compare.arrange(entry).map(drawMap);
   if (figures.some((figure, i) => row.children[i] !== figure) || row.children.length !== figures.length) {
     row.replaceChildren(...figures);
   }
   shots.mark(entry.peaks, pictures.images);
   word.textContent = entry.word;
-  line.textContent = entry.line;
   Object.assign(root.dataset, {run, image, subject: sightline.canonical(entry.subject), chip: entry.subject.chip ?? ''});
   root.classList.remove('sl-empty');
   sightline.set({entry, beta: entry.beta ?? sightline.now.beta});
+  point();
   root.dispatchEvent(new CustomEvent('drawn', {bubbles: true}));
+}
+
+// What stands at the place that is pointed at; without one, facts of the word.
+function point() {
+  const {entry, probe} = sightline.now;
+  const cells = [...row.children].map(figure => panels[figure.dataset.method].point());
+  const at = probe && fill(text.place, {x: Math.round(100 * probe.x), y: Math.round(100 * probe.y)});
+  line.textContent = at ?? entry?.line ?? '';
+  line.classList.toggle('sl-pointed', Boolean(at));
+  const values = [...row.querySelectorAll('.sl-map')].map((figure, i) => cells[i] &&
+    `${figure.querySelector('strong').textContent} ${figure.querySelector('.sl-value').textContent}`);
+  said.textContent = at && document.activeElement?.matches('.sl-frame') ? [at, ...values.filter(Boolean)].join(', ') : '';
 }
 
 // What the state asks for: drawn if it is here, else asked for.
@@ -107,7 +132,7 @@ function told() {
   else if (value?.text !== undefined) say(value.text, value.kind);
 }
 
-sightline.set({colours: props.colours});
+sightline.set({colours: sightline.now.colours ?? props.colours});
 sightline.on('run subject settings', changed => {
   maps.forgive();
   if (changed.includes('settings')) clearTimeout(needing);  // the slider goes on
@@ -115,7 +140,9 @@ sightline.on('run subject settings', changed => {
   say('', '');  // what was said of the last one is over
 });
 sightline.on('run settings subjects extra', () => maps.fillSoon());
-sightline.on('run subject extra peek settings pictures image colours', soon);
+sightline.on('run subject extra peek settings pictures image colours drawing contour compare pair flipped', soon);
 sightline.on('pictures', () => shots.show(sightline.now.pictures.images, sightline.now.image));
+sightline.on('pictures image', () => { zoomTo(1); sightline.set({probe: null}); });
+sightline.on('zoom probe', point);
 watch('value', told);
 told();

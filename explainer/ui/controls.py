@@ -90,7 +90,7 @@ def _bounds(k: Knob) -> dict[str, Any]:
 
 
 def option_spec() -> list[dict[str, Any]]:
-    """Return the remaining knobs of each shown method for the option panel's script."""
+    """Return the remaining knobs of each method for the option panel's script."""
     return [
         {
             "name": name,
@@ -100,7 +100,7 @@ def option_spec() -> list[dict[str, Any]]:
             "presets": {p: dict(v) for p, v in METHODS[name].presets.items()},
             "knobs": [_option(k) for k in options(METHODS[name])],
         }
-        for name in SHOWN
+        for name in METHODS
     ]
 
 

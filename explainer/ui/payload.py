@@ -52,9 +52,7 @@ def _menu() -> list[dict[str, str]]:
     """Return what the menu of methods lists; those that need the model cannot be shown."""
     told = [(method, "") for method in METHODS.values()]
     told += [(method, texts.NEEDS_MODEL) for method in COMPARISON.values()]
-    return [
-        {"name": m.name, "label": m.label, "summary": m.summary, "why": why} for m, why in told
-    ]
+    return [{"name": m.name, "label": m.label, "summary": m.summary, "why": why} for m, why in told]
 
 
 # Chips -------------------------------------------------------------------------------------------

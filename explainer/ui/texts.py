@@ -124,6 +124,7 @@ VIEW = {
     },
     "contour": "Outline",
     "contourLong": "A line around what stands out, at Otsu's threshold",
+    "zoom": "Zoom",
     "smaller": "Zoom out",
     "larger": "Zoom in",
     "whole": "Show the whole picture",
@@ -148,12 +149,17 @@ BESIDE = {
     "by": "Pieces",
     "combine": {"max": "maximum", "mean": "mean", "first": "first"},
     "whole": "Whole word",
+    "wholeLong": "Explain all pieces of this word as one",
     "extend": "Extend",
+    "extendLong": "The next word that is tapped ends a stretch that begins with the chosen one",
     "template": "Template",
+    "templateLong": "Show the tokens of the chat template",
     "edit": "Edit answer",
+    "editLong": "Write another answer, which the model reads as if it had said it",
     "read": "Explain this answer",
     "cancel": "Cancel",
 }
+GIVEN = "answer given, read in {time}"
 AGAINST = "{plus}, not {minus}"
 CHANCES = "probability {plus} against {minus}"
 IN_PLACE = "in place of “{word}”"

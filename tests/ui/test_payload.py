@@ -90,7 +90,10 @@ def test_where_a_map_is_strongest_is_said_in_words():
     values = np.zeros((9, 9), np.float32)
     assert payload.where(heat(values).parts[0]) == "empty"
     values[8, 0] = 0.75
-    assert payload.where(heat(values).parts[0]) == "strongest in the lower left, 0.75; 1 % of it stands out"
+    assert (
+        payload.where(heat(values).parts[0])
+        == "strongest in the lower left, 0.75; 1 % of it stands out"
+    )
     values[4, 4] = 1
     told = payload.where(heat(values).parts[0])
     assert told == "strongest in the center, 1.00; 2 % of it stands out"

@@ -1,0 +1,61 @@
+// The outline of what lies above a threshold, as an SVG path over the map. (Runs after paint.js.)
+
+// Marching squares between the centres of cells, so that it lies on the smooth map's own line; a
+// rim of cells below everything closes it at the edges.
+function smoothOutline(cells, [h, w], level) {
+  const at = (r, c) => r < 0 || c < 0 || r >= h || c >= w ? -1 : cells[r * w + c];
+  const lines = [];
+  for (let r = -1; r < h; r++) {
+    for (let c = -1; c < w; c++) {
+      const corners = [[r, c], [r, c + 1], [r + 1, c + 1], [r + 1, c]].map(([i, j]) => [i, j, at(i, j)]);
+      const cuts = [];
+      corners.forEach(([i, j, a], n) => {
+        const [k, l, b] = corners[(n + 1) % 4];
+        if (a > level === b > level) return;
+        const t = (level + .5 - a) / (b - a), near = (v, most) => Math.min(most, Math.max(0, v));
+        cuts.push([near(j + (l - j) * t + .5, w), near(i + (k - i) * t + .5, h)]);
+      });
+      for (let n = 0; n + 1 < cuts.length; n += 2) lines.push(`M${cuts[n].map(v => v.toFixed(3))}L${cuts[n + 1].map(v => v.toFixed(3))}`);
+    }
+  }
+  return lines.join('');
+}
+
+// Along the edges of cells.
+function cellOutline(cells, [h, w], level) {
+  const above = (r, c) => r >= 0 && c >= 0 && r < h && c < w && cells[r * w + c] > level, lines = [];
+  for (let r = 0; r <= h; r++) {
+    for (let c = 0; c <= w; c++) {
+      if (above(r, c) !== above(r - 1, c)) lines.push(`M${c},${r}h1`);
+      if (above(r, c) !== above(r, c - 1)) lines.push(`M${c},${r}v1`);
+    }
+  }
+  return lines.join('');
+}
+
+function outline() {
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  const paths = ['sl-outline-under', 'sl-outline'].map(name => {
+    const path = document.createElementNS(svg.namespaceURI, 'path');
+    path.setAttribute('class', name);
+    path.setAttribute('vector-effect', 'non-scaling-stroke');
+    svg.append(path);
+    return path;
+  });
+  svg.setAttribute('class', 'sl-contour');
+  svg.setAttribute('preserveAspectRatio', 'none');
+  svg.setAttribute('aria-hidden', 'true');
+  return {
+    svg,
+    show(part, drawing, on) {
+      svg.style.display = on ? '' : 'none';
+      if (!on) return;
+      const [h, w] = part.shape, [x0, y0, x1, y1] = part.extent;
+      Object.assign(svg.style, {left: `${100 * x0}%`, top: `${100 * y0}%`, width: `${100 * (x1 - x0)}%`, height: `${100 * (y1 - y0)}%`});
+      svg.setAttribute('viewBox', `0 0 ${w} ${h}`);
+      const trace = drawing === 'cells' ? cellOutline : smoothOutline;
+      const line = trace(cellsOf(part), part.shape, part.otsu);
+      for (const path of paths) path.setAttribute('d', line);
+    },
+  };
+}

@@ -1,0 +1,54 @@
+// The cross-hair: one place of the picture, marked in all maps, with the value of each there.
+// `sightline.now.probe` is {x, y}, shares of the picture's width and height, or null.
+// (Runs after state.js, paint.js and zoom.js.)
+
+// The cell of a map at a place of the picture, as [row, column]; null where nothing was seen.
+function cellAt(shape, [x0, y0, x1, y1], {x, y}) {
+  const column = Math.floor((x - x0) / (x1 - x0) * shape[1]), row = Math.floor((y - y0) / (y1 - y0) * shape[0]);
+  const inside = x >= x0 && x <= x1 && y >= y0 && y <= y1;
+  return inside ? [Math.min(row, shape[0] - 1), Math.min(column, shape[1] - 1)] : null;
+}
+
+// The value of a map at a cell: 0 to 1, or -1 to 1 if it is signed.
+function valueAt(map, part, [row, column]) {
+  const step = cellsOf(part)[row * part.shape[1] + column] / 255;
+  return map.signed ? 2 * step - 1 : step;
+}
+
+function crosshair(frame) {
+  const across = make('i', 'sl-across'), down = make('i', 'sl-down'), value = make('output', 'sl-value');
+  frame.append(across, down, value);
+  frame.tabIndex = 0;
+  frame.addEventListener('pointermove', event => {
+    if (event.pointerType === 'mouse' || event.buttons) sightline.set({probe: within(placeAt(frame, event))});
+  });
+  frame.addEventListener('pointerdown', event => sightline.set({probe: within(placeAt(frame, event))}));
+  frame.addEventListener('pointerleave', event => {
+    if (event.pointerType === 'mouse' && document.activeElement !== frame) sightline.set({probe: null});
+  });
+  frame.addEventListener('blur', () => sightline.set({probe: null}));
+  frame.addEventListener('keydown', event => {
+    const by = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]}[event.key];
+    const {entry, image, probe} = sightline.now, part = entry?.maps[0]?.parts[image];
+    if (event.key === 'Escape') sightline.set({probe: null});
+    if (!by || !part || event.shiftKey || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    const [h, w] = part.shape, [x0, y0, x1, y1] = part.extent;
+    const [row, column] = probe && cellAt(part.shape, part.extent, probe) || [h >> 1, w >> 1];
+    const next = [clamp(row + by[0], 0, h - 1), clamp(column + by[1], 0, w - 1)];
+    sightline.set({probe: {x: x0 + (next[1] + .5) / w * (x1 - x0), y: y0 + (next[0] + .5) / h * (y1 - y0)}});
+  });
+  return {
+    show(text) {
+      const {probe} = sightline.now, at = probe && shareOf(probe);
+      const on = at && at.x >= 0 && at.x <= 1 && at.y >= 0 && at.y <= 1;
+      across.hidden = down.hidden = !on;
+      value.textContent = probe ? text : '';
+      if (!on) return;
+      across.style.top = `${100 * at.y}%`;
+      down.style.left = `${100 * at.x}%`;
+    },
+  };
+}
+
+const within = ({x, y}) => ({x: clamp(x, 0, 1), y: clamp(y, 0, 1)});

@@ -1,0 +1,87 @@
+// One zoom and pan for all maps. `sightline.now.zoom` is {scale, x, y}: how much larger, and which
+// place of the picture lies in the middle, as shares of its width and height.
+// (Runs after state.js and paint.js.)
+const MOST_ZOOM = 12, WHOLE = {scale: 1, x: .5, y: .5};
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+
+function zoomTo(scale, x, y) {
+  scale = clamp(scale, 1, MOST_ZOOM);
+  const half = .5 / scale;  // the frame never shows what lies beside the picture
+  sightline.set({zoom: scale === 1 ? WHOLE : {scale, x: clamp(x, half, 1 - half), y: clamp(y, half, 1 - half)}});
+}
+
+// The place of the picture under a point of a frame, as shares; and back.
+function placeAt(frame, event) {
+  const box = frame.getBoundingClientRect(), {scale, x, y} = sightline.now.zoom;
+  return {x: x + ((event.clientX - box.left) / box.width - .5) / scale, y: y + ((event.clientY - box.top) / box.height - .5) / scale};
+}
+function shareOf(place) {
+  const {scale, x, y} = sightline.now.zoom;
+  return {x: .5 + (place.x - x) * scale, y: .5 + (place.y - y) * scale};
+}
+
+// Zoom by a factor so that `place` stays where it is.
+function zoomAt(place, factor) {
+  const {scale, x, y} = sightline.now.zoom, next = clamp(scale * factor, 1, MOST_ZOOM), kept = scale / next;
+  zoomTo(next, place.x + (x - place.x) * kept, place.y + (y - place.y) * kept);
+}
+
+function zoomable(frame) {
+  const down = new Map();  // pointers that press, at which place
+  let spread = 0;
+
+  frame.addEventListener('wheel', event => {
+    const {zoom} = sightline.now;
+    if (event.deltaY >= 0 && zoom.scale === 1) return;  // then the page scrolls as ever
+    event.preventDefault();
+    zoomAt(placeAt(frame, event), Math.exp(-clamp(event.deltaY, -100, 100) / 250));
+  }, {passive: false});
+  frame.addEventListener('dblclick', () => zoomTo(1));
+  frame.addEventListener('pointerdown', event => {
+    down.set(event.pointerId, placeAt(frame, event));
+    if (sightline.now.zoom.scale > 1 || down.size > 1) frame.setPointerCapture(event.pointerId);
+    spread = 0;
+  });
+  for (const name of ['pointerup', 'pointercancel', 'lostpointercapture']) {
+    frame.addEventListener(name, event => { down.delete(event.pointerId); spread = 0; });
+  }
+  const points = new Map();
+  frame.addEventListener('pointermove', event => {
+    if (!down.has(event.pointerId)) return;
+    points.set(event.pointerId, event);
+    const {scale, x, y} = sightline.now.zoom;
+    if (down.size === 2) {
+      const [a, b] = [...down.keys()].map(id => points.get(id));
+      if (!a || !b) return;
+      const now = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+      const middle = {clientX: (a.clientX + b.clientX) / 2, clientY: (a.clientY + b.clientY) / 2};
+      if (spread) zoomAt(placeAt(frame, middle), now / spread);
+      spread = now;
+    } else if (scale > 1) {
+      const held = down.get(event.pointerId), here = placeAt(frame, event);
+      zoomTo(scale, x + held.x - here.x, y + held.y - here.y);
+    }
+  });
+  frame.addEventListener('keydown', event => {
+    const {scale, x, y} = sightline.now.zoom, centre = sightline.now.probe ?? {x, y}, step = .1 / scale;
+    const act = {
+      '+': () => zoomAt(centre, 1.5), '=': () => zoomAt(centre, 1.5), '-': () => zoomAt(centre, 1 / 1.5), 0: () => zoomTo(1),
+      ...event.shiftKey && {
+        ArrowLeft: () => zoomTo(scale, x - step, y), ArrowRight: () => zoomTo(scale, x + step, y),
+        ArrowUp: () => zoomTo(scale, x, y - step), ArrowDown: () => zoomTo(scale, x, y + step),
+      },
+    }[event.key];
+    if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    act();
+  });
+}
+
+// Let all stages below `root` follow; the style is inherited, so this is all that a frame costs.
+function followZoom(root) {
+  sightline.on('zoom', () => {
+    const {scale, x, y} = sightline.now.zoom;
+    root.style.setProperty('--zoom', `translate(${100 * (.5 - x * scale)}%, ${100 * (.5 - y * scale)}%) scale(${scale})`);
+    root.classList.toggle('sl-zoomed', scale > 1);
+  });
+}
