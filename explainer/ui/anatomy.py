@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from explainer.errors import SightlineError
+from explainer.export import Look
 from explainer.methods import METHODS
 from explainer.methods.anatomy import Anatomy, Overlap, Parts, anatomy, leading, overlap, peak
 from explainer.methods.base import MapPart
@@ -47,15 +48,32 @@ class Opened:
         """
         try:
             key = controls.read_run(asked)
-            settings = controls.read_settings(asked.get("panel"), asked.get("options"))
+            knobs = _knobs(asked)
             run = stored(self._store, key)
-            knobs = settings.knobs[METHOD.name]
             missing = missing_scales(run, knobs["scales"])
             if missing:
                 return {"text": texts.BUSY_ADDING.format(scales=listed(missing)), "kind": "busy"}
             return _opened(run, asked.get("subject"), knobs, _beside(asked.get("beside")))
         except Exception as error:
             return {"text": in_words(error), "kind": "error"}
+
+
+def anatomy_props() -> Value:
+    """Return the props of the section: colours, words, and the bounds of a scale's weight."""
+    weight = controls.knob(METHOD, controls.SCALE_WEIGHTS)
+    return {
+        "tables": payload.tables(),
+        "diverging": Look().diverging,
+        "words": texts.OPENED | {"unreachable": texts.UNREACHABLE},
+        "weight": {name: getattr(weight, name) for name in ("low", "high", "step", "meaning")},
+    }
+
+
+def _knobs(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the checked knobs of MSEA + ARC, whether it is among the methods shown or not."""
+    options = asked.get("options")
+    own = options.get(METHOD.name, {}) if isinstance(options, Mapping) else None
+    return controls.read_settings(asked.get("panel"), {METHOD.name: own}).knobs[METHOD.name]
 
 
 def _beside(value: Any) -> int | None:

@@ -13,7 +13,15 @@ import gradio as gr
 
 from explainer.ui import web
 
-STYLES = ("page.css", "models.css", "tokens.css", "view.css", "panel.css", "beside.css")
+STYLES = (
+    "page.css",
+    "models.css",
+    "tokens.css",
+    "view.css",
+    "panel.css",
+    "anatomy.css",
+    "beside.css",
+)
 
 
 class _Drawn(gr.HTML):
@@ -45,7 +53,7 @@ class Beside(_Drawn):
     """What could have stood in place of the chosen word. Server function: places. Events: word (a
     typed word is wanted), answer (an edited answer is to be read)."""
 
-    SCRIPTS = ("state.js", "paint.js", "beside.js")
+    SCRIPTS = ("state.js", "paint.js", "toolbar.js", "beside.js")
     TEMPLATE = '<div class="sl-beside" hidden></div>'
 
 
@@ -75,6 +83,13 @@ class OptionPanel(_Drawn):
 
     SCRIPTS = ("state.js", "paint.js", "options.js")
     TEMPLATE = '<details class="sl-fold"></details>'
+
+
+class Anatomy(_Drawn):
+    """How the map of what is explained came about, folded. Server function: anatomy."""
+
+    SCRIPTS = ("state.js", "paint.js", "dial.js", "formula.js", "lists.js", "anatomy.js")
+    TEMPLATE = '<details class="sl-fold sl-opened"></details>'
 
 
 class ExampleStrip(_Drawn):

@@ -18,6 +18,7 @@ from explainer.service import Models
 from explainer.store import RunStore
 from explainer.ui import components as ui
 from explainer.ui import controls, payload, texts
+from explainer.ui.anatomy import Opened, anatomy_props
 from explainer.ui.api import Api
 from explainer.ui.endpoints import offer, shown
 from explainer.ui.handlers import Example, Handlers
@@ -56,14 +57,14 @@ def build_demo(
     """
     models = models if isinstance(models, Models) else Models.of_one(models)
     handlers, menu = Handlers(models, store, examples, gpu), ModelMenu(models, precision, about)
-    maps, words = Maps(store), Words(handlers)
+    maps, words, opened = Maps(store), Words(handlers), Opened(store)
     with gr.Blocks(title=texts.TITLE, fill_width=True, delete_cache=(3600, 86400)) as demo:
         with gr.Row(elem_id="sl-top"):
             gr.HTML(_header(), elem_id="sl-title", apply_default_css=False)
             picker = ui.ModelMenu(menu.value(), elem_id="sl-menu", words=texts.MODEL_WORDS)
         with gr.Row(elem_id="sl-page"):
             ask = _ask()
-            see = _see(maps, words)
+            see = _see(maps, words, opened)
             strip = _try(examples, menu)
         recorded = _wire(handlers, ask, see, strip, picker)
         _wire_beside(words, see)
@@ -192,7 +193,7 @@ def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:
     )
 
 
-def _see(maps: Maps, words: Words) -> See:
+def _see(maps: Maps, words: Words, opened: Opened) -> See:
     with gr.Column(elem_id="sl-see"):
         bar = ui.TokenBar({"run": None, "subject": None}, elem_id="sl-bar", words=texts.PLAYING)
         beside = ui.Beside(
@@ -215,6 +216,7 @@ def _see(maps: Maps, words: Words) -> See:
             opacity=Look().opacity,
             colours=payload.colour_labels(),
         )
+        ui.Anatomy({}, server_functions=[_served(opened.anatomy)], **anatomy_props())
         options = ui.OptionPanel(
             controls.option_value(), spec=controls.option_spec(), label=texts.METHOD_OPTIONS
         )
