@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
 from explainer.__main__ import main
-from explainer.commands import bench
+from explainer.commands import bench, browser
+from explainer.commands.figure import Figure
 from explainer.emoji_world import checkpoint
 from explainer.emoji_world.architectures.qwen2_vl import Qwen2VL
 from explainer.errors import SightlineError
@@ -75,13 +77,13 @@ def test_evaluating_costs_little_beside_the_forwards():
     assert (share.unit, share.bar) == ("%", 5)
 
 
-def test_the_browsers_latencies_are_taken_into_the_table(tmp_path):
-    file = tmp_path / "browser.json"
-    with pytest.raises(SightlineError, match="SIGHTLINE_BENCH_OUT"):
-        list(bench.in_browser(file))
-    told = {"click_to_painted_ms": {"median": 20.5}, "slider_to_painted_ms": {"median": 90}}
-    file.write_text(json.dumps(told))
-    click, slider = bench.in_browser(file)
-    assert click.row().endswith("| 20.50 ms | <= 60 | met |")
-    assert slider.row().endswith("| 90.00 ms | <= 80 | MISSED |")
-    assert bench.Figure("x", 1.0, "s", None).row() == "| x | 1.00 s | | |"
+def test_a_figure_is_held_against_its_bar():
+    assert Figure("x", 20.5, "ms", 60).row() == "| x | 20.50 ms | <= 60 | met |"
+    assert Figure("x", 90, "ms", 80).row().endswith("| 90.00 ms | <= 80 | MISSED |")
+    assert Figure("x", 1.0, "s", None).row() == "| x | 1.00 s | | |"
+
+
+def test_measuring_in_a_browser_says_what_it_lacks(monkeypatch):
+    monkeypatch.setitem(sys.modules, "playwright.sync_api", None)
+    with pytest.raises(SightlineError, match="pip install playwright"):
+        list(browser.measure("http://127.0.0.1:1/"))

@@ -1,7 +1,6 @@
 """`python -m explainer bench`: the speeds and sizes that the project promises, measured here.
 
-The browser's part (click to painted, slider to painted) is measured by the end-to-end tests, which
-write it to the file named by SIGHTLINE_BENCH_OUT; `--browser FILE` takes it into the table.
+With `--browser`, also how quickly the page answers in Chromium.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +25,8 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
+from explainer.commands import browser
+from explainer.commands.figure import Figure
 from explainer.commands.model_flags import add_model_flags, load_from_flags
 from explainer.emoji_world.scenes import Limits, make_scene
 from explainer.errors import SightlineError
@@ -47,28 +49,11 @@ FLOP_2B = 18.2e12  # of its forwards: vision tower and prefill at three scales, 
 QWEN2_VL_2B = {1.0: (27, 37), 0.75: (20, 28), 0.5: (14, 18)}  # tokens of 1024 x 768 at each scale
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One measured figure and the bar that it must not exceed, if there is one."""
-
-    name: str
-    value: float
-    unit: str
-    bar: float | None
-
-    def row(self) -> str:
-        """Return a line of the table."""
-        row = f"| {self.name} | {self.value:.2f} {self.unit} |"
-        if self.bar is None:
-            return f"{row} | |"
-        return f"{row} <= {self.bar:g} | {'met' if self.value <= self.bar else 'MISSED'} |"
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     add_model_flags(parser)
     parser.add_argument("--out", type=Path, help="folder for bench.json")
-    parser.add_argument("--browser", type=Path, help="latencies that the end-to-end tests wrote")
+    parser.add_argument("--browser", action="store_true", help="measure the page in Chromium too")
     parser.add_argument("--repeat", type=int, default=9, help="times each thing is measured")
 
 
@@ -79,7 +64,7 @@ def main(args: argparse.Namespace) -> int:
     print(f"{machine()}, torch threads {torch.get_num_threads()}, load {os.getloadavg()[0]:.1f}")
     print("| figure | value | bar | |\n| --- | --- | --- | --- |")
     figures = []
-    for figure in _measure(load_from_flags(args), args.repeat, args.browser):
+    for figure in _measure(args):
         figures.append(figure)
         print(figure.row(), flush=True)
     if args.out:
@@ -96,26 +81,16 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _measure(explainer: Explainer, repeat: int, browser: Path | None) -> Iterator[Figure]:
-    yield from recording(explainer, repeat)
-    yield explaining(repeat)
-    yield from evaluating(repeat)
+def _measure(args: argparse.Namespace) -> Iterator[Figure]:
+    explainer = load_from_flags(args)
+    yield from recording(explainer, args.repeat)
+    yield explaining(args.repeat)
+    yield from evaluating(args.repeat)
     yield size_of_run()
-    yield seconds_to_page()
-    if browser:
-        yield from in_browser(browser)
-
-
-def in_browser(file: Path) -> Iterator[Figure]:
-    """Yield the medians that the end-to-end tests measured in a real browser."""
-    if not file.is_file():
-        raise SightlineError(
-            f"{file} does not exist; run the tests with SIGHTLINE_BENCH_OUT={file}"
-        )
-    told = json.loads(file.read_text())
-    for act, bar in (("click", 60), ("slider", 80)):
-        median = told[f"{act}_to_painted_ms"]["median"]
-        yield Figure(f"{act} to painted, median of 20", median, "ms", bar)
+    with served() as (url, seconds):
+        yield Figure("python app.py to page served", seconds, "s", 15)
+        if args.browser:
+            yield from browser.measure(url)
 
 
 def recording(explainer: Explainer, repeat: int) -> Iterator[Figure]:
@@ -225,20 +200,21 @@ def _large_run() -> Run:
     return replace(run, images=(scene.image,))
 
 
-def seconds_to_page(patience: float = 60.0) -> Figure:
-    """Return the seconds from starting `python app.py` to its page being served."""
+@contextmanager
+def served(patience: float = 60.0) -> Iterator[tuple[str, float]]:
+    """Yield the address of `python app.py` while it serves, and the seconds that it took to."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    start = time.perf_counter()
+    start, url = time.perf_counter(), f"http://127.0.0.1:{port}/"
     command = [sys.executable, str(ROOT / "app.py"), "--port", str(port)]
     app = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        while not _answers(f"http://127.0.0.1:{port}/"):
+        while not _answers(url):
             if app.poll() is not None or time.perf_counter() - start > patience:
                 raise SightlineError("python app.py did not serve its page; start it by hand")
             time.sleep(0.05)
-        return Figure("python app.py to page served", time.perf_counter() - start, "s", 15)
+        yield url, time.perf_counter() - start
     finally:
         app.terminate()
         app.wait(10)

@@ -1,6 +1,6 @@
 """A launched page with a fake explainer, and a real browser that watches for what must not happen.
 
-Set SIGHTLINE_SHOTS to a folder to keep screenshots, SIGHTLINE_BENCH_OUT to a file for latencies.
+Set SIGHTLINE_SHOTS to a folder to keep screenshots.
 """
 
 from __future__ import annotations

@@ -1,0 +1,141 @@
+"""How quickly the page answers in a real browser: Chromium, driven by Playwright.
+
+page load           from the request to the page being ready for a click
+click, slider       from the event to the frame in which the maps are on the screen
+arrow key, pointer  what the page computes for the frame in which the maps of another word are
+                    drawn; they are in the browser by then, so that nothing is asked for
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from explainer.commands.figure import Figure
+from explainer.errors import SightlineError
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+SIZE = {"width": 1440, "height": 900}
+WARM_UP, REPEAT = 3, 20
+PATIENCE = 60_000  # milliseconds
+# name, act, what is awaited, bar in milliseconds
+ACTS = (
+    ("click to painted", "click", "painted", 60),
+    ("slider to painted", "slider", "painted", 80),
+    ("maps of another word by arrow key, computing", "arrow", "computed", 16),
+    ("maps of another word by pointer, computing", "hover", "computed", 16),
+)
+
+READY = "() => document.querySelector('.sl-example') && document.querySelector('.sl-dial')"
+SHOWN = """() => {
+  const view = document.querySelector('.sl-view');
+  return document.querySelector('.sl-chip[aria-selected=true]') && view.dataset.run
+    && !view.classList.contains('sl-late');
+}"""
+ALL_HERE = """() => Number(document.querySelector('.sl-view').dataset.here)
+  >= document.querySelectorAll('.sl-answer .sl-chip').length"""
+MEASURE = """async ([act, until, n]) => {
+  const view = document.querySelector('.sl-view'), times = [];
+  const slider = document.querySelector('[data-name=k] input[type=range]');
+  const chips = [...document.querySelectorAll('.sl-answer .sl-chip')];
+  const chip = i => chips[(3 * i + 2) % chips.length];
+  const key = name => document.activeElement.dispatchEvent(
+    new KeyboardEvent('keydown', {key: name, bubbles: true, cancelable: true}));
+  const acts = {
+    click: i => chip(i).click(),
+    slider: i => {
+      slider.value = 20 + 5 * i;
+      slider.dispatchEvent(new Event('input', {bubbles: true}));
+    },
+    arrow: i => key(i % (2 * (chips.length - 1)) < chips.length - 1 ? 'ArrowRight' : 'ArrowLeft'),
+    hover: i => chip(i).dispatchEvent(
+      new PointerEvent('pointerover', {bubbles: true, pointerType: 'mouse'})),
+  };
+  chips[0].click();
+  for (let i = 0; i < n; i++) {
+    await new Promise(done => setTimeout(done, 120));
+    let frame = 0;
+    const drawn = new Promise((done, fail) => {
+      view.addEventListener('drawn', () => done(performance.now()), {once: true});
+      setTimeout(() => fail(new Error(`nothing was drawn after ${act} ${i}`)), 20000);
+    });
+    const start = performance.now();
+    if (until === 'computed') requestAnimationFrame(() => { frame = performance.now(); });
+    acts[act](i);
+    const dispatched = performance.now();
+    const end = await drawn;
+    if (until === 'painted') times.push(await new Promise(requestAnimationFrame) - start);
+    else times.push(frame ? dispatched - start + end - frame : end - start);
+  }
+  return times;
+}"""
+
+
+def measure(url: str, repeat: int = REPEAT) -> Iterator[Figure]:
+    """Yield the latencies of a served page that has examples; `SightlineError` without a browser.
+
+    Times are medians in milliseconds.
+    """
+    with _page() as page:
+        started = time.perf_counter()
+        page.goto(url)
+        page.wait_for_function(READY)
+        yield Figure("page load", time.perf_counter() - started, "s", None)
+        page.click(".sl-example >> nth=0")
+        page.wait_for_function(SHOWN)
+        page.wait_for_function(ALL_HERE)
+        for name, act, until, bar in ACTS:
+            times, asked = latencies(page, act, until, repeat)
+            yield Figure(f"{name}, median of {repeat}", statistics.median(times), "ms", bar)
+            if until == "computed":
+                yield Figure(f"requests during {repeat} of these", asked, "", 0)
+
+
+def latencies(page: Page, act: str, until: str, repeat: int) -> tuple[list[float], int]:
+    """Return the milliseconds that each of `repeat` acts took, and the requests during all.
+
+    Args:
+        page: with a run whose maps are all in the browser.
+        act: one of click, slider, arrow and hover.
+        until: "painted", or "computed" for the work of the page alone.
+    """
+    page.evaluate(MEASURE, [act, until, WARM_UP])
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    times = page.evaluate(MEASURE, [act, until, repeat])
+    return times, len(requests)
+
+
+@contextmanager
+def _page() -> Iterator[Page]:
+    """Yield a page in a new Chromium, the system's or Playwright's own."""
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError:
+        raise SightlineError(
+            "measuring in a browser needs Playwright: pip install playwright"
+        ) from None
+    own = shutil.which("chromium") or shutil.which("chromium-browser")
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=own, args=list(FLAGS))
+        except Error as error:
+            raise SightlineError(
+                f"Chromium does not start: {str(error).splitlines()[0]}; install it with "
+                "'apt install chromium' or 'playwright install chromium'"
+            ) from None
+        page = browser.new_page(viewport=SIZE)
+        page.set_default_timeout(PATIENCE)
+        try:
+            yield page
+        except Error as error:
+            raise SightlineError(f"the page did not answer: {str(error).splitlines()[0]}") from None
+        finally:
+            browser.close()
