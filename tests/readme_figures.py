@@ -1,6 +1,7 @@
-"""Write the measured figures into the README, so that none is typed by hand.
+"""Write the measured figures into the README and docs/evidence.md, so that none is typed by hand.
 
 python -m explainer evaluate --model assets/models/NAME --out assets/models/NAME
+python -m explainer evaluate --table N --out docs/tables
 python -m explainer bench --out assets/models/emoji-qwen2-vl
 python -m tests.readme_figures
 """
@@ -13,11 +14,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from explainer.evaluation import paper_report
+from explainer.evaluation.tables import NAMES, percent
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 MODELS = ROOT / "assets" / "models"
+EVIDENCE = ROOT / "docs" / "evidence.md"
+TABLES = ROOT / "docs" / "tables"
 FIRST = "emoji-qwen2-vl"
 BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
+HEADLINE = "<!-- headline:begin -->", "<!-- headline:end -->"
 
 MEANING: Mapping[str, str] = {
     "recall": "kinds of things in the scene that the caption names",
@@ -84,14 +91,66 @@ def _about(about: Mapping[str, Any]) -> str:
     return "; ".join(f"{name}: {about[name]}" for name in SHOWN_FACTS if name in about) + "."
 
 
-def with_figures(readme: str, models: Path = MODELS) -> str:
+def with_figures(readme: str, models: Path = MODELS, tables: Path = TABLES) -> str:
     """Return the README with the figures of today between its markers."""
-    pattern = re.compile(f"{BEGIN}\n.*?{END}", re.S)
-    if not pattern.search(readme):
-        raise SystemExit(f"README.md has no {BEGIN} ... {END}")
-    return pattern.sub(lambda _: f"{BEGIN}\n{figures(models)}\n{END}", readme)
+    written = _between(readme, (BEGIN, END), figures(models))
+    return _between(written, HEADLINE, headline(tables))
+
+
+def _between(page: str, markers: tuple[str, str], text: str) -> str:
+    begin, end = markers
+    pattern = re.compile(f"{begin}\n.*?{end}", re.S)
+    if not pattern.search(page):
+        raise SystemExit(f"there is no {begin} ... {end}")
+    return pattern.sub(lambda _: f"{begin}\n{text}\n{end}", page)
+
+
+# The tables of the paper -------------------------------------------------------------------------
+
+
+def headline(tables: Path = TABLES) -> str:
+    """Return F1-IoU and its parts of the methods on each bundled model."""
+    file = tables / "table-2.json"
+    if not file.is_file():
+        return "Not measured yet."
+    found = json.loads(file.read_text("utf-8"))
+    lines = [_row(["in percent, 95% interval", *(NAMES[f] for f in SHOWN)])]
+    lines.append(_row(["---"] * (1 + len(SHOWN))))
+    for model, part in found["models"].items():
+        for label, row in paper_report.ratios(part["rows"]).items():
+            lines.append(_row([f"{model}: {label}", *(percent(row[f]) for f in SHOWN)]))
+    counts = "; ".join(f"{m}: {p['samples']} scenes" for m, p in found["models"].items())
+    return "\n".join([*lines, "", f"{counts}; {_told(found)}"])
+
+
+SHOWN = ("obj_iou", "func_iou", "f1_iou")
+_BLOCK = re.compile(r"<!-- ([\w/-]+):begin -->\n.*?<!-- \1:end -->", re.S)
+
+
+def with_tables(page: str, tables: Path = TABLES) -> str:
+    """Return the page with the table of each JSON file between the markers that bear its name."""
+
+    def block(match: re.Match[str]) -> str:
+        name = match[1]
+        found = json.loads((tables / f"{name}.json").read_text("utf-8"))
+        parts = (paper_report.body(found), paper_report.best(found), _told(found))
+        text = "\n\n".join(parts)
+        return f"<!-- {name}:begin -->\n{text}\n<!-- {name}:end -->"
+
+    return _BLOCK.sub(block, page)
+
+
+def _told(found: Mapping[str, Any]) -> str:
+    """Return how a table was made, its command apart from the rest."""
+    about = found["about"]
+    facts = "; ".join(f"{name}: {about[name]}" for name in TABLE_FACTS if name in about)
+    return f"`{about['command']}`; {facts}."
+
+
+TABLE_FACTS = ("samples", "scales", "weights", "machine", "date")
 
 
 if __name__ == "__main__":
     README.write_text(with_figures(README.read_text("utf-8")), "utf-8")
-    print("README.md: figures written")
+    EVIDENCE.write_text(with_tables(EVIDENCE.read_text("utf-8")), "utf-8")
+    print("README.md, docs/evidence.md: figures written")

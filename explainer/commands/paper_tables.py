@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from explainer.commands.evaluate import about, asked_dataset, measured, named
+from explainer.commands.evaluate import about, asked_dataset, digest, measured, named
 from explainer.commands.model_flags import loading
 from explainer.evaluation import paper_report
 from explainer.evaluation.campaign import summary_of
@@ -27,7 +27,7 @@ def table_on(args: argparse.Namespace) -> None:
     """
     table = _with_rows(TABLES[args.table], named(args.methods))
     inspected = tuple(table.rows[label] for label in table.inspected)
-    summaries, facts = {}, {}
+    summaries, facts, weights = {}, {}, {}
     for model in named(args.model or ",".join(str(BUNDLED.parent / m) for m in table.models)):
         name = Path(model).name
         out = args.out / f"table-{args.table}" / name if args.out else None
@@ -36,11 +36,13 @@ def table_on(args: argparse.Namespace) -> None:
             continue
         summaries[name] = summary_of(samples, plan, table.rows[table.against])
         facts = facts or about(args, plan, samples)
+        weights[name] = digest(Path(model) / "model.safetensors")[:12]
         if args.out and table.cases:
             file = args.out / f"table-{args.table}-cases-{name}.png"
             _draw_cases(file, model, args, table, (plan, samples))
     if not summaries:
         return
+    facts["weights"] = ", ".join(f"{m} {sha or 'of the hub'}" for m, sha in weights.items())
     found = paper_report.told(table, summaries, facts)
     print(paper_report.markdown(args.table, found))
     if args.out:
