@@ -31,7 +31,7 @@ function picture() {
   const draw = (own, signed) => {
     const {src, ratio} = now.pictures.images[now.image];
     if (base.src !== src) base.src = src;
-    paint(canvas, own, tables[signed ? props.diverging : now.colours], ratio);
+    paint(canvas, own, tables[signed ? props.diverging : now.colours], ratio, now.drawing);
     canvas.setAttribute('aria-label', own.alt);
   };
   return {frame, draw};
@@ -246,4 +246,4 @@ sightline.on('run subject extra settings', update);
 sightline.on('entry', () => {  // what was refused before, for want of a scale, may be there now
   if (!shown && shownKey) { shownKey = ''; update(); }
 });
-sightline.on('pictures image colours', soon);
+sightline.on('pictures image colours drawing', soon);
