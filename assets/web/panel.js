@@ -1,6 +1,6 @@
 // The sliders. props.spec comes from the methods' knobs; props.value and sightline.now.panel: {alphas, k, beta}, where
 // alphas is a list of [factor, on] and beta is null while it is worked out by Eq. 9.
-// Opacity and colours never leave the browser. (Runs after state.js, paint.js and dial.js.)
+// Opacity and colours never leave the browser. (Runs after state.js, paint.js, dial.js and shade.js.)
 const root = element.querySelector('.sl-panel'), spec = props.spec;
 const state = {alphas: props.value.alphas.map(pair => [...pair]), k: props.value.k, beta: props.value.beta};
 
@@ -63,26 +63,7 @@ sightline.on('beta', () => {
   if (state.beta === null) beta.put(auto);
 });
 
-const opacity = dial({
-  name: 'opacity', label: 'Opacity', bounds: {low: 0, high: 1, step: .05}, value: props.opacity,
-  reset: props.opacity, title: 'How strongly the colours cover the picture',
-  changed: value => sightline.set({opacity: value}),
-});
-sightline.on('opacity', () => {
-  const value = sightline.now.opacity ?? props.opacity;
-  opacity.put(value);
-  document.documentElement.style.setProperty('--sl-heat', value);
-});
-
-const colours = make('div', 'sl-dial sl-colours'), choice = make('select', 'sl-choice');
-const name = make('label', 'sl-name', 'Colours');
-name.htmlFor = choice.id = 'sl-colours';
-for (const [value, label] of Object.entries(props.colours)) choice.append(new Option(label, value));
-choice.addEventListener('change', () => sightline.set({colours: choice.value}));
-sightline.on('colours', () => { choice.value = sightline.now.colours ?? choice.value; });
-colours.append(name, choice);
-
-others.append(k.box, beta.box, opacity.box, colours);
+others.append(k.box, beta.box, ...shades(props.opacity, props.colours));
 root.append(scales, others);
 // Values that came from elsewhere: a link, a reset, another part of the page.
 sightline.on('panel', () => {

@@ -13,6 +13,7 @@ from explainer.export.film import film_gif, film_webp
 from explainer.export.run_file import run_file
 from explainer.run import Run
 from explainer.subjects import Span
+from explainer.ui.one_file import one_file
 
 WORD, WHOLE, RECORD = "word", "whole", "record"
 
@@ -44,6 +45,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             Format("svg", "image/svg+xml", WORD, figure_svg),
             Format("gif", "image/gif", WHOLE, film_gif, words),
             Format("webp", "image/webp", WHOLE, film_webp, words),
+            Format("html", "text/html", WHOLE, one_file),
             Format("json", "application/json", WHOLE, maps_json),
             Format("npz", "application/octet-stream", RECORD, run_file),
         )

@@ -19,6 +19,7 @@ STYLES = (
     "tokens.css",
     "view.css",
     "panel.css",
+    "settings.css",
     "anatomy.css",
     "beside.css",
 )
@@ -74,7 +75,7 @@ class Backdrop(_Drawn):
 class ControlPanel(_Drawn):
     """Scales, k, beta, opacity and colours. Value: {alphas, k, beta}."""
 
-    SCRIPTS = ("state.js", "paint.js", "dial.js", "panel.js")
+    SCRIPTS = ("state.js", "paint.js", "dial.js", "shade.js", "panel.js")
     TEMPLATE = '<div class="sl-panel" role="group" aria-label="Sliders"></div>'
 
 
@@ -111,6 +112,21 @@ class Details(_Drawn):
 
     SCRIPTS = ("state.js", "details.js")
     TEMPLATE = '<p class="sl-details"></p>'
+
+
+class Settings(_Drawn):
+    """Buttons that copy a link, present, and reset; remembers settings. Server functions: restore,
+    parameters. Event: ask (fill in what the link in the value asks). Value: {query}."""
+
+    SCRIPTS = ("state.js", "paint.js", "settings.js")
+    TEMPLATE = '<div class="sl-settings"></div>'
+
+
+class Help(_Drawn):
+    """A button, and the dialog with all keys that it opens."""
+
+    SCRIPTS = ("state.js", "paint.js", "help.js")
+    TEMPLATE = '<div class="sl-help"></div>'
 
 
 class Notice(_Drawn):

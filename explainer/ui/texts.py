@@ -138,6 +138,13 @@ BROKEN = "Something went wrong on our side. Press Explain again; if it stays, re
 BAD_REQUEST = "The page sent something that cannot be read; reload it and try again."
 BAD_NUMBER = "{name} must be {what}, got {value}."
 
+# A run in a file of its own, and files to keep.
+FILE = {
+    "absent": "This file holds the maps of single words; for others open the run in Sightline.",
+    "theme": "Light or dark",
+    "print": "How these maps were made",
+}
+
 # What could have stood in place of a word, and the tools that choose more than a chip.
 BESIDE = {
     "instead": "Instead",

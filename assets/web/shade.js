@@ -1,0 +1,22 @@
+// Opacity and colours of the maps; they never leave the browser.
+// (Runs after state.js, paint.js and dial.js.)
+function shades(first, labels) {
+  const opacity = dial({
+    name: 'opacity', label: 'Opacity', bounds: {low: 0, high: 1, step: .05}, value: first,
+    reset: first, title: 'How strongly the colours cover the picture',
+    changed: value => sightline.set({opacity: value}),
+  });
+  sightline.on('opacity', () => {
+    const value = sightline.now.opacity ?? first;
+    opacity.put(value);
+    document.documentElement.style.setProperty('--sl-heat', value);
+  });
+  const colours = make('div', 'sl-dial sl-colours'), choice = make('select', 'sl-choice');
+  const name = make('label', 'sl-name', 'Colours');
+  name.htmlFor = choice.id = 'sl-colours';
+  for (const [value, label] of Object.entries(labels)) choice.append(new Option(label, value));
+  choice.addEventListener('change', () => sightline.set({colours: choice.value}));
+  sightline.on('colours', () => { choice.value = sightline.now.colours ?? choice.value; });
+  colours.append(name, choice);
+  return [opacity.box, colours];
+}

@@ -1,0 +1,111 @@
+"""Files to keep of what the page shows: figures, films, data, one page for everything.
+
+A file goes straight to the browser that asked and is kept nowhere: there is nothing that another
+visitor could come upon, and nothing to clean up.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from threading import BoundedSemaphore, Lock
+from typing import Any
+
+from explainer.errors import SightlineError
+from explainer.export import Chosen, Exhibit, Look, chips, title, words
+from explainer.export.film import film_gif, film_webp
+from explainer.export.formats import FORMATS, WORD, Format
+from explainer.methods import METHODS
+from explainer.run import PROMPT
+from explainer.store import RunStore
+from explainer.ui import controls, texts
+from explainer.ui.maps import stored
+from explainer.ui.subjects import read_subject
+from explainer.ui.texts import in_words
+
+Value = dict[str, Any]
+AT_ONCE = 2  # files that are made at the same time
+PATIENCE = 60.0  # seconds to wait for one's turn
+MOST_TICKETS = 64
+FILMS = {"gif": film_gif, "webp": film_webp}
+
+
+class Saving:
+    """Makes the files that visitors ask for, from a store of runs; never asks a model."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._turns = BoundedSemaphore(AT_ONCE)
+        self._done: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._lock = Lock()
+
+    def save(self, asked: Any) -> Value:
+        """Return a file as {"name", "mime", "data"}, data in base64, or {"text", "kind"}.
+
+        Args:
+            asked: {run, subject, panel, options, format, look, ticket}: what the page shows, a name
+                in `FORMATS`, fields of `Look`, and any text, by which `progress` can be asked.
+        """
+        try:
+            form = _format(asked)
+            exhibit = self._exhibit(asked, form)
+            if not self._turns.acquire(timeout=PATIENCE):
+                raise SightlineError(texts.SAVE_LATER)
+            try:
+                data = self._made(exhibit, form, asked.get("ticket"))
+            finally:
+                self._turns.release()
+            name = f"{_stem(exhibit, form)}.{form.name}"
+            return {"name": name, "mime": form.mime, "data": base64.b64encode(data).decode()}
+        except Exception as error:
+            return {"text": in_words(error), "kind": "error"}
+
+    def progress(self, ticket: Any) -> Value:
+        """Return how many of how many frames are done of the film with this ticket, {} if none."""
+        with self._lock:
+            known = self._done.get(ticket) if isinstance(ticket, str) else None
+        return {"done": known[0], "total": known[1]} if known else {}
+
+    def _exhibit(self, asked: Mapping[str, Any], form: Format) -> Exhibit:
+        run = stored(self._store, controls.read_run(asked))
+        settings = controls.read_settings(asked.get("panel"), asked.get("options"))
+        chosen = tuple(Chosen(METHODS[name], knobs) for name, knobs in settings.knobs.items())
+        if form.scope == WORD:
+            subjects = [read_subject(run, asked.get("subject"))]
+        else:
+            subjects = form.pieces(run) or words(run, PROMPT) or chips(run, PROMPT)
+        return Exhibit(run, chosen, tuple(subjects), _look(asked.get("look")))
+
+    def _made(self, exhibit: Exhibit, form: Format, ticket: Any) -> bytes:
+        if form.name not in FILMS or not isinstance(ticket, str):
+            return form.make(exhibit)
+
+        def hear(done: int, total: int) -> None:
+            with self._lock:
+                self._done[ticket[:64]] = (done, total)
+                while len(self._done) > MOST_TICKETS:
+                    self._done.popitem(last=False)
+
+        return FILMS[form.name](exhibit, hear)
+
+
+def _look(value: Any) -> Look:
+    if not isinstance(value, Mapping):
+        raise SightlineError(texts.BAD_REQUEST)
+    return Look.of(value)
+
+
+def _format(asked: Any) -> Format:
+    name = asked.get("format") if isinstance(asked, Mapping) else None
+    if not isinstance(name, str) or name not in FORMATS:
+        raise SightlineError(texts.BAD_REQUEST)
+    return FORMATS[name]
+
+
+def _stem(exhibit: Exhibit, form: Format) -> str:
+    """Return the name of a file: letters, digits and dashes, whatever the words are."""
+    about = title(exhibit.run, exhibit.subjects[0]) if form.scope == WORD else exhibit.run.prompt
+    slug = re.sub(r"[^a-z0-9]+", "-", about.lower()).strip("-")[:40].strip("-")
+    return f"sightline-{slug}" if slug else "sightline"
