@@ -59,12 +59,12 @@ class Contrast:
 Subject = Word | Contrast
 
 CONTRAST_WORDS: Mapping[str, str] = {
-    "joint": "above 0 speaks for the first word, below 0 for the second; ±1.0 is the largest "
-    "difference between their scores in the picture or in the text before both",
-    "token": "above 0 speaks for the first word, below 0 for the second; ±1.0 is the largest "
-    "difference in this map",
-    "answer": "above 0 speaks for the first word, below 0 for the second; ±1.0 is the largest "
-    "value in the maps of the whole answer",
+    "joint": "above 0 for the first word, below for the second; ±1.0 is their largest difference "
+    "in the picture or in the text before",
+    "token": "above 0 for the first word, below for the second; ±1.0 is the largest difference in "
+    "this map",
+    "answer": "above 0 for the first word, below for the second; ±1.0 is the largest value in the "
+    "maps of the whole answer",
 }
 
 

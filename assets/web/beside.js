@@ -1,6 +1,6 @@
 // What else could have stood in place of the chosen word: candidates with their probabilities, and
 // any word that is typed. Each is explained, or set against the chosen one. Text enters through
-// textContent only. (Runs after state.js and paint.js.)
+// textContent only. (Runs after state.js, paint.js and toolbar.js.)
 // props.value to Python: {run, at, word} or {run, answer}; from Python: {run, subject} for a typed
 // word, {run, busy} and {run, text, kind}. Server function: places.
 const root = element.querySelector('.sl-beside'), {now} = sightline, told = props.words;
@@ -10,10 +10,11 @@ const same = (a, b) => sightline.canonical(a ?? null) === sightline.canonical(b 
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const word = subject => subject?.plus ?? subject;  // what is explained, alone or against another
 
-function button(name, text, label, act) {
-  const node = make('button', name, text);
+function half(name, label, subject, act) {  // one of the two buttons of a word
+  const node = make('button', name);
   node.type = 'button';
   if (label) node.setAttribute('aria-label', label), node.title = label;
+  node.dataset.key = name + sightline.canonical(subject);
   node.addEventListener('click', act);
   return node;
 }
@@ -21,7 +22,7 @@ function button(name, text, label, act) {
 const role = make('span', 'sl-role', told.instead), list = make('div', 'sl-could');
 const typed = make('form', 'sl-typed'), field = make('input', 'sl-type');
 const tools = make('div', 'sl-tools'), message = make('span', 'sl-said');
-list.setAttribute('role', 'group');
+list.setAttribute('role', 'toolbar');
 list.setAttribute('aria-label', told.list);
 field.type = 'text';
 field.maxLength = 100;
@@ -30,21 +31,23 @@ field.setAttribute('aria-label', told.typed);
 field.autocomplete = 'off';
 field.dir = 'auto';
 message.setAttribute('role', 'status');
-const against = button('sl-not', told.not, told.typedNot, () => ask(true));
+const against = half('sl-not', told.typedNot, null, () => ask(true));
+against.textContent = told.not;
 typed.append(field, against);
 typed.addEventListener('submit', event => { event.preventDefault(); ask(false); });
 
-const whole = button('sl-tool', told.whole, '', () => {
+const whole = tool(told.whole, told.wholeLong, () => {
   const {index, word: tokens} = here(), all = {tokens, by: by.value};
-  choose(same(word(now.subject), all) ? {chip: index} : all);
+  explain(same(word(now.subject), all) ? {chip: index} : all);
 });
-const extend = button('sl-tool sl-touch', told.extend, '', () => sightline.set({extending: !now.extending}));
+const extend = tool(told.extend, told.extendLong, () => sightline.set({extending: !now.extending}));
 const by = make('select', 'sl-choice'), pieces = make('label', 'sl-by', told.by);
 for (const [value, text] of Object.entries(told.combine)) by.append(new Option(text, value));
-by.addEventListener('change', () => choose({...word(now.subject), by: by.value}));
+by.addEventListener('change', () => explain({...word(now.subject), by: by.value}));
 pieces.append(by);
-const template = button('sl-tool', told.template, told.templateLong, () => sightline.set({template: !now.template}));
-const edit = button('sl-tool', told.edit, '', () => editing(editor.hidden));
+const template = tool(told.template, told.templateLong, () => sightline.set({template: !now.template}));
+const edit = tool(told.edit, told.editLong, () => editing(editor.hidden));
+extend.classList.add('sl-touch');
 tools.append(pieces, whole, extend, template, edit);
 
 const editor = make('form', 'sl-editor'), text = make('textarea', 'sl-answer-text');
@@ -54,7 +57,7 @@ text.rows = 2;
 text.dir = 'auto';
 read.type = 'submit';
 editor.hidden = true;
-editor.append(text, read, button('sl-tool', told.cancel, '', () => editing(false)));
+editor.append(text, read, tool(told.cancel, told.cancel, () => editing(false)));
 editor.addEventListener('submit', event => {
   event.preventDefault();
   editing(false);
@@ -81,14 +84,14 @@ function here() {
   return now.chips.find(item => item.index === chip || item.tokens.includes(at ?? tokens?.[0])) ?? null;
 }
 
-function choose(subject) {
+function explain(subject) {
   sightline.set({subject, peek: null});
 }
 
 // One candidate: its word is explained by one button and set against the chosen one by the other.
 function could({subject, text: said, share}) {
   const box = make('span', 'sl-candidate'), plus = word(now.subject), chosen = same(plus, subject);
-  const one = button('sl-could-word', '', '', () => choose(subject)), minus = same(now.subject.minus, subject);
+  const one = half('sl-could-word', '', subject, () => explain(subject)), minus = same(now.subject.minus, subject);
   const name = make('span', 'sl-could-text', said);
   name.dir = 'auto';
   one.append(name, make('span', 'sl-share', share));
@@ -96,7 +99,8 @@ function could({subject, text: said, share}) {
   box.append(one);
   if (chosen) return box;
   const label = fill(told.contrast, {minus: said});
-  const other = button('sl-not', told.not, label, () => choose(minus ? plus : {plus, minus: subject}));
+  const other = half('sl-not', label, subject, () => explain(minus ? plus : {plus, minus: subject}));
+  other.textContent = told.not;
   other.setAttribute('aria-pressed', String(minus));
   box.append(other);
   return box;
@@ -107,17 +111,30 @@ function show() {
   root.hidden = !place;
   if (!place) return;
   if (known.run !== now.run) fetchPlaces();
-  const focused = [...list.querySelectorAll('button')].indexOf(document.activeElement);
+  const focused = list.contains(document.activeElement) && document.activeElement.dataset.key;
   list.replaceChildren(...(known.run === now.run ? known.places[place.index] : []).map(could));
-  if (focused >= 0) list.querySelectorAll('button')[focused]?.focus();
+  const stay = halves().find(node => node.dataset.key === focused) ?? halves().find(node => node.ariaPressed === 'true');
+  halves().forEach(node => { node.tabIndex = node === (stay ?? halves()[0]) ? 0 : -1; });
+  if (focused) stay?.focus();
   const chosen = word(now.subject), several = (chosen.tokens ?? []).length > 1;
   pieces.hidden = !several;
   if (several) by.value = chosen.by ?? 'max';
-  whole.disabled = place.word.length === place.tokens.length;
+  whole.hidden = place.word.length === place.tokens.length;
   whole.setAttribute('aria-pressed', String(several && same(chosen.tokens, place.word)));
   template.setAttribute('aria-pressed', String(now.template));
   extend.setAttribute('aria-pressed', String(now.extending));
 }
+
+const halves = () => [...list.querySelectorAll('button')];
+list.addEventListener('keydown', event => {  // one stop for the Tab key, arrows within
+  const all = halves(), at = all.indexOf(event.target);
+  const to = {ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: all.length - 1}[event.key];
+  if (to === undefined || at < 0 || !all[to]) return;
+  event.preventDefault();
+  all[at].tabIndex = -1;
+  all[to].tabIndex = 0;
+  all[to].focus();
+});
 
 async function fetchPlaces() {
   const {run} = now;
@@ -144,7 +161,7 @@ function heard() {
   if (!value || value.run !== now.run || value.word !== undefined || value.answer !== undefined) return;
   message.textContent = value.busy ?? value.text ?? '';
   message.dataset.kind = value.busy ? 'busy' : value.kind ?? '';
-  if (value.subject && awaited?.run === now.run) choose(awaited.make(value.subject));
+  if (value.subject && awaited?.run === now.run) explain(awaited.make(value.subject));
   if (!value.busy) awaited = null;
 }
 

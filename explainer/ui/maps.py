@@ -100,15 +100,23 @@ def _title(run: Run, subject: Subject) -> str:
 
 def _line(run: Run, subject: Subject) -> str:
     """Return the line beside the chosen word: probability, model, time."""
-    seconds = run.settings.get("seconds")
-    total = sum(seconds.values()) if isinstance(seconds, Mapping) else seconds
     parts = [
         _chance(run, subject),
         *_whereabouts(run, words_of(subject)[0]),
         run.model_id,
-        f"answered in {texts.duration(total)}" if total else "",
+        _time(run),
     ]
     return "  ·  ".join(filter(None, parts))
+
+
+def _time(run: Run) -> str:
+    seconds = run.settings.get("seconds")
+    total = sum(seconds.values()) if isinstance(seconds, Mapping) else seconds
+    if not total:
+        return ""
+    spent = texts.duration(total)
+    given = run.settings.get("decoding") == "given"
+    return texts.GIVEN.format(time=spent) if given else f"answered in {spent}"
 
 
 def _chance(run: Run, subject: Subject) -> str:

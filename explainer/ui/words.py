@@ -1,0 +1,113 @@
+"""What could have stood in place of a word, and answers that a person edits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from explainer.errors import RunError, TokenError
+from explainer.run import Run
+from explainer.subjects import Span, candidates, probability, spelled, unsaid
+from explainer.ui import controls, payload, texts
+from explainer.ui.handlers import Handlers, Page, busy, said
+from explainer.ui.texts import in_words
+
+Value = dict[str, Any]
+LONGEST_WORD = 100  # characters
+LONGEST_ANSWER = 20_000
+
+
+class Words:
+    """The events of the row beside the chips, for the runs and models of `handlers`."""
+
+    def __init__(self, handlers: Handlers) -> None:
+        self._handlers = handlers
+
+    def places(self, asked: Any) -> Value:
+        """Return what each chip of the run has beside it, as `place` gives it, and the answer.
+
+        Args:
+            asked: {run} as the page's script sends it.
+        """
+        try:
+            key = controls.read_run(asked)
+            run = self._handlers.run(key)
+            return {"run": key, "answer": run.answer.strip(), "places": places(run)}
+        except Exception as error:
+            return said(in_words(error))
+
+    def bring(self, asked: Any) -> Iterator[Value]:
+        """Yield messages while a typed word is brought, and then its subject.
+
+        Args:
+            asked: {run, at, word}: the word in place of token `at`.
+        """
+        key = asked.get("run") if isinstance(asked, Mapping) else None
+        try:
+            key, at, word = _read_word(asked)
+            run = self._handlers.run(key)
+            text = spelled(run, at, word)
+            try:
+                subject = unsaid(run, at, word)
+            except TokenError:
+                yield {"run": key, **busy(texts.BUSY_WORD)}
+                run = self._handlers.with_words(key, (text,))
+                subject = unsaid(run, at, word)
+            yield {"run": key, "subject": {"at": at, "ids": list(subject.ids)}}
+        except Exception as error:
+            yield {"run": key, **said(in_words(error))}
+
+    def edited(self, asked: Any) -> Iterator[Page]:
+        """Yield what the page shows while an edited answer is read, and then its chips.
+
+        Args:
+            asked: {run, answer}. On an error the chips stay as they are.
+        """
+        try:
+            key, answer = _read_answer(asked)
+            yield Page({}, busy(texts.BUSY_GIVEN))
+            run, key = self._handlers.given(key, answer)
+            yield Page(payload.bar(run, key), said("", ""), payload.picture(run, key))
+        except Exception as error:
+            yield Page({}, said(in_words(error)))
+
+
+def places(run: Run) -> list[list[Value]]:
+    """Return for each chip, by number, the words that could stand there: each with its subject,
+    its text, and its probability in words."""
+    return [_could(run, i) for i in range(len(run.chips))]
+
+
+def _could(run: Run, index: int) -> list[Value]:
+    """Return the candidates at a chip; what was said is among them, or else the first."""
+    chip = run.chips[index]
+    at, was = chip.tokens[0], int(run.tokens.ids[chip.tokens[0]])
+    told = {"subject": {"chip": index}, "text": texts.visible(chip.text)}
+    told["share"] = texts.share(probability(run, Span(chip.tokens)))
+    others = [
+        told
+        if c.token_id == was
+        else {
+            "subject": {"at": at, "ids": [c.token_id]},
+            "text": texts.visible(c.text),
+            "share": texts.share(c.probability),
+        }
+        for c in candidates(run, at)
+    ]
+    return others if told in others else [told, *others]
+
+
+def _read_word(asked: Any) -> tuple[str, int, str]:
+    key, at, word = controls.read_run(asked), asked.get("at"), asked.get("word")
+    if isinstance(at, bool) or not isinstance(at, int) or not isinstance(word, str):
+        raise RunError(texts.BAD_REQUEST)
+    if len(word) > LONGEST_WORD:
+        raise TokenError(texts.LONG_WORD.format(most=LONGEST_WORD))
+    return key, at, word
+
+
+def _read_answer(asked: Any) -> tuple[str, str]:
+    key, answer = controls.read_run(asked), asked.get("answer")
+    if not isinstance(answer, str) or len(answer) > LONGEST_ANSWER:
+        raise RunError(texts.BAD_REQUEST)
+    return key, answer
