@@ -2,7 +2,7 @@
 // (Runs after state.js, paint.js, dial.js, formula.js and lists.js.)
 // props.words are texts, props.tables the colours, props.weight the bounds of a scale's weight.
 const root = element.querySelector('.sl-opened'), says = props.words, {now} = sightline;
-const tables = Object.fromEntries(Object.entries(props.tables).map(([name, data]) => [name, words(data)]));
+const tables = Object.fromEntries(Object.entries(props.tables).map(([name, data]) => [name, tableOf(data)]));
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 let shown = null, shownKey = '', asking = false, beside = null, frame = 0;
 

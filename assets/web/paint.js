@@ -14,7 +14,7 @@ function bytes(data) { return Uint8Array.from(atob(data), c => c.charCodeAt(0));
 function cellsOf(map) { return map.cells ??= bytes(map.data); }
 
 // 256 RGB triples in base64 -> one little-endian RGBA word for each step.
-function words(data) {
+function tableOf(data) {
   const rgb = bytes(data);
   return Uint32Array.from({length: 256}, (_, i) =>
     (255 << 24 | rgb[3 * i + 2] << 16 | rgb[3 * i + 1] << 8 | rgb[3 * i]) >>> 0);

@@ -5,7 +5,7 @@
 // props.value from Python: {busy} and {text, kind} are messages, {refresh} asks once more for what
 // was refused. props.tables holds the colours.
 const root = element.querySelector('.sl-view'), REST_BEFORE_MODEL_MS = 250, text = props.words;
-const tables = Object.fromEntries(Object.entries(props.tables).map(([name, data]) => [name, words(data)]));
+const tables = Object.fromEntries(Object.entries(props.tables).map(([name, data]) => [name, tableOf(data)]));
 let needing = 0, frame = 0, refused = false;
 
 const status = make('div', 'sl-status'), word = make('span', 'sl-word'), line = make('span', 'sl-line');
