@@ -141,7 +141,9 @@ def evaluating(repeat: int) -> Iterator[Figure]:
 
     The maps of three methods for 60 tokens and their figures on masks of 1024 x 768 are timed. The
     time of the forwards follows from their floating-point operations and the speed at which this
-    machine multiplies matrices: a bound from below, so that the share is one from above.
+    machine's processor multiplies matrices: a bound from below, so that the share is one from
+    above. It is the share where the model runs on the processor too; on a GPU, whose forwards take
+    a second or so, the seconds are what to go by.
     """
     run = _large_run()
     texts = [run.tokens.texts[i].strip() for i in run.indices(ANSWER)]
@@ -157,7 +159,7 @@ def evaluating(repeat: int) -> Iterator[Figure]:
     yield Figure("maps and figures of one sample at 2B dimensions", outside, "s", None)
     forwards = FLOP_2B / _flop_rate(repeat)
     share = 100 * outside / (outside + forwards)
-    yield Figure("share of an evaluation outside the model's forwards, 2B", share, "%", 5)
+    yield Figure("share of an evaluation outside the model's forwards, 2B on a CPU", share, "%", 5)
 
 
 def _flop_rate(repeat: int) -> float:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import pytest
 
 from explainer.emoji_world.objects import THINGS
@@ -116,16 +119,47 @@ def test_nouns_and_function_words_agree_whoever_tags(pos):
     assert {known.kind(w) for w in ("in", "on", "is", "two")} == {OTHER}
 
 
+def test_nltk_tags_single_words_and_says_which_data_it_lacks(monkeypatch):
+    """A stand-in has the interface of nltk; its data is nowhere to be had without a download."""
+    tags = {"dog": "NN", "dogs": "NNS", "the": "DT", "in": "IN"}
+
+    class Lemmatizer:
+        def lemmatize(self, word):
+            return word.removesuffix("s")
+
+    nltk, stem = ModuleType("nltk"), ModuleType("nltk.stem")
+    nltk.pos_tag = lambda words: [(word, tags[word.lower()]) for word in words]
+    stem.WordNetLemmatizer = Lemmatizer
+    monkeypatch.setitem(sys.modules, "nltk", nltk)
+    monkeypatch.setitem(sys.modules, "nltk.stem", stem)
+    known = grammar("nltk")
+    assert [known.kind(w) for w in ("The", "dogs", "in", ".")] == [
+        FUNCTION,
+        NOUN,
+        OTHER,
+        PUNCTUATION,
+    ]
+    assert known.lemma("Dogs") == "dog"
+
+    def lacking(words):
+        raise LookupError
+
+    nltk.pos_tag = lacking
+    with pytest.raises(SightlineError, match="averaged_perceptron_tagger_eng wordnet"):
+        grammar("nltk")
+
+
 def test_every_thing_of_the_emoji_world_has_its_singular():
     for thing in THINGS:
         told = find_mentions(words(*thing.plural.split()), {1: thing.name}, singular)
         assert [m.label for m in told] == [1], thing.plural
 
 
-def test_an_unknown_or_missing_tagger_is_named():
+def test_an_unknown_or_missing_tagger_is_named(monkeypatch):
     with pytest.raises(SightlineError, match="list, textblob, nltk"):
         grammar("spacy")
-    with pytest.raises(SightlineError, match="nltk"):
+    monkeypatch.setitem(sys.modules, "nltk", None)
+    with pytest.raises(SightlineError, match="needs nltk"):
         grammar("nltk")
 
 
