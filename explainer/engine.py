@@ -1,5 +1,8 @@
 """The only place that runs a model: prefill, decoding steps, and products with its unembedding.
 
+States come for D layers: those that are asked for, and the last one, which always comes last. They
+are what the lens reads: outputs of decoder layers after the model's final norm.
+
 Every call takes the lock, works in inference mode and lets go of both before it returns, so that
 several recordings can take turns, in whatever threads they happen to be continued.
 """
@@ -22,6 +25,8 @@ from explainer.errors import ModelError
 from explainer.models.base import Family, Inputs
 from explainer.request import Decoding
 
+Layers = Sequence[int]  # numbers of decoder layers, from 1, ascending, without the last
+
 _ROWS = 256  # text states ranked at once: 256 x 152k logits in float32 are 156 MB
 _IDS = 16_384  # rows of W brought to float32 at once
 
@@ -33,6 +38,7 @@ class Answering:
     forward_inputs: dict[str, torch.Tensor]
     cache: Any
     last: torch.Tensor
+    layers: tuple[int, ...]
     fed: int = 0
 
 
@@ -57,13 +63,13 @@ class Engine:
 
     # Running the model ---------------------------------------------------------------------------
 
-    def read(self, inputs: Inputs) -> tuple[torch.Tensor, Answering]:
-        """Return all states (L, d) of a sequence after the final norm, and the answer's start."""
+    def read(self, inputs: Inputs, layers: Layers = ()) -> tuple[torch.Tensor, Answering]:
+        """Return all states (D, L, d) of a sequence, and the answer's start."""
         tensors = self.family.forward_inputs(inputs)
-        out = self._forward(tensors, use_cache=True)
-        states = out.last_hidden_state[0].to(self.family.device)
+        out, states = self._forward(tensors, layers, use_cache=True)
         light = {name: t for name, t in tensors.items() if t.dtype != torch.float32}
-        return states, Answering(light, out.past_key_values, states[-1])
+        last = states[-1, 0, -1]
+        return states[:, 0], Answering(light, out.past_key_values, last, tuple(layers))
 
     def choose(self, answer: Answering, pick: Picker) -> int:
         """Return the id that `pick` takes from the logits of the last state."""
@@ -71,29 +77,43 @@ class Engine:
             return pick(self.family.unembedding(answer.last))
 
     def feed(self, answer: Answering, token: int) -> torch.Tensor:
-        """Append one token to the answer and return the state (d,) at it."""
+        """Append one token to the answer and return the states (D, d) at it."""
         tensors = self.family.step_inputs(answer.forward_inputs, answer.fed)
         tensors = {"input_ids": torch.tensor([[token]]), **tensors}
-        out = self._forward(tensors, use_cache=True, past_key_values=answer.cache)
-        answer.last = out.last_hidden_state[0, -1].to(self.family.device)
+        _, states = self._forward(
+            tensors, answer.layers, use_cache=True, past_key_values=answer.cache
+        )
+        answer.last = states[-1, 0, -1]
         answer.fed += 1
-        return answer.last
+        return states[:, 0, -1]
 
-    def visual_states(self, inputs: Inputs) -> torch.Tensor:
-        """Return the states (N, d) at the visual tokens of a sequence, keeping no cache."""
-        out = self._forward(self.family.forward_inputs(inputs), use_cache=False)
-        return out.last_hidden_state[0, list(inputs.visual)].to(self.family.device)
+    def visual_states(self, inputs: Inputs, layers: Layers = ()) -> torch.Tensor:
+        """Return the states (D, N, d) at the visual tokens of a sequence, keeping no cache."""
+        tensors = self.family.forward_inputs(inputs)
+        _, states = self._forward(tensors, layers, use_cache=False)
+        return states[:, 0, list(inputs.visual)]
 
-    def reread(self, batch: Sequence[Inputs], at: Sequence[int]) -> torch.Tensor:
-        """Return the states (B, n, d) at these positions of sequences of one length and layout."""
-        out = self._forward(self.family.batch_inputs(batch), use_cache=False)
-        return out.last_hidden_state[:, list(at)].to(self.family.device)
+    def reread(
+        self, batch: Sequence[Inputs], at: Sequence[int], layers: Layers = ()
+    ) -> torch.Tensor:
+        """Return the states (D, B, n, d) at these positions of sequences of one length and
+        layout."""
+        _, states = self._forward(self.family.batch_inputs(batch), layers, use_cache=False)
+        return states[:, :, list(at)]
 
-    def _forward(self, tensors: dict[str, torch.Tensor], **options: Any) -> Any:
-        with self._lock, torch.inference_mode():
+    def _forward(
+        self, tensors: dict[str, torch.Tensor], layers: Layers, **options: Any
+    ) -> tuple[Any, torch.Tensor]:
+        """Return what the base model returns, and the states (D, B, L, d)."""
+        decoder = self.family.decoder
+        with self._lock, torch.inference_mode(), _outputs(decoder, layers) as outputs:
             device = self.family.input_device
             moved = {name: t.to(device) for name, t in tensors.items()}
-            return self.family.base(**moved, return_dict=True, **options)
+            out = self.family.base(**moved, return_dict=True, **options)
+            place = decoder.norm.weight.device
+            states = [decoder.norm(x.to(place)) for x in outputs]
+            states.append(out.last_hidden_state)
+            return out, torch.stack([x.to(self.family.device) for x in states])
 
     @contextmanager
     def alone(self) -> Iterator[Family]:
@@ -136,10 +156,7 @@ class Engine:
     def _rank_rows(self, states: torch.Tensor, ids: Sequence[int], k: int, c: int) -> Ranking:
         logits = self._logits(states)  # (n, V)
         total = logits.logsumexp(-1)
-        values, top = logits.topk(min(k, logits.shape[1]), sorted=False)
-        by_id = top.argsort(-1)
-        values, order = values.gather(1, by_id).sort(dim=-1, descending=True, stable=True)
-        top = top.gather(1, by_id).gather(1, order)
+        values, top = _ordered(*logits.topk(min(k, logits.shape[1]), sorted=False))
         actual = logits.gather(1, torch.tensor(ids, device=logits.device)[:, None])[:, 0]
         return Ranking(
             top.int().cpu().numpy(),
@@ -159,6 +176,25 @@ class Engine:
                 actual = logits.gather(1, wanted[:, None])[:, 0]
                 parts.append((actual - logits.logsumexp(-1)).exp().cpu().numpy())
         return np.concatenate(parts)
+
+    def top_ids(self, states: torch.Tensor, k: int) -> npt.NDArray[np.int32]:
+        """Return (N, k) int32: the ids with the highest logits over the whole vocabulary for each
+        of the states (N, d), best first.
+
+        The vocabulary passes by in pieces, so that no more than (N, 16k) logits are held.
+        """
+        values, ids = [], []
+        with self._lock, torch.inference_mode():
+            layer, states = self.family.unembedding, states.float()
+            for start in range(0, len(layer.weight), _IDS):
+                part = slice(start, start + _IDS)
+                logits = states @ layer.weight[part].float().T
+                logits += 0 if layer.bias is None else layer.bias[part].float()
+                best, at = logits.topk(min(k, logits.shape[1]), sorted=False)
+                values.append(best)
+                ids.append(at + start)
+            _, ranked = _ordered(torch.cat(values, 1), torch.cat(ids, 1))
+            return ranked[:, :k].int().cpu().numpy()
 
     def _logits(self, states: torch.Tensor) -> torch.Tensor:
         """Return (n, V) float32, bringing W to float32 piece by piece."""
@@ -187,6 +223,13 @@ class Engine:
             return to_float16(layer.weight[at]), bias.float().cpu().numpy()
 
 
+def _ordered(values: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return both (n, k) with the largest value of each row first; equal ones by id."""
+    by_id = ids.argsort(-1)
+    values, order = values.gather(1, by_id).sort(dim=-1, descending=True, stable=True)
+    return values, ids.gather(1, by_id).gather(1, order)
+
+
 class Picker:
     """Chooses the next token: the most probable, or a draw at a temperature."""
 
@@ -213,6 +256,22 @@ def to_float16(states: torch.Tensor) -> npt.NDArray[np.float16]:
     if not np.isfinite(array).all():
         raise ModelError("the model produced infinite values; load it with dtype float32")
     return array
+
+
+@contextmanager
+def _outputs(decoder: torch.nn.Module, layers: Layers) -> Iterator[list[torch.Tensor]]:
+    """Give out a list that fills with the outputs (B, L, d) of these layers while they run."""
+    outputs: list[torch.Tensor] = []
+
+    def keep(module: torch.nn.Module, given: Any, output: Any) -> None:
+        outputs.append(output[0] if isinstance(output, tuple) else output)
+
+    hooks = [decoder.layers[number - 1].register_forward_hook(keep) for number in layers]
+    try:
+        yield outputs
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @contextmanager

@@ -23,6 +23,10 @@ class ScaleError(RunError):
     """A scale factor was not recorded, or the model cannot be run at it."""
 
 
+class LayerError(RunError):
+    """A decoder layer was not recorded, or the model has no such layer."""
+
+
 class MethodError(SightlineError):
     """There is no such method or preset."""
 

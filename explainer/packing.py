@@ -16,16 +16,17 @@ from explainer.engine import Engine, Ranking, to_float16
 from explainer.errors import RunError
 from explainer.models.base import Inputs
 from explainer.request import Decoding, Request, check_text
-from explainer.run import ANSWER, Run, Scale, Tokens, Unembedding
+from explainer.run import ANSWER, PROMPT, Layer, Run, Scale, Tokens, Unembedding
 
 TOP_K = 200
 CANDIDATES = 10
+WORDS = 5  # of each visual token
 LONGEST_WORD, MOST_WORDS = 16, 200  # of words typed later: tokens of one, and how many
 
 
 @dataclass(eq=False)
 class Answer:
-    """What a generation leaves: R ids, the states (d,) at them, and why it ended.
+    """What a generation leaves: R ids, the states (D, d) at them, and why it ended.
 
     `finish` is "eos", "length", or "given" for an answer that was not generated.
     """
@@ -41,17 +42,23 @@ def pack_run(
     """Return the run at scale 1.
 
     Args:
-        states: (L, d), those of the whole input sequence.
+        states: (D, L, d), those of the whole input sequence; the last are the run's own, the others
+            those of the layers asked for.
         answer: what was generated after it.
     """
     family = engine.family
     tokens = _tokens(engine, inputs, answer)
     rows = _predicting_rows(inputs, states, answer)
-    nothing_before = tokens.positions[0] == 0
-    ranking = _rank(engine, rows, tokens.ids.tolist(), nothing_before)
-    scale = pack_scale(engine, 1.0, inputs, states[list(inputs.visual)])
-    stored = to_float16(rows)
-    stored[: int(nothing_before)] = 0
+    scales = pack_scales(engine, 1.0, inputs, states[:, list(inputs.visual)])
+    *lower, (stored, ranking) = (_read_lens(engine, tokens, part) for part in rows)
+    layers = tuple(
+        Layer(number, (scale,), part, seen.topk, seen.candidate_probs, seen.probs[:-1])
+        for number, scale, (part, seen) in zip(request.layers, scales, lower, strict=False)
+    )
+    words = engine.top_ids(states[-1, list(inputs.visual)], WORDS)
+    listed = [ranking.topk, words, *(layer.topk for layer in layers)]
+    in_play = _in_play(tokens, ranking.topk, len(answer.ids))
+    in_play |= {scale.base_id for scale in scales} | _first_guesses(tokens, layers)
     return Run(
         images=request.asked.images,
         labels=request.asked.labels,
@@ -63,22 +70,29 @@ def pack_run(
         topk=ranking.topk,
         candidate_probs=ranking.candidate_probs,
         probs=ranking.probs[:-1],
-        scales=(scale,),
-        unembedding=pack_unembedding(
-            engine, _in_play(tokens, ranking.topk, scale, len(answer.ids))
-        ),
-        pieces=_pieces(engine, ranking.topk, scale.base_id),
+        scales=scales[-1:],
+        unembedding=pack_unembedding(engine, in_play),
+        pieces=_pieces(engine, listed, in_play),
         settings=_settings(engine, request, answer),
+        visual_topk=words,
+        layer=family.depth,
+        layers=layers,
     )
 
 
-def pack_scale(engine: Engine, alpha: float, inputs: Inputs, states: torch.Tensor) -> Scale:
-    """Return one scale from the states (N, d) at its visual tokens."""
-    return Scale(
-        alpha=alpha,
-        views=inputs.views,
-        states=to_float16(states),
-        base_id=engine.base_id(states),
+def pack_scales(
+    engine: Engine, alpha: float, inputs: Inputs, states: torch.Tensor
+) -> tuple[Scale, ...]:
+    """Return one scale from the states (D, N, d) at its visual tokens, as each of D layers has
+    it."""
+    return tuple(
+        Scale(
+            alpha=alpha,
+            views=inputs.views,
+            states=to_float16(part),
+            base_id=engine.base_id(part),
+        )
+        for part in states
     )
 
 
@@ -132,33 +146,48 @@ def _tokens(engine: Engine, inputs: Inputs, answer: Answer) -> Tokens:
 
 
 def _predicting_rows(inputs: Inputs, states: torch.Tensor, answer: Answer) -> torch.Tensor:
-    """Return (T + 1, d): the state before each text token, and the one at the last."""
+    """Return (D, T + 1, d): the state before each text token, and the one at the last."""
     before = [max(p - 1, 0) for p in [*inputs.text_positions, len(inputs.ids)]]
-    return torch.cat([states[before], *(state[None] for state in answer.states)])
+    return torch.cat([states[:, before], *(state[:, None] for state in answer.states)], dim=1)
 
 
-def _rank(engine: Engine, rows: torch.Tensor, ids: Sequence[int], nothing_before: bool) -> Ranking:
-    """Return the ranking of the T + 1 rows; the last predicts no token of the run."""
-    ranking = engine.rank(rows, [*ids, 0], TOP_K, CANDIDATES)
-    if nothing_before:
+def _read_lens(
+    engine: Engine, tokens: Tokens, rows: torch.Tensor
+) -> tuple[npt.NDArray[np.float16], Ranking]:
+    """Return T + 1 states of one layer as they are stored, and what they predict.
+
+    The last one predicts no token of the run; before the first token there may be no state.
+    """
+    ranking = engine.rank(rows, [*tokens.ids.tolist(), 0], TOP_K, CANDIDATES)
+    stored = to_float16(rows)
+    if tokens.positions[0] == 0:
         ranking.topk[0], ranking.candidate_probs[0], ranking.probs[0] = -1, 0, np.nan
-    return ranking
+        stored[0] = 0
+    return stored, ranking
 
 
-def _in_play(tokens: Tokens, topk: npt.NDArray[np.int32], scale: Scale, answered: int) -> set[int]:
-    """Return the ids whose rows travel with a run.
+def _in_play(tokens: Tokens, topk: npt.NDArray[np.int32], answered: int) -> set[int]:
+    """Return the ids whose rows travel with a run, besides those that scales and layers need.
 
-    All tokens, what each state would have said first, the base id, and for the answer the
-    candidates that were passed over, so that they can be explained too.
+    All tokens, what each state would have said first, and for the answer the candidates that were
+    passed over, so that they can be explained too.
     """
     first = topk[:, 0][topk[:, 0] >= 0].tolist()
     rivals = topk[len(topk) - 1 - answered :, :CANDIDATES].ravel().tolist()
-    return {*tokens.ids.tolist(), *first, *rivals, scale.base_id}
+    return {*tokens.ids.tolist(), *first, *rivals}
 
 
-def _pieces(engine: Engine, topk: npt.NDArray[np.int32], base_id: int) -> dict[int, str]:
-    wanted = sorted({*np.unique(topk[topk >= 0]).tolist(), base_id})
-    return {i: engine.family.codec.piece(i) for i in wanted}
+def _first_guesses(tokens: Tokens, layers: Sequence[Layer]) -> set[int]:
+    """Return what each layer would have said after the first prompt token, for TAM as published."""
+    after = np.flatnonzero(tokens.roles == PROMPT)[:1] + 1
+    return {int(layer.topk[row, 0]) for layer in layers for row in after}
+
+
+def _pieces(
+    engine: Engine, listed: Sequence[npt.NDArray[np.int32]], others: Iterable[int]
+) -> dict[int, str]:
+    known = {int(i) for ids in listed for i in np.unique(ids[ids >= 0])}
+    return {i: engine.family.codec.piece(i) for i in sorted({*known, *others})}
 
 
 def _settings(engine: Engine, request: Request, answer: Answer) -> dict[str, Any]:

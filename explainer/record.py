@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from explainer.attribution import compute
-from explainer.attribution.reading import recorded_inputs
-from explainer.engine import Answering, Engine, Picker, memory_in_words
-from explainer.errors import Cancelled, ModelError, RunError
+from explainer.engine import Engine, memory_in_words
+from explainer.errors import Cancelled, RunError
+from explainer.evidence import EMPTY
 from explainer.images import MAX_SIDE
 from explainer.methods import find_method
 from explainer.methods.comparison import Comparison
-from explainer.models.base import Family, Inputs, Media
+from explainer.models.base import Family, Media
 from explainer.models.loading import load_family
 from explainer.models.options import LoadOptions, OnProgress
-from explainer.models.text import TextStream
-from explainer.packing import Answer, pack_run, pack_scale, with_ids, with_words
+from explainer.packing import with_ids, with_words
+from explainer.recorder import Recorder, Step
 from explainer.request import (
     Asked,
     Decoding,
     Pictures,
-    Request,
-    check_length,
+    check_fills,
+    check_layers,
     check_request,
-    check_scale_length,
     check_scales,
     check_text,
     open_asked,
 )
-from explainer.run import ANSWER, AttributionKey, Run, Scale
+from explainer.run import AttributionKey, Run
 from explainer.video import VideoSource
+
+__all__ = ["BUNDLED", "SCALES", "Explainer", "Step", "load"]
 
 BUNDLED = Path(__file__).parent.parent / "assets" / "models" / "emoji-qwen2-vl"
 SCALES = (0.5, 0.75, 1.0)
@@ -72,26 +71,6 @@ def load(
     return Explainer(load_family(model_or_path, wanted, on_progress))
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step of a recording that was done.
-
-    Attributes:
-        kind: "read" (picture and prompt were read), "token" (an answer token was generated),
-            "scale" (the picture was read again at another scale) or "map" (a map of a comparison
-            method was computed).
-        text: for "token", the text that became whole, possibly ""; for "scale", the factor; for
-            "map", the text of its token.
-        done: how many steps of this kind are done.
-        total: how many there can be; an answer may end earlier.
-    """
-
-    kind: str
-    text: str
-    done: int
-    total: int
-
-
 class Explainer:
     """A model, and the code that turns a picture and a prompt into a `Run`.
 
@@ -101,6 +80,7 @@ class Explainer:
     def __init__(self, family: Family) -> None:
         self.family = family
         self._engine = Engine(family)
+        self._recorder = Recorder(self._engine)
 
     @property
     def model_id(self) -> str:
@@ -137,6 +117,8 @@ class Explainer:
         temperature: float = 0.0,
         seed: int = 0,
         answer: str | None = None,
+        layers: str | Sequence[int] = "last",
+        fills: Sequence[str] = (),
     ) -> Generator[Step | Run, None, None]:
         """Yield a `Step` for each thing done, and the `Run` as the last item.
 
@@ -154,16 +136,26 @@ class Explainer:
             seed: of the draws.
             answer: plain text to read as the model's answer, in one pass, in place of generating
                 one (teacher forcing); the probabilities are those that the model gives to it.
+            layers: decoder layers that can be looked at later with `Run.at_layer`: "last", "even"
+                (every second one down from the last), "all", or numbers counted from 1.
+            fills: what to put in place of the pictures for `Run.evidence`, names in
+                `explainer.fills.FILLS`; none by default, as `add_evidence` can do it once the
+                answer is there.
 
         Raises:
             ImageError, PromptError, ScaleError: what was passed in cannot be used.
+            LayerError: there is no such layer, or the layers take more than a run may hold.
             ModelError: the memory is not enough.
         """
         decoding = Decoding(max_new_tokens, temperature, seed)
         asked = open_asked(self.family, image, video)
-        request = check_request(self.family, asked, prompt, scales, decoding)
-        request = request if answer is None else self._given(request, answer)
-        return self._stream(request, self._composed(request))
+        request = replace(
+            check_request(self.family, asked, prompt, scales, decoding),
+            given=None if answer is None else self._given(answer),
+            layers=check_layers(self.family, layers),
+            fills=check_fills(fills),
+        )
+        return self._recorder.start(request)
 
     def record(
         self,
@@ -205,15 +197,27 @@ class Explainer:
         (alpha,) = check_scales(self.family, [alpha])
         if any(abs(alpha - known) < 1e-6 for known in run.alphas):
             return run
-        scale = self._read_scale(run.media, alpha)
-        first, *others = run.with_scale(scale).scales
-        others.sort(key=lambda s: s.alpha)
-        asked = sorted({*run.settings.get("scales", ()), alpha})
-        return replace(
-            with_ids(self._engine, run, [scale.base_id]),
-            scales=(first, *others),
-            settings={**run.settings, "scales": asked},
-        )
+        return self._recorder.add_scale(run, alpha)
+
+    def add_evidence(self, run: Run, fills: Sequence[str] = EMPTY) -> Run:
+        """Return `run` with the probabilities of its answer without the pictures.
+
+        One more reading of prompt and answer, of all fills at once; see `explainer.evidence` for
+        what follows from it. A run that holds the same evidence already comes back as it is.
+
+        Args:
+            fills: what to put in place of the pictures, names in `explainer.fills.FILLS`.
+
+        Raises:
+            ImageError: there is no such fill.
+            RunError: the run was recorded with another model, or its answer cannot be read again.
+            ModelError: the memory is not enough.
+        """
+        self._check_origin(run, "read its answer again")
+        wanted = check_fills(fills)
+        if not wanted or (run.evidence is not None and run.evidence.fills == wanted):
+            return run
+        return self._recorder.add_evidence(run, wanted)
 
     def add_words(self, run: Run, words: Sequence[str]) -> Run:
         """Return `run` with the rows of W for further words, so that they can be explained.
@@ -230,20 +234,34 @@ class Explainer:
 
         The text is read in one pass as if the model had said it: its states, probabilities and
         candidates are the model's own. Visual states do not depend on it, so all scales are taken
-        over. The same as `record` with `answer`, which see.
+        over, in all layers; evidence is measured anew if the run has it. The same as `record` with
+        `answer`, which see.
         """
         self._check_origin(run, "read another answer")
         notes = tuple(run.settings.get("image_notes", ()))
         asked = Asked(run.images, run.labels, run.video, notes)
-        request = check_request(self.family, asked, run.prompt, (), Decoding(1, 0.0, 0))
-        request = self._given(request, answer)
-        *_, forced = self._stream(request, self._composed(request))
-        base_ids = [scale.base_id for scale in run.scales]
+        request = replace(
+            check_request(self.family, asked, run.prompt, (), Decoding(1, 0.0, 0)),
+            given=self._given(answer),
+            layers=run.layer_numbers[:-1],
+            fills=() if run.evidence is None else run.evidence.fills,
+        )
+        *_, forced = self._recorder.start(request)
+        held = [scale for part in (run, *run.layers) for scale in part.scales]
         return replace(
-            with_ids(self._engine, forced, base_ids),
+            with_ids(self._engine, forced, [scale.base_id for scale in held]),
             scales=run.scales,
+            layers=tuple(
+                replace(new, scales=old.scales)
+                for new, old in zip(forced.layers, run.layers, strict=True)
+            ),
             settings={**forced.settings, "scales": run.settings.get("scales", [1.0])},
         )
+
+    def _given(self, answer: str) -> tuple[int, ...]:
+        """Return the ids of an answer to read in place of generating one."""
+        text = check_text(answer, "answer", "write what the model could have said")
+        return tuple(self.family.codec.encode_answer(text))
 
     def attribute(
         self,
@@ -311,22 +329,12 @@ class Explainer:
             ModelError: the memory is not enough.
         """
         self._check_origin(run, "read its answer again")
-        batch = [recorded_inputs(self.family, run, media) for media in variants]
-        answer = run.indices(ANSWER)
-        if not batch or not len(answer):
-            return np.zeros((len(batch), len(answer)), np.float32)
-        if any(i.views[0].grid != batch[0].views[0].grid for i in batch):
-            raise RunError("all pictures that are read at once must have the sizes of the run's")
-        predicting = run.tokens.positions[answer] - 1
-        with memory_in_words("read fewer pictures at once"):
-            states = self._engine.reread(batch, predicting.tolist())
-            probs = self._engine.probabilities(
-                states.flatten(0, 1), np.tile(run.tokens.ids[answer], len(batch))
-            )
-        return probs.reshape(len(batch), len(answer))
+        return self._recorder.probabilities(run, variants)
 
     def _check_origin(self, run: Run, purpose: str) -> None:
-        """Raise `RunError` if the run was recorded with another model."""
+        """Raise `RunError` if the run was recorded with another model, or is a look at a layer."""
+        if run.layer not in (None, self.family.depth):
+            raise RunError(f"this is a look at layer {run.layer}; use the run itself to {purpose}")
         mine = {"revision": self.family.revision, **self.family.origin}
         theirs, mine = _words(run.model_id, run.settings), _words(self.model_id, mine)
         if theirs != mine:
@@ -335,99 +343,8 @@ class Explainer:
                 f"load that model to {purpose}"
             )
 
-    # Steps of a recording ------------------------------------------------------------------------
-
-    def _given(self, request: Request, answer: str) -> Request:
-        """Return the request with an answer to read in place of generating one."""
-        text = check_text(answer, "answer", "write what the model could have said")
-        return replace(request, given=tuple(self.family.codec.encode_answer(text)))
-
-    def _composed(self, request: Request) -> Inputs:
-        """Return the sequence that asks, if there is room for the answer after it."""
-        inputs = self.family.compose(request.asked.media, request.prompt)
-        check_length(self.family, inputs, request.longest)
-        return inputs
-
-    def _stream(self, request: Request, inputs: Inputs) -> Generator[Step | Run, None, None]:
-        clock = _Clock()
-        answer = Answer()
-        with memory_in_words("use a smaller picture, a shorter prompt or fewer new tokens"):
-            if request.given is not None:
-                states, answer = self._read_given(inputs, request.given)
-                clock.lap("read")
-                yield Step("read", "", 1, 1)
-            else:
-                states, answering = self._engine.read(inputs)
-                clock.lap("read")
-                yield Step("read", "", 1, 1)
-                yield from self._generate(request, answering, answer)
-                clock.lap("answer")
-                del answering  # frees the cache
-            run = pack_run(self._engine, request, inputs, states, answer)
-            clock.lap("pack")
-        del states, answer  # before the other scales are read
-        for done, alpha in enumerate(request.scales, 1):
-            run = self.add_scale(run, alpha)
-            clock.lap("scales")
-            yield Step("scale", f"{alpha:g}", done, len(request.scales))
-        yield replace(run, settings={**run.settings, "seconds": clock.seconds})
-
-    def _generate(
-        self, request: Request, answering: Answering, answer: Answer
-    ) -> Generator[Step, None, None]:
-        """Generate token after token into `answer`."""
-        pick = Picker(request.decoding, self.family.device)
-        text = TextStream(self.family.codec)
-        stop, most = self.family.stop_ids, request.decoding.max_new_tokens
-        for done in range(1, most + 1):
-            token = self._engine.choose(answering, pick)
-            if token in stop:
-                answer.finish = "eos"
-                break
-            answer.ids.append(token)
-            answer.states.append(self._engine.feed(answering, token))
-            yield Step("token", text.feed(token), done, most)
-        if rest := text.finish():
-            yield Step("token", rest, len(answer.ids), most)
-
-    def _read_given(self, inputs: Inputs, ids: Sequence[int]) -> tuple[torch.Tensor, Answer]:
-        """Return the states (L, d) of the sequence, and the answer that was given."""
-        whole = replace(inputs, ids=(*inputs.ids, *ids))
-        states = self._engine.reread([whole], range(len(whole.ids)))[0]
-        asked, said = states[: len(inputs.ids)], states[len(inputs.ids) :]
-        return asked, Answer(list(ids), list(said), "given")
-
-    def _read_scale(self, media: Media, alpha: float) -> Scale:
-        """Return one more scale, trying again with freed memory if the first try finds none."""
-        inputs = self.family.compose_prefix(media, alpha)
-        check_scale_length(self.family, inputs, alpha)
-        advice = f"leave out scale {alpha:g} or use a smaller picture"
-        try:
-            with memory_in_words(advice):
-                return self._scale_of(inputs, alpha)
-        except ModelError:
-            self._engine.free()
-        with memory_in_words(advice):
-            return self._scale_of(inputs, alpha)
-
-    def _scale_of(self, inputs: Inputs, alpha: float) -> Scale:
-        return pack_scale(self._engine, alpha, inputs, self._engine.visual_states(inputs))
-
 
 def _words(model_id: str, settings: Mapping[str, Any]) -> str:
     """Return a model with all that its states depend on, such as "tiny, revision v1, tiles 4"."""
     given = [f"{k} {settings[k]}" for k in _ORIGIN if settings.get(k) is not None]
     return ", ".join([model_id, *given])
-
-
-class _Clock:
-    """Seconds spent in each phase of a recording, waiting consumers included."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, phase: str) -> None:
-        now = time.perf_counter()
-        self.seconds[phase] = round(self.seconds.get(phase, 0.0) + now - self._last, 4)
-        self._last = now

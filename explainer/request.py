@@ -9,13 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from explainer.errors import ImageError, PromptError, ScaleError
+from explainer.errors import ImageError, LayerError, PromptError, ScaleError
+from explainer.fills import FILLS
 from explainer.images import ImageSource, fit, open_image
 from explainer.models.base import Family, Inputs, Media
+from explainer.models.memory import free_memory
 from explainer.run import Video
 from explainer.video import VideoSource, open_video, step_label
 
 Pictures = ImageSource | Sequence[ImageSource]
+
+LAYERS = ("last", "even", "all")  # which layers can be asked for by name
+MOST_LAYER_BYTES = 1 << 30  # what a run's further layers may take, as what a file may unpack to
+_LISTED = 4 * (200 + 10 + 1)  # bytes of a text state's list of words and its probabilities
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,8 @@ class Request:
         scales: the scale factors besides 1, ascending.
         decoding: how the answer is generated.
         given: the ids of an answer to read in place of generating one, or None.
+        layers: numbers of the decoder layers to record besides the last, ascending.
+        fills: what to put in place of the pictures to measure what the answer owes to them.
     """
 
     asked: Asked
@@ -83,6 +91,8 @@ class Request:
     scales: tuple[float, ...]
     decoding: Decoding
     given: tuple[int, ...] | None = None
+    layers: tuple[int, ...] = ()
+    fills: tuple[str, ...] = ()
 
     @property
     def longest(self) -> int:
@@ -153,6 +163,58 @@ def check_scales(family: Family, scales: Sequence[float]) -> list[float]:
         if not _is_number(alpha) or not low <= alpha <= high:
             raise ScaleError(f"a scale of {family.label} lies in {low:g}..{high:g}, got {alpha}")
     return sorted({round(float(alpha), 6) for alpha in scales})
+
+
+def check_layers(family: Family, layers: str | Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers of layers below the last, for one of `LAYERS` or for numbers.
+
+    "even" is every second layer, counted down from the last; of a model of two layers that is none.
+    """
+    depth = family.depth
+    if isinstance(layers, str):
+        if layers not in LAYERS:
+            raise LayerError(f"layers must be {', '.join(LAYERS)} or numbers, got {layers!r}")
+        step = {"last": depth, "even": 2, "all": 1}[layers]
+        return tuple(range(depth, 0, -step))[:0:-1]
+    for number in layers:
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
+            raise LayerError(f"a layer is a whole number, got {number!r}")
+        if not 1 <= number <= depth:
+            raise LayerError(f"{family.model_id} has layers 1 to {depth}, got {number}")
+    return tuple(sorted({int(number) for number in layers} - {depth}))
+
+
+def layer_bytes(family: Family, inputs: Inputs, request: Request) -> int:
+    """Return about how many bytes the further layers of a request take, at the most.
+
+    Visual states at all scales, text states up to the longest answer, and their lists of words.
+    """
+    fixed = family.alphas[1] == 1  # pictures of one size: as many tokens at each scale
+    visual = len(inputs.visual) * (1 + sum(1 if fixed else a * a for a in request.scales))
+    text = len(inputs.ids) - len(inputs.visual) + request.longest + 1
+    width = family.unembedding.weight.shape[1]
+    return round(len(request.layers) * (2 * width * (visual + text) + _LISTED * text))
+
+
+def check_layer_bytes(family: Family, inputs: Inputs, request: Request) -> int:
+    """Return `layer_bytes`; `LayerError` if it is more than a run may hold, or than is free."""
+    size, free = layer_bytes(family, inputs, request), free_memory()
+    most = MOST_LAYER_BYTES if free is None else min(MOST_LAYER_BYTES, free // 3)
+    if size > most:
+        raise LayerError(
+            f"{len(request.layers)} further layers would take about {size / 1e6:,.0f} MB, and "
+            f"{most / 1e6:,.0f} MB is the most; record fewer layers or scales, or use a smaller "
+            "picture"
+        )
+    return size
+
+
+def check_fills(fills: Sequence[str]) -> tuple[str, ...]:
+    """Return names in `FILLS`, each once; `ImageError` for others."""
+    unknown = [fill for fill in fills if fill not in FILLS]
+    if isinstance(fills, str) or unknown:
+        raise ImageError(f"fills are some of {', '.join(FILLS)}, got {fills!r}")
+    return tuple(dict.fromkeys(fills))
 
 
 def check_length(family: Family, inputs: Inputs, max_new_tokens: int) -> None:

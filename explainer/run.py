@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from explainer.errors import RunError, ScaleError, TokenError
+from explainer.errors import LayerError, RunError, ScaleError, TokenError
 from explainer.parts import (
     ANSWER,
     PROMPT,
@@ -233,7 +233,7 @@ class Run:
         probabilities are what the unembedding makes of them, so that every method shows what the
         lens reads there. The own layer gives the run itself. Maps of comparison methods stay: they
         come from the whole model. Words of visual tokens and evidence are left out. Raises
-        `RunError` for a layer that was not recorded.
+        `LayerError` for a layer that was not recorded.
         """
         if number == self.layer:
             return self
@@ -246,7 +246,7 @@ class Run:
         found = [layer for layer in self.layers if layer.number == number]
         if not found:
             known = ", ".join(map(str, self.layer_numbers)) or "its last layer only"
-            raise RunError(
+            raise LayerError(
                 f"layer {number!r} was not recorded; this run holds {known}, "
                 "and one recorded with layers 'all' holds each"
             )

@@ -242,8 +242,8 @@ def _independent(subject: Subject) -> str:
     one = subject.run.scales[0].states
     other = family.compose([image], ANOTHER_TEXT)
     states, _ = engine.read(other)
-    two = states[list(other.visual)].float().cpu().numpy()
-    none = engine.visual_states(family.compose_prefix([image], 1.0)).float().cpu().numpy()
+    two = states[-1, list(other.visual)].float().cpu().numpy()
+    none = engine.visual_states(family.compose_prefix([image], 1.0))[-1].float().cpu().numpy()
     return _within(max(_apart(one, two), _apart(none, two)), subject.bounds.states)
 
 

@@ -232,6 +232,11 @@ class Family(ABC):
         return self.base.language_model
 
     @property
+    def depth(self) -> int:
+        """Return the number of decoder layers."""
+        return len(self.decoder.layers)
+
+    @property
     def unembedding(self) -> torch.nn.Linear:
         """Return W (V, d) and its bias, if any, as the linear layer that the model uses."""
         return self.model.get_output_embeddings()
