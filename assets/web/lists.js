@@ -17,6 +17,8 @@ function guessLists(words) {
   // The rank on the left names a link: one row on each side, and the line between them.
   const link = (side, row, i) => row.other === null ? '' : String(side ? row.other : i + 1);
 
+  const worth = gain => gain < .0005 ? '' : `+${gain.toFixed(3)}`;
+
   function item(side, row, i, shown) {
     const node = make('li', 'sl-guess'), rank = make('span', 'sl-rank', i + 1), text = make('span', 'sl-guess-text', row.text);
     rank.setAttribute('aria-hidden', 'true');
@@ -27,7 +29,7 @@ function guessLists(words) {
     node.tabIndex = 0;
     node.setAttribute('aria-label', row.label);
     node.title = row.label;
-    node.append(make('span', 'sl-gain', row.other > shown ? `→ ${row.other}` : side ? '' : `+${row.gain.toFixed(3)}`));
+    node.append(make('span', 'sl-gain', row.other > shown ? `→ ${row.other}` : side ? '' : worth(row.gain)));
     return node;
   }
 
