@@ -19,6 +19,7 @@ from explainer.evaluation.tables import COMPARED, NAMES, Figures, Summary
 Told = Mapping[str, Any]  # as in the JSON file
 
 SHOWN = ("obj_iou", "func_iou", "f1_iou", "pointing")
+GAINS = ("obj_iou", "f1_iou")
 
 
 def told(table: Table, summaries: Mapping[str, Summary], about: Mapping[str, Any]) -> Told:
@@ -71,11 +72,13 @@ def markdown(number: int, found: Told) -> str:
 
 def body(found: Told) -> str:
     """Return the tables of each model, in percent: F1-IoU also as a difference."""
-    names = {f: NAMES[f] for f in SHOWN} | {"gain": f"F1-IoU against {found['against']}"}
+    names = {f: NAMES[f] for f in SHOWN} | {
+        f"{f} gain": f"{NAMES[f]} against {found['against']}" for f in GAINS
+    }
     parts = []
     for model, part in found["models"].items():
         head = model if len(found["models"]) > 1 else "method"
-        parts.append(tables.grid(head, names, _rows(part), part["refused"], ("gain",)))
+        parts.append(tables.grid(head, names, _rows(part), part["refused"], names.keys() - SHOWN))
         if part["why"]:
             parts += tables.closer(ratios(part["why"]))
         for fill, curves in part["curves"].items():
@@ -86,11 +89,11 @@ def body(found: Told) -> str:
 
 
 def _rows(part: Told) -> Figures:
-    """Return the figures shown of each row, and "gain"."""
+    """Return the figures shown of each row, and its differences."""
     rows, gains = ratios(part["rows"]), ratios(part["gains"])
     return {
         label: {f: r for f, r in figures.items() if f in SHOWN}
-        | ({"gain": gains[label]["f1_iou"]} if label in gains else {})
+        | {f"{f} gain": r for f, r in gains.get(label, {}).items() if f in GAINS}
         for label, figures in rows.items()
     }
 
@@ -104,19 +107,22 @@ def _count(part: Told) -> str:
 
 
 def best(found: Told) -> str:
-    """Say which rows have the largest F1-IoU, and how sure that is."""
+    """Say which rows have a larger F1-IoU than the one compared with, and what that costs them."""
     lines = []
     for model, part in found["models"].items():
         gains = ratios(part["gains"])
-        known = {n: g["f1_iou"] for n, g in gains.items() if np.isfinite(g["f1_iou"].value)}
-        above = sorted((n for n in known if known[n].low > 0), key=lambda n: -known[n].value)
-        where = f"{model}: " if len(found["models"]) > 1 else ""
-        named = ", ".join(f"{n} ({tables.percent(known[n], '+')})" for n in above[:5])
-        lines.append(
-            f"{where}Above {found['against']} in F1-IoU, interval and all: {named or 'none'}"
-            + (f", and {len(above) - 5} more." if len(above) > 5 else ".")
+        above = sorted(
+            (name for name, gain in gains.items() if gain["f1_iou"].low > 0),
+            key=lambda name: -gains[name]["f1_iou"].value,
         )
+        where = f"{model}: " if len(found["models"]) > 1 else ""
+        named = "; ".join(f"{name}, {_in_words(gains[name])}" for name in above) or "none"
+        lines.append(f"{where}Above {found['against']} in F1-IoU, interval and all: {named}.")
     return "\n".join(lines)
+
+
+def _in_words(gain: Mapping[str, Ratio]) -> str:
+    return ", ".join(f"{NAMES[f]} {tables.percent(gain[f], '+')}" for f in reversed(GAINS))
 
 
 def ratios(entries: Mapping[str, Mapping[str, Any]]) -> Figures:

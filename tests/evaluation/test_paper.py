@@ -158,8 +158,8 @@ FOUND = {
         "m": {
             "rows": {n: {f: figure(0.5, 0.4, 0.6) for f in paper_report.SHOWN} for n in "abc"},
             "gains": {
-                "b": {"f1_iou": figure(0.1, 0.05, 0.2)},
-                "c": {"f1_iou": figure(0.1, -0.05, 0.2)},
+                "b": {"f1_iou": figure(0.1, 0.05, 0.2), "obj_iou": figure(-0.1, -0.2, 0.1)},
+                "c": {"f1_iou": figure(0.1, -0.05, 0.2), "obj_iou": figure(0.1, 0.1, 0.2)},
             },
             "why": {"a": {"ceiling": figure(0.7, 0.6, 0.8)}},
             "curves": {"black": {"a": {"insertion": figure(0.2, 0.1, 0.3)}}},
@@ -172,11 +172,13 @@ FOUND = {
 
 
 def test_only_what_lies_beyond_its_interval_is_called_above():
-    assert paper_report.best(FOUND).endswith("b (+10.00 [+5.00, +20.00]).")
+    told = "b, F1-IoU +10.00 [+5.00, +20.00], Obj-IoU -10.00 [-20.00, +10.00]."
+    assert paper_report.best(FOUND).endswith(f"interval and all: {told}")
     text = paper_report.markdown(7, FOUND)
     for part in (
         "### Table 7. A title",
         "| b | 50.00 [40.00, 60.00] |",
+        "| -10.00 [-20.00, +10.00] | +10.00 [+5.00, +20.00] |",
         "| d | not for this one |",
         "the best that the grid allows",
         "replaced by black",
