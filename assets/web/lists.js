@@ -26,7 +26,7 @@ function guessLists(words) {
     node.append(rank, text);
     if (row.other === null) return node;
     node.dataset.link = link(side, row, i);
-    node.tabIndex = 0;
+    if (!side) node.tabIndex = 0;  // its partner follows the focus
     node.setAttribute('aria-label', row.label);
     node.title = row.label;
     node.append(make('span', 'sl-gain', row.other > shown ? `→ ${row.other}` : side ? '' : worth(row.gain)));

@@ -22,7 +22,7 @@ from explainer.store import RunStore
 from explainer.subjects import Contrast, Span, Word, explain_subject, text_of, words_of
 from explainer.ui import controls, payload, texts
 from explainer.ui.maps import missing_scales, stored
-from explainer.ui.subjects import read_subject
+from explainer.ui.subjects import at_layer, read_subject
 from explainer.ui.texts import in_words, listed
 
 Value = dict[str, Any]
@@ -64,7 +64,7 @@ def anatomy_props() -> Value:
     return {
         "tables": payload.tables(),
         "diverging": Look().diverging,
-        "words": texts.OPENED | {"unreachable": texts.UNREACHABLE},
+        "words": texts.ANATOMY | {"unreachable": texts.UNREACHABLE},
         "weight": {name: getattr(weight, name) for name in ("low", "high", "step", "meaning")},
     }
 
@@ -112,7 +112,7 @@ def _opened(run: Run, asked: Any, knobs: Mapping[str, Any], beside: int | None) 
     `scales` and `steps` are pictures, one part and caption for each image, whose colours end at
     `peaks`; `words` the earlier chips; `pair` two lists of guesses.
     """
-    subject = read_subject(run, asked)
+    run, subject = at_layer(run, asked), read_subject(run, asked)
     said, token = _standing_for(run, words_of(subject)[0], knobs)
     case = _Case(said, token, knobs, anatomy(said, token, **knobs))
     chips = _words(case)
@@ -122,14 +122,14 @@ def _opened(run: Run, asked: Any, knobs: Mapping[str, Any], beside: int | None) 
         "signed": case.found.signed,
         "peaks": {"scales": _readable(case.scales_peak), "steps": _readable(case.peak)},
         "max": knobs["fuse"] == "max",
-        "about": texts.OPENED_SCALES[knobs["fuse"]].format(word=case.word),
-        "symbols": texts.OPENED_SYMBOLS.format(word=case.word),
+        "about": texts.ANATOMY_SCALES[knobs["fuse"]].format(word=case.word),
+        "symbols": texts.ANATOMY_SYMBOLS.format(word=case.word),
         "scales": _scales(case),
         "steps": _steps(case, chips),
         "beta": _beta(case),
         "words": chips,
         "base": _base(case),
-        "legend": texts.OPENED_WORDS.format(word=case.word) if chips else texts.OPENED_NO_WORDS,
+        "legend": texts.ANATOMY_WORDS.format(word=case.word) if chips else texts.ANATOMY_NO_WORDS,
         "pair": _pair(case, chips, beside),
     }
 
@@ -154,10 +154,10 @@ def _note(run: Run, subject: Any, case: _Case) -> str:
     told = []
     if isinstance(subject, Contrast):
         other = texts.visible(text_of(run, others[0]))
-        told.append(texts.OPENED_CONTRAST.format(word=whole, other=other))
+        told.append(texts.ANATOMY_CONTRAST.format(word=whole, other=other))
     count = len(first.tokens if isinstance(first, Span) else first.ids)
     if count > 1:
-        told.append(texts.OPENED_PIECES.format(word=whole, count=count, piece=case.word))
+        told.append(texts.ANATOMY_PIECES.format(word=whole, count=count, piece=case.word))
     return " ".join(told)
 
 
@@ -203,7 +203,7 @@ def _alt(case: _Case, title: str, part: MapPart) -> str:
 
 def _steps(case: _Case, chips: list[Value]) -> dict[str, Value]:
     """Return the pictures from the fused map to the final one."""
-    found, title = case.found, texts.OPENED_STEPS
+    found, title = case.found, texts.ANATOMY_STEPS
     after = [
         payload.part_value(image, part, False, _alt(case, title["after"], part))
         for image, part in zip(case.run.images, found.heat.parts, strict=True)
@@ -229,20 +229,20 @@ def _steps(case: _Case, chips: list[Value]) -> dict[str, Value]:
 def _fused(case: _Case, part: MapPart) -> str:
     highest = float(part.values.max())
     if not highest > 0:
-        return texts.OPENED_FUSED_EMPTY.format(word=case.word)
-    clip = texts.OPENED_CLIP[case.knobs["clip"]]
-    fused = texts.OPENED_FUSED[case.knobs["fuse"]]
+        return texts.ANATOMY_FUSED_EMPTY.format(word=case.word)
+    clip = texts.ANATOMY_CLIP[case.knobs["clip"]]
+    fused = texts.ANATOMY_FUSED[case.knobs["fuse"]]
     return f"{fused} {clip}".format(peak=_readable(highest))
 
 
 def _interference(case: _Case, chips: list[Value]) -> str:
     counted = [chip for chip in chips if chip["weight"] > 0]
     if not counted or case.knobs["weights"] == "none":
-        return texts.OPENED_NOTHING
-    said = texts.OPENED_INTERFERENCE[case.knobs["weights"]]
+        return texts.ANATOMY_NOTHING
+    said = texts.ANATOMY_INTERFERENCE[case.knobs["weights"]]
     most = max(counted, key=lambda chip: chip["part"])
     if most["part"] > 0:
-        said += texts.OPENED_MOST
+        said += texts.ANATOMY_MOST
     return said.format(count=len(counted), word=case.word, most=most["text"], share=most["share"])
 
 
@@ -250,21 +250,21 @@ def _beta(case: _Case) -> Value:
     """Return the factor and its caption."""
     beta, auto = case.found.beta, case.found.beta_auto
     if case.knobs["beta"] is not None:
-        caption = texts.OPENED_BETA_SET.format(auto=f"{auto:.2f}")
+        caption = texts.ANATOMY_BETA_SET.format(auto=f"{auto:.2f}")
     else:
-        caption = texts.OPENED_BETA_AUTO if beta else texts.OPENED_BETA_ZERO
+        caption = texts.ANATOMY_BETA_AUTO if beta else texts.ANATOMY_BETA_ZERO
     return {"value": f"{beta:.2f}", "caption": caption}
 
 
 def _before(part: MapPart) -> str:
-    return texts.OPENED_BEFORE.format(empty=percent(float(np.mean(part.values <= 0))))
+    return texts.ANATOMY_BEFORE.format(empty=percent(float(np.mean(part.values <= 0))))
 
 
 def _after(case: _Case) -> str:
     window = case.knobs["window"]
-    smooth = texts.OPENED_SMOOTH if window > 1 else texts.OPENED_ROUGH
+    smooth = texts.ANATOMY_SMOOTH if window > 1 else texts.ANATOMY_ROUGH
     norm = case.found.heat.normalisation
-    return smooth.format(window=window) + " " + texts.OPENED_AFTER.format(norm=norm)
+    return smooth.format(window=window) + " " + texts.ANATOMY_AFTER.format(norm=norm)
 
 
 # Earlier words -----------------------------------------------------------------------------------
@@ -291,13 +291,13 @@ def _word(case: _Case, index: int, chip: Chip) -> Value:
     context, tokens = case.found.context, list(chip.tokens)
     relevance, part = _relevance(case, chip), float(context.shares[tokens].sum())
     repeat, text = bool(context.repeats[tokens].all()), texts.visible(chip.text)
-    share = texts.OPENED_REPEAT if repeat else percent(part)
-    label = texts.OPENED_LABEL.format(word=text, relevance=f"{relevance:.2f}", share=share)
+    share = texts.ANATOMY_REPEAT if repeat else percent(part)
+    label = texts.ANATOMY_LABEL.format(word=text, relevance=f"{relevance:.2f}", share=share)
     return {
         "chip": index,
         "text": text,
         "role": ROLE_NAMES[chip.role],
-        "label": texts.OPENED_LABEL_REPEAT.format(word=text) if repeat else label,
+        "label": texts.ANATOMY_LABEL_REPEAT.format(word=text) if repeat else label,
         "relevance": relevance,
         "weight": float(context.weights[tokens].sum()),
         "part": part,
@@ -309,7 +309,7 @@ def _word(case: _Case, index: int, chip: Chip) -> Value:
 def _base(case: _Case) -> str:
     """Return a sentence on the base map A_0, "" where it takes nothing away."""
     share = case.found.context.base_share
-    return texts.OPENED_BASE.format(share=percent(share)) if share >= 0.005 else ""
+    return texts.ANATOMY_BASE.format(share=percent(share)) if share >= 0.005 else ""
 
 
 # Two lists side by side --------------------------------------------------------------------------
@@ -323,7 +323,7 @@ def _pair(case: _Case, chips: list[Value], beside: int | None) -> Value | None:
     chip = asked[0] if asked else max(chips, key=lambda c: (c["part"], c["weight"]))
     other = case.run.chips[chip["chip"]].tokens[0]
     found = overlap(case.run, other, case.token, **case.knobs)
-    title, rows = texts.OPENED_LIST[case.knobs["state"]], _rows(case.run, found)
+    title, rows = texts.ANATOMY_LIST[case.knobs["state"]], _rows(case.run, found)
     return {
         "chip": chip["chip"],
         "text": _told(case, chip, found),
@@ -344,7 +344,7 @@ def _rows(run: Run, found: Overlap) -> tuple[list[Value], list[Value]]:
         if match is None:
             return {"text": text, "other": None, "gain": 0.0, "label": text}
         other = getattr(match, rank)
-        label = texts.OPENED_SHARED.format(word=text, rank=other, gain=f"{match.gain:.3f}")
+        label = texts.ANATOMY_SHARED.format(word=text, rank=other, gain=f"{match.gain:.3f}")
         return {"text": text, "other": other, "gain": match.gain, "label": label}
 
     first = [row(int(i), "second") for i in found.first]
@@ -357,21 +357,21 @@ def _told(case: _Case, chip: Value, found: Overlap) -> str:
     told = {
         "other": chip["text"],
         "word": case.word,
-        "alike": _graded(texts.OPENED_ALIKE, r),
+        "alike": _graded(texts.ANATOMY_ALIKE, r),
         "relevance": f"{r:.2f}",
         "shared": len(found.shared),
         "k": len(found.first),
         "weight": percent(1 - r),
         "share": chip["share"],
     }
-    said = [texts.OPENED_PAIR]
+    said = [texts.ANATOMY_PAIR]
     if chip["repeat"]:
-        said.append(texts.OPENED_SAME)
+        said.append(texts.ANATOMY_SAME)
     else:
         counts = weights == "rbo"
-        said.append(_graded(texts.OPENED_COUNTS, r) if counts else texts.OPENED_NO_PART[weights])
+        said.append(_graded(texts.ANATOMY_COUNTS, r) if counts else texts.ANATOMY_NO_PART[weights])
         if chip["weight"] > 0 and case.found.beta:
-            said.append(texts.OPENED_SHARE if chip["part"] else texts.OPENED_DARK)
+            said.append(texts.ANATOMY_SHARE if chip["part"] else texts.ANATOMY_DARK)
     return " ".join(sentence.format(**told) for sentence in said)
 
 

@@ -130,6 +130,7 @@ VIEW = {
     "whole": "Show the whole picture",
     "frame": "{map} map. Arrow keys point at a cell, plus and minus zoom, 0 shows all of it.",
     "place": "{x} % from the left, {y} % from the top",
+    "placeSays": "{x} % from the left, {y} % from the top: the picture says {words} here",
     "unseen": "not seen",
 }
 NO_METHOD = "At least one method has to stay on. The maps below are the last ones."
@@ -138,7 +139,37 @@ BROKEN = "Something went wrong on our side. Press Explain again; if it stays, re
 BAD_REQUEST = "The page sent something that cannot be read; reload it and try again."
 BAD_NUMBER = "{name} must be {what}, got {value}."
 
-# A run in a file of its own, and files to keep.
+# Runs that were recorded before.
+RECORDED = "Recorded answers"
+OPEN_FILE = "Open a run from a file (.npz)"
+OPENED = "Opened: “{prompt}”, answered by {model} before. Its maps need no model."
+RUN_TOO_LARGE = "The file is larger than {most} MB, which no recorded run has to be."
+RUN_EMPTY = "The run holds no words of a prompt or an answer, so there is nothing to explain."
+NO_MODEL = "No model is loaded here, so nothing new can be asked: open a recorded answer below."
+
+# Files to keep.
+SAVE_LATER = "Others are making files just now; try again in a moment."
+SAVE = {
+    "save": "Save",
+    "saveLong": "Save what is shown as a file",
+    "formats": {
+        "png": ["PNG", "figure of this word"],
+        "svg": ["SVG", "figure of this word, its text as text"],
+        "gif": ["GIF", "film of the answer"],
+        "webp": ["WebP", "film of the answer, smaller"],
+        "html": ["HTML", "all words on a page that works anywhere"],
+        "json": ["JSON", "all maps as numbers"],
+        "npz": ["NPZ", "the run; opens here again"],
+    },
+    "paper": "Figures on",
+    "papers": {"light": "white", "dark": "dark"},
+    "busy": "Making {name}…",
+    "frames": "Making {name}: frame {done} of {total}",
+    "saved": "Saved {name}",
+    "failed": "The server did not answer; try again.",
+}
+
+# A run in a file of its own.
 FILE = {
     "absent": "This file holds the maps of single words; for others open the run in Sightline.",
     "theme": "Light or dark",
@@ -174,7 +205,7 @@ SPACED, UNSPACED = "with a space before it", "without a space before it"
 OF_PROMPT, OF_TEMPLATE = "word of the prompt", "token of the template"
 
 # The method opened up: how a map of MSEA + ARC came about.
-OPENED = {
+ANATOMY = {
     "title": "How this map came about",
     "method": "MSEA + ARC, step by step, for",
     "sizes": "The picture, read at several sizes",
@@ -194,98 +225,100 @@ _SIZES = (
     "The model reads the picture once at each size α. The score of a patch says how strongly what "
     "was read there speaks for “{word}”. Small sizes see things whole, large ones see details. "
 )
-OPENED_SCALES = {
+ANATOMY_SCALES = {
     "mean": _SIZES + "The sliders say how much each size counts.",
     "max": _SIZES + "With fuse = max the highest score counts at each place; nothing is weighed.",
 }
-OPENED_SYMBOLS = (
+ANATOMY_SYMBOLS = (
     "t stands for “{word}”, j for a word before it, i for a patch, s for a size. z is the last "
     "state of the model at a patch, W the row of its output matrix for the word."
 )
-OPENED_STEPS = {
+ANATOMY_STEPS = {
     "fused": "All sizes together",
     "interference": "What earlier words explain",
     "before": "What is left",
     "after": "Smoothed: the map",
 }
-OPENED_FUSED = {
+ANATOMY_FUSED = {
     "mean": "The mean of the sizes. The highest score is {peak}.",
     "max": "The highest score of any size. The highest of all is {peak}.",
 }
-OPENED_CLIP = {
+ANATOMY_CLIP = {
     "fused": "Scores below zero count as zero.",
     "per_scale": "Scores below zero count as zero at each size.",
     "none": "Scores below zero stay, in the second colour.",
 }
-OPENED_FUSED_EMPTY = "No place in the picture has a score above zero for “{word}”."
-OPENED_INTERFERENCE = {
+ANATOMY_FUSED_EMPTY = "No place in the picture has a score above zero for “{word}”."
+ANATOMY_INTERFERENCE = {
     "rbo": "The mean of the maps of {count} earlier words. The less the guesses for a word have in "
     "common with those for “{word}”, the more its map counts.",
     "uniform": "The mean of the maps of {count} earlier words. All count alike.",
     "score": "The mean of the maps of {count} earlier words. The higher “{word}” scores at a word, "
     "the more its map counts, as in TAM.",
 }
-OPENED_MOST = " “{most}” has the largest part of it, {share}."
-OPENED_NOTHING = "No earlier word counts, so nothing is taken away."
-OPENED_BETA_AUTO = "How much is taken away: as much of the second picture as fits the first best."
-OPENED_BETA_SET = "How much is taken away, set by the slider. Eq. 9 would take {auto}."
-OPENED_BETA_ZERO = "The second picture explains nothing of the first, so nothing is taken away."
-OPENED_BEFORE = (
+ANATOMY_MOST = " “{most}” has the largest part of it, {share}."
+ANATOMY_NOTHING = "No earlier word counts, so nothing is taken away."
+ANATOMY_BETA_AUTO = "How much is taken away: as much of the second picture as fits the first best."
+ANATOMY_BETA_SET = "How much is taken away, set by the slider. Eq. 9 would take {auto}."
+ANATOMY_BETA_ZERO = "The second picture explains nothing of the first, so nothing is taken away."
+ANATOMY_BEFORE = (
     "The first picture minus β times the second, cut off at zero. {empty} of it is empty now."
 )
-OPENED_SMOOTH = (
+ANATOMY_SMOOTH = (
     "Each cell becomes a mean of the {window} × {window} cells around it, sorted by value: single "
     "spikes go, broad areas stay."
 )
-OPENED_ROUGH = "The filter is off."
-OPENED_AFTER = "This is the map at the top of the page; {norm}."
-OPENED_CONTRAST = (
+ANATOMY_ROUGH = "The filter is off."
+ANATOMY_AFTER = "This is the map at the top of the page; {norm}."
+ANATOMY_CONTRAST = (
     "The map above is a difference. This is how its first part, the map of “{word}”, came about; "
     "choose “{other}” to see the second."
 )
-OPENED_PIECES = "“{word}” is {count} tokens. Shown is “{piece}”, whose map makes up most of theirs."
-OPENED_WORDS = (
+ANATOMY_PIECES = (
+    "“{word}” is {count} tokens. Shown is “{piece}”, whose map makes up most of theirs."
+)
+ANATOMY_WORDS = (
     "The colour and the percentage say how much of what was taken away is a word's. The bar and r "
     "say how alike the guesses for it and for “{word}” are: 0 is nothing in common, 1 the same. "
     "Choose a word to compare the guesses."
 )
-OPENED_NO_WORDS = "No word before it counts."
-OPENED_REPEAT = "same word"
-OPENED_LABEL = "{word}: relevance {relevance}, {share} of what was taken away"
-OPENED_LABEL_REPEAT = "{word}: the same word, left out"
-OPENED_BASE = (
+ANATOMY_NO_WORDS = "No word before it counts."
+ANATOMY_REPEAT = "same word"
+ANATOMY_LABEL = "{word}: relevance {relevance}, {share} of what was taken away"
+ANATOMY_LABEL_REPEAT = "{word}: the same word, left out"
+ANATOMY_BASE = (
     "The base map A₀ of Eq. 8, of the word that scores lowest in the picture, is {share} of what "
     "was taken away."
 )
-OPENED_LIST = {"predicting": "Guesses in place of “{word}”", "own": "Guesses after “{word}”"}
-OPENED_SHARED = "{word}, place {rank} in the other list, adds {gain} to r"
-OPENED_PAIR = (
+ANATOMY_LIST = {"predicting": "Guesses in place of “{word}”", "own": "Guesses after “{word}”"}
+ANATOMY_SHARED = "{word}, place {rank} in the other list, adds {gain} to r"
+ANATOMY_PAIR = (
     "The guesses for “{other}” and for “{word}” {alike}: {shared} of {k} are shared, "
     "r = {relevance}."
 )
-OPENED_ALIKE = (  # from this r on
+ANATOMY_ALIKE = (  # from this r on
     (0.9, "are nearly the same"),
     (0.5, "have much in common"),
     (0.1, "have little in common"),
     (1e-9, "have almost nothing in common"),
     (0.0, "have nothing in common"),
 )
-OPENED_COUNTS = (
+ANATOMY_COUNTS = (
     (0.9, "So next to nothing of the map of “{other}” counts as interference."),
     (0.1, "So {weight} of the map of “{other}” counts as interference."),
     (0.0, "So the whole map of “{other}” counts as interference."),
 )
-OPENED_NO_PART = {
+ANATOMY_NO_PART = {
     "uniform": "All words count alike here, whatever r is.",
     "score": "Here words count by their score, whatever r is.",
     "none": "Nothing is taken away here, whatever r is.",
 }
-OPENED_SAME = (
+ANATOMY_SAME = (
     "It says the same as this word, so its map is the same too; taking that away would erase the "
     "evidence, and it is left out."
 )
-OPENED_SHARE = "It is {share} of what was taken away."
-OPENED_DARK = "But that map is dark in this picture, so it takes nothing away."
+ANATOMY_SHARE = "It is {share} of what was taken away."
+ANATOMY_DARK = "But that map is dark in this picture, so it takes nothing away."
 
 # Links, settings that are remembered, and help.
 SETTINGS_WORDS = {

@@ -169,10 +169,10 @@ def test_captions_name_the_words_and_the_numbers(run):
     [
         ({"weights": "uniform"}, "interference", "All count alike."),
         ({"weights": "score"}, "interference", "as in TAM"),
-        ({"weights": "none"}, "interference", texts.OPENED_NOTHING),
+        ({"weights": "none"}, "interference", texts.ANATOMY_NOTHING),
         ({"fuse": "max"}, "fused", "The highest score of any size."),
         ({"clip": "per_scale"}, "fused", "at each size"),
-        ({"window": 1}, "after", texts.OPENED_ROUGH),
+        ({"window": 1}, "after", texts.ANATOMY_ROUGH),
         ({"window": 5}, "after", "5 × 5"),
     ],
 )
@@ -184,11 +184,11 @@ def test_captions_follow_the_knobs(run, knobs, step, words):
 def test_the_caption_of_beta_says_where_it_is_from(run):
     chip = chip_of(run, " dog")
     auto = ask(run, chip)["beta"]
-    assert auto["caption"] == texts.OPENED_BETA_AUTO
+    assert auto["caption"] == texts.ANATOMY_BETA_AUTO
     told = ask(run, chip, {**PANEL, "beta": 0.5})["beta"]
-    assert told == {"value": "0.50", "caption": texts.OPENED_BETA_SET.format(auto=auto["value"])}
+    assert told == {"value": "0.50", "caption": texts.ANATOMY_BETA_SET.format(auto=auto["value"])}
     nothing = ask(run, chip, options=options_with(weights="none"))["beta"]
-    assert nothing == {"value": "0.00", "caption": texts.OPENED_BETA_ZERO}
+    assert nothing == {"value": "0.00", "caption": texts.ANATOMY_BETA_ZERO}
 
 
 def test_braces_in_words_stay_words(run):
@@ -224,9 +224,9 @@ def test_a_repeat_says_so(run):
     got = ask(again, chip_of(again, " dog"), beside=chip_of(again, " cat"))
     cat = next(w for w in got["words"] if w["text"] == "cat")
     assert cat["repeat"]
-    assert (cat["part"], cat["share"]) == (0, texts.OPENED_REPEAT)
+    assert (cat["part"], cat["share"]) == (0, texts.ANATOMY_REPEAT)
     assert "left out" in cat["label"]
-    assert texts.OPENED_SAME in got["pair"]["text"]
+    assert texts.ANATOMY_SAME in got["pair"]["text"]
 
 
 def test_the_first_word_has_nothing_before_it():
@@ -239,8 +239,8 @@ def test_the_first_word_has_nothing_before_it():
     got = ask(alone, alone.chips.index(next(c for c in alone.chips if c.role == ANSWER)))
     assert got["words"] == []
     assert got["pair"] is None
-    assert got["legend"] == texts.OPENED_NO_WORDS
-    assert got["steps"]["interference"]["captions"] == [texts.OPENED_NOTHING]
+    assert got["legend"] == texts.ANATOMY_NO_WORDS
+    assert got["steps"]["interference"]["captions"] == [texts.ANATOMY_NOTHING]
 
 
 def test_the_base_map_is_mentioned_where_it_takes_something_away(run):
@@ -304,7 +304,7 @@ def test_the_sentence_follows_the_overlap(run, swap, words):
 
 def test_where_r_plays_no_part_the_sentence_says_so(run):
     cat, dog = (chip_of(run, text) for text in (" cat", " dog"))
-    for weights, words in texts.OPENED_NO_PART.items():
+    for weights, words in texts.ANATOMY_NO_PART.items():
         pair = ask(run, dog, beside=cat, options=options_with(weights=weights))["pair"]
         assert words in pair["text"]
     own = ask(run, dog, beside=cat, options=options_with(state="own"))["pair"]
@@ -318,7 +318,7 @@ def test_of_several_tokens_the_leading_one_is_shown_and_said(run):
     tokens = [int(run.indices(ANSWER)[i]) for i in (3, 4)]
     got = ask(run, tokens=tokens)
     assert got["word"] in ("a", "dog")
-    assert got["note"] == texts.OPENED_PIECES.format(word="a dog", count=2, piece=got["word"])
+    assert got["note"] == texts.ANATOMY_PIECES.format(word="a dog", count=2, piece=got["word"])
     assert ask(run, tokens=tokens, by="first")["word"] == "a"
     assert ask(run, tokens=tokens[:1])["note"] == ""
 
