@@ -39,6 +39,13 @@ def read_subject(run: Run, asked: Any) -> Subject:
     return _word(run, asked)
 
 
+def at_layer(run: Run, asked: Any) -> Run:
+    """Return the run as it is looked at: at the decoder layer that a subject's field "layer" names,
+    or as it is. Raises `LayerError` for one that was not recorded."""
+    layer = asked.get("layer") if isinstance(asked, Mapping) else None
+    return run if layer is None else run.at_layer(_number(layer))
+
+
 def _word(run: Run, asked: Any) -> Word:
     if not isinstance(asked, Mapping):
         raise RunError(texts.BAD_REQUEST)
