@@ -20,7 +20,7 @@ function extend(chip) {
   sightline.set({subject: between(anchor, chip), peek: null});
 }
 
-const chosenChip = () => box.querySelector('.sl-chip[aria-selected=true]');
+const chosenChip = () => box.querySelector('.sl-chip:is([aria-selected=true], .sl-place)');
 
 function dropAnchor() {
   if (now.subject?.tokens) return;
