@@ -21,8 +21,17 @@ function button(label, title, act) {
 // Parameters that are not a link's: those of Gradio, and the presentation.
 function ours(name) { return name.startsWith('__') || name === 'present' || name === 'view'; }
 
-const settings = () => Object.fromEntries(NAMES.map(name => [name, now[name] ?? defaults[name]]));
+const settings = () => ({
+  ...Object.fromEntries(NAMES.map(name => [name, now[name] ?? defaults[name]])),
+  contour: now.contour ? 'on' : 'off',
+});
 const usual = () => canonical(settings()) === canonical(defaults);
+
+// In two steps: what all methods share then covers what they have of their own.
+function adopt({panel, options, contour, ...view}) {
+  sightline.set({panel, options});
+  sightline.set({...view, contour: contour === 'on'});
+}
 
 function remember() {
   try {
@@ -82,7 +91,7 @@ async function copy() {
 }
 
 function reset() {
-  sightline.set(structuredClone(defaults));
+  adopt(structuredClone(defaults));
   said.textContent = words.wasReset;
 }
 
@@ -101,7 +110,7 @@ async function start() {
   if (remembered || Object.keys(linked).length) {
     const got = await server.restore({query: linked, remembered}).catch(() => null);
     said.textContent = got ? got.text : words.unreachable;
-    if (got) sightline.set(got.settings);
+    if (got) adopt(got.settings);
     if (got?.asks) {
       props.value = {query: linked};
       trigger('ask', {});

@@ -6,6 +6,7 @@ const sightline = document.sightline ??= (() => {
     subject: null,    // what is explained, JSON for Python: {chip: 12} and the like
     subjects: [],     // what will probably be asked for: all chips, the answer's first
     chips: [],        // of the run, in order: {index, text, role, tokens, word}, as Python sent them
+    layers: [],       // numbers of the decoder layers that the run can be looked at in, its last one at the end
     template: false,  // whether chips of the template are shown
     extending: false, // whether the next chip extends what is chosen, as with the Shift key
     peek: null,       // what is explained while the pointer rests on it
@@ -51,6 +52,10 @@ const sightline = document.sightline ??= (() => {
     on(names, act) {  // names in one string; `act` is called at once too, for what is known already
       heard.push({names: names.split(' '), act});
       act([]);
+    },
+    free(event) {  // whether a key is meant for the page, and not for a field or a browser's shortcut
+      const field = event.target.closest?.('input:not([type=range], [type=checkbox]), textarea, select, [contenteditable=true]');
+      return !field && !event.ctrlKey && !event.metaKey && !event.altKey && !event.defaultPrevented;
     },
     key: subject => subject && canonical({...subject, ...now.extra}),
     whole: subject => subject && {...subject, ...now.extra},

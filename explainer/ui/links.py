@@ -7,7 +7,8 @@ A link never holds a picture. Its parameters, each of which may be missing:
     scales, k, beta                             as the sliders have them: 0.5,0.75,1
     methods                                     those shown, in order: msea_arc,tam
     METHOD.OPTION                               any other option of a method that is shown
-    opacity, colours                            how maps are drawn
+    opacity, colours, normalisation,
+    drawing, contour, speed                     how maps are drawn, and how fast the answer plays
     present                                     1 for large maps without controls
 
 Anybody can write a link, so that nothing in it is believed: what cannot be used is left out, and a
@@ -24,7 +25,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from explainer.errors import SightlineError
-from explainer.export import SEQUENTIAL
+from explainer.export import SEQUENTIAL, Look
 from explainer.images import fit
 from explainer.methods import METHODS
 from explainer.methods.base import Knob
@@ -37,13 +38,24 @@ from explainer.ui.handlers import Example
 from explainer.ui.maps import stored
 from explainer.ui.texts import in_words
 
+_WORDS = texts.VIEW
 LONGEST = 4000  # characters of a parameter; servers cut longer addresses
-OPACITY = Knob("opacity", "float", 0.55, "", 0.0, 1.0, 0.05)
-COLOURS = Knob("colours", "choice", "inferno", "", choices=tuple(SEQUENTIAL))
+# How maps are drawn, and how fast the answer plays.
+_VIEW = {
+    "opacity": Knob("opacity", "float", Look().opacity, "", 0.0, 1.0, 0.05),
+    "colours": Knob("colours", "choice", Look().colours, "", choices=tuple(SEQUENTIAL)),
+    "normalisation": Knob(
+        "normalisation", "choice", "", "", choices=tuple(texts.VIEW["normalisations"])
+    ),
+    "drawing": Knob("drawing", "choice", "smooth", "", choices=tuple(_WORDS["drawings"])),
+    "contour": Knob("contour", "choice", "off", "", choices=("off", "on")),
+    "speed": Knob("speed", "float", 2, "", 0.5, 8),
+}
 _DECODING = {
     "tokens": controls.MAX_NEW_TOKENS,
     "temperature": controls.TEMPERATURE,
     "seed": controls.SEED,
+    "layers": controls.LAYERS,
 }
 
 Value = dict[str, Any]
@@ -55,8 +67,7 @@ def defaults() -> Value:
     return {
         "panel": controls.panel_value(),
         "options": controls.option_value(),
-        "opacity": OPACITY.default,
-        "colours": COLOURS.default,
+        **{name: knob.default for name, knob in _VIEW.items()},
     }
 
 
@@ -98,12 +109,16 @@ class Links:
         except Exception as error:
             return {"settings": defaults(), "asks": False, "text": in_words(error)}
 
+    def fill(self, told: Any) -> Asked:
+        """Return what the link in {query} asks; what is wrong with it `restore` has told."""
+        return self.asked(_query(told), Doubts())
+
     def asked(self, query: Mapping[str, str], doubts: Doubts) -> Asked:
         """Return what a link asks; the prompt of its example counts unless it has one."""
         example = doubts.keep(query, "example", self._example, None)
         prompt = query.get("prompt", example.prompt if example else "")
         decoding = [
-            doubts.keep(query, name, lambda v, k=knob: k.check(number(v)), knob.default)
+            doubts.keep(query, name, lambda v, k=knob: _read(k, v), knob.default)
             for name, knob in _DECODING.items()
         ]
         model = doubts.keep(query, "model", self._model, "")
@@ -202,8 +217,8 @@ def checked(settings: Any) -> Value:
         raise SightlineError(texts.BAD_REQUEST)
     if any(set(told) != set(_options(name)) for name, told in options.items()):
         raise SightlineError(texts.BAD_REQUEST)
-    OPACITY.check(settings["opacity"])
-    COLOURS.check(settings["colours"])
+    for name, knob in _VIEW.items():
+        knob.check(settings[name])
     return {name: settings[name] for name in defaults()}
 
 
@@ -214,16 +229,14 @@ def linked(query: Mapping[str, str], settings: Value, doubts: Doubts) -> Value:
     panel["alphas"] = doubts.keep(query, "scales", _alphas, panel["alphas"])
     for name in ("k", "beta"):
         knob = controls.knob(method, name)
-        panel[name] = doubts.keep(query, name, lambda v, k=knob: k.check(number(v)), panel[name])
+        panel[name] = doubts.keep(query, name, lambda v, k=knob: _read(k, v), panel[name])
     names = doubts.keep(query, "methods", _methods, list(found["options"]))
     found["options"] = {name: found["options"].get(name, _options(name)) for name in names}
     for name, value in query.items():
         if "." in name:
             doubts.keep({name: value}, name, lambda v, n=name: _set(found["options"], n, v), None)
-    found["opacity"] = doubts.keep(
-        query, "opacity", lambda v: OPACITY.check(number(v)), found["opacity"]
-    )
-    found["colours"] = doubts.keep(query, "colours", COLOURS.check, found["colours"])
+    for name, knob in _VIEW.items():
+        found[name] = doubts.keep(query, name, lambda v, k=knob: _read(k, v), found[name])
     try:
         return checked(found)
     except SightlineError as error:  # each can be used, but not together
@@ -273,7 +286,12 @@ def _set(options: Value, name: str, text: str) -> None:
     if method not in options or option not in options[method]:
         raise SightlineError(texts.NO_OPTION)
     knob = controls.knob(METHODS[method], option)
-    options[method][option] = knob.check(text if knob.kind == "choice" else number(text))
+    options[method][option] = _read(knob, text)
+
+
+def _read(knob: Knob, text: str) -> Any:
+    """Return the checked value of a knob that a parameter spells."""
+    return knob.check(text if knob.kind == "choice" else number(text))
 
 
 def _shows(run: Run, example: Example) -> bool:
