@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
@@ -15,7 +16,12 @@ try:  # on ZeroGPU; has to come before anything touches CUDA
 except ImportError:
     gpu = None
 
+if TYPE_CHECKING:
+    from explainer.service import Models
+
 EXAMPLES = Path(__file__).parent / "assets" / "examples"
+GALLERY = EXAMPLES.parent / "gallery"
+NONE = "none"  # in place of a model: recorded runs open, and nothing is asked
 
 # What flags that are not given fall back to, where there is no command line.
 ENVIRONMENT = {
@@ -57,12 +63,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Load the model, build the page and serve it; 2 and one line if that is not possible."""
     flags = parse(argv)
     from explainer.errors import SightlineError
-    from explainer.serving import Place, make_models, precision
     from explainer.store import RunStore
     from explainer.ui.layout import build_demo, launch_options, load_examples
+    from explainer.ui.opening import load_gallery
+    from explainer.ui.texts import NO_MODEL
 
     try:
-        models = make_models(flags, Place(ON_SPACE, ON_ZERO_GPU))
+        models, bits = _models(flags)
         models.start()
         store = RunStore(flags.store_mb << 20)
     except (SightlineError, ValueError) as error:
@@ -71,8 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     demo = build_demo(
         models,
         store,
-        precision=precision(flags),
-        examples=load_examples(EXAMPLES),
+        about=NO_MODEL if flags.model == NONE else "",
+        precision=bits,
+        examples=[] if flags.model == NONE else load_examples(EXAMPLES),
+        gallery=load_gallery(GALLERY),
         gpu=gpu or (lambda worker: worker),
     )
     try:
@@ -81,6 +90,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"app.py: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _models(flags: argparse.Namespace) -> tuple[Models, str]:
+    """Return the models to offer and the precision of their weights; without one, torch is left
+    alone."""
+    if flags.model == NONE:
+        from explainer.service import NoModels
+
+        return NoModels(), "float32"
+    from explainer.serving import Place, make_models, precision
+
+    return make_models(flags, Place(ON_SPACE, ON_ZERO_GPU)), precision(flags)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from threading import Condition, Event, Thread
 from typing import Any, Protocol
 
 from explainer.errors import LoadCancelled, ModelError, SightlineError
-from explainer.models.catalogue import BUNDLED, Entry, entry_for
+from explainer.models.catalogue import BUNDLED, OWN, Entry, entry_for
 from explainer.models.memory import with_room
 from explainer.models.options import WEIGHTS, LoadStep
 from explainer.run import Run
@@ -422,6 +422,33 @@ class Models:
             del self._retired[held.entry.id]
         explainer, held.explainer = held.explainer, None
         _close(explainer)
+
+
+NOTHING_NEW = "no model is loaded here, so nothing new can be asked"
+
+
+class NoModels(Models):
+    """A server without any model: recorded runs can be opened, and nothing asked."""
+
+    def __init__(self) -> None:
+        rules = Rules(at_start_only=True, why="No model is loaded; recorded answers can be opened.")
+        super().__init__([Entry("none", kind=OWN)], self._refuse, rules)
+
+    def start(self) -> None:
+        """Load nothing."""
+
+    def maker_of(self, run: Run) -> str:
+        """Raise `ModelError` that names the model of the run."""
+        raise ModelError(
+            f"{NOTHING_NEW}. This answer is by {run.model_id}: start Sightline with that model "
+            "for other scales or words. What was recorded stays"
+        )
+
+    def _absent(self, entry: Entry) -> str:
+        return f"{NOTHING_NEW}; open a recorded answer, or start Sightline with a model"
+
+    def _refuse(self, entry: Entry, **how: Any) -> Loaded:
+        raise ModelError(self._absent(entry))
 
 
 def _close(explainer: Any) -> None:

@@ -1,7 +1,7 @@
 // The maps of what is explained, drawn over the picture. What is not here yet is asked for, and
 // until it comes the last maps stay, marked as such.
 // (Runs after state.js, paint.js, toolbar.js, strip.js, maps.js, zoom.js, probe.js, contour.js,
-// compare.js, methods.js and panels.js.)
+// compare.js, methods.js and panels.js and save.js.)
 // props.value from Python: {busy} and {text, kind} are messages, {refresh} asks once more for what
 // was refused. props.tables holds the colours.
 const root = element.querySelector('.sl-view'), REST_BEFORE_MODEL_MS = 250, text = props.words;
@@ -18,6 +18,7 @@ const shots = strip(image => sightline.set({image}));
 if (!sightline.now.methods.length) sightline.set({methods: props.shown});
 const compare = comparing(text), maps = mapStore(asked => server.maps(asked), () => soon());
 tools.append(...props.methods.length > 1 ? [methodMenu(props.methods, text)] : [], compare.box, looks(), whole());
+if (server.save) tools.append(saveMenu(text.saving, server));
 status.append(tools);
 root.append(make('p', 'sl-welcome', text.welcome), message, status, row, shots.box, said);
 root.classList.add('sl-empty');

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-
-import torch
+from typing import Any
 
 _ROOM = 1_500_000_000
 # Bits per weight. Loading in 4 bits takes 4.5: each 64 weights share a scale of 32 bits.
@@ -39,13 +38,23 @@ def free_memory(device: str = "cpu") -> int | None:
 
     For the CPU: what the kernel calls available, or what a container may still take if it is less.
     """
-    if device.startswith("cuda") and torch.cuda.is_available():
-        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + held
+    if device.startswith("cuda") and (cuda := _cuda()):
+        held = cuda.memory_reserved(device) - cuda.memory_allocated(device)
+        return cuda.mem_get_info(device)[0] + held
     if device.startswith(("cpu", "mps")):
         known = [n for n in (_available(), _left_to_container()) if n is not None]
         return min(known) if known else None
     return None
+
+
+def _cuda() -> Any:
+    """Return torch's module of CUDA, None if there is no device.
+
+    Torch is imported here, so that a page without a model does without it.
+    """
+    import torch
+
+    return torch.cuda if torch.cuda.is_available() else None
 
 
 def _available() -> int | None:

@@ -17,14 +17,16 @@ from explainer.images import open_image
 from explainer.service import Models
 from explainer.store import RunStore
 from explainer.ui import components as ui
-from explainer.ui import controls, payload, texts
+from explainer.ui import controls, payload, recorded, texts
 from explainer.ui.anatomy import Opened, anatomy_props
 from explainer.ui.api import Api
 from explainer.ui.endpoints import offer, shown
 from explainer.ui.handlers import Example, Handlers
 from explainer.ui.maps import Maps
 from explainer.ui.model_menu import ModelMenu
+from explainer.ui.opening import Opening, Shown
 from explainer.ui.recording import ExplainerLike, Worker
+from explainer.ui.saving import Saving
 from explainer.ui.web import WEB
 from explainer.ui.words import Words
 
@@ -42,6 +44,7 @@ def build_demo(
     about: str = "",
     precision: str = "float32",
     examples: Sequence[Example] = (),
+    gallery: Sequence[Shown] = (),
     gpu: Callable[[Worker], Worker] = lambda worker: worker,
 ) -> gr.Blocks:
     """Return the page for the models of a server and one store of runs.
@@ -53,6 +56,7 @@ def build_demo(
         about: a sentence on what the model is and knows, in place of what is known of it.
         precision: what weights are loaded in, a key of `memory.BITS`, for the menu's figures.
         examples: pictures and prompts to try.
+        gallery: recorded runs to open.
         gpu: decorates the generator function that uses the model.
     """
     models = models if isinstance(models, Models) else Models.of_one(models)
@@ -64,11 +68,13 @@ def build_demo(
             picker = ui.ModelMenu(menu.value(), elem_id="sl-menu", words=texts.MODEL_WORDS)
         with gr.Row(elem_id="sl-page"):
             ask = _ask()
-            see = _see(maps, words, opened)
-            strip = _try(examples, menu)
-        recorded = _wire(handlers, ask, see, strip, picker)
+            see = _see(maps, words, opened, Saving(store))
+            strip, kept = _try(examples, gallery, menu)
+        answered = _wire(handlers, ask, see, strip, picker)
+        shows = [see.bar, see.view, see.backdrop, ask.notice]
+        recorded.wire(Opening(store, gallery), kept, see.panel, shows)
         _wire_beside(words, see)
-        _wire_menu(menu, picker, demo, recorded)
+        _wire_menu(menu, picker, demo, answered)
         offer(Api(handlers), menu, GPU)
     demo.queue(max_size=20)
     return demo
@@ -193,7 +199,7 @@ def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:
     )
 
 
-def _see(maps: Maps, words: Words, opened: Opened) -> See:
+def _see(maps: Maps, words: Words, opened: Opened, saving: Saving) -> See:
     with gr.Column(elem_id="sl-see"):
         bar = ui.TokenBar({"run": None, "subject": None}, elem_id="sl-bar", words=texts.PLAYING)
         beside = ui.Beside(
@@ -205,7 +211,7 @@ def _see(maps: Maps, words: Words, opened: Opened) -> See:
         view = ui.MapView(
             {},
             elem_id="sl-view",
-            server_functions=[_served(maps.maps)],
+            server_functions=[_served(maps.maps), _served(saving.save), _served(saving.progress)],
             **payload.view_props(),
         )
         backdrop = ui.Backdrop({})
@@ -223,17 +229,20 @@ def _see(maps: Maps, words: Words, opened: Opened) -> See:
     return See(bar, beside, view, backdrop, panel, options)
 
 
-def _try(examples: Sequence[Example], menu: ModelMenu) -> ui.ExampleStrip:
+def _try(
+    examples: Sequence[Example], gallery: Sequence[Shown], menu: ModelMenu
+) -> tuple[ui.ExampleStrip, recorded.Recorded]:
     shown = [
         {"thumbnail": payload.thumbnail(e.picture.pixels), "label": e.label, "prompt": e.prompt}
         for e in examples
     ]
     with gr.Column(elem_id="sl-try"):
         strip = ui.ExampleStrip(None, examples=shown, visible=bool(shown))
+        kept = recorded.place(gallery, unfolded=not shown)
         with gr.Accordion(texts.ABOUT, open=False):
             ui.Details(None)
             gr.Markdown(texts.ABOUT_TEXT)
-    return strip
+    return strip, kept
 
 
 # Events ------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def view_props() -> dict[str, Any]:
         "diverging": look.diverging,
         "methods": _menu(),
         "shown": list(controls.SHOWN),
-        "words": dict(texts.VIEW),
+        "words": {**texts.VIEW, "saving": texts.SAVE},
     }
 
 

@@ -39,6 +39,7 @@ MAPS = Part(
         "compare.js",
         "methods.js",
         "panels.js",
+        "save.js",
         "view.js",
     ),
     '<div class="sl-view"></div>',

@@ -1,0 +1,58 @@
+// The menu of files to keep. Each is made by Python of what is shown, comes as base64 and goes
+// straight to the browser's downloads. Server functions: save, progress.
+// (Runs after state.js, paint.js and toolbar.js.)
+function saveMenu(text, {save, progress}) {
+  const LOOK_MS = 500;
+  const status = make('p', 'sl-save-said'), list = make('div', 'sl-save'), {now} = sightline;
+  const paper = choose(text.paper, text.papers, () => {});
+  status.setAttribute('role', 'status');
+  let busy = false;
+
+  function asked(format, ticket) {
+    const look = {opacity: now.opacity ?? .55, colours: now.colours, theme: paper.list.value};
+    const {run, panel, options} = now;
+    return {run, subject: sightline.whole(now.subject), panel, options, format, look, ticket};
+  }
+
+  async function follow(name, ticket) {  // films take a while
+    while (busy) {
+      await new Promise(done => setTimeout(done, LOOK_MS));
+      const {done, total} = await progress(ticket).catch(() => ({}));
+      if (busy && total) status.textContent = fill(text.frames, {name, done, total});
+    }
+  }
+
+  async function keep(format, name) {
+    if (busy || now.run === null) return;
+    const ticket = `${Math.random()}`;
+    busy = true;
+    list.classList.add('sl-waiting');
+    status.dataset.kind = '';
+    status.textContent = fill(text.busy, {name});
+    follow(name, ticket);
+    const got = await save(asked(format, ticket)).catch(() => null) ?? {text: text.failed, kind: 'error'};
+    busy = false;
+    list.classList.remove('sl-waiting');
+    status.dataset.kind = got.kind ?? '';
+    status.textContent = got.data ? fill(text.saved, got) : got.text;
+    if (got.data) download(got);
+  }
+
+  for (const [format, [name, meaning]] of Object.entries(text.formats)) {
+    const button = tool(name, `${name}: ${meaning}`, () => keep(format, name)), row = make('div', 'sl-save-row');
+    button.dataset.format = format;
+    row.append(button, make('small', '', meaning));
+    list.append(row);
+  }
+  const box = menu(text.save, text.saveLong, list, paper.box, status);
+  box.classList.add('sl-save-menu');
+  return box;
+}
+
+function download({name, mime, data}) {
+  const link = make('a'), url = URL.createObjectURL(new Blob([bytes(data)], {type: mime}));
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10000);
+}

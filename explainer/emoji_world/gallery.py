@@ -1,0 +1,64 @@
+"""The gallery of recorded answers, which opens without a model.
+
+python -m explainer.emoji_world.gallery
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from explainer.emoji_world.examples import EXAMPLES
+from explainer.emoji_world.examples import FOLDER as PICTURES
+from explainer.models.catalogue import FOLDER as MODELS
+from explainer.record import load
+from explainer.run import Run
+
+FOLDER = PICTURES.parent / "gallery"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One recorded answer: the example that it is about, and the bundled model that gives it."""
+
+    example: str
+    model: str
+
+    def record(self) -> Run:
+        """Return the run; `prompt` and picture are those of the example."""
+        (told,) = (e for e in EXAMPLES if e.name == self.example)
+        return load(MODELS / self.model).record(PICTURES / f"{self.example}.png", told.prompt)
+
+    @property
+    def label(self) -> str:
+        """Return what the page calls it."""
+        (told,) = (e for e in EXAMPLES if e.name == self.example)
+        return told.label
+
+
+PIECES = (
+    Piece("street", "emoji-qwen2-vl"),
+    Piece("fruit", "emoji-qwen2-vl"),
+    Piece("room", "emoji-qwen2-vl"),
+    Piece("party", "emoji-internvl"),
+    Piece("bears", "emoji-llava"),
+)
+
+
+def main() -> None:
+    """Record all pieces anew, and list them for the page."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    listing = []
+    for piece in PIECES:
+        name = f"{piece.example}-{piece.model}.npz"
+        run = piece.record()
+        run.save(FOLDER / name)
+        listing.append({"run": name, "label": piece.label})
+        print(f"{name}: {run.answer.strip()!r}, {(FOLDER / name).stat().st_size} bytes")
+    text = json.dumps(listing, indent=2, ensure_ascii=False)
+    (FOLDER / "gallery.json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Recorded runs that are opened: files that visitors bring, and those of the gallery.
+
+An opened run is a run of the store like any other: chips, maps and sliders work at the scales that
+were read; a new scale or word needs the model that recorded it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from explainer.errors import RunError, SightlineError
+from explainer.export import RGB
+from explainer.run import ANSWER, Run
+from explainer.store import RunStore
+from explainer.ui import controls, payload, texts
+from explainer.ui.handlers import NOTHING, said
+from explainer.ui.maps import missing_scales
+from explainer.ui.texts import in_words
+
+MOST_BYTES = 64_000_000  # of a file; a run of a large model at five scales has a third of it
+MOST_IN_USE = 512_000_000  # that a run may take once it is looked at
+
+Value = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A run of the gallery: its file, first picture, and what to call it."""
+
+    path: Path
+    picture: RGB
+    label: str
+    prompt: str
+
+
+def load_gallery(folder: Path) -> list[Shown]:
+    """Return the runs that `gallery.json` in this folder lists; none if there is no such file.
+
+    The file is a list of {"run", "label"}.
+    """
+    listing = folder / "gallery.json"
+    if not listing.is_file():
+        return []
+    shown = []
+    for told in json.loads(listing.read_text(encoding="utf-8")):
+        run = Run.load(folder / told["run"])
+        shown.append(Shown(folder / told["run"], run.image, told["label"], run.prompt))
+    return shown
+
+
+class OpenedRun(NamedTuple):
+    """New values of the drawn components, and of the sliders, when a run is opened."""
+
+    bar: Value
+    view: Value
+    backdrop: Value
+    notice: Value
+    panel: Any
+
+
+class Opening:
+    """Opens recorded runs into a store.
+
+    Args:
+        store: where they go, under names that nobody can guess.
+        gallery: the runs that `choose` opens by number.
+    """
+
+    def __init__(self, store: RunStore, gallery: Sequence[Shown] = ()) -> None:
+        self._store, self._gallery = store, tuple(gallery)
+
+    def upload(self, path: Any, panel: Any) -> OpenedRun:
+        """Return the page with the run of an uploaded file; or a message, and the rest stays."""
+        try:
+            if not isinstance(path, str):
+                raise RunError(texts.BAD_REQUEST)
+            return self._page(Path(path), panel)
+        except Exception as error:
+            return OpenedRun(NOTHING, NOTHING, NOTHING, said(in_words(error)), panel)
+
+    def choose(self, index: Any, panel: Any) -> OpenedRun:
+        """Return the page with a run of the gallery."""
+        try:
+            if isinstance(index, bool) or not isinstance(index, int):
+                raise SightlineError(texts.BAD_REQUEST)
+            if not 0 <= index < len(self._gallery):
+                raise SightlineError(texts.BAD_REQUEST)
+            return self._page(self._gallery[index].path, panel)
+        except Exception as error:
+            return OpenedRun(NOTHING, NOTHING, NOTHING, said(in_words(error)), panel)
+
+    def _page(self, path: Path, panel: Any) -> OpenedRun:
+        run, key = self._open(path)
+        note = "" if len(run.indices(ANSWER)) else texts.EMPTY_ANSWER
+        told = texts.OPENED.format(model=run.model_id, prompt=run.prompt[:200])
+        return OpenedRun(
+            payload.bar(run, key),
+            said(note, "note" if note else ""),
+            payload.picture(run, key),
+            said(told, "note"),
+            with_scales(panel, run),
+        )
+
+    def _open(self, path: Path) -> tuple[Run, str]:
+        """Return a run from a file and its name in the store; the same file has the same name."""
+        if path.stat().st_size > MOST_BYTES:
+            raise RunError(texts.RUN_TOO_LARGE.format(most=MOST_BYTES // 1_000_000))
+        data = path.read_bytes()
+        key = self._store.key(data, "", "", {"opened": True})
+        run = self._store.get(key)
+        if run is None:
+            run = Run.load(path, min(MOST_IN_USE, self._store.max_bytes))
+            if payload.first_chip(run) is None:
+                raise RunError(texts.RUN_EMPTY)
+            self._store.put(key, run)
+        return run, key
+
+
+def with_scales(panel: Any, run: Run) -> Any:
+    """Return the value of the sliders with scales on that the run was read at.
+
+    If all that are on were read, it comes back as it is; else those of the run take their places.
+    """
+    try:
+        wanted = controls.read_alphas(panel)
+    except SightlineError:
+        return panel
+    if not missing_scales(run, wanted):
+        return panel
+    knob = controls.panel_spec()["scales"]
+    spare = [alpha for alpha, _ in knob["defaults"]]
+    read = [round(a, 4) for a in run.alphas if knob["low"] <= a <= knob["high"]][: len(spare)]
+    pairs = [[alpha, True] for alpha in sorted(read)]
+    pairs += [[alpha, False] for alpha in spare if alpha not in read]
+    return {**panel, "alphas": pairs[: len(spare)], "weights": None}

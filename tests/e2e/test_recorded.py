@@ -1,0 +1,96 @@
+"""Opening recorded runs and saving files, by click."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from explainer.run import Run
+from explainer.service import NoModels
+from explainer.store import RunStore
+from explainer.ui.layout import build_demo, launch_options
+from explainer.ui.opening import load_gallery
+from tests.e2e.conftest import App
+from tests.ui.fake import ANSWER_TEXTS, FakeExplainer, fake_run
+
+CHIP = ".sl-answer .sl-chip"
+SHOWN = ".sl-view[data-chip]:not([data-chip=''])"
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """A page without a model, with one recorded run to open."""
+    folder = tmp_path_factory.mktemp("gallery")
+    fake_run().save(folder / "a.npz")
+    (folder / "gallery.json").write_text(json.dumps([{"run": "a.npz", "label": "Animals"}]))
+    store = RunStore()
+    demo = build_demo(NoModels(), store, about="No model.", gallery=load_gallery(folder))
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    yield App(url, FakeExplainer(), store)
+    demo.close(verbose=False)
+
+
+def test_the_gallery_opens_without_a_model(empty, visit):
+    visitor = visit(empty.url)
+    page = visitor.page
+    page.click("#sl-gallery .sl-example")
+    page.wait_for_selector(SHOWN)
+    assert visitor.chips() == [t.strip() for t in ANSWER_TEXTS]
+    page.click(f"{CHIP} >> nth=4")
+    visitor.settled("dog", "document.querySelector('.sl-word').textContent")
+    assert visitor.brightness("tam", 42 / 336, 126 / 336) > 0.5
+    page.locator("[data-name=k] .sl-range").fill("20")
+    page.wait_for_function("() => !document.querySelector('.sl-late')")
+    page.locator("[data-name=alpha1] .sl-range").fill("0.9")
+    page.wait_for_function(
+        "() => document.querySelector('.sl-message').textContent.includes('No model is loaded')"
+    )
+
+
+def test_a_file_opens_with_sliders_at_its_scales(app, visit, tmp_path):
+    run = fake_run((" one", " two"), "Count.")
+    scales = (run.scales[0], replace(run.scales[1], alpha=0.6))
+    replace(run, scales=scales, model_id="org/elsewhere").save(tmp_path / "two.npz")
+    visitor = visit(app.url)
+    page = visitor.page
+    page.click("#sl-recorded button.label-wrap")
+    page.set_input_files("#sl-recorded input[type=file]", tmp_path / "two.npz")
+    page.wait_for_selector(SHOWN)
+    assert visitor.chips() == ["one", "two"]
+    assert "org/elsewhere" in page.inner_text("#sl-notice")
+    assert page.input_value("[data-name=alpha1] .sl-number") == "0.6"
+    (tmp_path / "bad.npz").write_bytes(b"no run")
+    page.set_input_files("#sl-recorded input[type=file]", tmp_path / "bad.npz")
+    visitor.settled("error", "document.querySelector('#sl-notice .sl-notice').dataset.kind")
+    assert visitor.chips() == ["one", "two"], "what was open stays"
+
+
+def test_files_are_saved_and_a_saved_run_opens_again(app, visit, tmp_path):
+    visitor = visit(app.url)
+    visitor.explain()
+    page = visitor.page
+    page.click(".sl-save-menu > summary")
+    saved = {}
+    for name in ("png", "svg", "html", "json", "npz", "webp"):
+        with page.expect_download() as download:
+            page.click(f"[data-format={name}]")
+        saved[name] = tmp_path / download.value.suggested_filename
+        download.value.save_as(saved[name])
+        visitor.settled(
+            "false", "document.querySelector('.sl-save').classList.contains('sl-waiting')"
+        )
+    assert saved["png"].name == "sightline-cat.png"
+    assert np.asarray(Image.open(saved["png"])).shape[1] == 1920
+    assert b">\xe2\x80\x9ccat\xe2\x80\x9d<" in saved["svg"].read_bytes()
+    assert len(json.loads(saved["json"].read_text())["subjects"]) == len(ANSWER_TEXTS)
+    assert Image.open(saved["webp"]).n_frames == len(ANSWER_TEXTS)
+    assert Run.load(saved["npz"]).answer == "".join(ANSWER_TEXTS)
+    page.goto(saved["html"].as_uri())
+    page.wait_for_selector(SHOWN)
+    assert visitor.chips() == [t.strip() for t in ANSWER_TEXTS]
+    visitor.foreign.clear()  # the file itself
