@@ -26,9 +26,10 @@ from explainer.emoji_world.scenes import FIRST_TRAINING_SEED, Scene, make_scene
 from explainer.errors import SightlineError
 from explainer.evaluation.intervals import Ratio, ratio
 from explainer.geometry import seen_grid
-from explainer.methods import METHODS, explain_chip
+from explainer.methods import METHODS
 from explainer.record import Explainer
 from explainer.run import ANSWER, Run
+from explainer.subjects import Span, explain_subject
 
 FIGURES = (
     "recall",
@@ -135,7 +136,7 @@ def points_at(run: Run, scene: Scene, mention: Mention) -> tuple[bool, bool]:
     """Return whether the highest cell of the word's raw lens map lies on the thing: its centre,
     and any of its pixels."""
     tokens = word_tokens(run, mention.start, mention.end)
-    values = explain_chip(METHODS["logit_lens"], run, tokens).values
+    values = explain_subject(METHODS["logit_lens"], run, Span(tuple(tokens))).values
     grid = seen_grid(run.scale(1.0).views[0])  # a map leaves out tokens that saw nothing
     row, column = np.unravel_index(int(values.argmax()), values.shape)
     (y0, y1), (x0, x1) = grid.y[row : row + 2], grid.x[column : column + 2]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,6 @@ from explainer.methods.comparison import COMPARISON, OPT_IN
 from explainer.methods.logit_lens import LOGIT_LENS
 from explainer.methods.msea_arc import MSEA_ARC
 from explainer.methods.tam import TAM
-from explainer.run import Run
 
 __all__ = [
     "COMPARISON",
@@ -26,7 +24,6 @@ __all__ = [
     "MapPart",
     "Method",
     "combine_maps",
-    "explain_chip",
     "find_method",
     "get_method",
 ]
@@ -58,15 +55,6 @@ def find_method(name: str) -> Method:
     if name not in known:
         raise MethodError(f"there is no method {name!r}; choose one of {', '.join(known)}")
     return known[name]
-
-
-def explain_chip(
-    method: Method, run: Run, tokens: Sequence[int], combine: str = "max", **knobs: Any
-) -> Heatmap:
-    """Return one heatmap for a word or chip of several tokens; `combine` is one of `COMBINE`."""
-    if not len(tokens):
-        raise MethodError("a chip needs at least one token")
-    return combine_maps(method.explain_many(run, tokens, **knobs), combine)
 
 
 def combine_maps(maps: Sequence[Heatmap], combine: str = "max") -> Heatmap:

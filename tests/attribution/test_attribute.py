@@ -11,10 +11,11 @@ import pytest
 from explainer.attribution import COMPUTED
 from explainer.errors import KnobError, MethodError, RunError, TokenError
 from explainer.geometry import Layout
-from explainer.methods import COMPARISON, METHODS, OPT_IN, explain_chip, find_method, get_method
+from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method, get_method
 from explainer.methods.comparison import PATENT
 from explainer.record import Explainer, load
 from explainer.run import ANSWER, PROMPT, Run
+from explainer.subjects import Span, explain_subject
 from tests import tiny
 from tests.attribution.conftest import PROMPT_TEXT
 from tests.methods.test_registry import check_sound
@@ -215,7 +216,7 @@ def test_maps_are_shown_like_any_other(any_family, name):
             assert heat.values.shape == grid.shape
             assert heat.extent == grid.extent
             np.testing.assert_array_equal(heat.values, method(run, token, **knobs).values)
-    chip = explain_chip(method, run, tokens[-2:])
+    chip = explain_subject(method, run, Span(tuple(tokens[-2:])))
     pair = [method(run, t).values for t in tokens[-2:]]
     np.testing.assert_array_equal(chip.values, np.maximum(*pair))
 

@@ -11,13 +11,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from explainer.methods import METHODS, explain_chip
+from explainer.methods import METHODS
 from explainer.models import catalogue
 from explainer.models.catalogue import BUNDLED, HUB, Entry, of_folder
 from explainer.models.options import WEIGHTS, LoadStep
 from explainer.record import load
 from explainer.service import Models, Rules
 from explainer.store import RunStore
+from explainer.subjects import Span, explain_subject
 from explainer.ui import controls, payload
 from explainer.ui.layout import build_demo, launch_options
 from tests import tiny
@@ -84,7 +85,7 @@ def matches_python(visitor, app) -> str:
     chip = int(visitor.page.get_attribute(".sl-view", "data-chip"))
     run = app.store.get(key)
     for name in controls.SHOWN:
-        heat = explain_chip(METHODS[name], run, run.chips[chip].tokens)
+        heat = explain_subject(METHODS[name], run, Span(run.chips[chip].tokens))
         levels, (h, w) = payload.levels(heat.parts[0], heat.signed) / 255, heat.values.shape
         for row, column in np.ndindex(h, w):
             seen = visitor.brightness(name, (column + 0.5) / w, (row + 0.5) / h)

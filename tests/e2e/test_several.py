@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainer.methods import METHODS, explain_chip
+from explainer.methods import METHODS
+from explainer.subjects import Span, explain_subject
 from explainer.ui import payload
 from tests.e2e.conftest import App, Visitor
 from tests.test_video import clip
@@ -46,7 +47,7 @@ def assert_shows(visitor: Visitor, app: App, image: int) -> None:
     run = app.store.get(page.get_attribute(".sl-view", "data-run"))
     chip = int(page.get_attribute(".sl-view", "data-chip"))
     for name in SHOWN:
-        heat = explain_chip(METHODS[name], run, run.chips[chip].tokens)
+        heat = explain_subject(METHODS[name], run, Span(run.chips[chip].tokens))
         levels = payload.levels(heat.parts[image], heat.signed) / 255
         canvas = f"document.querySelector('[data-method={name}] .sl-heat')"
         width, height = page.evaluate(f"[{canvas}.width, {canvas}.height]")
@@ -103,7 +104,7 @@ def test_keys_choose_pictures_and_bars_say_how_strong_they_are(serve, visit, fil
     assert page.locator(".sl-shot[tabindex='0']").count() == 1
     run = app.store.get(page.get_attribute(".sl-view", "data-run"))
     chip = int(page.get_attribute(".sl-view", "data-chip"))
-    parts = explain_chip(METHODS["msea_arc"], run, run.chips[chip].tokens).parts
+    parts = explain_subject(METHODS["msea_arc"], run, Span(run.chips[chip].tokens)).parts
     for i, part in enumerate(parts):
         width = page.evaluate(f"document.querySelectorAll('.sl-peak i')[{i}].style.width")
         assert float(width.removesuffix("%")) == pytest.approx(100 * part.values.max(), abs=1)

@@ -15,11 +15,10 @@ from explainer.methods import (
     Knob,
     MapPart,
     combine_maps,
-    explain_chip,
     get_method,
 )
 from explainer.methods.base import Method
-from explainer.run import ANSWER, TEMPLATE
+from explainer.run import TEMPLATE
 from tests.methods.small import small_run
 
 RUN = small_run()
@@ -193,22 +192,6 @@ def test_maps_are_combined_by_hand(combine, want, beta):
     assert both.normalisation == "words"
 
 
-def test_a_chip_is_the_maximum_of_its_tokens():
-    method = METHODS["tam"]
-    chip = explain_chip(method, RUN, [12, 13], normalisation="token")
-    parts = [method(RUN, t, normalisation="token").values for t in (12, 13)]
-    np.testing.assert_array_equal(chip.values, np.maximum(*parts))
-
-
-def test_a_chip_of_one_token_is_that_token():
-    method, token = METHODS["msea_arc"], int(RUN.indices(ANSWER)[0])
-    one, other = explain_chip(method, RUN, (token,)), method(RUN, token)
-    np.testing.assert_array_equal(one.values, other.values)
-    assert one.notes == other.notes
-
-
-def test_wrong_chips_are_refused():
-    with pytest.raises(MethodError, match="at least one"):
-        explain_chip(METHODS["tam"], RUN, [])
+def test_other_ways_to_combine_are_refused():
     with pytest.raises(MethodError, match="max, mean, first"):
-        explain_chip(METHODS["tam"], RUN, [12], combine="sum")
+        combine_maps([heat([[0.0]])], "sum")

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from explainer.export import DIVERGING, SEQUENTIAL, colour_table
-from explainer.methods import METHODS, explain_chip
+from explainer.methods import METHODS
 from explainer.methods.base import Heatmap, MapPart
+from explainer.subjects import Span, explain_subject
 from explainer.ui import payload
 from tests.ui.fake import fake_run
 
@@ -115,7 +116,8 @@ def test_several_pictures_have_names_thumbnails_and_peaks():
     assert [i["label"] for i in value["images"]] == ["picture 1", run.labels[1], "picture 3"]
     assert all(i["thumbnail"].startswith("data:image/jpeg") for i in value["images"])
     chip = payload.first_chip(run)
-    heats = {n: explain_chip(METHODS[n], run, run.chips[chip].tokens) for n in ("msea_arc", "tam")}
+    word = Span(run.chips[chip].tokens)
+    heats = {n: explain_subject(METHODS[n], run, word) for n in ("msea_arc", "tam")}
     sent = payload.entry(run, {"chip": chip}, "cat", heats, "line")
     parts = heats["msea_arc"].parts
     assert sent["peaks"] == [pytest.approx(p.values.max(), abs=1e-3) for p in parts]
