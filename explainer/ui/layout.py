@@ -222,10 +222,11 @@ def _see(maps: Maps, words: Words, opened: Opened, saving: Saving) -> See:
             opacity=Look().opacity,
             colours=payload.colour_labels(),
         )
-        ui.Anatomy({}, server_functions=[_served(opened.anatomy)], **anatomy_props())
-        options = ui.OptionPanel(
-            controls.option_value(), spec=controls.option_spec(), label=texts.METHOD_OPTIONS
-        )
+        with gr.Row(elem_id="sl-folds"):
+            ui.Anatomy({}, server_functions=[_served(opened.anatomy)], **anatomy_props())
+            options = ui.OptionPanel(
+                controls.option_value(), spec=controls.option_spec(), label=texts.METHOD_OPTIONS
+            )
     return See(bar, beside, view, backdrop, panel, options)
 
 
