@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +15,7 @@ from explainer.errors import RunError, TokenError
 from explainer.methods import COMBINE, METHODS
 from explainer.methods.base import Heatmap
 from explainer.run import Run
-from explainer.subjects import Contrast, Span, Subject, Unsaid, Word, explain_subject
+from explainer.subjects import Contrast, Span, Subject, Unsaid, Word, explain_subject, unsaid
 from explainer.ui import texts
 from explainer.ui.controls import Settings
 
@@ -27,6 +28,7 @@ def read_subject(run: Run, asked: Any) -> Subject:
     {"chip": 12}                                a chip of the run, by number
     {"tokens": [3, 4, 5], "by": "max"}          tokens of the run as one; "by" is in `COMBINE`
     {"at": 7, "ids": [31, 9], "by": "max"}      a word of these pieces in place of token 7
+    {"at": 7, "word": "cat", "by": "max"}       the same by its text, if its rows are in the run
     {"plus": subject, "minus": subject}         why the one and not the other
 
     "by" may be left out. Raises `RunError` if it cannot be read, `TokenError` if there is no such
@@ -68,9 +70,12 @@ def _tokens(run: Run, asked: Mapping[str, Any]) -> Span:
 
 
 def _other(run: Run, asked: Mapping[str, Any]) -> Unsaid:
+    at, by = run.check_token(_number(asked["at"])), asked.get("by", "max")
+    if isinstance(asked.get("word"), str):
+        return replace(unsaid(run, at, asked["word"]), by=by)
     ids = _numbers(asked.get("ids"))
     run.unembedding.index(ids)
-    return Unsaid(run.check_token(_number(asked["at"])), ids, asked.get("by", "max"))
+    return Unsaid(at, ids, by)
 
 
 def _numbers(values: Any) -> tuple[int, ...]:

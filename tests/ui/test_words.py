@@ -48,12 +48,13 @@ def key(handlers) -> str:
 
 def test_every_kind_of_subject_is_read():
     chip, at = ANSWERS[1], RUN.chips[ANSWERS[1]].tokens[0]
-    token_id = int(RUN.unembedding.ids[0])
+    token_id = int(RUN.unembedding.ids[-1])
     cat, other = {"chip": chip}, {"at": at, "ids": [token_id]}
     assert read_subject(RUN, cat) == Span((at,))
     assert read_subject(RUN, {"tokens": [at, at + 1]}) == Span((at, at + 1))
     assert read_subject(RUN, {"tokens": [at], "by": "mean"}) == Span((at,), "mean")
     assert read_subject(RUN, other) == Unsaid(at, (token_id,))
+    assert read_subject(RUN, {"at": at, "word": RUN.pieces[token_id]}) == Unsaid(at, (token_id,))
     contrast = read_subject(RUN, {"plus": cat, "minus": other})
     assert contrast == Contrast(Span((at,)), Unsaid(at, (token_id,)))
     template = next(i for i, c in enumerate(RUN.chips) if c.role == TEMPLATE)
@@ -74,6 +75,8 @@ def test_every_kind_of_subject_is_read():
         {"tokens": [[12]]},
         {"at": 12},
         {"at": 12, "ids": []},
+        {"at": 12, "word": 7},
+        {"at": 12, "word": "never recorded"},
         {"at": 12, "ids": [2**40]},
         {"at": 12, "ids": ["20"]},
         {"at": 999, "ids": [20]},
