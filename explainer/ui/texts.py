@@ -91,6 +91,40 @@ STOPPED_BACK = "Stopped. The answer before it is still here."
 UNREACHABLE = "The server does not answer. Check the connection, then try again."
 NO_WEIGHT = "At least one scale has to count. The maps are the last ones."
 NEEDS_MODEL = "Needs the model for every word: available from Python and the command line."
+LAYERS = "Layers to look at"
+LAYERS_ABOUT = (
+    "Which decoder layers are kept besides the last, for the slider Layer. Each one takes about as "
+    "much memory as the last; how much is said before the answer."
+)
+LAYER_CHOICES = {"last": "the last one", "even": "every second one", "all": "all"}
+BUSY_LAYERS = "Further layers are kept: {count}, {size}"
+AT_LAYER = "seen at layer {layer} of {all}"
+RESTS_ON = (
+    "rests on the picture for {share}: probability {shown} with it, {empty} with a black and a "
+    "plain picture in its place"
+)
+RESTS_AGAINST = (
+    "less likely with the picture: probability {shown} with it, {empty} with a black and a plain "
+    "picture in its place"
+)
+# How much each word rests on the picture.
+RESTS = {
+    "menu": "Evidence",
+    "menuLong": "How much each word rests on the picture: order and filter",
+    "legend": "The bar in a word is how much less probable it is without the picture: its "
+    "probability with it minus the mean of those with a black and with a plain one in its place. "
+    "Words with ▾ and a dotted bar are less likely with the picture than without.",
+    "order": "Order",
+    "orders": {"said": "as said", "rests": "by the picture, most first"},
+    "filter": "Only words that rest on the picture (20 % or more)",
+    "measuring": "Measuring how much each word rests on the picture…",
+}
+# A slider for runs that hold several layers.
+LAYER = {
+    "label": "Layer of {all}",
+    "meaning": "Which decoder layer the maps are read from, after the model's final norm; the last "
+    "one is what the model answers from",
+}
 # The small controls at the chips and above the maps; {places} are filled in by the scripts.
 PLAYING = {
     "play": "Play the answer, word by word",
@@ -230,8 +264,8 @@ ANATOMY_SCALES = {
     "max": _SIZES + "With fuse = max the highest score counts at each place; nothing is weighed.",
 }
 ANATOMY_SYMBOLS = (
-    "t stands for “{word}”, j for a word before it, i for a patch, s for a size. z is the last "
-    "state of the model at a patch, W the row of its output matrix for the word."
+    "t stands for “{word}”, j for a word before it, i for a patch, s for a size. z is the state of "
+    "the model at a patch, W the row of its output matrix for the word."
 )
 ANATOMY_STEPS = {
     "fused": "All sizes together",
@@ -338,6 +372,7 @@ KEYS = [
     [["←", "→"], "the word before or after"],
     [["↑", "↓"], "between the answer and the prompt"],
     [["Home", "End"], "the first or last word"],
+    [["Shift", "←", "→"], "several words as one; or drag, or click with Shift"],
     [["Tab"], "from one group of controls to the next"],
     [["P"], "large words and maps for a talk, and back"],
     [["?"], "this help"],
@@ -347,6 +382,7 @@ LINK_IGNORED = "The link's {name} was left out: {why}."
 LINK_REFUSED = "The settings of the link do not go together and were left out: {why}."
 LINK_MODEL = "{name} is not loaded; choose it in the menu"
 LINK_TOO_LONG = "The link is too long to be read; nothing of it was used."
+LINK_WITHOUT_PROMPT = "The prompt is too long to be part of it."
 FORGOTTEN = "The remembered settings do not fit this version of the page and were forgotten."
 NO_NUMBER = "{got!r} is no number"
 NO_EXAMPLES = "there are no examples here"
