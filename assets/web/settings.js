@@ -5,7 +5,7 @@ const root = element.querySelector('.sl-settings'), {words, defaults} = props, {
 const NAMES = Object.keys(defaults), MEMORY = 'sightline', REST_MS = 300;
 const address = new URLSearchParams(location.search);
 const linked = Object.fromEntries([...address].filter(([name]) => !ours(name)));
-let own = linked, ready = false, resting = 0;  // own: what the address says of the run
+let own = linked, lacks = '', ready = false, resting = 0;  // own: what the address says of the run
 
 const said = make('span', 'sl-settings-said');
 said.setAttribute('role', 'status');
@@ -81,7 +81,7 @@ async function copy() {
   const text = new URL(link(), location.href).href;
   try {
     await navigator.clipboard.writeText(text);
-    said.textContent = words.copied;
+    said.textContent = `${words.copied} ${lacks}`.trim();
   } catch {  // not allowed here, as on a page without https
     const field = Object.assign(make('input', 'sl-link'), {value: text, readOnly: true});
     field.setAttribute('aria-label', words.copyThis);
@@ -125,6 +125,10 @@ root.append(
   button(words.present, words.presentTitle, () => present(true)),
   button(words.reset, words.resetTitle, reset),
 );
+// What was said has been read when something else is done.
+for (const kind of ['pointerdown', 'keydown']) {
+  document.addEventListener(kind, event => { if (!said.contains(event.target)) said.replaceChildren(); });
+}
 document.addEventListener('keydown', event => {
   if (event.key.toLowerCase() !== 'p' || !sightline.free(event)) return;
   event.preventDefault();
@@ -138,5 +142,6 @@ sightline.on('run', async () => {
   const got = await server.parameters({run: now.run}).catch(() => null);
   if (got?.run !== now.run) return;
   own = got.query;
+  lacks = got.text;
   write();
 });

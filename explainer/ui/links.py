@@ -39,7 +39,7 @@ from explainer.ui.maps import stored
 from explainer.ui.texts import in_words
 
 _WORDS = texts.VIEW
-LONGEST = 4000  # characters of a parameter; servers cut longer addresses
+LONGEST = 2000  # characters of a parameter: the page sends its address with each request
 # How maps are drawn, and how fast the answer plays.
 _VIEW = {
     "opacity": Knob("opacity", "float", Look().opacity, "", 0.0, 1.0, 0.05),
@@ -125,16 +125,20 @@ class Links:
         return Asked(example, prompt, Decoding(*decoding), model)
 
     def parameters(self, told: Any) -> Value:
-        """Return {"run", "query"}: the part of a link that says how a run was asked for.
+        """Return {"run", "query", "text"}: the part of a link that says how a run was asked for,
+        and what cannot be in it.
 
         Args:
             told: {run} as the page's script sends it.
         """
         try:
             key = controls.read_run(told)
-            return {"run": key, "query": self._parameters(stored(self._store, key))}
+            query = self._parameters(stored(self._store, key))
         except SightlineError:
-            return {"run": None, "query": {}}
+            return {"run": None, "query": {}, "text": ""}
+        long = [name for name, value in query.items() if len(value) > LONGEST]
+        kept = {name: value for name, value in query.items() if name not in long}
+        return {"run": key, "query": kept, "text": texts.LINK_WITHOUT_PROMPT if long else ""}
 
     def _parameters(self, run: Run) -> dict[str, str]:
         number = next((i for i, e in enumerate(self._examples, 1) if _shows(run, e)), None)
@@ -264,12 +268,20 @@ def _query(told: Any) -> Mapping[str, str]:
 
 
 def _alphas(text: str) -> list[list[Any]]:
-    """Return the scale sliders for a list of factors: those are on, what is left is off."""
-    spare = controls.panel_value()["alphas"]
+    """Return the scale sliders for a list of factors: those are on, all others off."""
+    slots = [[factor, False] for factor, _ in controls.panel_value()["alphas"]]
     on = controls.knob(METHODS["msea_arc"], "scales").check([number(t) for t in text.split(",")])
-    if len(on) > len(spare):
-        raise SightlineError(texts.TOO_MANY_SCALES.format(most=len(spare)))
-    return [[factor, True] for factor in on] + [[f, False] for f, _ in spare[len(on) :]]
+    if len(on) > len(slots):
+        raise SightlineError(texts.TOO_MANY_SCALES.format(most=len(slots)))
+    known = [factor for factor, _ in slots]
+    for factor in on:
+        if factor in known:
+            slots[known.index(factor)][1] = True
+    free = (slot for slot in reversed(slots) if not slot[1])  # those that are off at first go first
+    for factor in on:
+        if factor not in known:
+            next(free)[:] = [factor, True]
+    return slots
 
 
 def _methods(text: str) -> list[str]:

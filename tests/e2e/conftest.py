@@ -101,9 +101,9 @@ def visit(browser: sync_api.Browser) -> Iterator[Callable[..., Visitor]]:
     def open_page(url: str, width: int = 1440, height: int = 900, theme: str = "light") -> Visitor:
         context = browser.new_context(viewport={"width": width, "height": height})
         visitors.append(Visitor(context.new_page()))
-        visitors[-1].page.goto(f"{url}?__theme={theme}")
-        visitors[-1].page.wait_for_selector(".sl-example")
-        visitors[-1].page.wait_for_selector(".sl-dial")
+        visitors[-1].page.goto(f"{url}{'&' if '?' in url else '?'}__theme={theme}")
+        visitors[-1].page.wait_for_selector(".sl-example", state="attached")
+        visitors[-1].page.wait_for_selector(".sl-dial", state="attached")
         return visitors[-1]
 
     yield open_page

@@ -47,8 +47,9 @@ def test_a_link_sets_the_sliders_the_methods_and_their_options(page):
     )  # fmt: skip
     settings = told["settings"]
     assert told["text"] == ""
-    assert settings["panel"]["alphas"][:3] == [[0.5, True], [1, True], [0.7, True]]
-    assert not any(on for _, on in settings["panel"]["alphas"][3:])
+    alphas = settings["panel"]["alphas"]
+    assert [f for f, on in alphas if on] == [0.5, 1.0, 0.7]
+    assert [0.75, False] in alphas, "the usual ones keep their places"
     assert (settings["panel"]["k"], settings["panel"]["beta"]) == (9, 1.5)
     assert list(settings["options"]) == ["arc", "tam"]
     assert settings["options"]["tam"]["normalisation"] == "token"
@@ -101,7 +102,7 @@ def test_settings_that_do_not_go_together_are_left_out(page):
 
 @pytest.mark.parametrize(
     "told",
-    [None, 3, {}, {"query": []}, {"query": {"k": 3}}, {"query": {"prompt": "x" * 5000}}],
+    [None, 3, {}, {"query": []}, {"query": {"k": 3}}, {"query": {"prompt": "x" * 3000}}],
 )
 def test_junk_leaves_the_defaults(page, told):
     got = page.restore(told)
@@ -156,7 +157,10 @@ def test_a_link_of_a_run_says_how_it_was_asked_for(page, store):
     assert (asked.prompt, asked.example) == ("Is it light?", EXAMPLES[1])
     assert page.parameters({"run": "b" * 32})["query"] == {"prompt": "Why?"}
     for junk in (None, {"run": "c" * 32}, {"run": ["x"]}):
-        assert page.parameters(junk) == {"run": None, "query": {}}
+        assert page.parameters(junk) == {"run": None, "query": {}, "text": ""}
+    store.put("d" * 32, replace(fake_run(), prompt="x" * 100_000))
+    told = page.parameters({"run": "d" * 32})
+    assert (told["query"], told["text"]) == ({}, texts.LINK_WITHOUT_PROMPT)
 
 
 def test_a_link_names_no_model_that_would_have_to_be_loaded(page):

@@ -1,0 +1,134 @@
+"""Links, remembered settings, the reset, the help and the presentation, in a real browser."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+
+from explainer.ui import texts
+
+K = "[data-name=k] .sl-number"
+SAID = ".sl-settings-said"
+
+
+def query(visitor) -> dict[str, str]:
+    return {k: v[0] for k, v in parse_qs(urlparse(visitor.page.url).query).items()}
+
+
+def set_k(visitor, value: int) -> None:
+    visitor.page.fill(K, str(value))
+    visitor.page.keyboard.press("Enter")
+
+
+def test_the_address_follows_and_a_link_brings_everything_back(app, visit):
+    visitor = visit(app.url)
+    visitor.explain(1)
+    set_k(visitor, 9)
+    visitor.page.uncheck("[data-name=alpha1] .sl-switch")
+    visitor.page.wait_for_function("() => location.search.includes('k=9&')")
+    said = query(visitor)
+    assert said == {"__theme": "light", "example": "2", "k": "9", "scales": "0.75,1"}
+    other = visit(visitor.page.url)
+    other.wait_for_maps()
+    assert other.chips("prompt") == ["Is", "it", "light?"]
+    assert other.page.input_value(K) == "9"
+    assert not other.page.is_checked("[data-name=alpha1] .sl-switch")
+    assert other.page.inner_text(SAID) == ""
+    other.page.wait_for_function("() => location.search.includes('example=2')")
+    assert query(other) == said
+
+
+def test_what_a_link_says_wrongly_is_told_and_nothing_breaks(app, visit):
+    hostile = "<img src=x onerror=alert(1)>"
+    visitor = visit(f"{app.url}?k=99999&scales={hostile}&tam.mode=x&prompt={hostile}&__proto__=1")
+    visitor.page.wait_for_selector(f"{SAID}:not(:empty)")
+    told = visitor.page.inner_text(SAID)
+    assert "The link's k was left out: k must lie in" in told
+    assert f"'{hostile}' is no number" in told
+    assert visitor.page.locator(f"{SAID} img").count() == 0
+    assert visitor.page.input_value(K) == "50"
+    visitor.settled(hostile, "document.querySelector('#sl-prompt textarea').value")
+
+
+def test_settings_are_remembered_until_they_are_reset(app, visit):
+    visitor = visit(app.url)
+    page = visitor.page
+    visitor.explain()
+    set_k(visitor, 77)
+    page.fill("[data-name=opacity] .sl-number", "0.9")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => localStorage.getItem('sightline')?.includes('77')")
+    page.goto(app.url)
+    visitor.settled("77", f"document.querySelector('{K}').value")
+    heat = "document.documentElement.style.getPropertyValue('--sl-heat')"
+    visitor.settled("0.9", heat)
+    page.click(f"text={texts.SETTINGS_WORDS['reset']}")
+    visitor.settled("50", f"document.querySelector('{K}').value")
+    visitor.settled("0.55", heat)
+    page.wait_for_function("() => localStorage.getItem('sightline') === null")
+    assert page.inner_text(SAID) == texts.SETTINGS_WORDS["wasReset"]
+
+
+def test_a_memory_that_does_not_fit_is_forgotten(app, visit):
+    visitor = visit(app.url)
+    for junk in ('{"panel": {"alphas": 3}}', "not json"):
+        visitor.page.evaluate("junk => localStorage.setItem('sightline', junk)", junk)
+        visitor.page.goto(app.url)
+        visitor.page.wait_for_selector(K)
+        visitor.settled("50", f"document.querySelector('{K}').value")
+    visitor.explain()
+
+
+def test_the_link_is_copied(app, visit):
+    visitor = visit(app.url)
+    visitor.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visitor.explain()
+    visitor.page.wait_for_function("() => location.search.includes('example=1')")
+    visitor.page.click(f"text={texts.SETTINGS_WORDS['link']}")
+    visitor.settled(texts.SETTINGS_WORDS["copied"], f"document.querySelector('{SAID}').textContent")
+    copied = visitor.page.evaluate("navigator.clipboard.readText()")
+    assert copied == visitor.page.url
+
+
+def test_help_lists_the_keys_holds_the_focus_and_gives_it_back(app, visit):
+    visitor = visit(app.url)
+    visitor.explain()
+    page = visitor.page
+    page.focus(".sl-chip[aria-selected=true]")
+    chip = page.evaluate("document.activeElement.textContent")
+    page.keyboard.press("?")
+    page.wait_for_selector(".sl-dialog[open]")
+    visitor.shot("help")
+    told = page.inner_text(".sl-keys")
+    assert all(meaning in told for _, meaning in texts.KEYS)
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        inside = "e => e === document.body || e.closest('.sl-dialog') !== null"
+        assert page.evaluate(f"({inside})(document.activeElement)")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".sl-dialog:not([open])", state="attached")
+    assert page.evaluate("document.activeElement.textContent") == chip
+    page.fill("#sl-prompt textarea", "")
+    page.type("#sl-prompt textarea", "why? p")
+    assert page.locator(".sl-dialog[open]").count() == 0, "typed into a field, keys are text"
+    page.click(".sl-help .sl-small")
+    page.wait_for_selector(".sl-dialog[open]")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_presentation_shows_large_words_and_maps_only(app, visit, theme):
+    visitor = visit(f"{app.url}?example=1&present=1", theme=theme)
+    visitor.wait_for_maps()
+    page = visitor.page
+    for hidden in ("#sl-ask", "#sl-try", ".sl-panel", "#sl-top", ".sl-prompt"):
+        assert not page.locator(hidden).first.is_visible(), hidden
+    assert page.locator(".sl-answer .sl-chip").first.is_visible()
+    size = "parseFloat(getComputedStyle(document.querySelector('.sl-chip')).fontSize)"
+    assert page.evaluate(size) >= 30
+    visitor.shot(f"present-{theme}")
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    page.focus(".sl-chip[aria-selected=true]")
+    page.keyboard.press("p")
+    page.wait_for_selector("#sl-ask", state="visible")
+    assert "present" not in query(visitor)
