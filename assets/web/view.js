@@ -1,7 +1,7 @@
 // The maps of what is explained, drawn over the picture. What is not here yet is asked for, and
 // until it comes the last maps stay, marked as such.
-// (Runs after state.js, paint.js, toolbar.js, strip.js, maps.js, zoom.js, probe.js, contour.js,
-// compare.js, methods.js and panels.js and save.js.)
+// (Runs after state.js, paint.js, toolbar.js, strip.js, maps.js, zoom.js, probe.js, places.js, contour.js,
+// compare.js, methods.js, panels.js and save.js.)
 // props.value from Python: {busy} and {text, kind} are messages, {refresh} asks once more for what
 // was refused. props.tables holds the colours.
 const root = element.querySelector('.sl-view'), REST_BEFORE_MODEL_MS = 250, text = props.words;
@@ -17,6 +17,7 @@ status.append(word, line);
 const shots = strip(image => sightline.set({image}));
 if (!sightline.now.methods.length) sightline.set({methods: props.shown});
 const compare = comparing(text), maps = mapStore(asked => server.maps(asked), () => soon());
+const wordsAt = placeWords(asked => server.places(asked), () => point());
 tools.append(...props.methods.length > 1 ? [methodMenu(props.methods, text)] : [], compare.box, looks(), whole());
 if (server.save) tools.append(saveMenu(text.saving, server));
 status.append(tools);
@@ -82,7 +83,10 @@ function draw(entry) {
 function point() {
   const {entry, probe} = sightline.now;
   const cells = [...row.children].map(figure => panels[figure.dataset.method].point());
-  const at = probe && fill(text.place, {x: Math.round(100 * probe.x), y: Math.round(100 * probe.y)});
+  const here = probe && entry ? wordsAt(sightline.now.image, probe) : [];
+  const at = probe && fill(here.length ? text.placeSays : text.place, {
+    x: Math.round(100 * probe.x), y: Math.round(100 * probe.y), words: here.map(word => `“${word}”`).join(' '),
+  });
   line.textContent = at ?? entry?.line ?? '';
   line.classList.toggle('sl-pointed', Boolean(at));
   const values = [...row.querySelectorAll('.sl-map')].map((figure, i) => cells[i] &&

@@ -211,7 +211,12 @@ def _see(maps: Maps, words: Words, opened: Opened, saving: Saving) -> See:
         view = ui.MapView(
             {},
             elem_id="sl-view",
-            server_functions=[_served(maps.maps), _served(saving.save), _served(saving.progress)],
+            server_functions=[
+                _served(maps.maps),
+                _served(maps.places),
+                _served(saving.save),
+                _served(saving.progress),
+            ],
             **payload.view_props(),
         )
         backdrop = ui.Backdrop({})

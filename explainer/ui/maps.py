@@ -12,6 +12,7 @@ from explainer.store import RunStore
 from explainer.subjects import Subject, Unsaid, Word, places, probability, text_of, words_of
 from explainer.ui import controls, payload, texts
 from explainer.ui.controls import Settings
+from explainer.ui.places import place_words
 from explainer.ui.subjects import heatmaps, read_subject
 from explainer.ui.texts import in_words, listed
 
@@ -45,6 +46,17 @@ class Maps:
             if missing:
                 return {"busy": texts.BUSY_ADDING.format(scales=listed(missing)), "need": missing}
             return {"maps": list(_batch(run, subjects, settings))}
+        except Exception as error:
+            return {"text": in_words(error), "kind": "error"}
+
+    def places(self, asked: Any) -> Value:
+        """Return the words at each place of the pictures of a run, as `place_words` gives them.
+
+        Args:
+            asked: {run} as the page's scripts send it.
+        """
+        try:
+            return place_words(stored(self._store, controls.read_run(asked)))
         except Exception as error:
             return {"text": in_words(error), "kind": "error"}
 

@@ -35,6 +35,7 @@ MAPS = Part(
         "maps.js",
         "zoom.js",
         "probe.js",
+        "places.js",
         "contour.js",
         "compare.js",
         "methods.js",

@@ -63,6 +63,13 @@ def fake_run(
     return replace(run, tokens=tokens, prompt=prompt, model_id="fake-model")
 
 
+def with_words(run: Run) -> Run:
+    """Return the run with five words at each visual token: its number's, and the four after it."""
+    count, known = len(run.scale(1.0).states), sorted(run.pieces)
+    ids = [[known[(n + rank) % len(known)] for rank in range(5)] for n in range(count)]
+    return replace(run, visual_topk=np.array(ids, np.int32))
+
+
 def _turned(scale: Scale) -> Scale:
     states = scale.states.copy()
     for image in range(1, len(scale.views), 2):
@@ -108,7 +115,7 @@ class FakeExplainer:
         for done, alpha in enumerate(extra, 1):
             run = self._with(run, alpha)
             yield Step("scale", f"{alpha:g}", done, len(extra))
-        yield run
+        yield with_words(run)
 
     def add_scale(self, run: Run, alpha: float) -> Run:
         self.added.append(alpha)

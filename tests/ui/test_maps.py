@@ -14,7 +14,8 @@ from explainer.subjects import Span, explain_subject
 from explainer.ui import controls, payload, texts
 from explainer.ui import maps as module
 from explainer.ui.maps import Maps
-from tests.ui.fake import fake_run
+from explainer.ui.places import place_words
+from tests.ui.fake import fake_run, with_words
 
 PANEL, OPTIONS = controls.panel_value(), controls.option_value()
 KEY = "k" * 32
@@ -121,3 +122,26 @@ def test_requests_that_are_none_are_refused(maps, junk):
 
 def test_too_many_subjects_at_once_are_refused(maps, run):
     assert ask(maps, *chips(run)[:1] * 257)["text"] == texts.BAD_REQUEST
+
+
+def test_each_place_of_the_picture_says_its_words(run):
+    run = with_words(fake_run(size=(100, 200), images=2))
+    told = place_words(run)
+    known = sorted(run.pieces)
+    for image in (0, 1):
+        sent = told["images"][image]
+        assert sent["shape"] == [21, 21]
+        assert sent["extent"] == [0, 0, 1, 1]
+        for row, column in ((0, 0), (3, 5), (20, 20)):
+            at = (row * 21 + column) * 5
+            words = [told["texts"][number] for number in sent["words"][at : at + 5]]
+            first = image * 441 + row * 21 + column
+            ids = [known[(first + rank) % len(known)] for rank in range(5)]
+            assert words == [texts.visible(run.pieces[i]) for i in ids]
+    json.dumps(told, allow_nan=False)
+
+
+def test_a_run_without_words_of_places_says_none(maps):
+    assert maps.places({"run": KEY}) == {"texts": [], "images": []}
+    for junk in (None, 3, {}, {"run": 3}, {"run": "f" * 32}):
+        assert maps.places(junk)["kind"] == "error"

@@ -1,0 +1,25 @@
+// What the places of the picture say: the words that the model reads there. Asked for once a run,
+// when somebody points at it first. (Runs after state.js and probe.js.)
+function placeWords(fetch, arrived) {
+  let known = {run: null};
+
+  async function ask(run) {
+    known = {run};
+    let got;
+    try {
+      got = await fetch({run});
+    } catch { got = null; }
+    if (known.run === run && got?.images) known = {...got, run};
+    arrived();
+  }
+
+  // The words at a place, best first; none while they are not known.
+  return (image, place) => {
+    const {run} = sightline.now;
+    if (known.run !== run) ask(run);
+    const own = known.images?.[image], cell = own && cellAt(own.shape, own.extent, place);
+    if (!cell) return [];
+    const most = own.words.length / (own.shape[0] * own.shape[1]), at = (cell[0] * own.shape[1] + cell[1]) * most;
+    return own.words.slice(at, at + most).map(number => known.texts[number]);
+  };
+}
