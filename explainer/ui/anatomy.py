@@ -6,8 +6,7 @@ words beside the guesses at its own place. Nothing here asks a model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,13 @@ import numpy as np
 from explainer.errors import SightlineError
 from explainer.export import Look
 from explainer.methods import METHODS
-from explainer.methods.anatomy import Anatomy, Overlap, Parts, anatomy, leading, overlap, peak
+from explainer.methods.anatomy import Parts, anatomy, leading
 from explainer.methods.base import MapPart
-from explainer.run import ROLE_NAMES, Chip, Run
+from explainer.run import Run
 from explainer.store import RunStore
 from explainer.subjects import Contrast, Span, Word, explain_subject, text_of, words_of
 from explainer.ui import controls, payload, texts
+from explainer.ui.context import Case, base_sentence, earlier_words, pair_of_lists, percent
 from explainer.ui.maps import missing_scales, stored
 from explainer.ui.subjects import at_layer, read_subject
 from explainer.ui.texts import in_words, listed
@@ -82,30 +82,6 @@ def _beside(value: Any) -> int | None:
     return value
 
 
-@dataclass(frozen=True)
-class _Case:
-    """One token and how its map came about, with all that captions speak of."""
-
-    run: Run
-    token: int
-    knobs: Mapping[str, Any]
-    found: Anatomy
-
-    @property
-    def word(self) -> str:
-        return texts.visible(self.run.tokens.texts[self.token])
-
-    @property
-    def scales_peak(self) -> float:
-        """Return the score at the end of the colours of the scales' own maps."""
-        return peak(*(scale.parts for scale in self.found.scales))
-
-    @property
-    def peak(self) -> float:
-        """Return the score at the end of the colours of the maps that the equation is made of."""
-        return peak(self.found.fused, self.found.interference, self.found.before)
-
-
 def _opened(run: Run, asked: Any, knobs: Mapping[str, Any], beside: int | None) -> Value:
     """Return the value of the section.
 
@@ -114,8 +90,8 @@ def _opened(run: Run, asked: Any, knobs: Mapping[str, Any], beside: int | None) 
     """
     run, subject = at_layer(run, asked), read_subject(run, asked)
     said, token = _standing_for(run, words_of(subject)[0], knobs)
-    case = _Case(said, token, knobs, anatomy(said, token, **knobs))
-    chips = _words(case)
+    case = Case(said, token, knobs, anatomy(said, token, **knobs))
+    chips = earlier_words(case)
     return {
         "word": case.word,
         "note": _note(run, subject, case),
@@ -128,9 +104,9 @@ def _opened(run: Run, asked: Any, knobs: Mapping[str, Any], beside: int | None) 
         "steps": _steps(case, chips),
         "beta": _beta(case),
         "words": chips,
-        "base": _base(case),
+        "base": base_sentence(case),
         "legend": texts.ANATOMY_WORDS.format(word=case.word) if chips else texts.ANATOMY_NO_WORDS,
-        "pair": _pair(case, chips, beside),
+        "pair": pair_of_lists(case, chips, beside),
     }
 
 
@@ -147,7 +123,7 @@ def _standing_for(run: Run, word: Word, knobs: Mapping[str, Any]) -> tuple[Run, 
     return pieces[leading(heats, word.by)]
 
 
-def _note(run: Run, subject: Any, case: _Case) -> str:
+def _note(run: Run, subject: Any, case: Case) -> str:
     """Return what to know when the section shows less than the subject: one word, one piece."""
     first, *others = words_of(subject)
     whole = texts.visible(text_of(run, first))
@@ -164,7 +140,7 @@ def _note(run: Run, subject: Any, case: _Case) -> str:
 # Pictures ----------------------------------------------------------------------------------------
 
 
-def _scales(case: _Case) -> list[Value]:
+def _scales(case: Case) -> list[Value]:
     """Return the map of each scale; `shares` says how much it counts, for each image."""
     images = range(len(case.run.images))
     return [
@@ -183,7 +159,7 @@ def _grid(run: Run, alpha: float, image: int) -> str:
     return f"{columns} × {rows}"
 
 
-def _drawn(case: _Case, parts: Parts, title: str, high: float) -> list[Value]:
+def _drawn(case: Case, parts: Parts, title: str, high: float) -> list[Value]:
     """Return maps of logits on colours that end at `high`, so that several can be compared."""
     high = high or 1.0
     return [
@@ -197,11 +173,11 @@ def _drawn(case: _Case, parts: Parts, title: str, high: float) -> list[Value]:
     ]
 
 
-def _alt(case: _Case, title: str, part: MapPart) -> str:
+def _alt(case: Case, title: str, part: MapPart) -> str:
     return f"{title}, “{case.word}”: {payload.where(part)}"
 
 
-def _steps(case: _Case, chips: list[Value]) -> dict[str, Value]:
+def _steps(case: Case, chips: list[Value]) -> dict[str, Value]:
     """Return the pictures from the fused map to the final one."""
     found, title = case.found, texts.ANATOMY_STEPS
     after = [
@@ -226,7 +202,7 @@ def _steps(case: _Case, chips: list[Value]) -> dict[str, Value]:
     }
 
 
-def _fused(case: _Case, part: MapPart) -> str:
+def _fused(case: Case, part: MapPart) -> str:
     highest = float(part.values.max())
     if not highest > 0:
         return texts.ANATOMY_FUSED_EMPTY.format(word=case.word)
@@ -235,7 +211,7 @@ def _fused(case: _Case, part: MapPart) -> str:
     return f"{fused} {clip}".format(peak=_readable(highest))
 
 
-def _interference(case: _Case, chips: list[Value]) -> str:
+def _interference(case: Case, chips: list[Value]) -> str:
     counted = [chip for chip in chips if chip["weight"] > 0]
     if not counted or case.knobs["weights"] == "none":
         return texts.ANATOMY_NOTHING
@@ -246,7 +222,7 @@ def _interference(case: _Case, chips: list[Value]) -> str:
     return said.format(count=len(counted), word=case.word, most=most["text"], share=most["share"])
 
 
-def _beta(case: _Case) -> Value:
+def _beta(case: Case) -> Value:
     """Return the factor and its caption."""
     beta, auto = case.found.beta, case.found.beta_auto
     if case.knobs["beta"] is not None:
@@ -260,131 +236,13 @@ def _before(part: MapPart) -> str:
     return texts.ANATOMY_BEFORE.format(empty=percent(float(np.mean(part.values <= 0))))
 
 
-def _after(case: _Case) -> str:
+def _after(case: Case) -> str:
     window = case.knobs["window"]
     smooth = texts.ANATOMY_SMOOTH if window > 1 else texts.ANATOMY_ROUGH
     norm = case.found.heat.normalisation
     return smooth.format(window=window) + " " + texts.ANATOMY_AFTER.format(norm=norm)
 
 
-# Earlier words -----------------------------------------------------------------------------------
-
-
-def _words(case: _Case) -> list[Value]:
-    """Return the earlier chips that count or are left out as repeats, in order.
-
-    A chip of several tokens has the sum of their weights and shares, and the relevance of the
-    first.
-    """
-    return [
-        _word(case, index, chip)
-        for index, chip in enumerate(case.run.chips)
-        if chip.tokens[-1] < case.token and np.isfinite(_relevance(case, chip))
-    ]
-
-
-def _relevance(case: _Case, chip: Chip) -> float:
-    return float(case.found.context.relevance[chip.tokens[0]])
-
-
-def _word(case: _Case, index: int, chip: Chip) -> Value:
-    context, tokens = case.found.context, list(chip.tokens)
-    relevance, part = _relevance(case, chip), float(context.shares[tokens].sum())
-    repeat, text = bool(context.repeats[tokens].all()), texts.visible(chip.text)
-    share = texts.ANATOMY_REPEAT if repeat else percent(part)
-    label = texts.ANATOMY_LABEL.format(word=text, relevance=f"{relevance:.2f}", share=share)
-    return {
-        "chip": index,
-        "text": text,
-        "role": ROLE_NAMES[chip.role],
-        "label": texts.ANATOMY_LABEL_REPEAT.format(word=text) if repeat else label,
-        "relevance": relevance,
-        "weight": float(context.weights[tokens].sum()),
-        "part": part,
-        "share": share,
-        "repeat": repeat,
-    }
-
-
-def _base(case: _Case) -> str:
-    """Return a sentence on the base map A_0, "" where it takes nothing away."""
-    share = case.found.context.base_share
-    return texts.ANATOMY_BASE.format(share=percent(share)) if share >= 0.005 else ""
-
-
-# Two lists side by side --------------------------------------------------------------------------
-
-
-def _pair(case: _Case, chips: list[Value], beside: int | None) -> Value | None:
-    """Return the guesses at a chip beside those at the token; None if there is no earlier chip."""
-    if not chips:
-        return None
-    asked = [chip for chip in chips if chip["chip"] == beside]
-    chip = asked[0] if asked else max(chips, key=lambda c: (c["part"], c["weight"]))
-    other = case.run.chips[chip["chip"]].tokens[0]
-    found = overlap(case.run, other, case.token, **case.knobs)
-    title, rows = texts.ANATOMY_LIST[case.knobs["state"]], _rows(case.run, found)
-    return {
-        "chip": chip["chip"],
-        "text": _told(case, chip, found),
-        "lists": [
-            {"title": title.format(word=word), "rows": listed_rows}
-            for word, listed_rows in zip((chip["text"], case.word), rows, strict=True)
-        ],
-    }
-
-
-def _rows(run: Run, found: Overlap) -> tuple[list[Value], list[Value]]:
-    """Return both lists, [{text, other, gain, label}]; `other` is a rank in the other, or None."""
-    shared = {s.token_id: s for s in found.shared}
-
-    def row(token_id: int, rank: str) -> Value:
-        text = texts.visible(run.pieces.get(token_id, f"⟨{token_id}⟩"))
-        match = shared.get(token_id)
-        if match is None:
-            return {"text": text, "other": None, "gain": 0.0, "label": text}
-        other = getattr(match, rank)
-        label = texts.ANATOMY_SHARED.format(word=text, rank=other, gain=f"{match.gain:.3f}")
-        return {"text": text, "other": other, "gain": match.gain, "label": label}
-
-    first = [row(int(i), "second") for i in found.first]
-    return first, [row(int(i), "first") for i in found.second]
-
-
-def _told(case: _Case, chip: Value, found: Overlap) -> str:
-    """Return in words what the overlap means for the map."""
-    r, weights = found.relevance, case.knobs["weights"]
-    told = {
-        "other": chip["text"],
-        "word": case.word,
-        "alike": _graded(texts.ANATOMY_ALIKE, r),
-        "relevance": f"{r:.2f}",
-        "shared": len(found.shared),
-        "k": len(found.first),
-        "weight": percent(1 - r),
-        "share": chip["share"],
-    }
-    said = [texts.ANATOMY_PAIR]
-    if chip["repeat"]:
-        said.append(texts.ANATOMY_SAME)
-    else:
-        counts = weights == "rbo"
-        said.append(_graded(texts.ANATOMY_COUNTS, r) if counts else texts.ANATOMY_NO_PART[weights])
-        if chip["weight"] > 0 and case.found.beta:
-            said.append(texts.ANATOMY_SHARE if chip["part"] else texts.ANATOMY_DARK)
-    return " ".join(sentence.format(**told) for sentence in said)
-
-
-def _graded(grades: Sequence[tuple[float, str]], value: float) -> str:
-    """Return the words of the first grade that a value reaches."""
-    return next(words for least, words in grades if value >= least)
-
-
 def _readable(score: float) -> str:
     """Return a score with two or three digits."""
     return f"{score:.1f}" if score >= 1 else f"{score:.2g}"
-
-
-def percent(part: float) -> str:
-    """Return a share as whole percents: "31 %", "< 1 %"."""
-    return "< 1 %" if 0 < part < 0.005 else f"{100 * part:.0f} %"

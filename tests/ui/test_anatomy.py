@@ -14,7 +14,8 @@ from explainer.methods.anatomy import anatomy, overlap
 from explainer.run import ANSWER, Tokens
 from explainer.store import RunStore
 from explainer.ui import controls, payload, texts
-from explainer.ui.anatomy import Opened, percent
+from explainer.ui.anatomy import Opened
+from explainer.ui.context import percent
 from tests.ui.fake import fake_run
 
 PANEL, OPTIONS = controls.panel_value(), controls.option_value()
