@@ -7,6 +7,7 @@ const sightline = document.sightline ??= (() => {
     subjects: [],     // what will probably be asked for: all chips, the answer's first
     chips: [],        // of the run, in order: {index, text, role, tokens, word}, as Python sent them
     layers: [],       // numbers of the decoder layers that the run can be looked at in, its last one at the end
+    rests: null,      // how much chips rest on the picture, {number: {share, sensitive, against, text}}; null if unknown
     template: false,  // whether chips of the template are shown
     extending: false, // whether the next chip extends what is chosen, as with the Shift key
     peek: null,       // what is explained while the pointer rests on it

@@ -1,5 +1,5 @@
 // The chips: one listbox, answer first, prompt below. Text enters through textContent only.
-// props.value from Python: {run, subject, chips, live}; back to Python: {run, subject}.
+// props.value from Python: {run, subject, chips, live, layers, rests}; back to Python: {run, subject}.
 // (Runs after state.js, paint.js, toolbar.js and film.js.)
 const box = element.querySelector('.sl-tokens'), {now} = sightline;
 const chips = () => [...box.querySelectorAll('.sl-chip')];
@@ -68,7 +68,7 @@ function group(role, label, items, live) {
 function show() {
   const value = props.value;
   if (!value?.chips) return;  // our own {run, subject} coming back
-  const {chips: items, live = false} = value;
+  const {chips: items, live = false, layers = [], rests = null} = value;
   const answer = items.filter(item => item.role === 'answer');
   const prompt = items.filter(item => item.role === 'prompt');
   const parts = [];
@@ -83,6 +83,7 @@ function show() {
     const subjects = [...answer, ...prompt].map(item => ({chip: item.index}));
     sightline.set({run: value.run ?? null, chips: items, subject: value.subject ?? null, subjects, peek: null});
   }
+  sightline.set({layers, rests});
   showTemplate();
 }
 

@@ -16,9 +16,10 @@ from explainer.run import ROLE_NAMES, TEMPLATE, Run
 from explainer.subjects import Span, Subject, candidates, explain_subject, probability
 from explainer.ui import controls, payload, texts
 from explainer.ui.handlers import Handlers, inputs
-from explainer.ui.subjects import read_subject
+from explainer.ui.subjects import at_layer, read_subject
 
 SCALES = list(controls.knob(controls.METHODS["msea_arc"], "scales").default)
+LAYERS = controls.LAYERS.choices
 METHODS_SHOWN = list(controls.SHOWN)
 EVERYTHING: list[Any] = []
 NO_KNOBS: dict[str, Any] = {}
@@ -44,6 +45,7 @@ class Answer(TypedDict):
     answer: str
     chips: list[ChipTold]
     scales: list[float]
+    layers: list[int]
     notes: list[str]
     images: list[str]
 
@@ -115,6 +117,7 @@ class Api:
         scales: list[float] = SCALES,
         model: str = "",
         more: list[str] | None = None,
+        layers: str = LAYERS[0],
     ) -> Answer:
         """Ask a model about a picture and record its answer, so that each word can be explained.
 
@@ -127,10 +130,11 @@ class Api:
             scales: scale factors at which the picture is read
             model: an id that /models lists; "" for the one that serves now
             more: further pictures, or a video in place of the picture
+            layers: decoder layers that a subject can be looked at in: last, even or all
         """
         media, asked, notes = inputs(picture, more, prompt)
         alphas = controls.read_alphas({"alphas": [[a, True] for a in _list(scales)]})
-        decoding = controls.read_decoding(max_new_tokens, temperature, seed)
+        decoding = controls.read_decoding(max_new_tokens, temperature, seed, layers)
         *_, recorded = self._handlers.steps(media, asked, decoding, alphas, model)
         run, key = recorded
         return {
@@ -139,6 +143,7 @@ class Api:
             "answer": run.answer,
             "chips": [_chip(run, i) for i in _shown(run)],
             "scales": sorted(run.alphas),
+            "layers": list(run.layer_numbers),
             "notes": list(notes),
             "images": payload.picture_labels(run),
         }
@@ -185,8 +190,8 @@ class Api:
         """
         found = self._run(run)
         given = controls.read_knobs(preset, knobs)
-        word = _subject(found, subject)
-        heat = explain_subject(controls.known_method(method), found, word, **given)
+        word, looked = _subject(found, subject), at_layer(found, subject)
+        heat = explain_subject(controls.known_method(method), looked, word, **given)
         part = heat.parts[_whole(image, "image", 0, len(heat.parts) - 1)]
         return {
             "values": [[round(float(v), 4) for v in row] for row in part.values],

@@ -22,6 +22,7 @@ STYLES = (
     "settings.css",
     "anatomy.css",
     "beside.css",
+    "evidence.css",
 )
 
 
@@ -45,7 +46,8 @@ class _Drawn(gr.HTML):
 
 
 class TokenBar(_Drawn):
-    """The chips. Value: {run, subject}, and {chips, live} when Python sets it."""
+    """The chips. Value: {run, subject}, and {chips, live, layers, rests} when Python sets it.
+    Event: measure (how much the words rest on the picture is wanted)."""
 
     SCRIPTS, TEMPLATE = web.TOKENS.scripts, web.TOKENS.template
 
@@ -75,7 +77,7 @@ class Backdrop(_Drawn):
 class ControlPanel(_Drawn):
     """Scales, k, beta, opacity and colours. Value: {alphas, k, beta}."""
 
-    SCRIPTS = ("state.js", "paint.js", "dial.js", "shade.js", "panel.js")
+    SCRIPTS = ("state.js", "paint.js", "dial.js", "shade.js", "panel.js", "layer.js")
     TEMPLATE = '<div class="sl-panel" role="group" aria-label="Sliders"></div>'
 
 
@@ -157,6 +159,13 @@ class RawNumber(_Raw, gr.Number):
 
     def get_block_name(self) -> str:
         return "number"
+
+
+class RawDropdown(_Raw, gr.Dropdown):
+    """A menu that leaves judging its value to us."""
+
+    def get_block_name(self) -> str:
+        return "dropdown"
 
 
 class FilesInput(gr.File):

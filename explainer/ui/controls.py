@@ -23,6 +23,7 @@ SCALE_WEIGHTS = "scale_weights"  # has its sliders where the method is opened up
 MAX_NEW_TOKENS = Knob("Longest answer", "int", 64, "", 1, 256)
 TEMPERATURE = Knob("Temperature", "float", 0.0, "", 0.0, 2.0, 0.05)
 SEED = Knob("Seed", "int", 0, "", 0, 2**31 - 1)
+LAYERS = Knob("Layers", "choice", "last", "", choices=("last", "even", "all"))
 LONGEST_ID = 64
 
 
@@ -47,6 +48,7 @@ class Decoding:
     max_new_tokens: int = MAX_NEW_TOKENS.default
     temperature: float = TEMPERATURE.default
     seed: int = SEED.default
+    layers: str = LAYERS.default
 
 
 def knob(method: Method, name: str) -> Knob:
@@ -187,12 +189,13 @@ def _read_weights(panel: Mapping[str, Any], scales: Sequence[float]) -> list[Any
     return None if len(set(weights)) == 1 else weights
 
 
-def read_decoding(max_new_tokens: Any, temperature: Any, seed: Any) -> Decoding:
+def read_decoding(max_new_tokens: Any, temperature: Any, seed: Any, layers: Any = None) -> Decoding:
     """Return the checked decoding settings; an empty field counts as its default."""
     return Decoding(
         _decoding(MAX_NEW_TOKENS, max_new_tokens),
         _decoding(TEMPERATURE, temperature),
         _decoding(SEED, seed),
+        _decoding(LAYERS, layers),
     )
 
 

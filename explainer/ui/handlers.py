@@ -89,6 +89,7 @@ class Handlers:
         option: Any,
         model: Any = "",
         more: Any = None,
+        layers: Any = None,
     ) -> Iterator[Page]:
         """Yield what the page shows while an answer is recorded, and at last its chips.
 
@@ -97,7 +98,7 @@ class Handlers:
         try:
             media, asked, notes = inputs(source, more, prompt)
             settings = controls.read_settings(panel, option)
-            decoding = controls.read_decoding(max_new_tokens, temperature, seed)
+            decoding = controls.read_decoding(max_new_tokens, temperature, seed, layers)
             yield Page({"chips": [], "live": True}, busy(texts.BUSY_READING), notice=_note(notes))
             steps = self.steps(media, asked, decoding, settings.needed, chosen(model))
             yield from self._follow(steps)
@@ -119,6 +120,9 @@ class Handlers:
             elif item.kind == "token":
                 pieces += [item.text] if item.text else []
                 line = texts.BUSY_ANSWERING.format(done=item.done, total=item.total)
+                yield Page(payload.live_bar(pieces), busy(line))
+            elif item.kind == "layers":
+                line = texts.BUSY_LAYERS.format(count=item.done, size=item.text)
                 yield Page(payload.live_bar(pieces), busy(line))
             elif item.kind == "scale":
                 line = texts.BUSY_SCALES.format(done=item.done, total=item.total)
@@ -169,6 +173,14 @@ class Handlers:
         """Return a stored run with the rows of further words, which stay with it."""
         run = self._more(self.run(key), words=words)
         self._store.put(key, run)
+        return run
+
+    def with_evidence(self, key: str) -> Run:
+        """Return a stored run with what its answer owes to the picture, which stays with it."""
+        run = self.run(key)
+        if run.evidence is None:
+            run = self._more(run, evidence=True)
+            self._store.put(key, run)
         return run
 
     def given(self, key: str, answer: str) -> Recorded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from explainer.ui import controls, payload, recorded, texts
 from explainer.ui.anatomy import Opened, anatomy_props
 from explainer.ui.api import Api
 from explainer.ui.endpoints import offer, shown
+from explainer.ui.evidence import Evidence
 from explainer.ui.handlers import Example, Handlers
+from explainer.ui.links import Links, all_options, defaults
 from explainer.ui.maps import Maps
 from explainer.ui.model_menu import ModelMenu
 from explainer.ui.opening import Opening, Shown
@@ -34,6 +36,8 @@ PLUMBING: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visi
 # Loading takes no turn from those who are asking; its own turns are kept by `Models`.
 LOAD: dict[str, Any] = {"concurrency_limit": 8, "show_progress": "hidden"}
 GPU: dict[str, Any] = {"concurrency_id": "gpu", "concurrency_limit": 1, "show_progress": "hidden"}
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+PRESS_RUN_ON_PICTURE = "picture => { if (picture) document.querySelector('#sl-run').click(); }"
 PRESS_RUN = "() => { document.querySelector('#sl-run').click(); }"
 
 
@@ -62,10 +66,12 @@ def build_demo(
     models = models if isinstance(models, Models) else Models.of_one(models)
     handlers, menu = Handlers(models, store, examples, gpu), ModelMenu(models, precision, about)
     maps, words, opened = Maps(store), Words(handlers), Opened(store)
+    links = Links(models, store, examples)
     with gr.Blocks(title=texts.TITLE, fill_width=True, delete_cache=(3600, 86400)) as demo:
         with gr.Row(elem_id="sl-top"):
             gr.HTML(_header(), elem_id="sl-title", apply_default_css=False)
             picker = ui.ModelMenu(menu.value(), elem_id="sl-menu", words=texts.MODEL_WORDS)
+            settings = _settings(links)
         with gr.Row(elem_id="sl-page"):
             ask = _ask()
             see = _see(maps, words, opened, Saving(store))
@@ -74,7 +80,9 @@ def build_demo(
         shows = [see.bar, see.view, see.backdrop, ask.notice]
         recorded.wire(Opening(store, gallery), kept, see.panel, shows)
         _wire_beside(words, see)
+        see.bar.measure(Evidence(handlers).measure, see.bar, see.bar, **PRIVATE, **GPU)
         _wire_menu(menu, picker, demo, answered)
+        _wire_link(links, menu, settings, ask, picker)
         offer(Api(handlers), menu, GPU)
     demo.queue(max_size=20)
     return demo
@@ -129,6 +137,7 @@ class Ask:
     run: gr.Button
     stop: gr.Button
     decoding: tuple[gr.Slider, gr.Slider, gr.Number]
+    layers: gr.Dropdown
 
 
 @dataclass(frozen=True)
@@ -145,6 +154,19 @@ class See:
 
 def _header() -> str:
     return f"<h1>{texts.TITLE}</h1><p>{texts.TAGLINE}</p>"
+
+
+def _settings(links: Links) -> ui.Settings:
+    with gr.Row(elem_id="sl-tools"):
+        settings = ui.Settings(
+            {},
+            words=texts.SETTINGS_WORDS,
+            defaults=defaults(),
+            options=all_options(),
+            server_functions=[_served(links.restore), _served(links.parameters)],
+        )
+        ui.Help(None, words=texts.HELP_WORDS, keys=texts.KEYS)
+    return settings
 
 
 def _ask() -> Ask:
@@ -179,7 +201,14 @@ def _ask() -> Ask:
             stop = gr.Button(texts.STOP, variant="secondary", interactive=False, elem_id="sl-stop")
         with gr.Accordion(texts.DECODING, open=False):
             decoding = _decoding()
-    return Ask(image, more, notice, prompt, run, stop, decoding)
+            layers = ui.RawDropdown(
+                [(texts.LAYER_CHOICES[name], name) for name in controls.LAYERS.choices],
+                value=controls.LAYERS.default,
+                label=texts.LAYERS,
+                info=texts.LAYERS_ABOUT,
+                filterable=False,
+            )
+    return Ask(image, more, notice, prompt, run, stop, decoding, layers)
 
 
 def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:
@@ -201,7 +230,9 @@ def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:
 
 def _see(maps: Maps, words: Words, opened: Opened, saving: Saving) -> See:
     with gr.Column(elem_id="sl-see"):
-        bar = ui.TokenBar({"run": None, "subject": None}, elem_id="sl-bar", words=texts.PLAYING)
+        bar = ui.TokenBar(
+            {"run": None, "subject": None}, elem_id="sl-bar", words=texts.PLAYING, rests=texts.RESTS
+        )
         beside = ui.Beside(
             None,
             elem_id="sl-beside",
@@ -226,6 +257,7 @@ def _see(maps: Maps, words: Words, opened: Opened, saving: Saving) -> See:
             spec=controls.panel_spec(),
             opacity=Look().opacity,
             colours=payload.colour_labels(),
+            layer=texts.LAYER,
         )
         with gr.Row(elem_id="sl-folds"):
             ui.Anatomy({}, server_functions=[_served(opened.anatomy)], **anatomy_props())
@@ -279,7 +311,7 @@ def _wire_run(handlers: Handlers, ask: Ask, see: See, picker: ui.ModelMenu) -> A
     previous = gr.State({})
     buttons = [ask.run, ask.stop]
     inputs = [ask.image, ask.prompt, previous, *ask.decoding, see.panel, see.options, picker]
-    inputs += [ask.more]
+    inputs += [ask.more, ask.layers]
     outputs = [see.bar, see.view, see.backdrop, ask.notice]
     begun = ask.run.click(
         lambda bar: (handlers.begin(bar), *_running(True), {"busy": texts.BUSY_WAITING}),
@@ -315,6 +347,21 @@ def _wire_menu(menu: ModelMenu, picker: ui.ModelMenu, demo: gr.Blocks, recorded:
     picker.cancel(menu.cancel, picker, None, **PLUMBING)
     for event in (demo.load, recorded.then):  # meanwhile somebody may have changed what is loaded
         event(menu.refresh, picker, picker, **PLUMBING)
+
+
+def _wire_link(
+    links: Links, menu: ModelMenu, settings: ui.Settings, ask: Ask, picker: ui.ModelMenu
+) -> None:
+    """Fill in what a link asks, and answer it if it names an example."""
+
+    def fill(told: Any) -> tuple[Any, ...]:
+        asked = links.fill(told)
+        picture = asked.example.picture.pixels if asked.example else None
+        return (picture, asked.prompt, *astuple(asked.decoding), menu.value(asked.model))
+
+    fields = [ask.image, ask.prompt, *ask.decoding, ask.layers, picker]
+    filled = settings.ask(shown(fill), settings, fields, **PLUMBING)
+    filled.then(None, ask.image, js=PRESS_RUN_ON_PICTURE)
 
 
 def _running(running: bool) -> tuple[Any, Any]:

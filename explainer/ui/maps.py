@@ -13,7 +13,7 @@ from explainer.subjects import Subject, Unsaid, Word, places, probability, text_
 from explainer.ui import controls, payload, texts
 from explainer.ui.controls import Settings
 from explainer.ui.places import place_words
-from explainer.ui.subjects import heatmaps, read_subject
+from explainer.ui.subjects import at_layer, heatmaps, read_subject
 from explainer.ui.texts import in_words, listed
 
 Value = dict[str, Any]
@@ -99,9 +99,15 @@ def _batch(run: Run, subjects: Sequence[Any], settings: Settings) -> Iterator[Va
 
 def entry_of(run: Run, asked: Any, settings: Settings) -> Value:
     """Return the maps of what the page asks for, and the words beside them."""
-    subject = read_subject(run, asked)
-    heats = heatmaps(run, subject, settings)
-    return payload.entry(run, asked, _title(run, subject), heats, _line(run, subject))
+    subject, looked = read_subject(run, asked), at_layer(run, asked)
+    heats = heatmaps(looked, subject, settings)
+    line = "  ·  ".join(filter(None, [_line(run, subject), _depth(run, looked)]))
+    return payload.entry(run, asked, _title(run, subject), heats, line)
+
+
+def _depth(run: Run, looked: Run) -> str:
+    """Return at which layer the run is looked at, if that is not its last."""
+    return "" if looked is run else texts.AT_LAYER.format(layer=looked.layer, all=run.layer)
 
 
 def _title(run: Run, subject: Subject) -> str:

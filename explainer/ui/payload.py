@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from explainer.evidence import Reliance, reliance
 from explainer.export import DIVERGING, SEQUENTIAL, Look, colour_table
 from explainer.methods import COMPARISON, METHODS
 from explainer.methods.base import Heatmap, MapPart
@@ -65,7 +66,36 @@ def bar(run: Run, key: str, subject: Any = None) -> dict[str, Any]:
     chips = [_chip(run, i, words[i]) for i in range(len(run.chips))]
     if subject is None and first_chip(run) is not None:
         subject = {"chip": first_chip(run)}
-    return {"run": key, "chips": chips, "subject": subject}
+    return {
+        "run": key,
+        "chips": chips,
+        "subject": subject,
+        "layers": list(run.layer_numbers),
+        "rests": rests(run),
+    }
+
+
+def rests(run: Run) -> dict[str, Any] | None:
+    """Return for each chip of the answer, by number, how much it rests on the picture: {share,
+    sensitive, against, text}; None if that was not measured."""
+    if run.evidence is None:
+        return None
+    found = [(i, reliance(run, chip.tokens)) for i, chip in enumerate(run.chips)]
+    return {str(i): _rests(told) for i, told in found if told is not None}
+
+
+def _rests(told: Reliance) -> dict[str, Any]:
+    words = texts.RESTS_AGAINST if told.is_against else texts.RESTS_ON
+    return {
+        "share": round(told.share, 4),
+        "sensitive": told.is_sensitive,
+        "against": told.is_against,
+        "text": words.format(
+            share=texts.share(told.share),
+            shown=texts.share(told.shown),
+            empty=" and ".join(texts.share(p) for p in told.empty.values()),
+        ),
+    }
 
 
 def live_bar(pieces: Sequence[str]) -> dict[str, Any]:

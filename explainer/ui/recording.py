@@ -41,11 +41,13 @@ class ExplainerLike(Protocol):
 
     def teacher_force(self, run: Run, answer: str) -> Run: ...
 
+    def add_evidence(self, run: Run) -> Run: ...
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
     """What the model of this id is to do: a recording, or, with `run`, something more on that: an
-    `answer` to read in place of its own, `words` and `scales` to add."""
+    `answer` to read in place of its own, `words`, `scales` and `evidence` to add."""
 
     scales: tuple[float, ...] = ()
     media: Media = ()
@@ -55,6 +57,7 @@ class Job:
     model: str = ""
     words: tuple[str, ...] = ()
     answer: str | None = None
+    evidence: bool = False
 
 
 Worker = Callable[[Job], Iterator[Any]]
@@ -80,6 +83,6 @@ def make_worker(find: Callable[[str], ExplainerLike]) -> Worker:
             run = explainer.add_words(run, job.words)
         for alpha in job.scales:
             run = explainer.add_scale(run, alpha)
-        yield run
+        yield explainer.add_evidence(run) if job.evidence else run
 
     return work

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from explainer.evaluation.synthetic import GRIDS, grid_rects, synthetic_run
-from explainer.run import ANSWER, PROMPT, Run, Scale, View
+from explainer.evidence import EMPTY
+from explainer.run import ANSWER, PROMPT, Evidence, Layer, Run, Scale, View
 from explainer.video import step_label
 
 ANSWER_TEXTS = ("A", " cat", " and", " a", " dog", " on", " the", " grass", ".")
@@ -63,6 +64,13 @@ def fake_run(
     return replace(run, tokens=tokens, prompt=prompt, model_id="fake-model")
 
 
+def with_layers(run: Run) -> Run:
+    """Return the run with two layers before its own, whose maps are upside down."""
+    scales = tuple(replace(s, states=s.states[::-1].copy()) for s in run.scales)
+    lists = (run.states, run.topk, run.candidate_probs, run.probs)
+    return replace(run, layer=3, layers=tuple(Layer(n, scales, *lists) for n in (1, 2)))
+
+
 def with_words(run: Run) -> Run:
     """Return the run with five words at each visual token: its number's, and the four after it."""
     count, known = len(run.scale(1.0).states), sorted(run.pieces)
@@ -90,6 +98,7 @@ class FakeExplainer:
         self.added: list[float] = []
         self.brought: list[str] = []
         self.forced: list[str] = []
+        self.measured = 0
 
     def stream(
         self, image: Any, prompt: str, *, scales: Sequence[float], **options: Any
@@ -115,7 +124,7 @@ class FakeExplainer:
         for done, alpha in enumerate(extra, 1):
             run = self._with(run, alpha)
             yield Step("scale", f"{alpha:g}", done, len(extra))
-        yield with_words(run)
+        yield with_words(with_layers(run) if options.get("layers") == "all" else run)
 
     def add_scale(self, run: Run, alpha: float) -> Run:
         self.added.append(alpha)
@@ -143,6 +152,17 @@ class FakeExplainer:
         for alpha in run.alphas:
             other = self._with(other, alpha)
         return other
+
+    def add_evidence(self, run: Run) -> Run:
+        """Say that the first word of the answer comes from the picture, that it speaks against the
+        second, and has no part in the others."""
+        self.measured += 1
+        answer, probs = run.indices(ANSWER), run.probs.copy()
+        probs[answer[:1]] = 0.9
+        empty = np.stack([probs[answer]] * len(EMPTY))
+        empty[:, :1] = 0.1
+        empty[:, 1:2] = np.minimum(1, empty[:, 1:2] + 0.5)
+        return replace(run, probs=probs, evidence=Evidence(EMPTY, empty))
 
     def _with(self, run: Run, alpha: float) -> Run:
         """Return the run with a scale whose states are the nearest ones of scale 1."""

@@ -1,0 +1,27 @@
+"""How much the words of an answer rest on the picture, measured once they are on the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from explainer.ui import controls, payload
+from explainer.ui.handlers import Handlers
+from explainer.ui.texts import in_words
+
+Value = dict[str, Any]
+
+
+class Evidence:
+    """Has the model read a shown answer again without its picture."""
+
+    def __init__(self, handlers: Handlers) -> None:
+        self._handlers = handlers
+
+    def measure(self, bar: Any) -> Value:
+        """Return {run, rests} for the run that the chips show, see `payload.rests`; or {why}, if it
+        cannot be measured: the chips are as useful without."""
+        try:
+            key = controls.read_run(bar)
+            return {"run": key, "rests": payload.rests(self._handlers.with_evidence(key))}
+        except Exception as error:
+            return {"why": in_words(error)}

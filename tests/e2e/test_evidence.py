@@ -1,0 +1,92 @@
+"""How much words rest on the picture, and maps of other layers, as a person sees them."""
+
+from __future__ import annotations
+
+import pytest
+
+from explainer.methods import METHODS
+from explainer.ui import texts
+from tests.ui.fake import ANSWER_TEXTS, FakeExplainer
+
+LAST = ".sl-answer .sl-chip >> nth=-1"
+
+
+@pytest.fixture
+def measured(app, visit):
+    """A visitor whose words have their bars."""
+    visitor = visit(app.url)
+    visitor.explain()
+    visitor.page.wait_for_selector(".sl-rests")
+    return visitor
+
+
+def test_bars_come_after_the_maps_and_say_what_they_mean(measured):
+    page = measured.page
+    first, second = page.locator(".sl-answer .sl-chip").all()[:2]
+    assert "rests on the picture for" in first.get_attribute("aria-label")
+    assert (
+        float(first.locator(".sl-rests").evaluate("e => e.style.getPropertyValue('--share')")) > 0
+    )
+    assert "less likely with the picture" in second.get_attribute("title")
+    assert page.locator(".sl-against").count() == 1
+    assert measured.chips() == list(map(texts.visible, ANSWER_TEXTS))  # bars are no text
+    assert page.locator(".sl-prompt .sl-rests").count() == 0
+
+
+def test_words_are_ordered_and_filtered_by_the_picture(measured):
+    page, said = measured.page, measured.chips()
+    page.click(".sl-evidence summary")
+    page.select_option(".sl-evidence select", "rests")
+    assert sorted(measured.chips()) == sorted(said)
+    assert measured.chips()[0] == said[0]
+    page.check(".sl-evidence input[type=checkbox]")
+    kept = measured.chips()
+    assert len(kept) < len(said)
+    page.uncheck(".sl-evidence input[type=checkbox]")
+    page.select_option(".sl-evidence select", "said")
+    assert measured.chips() == said
+    page.locator(LAST).press("ArrowLeft")
+    measured.wait_for_maps()
+
+
+def test_stop_after_measuring_brings_the_answer_back(app, measured):
+    assert measured.page.evaluate("document.sightline.now.run") is not None
+    measured.page.click(".sl-answer .sl-chip >> nth=2")
+    measured.wait_for_maps()
+    assert measured.page.locator(".sl-rests").count() == len(ANSWER_TEXTS)
+
+
+def test_a_layer_is_looked_at_by_the_slider(serve, visit):
+    served = serve(FakeExplainer())
+    visitor = visit(served.url)
+    page = visitor.page
+    assert not page.is_visible("[data-name=layer]")
+    page.click(f"text={texts.DECODING}")
+    page.click(f"label:has-text('{texts.LAYERS}') input, [aria-label='{texts.LAYERS}']")
+    page.click(f"text={texts.LAYER_CHOICES['all']} >> nth=-1")
+    visitor.explain()
+    page.wait_for_selector("[data-name=layer]")
+    assert "Layer of 3" in page.inner_text("[data-name=layer]")
+    line = ".sl-line"
+    assert "layer" not in page.inner_text(line)
+    page.fill("[data-name=layer] .sl-number", "1")
+    page.press("[data-name=layer] .sl-number", "Tab")
+    page.wait_for_function(
+        "() => document.querySelector('.sl-line').textContent.includes('layer 1 of 3')"
+    )
+    visitor.wait_for_maps()
+    (key,) = list(served.store._runs)
+    run = served.store.get(key)
+    chip = int(page.get_attribute(".sl-view", "data-chip"))
+    token = run.chips[chip].tokens[0]
+    early = METHODS["logit_lens"](run.at_layer(1), token).values
+    late = METHODS["logit_lens"](run, token).values
+    row, column = divmod(int((early - late).argmax()), early.shape[1])
+    shown = visitor.brightness(
+        "logit_lens", (column + 0.5) / early.shape[1], (row + 0.5) / early.shape[0]
+    )
+    assert shown == pytest.approx(float(early[row, column]), abs=0.06)
+    page.click("[data-name=layer] .sl-reset")
+    page.wait_for_function(
+        "() => !document.querySelector('.sl-line').textContent.includes('layer')"
+    )
