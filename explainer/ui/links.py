@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -117,12 +116,12 @@ class Links:
         """Return what a link asks; the prompt of its example counts unless it has one."""
         example = doubts.keep(query, "example", self._example, None)
         prompt = query.get("prompt", example.prompt if example else "")
-        decoding = [
-            doubts.keep(query, name, lambda v, k=knob: _read(k, v), knob.default)
-            for name, knob in _DECODING.items()
-        ]
+        decoding = {
+            field: doubts.keep(query, name, lambda v, k=knob: _read(k, v), knob.default)
+            for name, field, knob in _DECODING
+        }
         model = doubts.keep(query, "model", self._model, "")
-        return Asked(example, prompt, Decoding(*decoding), model)
+        return Asked(example, prompt, Decoding(**decoding), model)
 
     def parameters(self, told: Any) -> Value:
         """Return {"run", "query", "text"}: the part of a link that says how a run was asked for,
@@ -153,9 +152,11 @@ class Links:
             model = run.model_id
         if model != self._models.default:
             query["model"] = model
-        names = zip(_DECODING, asdict(Decoding()).items(), strict=True)
-        told = {short: (run.settings.get(name, usual), usual) for short, (name, usual) in names}
-        return query | {n: f"{value:g}" for n, (value, usual) in told.items() if value != usual}
+        for name, field, knob in _DECODING:
+            value = run.settings.get(field, knob.default)
+            if value != knob.default:
+                query[name] = f"{value:g}"
+        return query
 
     def _example(self, text: str) -> Example:
         knob = Knob("example", "int", 1, "", 1, max(1, len(self._examples)))
