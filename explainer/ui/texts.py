@@ -340,6 +340,7 @@ ANATOMY_ALIKE = (  # from this r on
 ANATOMY_COUNTS = (
     (0.9, "So next to nothing of the map of “{other}” counts as interference."),
     (0.1, "So {weight} of the map of “{other}” counts as interference."),
+    (1e-9, "So almost the whole map of “{other}” counts as interference."),
     (0.0, "So the whole map of “{other}” counts as interference."),
 )
 ANATOMY_NO_PART = {
