@@ -50,12 +50,12 @@ _VIEW = {
     "contour": Knob("contour", "choice", "off", "", choices=("off", "on")),
     "speed": Knob("speed", "float", 2, "", 0.5, 8),
 }
-_DECODING = {
-    "tokens": controls.MAX_NEW_TOKENS,
-    "temperature": controls.TEMPERATURE,
-    "seed": controls.SEED,
-    "layers": controls.LAYERS,
-}
+_DECODING = (  # parameter of a link, field of `Decoding`, and what it can be
+    ("tokens", "max_new_tokens", controls.MAX_NEW_TOKENS),
+    ("temperature", "temperature", controls.TEMPERATURE),
+    ("seed", "seed", controls.SEED),
+    ("layers", "layers", controls.LAYERS),
+)
 
 Value = dict[str, Any]
 T = TypeVar("T")
@@ -155,7 +155,7 @@ class Links:
         for name, field, knob in _DECODING:
             value = run.settings.get(field, knob.default)
             if value != knob.default:
-                query[name] = f"{value:g}"
+                query[name] = value if isinstance(value, str) else f"{value:g}"
         return query
 
     def _example(self, text: str) -> Example:
