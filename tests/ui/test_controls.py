@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from explainer.errors import KnobError, RunError, ScaleError, SightlineError
+from explainer.errors import KnobError, MethodError, RunError, ScaleError, SightlineError
 from explainer.methods import METHODS
 from explainer.ui import controls
 
@@ -107,3 +107,15 @@ def test_decoding_settings():
     for bad in ((0, 0, 0), (9999, 0, 0), ("8", 0, 0), (8, -1, 0), (8, 0, -1), (8, 0, [1])):
         with pytest.raises(KnobError):
             controls.read_decoding(*bad)
+
+
+def test_the_methods_shown_are_those_of_the_options_in_their_order():
+    chosen = {"mean_mitigation": {}, "tam": OPTIONS["tam"]}
+    assert list(controls.read_settings(PANEL, chosen).knobs) == ["mean_mitigation", "tam"]
+    assert [m["name"] for m in controls.option_spec()] == list(METHODS)
+
+
+def test_one_known_method_has_to_stay_on():
+    for options in ({}, {"no_such": {}}, {"cam": {}}):
+        with pytest.raises(MethodError):
+            controls.read_settings(PANEL, options)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from explainer.export import DIVERGING, SEQUENTIAL, colour_table
-from explainer.methods import METHODS
+from explainer.methods import COMPARISON, METHODS
 from explainer.methods.base import Heatmap, MapPart
 from explainer.subjects import Span, explain_subject
 from explainer.ui import payload
@@ -125,3 +125,20 @@ def test_several_pictures_have_names_thumbnails_and_peaks():
     assert "map of “cat” on picture 3: strongest in the" in sent["maps"][1]["parts"][2]["alt"]
     json.dumps([sent, value], allow_nan=False)
     assert payload.thumbnail(np.zeros((10, 30, 3), np.uint8)).startswith("data:image/jpeg;base64,")
+
+
+def test_the_menu_of_methods_is_the_registry():
+    menu = {told["name"]: told for told in payload.view_props()["methods"]}
+    assert list(menu) == [*METHODS, *COMPARISON]
+    assert all(not menu[name]["why"] and menu[name]["summary"] for name in METHODS)
+    assert all(menu[name]["why"] for name in COMPARISON), "what needs the model cannot be shown"
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_what_stands_out_lies_above_the_step_that_is_sent(signed):
+    values = np.full((8, 8), -0.25 if signed else 0.1, np.float32)
+    values[2:4, 2:5] = 0.8
+    part = heat(values, signed).parts[0]
+    sent = payload.part_value(np.zeros((336, 336, 3), np.uint8), part, signed, "")
+    above = payload.levels(part, signed) > sent["otsu"]
+    assert np.array_equal(above, values > 0.5)
