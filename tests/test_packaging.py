@@ -22,7 +22,7 @@ from explainer.__main__ import COMMANDS
 from explainer.emoji_world.objects import THINGS
 from explainer.record import BUNDLED
 from tests import dockerfile
-from tests.readme_figures import MEANING, figures, with_figures
+from tests.readme_figures import EVIDENCE, MEANING, figures, headline, with_figures, with_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -171,6 +171,41 @@ def test_figures_come_from_the_reports_as_written(tmp_path):
     cells = "0.910 (0.900 to 0.920), 100 | 0.500 (0.900 to 0.920), 100"
     assert f"| {MEANING['recall']} | {cells} |" in lines
     assert "* another: scenes: held-out seeds 0 to 4." in lines
+
+
+def test_the_tables_of_the_evidence_are_those_of_the_reports():
+    page = EVIDENCE.read_text("utf-8")
+    assert with_tables(page) == page, "run: python -m tests.readme_figures"
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", page):
+        assert (EVIDENCE.parent / picture).is_file()
+    assert "docs/evidence.md" in README
+
+
+def test_tables_come_from_the_reports_as_written(tmp_path):
+    assert headline(tmp_path) == "Not measured yet."
+
+    def figure(value: float) -> dict:
+        return {"value": value, "interval": [value - 0.1, value + 0.1], "n": 7}
+
+    row = {f: figure(0.5) for f in ("obj_iou", "func_iou", "f1_iou", "pointing")}
+    part = {
+        "rows": {"TAM": row, "ours": row},
+        "gains": {"ours": dict.fromkeys(("obj_iou", "f1_iou"), figure(0.2))},
+    }
+    part |= {"why": {}, "curves": {}, "refused": {}, "samples": 9, "dropped": {}}
+    about = {"command": "evaluate --table 2", "date": "today", "mode": "not shown"}
+    found = {"against": "TAM", "models": {"tiny": part}, "about": about}
+    (tmp_path / "tuning").mkdir()
+    for name in ("table-2", "tuning/table-5"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(found))
+    assert "| tiny: ours | 50.00 [40.00, 60.00] | 50.00" in headline(tmp_path)
+    assert headline(tmp_path).endswith("tiny: 9 scenes; `evaluate --table 2`; date: today.")
+    begin, end = "<!-- tuning/table-5:begin -->", "<!-- tuning/table-5:end -->"
+    page = with_tables(f"before\n{begin}\nold\n{end}\nafter", tmp_path)
+    assert page.startswith(f"before\n{begin}\n| method |")
+    assert page.endswith(f"{end}\nafter")
+    assert "+20.00 [+10.00, +30.00]" in page
+    assert "old" not in page
 
 
 # The test command --------------------------------------------------------------------------------
