@@ -58,6 +58,12 @@ text.dir = 'auto';
 read.type = 'submit';
 editor.hidden = true;
 editor.append(text, read, tool(told.cancel, told.cancel, () => editing(false)));
+editor.addEventListener('keydown', event => {
+  if (event.key !== 'Escape') return;
+  event.stopPropagation();
+  editing(false);
+  edit.focus();
+});
 editor.addEventListener('submit', event => {
   event.preventDefault();
   editing(false);
