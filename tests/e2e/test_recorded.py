@@ -45,7 +45,7 @@ def test_the_gallery_opens_without_a_model(empty, visit):
     visitor.settled("dog", "document.querySelector('.sl-word').textContent")
     assert visitor.brightness("tam", 42 / 336, 126 / 336) > 0.5
     page.locator("[data-name=k] .sl-range").fill("20")
-    page.wait_for_function("() => !document.querySelector('.sl-late')")
+    page.wait_for_function("() => !document.querySelector('.sl-view.sl-late')")
     page.locator("[data-name=alpha1] .sl-range").fill("0.9")
     page.wait_for_function(
         "() => document.querySelector('.sl-message').textContent.includes('No model is loaded')"
