@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,9 +38,11 @@ ENVIRONMENT = {
     "store_mb": "SIGHTLINE_STORE_MB",
     "models": "SIGHTLINE_MODELS",
     "allow_any_model": "SIGHTLINE_ALLOW_ANY_MODEL",
+    "mcp": "SIGHTLINE_MCP",
 }
 ON_SPACE = bool(os.environ.get("SPACE_ID"))  # set by Hugging Face, as is the next
 ON_ZERO_GPU = bool(os.environ.get("SPACES_ZERO_GPU"))
+NO_MCP = "--mcp needs the package mcp; install it with: pip install 'gradio[mcp]'"
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -51,6 +54,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--models", metavar="IDS", help="what the menu offers besides: ID,ID,...")
     add("--allow-any-model", action="store_true", help="let visitors name any other, too")
+    add("--mcp", action="store_true", help="offer the endpoints to agents too, as an MCP server")
     add("--host", help="address to listen on; default: GRADIO_SERVER_NAME or 127.0.0.1")
     add("--port", type=int, help="default: GRADIO_SERVER_PORT or the first free one from 7860")
     add("--store-mb", type=int, default=1024, help="memory for recorded answers, in MB")
@@ -62,6 +66,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Load the model, build the page and serve it; 2 and one line if that is not possible."""
     flags = parse(argv)
+    if flags.mcp and find_spec("mcp") is None:
+        print(f"app.py: {NO_MCP}", file=sys.stderr)
+        return 2
     from explainer.errors import SightlineError
     from explainer.store import RunStore
     from explainer.ui.layout import build_demo, launch_options, load_examples
@@ -85,7 +92,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         gpu=gpu or (lambda worker: worker),
     )
     try:
-        demo.launch(server_name=flags.host, server_port=flags.port, share=False, **launch_options())
+        demo.launch(
+            server_name=flags.host,
+            server_port=flags.port,
+            share=False,
+            mcp_server=bool(flags.mcp),
+            **launch_options(),
+        )
     except OSError as error:  # the port is taken
         print(f"app.py: {error}", file=sys.stderr)
         return 2

@@ -83,3 +83,11 @@ def test_a_flag_reaches_the_model(tmp_path, capsys):
     assert run.settings["tiles"] == 2
     assert main([*words[:-2], "--quantize", "3bit"]) == 2
     assert "quantize must be one of 4bit, 8bit" in capsys.readouterr().err
+
+
+def test_mcp_says_what_it_needs(monkeypatch, capsys):
+    monkeypatch.setattr(app, "find_spec", lambda name: None)
+    assert app.main(["--mcp"]) == 2
+    assert "pip install 'gradio[mcp]'" in capsys.readouterr().err
+    monkeypatch.setenv("SIGHTLINE_MCP", "1")
+    assert app.parse([]).mcp

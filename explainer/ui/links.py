@@ -2,7 +2,8 @@
 
 A link never holds a picture. Its parameters, each of which may be missing:
 
-    prompt, model, tokens, temperature, seed    what was asked, and how the answer was drawn
+    prompt, model                               what was asked
+    tokens, temperature, seed, layers           how the answer was drawn and recorded
     example                                     number of the example it was asked about, from 1
     scales, k, beta                             as the sliders have them: 0.5,0.75,1
     methods                                     those shown, in order: msea_arc,tam
@@ -54,6 +55,7 @@ _DECODING = (  # parameter of a link, field of `Decoding`, and what it can be
     ("tokens", "max_new_tokens", controls.MAX_NEW_TOKENS),
     ("temperature", "temperature", controls.TEMPERATURE),
     ("seed", "seed", controls.SEED),
+    ("layers", "layers", controls.LAYERS),
     ("layers", "layers", controls.LAYERS),
 )
 
