@@ -10,7 +10,7 @@ let needing = 0, frame = 0, refused = false;
 
 const status = make('div', 'sl-status'), word = make('span', 'sl-word'), line = make('span', 'sl-line');
 const message = make('div', 'sl-message'), row = make('div', 'sl-maps'), panels = {};
-const tools = make('div', 'sl-toolbar'), said = make('p', 'sl-said');
+const tools = make('div', 'sl-toolbar'), said = make('p', 'sl-heard');
 word.dir = 'auto';
 said.setAttribute('role', 'status');
 status.append(word, line);
