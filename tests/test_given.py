@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from transformers import PreTrainedTokenizerFast
 
 from explainer.errors import PromptError, RunError
 from explainer.methods import METHODS
+from explainer.models.sentencepiece import build_backend, read_model
 from explainer.models.text import TextCodec
 from explainer.packing import LONGEST_WORD, MOST_WORDS
 from explainer.record import BUNDLED, Step, load
 from explainer.run import ANSWER, Run
 from explainer.subjects import Contrast, Span, Unsaid, explain_subject, spelled, unsaid
 from tests import tiny
+from tests.models import sentencepiece_reference as reference
 from tests.test_record import _reference, _same_arrays
 
 PROMPT = "what is in the picture?"
@@ -207,3 +210,12 @@ def test_answers_begin_as_the_tokenizer_begins_a_text(layout, want):
     ids = codec.encode_answer("a cat")
     assert b"".join(map(codec.bytes_of, ids)).decode() == want
     assert codec.encode_answer(" a cat") == codec.encode_within(" a cat")
+
+
+def test_a_text_that_the_tokenizer_changes_is_refused(tmp_path):
+    model = reference.write(tmp_path / "tokenizer.model", reference.pieces(), squeeze_spaces=True)
+    backend = build_backend(read_model(model), {})
+    codec = TextCodec(PreTrainedTokenizerFast(tokenizer_object=backend))
+    assert b"".join(map(codec.bytes_of, codec.encode_within(" cat"))) == b" cat"
+    with pytest.raises(PromptError, match="double spaces"):
+        codec.encode_within("a  cat")

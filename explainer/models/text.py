@@ -122,7 +122,8 @@ class TextCodec:
                 if _same(spelled, text):
                     return ids[start:]
         raise PromptError(
-            f"this model's tokenizer cannot spell {text!r} by itself; change its start"
+            f"the tokenizer of this model makes another text of {text[:80]!r}; write it without "
+            "double spaces and unusual characters"
         )
 
     def encode_answer(self, text: str) -> list[int]:
