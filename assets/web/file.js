@@ -29,6 +29,6 @@ document.getElementById('sl-print').append(...data.print.map(text => make('p', '
 sightline.set({methods: data.view.shown});
 sightline.on('methods', () => sightline.set({options: Object.fromEntries(sightline.now.methods.map(name => [name, {}]))}));
 mount('backdrop', {value: data.pictures});
-mount('bar', {value: data.bar, words: data.words.playing});
-mount('view', data.view, {maps: async asked => fromFile(asked)});
+mount('bar', {value: data.bar, words: data.words.playing, rests: data.rests});
+mount('view', data.view, {maps: async asked => fromFile(asked), places: async () => data.places});
 document.getElementById('sl-shades').append(...shades(data.opacity, data.colours));

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 from explainer.emoji_world.examples import EXAMPLES
 from explainer.emoji_world.examples import FOLDER as PICTURES
@@ -26,9 +25,10 @@ class Piece:
     model: str
 
     def record(self) -> Run:
-        """Return the run; `prompt` and picture are those of the example."""
+        """Return the run, with how much its words rest on the picture."""
         (told,) = (e for e in EXAMPLES if e.name == self.example)
-        return load(MODELS / self.model).record(PICTURES / f"{self.example}.png", told.prompt)
+        model = load(MODELS / self.model)
+        return model.add_evidence(model.record(PICTURES / f"{self.example}.png", told.prompt))
 
     @property
     def label(self) -> str:

@@ -20,11 +20,12 @@ from explainer.run import TEMPLATE
 from explainer.ui import payload, texts, web
 from explainer.ui.controls import Settings
 from explainer.ui.maps import entry_of
+from explainer.ui.places import place_words
 
 RUN = "file"  # the name of the only run that the file's scripts know
 _PARTS = {"bar": web.TOKENS, "view": web.MAPS, "backdrop": web.BACKDROP}
 _OWN = ("state.js", "paint.js", "toolbar.js", "dial.js", "shade.js", "file.js")
-_STYLES = ("page.css", "tokens.css", "view.css", "panel.css", "file.css")
+_STYLES = ("page.css", "tokens.css", "view.css", "panel.css", "evidence.css", "file.css")
 
 
 def one_file(exhibit: Exhibit) -> bytes:
@@ -50,6 +51,8 @@ def _data(exhibit: Exhibit) -> dict[str, Any]:
     shown = [i for i, chip in enumerate(run.chips) if chip.role != TEMPLATE]
     return {
         "bar": payload.bar(run, RUN),
+        "rests": texts.RESTS if run.evidence else None,
+        "places": place_words(run),
         "pictures": payload.picture(run, RUN),
         "entries": [entry_of(run, {"chip": i}, settings) for i in shown],
         "view": _view(exhibit),

@@ -13,10 +13,12 @@ from explainer.methods import METHODS
 from explainer.run import ANSWER, Run
 from explainer.ui.controls import SHOWN
 from explainer.ui.one_file import one_file
+from explainer.ui.places import place_words
 from tests.e2e.conftest import sync_api
 from tests.ui.fake import ANSWER_TEXTS, fake_run
 from tests.ui.test_one_file import HOSTILE
 
+GALLERY = Path(__file__).parents[2] / "assets" / "gallery"
 CHIP = ".sl-answer .sl-chip"
 
 
@@ -116,6 +118,17 @@ def test_hostile_words_are_drawn_as_they_are(opened):
     page = opened(fake_run(HOSTILE, prompt="</script><img src=x onerror=alert(1)>"))
     assert page.locator(CHIP).first.text_content() == HOSTILE[0]
     assert page.text_content("h1") == "</script><img src=x onerror=alert(1)>"
+
+
+def test_bars_of_evidence_and_words_at_a_place_come_with_the_file(opened):
+    """A recorded run of the gallery, which holds both."""
+    run = Run.load(GALLERY / "fruit-emoji-qwen2-vl.npz")
+    page = opened(run)
+    assert page.locator(".sl-answer .sl-chip .sl-rests").count() == len(run.indices(ANSWER))
+    page.hover("[data-method=tam] .sl-frame")
+    page.wait_for_selector(".sl-line.sl-pointed")
+    told = place_words(run)
+    assert any(f"“{text}”" in page.inner_text(".sl-line") for text in told["texts"])
 
 
 def test_what_the_file_does_not_hold_is_said(opened):
