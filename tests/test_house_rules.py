@@ -64,6 +64,7 @@ LIGHT = (
     "explainer/errors.py",
     "explainer/export",
     "explainer/store.py",
+    "explainer/subjects.py",
     "explainer/images.py",
     "explainer/__main__.py",
 )
