@@ -175,7 +175,7 @@ def _from_arrays(a: Arrays) -> Run:
         scales=scales,
         unembedding=Unembedding(a["unembedding_ids"], a["unembedding_rows"], a["unembedding_bias"]),
         pieces={int(i): str(s) for i, s in header["pieces"].items()},
-        settings=dict(header["settings"]),
+        settings={**header["settings"]},
         attributions=_attributions(header.get("attributions", []), a),
         visual_topk=a.get("visual_topk"),
         evidence=Evidence(tuple(map(str, fills)), a["evidence"]) if fills else None,

@@ -14,6 +14,7 @@ import numpy as np
 
 from explainer.commands import knob_flags, model_flags, subject_flags
 from explainer.errors import ImageError, PromptError
+from explainer.evidence import EMPTY, reliance
 from explainer.export import SEQUENTIAL, THEMES, Chosen, Exhibit, Look, chips
 from explainer.export.exhibit import title, tokens_of
 from explainer.export.formats import FORMATS, WHOLE, WORD, Format
@@ -24,10 +25,11 @@ from explainer.run import ROLE_NAMES, Run
 from explainer.subjects import Span, Subject, words_of
 
 if TYPE_CHECKING:
-    from explainer.record import Explainer
+    from explainer.record import Explainer, Step
 
 HELP = "ask about a picture and write heatmaps of the words of the answer"
 
+LAYERS = ("last", "even", "all")
 _SCALES = (0.5, 0.75, 1.0)
 
 
@@ -51,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"comparison, with the model: {', '.join(COMPARISON)}; patented and not part of any "
         f"list: {', '.join(OPT_IN)}",
     )
+    add("--at-layer", type=int, metavar="N", help="read the maps from this layer of the run")
     add("--preset", help="start from a named setting of the method, such as paper")
     add("--out", type=Path, default=Path("out"), metavar="DIR", help="where to write; default: out")
     add(
@@ -71,6 +74,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     answer.add_argument("--max-new-tokens", type=int, default=64, help="default: 64")
     answer.add_argument("--temperature", type=float, default=0.0, help="default: 0 (greedy)")
     answer.add_argument("--seed", type=int, default=0, help="of the draws; default: 0")
+    answer.add_argument(
+        "--record-layers",
+        choices=LAYERS,
+        default="last",
+        help="decoder layers to keep in the run; what they take is said before; default: last",
+    )
+    answer.add_argument(
+        "--evidence",
+        action="store_const",
+        const=EMPTY,
+        default=(),
+        help="measure how much each word rests on the picture; one more reading",
+    )
     answer.add_argument(
         "--answer",
         metavar="TEXT",
@@ -105,9 +121,10 @@ def main(args: argparse.Namespace) -> int:
         record = stem.with_name(f"{stem.name}.npz")
         run.save(record)
         print(f"wrote {record}")
+    looked = run if args.at_layer is None else run.at_layer(args.at_layer)
     for name in args.format:
         shown = subjects or FORMATS[name].pieces(run)
-        _write(Exhibit(run, chosen, tuple(shown), look), FORMATS[name], stem)
+        _write(Exhibit(looked, chosen, tuple(shown), look), FORMATS[name], stem)
     return 0
 
 
@@ -142,6 +159,9 @@ def _run(
         args.prompt,
         video=args.video,
         on_token=lambda text: print(text, end="", flush=True),
+        on_progress=_tell,
+        layers=args.record_layers,
+        fills=args.evidence,
         scales=_wanted_scales(settings),
         max_new_tokens=args.max_new_tokens,
         temperature=args.temperature,
@@ -152,6 +172,12 @@ def _run(
     for note in run.settings.get("image_notes", ()):
         print(f"note on the picture: {note}")
     return run, None
+
+
+def _tell(step: Step) -> None:
+    """Say what further layers take, before they are recorded."""
+    if step.kind == "layers":
+        print(f"{step.done} further layers are kept, {step.text}")
 
 
 def _compared(
@@ -197,11 +223,14 @@ def _wanted_scales(settings: Mapping[str, Mapping[str, Any]]) -> list[float]:
 
 
 def _list_tokens(run: Run) -> None:
-    """Print all tokens with number, role and probability."""
-    print(f"\n{'token':>5}  {'role':<8}  {'prob':>6}  text")
+    """Print all tokens with number, role, probability and how much of it the picture adds."""
+    head = "" if run.evidence is None else f"  {'picture':>7}"
+    print(f"\n{'token':>5}  {'role':<8}  {'prob':>6}{head}  text")
     for i, text in enumerate(run.tokens.texts):
         chance = "" if np.isnan(run.probs[i]) else f"{run.probs[i]:6.1%}"
-        print(f"{i:>5}  {ROLE_NAMES[run.tokens.roles[i]]:<8}  {chance:>6}  {text!r}")
+        told = reliance(run, [i])
+        rests = f"  {told.delta:7.1%}" if told else " " * len(head)
+        print(f"{i:>5}  {ROLE_NAMES[run.tokens.roles[i]]:<8}  {chance:>6}{rests}  {text!r}")
     print()
 
 

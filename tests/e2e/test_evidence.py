@@ -63,7 +63,7 @@ def test_a_layer_is_looked_at_by_the_slider(serve, visit):
     assert not page.is_visible("[data-name=layer]")
     page.click(f"text={texts.DECODING}")
     page.click(f"label:has-text('{texts.LAYERS}') input, [aria-label='{texts.LAYERS}']")
-    page.click(f"text={texts.LAYER_CHOICES['all']} >> nth=-1")
+    page.locator("ul[role=listbox] li").last.click()  # all of them
     visitor.explain()
     page.wait_for_selector("[data-name=layer]")
     assert "Layer of 3" in page.inner_text("[data-name=layer]")
