@@ -49,6 +49,12 @@ picture at several scales, and takes away most from words whose predictions have
 with this one. Hatched parts were not seen by the model. The line below each map says what full
 strength means; compare colours between words only where it is the same for both.
 
+**Looking closer.** Point at a map to read its value there in all maps, and the five words that the
+model reads off that place. The wheel, two fingers, or plus and minus zoom; drag to move; a double
+click shows all of it. Methods are chosen above the maps, where two of them can also be shown by
+turns or as their difference. The outline is drawn where Otsu's method parts high values from low.
+The button before the answer plays it word by word.
+
 **Several pictures.** The strip below the maps chooses which picture they show, by click or arrow
 keys. A bar under each one says how strong the MSEA + ARC map of the word is there at most. Of a
 video, the model sees a few frames; the strip says which.
