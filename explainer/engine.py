@@ -110,8 +110,7 @@ class Engine:
             device = self.family.input_device
             moved = {name: t.to(device) for name, t in tensors.items()}
             out = self.family.base(**moved, return_dict=True, **options)
-            place = decoder.norm.weight.device
-            states = [decoder.norm(x.to(place)) for x in outputs]
+            states = [decoder.norm(x.to(decoder.norm.weight.device)) for x in outputs]
             states.append(out.last_hidden_state)
             return out, torch.stack([x.to(self.family.device) for x in states])
 
