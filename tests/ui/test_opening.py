@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,3 +151,16 @@ def test_the_gallery_of_the_repository_opens_and_is_small():
     opening = Opening(store, load_gallery(GALLERY))
     for i in range(len(listed)):
         assert "maps" in _maps(store, opening.choose(i, PANEL))
+
+
+def test_the_page_without_a_model_needs_no_torch():
+    code = (
+        "import sys; sys.modules['torch'] = sys.modules['transformers'] = None;"
+        "import app; from explainer.store import RunStore;"
+        "from explainer.ui.layout import build_demo; from explainer.ui.opening import load_gallery;"
+        "models, bits = app._models(app.parse(['--model', 'none'])); models.start();"
+        "build_demo(models, RunStore(), precision=bits, gallery=load_gallery(app.GALLERY))"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
