@@ -31,7 +31,7 @@ function arranged() {
 }
 
 function arrange() {
-  const row = box.querySelector('.sl-answer');
+  const row = box.querySelector('.sl-answer .sl-list');
   if (!row || now.run === null) return;
   const there = new Map(chips().map(chip => [Number(chip.dataset.chip), chip])), shown = arranged();
   for (const item of answerItems()) there.get(item.index)?.remove();

@@ -54,14 +54,19 @@ function chipOf(item, live) {
 }
 
 function group(role, label, items, live) {
-  const part = document.createElement('div'), name = document.createElement('span');
+  const part = document.createElement('div'), name = document.createElement('span'), list = document.createElement('div');
   part.className = `sl-group sl-${role}`;
   part.setAttribute('role', 'group');
   part.setAttribute('aria-label', label);
   name.className = 'sl-role';
   name.setAttribute('aria-hidden', 'true');
   name.textContent = label;
-  part.append(name, ...items.map(item => chipOf(item, live)));
+  list.className = 'sl-list';  // a listbox may hold options only, and a row has tools, too
+  list.setAttribute('role', 'listbox');
+  list.setAttribute('aria-multiselectable', 'true');
+  list.setAttribute('aria-label', label);
+  list.append(...items.map(item => chipOf(item, live)));
+  part.append(name, list);
   return part;
 }
 
@@ -108,7 +113,7 @@ box.addEventListener('keydown', event => {
     return player.toggle();
   }
   const row = [...chip.parentNode.querySelectorAll('.sl-chip')], at = row.indexOf(chip);
-  const rows = [...box.querySelectorAll('.sl-group')], line = rows.indexOf(chip.parentNode);
+  const rows = [...box.querySelectorAll('.sl-group')], line = rows.indexOf(chip.closest('.sl-group'));
   const enter = other => other?.querySelector('[aria-selected=true]') ?? other?.querySelector('.sl-chip');
   const target = {
     ArrowRight: () => row[at + 1] ?? chip,

@@ -53,8 +53,15 @@ def offer(api: Api, menu: ModelMenu, gpu: dict[str, Any]) -> None:
         show_progress="hidden",
         concurrency_limit=2,  # films take a while
     )
-    gr.api(shown(menu.listing), api_name="models", queue=False)
-    gr.api(shown(menu.load_api), api_name="load", concurrency_limit=8)
+    gr.api(_named("models", menu.listing), api_name="models", queue=False)
+    gr.api(_named("load", menu.load_api), api_name="load", concurrency_limit=8)
+
+
+def _named(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the handler under the name that agents call it by."""
+    named = shown(handler)
+    named.__name__ = name
+    return named
 
 
 def _cached(export: Callable[..., File]) -> Callable[..., str]:

@@ -26,7 +26,9 @@ def test_the_address_follows_and_a_link_brings_everything_back(app, visit):
     visitor.explain(1)
     set_k(visitor, 9)
     visitor.page.uncheck("[data-name=alpha1] .sl-switch")
-    visitor.page.wait_for_function("() => location.search.includes('k=9&')")
+    visitor.page.wait_for_function(
+        "() => /k=9/.test(location.search) && /scales/.test(location.search)"
+    )
     said = query(visitor)
     assert said == {"__theme": "light", "example": "2", "k": "9", "scales": "0.75,1"}
     other = visit(visitor.page.url)

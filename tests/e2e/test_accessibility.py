@@ -1,0 +1,84 @@
+"""For everybody: no serious finding of axe-core in our parts, room for fingers, calm on request."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+OURS = "[class^=sl-], [class*=' sl-']"
+# What Gradio's own parts are known for is theirs to mend.
+RULES = {"resultTypes": ["violations"], "rules": {"page-has-heading-one": {"enabled": False}}}
+
+
+def serious(visitor) -> list[str]:
+    """Return the serious findings inside of our elements, each with the element's HTML."""
+    found = Axe().run(visitor.page, options=RULES).response["violations"]
+    inside = "selector => document.querySelector(selector)?.closest(`" + OURS + "`) !== null"
+    return [
+        f"{violation['id']}: {node['html'][:160]}"
+        for violation in found
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+        if len(node["target"]) == 1 and visitor.page.evaluate(inside, node["target"][0])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("theme", "width", "height"),
+    [("light", 1440, 900), ("dark", 1440, 900), ("light", 390, 844), ("dark", 390, 844)],
+)
+def test_axe_finds_nothing_serious(app, visit, theme, width, height):
+    visitor = visit(app.url, width, height, theme)
+    assert serious(visitor) == []
+    visitor.explain()
+    for fold in visitor.page.locator("summary:visible").all():
+        if fold.evaluate("e => e.closest('.sl-menu') === null"):
+            fold.click()
+    visitor.page.keyboard.press("?")
+    visitor.page.wait_for_selector(".sl-dialog[open]")
+    assert serious(visitor) == []
+    visitor.page.keyboard.press("Escape")
+    assert serious(visitor) == []
+    visitor.shot(f"open-{width}-{theme}")
+
+
+def test_every_canvas_and_chip_has_a_name(app, visit):
+    visitor = visit(app.url)
+    visitor.explain()
+    told = visitor.page.get_attribute("[data-method=msea_arc] .sl-heat", "aria-label")
+    assert "MSEA + ARC map of “cat”: strongest in the" in told
+    assert "stands out" in told
+    names = visitor.page.locator(".sl-chip").evaluate_all(
+        "chips => chips.map(c => c.getAttribute('aria-label'))"
+    )
+    assert all(names)
+
+
+def test_what_is_tapped_is_as_large_as_a_finger(app, browser):
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    page.goto(app.url)
+    page.tap(".sl-example >> nth=0")
+    page.wait_for_selector(".sl-chip[aria-selected=true]")
+    small = page.locator(".sl-chip:visible, .sl-small:visible, .sl-reset:visible").evaluate_all(
+        "nodes => nodes.map(n => n.getBoundingClientRect())"
+        ".filter(b => b.width < 24 || b.height < 24).length"
+    )
+    assert small == 0
+    height = page.locator(".sl-answer .sl-chip").first.bounding_box()["height"]
+    assert height >= 44
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    context.close()
+
+
+def test_nothing_moves_for_those_who_ask_for_calm(app, visit):
+    visitor = visit(app.url)
+    visitor.page.emulate_media(reduced_motion="reduce")
+    visitor.explain()
+    moving = visitor.page.evaluate(
+        "() => document.getAnimations()"
+        ".filter(a => a.effect.target?.closest('[class*=sl-]')).length"
+    )
+    assert moving == 0
