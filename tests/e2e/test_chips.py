@@ -230,7 +230,7 @@ def test_roles_and_names_for_those_who_do_not_see(app, visit):
     page = visitor.page
     assert page.get_attribute(".sl-tokens", "role") == "listbox"
     assert page.locator(".sl-chip[role=option]").count() == page.locator(".sl-chip").count()
-    for canvas in page.locator(".sl-heat").all():
+    for canvas in page.locator(".sl-map .sl-heat").all():
         assert canvas.get_attribute("role") == "img"
         assert "“cat”" in canvas.get_attribute("aria-label")
     assert page.locator("input[type=range]:not([aria-label]):visible").count() == 0
