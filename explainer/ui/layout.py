@@ -276,10 +276,11 @@ def _try(
     ]
     with gr.Column(elem_id="sl-try"):
         strip = ui.ExampleStrip(None, examples=shown, visible=bool(shown))
-        kept = recorded.place(gallery, unfolded=not shown)
-        with gr.Accordion(texts.ABOUT, open=False):
-            ui.Details(None)
-            gr.Markdown(texts.ABOUT_TEXT)
+        with gr.Row(elem_id="sl-notes"):
+            kept = recorded.place(gallery, unfolded=not shown)
+            with gr.Accordion(texts.ABOUT, open=False):
+                ui.Details(None)
+                gr.Markdown(texts.ABOUT_TEXT)
     return strip, kept
 
 

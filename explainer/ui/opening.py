@@ -96,7 +96,7 @@ class Opening:
     def _page(self, path: Path, panel: Any) -> OpenedRun:
         run, key = self._open(path)
         note = "" if len(run.indices(ANSWER)) else texts.EMPTY_ANSWER
-        told = texts.OPENED.format(model=run.model_id, prompt=run.prompt[:200])
+        told = texts.OPENED.format(model=run.model_id)
         return OpenedRun(
             payload.bar(run, key),
             said(note, "note" if note else ""),

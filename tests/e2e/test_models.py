@@ -233,7 +233,7 @@ def test_free_text_only_if_the_owner_says_so(serve_models, visit, folders, tmp_p
 
 def test_the_part_that_explains_the_page_names_the_model(serve_models, visit):
     visitor = visit(serve_models().url)
-    visitor.page.click("text=How to read this page")
+    visitor.page.click("text=How to read it")
     told = visitor.page.inner_text(".sl-details")
     assert "tiny-qwen (Qwen2-VL" in told
     assert "on cpu in float32" in told
