@@ -52,6 +52,7 @@ def _run(run: Run) -> Value:
         "prompt": run.prompt,
         "answer": run.answer,
         "scales": list(run.alphas),
+        "layer": run.layer,
         "images": images,
         "video": video,
         "settings": dict(run.settings),

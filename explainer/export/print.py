@@ -70,9 +70,10 @@ def about_run(run: Run) -> str:
     if run.video is not None:
         pictures = f"Video, {len(run.video.frames)} frames"
     scales = ", ".join(f"{alpha:g}" for alpha in sorted(run.alphas))
+    layer = "" if run.layer is None else f" and layer {run.layer}"
     return (
         f"Model: {run.model_id}{revision}{_decoding(settings)}. Prompt: “{_cut(run.prompt)}” "
-        f"{pictures} of {', '.join(sizes)} px, read at scales {scales}."
+        f"{pictures} of {', '.join(sizes)} px, read at scales {scales}{layer}."
     )
 
 

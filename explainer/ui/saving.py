@@ -16,13 +16,13 @@ from typing import Any
 from explainer.errors import SightlineError
 from explainer.export import Chosen, Exhibit, Look, chips, title, words
 from explainer.export.film import film_gif, film_webp
-from explainer.export.formats import FORMATS, WORD, Format
+from explainer.export.formats import FORMATS, RECORD, WORD, Format
 from explainer.methods import METHODS
 from explainer.run import PROMPT
 from explainer.store import RunStore
 from explainer.ui import controls, texts
 from explainer.ui.maps import stored
-from explainer.ui.subjects import read_subject
+from explainer.ui.subjects import at_layer, read_subject
 from explainer.ui.texts import in_words
 
 Value = dict[str, Any]
@@ -46,7 +46,8 @@ class Saving:
 
         Args:
             asked: {run, subject, panel, options, format, look, ticket}: what the page shows, a name
-                in `FORMATS`, fields of `Look`, and any text, by which `progress` can be asked.
+                in `FORMATS`, fields of `Look`, and any text, by which `progress` can be asked. The
+                layer of the subject is that of all words; a record keeps every layer.
         """
         try:
             form = _format(asked)
@@ -76,7 +77,8 @@ class Saving:
             subjects = [read_subject(run, asked.get("subject"))]
         else:
             subjects = form.pieces(run) or words(run, PROMPT) or chips(run, PROMPT)
-        return Exhibit(run, chosen, tuple(subjects), _look(asked.get("look")))
+        looked = run if form.scope == RECORD else at_layer(run, asked.get("subject"))
+        return Exhibit(looked, chosen, tuple(subjects), _look(asked.get("look")))
 
     def _made(self, exhibit: Exhibit, form: Format, ticket: Any) -> bytes:
         if form.name not in FILMS or not isinstance(ticket, str):

@@ -6,15 +6,17 @@ import base64
 import io
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from explainer.export.formats import FORMATS
+from explainer.methods import METHODS
 from explainer.run import PROMPT, Run
 from explainer.store import RunStore
 from explainer.ui import controls, texts
 from explainer.ui.saving import Saving
-from tests.ui.fake import fake_run
+from tests.ui.fake import fake_run, with_layers
 
 LOOK = {"opacity": 0.55, "colours": "inferno", "theme": "light"}
 
@@ -62,6 +64,30 @@ def test_files_show_the_methods_and_settings_that_the_page_shows(store):
     assert run.answer == store.get("key").answer
 
 
+def test_files_show_the_layer_and_the_subject_that_the_page_shows(store):
+    run = with_layers(fake_run())
+    store.put("key", run)
+    token = next(i for i, text in enumerate(run.tokens.texts) if text == " dog")
+    contrast = {"plus": {"tokens": [token]}, "minus": _chip(store, " cat")}
+    saving, options = Saving(store), {"logit_lens": {}}
+
+    def file(name: str, **subject) -> bytes:
+        got = saving.save(asked(format=name, subject=subject, options=options))
+        return base64.b64decode(got["data"])
+
+    told = json.loads(file("json", **contrast, layer=1))
+    (shown,) = [s for s in told["subjects"] if s["text"] == "dog"]
+    expected = METHODS["logit_lens"](run.at_layer(1), token).values
+    assert told["run"]["layer"] == 1
+    np.testing.assert_allclose(shown["maps"][0]["parts"][0]["values"], expected, atol=1e-4)
+    figure = file("svg", **contrast, layer=1).decode()
+    assert "dog, not cat" in figure
+    assert "layer 1" in " ".join(figure.split())
+    assert file("png", **contrast, layer=1) != file("png", **contrast)
+    assert b"and layer 1." in file("html", **contrast, layer=1)
+    assert Run.load(io.BytesIO(file("npz", **contrast, layer=1))).layer_numbers == (1, 2, 3)
+
+
 def test_films_say_how_far_they_are(store):
     saving = Saving(store)
     assert saving.progress("7") == {}
@@ -86,7 +112,7 @@ def test_a_run_without_an_answer_has_files_of_its_prompt():
     "changes",
     [
         {"run": "somebody else's"}, {"run": None}, {"run": 3}, {"format": "exe"}, {"format": None},
-        {"format": ["png"]}, {"subject": {"chip": 999}}, {"subject": None}, {"panel": 1},
+        {"format": ["png"]}, {"subject": {"chip": 999}}, {"subject": {"chip": 7, "layer": 5}}, {"subject": None}, {"panel": 1},
         {"options": {"nothing": {}}}, {"look": None}, {"look": {"theme": "pink"}},
         {"look": {"opacity": "1"}}, {"look": {"opacity": float("nan")}}, {"look": {"a": 1}},
         {"look": {"colours": ["inferno"]}},
