@@ -12,16 +12,16 @@ with the changed picture, and the probability of the word is noted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from explainer.errors import Cancelled, RunError, SightlineError
+from explainer.fills import FILLS
 from explainer.methods.base import Heatmap
 from explainer.run import ANSWER, Run
 
@@ -33,23 +33,6 @@ STEPS = 64
 BATCH = 16
 
 Picture = npt.NDArray[np.uint8]
-
-
-def _blurred(image: Picture) -> Picture:
-    """Return the picture blurred until things in it cannot be told."""
-    radius = max(image.shape[:2]) / 16
-    return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(radius)))
-
-
-FILLS: Mapping[str, Callable[[Picture], Picture]] = MappingProxyType(
-    {
-        "black": np.zeros_like,
-        "mean": lambda image: np.broadcast_to(
-            image.mean(axis=(0, 1)).round().astype(np.uint8), image.shape
-        ),
-        "blur": _blurred,
-    }
-)
 
 
 @dataclass(frozen=True)

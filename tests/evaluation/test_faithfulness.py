@@ -11,7 +11,8 @@ from PIL import Image
 from explainer.errors import Cancelled, RunError, SightlineError
 from explainer.evaluation import faithfulness
 from explainer.evaluation.controls import CONTROLS
-from explainer.evaluation.faithfulness import FILLS, Curves, Settings, read
+from explainer.evaluation.faithfulness import Curves, Settings, read
+from explainer.fills import FILLS
 from explainer.methods.base import Heatmap, MapPart
 from explainer.run import ANSWER
 from tests.evaluation.saying import saying
