@@ -95,11 +95,16 @@ def browser() -> Iterator[sync_api.Browser]:
 
 @pytest.fixture
 def visit(browser: sync_api.Browser) -> Iterator[Callable[..., Visitor]]:
-    """A function that opens a page as a new visitor; at the end, nothing bad may have happened."""
+    """A function that opens a page as a new visitor; at the end, nothing bad may have happened.
+
+    `kind` says what the device is like: has_touch, is_mobile.
+    """
     visitors: list[Visitor] = []
 
-    def open_page(url: str, width: int = 1440, height: int = 900, theme: str = "light") -> Visitor:
-        context = browser.new_context(viewport={"width": width, "height": height})
+    def open_page(
+        url: str, width: int = 1440, height: int = 900, theme: str = "light", **kind: bool
+    ) -> Visitor:
+        context = browser.new_context(viewport={"width": width, "height": height}, **kind)
         visitors.append(Visitor(context.new_page()))
         visitors[-1].page.goto(f"{url}{'&' if '?' in url else '?'}__theme={theme}")
         visitors[-1].page.wait_for_selector(".sl-example", state="attached")

@@ -54,12 +54,8 @@ def test_every_canvas_and_chip_has_a_name(app, visit):
     assert all(names)
 
 
-def test_what_is_tapped_is_as_large_as_a_finger(app, browser):
-    context = browser.new_context(
-        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
-    )
-    page = context.new_page()
-    page.goto(app.url)
+def test_what_is_tapped_is_as_large_as_a_finger(app, visit):
+    page = visit(app.url, 390, 844, has_touch=True, is_mobile=True).page
     page.tap(".sl-example >> nth=0")
     page.wait_for_selector(".sl-chip[aria-selected=true]")
     small = page.locator(".sl-chip:visible, .sl-small:visible, .sl-reset:visible").evaluate_all(
@@ -70,7 +66,6 @@ def test_what_is_tapped_is_as_large_as_a_finger(app, browser):
     height = page.locator(".sl-answer .sl-chip").first.bounding_box()["height"]
     assert height >= 44
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-    context.close()
 
 
 def test_nothing_moves_for_those_who_ask_for_calm(app, visit):

@@ -86,15 +86,12 @@ def test_twenty_fast_keys_end_on_the_right_word(serve, visit):
     visitor.settled("w20", WORD)
 
 
-def test_a_tap_chooses(app, browser):
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
-    page = context.new_page()
-    page.goto(app.url)
+def test_a_tap_chooses(app, visit):
+    page = visit(app.url, 390, 844, has_touch=True).page
     page.tap(".sl-example >> nth=0")
     page.wait_for_selector(f"{CHIP}[aria-selected=true]")
     page.tap(f"{CHIP} >> nth=4")
     page.wait_for_function(f"() => {WORD} === 'dog'")
-    context.close()
 
 
 HOSTILE = (
