@@ -128,11 +128,15 @@ box.addEventListener('keydown', event => {
   if (event.shiftKey) extend(target);
   else select(target);
 });
-box.addEventListener('pointerover', event => {
+// A move, and not the pointer's coming over: a chip that slides under a resting pointer is not meant.
+let under = null;
+box.addEventListener('pointermove', event => {
   const chip = event.target.closest('.sl-chip');
-  if (!event.buttons && event.pointerType === 'mouse' && chip && now.run !== null) sightline.set({peek: subjectOf(chip)});
+  if (event.buttons || event.pointerType !== 'mouse' || !chip || chip === under || now.run === null) return;
+  under = chip;
+  sightline.set({peek: subjectOf(chip)});
 });
-box.addEventListener('pointerleave', () => sightline.set({peek: null}));
+box.addEventListener('pointerleave', () => { under = null; sightline.set({peek: null}); });
 sightline.on('run subject', follow);
 sightline.on('template', showTemplate);
 watch('value', show);
