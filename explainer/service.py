@@ -46,6 +46,8 @@ class Loaded(Protocol):
 
     def teacher_force(self, run: Run, answer: str) -> Run: ...
 
+    def add_evidence(self, run: Run) -> Run: ...
+
 
 @dataclass(frozen=True)
 class Progress:

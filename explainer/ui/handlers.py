@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 from explainer.errors import ImageError, RunError, SightlineError, VideoError
 from explainer.images import Picture, fit, open_image
 from explainer.run import ANSWER, Run, Video
-from explainer.service import Models
+from explainer.service import Loaded, Models
 from explainer.store import RunStore
 from explainer.ui import controls, payload, texts
 from explainer.ui.controls import Decoding
 from explainer.ui.maps import missing_scales, stored
-from explainer.ui.recording import ExplainerLike, Job, Media, Worker, make_worker
+from explainer.ui.recording import Job, Media, Worker, make_worker
 from explainer.ui.subjects import read_subject
 from explainer.ui.texts import in_words
 from explainer.video import is_video, open_video
@@ -65,7 +65,7 @@ class Handlers:
 
     def __init__(
         self,
-        models: Models | ExplainerLike,
+        models: Models | Loaded,
         store: RunStore,
         examples: Sequence[Example] = (),
         gpu: Callable[[Worker], Worker] = lambda worker: worker,

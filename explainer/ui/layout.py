@@ -14,7 +14,7 @@ from gradio.themes import LocalFont
 
 from explainer.export import Look
 from explainer.images import open_image
-from explainer.service import Models
+from explainer.service import Loaded, Models
 from explainer.store import RunStore
 from explainer.ui import components as ui
 from explainer.ui import controls, payload, recorded, texts
@@ -27,7 +27,7 @@ from explainer.ui.links import Links, all_options, defaults
 from explainer.ui.maps import Maps
 from explainer.ui.model_menu import ModelMenu
 from explainer.ui.opening import Opening, Shown
-from explainer.ui.recording import ExplainerLike, Worker
+from explainer.ui.recording import Worker
 from explainer.ui.saving import Saving
 from explainer.ui.web import WEB
 from explainer.ui.words import Words
@@ -42,7 +42,7 @@ PRESS_RUN = "() => { document.querySelector('#sl-run').click(); }"
 
 
 def build_demo(
-    models: Models | ExplainerLike,
+    models: Models | Loaded,
     store: RunStore,
     *,
     about: str = "",

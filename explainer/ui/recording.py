@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.run import Run, Video
+from explainer.service import Loaded
 
 Media = Sequence[npt.NDArray[np.uint8]] | Video
 
@@ -25,23 +26,6 @@ class StepLike(Protocol):
     text: str
     done: int
     total: int
-
-
-class ExplainerLike(Protocol):
-    """What the page needs of an explainer, see `explainer.record.Explainer`."""
-
-    @property
-    def model_id(self) -> str: ...
-
-    def stream(self, image: Any, prompt: str, **options: Any) -> Iterator[Any]: ...
-
-    def add_scale(self, run: Run, alpha: float) -> Run: ...
-
-    def add_words(self, run: Run, words: Sequence[str]) -> Run: ...
-
-    def teacher_force(self, run: Run, answer: str) -> Run: ...
-
-    def add_evidence(self, run: Run) -> Run: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +47,7 @@ class Job:
 Worker = Callable[[Job], Iterator[Any]]
 
 
-def make_worker(find: Callable[[str], ExplainerLike]) -> Worker:
+def make_worker(find: Callable[[str], Loaded]) -> Worker:
     """Return the generator function that does a job: steps, and the run as the last item.
 
     `find` returns the loaded explainer of a model id; the caller sees to it that it stays loaded.
