@@ -63,6 +63,18 @@ def _weights(share: float, pixels: int, cells: int) -> np.ndarray:
     return np.maximum(0, 1 - np.abs(np.clip(centre, 0, cells - 1) - np.arange(cells)))
 
 
+def test_the_strip_stands_above_the_maps_on_a_phone(serve, visit, files):
+    visitor = visit(serve().url, 390, 844)
+    ask(visitor, files[0], [files[1]])
+    page = visitor.page
+    strip, maps = (page.locator(name).bounding_box() for name in (".sl-strip", ".sl-maps"))
+    assert strip["y"] + strip["height"] <= maps["y"]
+    visitor.shot("several-390")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    strip, maps = (page.locator(name).bounding_box() for name in (".sl-strip", ".sl-maps"))
+    assert maps["y"] + maps["height"] <= strip["y"]
+
+
 def test_the_strip_chooses_the_picture_that_maps_show(serve, visit, files):
     app = serve()
     visitor = visit(app.url)
