@@ -62,6 +62,17 @@ def test_synthetic_lists_are_the_true_ones():
             assert logits[RUN.unembedding.index(rest)].max() <= order[-1]
 
 
+def test_synthetic_words_are_the_highest_at_each_visual_token():
+    known, scale = RUN.unembedding.ids, RUN.scale(1.0)
+    assert (RUN.visual_topk.shape, RUN.visual_topk.dtype) == ((5 * 6, 5), np.int32)
+    assert set(RUN.visual_topk.ravel().tolist()) <= set(RUN.pieces)
+    logits = scale.states.astype(np.float32) @ RUN.unembedding.rows.astype(np.float32).T
+    for words, here in zip(RUN.visual_topk, logits, strict=True):
+        order = here[np.isin(known, words)]
+        rest = here[~np.isin(known, words)]
+        assert not len(order) or order.min() >= rest.max()
+
+
 def test_answer_and_indices():
     assert RUN.answer == "".join(RUN.tokens.texts[-8:])
     np.testing.assert_array_equal(RUN.indices(ANSWER), np.arange(11, 19))

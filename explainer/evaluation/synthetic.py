@@ -19,6 +19,7 @@ Grid = tuple[int, int]
 
 GRIDS: Mapping[float, tuple[int, int]] = {1.0: (21, 21), 0.75: (16, 16), 0.5: (11, 11)}
 N_CANDIDATES = 10  # of each answer token, whose rows travel with a run
+N_WORDS = 5  # listed at each visual token
 N_TEMPLATE_IDS = 8  # ids 0..7 stand for special tokens, as in a real vocabulary
 
 
@@ -62,8 +63,8 @@ def synthetic_run(
     `planted` maps a vocabulary id to a pixel box (x0, y0, x1, y1): visual tokens whose centre lies
     in it carry a strong logit of that id at every scale, in every image. `seen` limits a scale to
     a part of its grids, as a padded canvas does: rows and columns (row0, row1, column0, column1)
-    hold the whole picture, the rest sees nothing. Every top-K list is the true one for its state,
-    over the whole small vocabulary.
+    hold the whole picture, the rest sees nothing. Every top-K list, of text and visual tokens, is
+    the true one for its state, over the whole small vocabulary.
     """
     height, width = image_size
     rows = rng.normal(size=(vocab, d)).astype(np.float16)
@@ -100,6 +101,7 @@ def synthetic_run(
         unembedding=_unembedding(rng, rows, tokens, topk, scales),
         pieces={i: _text(i) for i in range(vocab)},
         settings={"scales": sorted(grids), "seconds": 0.0},
+        visual_topk=_top(scales[0].states, rows, N_WORDS)[0],
     )
 
 

@@ -55,7 +55,7 @@ def fake_run(
         image_size=size,
         grids={a: [(i, grid) for i in range(images)] for a, grid in GRIDS.items()},
     )
-    run = replace(run, scales=tuple(map(_turned, run.scales)))
+    run = replace(run, scales=tuple(map(_turned, run.scales)), visual_topk=None)
     shown = list(run.tokens.texts)
     for role, parts in ((PROMPT, words), (ANSWER, texts)):
         for at, part in zip(run.indices(role), parts, strict=True):
