@@ -112,7 +112,8 @@ def test_a_run_without_an_answer_has_files_of_its_prompt():
     "changes",
     [
         {"run": "somebody else's"}, {"run": None}, {"run": 3}, {"format": "exe"}, {"format": None},
-        {"format": ["png"]}, {"subject": {"chip": 999}}, {"subject": {"chip": 7, "layer": 5}}, {"subject": None}, {"panel": 1},
+        {"format": ["png"]}, {"subject": {"chip": 999}}, {"subject": {"chip": 7, "layer": 5}},
+        {"subject": None}, {"panel": 1},
         {"options": {"nothing": {}}}, {"look": None}, {"look": {"theme": "pink"}},
         {"look": {"opacity": "1"}}, {"look": {"opacity": float("nan")}}, {"look": {"a": 1}},
         {"look": {"colours": ["inferno"]}},
