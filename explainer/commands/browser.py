@@ -56,7 +56,7 @@ MEASURE = """async ([act, until, n]) => {
     },
     arrow: i => key(i % (2 * (chips.length - 1)) < chips.length - 1 ? 'ArrowRight' : 'ArrowLeft'),
     hover: i => chip(i).dispatchEvent(
-      new PointerEvent('pointerover', {bubbles: true, pointerType: 'mouse'})),
+      new PointerEvent('pointermove', {bubbles: true, pointerType: 'mouse'})),
   };
   chips[0].click();
   for (let i = 0; i < n; i++) {
