@@ -6,6 +6,7 @@ const NAMES = Object.keys(defaults), MEMORY = 'sightline', REST_MS = 300;
 const address = new URLSearchParams(location.search);
 const linked = Object.fromEntries([...address].filter(([name]) => !ours(name)));
 let own = linked, lacks = '', ready = false, resting = 0;  // own: what the address says of the run
+let first = null, awaited = false;  // the word that a run starts with, and whether the link chooses another
 
 const said = make('span', 'sl-settings-said');
 said.setAttribute('role', 'status');
@@ -51,6 +52,9 @@ function parameters() {
   const {panel, options, ...rest} = settings(), query = {...own};
   const on = ({alphas}) => alphas.filter(([, used]) => used).map(([factor]) => factor).join(',');
   if (on(panel) !== on(defaults.panel)) query.scales = on(panel);
+  const weights = panel.alphas.map(([factor, used], i) => [factor, used ? panel.weights?.[i] ?? 1 : 1]);
+  const uneven = weights.filter(([, weight]) => weight !== 1).map(pair => pair.join(':'));
+  if (uneven.length) query.weights = uneven.join(',');
   for (const name of ['k', 'beta']) if (panel[name] !== defaults.panel[name]) query[name] = panel[name];
   const shown = value => Object.keys(value).join(',');
   if (shown(options) !== shown(defaults.options)) query.methods = shown(options);
@@ -60,7 +64,21 @@ function parameters() {
     }
   }
   for (const [name, value] of Object.entries(rest)) if (value !== defaults[name]) query[name] = value;
+  if (own !== linked && own.example && isOther(now.subject)) query.word = now.subject.chip;
   return query;
+}
+
+// Whether a chip was chosen that the run did not start with.
+function isOther(subject) {
+  return subject && canonical(subject) === canonical({chip: subject.chip}) && canonical(subject) !== canonical(first);
+}
+
+// The word that the link chooses, if it is the link's own answer that came and nobody chose meanwhile.
+async function chooseWord() {
+  const {run} = now, got = await server.chosen({run, query: linked}).catch(() => null);
+  if (now.run !== run || now.subject !== first) return;
+  said.textContent = got ? got.text : words.unreachable;
+  if (got?.subject) sightline.set({subject: got.subject});
 }
 
 function link() {
@@ -112,6 +130,7 @@ async function start() {
     said.textContent = got ? got.text : words.unreachable;
     if (got) adopt(got.settings);
     if (got?.asks) {
+      awaited = 'word' in linked && 'example' in linked;
       props.value = {query: linked};
       trigger('ask', {});
     }
@@ -136,9 +155,12 @@ document.addEventListener('keydown', event => {
 });
 present(address.get('present') === '1');
 start();
-sightline.on(NAMES.join(' '), () => { if (ready) write(); });
+sightline.on(`${NAMES.join(' ')} subject`, () => { if (ready) write(); });
 sightline.on('run', async () => {
   if (now.run === null) return;
+  first = now.subject;
+  if (awaited) chooseWord();
+  awaited = false;
   const got = await server.parameters({run: now.run}).catch(() => null);
   if (got?.run !== now.run) return;
   own = got.query;

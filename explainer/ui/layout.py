@@ -163,7 +163,11 @@ def _settings(links: Links) -> ui.Settings:
             words=texts.SETTINGS_WORDS,
             defaults=defaults(),
             options=all_options(),
-            server_functions=[_served(links.restore), _served(links.parameters)],
+            server_functions=[
+                _served(links.restore),
+                _served(links.parameters),
+                _served(links.chosen),
+            ],
         )
         ui.Help(None, words=texts.HELP_WORDS, keys=texts.KEYS)
     return settings

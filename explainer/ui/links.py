@@ -5,7 +5,9 @@ A link never holds a picture. Its parameters, each of which may be missing:
     prompt, model                               what was asked
     tokens, temperature, seed, layers           how the answer was drawn and recorded
     example                                     number of the example it was asked about, from 1
+    word                                        number of the chosen chip of the example's answer
     scales, k, beta                             as the sliders have them: 0.5,0.75,1
+    weights                                     of scales in the mean, where not 1: 0.5:2,1:0.3
     methods                                     those shown, in order: msea_arc,tam
     METHOD.OPTION                               any other option of a method that is shown
     opacity, colours, normalisation,
@@ -56,7 +58,6 @@ _DECODING = (  # parameter of a link, field of `Decoding`, and what it can be
     ("temperature", "temperature", controls.TEMPERATURE),
     ("seed", "seed", controls.SEED),
     ("layers", "layers", controls.LAYERS),
-    ("layers", "layers", controls.LAYERS),
 )
 
 Value = dict[str, Any]
@@ -106,6 +107,8 @@ class Links:
             query, doubts = _query(told), Doubts()
             settings = linked(query, remembered(told.get("remembered"), doubts), doubts)
             asks = self.asked(query, doubts) != self.asked({}, Doubts())
+            if "word" in query and "example" not in query:
+                doubts.keep(query, "word", _astray, None)
             return {"settings": settings, "asks": asks, "text": doubts.text}
         except Exception as error:
             return {"settings": defaults(), "asks": False, "text": in_words(error)}
@@ -140,6 +143,27 @@ class Links:
         long = [name for name, value in query.items() if len(value) > LONGEST]
         kept = {name: value for name, value in query.items() if name not in long}
         return {"run": key, "query": kept, "text": texts.LINK_WITHOUT_PROMPT if long else ""}
+
+    def chosen(self, told: Any) -> Value:
+        """Return {"subject", "text"}: the word that a link chooses in the answer to its example,
+        None if there is none, and what was wrong with it.
+
+        Args:
+            told: {run, query}: the run that is shown, and the parameters of the page's address.
+        """
+        doubts = Doubts()
+        try:
+            run, query = stored(self._store, controls.read_run(told)), _query(told)
+            index = doubts.keep(query, "word", lambda v: self._word(run, query, v), None)
+            return {"subject": None if index is None else {"chip": index}, "text": doubts.text}
+        except Exception as error:
+            return {"subject": None, "text": in_words(error)}
+
+    def _word(self, run: Run, query: Mapping[str, str], text: str) -> int:
+        asked = self.asked(query, Doubts())
+        if not asked.example or asked.prompt != run.prompt or not _shows(run, asked.example):
+            return _astray(text)
+        return int(Knob("word", "int", 0, "", 0, len(run.chips) - 1).check(number(text)))
 
     def _parameters(self, run: Run) -> dict[str, str]:
         number = next((i for i, e in enumerate(self._examples, 1) if _shows(run, e)), None)
@@ -234,6 +258,9 @@ def linked(query: Mapping[str, str], settings: Value, doubts: Doubts) -> Value:
     found, method = deepcopy(settings), METHODS["msea_arc"]
     panel = found["panel"]
     panel["alphas"] = doubts.keep(query, "scales", _alphas, panel["alphas"])
+    if "weights" in query:
+        told = doubts.keep(query, "weights", lambda v: _weights(v, panel["alphas"]), None)
+        panel |= {"weights": told} if told else {}
     for name in ("k", "beta"):
         knob = controls.knob(method, name)
         panel[name] = doubts.keep(query, name, lambda v, k=knob: _read(k, v), panel[name])
@@ -285,6 +312,23 @@ def _alphas(text: str) -> list[list[Any]]:
         if factor not in known:
             next(free)[:] = [factor, True]
     return slots
+
+
+def _weights(text: str, alphas: Sequence[Sequence[Any]]) -> list[int | float]:
+    """Return the weight of each scale slider for pairs FACTOR:WEIGHT, 1 where none is told."""
+    told = dict.fromkeys((factor for factor, _ in alphas), 1)
+    for pair in text.split(","):
+        factor, _, weight = pair.partition(":")
+        if number(factor) not in told:
+            raise SightlineError(texts.NO_SUCH_SCALE.format(got=factor[:40]))
+        told[number(factor)] = number(weight)
+    controls.knob(METHODS["msea_arc"], controls.SCALE_WEIGHTS).check(list(told.values()))
+    return list(told.values())
+
+
+def _astray(text: str) -> int:
+    """Raise `SightlineError`, as a word was chosen in another answer than that to an example."""
+    raise SightlineError(texts.LINK_WORD)
 
 
 def _methods(text: str) -> list[str]:

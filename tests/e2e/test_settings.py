@@ -41,6 +41,32 @@ def test_the_address_follows_and_a_link_brings_everything_back(app, visit):
     assert query(other) == said
 
 
+def test_a_link_brings_the_chosen_word_and_the_weights_of_scales(app, visit):
+    visitor = visit(app.url)
+    visitor.explain()
+    visitor.page.click(".sl-answer .sl-chip >> nth=4")
+    visitor.wait_for_maps()
+    visitor.page.evaluate(
+        "() => { const s = document.sightline, panel = s.now.panel; "
+        "s.set({panel: {...panel, weights: panel.alphas.map((_, i) => i ? 1 : 1.5)}}); }"
+    )
+    visitor.page.wait_for_function(
+        "() => /weights=/.test(location.search) && /word=/.test(location.search)"
+    )
+    chip = query(visitor)["word"]
+    other = visit(visitor.page.url)
+    other.wait_for_maps()
+    other.settled(chip, "document.sightline.now.subject.chip")
+    other.wait_for_maps()
+    other.settled("1.5", "document.sightline.now.panel.weights[0]")
+    other.page.wait_for_function("want => location.search.includes(`word=${want}`)", arg=chip)
+    assert query(other) == query(visitor)
+    assert other.page.inner_text(SAID) == ""
+    wrong = visit(visitor.page.url.replace(f"word={chip}", "word=999"))
+    wrong.page.wait_for_selector(f"{SAID}:not(:empty)")
+    assert "The link's word was left out: word must lie in" in wrong.page.inner_text(SAID)
+
+
 def test_what_a_link_says_wrongly_is_told_and_nothing_breaks(app, visit):
     hostile = "<img src=x onerror=alert(1)>"
     visitor = visit(f"{app.url}?k=99999&scales={hostile}&tam.mode=x&prompt={hostile}&__proto__=1")

@@ -76,6 +76,11 @@ def test_a_link_sets_the_sliders_the_methods_and_their_options(page):
         ({"constructor.x": "1"}, "no method that is shown has such an option"),
         ({"tam.normalisation": "pink"}, "normalisation"),
         ({"opacity": "2"}, "opacity must lie"),
+        ({"weights": "0.5:9"}, "scale_weights must lie"),
+        ({"weights": "0.3:1"}, "no slider for the scale"),
+        ({"weights": "2"}, "no slider"),
+        ({"weights": "0.5:<b>"}, "is no number"),
+        ({"word": "3"}, "the answer to the example"),
         ({"colours": "pink"}, "colours"),
         ({"example": "0"}, "example must lie in"),
         ({"example": "99"}, "example must lie in"),
@@ -161,6 +166,46 @@ def test_a_link_of_a_run_says_how_it_was_asked_for(page, store):
     store.put("d" * 32, replace(fake_run(), prompt="x" * 100_000))
     told = page.parameters({"run": "d" * 32})
     assert (told["query"], told["text"]) == ({}, texts.LINK_WITHOUT_PROMPT)
+
+
+def test_a_link_weighs_scales(page):
+    told = restored(page, scales="0.5,1", weights="0.5:2,1:0.3")
+    panel = told["settings"]["panel"]
+    assert told["text"] == ""
+    weighed = dict(zip([f for f, _ in panel["alphas"]], panel["weights"], strict=True))
+    assert (weighed[0.5], weighed[1.0], weighed[0.75]) == (2, 0.3, 1)
+    knobs = controls.read_settings(panel, told["settings"]["options"]).knobs["msea_arc"]
+    assert (knobs["scales"], knobs["scale_weights"]) == ((0.5, 1.0), (2.0, 0.3))
+    refused = restored(page, weights="0.5:0,0.75:0,1:0")
+    assert refused["settings"] == defaults()
+    assert "were left out" in refused["text"]
+
+
+def test_a_link_chooses_a_word_of_the_answer_to_its_example_only(page, store):
+    run = replace(fake_run(), images=(EXAMPLES[1].picture.pixels,))
+    store.put("a" * 32, replace(run, prompt="Is it light?"))
+
+    def chosen(**query: str) -> dict:
+        return page.chosen({"run": "a" * 32, "query": query})
+
+    assert chosen(example="2", word="3") == {"subject": {"chip": 3}, "text": ""}
+    assert chosen(example="2") == {"subject": None, "text": ""}
+    for query, why in (
+        ({"example": "1", "word": "3"}, "the answer to the example"),
+        ({"example": "2", "prompt": "Why?", "word": "3"}, "the answer to the example"),
+        ({"example": "2", "word": "999"}, "word must lie in"),
+        ({"example": "2", "word": "-1"}, "word must lie in"),
+        ({"example": "2", "word": "1.5"}, "word"),
+        ({"example": "2", "word": "<b>"}, "is no number"),
+    ):
+        told = chosen(**query)
+        assert told["subject"] is None
+        assert told["text"].startswith("The link's word was left out")
+        assert why in told["text"]
+    for junk in (None, {"run": "b" * 32, "query": {}}, {"run": "a" * 32, "query": 3}):
+        told = page.chosen(junk)
+        assert told["subject"] is None
+        assert told["text"]
 
 
 def test_a_link_names_no_model_that_would_have_to_be_loaded(page):
