@@ -122,6 +122,7 @@ class Visitor:
     """A person in front of the page."""
 
     def __init__(self, page: sync_api.Page) -> None:
+        self.requests = 0
         self.page = page
         self.complaints: list[str] = []
         self.foreign: list[str] = []
@@ -136,6 +137,7 @@ class Visitor:
             self.complaints.append(message.text)
 
     def _request(self, request: sync_api.Request) -> None:
+        self.requests += 1
         address = urlparse(request.url)
         if address.scheme not in ("data", "blob") and address.hostname not in LOCAL:
             self.foreign.append(request.url)
@@ -163,6 +165,13 @@ class Visitor:
             "here = Number(document.querySelector('.sl-view').dataset.here); "
             "return subjects.length > 0 && here === subjects.length; }"
         )
+
+    def quiet(self) -> None:
+        """Wait until the page asks for nothing more: what it fetches after an answer is there."""
+        seen = -1
+        while seen != self.requests:
+            seen = self.requests
+            self.page.wait_for_timeout(600)
 
     def settled(self, value: str, expression: str) -> None:
         """Wait until a JavaScript expression has this text as its value."""

@@ -125,6 +125,7 @@ def test_a_new_scale_is_read_once_and_kept(serve, visit):
     app = serve()
     visitor = visit(app.url)
     visitor.explain()
+    visitor.quiet()
     queued = []
     visitor.page.on("request", lambda r: queued.append(r.url) if "/queue/join" in r.url else None)
     first = dial(visitor, "alpha1")
@@ -155,6 +156,7 @@ def test_a_new_scale_is_read_once_and_kept(serve, visit):
 
 def test_opacity_and_colours_stay_in_the_browser(app, visitor):
     page, calls = visitor.page, []
+    visitor.quiet()
     page.on("request", lambda request: calls.append(request.url))
     opacity = dial(visitor, "opacity")
     heat = "getComputedStyle(document.querySelector('.sl-heat')).opacity"
