@@ -113,6 +113,19 @@ def test_the_page_never_writes_markup_from_text(path):
     assert not re.search(r"\b(innerHTML|outerHTML|insertAdjacentHTML|document\.write)\b", text)
 
 
+# Where scripts say something to people: a literal with a word in it belongs into texts.py.
+_SAID = re.compile(
+    r"""(?:make\('\w+', '[^']*', |'aria-label', |\.(?:textContent|title|placeholder|alt) = """
+    r"""|(?:label|title): |new Option\()('[^'\n]*'|`[^`\n]*`)"""
+)
+
+
+@pytest.mark.parametrize("path", [p for p in WEB if p.suffix == ".js"], ids=_label)
+def test_what_scripts_say_comes_from_the_texts(path):
+    said = [re.sub(r"\$\{[^}]*\}", "", text) for text in _SAID.findall(path.read_text("utf-8"))]
+    assert not [text for text in said if re.search(r"[A-Za-z]{2}", text)]
+
+
 @pytest.mark.parametrize("path", WEB, ids=_label)
 def test_the_page_fetches_nothing_from_elsewhere(path):
     text = path.read_text("utf-8").replace("http://www.w3.org/", "")  # names of SVG, no address

@@ -92,7 +92,7 @@ function card(slot) {
   const box = make('figure', 'sl-reading'), drawn = picture(), side = make('figcaption'), label = make('strong');
   const facts = make('p', 'sl-caption'), pictured = make('div', 'sl-pictured'), scale = legend();
   const slider = dial({
-    name: `weight${slot + 1}`, label: '', bounds: props.weight, value: 1, reset: 1, title: props.weight.meaning,
+    name: `weight${slot + 1}`, label: '', says: props.dial, bounds: props.weight, value: 1, reset: 1, title: props.weight.meaning,
     changed: value => { slider.put(value); weigh(slot, value); },
   });
   slider.head.prepend(label);

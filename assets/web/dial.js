@@ -5,19 +5,19 @@ function snap(value, {low, high, step}) {
   return Number(Math.min(high, near).toFixed(places(step)));
 }
 
-// A slider with a number beside its name; `changed(value)` hears the person only.
-function dial({name, label, bounds, value, reset, title, changed}) {
+// A slider with a number beside its name; `changed(value)` hears the person only, `says` holds the words.
+function dial({name, label, bounds, value, reset, title, changed, says}) {
   const box = make('div', 'sl-dial'), head = make('div', 'sl-head'), text = make('label', 'sl-name', label);
   const number = make('input', 'sl-number'), range = make('input', 'sl-range'), back = make('button', 'sl-reset', '↺');
   box.dataset.name = name;
   box.title = title;
   for (const input of [number, range]) {
     Object.assign(input, {type: input === range ? 'range' : 'number', min: bounds.low, max: bounds.high, step: bounds.step});
-    input.setAttribute('aria-label', input === range ? label : `${label}, number`);
+    input.setAttribute('aria-label', input === range ? label : says.number.replace('{name}', label));
   }
   text.htmlFor = range.id = `sl-${name}`;
   back.type = 'button';
-  back.setAttribute('aria-label', `Reset ${label}`);
+  back.setAttribute('aria-label', says.reset.replace('{name}', label));
   const put = next => { number.value = range.value = next; };
   const take = next => { if (next !== null) put(next); changed(next); };
   range.addEventListener('input', () => take(snap(range.valueAsNumber, bounds)));

@@ -1,5 +1,6 @@
 // Thumbnails; choosing one fills in its picture and prompt.
 const box = element.querySelector('.sl-examples');
+box.setAttribute('aria-label', props.words.list);
 props.examples.forEach(({thumbnail, label, prompt}, index) => {
   const button = document.createElement('button'), picture = document.createElement('img');
   const name = document.createElement('span');

@@ -31,4 +31,4 @@ sightline.on('methods', () => sightline.set({options: Object.fromEntries(sightli
 mount('backdrop', {value: data.pictures});
 mount('bar', {value: data.bar, words: data.words.playing, rests: data.rests});
 mount('view', data.view, {maps: async asked => fromFile(asked), places: async () => data.places});
-document.getElementById('sl-shades').append(...shades(data.opacity, data.colours));
+document.getElementById('sl-shades').append(...shades(data.opacity, data.colours, data.words.shades));

@@ -1,7 +1,7 @@
 // The decoder layer that maps are read from, for runs that hold several. It goes into every subject
 // as {layer}; the last layer is what is meant without. (Runs after panel.js.)
 const depth = dial({
-  name: 'layer', label: props.layer.label, bounds: {low: 1, high: 1, step: 1}, value: 1, reset: null,
+  name: 'layer', label: props.layer.label, says: props.words, bounds: {low: 1, high: 1, step: 1}, value: 1, reset: null,
   title: props.layer.meaning, changed: lookAt,
 }), depthBounds = {};
 

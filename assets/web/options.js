@@ -61,7 +61,7 @@ function presets(method, knobs) {
     }
     send();
   });
-  return field('preset', node, 'Sets all the options of this method at once');
+  return field(props.words.preset, node, props.words.presetLong);
 }
 
 for (const method of props.spec) {
@@ -74,7 +74,7 @@ for (const method of props.spec) {
   box.append(grid);
   if (fine.length) {
     deep.append(...fine.map(knob => control(method.name, knob)));
-    more.append(make('summary', '', 'What the paper leaves open'), deep);
+    more.append(make('summary', '', props.words.open), deep);
     box.append(more);
   }
   sections[method.name] = box;

@@ -1,9 +1,9 @@
 // Opacity and colours of the maps; they never leave the browser.
 // (Runs after state.js, paint.js and dial.js.)
-function shades(first, labels) {
+function shades(first, labels, says) {
   const opacity = dial({
-    name: 'opacity', label: 'Opacity', bounds: {low: 0, high: 1, step: .05}, value: first,
-    reset: first, title: 'How strongly the colours cover the picture',
+    name: 'opacity', label: says.opacity, bounds: {low: 0, high: 1, step: .05}, value: first,
+    reset: first, title: says.opacityLong, says,
     changed: value => sightline.set({opacity: value}),
   });
   sightline.on('opacity', () => {
@@ -12,7 +12,7 @@ function shades(first, labels) {
     document.documentElement.style.setProperty('--sl-heat', value);
   });
   const colours = make('div', 'sl-dial sl-colours'), choice = make('select', 'sl-choice');
-  const name = make('label', 'sl-name', 'Colours');
+  const name = make('label', 'sl-name', says.colours);
   name.htmlFor = choice.id = 'sl-colours';
   for (const [value, label] of Object.entries(labels)) choice.append(new Option(label, value));
   choice.addEventListener('change', () => sightline.set({colours: choice.value}));

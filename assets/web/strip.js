@@ -1,9 +1,9 @@
 // The pictures of a run as thumbnails, one chosen; a bar under each says how strong the map is there.
 // (Runs after paint.js.)
-function strip(chosen) {
+function strip(chosen, words) {
   const box = make('div', 'sl-strip');
   box.setAttribute('role', 'listbox');
-  box.setAttribute('aria-label', 'Pictures');
+  box.setAttribute('aria-label', words.pictures);
   box.hidden = true;
 
   function item({thumbnail, label}, index) {
@@ -52,7 +52,7 @@ function strip(chosen) {
     mark(peaks, images) {
       [...box.children].forEach((button, i) => {
         button.querySelector('i').style.width = `${Math.round(100 * peaks[i])}%`;
-        button.setAttribute('aria-label', `${images[i].label}, at most ${peaks[i].toFixed(2)}`);
+        button.setAttribute('aria-label', words.atMost.replace('{label}', () => images[i].label).replace('{peak}', peaks[i].toFixed(2)));
       });
     },
   };

@@ -2,6 +2,7 @@
 // props.value from Python: {run, subject, chips, live, layers, rests}; back to Python: {run, subject}.
 // (Runs after state.js, paint.js, toolbar.js and film.js.)
 const box = element.querySelector('.sl-tokens'), {now} = sightline;
+box.setAttribute('aria-label', props.words.list);
 const chips = () => [...box.querySelectorAll('.sl-chip')];
 const player = film(() => box.querySelectorAll('.sl-answer .sl-chip').length);
 
@@ -77,9 +78,9 @@ function show() {
   const answer = items.filter(item => item.role === 'answer');
   const prompt = items.filter(item => item.role === 'prompt');
   const parts = [];
-  if (answer.length || live) parts.push(group('answer', 'Answer', answer, live));
+  if (answer.length || live) parts.push(group('answer', props.words.answer, answer, live));
   if (answer.length > 1 && !live) parts[0].querySelector('.sl-role').after(player.box);
-  if (prompt.length) parts.push(group('prompt', 'Prompt', prompt, live));
+  if (prompt.length) parts.push(group('prompt', props.words.prompt, prompt, live));
   box.replaceChildren(...parts);
   box.classList.toggle('sl-live', live);
   if (live) return sightline.set({run: null, chips: [], peek: null});
@@ -96,7 +97,7 @@ function show() {
 function showTemplate() {
   const items = now.template && now.run !== null ? now.chips.filter(item => item.role === 'template') : [];
   box.querySelector('.sl-template')?.remove();
-  if (items.length) box.append(group('template', 'Template', items, false));
+  if (items.length) box.append(group('template', props.words.template, items, false));
   follow();
 }
 

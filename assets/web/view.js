@@ -14,7 +14,7 @@ const tools = make('div', 'sl-toolbar'), said = make('p', 'sl-heard');
 word.dir = 'auto';
 said.setAttribute('role', 'status');
 status.append(word, line);
-const shots = strip(image => sightline.set({image}));
+const shots = strip(image => sightline.set({image}), text);
 if (!sightline.now.methods.length) sightline.set({methods: props.shown});
 const compare = comparing(text), maps = mapStore(asked => server.maps(asked), () => soon());
 const wordsAt = placeWords(asked => server.places(asked), () => point());

@@ -65,6 +65,7 @@ def anatomy_props() -> Value:
         "tables": payload.tables(),
         "diverging": Look().diverging,
         "words": texts.ANATOMY | {"unreachable": texts.UNREACHABLE},
+        "dial": texts.DIAL,
         "weight": {name: getattr(weight, name) for name in ("low", "high", "step", "meaning")},
     }
 

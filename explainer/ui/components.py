@@ -78,7 +78,7 @@ class ControlPanel(_Drawn):
     """Scales, k, beta, opacity and colours. Value: {alphas, k, beta}."""
 
     SCRIPTS = ("state.js", "paint.js", "dial.js", "shade.js", "panel.js", "layer.js")
-    TEMPLATE = '<div class="sl-panel" role="group" aria-label="Sliders"></div>'
+    TEMPLATE = '<div class="sl-panel" role="group"></div>'
 
 
 class OptionPanel(_Drawn):
@@ -99,7 +99,7 @@ class ExampleStrip(_Drawn):
     """Thumbnails to choose from. Event: select."""
 
     SCRIPTS = ("examples.js",)
-    TEMPLATE = '<div class="sl-examples" role="group" aria-label="Examples"></div>'
+    TEMPLATE = '<div class="sl-examples" role="group"></div>'
 
 
 class ModelMenu(_Drawn):

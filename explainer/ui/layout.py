@@ -262,11 +262,15 @@ def _see(maps: Maps, words: Words, opened: Opened, saving: Saving) -> See:
             opacity=Look().opacity,
             colours=payload.colour_labels(),
             layer=texts.LAYER,
+            words=texts.SLIDERS,
         )
         with gr.Row(elem_id="sl-folds"):
             ui.Anatomy({}, server_functions=[_served(opened.anatomy)], **anatomy_props())
             options = ui.OptionPanel(
-                controls.option_value(), spec=controls.option_spec(), label=texts.METHOD_OPTIONS
+                controls.option_value(),
+                spec=controls.option_spec(),
+                label=texts.METHOD_OPTIONS,
+                words=texts.OPTIONS,
             )
     return See(bar, beside, view, backdrop, panel, options)
 
@@ -279,7 +283,7 @@ def _try(
         for e in examples
     ]
     with gr.Column(elem_id="sl-try"):
-        strip = ui.ExampleStrip(None, examples=shown, visible=bool(shown))
+        strip = ui.ExampleStrip(None, examples=shown, words=texts.EXAMPLES, visible=bool(shown))
         with gr.Row(elem_id="sl-notes"):
             kept = recorded.place(gallery, unfolded=not shown)
             with gr.Accordion(texts.ABOUT, open=False):

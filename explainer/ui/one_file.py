@@ -62,7 +62,7 @@ def _data(exhibit: Exhibit) -> dict[str, Any]:
         "prompt": run.prompt,
         "line": about_run(run).partition(". Prompt")[0] + ".",
         "print": small_print(exhibit),
-        "words": {**texts.FILE, "playing": texts.PLAYING},
+        "words": {**texts.FILE, "playing": texts.PLAYING, "shades": texts.SHADES},
     }
 
 

@@ -31,7 +31,13 @@ def place(gallery: Sequence[Shown], unfolded: bool) -> Recorded:
         for s in gallery
     ]
     with gr.Accordion(texts.RECORDED, open=unfolded, elem_id="sl-recorded"):
-        strip = ui.ExampleStrip(None, examples=shown, visible=bool(shown), elem_id="sl-gallery")
+        strip = ui.ExampleStrip(
+            None,
+            examples=shown,
+            words={"list": texts.RECORDED},
+            visible=bool(shown),
+            elem_id="sl-gallery",
+        )
         file = gr.UploadButton(
             texts.OPEN_FILE, file_types=[".npz"], size="sm", variant="secondary", elem_id="sl-open"
         )

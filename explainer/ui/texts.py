@@ -131,8 +131,36 @@ LAYER = {
     "meaning": "Which decoder layer the maps are read from, after the model's final norm; the last "
     "one is what the model answers from",
 }
+# The sliders; {places} are filled in by the scripts.
+DIAL = {"number": "{name}, number", "reset": "Reset {name}"}
+SHADES = {
+    **DIAL,
+    "opacity": "Opacity",
+    "opacityLong": "How strongly the colours cover the picture",
+    "colours": "Colours",
+}
+SLIDERS = {
+    **SHADES,
+    "sliders": "Sliders",
+    "scale": "Scale α{sub}",
+    "use": "Use scale {number}",
+    "k": "k, guesses",
+    "beta": "β, strength",
+    "auto": "auto",
+    "autoLong": "Automatic β by Eq. 9",
+}
+OPTIONS = {
+    "preset": "preset",
+    "presetLong": "Sets all the options of this method at once",
+    "open": "What the paper leaves open",
+}
+EXAMPLES = {"list": "Examples"}
 # The small controls at the chips and above the maps; {places} are filled in by the scripts.
 PLAYING = {
+    "list": "Words of the answer",
+    "answer": "Answer",
+    "prompt": "Prompt",
+    "template": "Template",
     "play": "Play the answer, word by word",
     "pause": "Pause",
     "speed": "{n}/s",
@@ -140,6 +168,8 @@ PLAYING = {
 }
 VIEW = {
     "welcome": WELCOME,
+    "pictures": "Pictures",
+    "atMost": "{label}, at most {peak}",
     "unreachable": UNREACHABLE,
     "methods": "Methods",
     "methodsLong": "Choose which methods are shown",

@@ -23,7 +23,7 @@ class Part:
 
 TOKENS = Part(
     ("state.js", "paint.js", "toolbar.js", "film.js", "tokens.js", "spans.js", "evidence.js"),
-    '<div class="sl-tokens" role="group" aria-label="Words of the answer"></div>',
+    '<div class="sl-tokens" role="group"></div>',
 )
 MAPS = Part(
     (
