@@ -33,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             prog=f"{PROGRAM} {name}", description=module.HELP, allow_abbrev=False
         )
         module.add_arguments(parser)
-        code = module.main(parser.parse_args(rest))
+        args = parser.parse_args(rest)
+        args.words = words  # as they were typed, for a command that starts itself again
+        code = module.main(args)
         sys.stdout.flush()
         return code
     except SightlineError as error:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from explainer.commands.model_flags import add_model_flags, hush, loading
+from explainer.commands.processes import divide
 from explainer.errors import SightlineError
 from explainer.evaluation import emoji, report
 from explainer.evaluation.datasets import DATASETS, Dataset, open_dataset
@@ -82,6 +83,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=int, default=64, help="steps of a curve; default: 64")
     add("--batch", type=int, default=16, help="pictures read at once; default: 16")
     add(
+        "--processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes of this machine that divide the samples, such as one for each core",
+    )
+    add(
         "--wait",
         type=float,
         default=600.0,
@@ -94,6 +102,8 @@ def main(args: argparse.Namespace) -> int:
     """Judge the samples, print the table and write the report."""
     if args.n < 1:
         raise SightlineError(f"--n must be at least 1, got {args.n}")
+    if args.processes != 1 and not _is_divided():
+        return _divided(args)
     model = args.model or str(BUNDLED)
     if args.table:
         from explainer.commands.paper_tables import table_on
@@ -106,6 +116,25 @@ def main(args: argparse.Namespace) -> int:
     else:
         report_on(model, args.n, args.out, args.first_seed, **loading(args))
     return 0
+
+
+def _is_divided() -> bool:
+    from explainer.evaluation.shards import Place
+
+    return Place.of().world > 1
+
+
+def _divided(args: argparse.Namespace) -> int:
+    """Run this command in `--processes` and return the exit code."""
+    if not (args.table or args.methods):
+        raise SightlineError("--processes divides the measuring of maps; say with --methods whose")
+    _need_folder(args.out)
+    return divide(args.words, args.processes)
+
+
+def _need_folder(out: Path | None) -> None:
+    if not out:
+        raise SightlineError("several processes need a folder to meet in; name it with --out")
 
 
 # Maps --------------------------------------------------------------------------------------------
@@ -138,8 +167,8 @@ def measured(
     from explainer.evaluation.shards import Place
 
     place = Place.of()
-    if place.world > 1 and not out:
-        raise SightlineError("several processes need a folder to meet in; name it with --out")
+    if place.world > 1:
+        _need_folder(out)
     dataset = asked_dataset(args)
     plan = _plan(names, args, grammar(args.pos, dataset.known_nouns()))
     plan = replace(plan, inspected=inspected)

@@ -95,3 +95,35 @@ def test_the_first_process_says_what_the_others_have_not_done(
     assert main(words(qwen_folder, tmp_path, 3)) == 0  # whoever goes on does what is left
     assert json.loads((tmp_path / "report.json").read_text())["samples"] == 3
     assert (tmp_path / "samples.jsonl").read_text().count("\n") - 1 == 1
+
+
+def test_one_command_divides_its_samples_among_processes_of_this_machine(
+    qwen_folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(ROOT)
+    out, alone = tmp_path / "divided", tmp_path / "alone"
+    assert main([*words(qwen_folder, out, 5), "--processes", "2"]) == 0
+    assert [whole_lines(file).count("\n") - 1 for file in files(out)] == [3, 2]
+    assert main(words(qwen_folder, alone, 5)) == 0
+    reports = [json.loads((folder / "report.json").read_text()) for folder in (out, alone)]
+    assert reports[0]["methods"] == reports[1]["methods"]
+
+
+def test_a_failed_process_ends_the_others_and_gives_its_exit_code(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(ROOT)
+    asked = ["evaluate", "--methods", "nosuch", "--out", str(tmp_path), "--processes", "2"]
+    assert main(asked) == 2
+    assert "nosuch" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--processes", "2"], "say with --methods whose"),
+        (["--methods", "tam", "--processes", "2"], "name it with --out"),
+        (["--methods", "tam", "--out", "x", "--processes", "0"], "must lie in 1..256, got 0"),
+    ],
+)
+def test_what_cannot_be_divided_is_said_at_once(asked, said, capsys):
+    assert main(["evaluate", *asked]) == 2
+    assert said in capsys.readouterr().err
