@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,9 +54,12 @@ class Campaign:
         done = gathered(self.out, self.made_with) if self.out else {}
         left = own_share(keys, self.place, done)
         share = len(range(self.place.rank, len(keys), self.place.world))
+        kept, started = len(done), time.monotonic()
         if left:
             try:
-                done |= self._measure(load(), left, share, log)
+                explainer = load()
+                started = time.monotonic()
+                done |= self._measure(explainer, left, share, log)
             except KeyboardInterrupt:
                 if self.out:
                     print(f"\nsamples are kept in {self.out}; the same command goes on from there")
@@ -64,6 +68,8 @@ class Campaign:
             return None
         if self.out and self.place.world > 1:
             done = self._wait(keys)
+        if made := len(done) - kept:
+            print(_rate(made, time.monotonic() - started, self.place.world))
         return [done[key] for key in keys if key in done]
 
     def _measure(
@@ -97,6 +103,11 @@ class Campaign:
                 file=sys.stderr,
             )
         return done
+
+
+def _rate(made: int, seconds: float, processes: int) -> str:
+    rate = f"{made} samples in {seconds:.1f} s, {made / seconds:.1f} a second"
+    return rate if processes == 1 else f"{rate}, by {processes} processes"
 
 
 def speed(samples: Sequence[Mapping[str, Any]]) -> str:

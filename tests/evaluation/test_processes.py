@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -98,12 +99,13 @@ def test_the_first_process_says_what_the_others_have_not_done(
 
 
 def test_one_command_divides_its_samples_among_processes_of_this_machine(
-    qwen_folder, tmp_path, monkeypatch
+    qwen_folder, tmp_path, monkeypatch, capfd
 ):
     monkeypatch.chdir(ROOT)
     out, alone = tmp_path / "divided", tmp_path / "alone"
     assert main([*words(qwen_folder, out, 5), "--processes", "2"]) == 0
     assert [whole_lines(file).count("\n") - 1 for file in files(out)] == [3, 2]
+    assert re.search(r"^5 samples in .* a second, by 2 processes$", capfd.readouterr().out, re.M)
     assert main(words(qwen_folder, alone, 5)) == 0
     reports = [json.loads((folder / "report.json").read_text()) for folder in (out, alone)]
     assert reports[0]["methods"] == reports[1]["methods"]
