@@ -156,7 +156,9 @@ def test_a_presentation_shows_large_words_and_maps_only(app, visit, theme):
     assert page.evaluate(size) >= 30
     visitor.shot(f"present-{theme}")
     assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    presented = page.locator(".sl-frame").first.bounding_box()["height"]
     page.focus(".sl-chip[aria-selected=true]")
     page.keyboard.press("p")
     page.wait_for_selector("#sl-ask", state="visible")
+    assert presented > 1.25 * page.locator(".sl-frame").first.bounding_box()["height"]
     assert "present" not in query(visitor)
