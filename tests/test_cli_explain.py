@@ -338,7 +338,7 @@ def test_another_word_needs_a_place(recorded, capsys):
 def test_layers_and_evidence_are_told_and_shown(picture, qwen_folder, tmp_path, capsys):
     out = tmp_path / "maps"
     args = ["explain", picture, "--prompt", "a cat", "--model", qwen_folder, "--out", out]
-    told = ["--record-layers", "all", "--evidence", "--at-layer", "1", "--max-new-tokens", "3"]
+    told = ["--layers", "all", "--evidence", "--layer", "1", "--max-new-tokens", "3"]
     assert main([*map(str, args), *told, "--device", "cpu"]) == 0
     said = capsys.readouterr().out
     assert re.search(r"^1 further layers are kept, about [\d.]+ MB", said, re.M)
@@ -347,5 +347,5 @@ def test_layers_and_evidence_are_told_and_shown(picture, qwen_folder, tmp_path, 
     assert run.layer_numbers == (1, 2)
     assert run.evidence is not None
     assert "layer 5 was not recorded" in _fails(
-        capsys, "explain", out / "scene.npz", "--at-layer", "5", "--out", out
+        capsys, "explain", out / "scene.npz", "--layer", "5", "--out", out
     )

@@ -17,22 +17,22 @@ from explainer.attribution.reading import Reading
 Maps = Iterator[torch.Tensor]
 
 
-def attention(reading: Reading, tokens: Sequence[int], *, layers: str) -> Maps:
+def attention(reading: Reading, tokens: Sequence[int], *, over_layers: str) -> Maps:
     """Yield row q(t) of A^l over the visual tokens, scaled to sum 1, (N,) for each token.
 
-    layers="last" takes the last layer, "mean" the mean over all.
+    over_layers="last" takes the last layer, "mean" the mean over all.
     """
-    for row in attention_rows(reading, reading.predicting(tokens), layers):
+    for row in attention_rows(reading, reading.predicting(tokens), over_layers):
         part = row[reading.visual]
         yield part / part.sum().clamp(min=torch.finfo(part.dtype).tiny)
 
 
-def attention_rows(reading: Reading, rows: Sequence[int], layers: str) -> torch.Tensor:
+def attention_rows(reading: Reading, rows: Sequence[int], over_layers: str) -> torch.Tensor:
     """Return the attention (R, L) float32 of these positions; rows sum to 1."""
     total = torch.zeros(len(rows), len(reading), device=reading.family.device)
 
     def watch(call: Call) -> torch.Tensor:
-        if layers == "mean" or call.layer == count - 1:
+        if over_layers == "mean" or call.layer == count - 1:
             at = torch.tensor(rows, device=call.query.device)
             total.add_(call.mean_weights(at).to(total.device))
         return call.attend(call.query, call.key, call.value)
@@ -41,7 +41,7 @@ def attention_rows(reading: Reading, rows: Sequence[int], layers: str) -> torch.
         count = len(patches.decoder.layers)
         patches.attention(watch)
         reading.states()
-    return total / (count if layers == "mean" else 1)
+    return total / (count if over_layers == "mean" else 1)
 
 
 def attention_rollout(reading: Reading, tokens: Sequence[int]) -> Maps:

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"comparison, with the model: {', '.join(COMPARISON)}; patented and not part of any "
         f"list: {', '.join(OPT_IN)}",
     )
-    add("--at-layer", type=int, metavar="N", help="read the maps from this layer of the run")
+    add("--layer", type=int, metavar="N", help="read the maps from this layer of the run")
     add("--preset", help="start from a named setting of the method, such as paper")
     add("--out", type=Path, default=Path("out"), metavar="DIR", help="where to write; default: out")
     add(
@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     answer.add_argument("--temperature", type=float, default=0.0, help="default: 0 (greedy)")
     answer.add_argument("--seed", type=int, default=0, help="of the draws; default: 0")
     answer.add_argument(
-        "--record-layers",
+        "--layers",
         choices=LAYERS,
         default="last",
         help="decoder layers to keep in the run; what they take is said before; default: last",
@@ -121,7 +121,7 @@ def main(args: argparse.Namespace) -> int:
         record = stem.with_name(f"{stem.name}.npz")
         run.save(record)
         print(f"wrote {record}")
-    looked = run if args.at_layer is None else run.at_layer(args.at_layer)
+    looked = run if args.layer is None else run.at_layer(args.layer)
     for name in args.format:
         shown = subjects or FORMATS[name].pieces(run)
         _write(Exhibit(looked, chosen, tuple(shown), look), FORMATS[name], stem)
@@ -160,7 +160,7 @@ def _run(
         video=args.video,
         on_token=lambda text: print(text, end="", flush=True),
         on_progress=_tell,
-        layers=args.record_layers,
+        layers=args.layers,
         fills=args.evidence,
         scales=_wanted_scales(settings),
         max_new_tokens=args.max_new_tokens,

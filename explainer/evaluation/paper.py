@@ -67,7 +67,7 @@ _METHODS = Table(
         "LLaVA-CAM": "llava_cam",
         "Grad-Rollout": "grad_rollout",
         "Attention, last layer": "attention",
-        "Attention, mean of layers": "attention+layers=mean",
+        "Attention, mean of layers": "attention+over_layers=mean",
         "Attention-Rollout": "attention_rollout",
         "CAM": "cam",
         "ArchiSurgery": "archi_surgery",

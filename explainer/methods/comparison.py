@@ -149,7 +149,7 @@ _FEATURES = Knob(
     choices=("norm", "layer"),
 )
 _LAYERS = Knob(
-    "layers",
+    "over_layers",
     "choice",
     "last",
     "whose attention: that of the last layer, or the mean over all",

@@ -39,12 +39,12 @@ def test_maps_are_added_and_those_that_are_there_are_kept(qwen, plain, monkeypat
     first, second = plain.indices(ANSWER)[:2].tolist()
     one = qwen.attribute(plain, first, "attention")
     assert not plain.attributions
-    assert list(one.attributions) == [("attention", first, (("layers", "last"),))]
+    assert list(one.attributions) == [("attention", first, (("over_layers", "last"),))]
     two = qwen.attribute(one, [first, second], "attention")
     assert len(two.attributions) == 2
-    three = qwen.attribute(two, first, "attention", layers="mean")
+    three = qwen.attribute(two, first, "attention", over_layers="mean")
     assert len(three.attributions) == 3
-    key = ("attention", first, (("layers", "last"),))
+    key = ("attention", first, (("over_layers", "last"),))
     assert three.attributions[key] is one.attributions[key]
     assert three.nbytes - plain.nbytes == 3 * 4 * len(plain.scales[0].states)
 
@@ -106,11 +106,12 @@ def test_a_map_that_was_not_computed_says_what_to_call(qwen, plain):
     last = len(plain.tokens) - 1
     run = qwen.attribute(plain, last, "attention")
     assert COMPARISON["attention"](run, last).values.max() == 1
-    words = r"not computed for token 6.*Explainer\.attribute\(run, 6, 'attention', layers='last'\)"
+    call = r"Explainer\.attribute\(run, 6, 'attention', over_layers='last'\)"
+    words = rf"not computed for token 6.*{call}"
     with pytest.raises(MethodError, match=words):
         COMPARISON["attention"](run, 6)
-    with pytest.raises(MethodError, match="layers='mean'"):
-        COMPARISON["attention"](run, last, layers="mean")
+    with pytest.raises(MethodError, match="over_layers='mean'"):
+        COMPARISON["attention"](run, last, over_layers="mean")
     with pytest.raises(MethodError, match="not computed"):
         COMPARISON["attention"](run, last, normalisation="answer")
 

@@ -79,7 +79,7 @@ def test_cams_of_the_mean_score_over_the_picture(deep, run, slowly, tokens, name
 
 @pytest.mark.parametrize("layers", ["last", "mean"])
 def test_attention(deep, run, slowly, tokens, layers):
-    ours = computed(deep, run, tokens, "attention", layers=layers)
+    ours = computed(deep, run, tokens, "attention", over_layers=layers)
     close(ours, [slowly.attention(token, layers) for token in tokens])
     np.testing.assert_allclose(ours.sum(axis=1), 1, atol=1e-5)
 
