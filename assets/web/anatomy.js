@@ -3,7 +3,6 @@
 // props.words are texts, props.tables the colours, props.weight the bounds of a scale's weight.
 const root = element.querySelector('.sl-opened'), says = props.words, {now} = sightline;
 const tables = Object.fromEntries(Object.entries(props.tables).map(([name, data]) => [name, tableOf(data)]));
-const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 let shown = null, shownKey = '', asking = false, beside = null, frame = 0;
 
 const title = make('summary', '', says.title), body = make('div', 'sl-opened-body');

@@ -7,7 +7,6 @@ const root = element.querySelector('.sl-beside'), {now} = sightline, told = prop
 let known = {run: null, places: [], answer: ''}, awaited = null, fetching = null;
 
 const same = (a, b) => sightline.canonical(a ?? null) === sightline.canonical(b ?? null);
-const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const word = subject => subject?.plus ?? subject;  // what is explained, alone or against another
 
 function half(name, label, subject, act) {  // one of the two buttons of a word

@@ -27,8 +27,6 @@ function difference(a, b, text) {
   };
 }
 
-const fill = (words, values) => words.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-
 // Returns {arrange, box}: the maps to draw for an entry, and the controls of it.
 function comparing(text) {
   const known = new WeakMap();  // differences by entry

@@ -13,11 +13,11 @@ function dial({name, label, bounds, value, reset, title, changed, says}) {
   box.title = title;
   for (const input of [number, range]) {
     Object.assign(input, {type: input === range ? 'range' : 'number', min: bounds.low, max: bounds.high, step: bounds.step});
-    input.setAttribute('aria-label', input === range ? label : says.number.replace('{name}', label));
+    input.setAttribute('aria-label', input === range ? label : fill(says.number, {name: label}));
   }
   text.htmlFor = range.id = `sl-${name}`;
   back.type = 'button';
-  back.setAttribute('aria-label', says.reset.replace('{name}', label));
+  back.setAttribute('aria-label', fill(says.reset, {name: label}));
   const put = next => { number.value = range.value = next; };
   const take = next => { if (next !== null) put(next); changed(next); };
   range.addEventListener('input', () => take(snap(range.valueAsNumber, bounds)));

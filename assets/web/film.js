@@ -6,7 +6,7 @@ function film(chips) {
   const speed = make('select', 'sl-choice sl-speed');
   let timer = 0;
   play.classList.add('sl-play');
-  speed.append(...[.5, 1, 2, 4, 8].map(v => new Option(words.speed.replace('{n}', v), v)));
+  speed.append(...[.5, 1, 2, 4, 8].map(n => new Option(fill(words.speed, {n}), n)));
   speed.title = words.speedLong;
   speed.setAttribute('aria-label', words.speedLong);
   speed.addEventListener('change', () => sightline.set({speed: Number(speed.value)}));

@@ -1,4 +1,5 @@
 // Formulas as MathML, which browsers draw and screen readers speak: ['mfrac', above, below] and so on.
+// (Runs after paint.js.)
 const MATHML = 'http://www.w3.org/1998/Math/MathML';
 
 function mathNode(part) {
@@ -36,7 +37,7 @@ const FORMULAS = (() => {
 
 function formula(name, equation) {
   const [number, ...parts] = FORMULAS[name], box = make('div', 'sl-formula'), tag = make('span', 'sl-eq', `(${number})`);
-  tag.title = equation.replace('{number}', number);
+  tag.title = fill(equation, {number});
   box.append(mathNode(['math', ['mrow', ...parts]]), tag);
   return box;
 }

@@ -19,7 +19,7 @@ sightline.on('layers', () => {
   const {layers} = sightline.now;
   depth.box.hidden = layers.length < 2;
   if (!layers.length) return;
-  depth.text.textContent = props.layer.label.replace('{all}', layers.at(-1));
+  depth.text.textContent = fill(props.layer.label, {all: layers.at(-1)});
   for (const input of depth.box.querySelectorAll('input')) Object.assign(input, {min: layers[0], max: layers.at(-1)});
   lookAt(sightline.now.extra.layer ?? null);
 });

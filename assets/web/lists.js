@@ -66,7 +66,7 @@ function guessLists(words) {
       return [path];
     })));
     more.hidden = k <= FEW;
-    more.textContent = (all ? words.few : words.all).replace('{few}', FEW).replace('{all}', k);
+    more.textContent = fill(all ? words.few : words.all, {few: FEW, all: k});
   }
 
   function light(event) {

@@ -51,7 +51,7 @@ function mapStore(fetch, arrived) {
   };
 
   // Bring the maps of all subjects, nearest first, in batches that Python keeps small.
-  async function fill() {
+  async function fillRest() {
     if (filling || sightline.now.run === null) return;
     filling = true;
     const {name} = table();
@@ -66,7 +66,7 @@ function mapStore(fetch, arrived) {
 
   function fillSoon() {
     clearTimeout(resting);
-    resting = setTimeout(fill, REST_MS);
+    resting = setTimeout(fillRest, REST_MS);
   }
 
   return {

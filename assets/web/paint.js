@@ -8,6 +8,9 @@ function make(tag, name, text) {
   return node;
 }
 
+// A text from Python with its {places} filled in.
+function fill(text, values) { return text.replace(/\{(\w+)\}/g, (_, name) => values[name]); }
+
 function bytes(data) { return Uint8Array.from(atob(data), c => c.charCodeAt(0)); }
 
 // The steps of a map, row by row; decoded when it is drawn first.

@@ -16,12 +16,12 @@ const scales = make('div', 'sl-scales'), widest = {...spec.scales}, limited = []
 state.alphas.forEach((pair, i) => {
   let wanted = pair[0];  // what the person chose, however far a model goes
   const part = dial({
-    name: `alpha${i + 1}`, label: says.scale.replace('{sub}', '₁₂₃₄₅₆₇₈₉'[i]), says, bounds: spec.scales, value: pair[0],
+    name: `alpha${i + 1}`, label: fill(says.scale, {sub: '₁₂₃₄₅₆₇₈₉'[i]}), says, bounds: spec.scales, value: pair[0],
     reset: spec.scales.defaults[i][0], title: spec.scales.meaning,
     changed: value => { pair[0] = wanted = snap(value, spec.scales); part.put(pair[0]); send(); },
   });
   limited.push(() => { part.limit(); part.put(pair[0] = snap(wanted, spec.scales)); });
-  const set = toggle(part, pair[1], says.use.replace('{number}', i + 1), on => { pair[1] = on; send(); });
+  const set = toggle(part, pair[1], fill(says.use, {number: i + 1}), on => { pair[1] = on; send(); });
   adopted.push(() => {
     wanted = pair[0];
     part.put(pair[0]);

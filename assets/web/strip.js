@@ -52,7 +52,7 @@ function strip(chosen, words) {
     mark(peaks, images) {
       [...box.children].forEach((button, i) => {
         button.querySelector('i').style.width = `${Math.round(100 * peaks[i])}%`;
-        button.setAttribute('aria-label', words.atMost.replace('{label}', () => images[i].label).replace('{peak}', peaks[i].toFixed(2)));
+        button.setAttribute('aria-label', fill(words.atMost, {label: images[i].label, peak: peaks[i].toFixed(2)}));
       });
     },
   };
