@@ -1,4 +1,4 @@
-"""Pictures with nothing on them, to put in place of a picture that a model was asked about."""
+"""Pictures with nothing on them, to put in place of what a model was asked about, or of a part."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def _blurred(image: Pixels) -> Pixels:
 FILLS: Mapping[str, Callable[[Pixels], Pixels]] = MappingProxyType(
     {"black": np.zeros_like, "mean": _mean, "blur": _blurred}
 )
+
+
+def covered(image: Pixels, mask: npt.NDArray[np.bool_], blank: Pixels) -> Pixels:
+    """Return (H, W, 3): `blank` where the mask (H, W) is True, the picture elsewhere."""
+    return np.where(mask[..., None], blank, image)
 
 
 def filled(media: Sequence[Pixels] | Video, fill: str) -> Sequence[Pixels] | Video:

@@ -23,3 +23,10 @@ def otsu(levels: npt.NDArray[np.uint8]) -> int:
     parted = both > np.finfo(np.float32).eps
     variance = (moment[-1] * below - moment) ** 2 / np.where(parted, both, 1.0)
     return int(np.where(parted, variance, 0.0).argmax())
+
+
+def stands_out(values: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Return where a map is above its threshold, in 256 steps from 0 to 1; what is below 0 counts
+    as 0."""
+    levels = np.clip(np.round(np.nan_to_num(values) * 255), 0, 255).astype(np.uint8)
+    return levels > otsu(levels)

@@ -22,11 +22,13 @@ from explainer.models.loading import load_family
 from explainer.models.options import LoadOptions, OnProgress
 from explainer.packing import with_ids, with_words
 from explainer.recorder import Recorder, Step
+from explainer.regions import Region, hidden
 from explainer.request import (
     Asked,
     Decoding,
     Pictures,
     check_fills,
+    check_layer_bytes,
     check_layers,
     check_request,
     check_scales,
@@ -188,6 +190,28 @@ class Explainer:
                 raise Cancelled("the recording was stopped")
         raise RuntimeError("a stream ends with a Run")
 
+    def layer_bytes(
+        self,
+        image: Pictures | None,
+        prompt: str,
+        *,
+        video: VideoSource | None = None,
+        scales: Sequence[float] = SCALES,
+        max_new_tokens: int = 64,
+        layers: str | Sequence[int] = "all",
+    ) -> int:
+        """Return about how many bytes the layers besides the last would take in such a recording.
+
+        The model is not run: pictures are only cut into tokens. Arguments and errors as for
+        `stream`; the answer counts with its greatest length.
+        """
+        asked = open_asked(self.family, image, video)
+        decoding = Decoding(max_new_tokens, temperature=0, seed=0)
+        request = check_request(self.family, asked, prompt, scales, decoding)
+        inputs = self.family.compose(asked.media, prompt)
+        numbers = check_layers(self.family, layers)
+        return check_layer_bytes(self.family, inputs, replace(request, layers=numbers))
+
     def add_scale(self, run: Run, alpha: float) -> Run:
         """Return `run` with one more scale, the same as if it had been recorded at once.
 
@@ -330,6 +354,28 @@ class Explainer:
         """
         self._check_origin(run, "read its answer again")
         return self._recorder.probabilities(run, variants)
+
+    def probabilities_without(
+        self, run: Run, regions: Sequence[Region], fill: str = "mean"
+    ) -> npt.NDArray[np.float32]:
+        """Return (B, R) float32: how probable each of the R answer tokens is after the same prompt
+        and the answer before it, with each of B regions of the pictures hidden in turn.
+
+        `regions.shown_by(heatmap)` is what a map points at, and its `elsewhere()` a control;
+        `whatif.change` reads the numbers of a word.
+
+        Args:
+            regions: of the run's pictures.
+            fill: what is put in their place, a name in `explainer.fills.FILLS`.
+
+        Raises:
+            RunError: the run is about a video, or was recorded with another model.
+            ImageError: there is no such fill.
+            ModelError: the memory is not enough.
+        """
+        self._check_origin(run, "read its answer again")
+        variants = [hidden(run, region, fill) for region in regions]
+        return self._recorder.probabilities_of_few(run, variants)
 
     def _check_origin(self, run: Run, purpose: str) -> None:
         """Raise `RunError` if the run was recorded with another model, or is a look at a layer."""

@@ -167,17 +167,20 @@ class Recorder:
         return pack_scales(self._engine, alpha, inputs, states)
 
     def add_evidence(self, run: Run, fills: Sequence[str]) -> Run:
-        """Return the run with the probabilities of its answer after other pictures.
+        """Return the run with the probabilities of its answer after other pictures."""
+        probs = self.probabilities_of_few(run, [filled(run.media, fill) for fill in fills])
+        return replace(run, evidence=Evidence(tuple(fills), probs))
 
-        All fills are read at once, or one after another if the memory is not enough for that.
+    def probabilities_of_few(self, run: Run, variants: Sequence[Media]) -> npt.NDArray[np.float32]:
+        """Return (B, R) float32, see `Explainer.token_probabilities`.
+
+        All are read at once, or one after another if the memory is not enough for that.
         """
-        variants = [filled(run.media, fill) for fill in fills]
         try:
-            probs = self.probabilities(run, variants)
+            return self.probabilities(run, variants)
         except ModelError:
             self._engine.free()
-            probs = np.concatenate([self.probabilities(run, [v]) for v in variants])
-        return replace(run, evidence=Evidence(tuple(fills), probs))
+        return np.concatenate([self.probabilities(run, [variant]) for variant in variants])
 
     def probabilities(self, run: Run, variants: Sequence[Media]) -> npt.NDArray[np.float32]:
         """Return (B, R) float32, see `Explainer.token_probabilities`."""

@@ -21,6 +21,7 @@ from explainer.errors import LoadCancelled, ModelError, SightlineError
 from explainer.models.catalogue import BUNDLED, OWN, Entry, entry_for
 from explainer.models.memory import with_room
 from explainer.models.options import WEIGHTS, LoadStep
+from explainer.regions import Region
 from explainer.run import Run
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ class Loaded(Protocol):
 
     def stream(self, image: Any, prompt: str, **options: Any) -> Iterator[Any]: ...
 
+    def layer_bytes(self, image: Any, prompt: str, **options: Any) -> int: ...
+
     def add_scale(self, run: Run, alpha: float) -> Run: ...
 
     def add_words(self, run: Run, words: Sequence[str]) -> Run: ...
@@ -47,6 +50,8 @@ class Loaded(Protocol):
     def teacher_force(self, run: Run, answer: str) -> Run: ...
 
     def add_evidence(self, run: Run) -> Run: ...
+
+    def probabilities_without(self, run: Run, regions: Sequence[Region], fill: str) -> Any: ...
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from explainer.errors import Cancelled, RunError, SightlineError
-from explainer.fills import FILLS
+from explainer.fills import FILLS, covered
 from explainer.methods.base import Heatmap
 from explainer.run import ANSWER, Run
 
@@ -170,10 +170,10 @@ def _mixed(
     removed: bool,
 ) -> list[Picture]:
     """Return the pictures with only the chosen pixels shown, or with only these taken away."""
-    keep = np.full(sum(image.shape[0] * image.shape[1] for image in images), removed)
-    keep[chosen] = not removed
+    gone = np.full(sum(image.shape[0] * image.shape[1] for image in images), not removed)
+    gone[chosen] = removed
     mixed = []
     for image, blank in zip(images, empty, strict=True):
-        here, keep = np.split(keep, [image.shape[0] * image.shape[1]])
-        mixed.append(np.where(here.reshape(*image.shape[:2], 1), image, blank))
+        here, gone = np.split(gone, [image.shape[0] * image.shape[1]])
+        mixed.append(covered(image, here.reshape(image.shape[:2]), blank))
     return mixed

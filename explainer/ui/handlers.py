@@ -101,14 +101,14 @@ class Handlers:
             decoding = controls.read_decoding(max_new_tokens, temperature, seed, layers)
             yield Page({"chips": [], "live": True}, busy(texts.BUSY_READING), notice=_note(notes))
             steps = self.steps(media, asked, decoding, settings.needed, chosen(model))
-            yield from self._follow(steps)
+            yield from self.follow(steps)
         except Exception as error:
             message = said(in_words(error))
             picture_is_wrong = isinstance(error, ImageError)
             notice, view = (message, said("")) if picture_is_wrong else (NOTHING, message)
-            yield Page(self._restored(previous), view, notice=notice)
+            yield Page(self.restored(previous), view, notice=notice)
 
-    def _follow(self, steps: Iterator[Any]) -> Iterator[Page]:
+    def follow(self, steps: Iterator[Any]) -> Iterator[Page]:
         """Yield the page after each step, and all chips at the end; the page asks for maps."""
         pieces: list[str] = []
         for item in steps:
@@ -156,6 +156,12 @@ class Handlers:
             self._store.put(key, run)
         yield Recorded(run, key)
 
+    def anew(
+        self, run: Run, media: Media, decoding: Decoding, scales: Sequence[float]
+    ) -> Iterator[Any]:
+        """Yield the steps in which the model of a run answers its prompt about other pictures."""
+        return self.steps(media, run.prompt, decoding, scales, self._models.maker_of(run))
+
     def add_scales(self, bar: Any, panel: Any, option: Any) -> Iterator[Value]:
         """Yield messages while missing scales are recorded, and then ask the page to redraw."""
         try:
@@ -164,14 +170,14 @@ class Handlers:
             missing = missing_scales(run, settings.needed)
             if missing:
                 yield busy(texts.BUSY_ADDING.format(scales=texts.listed(missing)))
-                self._store.put(key, self._more(run, scales=missing))
+                self._store.put(key, self.more(run, scales=missing))
             yield {"refresh": time.monotonic_ns()}
         except Exception as error:
             yield said(in_words(error))
 
     def with_words(self, key: str, words: tuple[str, ...]) -> Run:
         """Return a stored run with the rows of further words, which stay with it."""
-        run = self._more(self.run(key), words=words)
+        run = self.more(self.run(key), words=words)
         self._store.put(key, run)
         return run
 
@@ -179,7 +185,7 @@ class Handlers:
         """Return a stored run with what its answer owes to the picture, which stays with it."""
         run = self.run(key)
         if run.evidence is None:
-            run = self._more(run, evidence=True)
+            run = self.more(run, evidence=True)
             self._store.put(key, run)
         return run
 
@@ -189,11 +195,11 @@ class Handlers:
         name = self._store.key(key.encode(), answer, run.model_id, {})
         other = self._store.get(name)
         if other is None:
-            other = self._more(run, answer=answer)
+            other = self.more(run, answer=answer)
             self._store.put(name, other)
         return Recorded(other, name)
 
-    def _more(self, run: Run, **asked: Any) -> Run:
+    def more(self, run: Run, **asked: Any) -> Any:
         """Return what the model of a run makes of a `Job` on it with these fields."""
         with self._models.use(self._models.maker_of(run)) as entry:
             *_, made = self._work(Job(run=run, model=entry.id, **asked))
@@ -214,13 +220,13 @@ class Handlers:
 
         All three, because the recording may have ended in the very moment of the click.
         """
-        bar = self._restored(previous)
+        bar = self.restored(previous)
         if not bar["run"]:
             return bar, said(texts.STOPPED, "note"), NOTHING
         picture = payload.picture(self.run(bar["run"]), bar["run"])
         return bar, said(texts.STOPPED_BACK, "note"), picture
 
-    def _restored(self, previous: Any) -> Value:
+    def restored(self, previous: Any) -> Value:
         """Return the chips of the run that was shown before, or none at all."""
         try:
             key = controls.read_run(previous)

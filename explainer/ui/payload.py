@@ -17,7 +17,7 @@ from explainer.evidence import Reliance, reliance
 from explainer.export import DIVERGING, SEQUENTIAL, Look, colour_table
 from explainer.methods import COMPARISON, METHODS
 from explainer.methods.base import Heatmap, MapPart
-from explainer.otsu import otsu
+from explainer.otsu import otsu, stands_out
 from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
 from explainer.subjects import Span, probability, whole_words
 from explainer.ui import controls, texts
@@ -155,7 +155,7 @@ def picture(run: Run, key: str) -> dict[str, Any]:
     label; with several images also a thumbnail each."""
     side = _PICTURE_SIDE if len(run.images) == 1 else _PICTURE_SIDE * 3 // 4
     shown = [
-        {"src": _shrunk(image, side), "ratio": image.shape[1] / image.shape[0], "label": label}
+        {"src": shrunk(image, side), "ratio": image.shape[1] / image.shape[0], "label": label}
         for image, label in zip(run.images, picture_labels(run), strict=True)
     ]
     if len(run.images) > 1:
@@ -171,7 +171,7 @@ def picture_labels(run: Run) -> list[str]:
     return [label or texts.NUMBERED.format(number=i) for i, label in enumerate(run.labels, 1)]
 
 
-def _shrunk(pixels: npt.NDArray[np.uint8], side: int) -> str:
+def shrunk(pixels: npt.NDArray[np.uint8], side: int) -> str:
     """Return a picture of at most this side as a data URI."""
     image = Image.fromarray(pixels)
     image.thumbnail((side, side))
@@ -248,8 +248,7 @@ def where(part: MapPart) -> str:
     row, column = np.unravel_index(int(part.values.argmax()), part.values.shape)
     third = (3 * row // part.values.shape[0], 3 * column // part.values.shape[1])
     place = f"{_ROWS[third[0]]} {_COLUMNS[third[1]]}".replace("middle center", "center")
-    cells = levels(_positive(part), False)
-    above = round(100 * float((cells > otsu(cells)).mean()))
+    above = round(100 * float(stands_out(part.values).mean()))
     return f"strongest in the {place}, {peak:.2f}; {above or '< 1'} % of it stands out"
 
 

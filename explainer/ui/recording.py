@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from explainer.regions import Region
 from explainer.run import Run, Video
 from explainer.service import Loaded
 
@@ -31,7 +32,8 @@ class StepLike(Protocol):
 @dataclass(frozen=True, eq=False)
 class Job:
     """What the model of this id is to do: a recording, or, with `run`, something more on that: an
-    `answer` to read in place of its own, `words`, `scales` and `evidence` to add."""
+    `answer` to read in place of its own, `words`, `scales` and `evidence` to add, or `regions` to
+    hide, each in turn, under a `fill`."""
 
     scales: tuple[float, ...] = ()
     media: Media = ()
@@ -42,13 +44,16 @@ class Job:
     words: tuple[str, ...] = ()
     answer: str | None = None
     evidence: bool = False
+    regions: tuple[Region, ...] = ()
+    fill: str = ""
 
 
 Worker = Callable[[Job], Iterator[Any]]
 
 
 def make_worker(find: Callable[[str], Loaded]) -> Worker:
-    """Return the generator function that does a job: steps, and the run as the last item.
+    """Return the generator function that does a job: steps, and the run as the last item, or, with
+    regions, the probabilities of its answer without them.
 
     `find` returns the loaded explainer of a model id; the caller sees to it that it stays loaded.
     """
@@ -61,6 +66,9 @@ def make_worker(find: Callable[[str], Loaded]) -> Worker:
                 yield from explainer.stream(None, job.prompt, video=job.media, **options)
             else:
                 yield from explainer.stream(job.media, job.prompt, **options)
+            return
+        if job.regions:
+            yield explainer.probabilities_without(job.run, job.regions, job.fill)
             return
         run = job.run if job.answer is None else explainer.teacher_force(job.run, job.answer)
         if job.words:

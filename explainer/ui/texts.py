@@ -102,6 +102,15 @@ LAYERS_ABOUT = (
     "Which decoder layers are kept besides the last, for the slider Layer. Each one takes about as "
     "much memory as the last; how much is said before the answer."
 )
+LAYERS_SIZE = (
+    "They will take about {size} more: this picture at the scales {scales}, by {model}, with an "
+    "answer of up to {longest} tokens."
+)
+LAYERS_NONE = "{model} has no further layer to keep."
+LAYERS_NO_PICTURE = "How much memory they take is said here once there is a picture."
+LAYERS_NO_MODEL = (
+    "{model} is not loaded yet: how much memory they take is said before the answer begins."
+)
 LAYER_CHOICES = {"last": "the last one", "even": "every second one", "all": "all"}
 BUSY_LAYERS = "Further layers are kept: {count}, {size}"
 AT_LAYER = "seen at layer {layer} of {all}"
@@ -390,6 +399,85 @@ ANATOMY_SAME = (
 )
 ANATOMY_SHARE = "It is {share} of what was taken away."
 ANATOMY_DARK = "But that map is dark in this picture, so it takes nothing away."
+
+# What if a part of the picture was hidden?
+WHATIF = {
+    "title": "What if this was hidden?",
+    "about": "A map says where the evidence for a word is. The test: hide that place, and see "
+    "whether the model still expects the word there. The words before it stay as they were said.",
+    "how": "Hide",
+    "hows": {"hide": "what the map shows", "keep": "all but what the map shows"},
+    "map": "Map",
+    "fill": "under",
+    "fills": {"mean": "the mean colour", "black": "black", "blur": "blur"},
+    "measure": "Hide and compare",
+    "measureLong": "Have the model read the same answer again with this hidden, and with as much "
+    "hidden elsewhere",
+    "again": "Ask again with this hidden",
+    "againLong": "Have the model answer the same prompt about the picture with this hidden",
+    "word": "How probable is",
+    "unreachable": UNREACHABLE,
+}
+WHATIF_BUSY = "The model reads the answer again, with that place hidden…"
+WHATIF_TOLD = {
+    "hide": {
+        "picture": "{share} of {picture} hidden",
+        "control": "as much hidden elsewhere, at random",
+        "line": "{shown} → {hidden}",
+        "elsewhere": " ({control} with as much hidden elsewhere)",
+        "columns": ["as it is", "this hidden", "as much hidden elsewhere"],
+    },
+    "keep": {
+        "picture": "only {share} of {picture} left",
+        "control": "as much left elsewhere, at random",
+        "line": "{shown} → {hidden}",
+        "elsewhere": " ({control} with as much left elsewhere)",
+        "columns": ["as it is", "only this left", "as much left elsewhere"],
+    },
+}
+WHATIF_PICTURE = "the picture"
+WHATIF_REST = "Words that change by less than {least} are left out."
+WHATIF_NO_CONTROL = (
+    "The map shows more than half of the picture, so there is no control: not as much is left."
+)
+# What the numbers of the chosen word mean, by the names that `explainer.whatif` gives.
+WHATIF_HIDING = {
+    "rests": "“{word}” rests on this place: with it hidden the word is much less probable, and "
+    "with as much hidden elsewhere it is not.",
+    "part": "“{word}” rests on this place in part: with it hidden the word is less probable than "
+    "with as much hidden elsewhere.",
+    "any": "“{word}” is less probable with this place hidden, but as much so with as much hidden "
+    "elsewhere: this says nothing for this place.",
+    "less": "“{word}” is less probable with this place hidden.",
+    "same": "“{word}” does not need this place: without it the word is as probable as before.",
+    "more": "“{word}” is more probable with this place hidden: what is seen here speaks against "
+    "it.",
+}
+WHATIF_KEEPING = {
+    "enough": "This place alone is enough for “{word}”, and as much of the rest is not.",
+    "either": "This place alone is enough for “{word}”, but so is as much of the rest: the word "
+    "needs neither.",
+    "helps": "This place alone is not enough for “{word}”, though it does more for the word than "
+    "as much of the rest.",
+    "little": "This place alone is not enough for “{word}”, and does no more for the word than as "
+    "much of the rest.",
+    "alone": "This place alone is enough for “{word}”.",
+    "not alone": "This place alone is not enough for “{word}”.",
+}
+WHATIF_GUESSED = (
+    "Without any picture it is {empty} probable: the model expects it from the words before it, "
+    "whatever the picture shows."
+)
+WHATIF_UNLIKELY = "It was improbable from the start, so there is little to lose."
+WHATIF_UNSAID = "“{word}” is no word of the answer, so this is about the words that were said."
+WHATIF_NO_ANSWER = "The answer is empty, so there is no word to measure; ask again instead."
+MASKED = {
+    "hide": "Asked again with a part of {picture} hidden under {fill}: what {method} shows for "
+    "“{word}”, {share} of it.",
+    "keep": "Asked again with a part of {picture} hidden under {fill}: all but what {method} shows "
+    "for “{word}”, {share} of it.",
+}
+MASKED_WORDS = {"back": "Back to the answer before"}
 
 # Links, settings that are remembered, and help.
 SETTINGS_WORDS = {

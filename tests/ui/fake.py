@@ -12,6 +12,7 @@ import numpy as np
 
 from explainer.evaluation.synthetic import GRIDS, grid_rects, synthetic_run
 from explainer.evidence import EMPTY
+from explainer.regions import Region
 from explainer.run import ANSWER, PROMPT, Evidence, Layer, Run, Scale, View
 from explainer.video import step_label
 
@@ -98,6 +99,7 @@ class FakeExplainer:
         self.added: list[float] = []
         self.brought: list[str] = []
         self.forced: list[str] = []
+        self.hid: list[tuple[int, str]] = []
         self.measured = 0
 
     def stream(
@@ -125,6 +127,10 @@ class FakeExplainer:
             run = self._with(run, alpha)
             yield Step("scale", f"{alpha:g}", done, len(extra))
         yield with_words(with_layers(run) if options.get("layers") == "all" else run)
+
+    def layer_bytes(self, image: Any, prompt: str, **options: Any) -> int:
+        """Return a number that tells what was asked: a megabyte for each scale."""
+        return 1_000_000 * len(options["scales"])
 
     def add_scale(self, run: Run, alpha: float) -> Run:
         self.added.append(alpha)
@@ -163,6 +169,19 @@ class FakeExplainer:
         empty[:, :1] = 0.1
         empty[:, 1:2] = np.minimum(1, empty[:, 1:2] + 0.5)
         return replace(run, probs=probs, evidence=Evidence(EMPTY, empty))
+
+    def probabilities_without(self, run: Run, regions: Sequence[Region], fill: str) -> np.ndarray:
+        """Say that each word is as probable as much of its box is left, `the` whatever is left."""
+        self.hid.append((len(regions), fill))
+        time.sleep(self.delay)
+        probs = np.tile(run.probs[run.indices(ANSWER)], (len(regions), 1))
+        for row, region in enumerate(regions):
+            gone = region.mask(*run.images[region.image].shape[:2])
+            for i, token in enumerate(run.indices(ANSWER)):
+                x0, y0, x1, y1 = map(int, box_of(i % 16))
+                if run.tokens.texts[token] != " the":
+                    probs[row, i] *= 1 - gone[y0:y1, x0:x1].mean()
+        return probs
 
     def _with(self, run: Run, alpha: float) -> Run:
         """Return the run with a scale whose states are the nearest ones of scale 1."""

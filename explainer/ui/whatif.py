@@ -1,0 +1,256 @@
+"""What if this was hidden? The model reads the answer again, or answers again, without a place.
+
+The place is what a map of the chosen word shows, worked out here from the same run and settings as
+the map itself. Both ways take a turn at the model as every recording does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explainer.errors import MethodError, RunError
+from explainer.evidence import reliance
+from explainer.fills import FILLS
+from explainer.methods import METHODS
+from explainer.regions import HOW, Region, hidden, shown_by
+from explainer.run import ANSWER, Run
+from explainer.store import RunStore
+from explainer.subjects import Span, Word, explain_subject, text_of, whole_words, words_of
+from explainer.ui import controls, payload, texts
+from explainer.ui.context import percent
+from explainer.ui.handlers import NOTHING, Handlers, Page, Recorded, busy, said
+from explainer.ui.subjects import at_layer, read_subject
+from explainer.ui.texts import in_words
+from explainer.whatif import (
+    CLEAR,
+    Change,
+    change,
+    verdict_of_hiding,
+    verdict_of_keeping,
+)
+
+Value = dict[str, Any]
+LEAST = 0.01  # words that change by less are not listed
+MOST_WORDS = 12
+_SIDE = 176  # of the pictures that are shown
+_VERDICTS = {
+    "hide": (verdict_of_hiding, texts.WHATIF_HIDING),
+    "keep": (verdict_of_keeping, texts.WHATIF_KEEPING),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What is to be hidden, checked.
+
+    Attributes:
+        regions: what is hidden, and as a control as much elsewhere, if there is as much.
+        word: what the map explains; of two words the first.
+        how, fill: keys of `HOW` and `FILLS`.
+    """
+
+    key: str
+    run: Run
+    regions: tuple[Region, ...]
+    word: Word
+    method: str
+    how: str
+    fill: str
+
+    @property
+    def pictures(self) -> list[tuple[npt.NDArray[np.uint8], ...]]:
+        """Return the pictures of the run with each region hidden."""
+        return [hidden(self.run, region, self.fill) for region in self.regions]
+
+    @property
+    def name(self) -> str:
+        return texts.visible(text_of(self.run, self.word))
+
+
+class WhatIf:
+    """The events of the section, for the runs and models of `handlers`, and their store."""
+
+    def __init__(self, handlers: Handlers, store: RunStore) -> None:
+        self._handlers, self._store = handlers, store
+
+    def measure(self, asked: Any) -> Iterator[Value]:
+        """Yield a message while the model reads the answer again, and then what became of it.
+
+        Args:
+            asked: {run, subject, method, image, how, fill, panel, options}, and {ask}, which comes
+                back with every value.
+        """
+        ticket = asked.get("ask") if isinstance(asked, Mapping) else None
+        ticket = ticket if isinstance(ticket, int) else None
+        try:
+            found = self._read(asked)
+            if not len(found.run.indices(ANSWER)):
+                raise RunError(texts.WHATIF_NO_ANSWER)
+            pictures = found.pictures
+            yield {"asked": ticket, **busy(texts.WHATIF_BUSY)}
+            probs = self._handlers.more(found.run, regions=found.regions, fill=found.fill)
+            yield {"asked": ticket, **_told(found, probs), "pictures": _pictures(found, pictures)}
+        except Exception as error:
+            yield {"asked": ticket, **said(in_words(error))}
+
+    def again(
+        self,
+        asked: Any,
+        previous: Any,
+        max_new_tokens: Any,
+        temperature: Any,
+        seed: Any,
+        layers: Any,
+    ) -> Iterator[Page]:
+        """Yield what the page shows while the model answers again, and then the chips; the last
+        value, in place of a notice, says how the picture was masked and what was before.
+
+        Args:
+            asked: as for `measure`.
+            previous: {run, subject}, what to come back to.
+        """
+        try:
+            found = self._read(asked)
+            settings = controls.read_settings(asked.get("panel"), asked.get("options"))
+            decoding = controls.read_decoding(max_new_tokens, temperature, seed, layers)
+            steps = self._handlers.anew(found.run, found.pictures[0], decoding, settings.needed)
+            yield Page({"chips": [], "live": True}, busy(texts.BUSY_READING))
+            note = _note(found)
+            for page in self._handlers.follow(self._noted(steps, found.run, note)):
+                key = page.bar.get("run")
+                told = {"run": key, "note": note, "before": previous} if key else NOTHING
+                yield page._replace(notice=told)
+        except Exception as error:
+            yield Page(self._handlers.restored(previous), said(in_words(error)))
+
+    def back(self, previous: Any) -> tuple[Value, Value, Value]:
+        """Return chips, message and picture of the run that was asked again."""
+        try:
+            key = controls.read_run(previous)
+            picture = payload.picture(self._handlers.run(key), key)
+            return self._handlers.restored(previous), said("", ""), picture
+        except Exception as error:
+            return NOTHING, said(in_words(error)), NOTHING
+
+    def _read(self, asked: Any) -> Asked:
+        key = controls.read_run(asked)
+        run, subject = self._handlers.run(key), asked.get("subject")
+        settings = controls.read_settings(asked.get("panel"), asked.get("options"))
+        method, how, fill = (asked.get(name) for name in ("method", "how", "fill"))
+        image = asked.get("image")
+        if not isinstance(method, str) or method not in settings.knobs:
+            raise MethodError(texts.BAD_REQUEST)
+        if not isinstance(image, int) or not 0 <= image < len(run.images):
+            raise RunError(texts.BAD_REQUEST)
+        if how not in (*HOW,) or fill not in (*FILLS,):
+            raise RunError(texts.BAD_REQUEST)
+        word = read_subject(run, subject)
+        looked, knobs = at_layer(run, subject), settings.knobs[method]
+        place = shown_by(explain_subject(METHODS[method], looked, word, **knobs), image)
+        return Asked(key, run, HOW[how](place), words_of(word)[0], method, how, fill)
+
+    def _noted(self, steps: Iterator[Any], run: Run, note: str) -> Iterator[Any]:
+        """Yield the steps; the run tells wherever it goes that its picture was masked."""
+        notes = [*run.settings.get("image_notes", ()), note]
+        for item in steps:
+            if isinstance(item, Recorded):
+                noted = replace(item.run, settings={**item.run.settings, "image_notes": notes})
+                self._store.put(item.key, noted)
+                item = Recorded(noted, item.key)
+            yield item
+
+
+def _picture(run: Run, region: Region) -> str:
+    """Return what to call the picture that a region lies in."""
+    several = len(run.images) > 1
+    return payload.picture_labels(run)[region.image] if several else texts.WHATIF_PICTURE
+
+
+def _note(asked: Asked) -> str:
+    """Return a sentence on how the picture was masked."""
+    region = asked.regions[0]
+    return texts.MASKED[asked.how].format(
+        picture=_picture(asked.run, region),
+        fill=texts.WHATIF["fills"][asked.fill],
+        method=METHODS[asked.method].label,
+        word=asked.name,
+        share=percent(region.share),
+    )
+
+
+def _pictures(asked: Asked, shown: list[tuple[npt.NDArray[np.uint8], ...]]) -> list[Value]:
+    """Return what the model was shown: {src, label} of the place, and of the control."""
+    place, told = asked.regions[0], texts.WHATIF_TOLD[asked.how]
+    share = place.share if asked.how == "hide" else 1 - place.share
+    label = told["picture"].format(share=percent(share), picture=_picture(asked.run, place))
+    images = [images[place.image] for images in shown]
+    return [
+        {"src": payload.shrunk(image, _SIDE), "label": text}
+        for image, text in zip(images, (label, told["control"]), strict=False)
+    ]
+
+
+def _told(asked: Asked, probs: npt.NDArray[np.float32]) -> Value:
+    """Return what became of the words: {word, line, verdict, note, columns, rows, rest}.
+
+    `line` and `verdict` are about the chosen word, "" if it was not said; `rows` about all others
+    that changed, most first.
+    """
+    run, word = asked.run, asked.word
+    tokens = word.tokens if isinstance(word, Span) else ()
+    chosen = change(run, tokens, probs)
+    told = texts.WHATIF_TOLD[asked.how]
+    missing = "" if len(probs) > 1 else texts.WHATIF_NO_CONTROL
+    note = "" if chosen else texts.WHATIF_UNSAID.format(word=asked.name)
+    return {
+        "word": asked.name if chosen else "",
+        "line": _line(told, chosen) if chosen else "",
+        "verdict": _verdict(asked, tokens, chosen) if chosen else "",
+        "note": " ".join(filter(None, [note, missing])),
+        "columns": told["columns"][: len(probs) + 1],
+        "rows": _rows(run, tokens, probs),
+        "rest": texts.WHATIF_REST.format(least=percent(LEAST)),
+    }
+
+
+def _line(told: Mapping[str, Any], found: Change) -> str:
+    """Return the numbers of a word: "97.3 % → 12.0 % (95.1 % with as much hidden elsewhere)"."""
+    shown, hidden, control = _shares(found)
+    line = told["line"].format(shown=shown, hidden=hidden)
+    return line + (told["elsewhere"].format(control=control) if control else "")
+
+
+def _shares(found: Change) -> tuple[str, str, str]:
+    return texts.share(found.shown), texts.share(found.hidden), texts.share(found.control)
+
+
+def _verdict(asked: Asked, tokens: Sequence[int], found: Change) -> str:
+    """Return in plain words what the numbers of the chosen word mean."""
+    judge, sentences = _VERDICTS[asked.how]
+    name = judge(found)
+    said = [sentences[name].format(word=asked.name)]
+    if name == "same" and found.shown < CLEAR:
+        said.append(texts.WHATIF_UNLIKELY)
+    told = reliance(asked.run, tokens)
+    if name == "same" and told and told.shown >= CLEAR and not told.is_sensitive:
+        empty = texts.share(told.shown - told.delta)
+        said.append(texts.WHATIF_GUESSED.format(empty=empty))
+    return " ".join(said)
+
+
+def _rows(run: Run, chosen: Sequence[int], probs: npt.NDArray[np.float32]) -> list[list[str]]:
+    """Return [word, its probabilities...] of the other words that changed, most first."""
+    found = []
+    for chips in whole_words(run):
+        tokens = [token for chip in chips for token in run.chips[chip].tokens]
+        became = change(run, tokens, probs)
+        if became and abs(became.delta) >= LEAST and not set(tokens) & set(chosen):
+            text = "".join(run.chips[chip].text for chip in chips)
+            found.append((abs(became.delta), [texts.visible(text), *_shares(became)]))
+    found.sort(key=lambda one: -one[0])
+    return [row[: len(probs) + 2] for _, row in found[:MOST_WORDS]]
