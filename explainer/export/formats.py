@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
+from explainer.errors import SightlineError
 from explainer.export.data import maps_json
 from explainer.export.exhibit import Exhibit, chips, words
 from explainer.export.figure import figure_png, figure_svg
@@ -51,3 +53,10 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         )
     }
 )
+
+
+def find_format(name: Any) -> Format:
+    """Return the format with this name; `SightlineError` if there is none."""
+    if not isinstance(name, str) or name not in FORMATS:
+        raise SightlineError(f"there is no format {name!r}; choose one of {', '.join(FORMATS)}")
+    return FORMATS[name]

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from explainer.errors import SightlineError
 from explainer.export import Look
 from explainer.methods import METHODS
 from explainer.methods.anatomy import Parts, anatomy, leading
@@ -53,7 +52,9 @@ class Opened:
             missing = missing_scales(run, knobs["scales"])
             if missing:
                 return {"text": texts.BUSY_ADDING.format(scales=listed(missing)), "kind": "busy"}
-            return _opened(run, asked.get("subject"), knobs, _beside(asked.get("beside")))
+            beside = asked.get("beside")
+            chip = None if beside is None else controls.read_number(beside)
+            return _opened(run, asked.get("subject"), knobs, chip)
         except Exception as error:
             return {"text": in_words(error), "kind": "error"}
 
@@ -75,12 +76,6 @@ def _knobs(asked: Mapping[str, Any]) -> Mapping[str, Any]:
     options = asked.get("options")
     own = options.get(METHOD.name, {}) if isinstance(options, Mapping) else None
     return controls.read_settings(asked.get("panel"), {METHOD.name: own}).knobs[METHOD.name]
-
-
-def _beside(value: Any) -> int | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-        raise SightlineError(texts.BAD_REQUEST)
-    return value
 
 
 def _opened(run: Run, asked: Any, knobs: Mapping[str, Any], beside: int | None) -> Value:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypedDict
 
 from explainer.errors import SightlineError
 from explainer.export import Chosen, Exhibit, Look
-from explainer.export.formats import FORMATS, Format
+from explainer.export.formats import find_format
 from explainer.run import ROLE_NAMES, TEMPLATE, Run
 from explainer.subjects import Span, Subject, candidates, explain_subject, probability
 from explainer.ui import controls, payload, texts
@@ -23,7 +23,6 @@ LAYERS = controls.LAYERS.choices
 METHODS_SHOWN = list(controls.SHOWN)
 EVERYTHING: list[Any] = []
 NO_KNOBS: dict[str, Any] = {}
-LOOKS = {"colours": str, "diverging": str, "opacity": (int, float), "theme": str}
 MOST = 256  # entries of a list
 MOST_CANDIDATES = 100
 
@@ -220,11 +219,11 @@ class Api:
             knobs: of each method, by its name; "preset" may be one of them
             look: colours, diverging, opacity and theme
         """
-        found, kind = self._run(run), _format(format)
+        found, kind = self._run(run), find_format(format)
         asked = [_subject(found, subject) for subject in _list(subjects)]
         chosen = tuple(_chosen(name, knobs) for name in _list(methods))
         shown = tuple(asked or kind.pieces(found))
-        data = kind.make(Exhibit(found, chosen, shown, _look(look)))
+        data = kind.make(Exhibit(found, chosen, shown, Look.of(controls.read_mapping(look))))
         return File(f"sightline-{run[:8]}.{kind.name}", data)
 
     def _run(self, run: Any) -> Run:
@@ -263,33 +262,11 @@ def _subject(run: Run, asked: Any) -> Subject:
     return read_subject(run, asked if isinstance(asked, Mapping) else {"chip": asked})
 
 
-def _format(name: Any) -> Format:
-    if not isinstance(name, str) or name not in FORMATS:
-        raise SightlineError(f"there is no format {name!r}; choose one of {', '.join(FORMATS)}")
-    return FORMATS[name]
-
-
 def _chosen(name: Any, knobs: Any) -> Chosen:
     """Return a method with its knobs checked, those that are not given at their defaults."""
     method = controls.known_method(name)
-    given = dict(_mapping(_mapping(knobs).get(name, {})))
+    given = dict(controls.read_mapping(controls.read_mapping(knobs).get(name, {})))
     return Chosen(method, method.settings(**controls.read_knobs(given.pop("preset", ""), given)))
-
-
-def _look(told: Any) -> Look:
-    told = _mapping(told)
-    if unknown := [name for name in told if name not in LOOKS]:
-        raise SightlineError(f"a look has no {unknown[0]!r}; it has {', '.join(LOOKS)}")
-    for name, kind in LOOKS.items():
-        if name in told and not isinstance(told[name], kind):
-            raise SightlineError(f"{name} cannot be {told[name]!r}")
-    return Look(**told)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise SightlineError(texts.BAD_REQUEST)
-    return value
 
 
 def _list(value: Any) -> list[Any]:
@@ -300,8 +277,7 @@ def _list(value: Any) -> list[Any]:
 
 def _whole(value: Any, name: str, low: int, high: int) -> int:
     """Return a whole number within bounds; `SightlineError` for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise SightlineError(texts.BAD_REQUEST)
-    if not low <= value <= high:
-        raise SightlineError(f"{name} {value} is outside {low}..{high}")
-    return value
+    number = controls.read_number(value)
+    if not low <= number <= high:
+        raise SightlineError(f"{name} {number} is outside {low}..{high}")
+    return number

@@ -131,7 +131,7 @@ def _option(k: Knob) -> dict[str, Any]:
 
 def read_run(asked: Any) -> str:
     """Return the id of the run in what the page sent; `RunError` if there is none."""
-    run = _mapping(asked).get("run")
+    run = read_mapping(asked).get("run")
     if not run:
         raise RunError(texts.NOT_RUN)
     if not isinstance(run, str) or len(run) > LONGEST_ID:
@@ -141,13 +141,13 @@ def read_run(asked: Any) -> str:
 
 def read_settings(panel: Any, option: Any) -> Settings:
     """Return the checked knobs of all shown methods, from the values of both panels."""
-    panel, option = _mapping(panel), _mapping(option)
+    panel, option = read_mapping(panel), read_mapping(option)
     scales = read_alphas(panel)
     sliders = {"scales": scales, "k": _plain(panel.get("k")), "beta": _plain(panel.get("beta"))}
     knobs = {}
     for name, told in option.items():
         method = known_method(name)
-        given = {str(k): _plain(v) for k, v in _mapping(told).items()}
+        given = {str(k): _plain(v) for k, v in read_mapping(told).items()}
         known = {k.name for k in method.knobs}
         given |= {k: v for k, v in sliders.items() if k in known}
         if SCALE_WEIGHTS in known and given.get("fuse") != "max":  # their sliders are off then
@@ -160,7 +160,7 @@ def read_settings(panel: Any, option: Any) -> Settings:
 
 def read_alphas(panel: Any) -> tuple[float, ...]:
     """Return the scale factors that are on; `ScaleError` if there is none."""
-    pairs = _mapping(panel).get("alphas")
+    pairs = read_mapping(panel).get("alphas")
     if not isinstance(pairs, list) or not all(isinstance(p, list) and len(p) == 2 for p in pairs):
         raise KnobError(texts.BAD_REQUEST)
     on = [alpha for alpha, wanted in pairs if wanted is True]
@@ -203,7 +203,23 @@ def _decoding(k: Knob, value: Any) -> Any:
     return k.default if value is None else k.check(_plain(value))
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def read_number(value: Any) -> int:
+    """Return what came as a whole number; `RunError` for anything else, such as true."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise RunError(texts.BAD_REQUEST)
+    return value
+
+
+def read_index(value: Any, count: int) -> int:
+    """Return which of `count` things is meant; `RunError` if there is no such one."""
+    index = read_number(value)
+    if not 0 <= index < count:
+        raise RunError(texts.BAD_REQUEST)
+    return index
+
+
+def read_mapping(value: Any) -> Mapping[str, Any]:
+    """Return what came as a JSON object; `SightlineError` if it is none."""
     if not isinstance(value, Mapping):
         raise SightlineError(texts.BAD_REQUEST)
     return value
@@ -222,7 +238,7 @@ def read_knobs(preset: Any, knobs: Any) -> dict[str, Any]:
     """Return the keyword arguments of a method for a preset ("" for none) and knobs by name."""
     if preset is not None and not isinstance(preset, str):
         raise MethodError(f"there is no preset {preset!r}")
-    return {"preset": preset or None, **{str(k): v for k, v in _mapping(knobs).items()}}
+    return {"preset": preset or None, **{str(k): v for k, v in read_mapping(knobs).items()}}
 
 
 def known_method(name: Any) -> Method:

@@ -76,9 +76,7 @@ def missing_scales(run: Run | None, scales: Sequence[float]) -> tuple[float, ...
 
 
 def _read(asked: Any) -> tuple[str, list[Any]]:
-    if not isinstance(asked, Mapping):
-        raise SightlineError(texts.BAD_REQUEST)
-    subjects = asked.get("subjects")
+    subjects = controls.read_mapping(asked).get("subjects")
     if not isinstance(subjects, list) or not 0 < len(subjects) <= MOST_SUBJECTS:
         raise SightlineError(texts.BAD_REQUEST)
     return controls.read_run(asked), subjects

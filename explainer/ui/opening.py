@@ -85,11 +85,8 @@ class Opening:
     def choose(self, index: Any, panel: Any) -> OpenedRun:
         """Return the page with a run of the gallery."""
         try:
-            if isinstance(index, bool) or not isinstance(index, int):
-                raise SightlineError(texts.BAD_REQUEST)
-            if not 0 <= index < len(self._gallery):
-                raise SightlineError(texts.BAD_REQUEST)
-            return self._page(self._gallery[index].path, panel)
+            shown = self._gallery[controls.read_index(index, len(self._gallery))]
+            return self._page(shown.path, panel)
         except Exception as error:
             return OpenedRun(NOTHING, NOTHING, NOTHING, said(in_words(error)), panel)
 

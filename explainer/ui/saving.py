@@ -16,7 +16,7 @@ from typing import Any
 from explainer.errors import SightlineError
 from explainer.export import Chosen, Exhibit, Look, chips, title, words
 from explainer.export.film import film_gif, film_webp
-from explainer.export.formats import FORMATS, RECORD, WORD, Format
+from explainer.export.formats import RECORD, WORD, Format, find_format
 from explainer.methods import METHODS
 from explainer.run import PROMPT
 from explainer.store import RunStore
@@ -50,7 +50,7 @@ class Saving:
                 layer of the subject is that of all words; a record keeps every layer.
         """
         try:
-            form = _format(asked)
+            form = find_format(controls.read_mapping(asked).get("format"))
             exhibit = self._exhibit(asked, form)
             if not self._turns.acquire(timeout=PATIENCE):
                 raise SightlineError(texts.SAVE_LATER)
@@ -78,7 +78,8 @@ class Saving:
         else:
             subjects = form.pieces(run) or words(run, PROMPT) or chips(run, PROMPT)
         looked = run if form.scope == RECORD else at_layer(run, asked.get("subject"))
-        return Exhibit(looked, chosen, tuple(subjects), _look(asked.get("look")))
+        look = Look.of(controls.read_mapping(asked.get("look")))
+        return Exhibit(looked, chosen, tuple(subjects), look)
 
     def _made(self, exhibit: Exhibit, form: Format, ticket: Any) -> bytes:
         if form.name not in FILMS or not isinstance(ticket, str):
@@ -91,19 +92,6 @@ class Saving:
                     self._done.popitem(last=False)
 
         return FILMS[form.name](exhibit, hear)
-
-
-def _look(value: Any) -> Look:
-    if not isinstance(value, Mapping):
-        raise SightlineError(texts.BAD_REQUEST)
-    return Look.of(value)
-
-
-def _format(asked: Any) -> Format:
-    name = asked.get("format") if isinstance(asked, Mapping) else None
-    if not isinstance(name, str) or name not in FORMATS:
-        raise SightlineError(texts.BAD_REQUEST)
-    return FORMATS[name]
 
 
 def _stem(exhibit: Exhibit, form: Format) -> str:

@@ -17,7 +17,7 @@ from explainer.methods.base import Heatmap
 from explainer.run import Run
 from explainer.subjects import Contrast, Span, Subject, Unsaid, Word, explain_subject, unsaid
 from explainer.ui import texts
-from explainer.ui.controls import Settings
+from explainer.ui.controls import Settings, read_number
 
 LONGEST = 2000  # characters of a subject's JSON
 
@@ -45,7 +45,7 @@ def at_layer(run: Run, asked: Any) -> Run:
     """Return the run as it is looked at: at the decoder layer that a subject's field "layer" names,
     or as it is. Raises `LayerError` for one that was not recorded."""
     layer = asked.get("layer") if isinstance(asked, Mapping) else None
-    return run if layer is None else run.at_layer(_number(layer))
+    return run if layer is None else run.at_layer(read_number(layer))
 
 
 def _word(run: Run, asked: Any) -> Word:
@@ -58,7 +58,7 @@ def _word(run: Run, asked: Any) -> Word:
 
 
 def _chip(run: Run, asked: Mapping[str, Any]) -> Span:
-    index = _number(asked["chip"])
+    index = read_number(asked["chip"])
     if not 0 <= index < len(run.chips):
         raise TokenError(texts.BAD_REQUEST)
     return Span(run.chips[index].tokens)
@@ -70,7 +70,7 @@ def _tokens(run: Run, asked: Mapping[str, Any]) -> Span:
 
 
 def _other(run: Run, asked: Mapping[str, Any]) -> Unsaid:
-    at, by = run.check_token(_number(asked["at"])), asked.get("by", "max")
+    at, by = run.check_token(read_number(asked["at"])), asked.get("by", "max")
     if isinstance(asked.get("word"), str):
         return replace(unsaid(run, at, asked["word"]), by=by)
     ids = _numbers(asked.get("ids"))
@@ -81,13 +81,7 @@ def _other(run: Run, asked: Mapping[str, Any]) -> Unsaid:
 def _numbers(values: Any) -> tuple[int, ...]:
     if not isinstance(values, list) or not values:
         raise RunError(texts.BAD_REQUEST)
-    return tuple(map(_number, values))
-
-
-def _number(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise RunError(texts.BAD_REQUEST)
-    return value
+    return tuple(map(read_number, values))
 
 
 _KINDS: Mapping[str, Callable[[Run, Mapping[str, Any]], Word]] = MappingProxyType(

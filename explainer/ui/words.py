@@ -99,11 +99,11 @@ def _could(run: Run, index: int) -> list[Value]:
 
 def _read_word(asked: Any) -> tuple[str, int, str]:
     key, at, word = controls.read_run(asked), asked.get("at"), asked.get("word")
-    if isinstance(at, bool) or not isinstance(at, int) or not isinstance(word, str):
+    if not isinstance(word, str):
         raise RunError(texts.BAD_REQUEST)
     if len(word) > LONGEST_WORD:
         raise TokenError(texts.LONG_WORD.format(most=LONGEST_WORD))
-    return key, at, word
+    return key, controls.read_number(at), word
 
 
 def _read_answer(asked: Any) -> tuple[str, str]:

@@ -163,7 +163,7 @@ def test_a_script_can_export(client, recorded):
         ({"knobs": {"tam": {"k": 3}}}, "no knob"),
         ({"knobs": {"msea_arc": {"preset": ["x"]}}}, "no preset"),
         ({"look": {"theme": "pink"}}, "theme must be one of"),
-        ({"look": {"opacity": "x"}}, "opacity cannot be"),
+        ({"look": {"opacity": "x"}}, "opacity is a number"),
         ({"look": {"size": 9}}, "a look has no 'size'"),
         ({"look": "dark"}, "cannot be read"),
     ],
