@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -47,6 +48,20 @@ def open_image(source: ImageSource) -> Picture:
     if isinstance(source, (str, Path, bytes, bytearray)):
         return _from_file(source)
     raise ImageError(f"a picture is a file, a PIL image or an array, got {type(source).__name__}")
+
+
+def open_images(
+    sources: Sequence[ImageSource],
+) -> tuple[tuple[npt.NDArray[np.uint8], ...], tuple[str, ...]]:
+    """Return the pictures as `open_image` and `fit` give them, and all notes, numbered if there
+    are several pictures."""
+    opened = [open_image(source) for source in sources]
+    notes = [
+        f"Picture {i}: {note}" if len(opened) > 1 else note
+        for i, picture in enumerate(opened, 1)
+        for note in picture.notes
+    ]
+    return tuple(fit(picture.pixels) for picture in opened), tuple(notes)
 
 
 def fit(pixels: npt.NDArray[np.uint8], side: int = MAX_SIDE) -> npt.NDArray[np.uint8]:

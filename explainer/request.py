@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from explainer.errors import ImageError, LayerError, PromptError, ScaleError
 from explainer.fills import FILLS
-from explainer.images import ImageSource, fit, open_image
+from explainer.images import ImageSource, open_images
 from explainer.models.base import Family, Inputs, Media
 from explainer.models.memory import free_memory
 from explainer.run import Video
@@ -41,7 +41,7 @@ class Decoding:
     def __post_init__(self) -> None:
         for name in ("max_new_tokens", "seed"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            if not _is_whole(value):
                 raise PromptError(f"{name} must be a whole number, got {value!r}")
         if self.max_new_tokens < 1:
             raise PromptError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
@@ -132,7 +132,7 @@ def open_asked(family: Family, pictures: Pictures | None, video: VideoSource | N
 
 
 def _open_pictures(family: Family, pictures: Pictures | None) -> Asked:
-    """Return the opened pictures, with numbered notes if there are several."""
+    """Return the opened pictures; `ImageError` for none, or more than the family takes."""
     sources = list(pictures) if isinstance(pictures, (list, tuple)) else [pictures]
     if not sources or pictures is None:
         raise ImageError("there is no picture; pass one or several")
@@ -141,14 +141,8 @@ def _open_pictures(family: Family, pictures: Pictures | None) -> Asked:
         raise ImageError(
             f"{family.label} takes {most} at a time, got {len(sources)}; leave some out"
         )
-    opened = [open_image(source) for source in sources]
-    notes = [
-        f"Picture {i}: {note}" if len(opened) > 1 else note
-        for i, picture in enumerate(opened, 1)
-        for note in picture.notes
-    ]
-    images = tuple(fit(picture.pixels) for picture in opened)
-    return Asked(images, ("",) * len(images), None, tuple(notes))
+    images, notes = open_images(sources)
+    return Asked(images, ("",) * len(images), None, notes)
 
 
 def check_scales(family: Family, scales: Sequence[float]) -> list[float]:
@@ -177,7 +171,7 @@ def check_layers(family: Family, layers: str | Sequence[int]) -> tuple[int, ...]
         step = {"last": depth, "even": 2, "all": 1}[layers]
         return tuple(range(depth, 0, -step))[:0:-1]
     for number in layers:
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
+        if not _is_whole(number):
             raise LayerError(f"a layer is a whole number, got {number!r}")
         if not 1 <= number <= depth:
             raise LayerError(f"{family.model_id} has layers 1 to {depth}, got {number}")
@@ -237,6 +231,10 @@ def check_scale_length(family: Family, inputs: Inputs, alpha: float) -> None:
             f"at scale {alpha:g} the picture takes {len(inputs.ids)} tokens, and "
             f"{family.model_id} takes {family.max_length}; use a smaller factor"
         )
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def _is_number(value: object) -> bool:

@@ -18,13 +18,13 @@ from explainer.methods.base import MapPart
 from explainer.run import Run
 from explainer.store import RunStore
 from explainer.subjects import Contrast, Span, Word, explain_subject, text_of, words_of
-from explainer.ui import controls, payload, texts
+from explainer.ui import controls, messages, payload, texts
 from explainer.ui.context import Case, base_sentence, earlier_words, pair_of_lists, percent
 from explainer.ui.maps import missing_scales, stored
+from explainer.ui.messages import Value, failed
 from explainer.ui.subjects import at_layer, read_subject
-from explainer.ui.texts import in_words, listed
+from explainer.ui.texts import listed
 
-Value = dict[str, Any]
 METHOD = METHODS["msea_arc"]
 
 
@@ -51,12 +51,12 @@ class Opened:
             run = stored(self._store, key)
             missing = missing_scales(run, knobs["scales"])
             if missing:
-                return {"text": texts.BUSY_ADDING.format(scales=listed(missing)), "kind": "busy"}
+                return messages.said(texts.BUSY_ADDING.format(scales=listed(missing)), "busy")
             beside = asked.get("beside")
             chip = None if beside is None else controls.read_number(beside)
             return _opened(run, asked.get("subject"), knobs, chip)
         except Exception as error:
-            return {"text": in_words(error), "kind": "error"}
+            return failed(error)
 
 
 def anatomy_props() -> Value:

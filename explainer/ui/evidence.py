@@ -6,9 +6,8 @@ from typing import Any
 
 from explainer.ui import controls, payload
 from explainer.ui.handlers import Handlers
+from explainer.ui.messages import Value
 from explainer.ui.texts import in_words
-
-Value = dict[str, Any]
 
 
 class Evidence:

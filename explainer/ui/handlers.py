@@ -12,19 +12,18 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from explainer.errors import ImageError, RunError, SightlineError, VideoError
-from explainer.images import Picture, fit, open_image
+from explainer.images import Picture, open_images
 from explainer.run import ANSWER, Run, Video
 from explainer.service import Loaded, Models
 from explainer.store import RunStore
 from explainer.ui import controls, payload, texts
 from explainer.ui.controls import Decoding
 from explainer.ui.maps import missing_scales, stored
+from explainer.ui.messages import Value, busy, failed, said
 from explainer.ui.recording import Job, Media, Worker, make_worker
 from explainer.ui.subjects import read_subject
-from explainer.ui.texts import in_words
 from explainer.video import is_video, open_video
 
-Value = dict[str, Any]
 MOST_FILES = 32  # opened for one request; models take fewer
 NOTHING: Value = {}  # leaves a drawn component as it is
 
@@ -45,16 +44,6 @@ class Example:
     picture: Picture
     prompt: str
     label: str
-
-
-def busy(text: str) -> Value:
-    """Return the map view's value while the model works."""
-    return {"busy": text}
-
-
-def said(text: str, kind: str = "error") -> Value:
-    """Return a message: of the map view (maps stay), or of a notice."""
-    return {"text": text, "kind": kind}
 
 
 class Handlers:
@@ -103,7 +92,7 @@ class Handlers:
             steps = self.steps(media, asked, decoding, settings.needed, chosen(model))
             yield from self.follow(steps)
         except Exception as error:
-            message = said(in_words(error))
+            message = failed(error)
             picture_is_wrong = isinstance(error, ImageError)
             notice, view = (message, said("")) if picture_is_wrong else (NOTHING, message)
             yield Page(self.restored(previous), view, notice=notice)
@@ -173,7 +162,7 @@ class Handlers:
                 self._store.put(key, self.more(run, scales=missing))
             yield {"refresh": time.monotonic_ns()}
         except Exception as error:
-            yield said(in_words(error))
+            yield failed(error)
 
     def with_words(self, key: str, words: tuple[str, ...]) -> Run:
         """Return a stored run with the rows of further words, which stay with it."""
@@ -238,11 +227,7 @@ class Handlers:
 
     def choose(self, index: Any) -> tuple[Any, str, None]:
         """Return the picture and prompt of an example, and nothing in place of further files."""
-        if isinstance(index, bool) or not isinstance(index, int):
-            raise SightlineError(texts.BAD_REQUEST)
-        if not 0 <= index < len(self._examples):
-            raise SightlineError(texts.BAD_REQUEST)
-        example = self._examples[index]
+        example = self._examples[controls.read_index(index, len(self._examples))]
         return example.picture.pixels, example.prompt, None
 
 
@@ -279,13 +264,7 @@ def _media(source: Any, more: Any) -> tuple[Media, tuple[str, ...]]:
         if len(sources) > 1:
             raise VideoError(texts.VIDEO_ALONE)
         return open_video(files[0], multiple=2)
-    opened = [open_image(s) for s in sources]
-    notes = [
-        f"Picture {i}: {note}" if len(opened) > 1 else note
-        for i, picture in enumerate(opened, 1)
-        for note in picture.notes
-    ]
-    return tuple(fit(p.pixels) for p in opened), tuple(notes)
+    return open_images(sources)
 
 
 def _content(media: Media) -> bytes:

@@ -12,11 +12,11 @@ from explainer.store import RunStore
 from explainer.subjects import Subject, Unsaid, Word, places, probability, text_of, words_of
 from explainer.ui import controls, payload, texts
 from explainer.ui.controls import Settings
+from explainer.ui.messages import Value, busy, failed
 from explainer.ui.places import place_words
 from explainer.ui.subjects import at_layer, heatmaps, read_subject
-from explainer.ui.texts import in_words, listed
+from explainer.ui.texts import listed
 
-Value = dict[str, Any]
 BATCH_BYTES = 600_000  # of map data in one reply, so that no click waits long behind it
 BATCH_SECONDS = 0.3
 MOST_SUBJECTS = 256
@@ -44,10 +44,10 @@ class Maps:
             run = stored(self._store, key)
             missing = missing_scales(run, settings.needed)
             if missing:
-                return {"busy": texts.BUSY_ADDING.format(scales=listed(missing)), "need": missing}
+                return busy(texts.BUSY_ADDING.format(scales=listed(missing))) | {"need": missing}
             return {"maps": list(_batch(run, subjects, settings))}
         except Exception as error:
-            return {"text": in_words(error), "kind": "error"}
+            return failed(error)
 
     def places(self, asked: Any) -> Value:
         """Return the words at each place of the pictures of a run, as `place_words` gives them.
@@ -58,7 +58,7 @@ class Maps:
         try:
             return place_words(stored(self._store, controls.read_run(asked)))
         except Exception as error:
-            return {"text": in_words(error), "kind": "error"}
+            return failed(error)
 
 
 def stored(store: RunStore, key: str) -> Run:

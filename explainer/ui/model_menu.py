@@ -10,7 +10,8 @@ from explainer.models.catalogue import BUNDLED, HUB, Entry, can_do, facts_of
 from explainer.service import Models, Progress
 from explainer.ui import texts
 from explainer.ui.about import describe
-from explainer.ui.handlers import Value, in_words
+from explainer.ui.messages import Value
+from explainer.ui.texts import in_words
 
 _GROUPS = {BUNDLED: texts.MODELS_BUNDLED, HUB: texts.MODELS_HUB}
 _GB = 1e9

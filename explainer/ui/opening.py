@@ -17,14 +17,12 @@ from explainer.export import RGB
 from explainer.run import ANSWER, Run
 from explainer.store import RunStore
 from explainer.ui import controls, payload, texts
-from explainer.ui.handlers import NOTHING, said
+from explainer.ui.handlers import NOTHING
 from explainer.ui.maps import missing_scales
-from explainer.ui.texts import in_words
+from explainer.ui.messages import Value, failed, said
 
 MOST_BYTES = 64_000_000  # of a file; a run of a large model at five scales has a third of it
 MOST_IN_USE = 512_000_000  # that a run may take once it is looked at
-
-Value = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +78,7 @@ class Opening:
                 raise RunError(texts.BAD_REQUEST)
             return self._page(Path(path), panel)
         except Exception as error:
-            return OpenedRun(NOTHING, NOTHING, NOTHING, said(in_words(error)), panel)
+            return OpenedRun(NOTHING, NOTHING, NOTHING, failed(error), panel)
 
     def choose(self, index: Any, panel: Any) -> OpenedRun:
         """Return the page with a run of the gallery."""
@@ -88,7 +86,7 @@ class Opening:
             shown = self._gallery[controls.read_index(index, len(self._gallery))]
             return self._page(shown.path, panel)
         except Exception as error:
-            return OpenedRun(NOTHING, NOTHING, NOTHING, said(in_words(error)), panel)
+            return OpenedRun(NOTHING, NOTHING, NOTHING, failed(error), panel)
 
     def _page(self, path: Path, panel: Any) -> OpenedRun:
         run, key = self._open(path)

@@ -22,10 +22,9 @@ from explainer.run import PROMPT
 from explainer.store import RunStore
 from explainer.ui import controls, texts
 from explainer.ui.maps import stored
+from explainer.ui.messages import Value, failed
 from explainer.ui.subjects import at_layer, read_subject
-from explainer.ui.texts import in_words
 
-Value = dict[str, Any]
 AT_ONCE = 2  # files that are made at the same time
 PATIENCE = 60.0  # seconds to wait for one's turn
 MOST_TICKETS = 64
@@ -61,7 +60,7 @@ class Saving:
             name = f"{_stem(exhibit, form)}.{form.name}"
             return {"name": name, "mime": form.mime, "data": base64.b64encode(data).decode()}
         except Exception as error:
-            return {"text": in_words(error), "kind": "error"}
+            return failed(error)
 
     def progress(self, ticket: Any) -> Value:
         """Return how many of how many frames are done of the film with this ticket, {} if none."""

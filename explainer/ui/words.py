@@ -9,10 +9,9 @@ from explainer.errors import RunError, TokenError
 from explainer.run import Run
 from explainer.subjects import Span, candidates, probability, spelled, unsaid
 from explainer.ui import controls, payload, texts
-from explainer.ui.handlers import Handlers, Page, busy, said
-from explainer.ui.texts import in_words
+from explainer.ui.handlers import Handlers, Page
+from explainer.ui.messages import Value, busy, failed, said
 
-Value = dict[str, Any]
 LONGEST_WORD = 100  # characters
 LONGEST_ANSWER = 20_000
 
@@ -34,7 +33,7 @@ class Words:
             run = self._handlers.run(key)
             return {"run": key, "answer": run.answer.strip(), "places": places(run)}
         except Exception as error:
-            return said(in_words(error))
+            return failed(error)
 
     def bring(self, asked: Any) -> Iterator[Value]:
         """Yield messages while a typed word is brought, and then its subject.
@@ -55,7 +54,7 @@ class Words:
                 subject = unsaid(run, at, word)
             yield {"run": key, "subject": {"at": at, "ids": list(subject.ids)}}
         except Exception as error:
-            yield {"run": key, **said(in_words(error))}
+            yield {"run": key, **failed(error)}
 
     def edited(self, asked: Any) -> Iterator[Page]:
         """Yield what the page shows while an edited answer is read, and then its chips.
@@ -69,7 +68,7 @@ class Words:
             run, key = self._handlers.given(key, answer)
             yield Page(payload.bar(run, key), said("", ""), payload.picture(run, key))
         except Exception as error:
-            yield Page({}, said(in_words(error)))
+            yield Page({}, failed(error))
 
 
 def places(run: Run) -> list[list[Value]]:
