@@ -133,6 +133,16 @@ def test_what_layers_take_can_be_asked_without_running_the_model(qwen, monkeypat
     assert qwen.layer_bytes(tiny.image(), PROMPT_TEXT, layers="last", **wanted) == 0
 
 
+def test_what_layers_take_can_be_asked_without_running_the_model(qwen, monkeypatch):
+    wanted = {"scales": [0.5, 1.0], "max_new_tokens": 8}
+    run = qwen.record(tiny.image(), PROMPT_TEXT, layers="all", **wanted)
+    monkeypatch.setattr(qwen.family.base, "forward", lambda *a, **k: 1 / 0)
+    size = qwen.layer_bytes(tiny.image(), PROMPT_TEXT, layers="all", **wanted)
+    held = sum(layer.nbytes for layer in run.layers)
+    assert held <= size <= 1.5 * held  # the answer counts with its greatest length
+    assert qwen.layer_bytes(tiny.image(), PROMPT_TEXT, layers="last", **wanted) == 0
+
+
 def test_a_look_at_a_layer_is_no_run_to_add_to(qwen):
     early = record(qwen).at_layer(1)
     with pytest.raises(LayerError, match="this run holds 1"):

@@ -23,6 +23,7 @@ from explainer.ui.api import Api
 from explainer.ui.endpoints import offer, shown
 from explainer.ui.evidence import Evidence
 from explainer.ui.handlers import Example, Handlers
+from explainer.ui.layer_memory import Fields, LayerMemory
 from explainer.ui.links import Links, all_options, defaults
 from explainer.ui.maps import Maps
 from explainer.ui.model_menu import ModelMenu
@@ -81,7 +82,8 @@ def build_demo(
         recorded.wire(Opening(store, gallery), kept, see.panel, shows)
         _wire_beside(words, see)
         see.bar.measure(Evidence(handlers).measure, see.bar, see.bar, **PRIVATE, **GPU)
-        _wire_menu(menu, picker, demo, answered)
+        loaded = _wire_menu(menu, picker, demo, answered)
+        _wire_memory(LayerMemory(models), ask, see, picker, loaded)
         _wire_link(links, menu, settings, ask, picker)
         offer(Api(handlers), menu, GPU)
     demo.queue(max_size=20)
@@ -138,6 +140,7 @@ class Ask:
     stop: gr.Button
     decoding: tuple[gr.Slider, gr.Slider, gr.Number]
     layers: gr.Dropdown
+    memory: ui.Notice
 
 
 @dataclass(frozen=True)
@@ -211,8 +214,10 @@ def _ask() -> Ask:
                 label=texts.LAYERS,
                 info=texts.LAYERS_ABOUT,
                 filterable=False,
+                elem_id="sl-layers",
             )
-    return Ask(image, more, notice, prompt, run, stop, decoding, layers)
+            memory = ui.Notice({"text": "", "kind": ""}, elem_id="sl-memory")
+    return Ask(image, more, notice, prompt, run, stop, decoding, layers, memory)
 
 
 def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:
@@ -349,13 +354,30 @@ def _wire_beside(words: Words, see: See) -> None:
     see.beside.answer(words.edited, see.beside, shown, api_name="edited", **private)
 
 
-def _wire_menu(menu: ModelMenu, picker: ui.ModelMenu, demo: gr.Blocks, recorded: Any) -> None:
-    picker.choose(
+def _wire_menu(menu: ModelMenu, picker: ui.ModelMenu, demo: gr.Blocks, recorded: Any) -> Any:
+    """Connect the menu; return the event of choosing a model."""
+    loaded = picker.choose(
         menu.choose, picker, picker, api_name="choose_model", api_visibility="private", **LOAD
     )
     picker.cancel(menu.cancel, picker, None, **PLUMBING)
     for event in (demo.load, recorded.then):  # meanwhile somebody may have changed what is loaded
         event(menu.refresh, picker, picker, **PLUMBING)
+    return loaded
+
+
+def _wire_memory(
+    memory: LayerMemory, ask: Ask, see: See, picker: ui.ModelMenu, loaded: Any
+) -> None:
+    """Say what further layers would take, whenever that changes."""
+    longest = ask.decoding[0]
+    fields = [ask.layers, ask.image, ask.more, ask.prompt, longest, see.panel, see.options, picker]
+    changes = [ask.layers.change, ask.image.change, ask.more.change, longest.release]
+
+    def size(*values: Any) -> Any:
+        return memory.said(Fields(*values))
+
+    gr.on(changes, size, fields, ask.memory, trigger_mode="always_last", **PLUMBING)
+    loaded.then(size, fields, ask.memory, **PLUMBING)
 
 
 def _wire_link(

@@ -99,15 +99,15 @@ NO_WEIGHT = "At least one scale has to count. The maps are the last ones."
 NEEDS_MODEL = "Needs the model for every word: available from Python and the command line."
 LAYERS = "Layers to look at"
 LAYERS_ABOUT = (
-    "Which decoder layers are kept besides the last, for the slider Layer. Each one takes about as "
-    "much memory as the last; how much is said before the answer."
+    "Which decoder layers are kept besides the last, for the slider Layer. How much memory they "
+    "take is said here first."
 )
 LAYERS_SIZE = (
     "They will take about {size} more: this picture at the scales {scales}, by {model}, with an "
     "answer of up to {longest} tokens."
 )
 LAYERS_NONE = "{model} has no further layer to keep."
-LAYERS_NO_PICTURE = "How much memory they take is said here once there is a picture."
+LAYERS_NO_PICTURE = "How much memory they take depends on the picture, and there is none yet."
 LAYERS_NO_MODEL = (
     "{model} is not loaded yet: how much memory they take is said before the answer begins."
 )

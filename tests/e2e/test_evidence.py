@@ -64,7 +64,11 @@ def test_a_layer_is_looked_at_by_the_slider(serve, visit):
     page.click(f"text={texts.DECODING}")
     page.click(f"label:has-text('{texts.LAYERS}') input, [aria-label='{texts.LAYERS}']")
     page.locator("ul[role=listbox] li").last.click()  # all of them
+    visitor.settled(texts.LAYERS_NO_PICTURE, "document.querySelector('#sl-memory').innerText")
     visitor.explain()
+    page.wait_for_function(
+        "() => document.querySelector('#sl-memory').innerText.includes('3.0 MB')"
+    )
     page.wait_for_selector("[data-name=layer]")
     assert "Layer of 3" in page.inner_text("[data-name=layer]")
     line = ".sl-line"

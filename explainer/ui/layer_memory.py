@@ -1,0 +1,68 @@
+"""How much memory further decoder layers would take, said before anything is recorded."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from explainer.run import Video
+from explainer.service import Models
+from explainer.ui import controls, texts
+from explainer.ui.controls import Decoding
+from explainer.ui.handlers import Value, chosen, inputs, said
+from explainer.ui.texts import in_words
+
+
+class Fields(NamedTuple):
+    """Values of the page's fields that the memory depends on."""
+
+    layers: Any
+    source: Any
+    more: Any
+    prompt: Any
+    max_new_tokens: Any
+    panel: Any
+    option: Any
+    model: Any
+
+
+class LayerMemory:
+    """Estimates for the models of a server; none of them is run or loaded for it."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    def said(self, fields: Fields) -> Value:
+        """Return the sentence beside the option, "" as long as only the last layer is kept."""
+        try:
+            decoding = controls.read_decoding(fields.max_new_tokens, None, None, fields.layers)
+            kept = decoding.layers != controls.LAYERS.default
+            return said(self._size(fields, decoding) if kept else "", "note")
+        except Exception as error:
+            return said(in_words(error))
+
+    def _size(self, fields: Fields, decoding: Decoding) -> str:
+        if fields.source is None and not fields.more:
+            return texts.LAYERS_NO_PICTURE
+        entry = self._models.entry(chosen(fields.model))
+        explainer = self._models.loaded(entry.id)
+        if explainer is None:
+            return texts.LAYERS_NO_MODEL.format(model=entry.name)
+        media, prompt, _ = inputs(fields.source, fields.more, fields.prompt)
+        scales = controls.read_settings(fields.panel, fields.option).needed
+        options = {
+            "scales": scales,
+            "max_new_tokens": decoding.max_new_tokens,
+            "layers": decoding.layers,
+        }
+        if isinstance(media, Video):
+            size = explainer.layer_bytes(None, prompt, video=media, **options)
+        else:
+            size = explainer.layer_bytes(media, prompt, **options)
+        if not size:
+            return texts.LAYERS_NONE.format(model=entry.name)
+        return texts.LAYERS_SIZE.format(
+            size=f"{max(size / 1e6, 0.1):,.1f} MB",
+            scales=texts.listed({1.0, *scales}),
+            model=entry.name,
+            longest=decoding.max_new_tokens,
+        )
