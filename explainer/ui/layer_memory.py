@@ -8,8 +8,8 @@ from explainer.run import Video
 from explainer.service import Models
 from explainer.ui import controls, texts
 from explainer.ui.controls import Decoding
-from explainer.ui.handlers import Value, chosen, inputs, said
-from explainer.ui.texts import in_words
+from explainer.ui.handlers import chosen, inputs
+from explainer.ui.messages import Value, failed, said
 
 
 class Fields(NamedTuple):
@@ -38,7 +38,7 @@ class LayerMemory:
             kept = decoding.layers != controls.LAYERS.default
             return said(self._size(fields, decoding) if kept else "", "note")
         except Exception as error:
-            return said(in_words(error))
+            return failed(error)
 
     def _size(self, fields: Fields, decoding: Decoding) -> str:
         if fields.source is None and not fields.more:
