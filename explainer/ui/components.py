@@ -23,6 +23,7 @@ STYLES = (
     "anatomy.css",
     "beside.css",
     "evidence.css",
+    "whatif.css",
 )
 
 
@@ -93,6 +94,21 @@ class Anatomy(_Drawn):
 
     SCRIPTS = ("state.js", "paint.js", "dial.js", "formula.js", "lists.js", "anatomy.js")
     TEMPLATE = '<details class="sl-fold sl-opened"></details>'
+
+
+class WhatIf(_Drawn):
+    """What becomes of the words when a place is hidden, folded. Events: measure (what the model
+    makes of the same answer then), again (what it answers then)."""
+
+    SCRIPTS = ("state.js", "paint.js", "toolbar.js", "whatif.js")
+    TEMPLATE = '<details class="sl-fold sl-whatif"></details>'
+
+
+class Masked(_Drawn):
+    """A note on an answer about a masked picture. Value: {run, note, before}. Event: back."""
+
+    SCRIPTS = ("state.js", "paint.js", "toolbar.js", "masked.js")
+    TEMPLATE = '<div class="sl-masked" role="note" hidden></div>'
 
 
 class ExampleStrip(_Drawn):

@@ -31,6 +31,7 @@ from explainer.ui.opening import Opening, Shown
 from explainer.ui.recording import Worker
 from explainer.ui.saving import Saving
 from explainer.ui.web import WEB
+from explainer.ui.whatif import WhatIf
 from explainer.ui.words import Words
 
 PLUMBING: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -67,6 +68,7 @@ def build_demo(
     models = models if isinstance(models, Models) else Models.of_one(models)
     handlers, menu = Handlers(models, store, examples, gpu), ModelMenu(models, precision, about)
     maps, words, opened = Maps(store), Words(handlers), Opened(store)
+    whatif = WhatIf(handlers, store)
     links = Links(models, store, examples)
     with gr.Blocks(title=texts.TITLE, fill_width=True, delete_cache=(3600, 86400)) as demo:
         with gr.Row(elem_id="sl-top"):
@@ -77,10 +79,12 @@ def build_demo(
             ask = _ask()
             see = _see(maps, words, opened, Saving(store))
             strip, kept = _try(examples, gallery, menu)
-        answered = _wire(handlers, ask, see, strip, picker)
+        answered = _wire_run(handlers, whatif, ask, see, picker)
+        _wire(handlers, ask, see, strip)
         shows = [see.bar, see.view, see.backdrop, ask.notice]
         recorded.wire(Opening(store, gallery), kept, see.panel, shows)
         _wire_beside(words, see)
+        _wire_whatif(whatif, see)
         see.bar.measure(Evidence(handlers).measure, see.bar, see.bar, **PRIVATE, **GPU)
         loaded = _wire_menu(menu, picker, demo, answered)
         _wire_memory(LayerMemory(models), ask, see, picker, loaded)
@@ -153,6 +157,8 @@ class See:
     backdrop: ui.Backdrop
     panel: ui.ControlPanel
     options: ui.OptionPanel
+    whatif: ui.WhatIf
+    masked: ui.Masked
 
 
 def _header() -> str:
@@ -242,6 +248,7 @@ def _see(maps: Maps, words: Words, opened: Opened, saving: Saving) -> See:
         bar = ui.TokenBar(
             {"run": None, "subject": None}, elem_id="sl-bar", words=texts.PLAYING, rests=texts.RESTS
         )
+        masked = ui.Masked(None, words=texts.MASKED_WORDS)
         beside = ui.Beside(
             None,
             elem_id="sl-beside",
@@ -270,6 +277,7 @@ def _see(maps: Maps, words: Words, opened: Opened, saving: Saving) -> See:
             words=texts.SLIDERS,
         )
         with gr.Row(elem_id="sl-folds"):
+            whatif = ui.WhatIf(None, elem_id="sl-whatif", words=texts.WHATIF)
             ui.Anatomy({}, server_functions=[_served(opened.anatomy)], **anatomy_props())
             options = ui.OptionPanel(
                 controls.option_value(),
@@ -277,7 +285,7 @@ def _see(maps: Maps, words: Words, opened: Opened, saving: Saving) -> See:
                 label=texts.METHOD_OPTIONS,
                 words=texts.OPTIONS,
             )
-    return See(bar, beside, view, backdrop, panel, options)
+    return See(bar, beside, view, backdrop, panel, options, whatif, masked)
 
 
 def _try(
@@ -300,10 +308,8 @@ def _try(
 # Events ------------------------------------------------------------------------------------------
 
 
-def _wire(
-    handlers: Handlers, ask: Ask, see: See, strip: ui.ExampleStrip, picker: ui.ModelMenu
-) -> Any:
-    """Connect all but the menu; return the event of a recording."""
+def _wire(handlers: Handlers, ask: Ask, see: See, strip: ui.ExampleStrip) -> None:
+    """Connect scales that are missing, and the examples."""
     state = [see.bar, see.panel, see.options]
     see.view.need(
         handlers.add_scales,
@@ -313,38 +319,52 @@ def _wire(
         api_visibility="private",
         **GPU,
     )
-    recorded = _wire_run(handlers, ask, see, picker)
     asked = [ask.image, ask.prompt, ask.more]
     chosen = strip.select(shown(handlers.choose), strip, asked, **PLUMBING)
     chosen.then(None, js=PRESS_RUN)
     ask.prompt.submit(None, js=PRESS_RUN)  # a click, so that a running answer is not started twice
-    return recorded
 
 
-def _wire_run(handlers: Handlers, ask: Ask, see: See, picker: ui.ModelMenu) -> Any:
-    previous = gr.State({})
-    buttons = [ask.run, ask.stop]
-    inputs = [ask.image, ask.prompt, previous, *ask.decoding, see.panel, see.options, picker]
-    inputs += [ask.more, ask.layers]
-    outputs = [see.bar, see.view, see.backdrop, ask.notice]
-    begun = ask.run.click(
-        lambda bar: (handlers.begin(bar), *_running(True), {"busy": texts.BUSY_WAITING}),
-        see.bar,
-        [previous, *buttons, see.view],
-        **PLUMBING,
+def _wire_run(handlers: Handlers, whatif: WhatIf, ask: Ask, see: See, picker: ui.ModelMenu) -> Any:
+    """Connect both ways to an answer, Explain and asking again; return the event of the first."""
+    previous, shown = gr.State({}), [see.bar, see.view, see.backdrop]
+    asked = [ask.image, ask.prompt, previous, *ask.decoding, see.panel, see.options, picker]
+    asked += [ask.more, ask.layers]
+    hidden = [see.whatif, previous, *ask.decoding, ask.layers]
+    first, again = (
+        _begun(press, handlers, previous, ask, see) for press in (ask.run.click, see.whatif.again)
     )
-    recording = begun.then(
-        handlers.record, inputs, outputs, api_name="answer", api_visibility="private", **GPU
+    first = first.then(
+        handlers.record, asked, [*shown, ask.notice], api_name="answer", **PRIVATE, **GPU
     )
-    recording.then(lambda: _running(False), None, buttons, **PLUMBING)
+    again = again.then(
+        whatif.again, hidden, [*shown, see.masked], api_name="again", **PRIVATE, **GPU
+    )
+    for recording in (first, again):
+        recording.then(lambda: _running(False), None, [ask.run, ask.stop], **PLUMBING)
     ask.stop.click(
         lambda before: (*handlers.stopped(before), *_running(False)),
         previous,
-        [see.bar, see.view, see.backdrop, *buttons],
-        cancels=[recording],
+        [*shown, ask.run, ask.stop],
+        cancels=[first, again],
         **PLUMBING,
     )
-    return recording
+    return first
+
+
+def _begun(press: Any, handlers: Handlers, previous: gr.State, ask: Ask, see: See) -> Any:
+    """Return the event that keeps what is shown, for the case that the recording does not end."""
+    return press(
+        lambda bar: (handlers.begin(bar), *_running(True), {"busy": texts.BUSY_WAITING}),
+        see.bar,
+        [previous, ask.run, ask.stop, see.view],
+        **PLUMBING,
+    )
+
+
+def _wire_whatif(whatif: WhatIf, see: See) -> None:
+    see.whatif.measure(whatif.measure, see.whatif, see.whatif, **PRIVATE, **GPU)
+    see.masked.back(whatif.back, see.masked, [see.bar, see.view, see.backdrop], **PLUMBING)
 
 
 def _wire_beside(words: Words, see: See) -> None:

@@ -450,8 +450,7 @@ WHATIF_HIDING = {
     "elsewhere: this says nothing for this place.",
     "less": "“{word}” is less probable with this place hidden.",
     "same": "“{word}” does not need this place: without it the word is as probable as before.",
-    "more": "“{word}” is more probable with this place hidden: what is seen here speaks against "
-    "it.",
+    "more": "“{word}” does not need this place: with it hidden the word is even more probable.",
 }
 WHATIF_KEEPING = {
     "enough": "This place alone is enough for “{word}”, and as much of the rest is not.",

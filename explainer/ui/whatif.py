@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explainer.errors import MethodError, RunError
+from explainer.errors import RunError
 from explainer.evidence import reliance
 from explainer.fills import FILLS
 from explainer.methods import METHODS
@@ -23,9 +23,9 @@ from explainer.store import RunStore
 from explainer.subjects import Span, Word, explain_subject, text_of, whole_words, words_of
 from explainer.ui import controls, payload, texts
 from explainer.ui.context import percent
-from explainer.ui.handlers import NOTHING, Handlers, Page, Recorded, busy, said
+from explainer.ui.handlers import NOTHING, Handlers, Page, Recorded
+from explainer.ui.messages import Value, busy, failed, said
 from explainer.ui.subjects import at_layer, read_subject
-from explainer.ui.texts import in_words
 from explainer.whatif import (
     CLEAR,
     Change,
@@ -34,7 +34,6 @@ from explainer.whatif import (
     verdict_of_keeping,
 )
 
-Value = dict[str, Any]
 LEAST = 0.01  # words that change by less are not listed
 MOST_WORDS = 12
 _SIDE = 176  # of the pictures that are shown
@@ -96,7 +95,7 @@ class WhatIf:
             probs = self._handlers.more(found.run, regions=found.regions, fill=found.fill)
             yield {"asked": ticket, **_told(found, probs), "pictures": _pictures(found, pictures)}
         except Exception as error:
-            yield {"asked": ticket, **said(in_words(error))}
+            yield {"asked": ticket, **failed(error)}
 
     def again(
         self,
@@ -126,7 +125,7 @@ class WhatIf:
                 told = {"run": key, "note": note, "before": previous} if key else NOTHING
                 yield page._replace(notice=told)
         except Exception as error:
-            yield Page(self._handlers.restored(previous), said(in_words(error)))
+            yield Page(self._handlers.restored(previous), failed(error))
 
     def back(self, previous: Any) -> tuple[Value, Value, Value]:
         """Return chips, message and picture of the run that was asked again."""
@@ -135,19 +134,15 @@ class WhatIf:
             picture = payload.picture(self._handlers.run(key), key)
             return self._handlers.restored(previous), said("", ""), picture
         except Exception as error:
-            return NOTHING, said(in_words(error)), NOTHING
+            return NOTHING, failed(error), NOTHING
 
     def _read(self, asked: Any) -> Asked:
         key = controls.read_run(asked)
         run, subject = self._handlers.run(key), asked.get("subject")
         settings = controls.read_settings(asked.get("panel"), asked.get("options"))
         method, how, fill = (asked.get(name) for name in ("method", "how", "fill"))
-        image = asked.get("image")
-        if not isinstance(method, str) or method not in settings.knobs:
-            raise MethodError(texts.BAD_REQUEST)
-        if not isinstance(image, int) or not 0 <= image < len(run.images):
-            raise RunError(texts.BAD_REQUEST)
-        if how not in (*HOW,) or fill not in (*FILLS,):
+        image = controls.read_index(asked.get("image"), len(run.images))
+        if method not in (*settings.knobs,) or how not in (*HOW,) or fill not in (*FILLS,):
             raise RunError(texts.BAD_REQUEST)
         word = read_subject(run, subject)
         looked, knobs = at_layer(run, subject), settings.knobs[method]

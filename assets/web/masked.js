@@ -1,0 +1,23 @@
+// Says of an answer that it is about a masked picture, and leads back to the one before.
+// (Runs after state.js, paint.js and toolbar.js.)
+// props.value from Python: {run, note, before}; to Python: `before`. Event: back.
+const row = element.querySelector('.sl-masked'), text = make('span'), {now} = sightline, known = new Map();
+row.append(text, tool(props.words.back, props.words.back, () => {
+  props.value = known.get(now.run).before;
+  trigger('back', {});
+}));
+
+function show() {
+  const told = known.get(now.run);
+  row.hidden = !told;
+  text.textContent = told?.note ?? '';
+}
+
+function heard() {
+  const {run, note} = props.value ?? {};
+  if (note) known.set(run, props.value);
+  show();
+}
+
+sightline.on('run', show);
+watch('value', heard);

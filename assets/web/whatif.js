@@ -1,0 +1,96 @@
+// What if this was hidden? The place that a map of the chosen word shows is hidden, and the model
+// reads the answer again, or answers again. (Runs after state.js, paint.js and toolbar.js.)
+// props.value to Python: {run, subject, panel, options, method, image, how, fill, ask}; from Python
+// for that `ask`: {asked, busy}, {asked, text, kind} or what became of the words.
+// Events: measure, again.
+const root = element.querySelector('.sl-whatif'), says = props.words, {now} = sightline;
+let asks = 0, shownKey = '', askedKey = '';
+
+const body = make('div', 'sl-whatif-body'), bar = make('div', 'sl-whatif-bar'), message = make('p', 'sl-whatif-said');
+const result = make('div', 'sl-whatif-result'), line = make('p', 'sl-whatif-line'), verdict = make('p', 'sl-whatif-verdict');
+const evidence = make('div', 'sl-whatif-evidence'), shots = make('div', 'sl-whatif-shots'), numbers = make('div', 'sl-whatif-numbers');
+const how = choose(says.how, says.hows, follow), map = choose(says.map, {}, follow), under = choose(says.fill, says.fills, follow);
+const measure = tool(says.measure, says.measureLong, () => ask('measure')), again = tool(says.again, says.againLong, () => ask('again'));
+message.setAttribute('role', 'status');
+line.setAttribute('role', 'status');
+bar.append(how.box, map.box, under.box, measure, again);
+evidence.append(shots, numbers);
+result.append(line, verdict, evidence);
+result.hidden = true;
+body.append(make('p', 'sl-caption', says.about), bar, message, result);
+root.append(make('summary', '', says.title), body);
+
+const asked = () => ({
+  run: now.run, subject: sightline.whole(now.subject), panel: now.panel, options: now.options,
+  method: map.list.value, image: now.image, how: how.list.value, fill: under.list.value,
+});
+
+function ask(event) {
+  if (now.run === null || now.subject === null) return;
+  askedKey = sightline.canonical(asked());
+  props.value = {...asked(), ask: ++asks};
+  trigger(event, {});
+}
+
+function table({columns, rows}) {
+  const box = make('table'), head = make('tr'), top = make('thead'), lines = make('tbody');
+  head.append(...[says.word, ...columns].map(text => Object.assign(make('th', '', text), {scope: 'col'})));
+  for (const [word, ...shares] of rows) {
+    const row = make('tr'), name = make('th', '', word);
+    name.scope = 'row';
+    name.dir = 'auto';
+    row.append(name, ...shares.map(share => make('td', '', share)));
+    lines.append(row);
+  }
+  top.append(head);
+  box.append(top, lines);
+  return box;
+}
+
+function shot({src, label}) {
+  const figure = make('figure'), picture = make('img');
+  picture.src = src;
+  picture.alt = '';
+  figure.append(picture, make('figcaption', '', label));
+  return figure;
+}
+
+function draw(told) {
+  const word = make('strong', '', told.word);
+  word.dir = 'auto';
+  line.replaceChildren(...(told.word ? [word, ` ${told.line}`] : []));
+  verdict.textContent = [told.verdict, told.note].filter(Boolean).join(' ');
+  shots.replaceChildren(...told.pictures.map(shot));
+  numbers.replaceChildren(...(told.rows.length ? [table(told)] : []), make('p', 'sl-caption', told.rest));
+  result.hidden = false;
+  shownKey = askedKey;
+  follow();
+}
+
+function heard() {
+  const value = props.value;
+  if (value?.asked !== asks) return;  // our own question coming back, or an answer to one before
+  message.textContent = value.busy ?? value.text ?? '';
+  message.dataset.kind = value.busy ? 'busy' : value.kind ?? '';
+  body.setAttribute('aria-busy', String(Boolean(value.busy)));
+  if (value.pictures) draw(value);
+}
+
+// What was measured stays, marked as late once something else is chosen.
+function follow() {
+  measure.disabled = again.disabled = now.run === null || now.subject === null;
+  result.classList.toggle('sl-late', shownKey !== sightline.canonical(asked()));
+}
+
+function list() {
+  const chosen = map.list.value, maps = now.entry?.maps ?? [];
+  map.list.replaceChildren(...maps.map(({name, label}) => new Option(label, name)));
+  map.put(maps.some(({name}) => name === chosen) ? chosen : maps[0]?.name);
+  map.box.hidden = maps.length < 2;
+  follow();
+}
+
+sightline.on('run', () => { result.hidden = true; message.textContent = ''; });
+sightline.on('entry', list);
+sightline.on('run subject extra settings image', follow);
+watch('value', heard);

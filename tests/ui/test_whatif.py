@@ -1,0 +1,202 @@
+"""Hiding what a map shows: numbers and words on the page, and asking again, as plain functions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from explainer.methods import METHODS
+from explainer.models.catalogue import Entry
+from explainer.regions import HOW, hidden, shown_by
+from explainer.run import ANSWER, Evidence, Video
+from explainer.service import Models
+from explainer.store import RunStore
+from explainer.ui import texts
+from explainer.ui.controls import option_value, panel_value
+from explainer.ui.handlers import Handlers
+from explainer.ui.whatif import WhatIf
+from tests.ui.fake import SIDE, FakeExplainer, fake_run
+
+IMAGE = np.full((SIDE, SIDE, 3), 60, np.uint8)
+IMAGE[::2, ::3] = 200
+STATE = {"panel": panel_value(), "options": option_value()}
+CAT, GRASS = 1, 7  # numbers in the answer
+
+
+@pytest.fixture
+def explainer():
+    return FakeExplainer()
+
+
+@pytest.fixture
+def store():
+    return RunStore()
+
+
+@pytest.fixture
+def handlers(explainer, store):
+    return Handlers(explainer, store)
+
+
+@pytest.fixture
+def whatif(handlers, store):
+    return WhatIf(handlers, store)
+
+
+@pytest.fixture
+def key(handlers):
+    steps = handlers.record(
+        IMAGE, "What?", {}, 64, 0, 0, STATE["panel"], STATE["options"], None, None
+    )
+    return list(steps)[-1].bar["run"]
+
+
+def asking(run, key: str, number: int = CAT, **changes):
+    token = int(run.indices(ANSWER)[number])
+    chip = next(i for i, chip in enumerate(run.chips) if token in chip.tokens)
+    asked = {"run": key, "subject": {"chip": chip}, "method": "msea_arc", "image": 0}
+    return {**asked, "how": "hide", "fill": "black", "ask": 3, **STATE, **changes}
+
+
+def test_the_chosen_word_and_the_others_are_told(whatif, handlers, explainer, key):
+    run = handlers.run(key)
+    first, last = whatif.measure(asking(run, key))
+    assert first == {"asked": 3, "busy": texts.WHATIF_BUSY}
+    token = int(run.indices(ANSWER)[CAT])
+    regions = HOW["hide"](shown_by(METHODS["msea_arc"](run, token)))
+    probs = explainer.probabilities_without(run, regions, "black")
+    shown, gone, control = (texts.share(float(p[CAT])) for p in (run.probs[-9:], *probs))
+    assert last["asked"] == 3
+    assert last["word"] == "cat"
+    assert last["line"] == f"{shown} → {gone} ({control} with as much hidden elsewhere)"
+    assert explainer.hid[0] == (2, "black")
+    assert last["columns"] == texts.WHATIF_TOLD["hide"]["columns"]
+    changed = {row[0]: row[1:] for row in last["rows"]}
+    assert "cat" not in changed
+    assert "the" not in changed, "it does not change"
+    assert len(last["pictures"]) == 2
+    assert all(p["src"].startswith("data:image/jpeg;base64,") for p in last["pictures"])
+    assert last["pictures"][0]["label"].endswith("of the picture hidden")
+
+
+def test_what_the_numbers_mean_is_said(whatif, handlers, store, key):
+    run = handlers.run(key)
+    answer = run.indices(ANSWER)
+    probs = run.probs.copy()
+    probs[answer] = 0.9
+    store.put(key, replace(run, probs=probs))
+    told = list(whatif.measure(asking(run, key)))[-1]
+    assert told["verdict"] == texts.WHATIF_HIDING["rests"].format(word="cat")
+    assert all(float(row[1][:-2]) == 90 for row in told["rows"])
+    told = list(whatif.measure(asking(run, key, 6)))[-1]  # the, whatever is left
+    assert told["verdict"] == texts.WHATIF_HIDING["same"].format(word="the")
+    empty = np.full((1, len(answer)), 0.85, np.float32)
+    store.put(key, replace(run, probs=probs, evidence=Evidence(("black",), empty)))
+    told = list(whatif.measure(asking(run, key, 6)))[-1]
+    assert told["verdict"].endswith(texts.WHATIF_GUESSED.format(empty="85.0 %"))
+    told = list(whatif.measure(asking(run, key, how="keep")))[-1]
+    assert told["verdict"] in [s.format(word="cat") for s in texts.WHATIF_KEEPING.values()]
+    assert "only" in told["pictures"][0]["label"]
+
+
+def test_words_that_were_not_said_have_a_place_too(whatif, handlers, key):
+    run = handlers.run(key)
+    at, other = int(run.indices(ANSWER)[CAT]), int(run.tokens.ids[-1])
+    for subject in ({"at": at, "ids": [other]}, {"chip": 0}):
+        told = list(whatif.measure(asking(run, key, subject=subject)))[-1]
+        assert told["word"] == told["line"] == told["verdict"] == ""
+        assert "no word of the answer" in told["note"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"method": "attention"},
+        {"method": ["tam"]},
+        {"method": None},
+        {"image": 1},
+        {"image": -1},
+        {"image": "0"},
+        {"image": True},
+        {"how": "burn"},
+        {"how": ["hide"]},
+        {"fill": "sand"},
+        {"fill": {}},
+        {"subject": {"chip": 999}},
+        {"subject": None},
+        {"panel": None},
+        {"run": "0" * 32},
+        {"run": 7},
+        {"ask": {"x": 1}, "fill": None},
+    ],
+)
+def test_arbitrary_questions_are_refused(whatif, handlers, explainer, key, changes):
+    asked = {**asking(handlers.run(key), key), **changes}
+    told = list(whatif.measure(asked))[-1]
+    assert told["kind"] == "error"
+    assert told["asked"] in (3, None)
+    assert explainer.hid == []
+    page = list(whatif.again(asked, {}, 64, 0, 0, None))[-1]
+    assert page.view["kind"] == "error"
+
+
+def test_a_page_that_sends_nothing_is_refused(whatif):
+    assert list(whatif.measure(None))[-1]["kind"] == "error"
+    assert list(whatif.again(None, None, 64, 0, 0, None))[-1].view["kind"] == "error"
+    assert whatif.back(None)[1]["kind"] == "error"
+
+
+def test_a_video_is_refused_in_words(whatif, store):
+    clip = Video(np.stack([IMAGE] * 2), np.arange(2.0), 1.0, (0, 1))
+    store.put("video", replace(fake_run(), images=(IMAGE,), video=clip))
+    asked = asking(store.get("video"), "video", panel={**STATE["panel"], "alphas": [[1, True]]})
+    told = list(whatif.measure(asked))[-1]
+    assert "video" in told["text"]
+
+
+def test_a_run_whose_model_is_gone_is_said(handlers, key):
+    run, store = handlers.run(key), RunStore()
+    store.put(key, run)
+    elsewhere = Handlers(Models([Entry("org/other", kind="hub")], lambda *_, **__: None), store)
+    whatif = WhatIf(elsewhere, store)
+    for told in (
+        list(whatif.measure(asking(run, key)))[-1],
+        list(whatif.again(asking(run, key), {"run": key, "subject": {"chip": 1}}, 64, 0, 0, None))[
+            -1
+        ].view,
+    ):
+        assert "fake-model, which is not loaded any more" in told["text"]
+
+
+# Asking again ------------------------------------------------------------------------------------
+
+
+def test_asking_again_is_a_recording_of_the_masked_picture(whatif, handlers, explainer, key):
+    run = handlers.run(key)
+    before = {"run": key, "subject": asking(run, key)["subject"]}
+    pages = list(whatif.again(asking(run, key), before, 64, 0, 0, None))
+    assert pages[0].bar == {"chips": [], "live": True}
+    assert explainer.calls == ["What?", "What?"]
+    last = pages[-1]
+    assert last.bar["run"] not in (None, key)
+    assert last.notice["before"] == before
+    assert last.notice["run"] == last.bar["run"]
+    assert "MSEA + ARC shows for “cat”" in last.notice["note"]
+    assert last.backdrop["run"] == last.bar["run"]
+    again = handlers.run(last.bar["run"])
+    place = shown_by(METHODS["msea_arc"](run, int(run.indices(ANSWER)[CAT])))
+    np.testing.assert_array_equal(again.image, hidden(run, place, "black")[0])
+    assert again.settings["image_notes"] == [last.notice["note"]]
+    twice = list(whatif.again(asking(run, key), before, 64, 0, 0, None))[-1]
+    assert twice.bar["run"] == last.bar["run"]
+    assert len(explainer.calls) == 2, "answered once"
+    assert handlers.run(last.bar["run"]).settings["image_notes"] == [last.notice["note"]]
+
+
+def test_there_is_a_way_back(whatif, handlers, key):
+    subject = asking(handlers.run(key), key)["subject"]
+    bar, view, picture = whatif.back({"run": key, "subject": subject})
+    assert (bar["run"], bar["subject"], picture["run"]) == (key, subject, key)
+    assert view["text"] == ""
