@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from explainer import __version__
+from explainer.evidence import reliance
 from explainer.export.exhibit import Chosen, Exhibit, title
 from explainer.methods.base import Heatmap, MapPart
 from explainer.run import ROLE_NAMES, Run
@@ -70,7 +71,14 @@ def _token(run: Run, index: int) -> Value:
             {"id": c.token_id, "text": c.text, "probability": c.probability}
             for c in candidates(run, index)
         ],
+        "evidence": _evidence(run, [index]),
     }
+
+
+def _evidence(run: Run, tokens: Sequence[int]) -> Value | None:
+    """Return what the picture adds to a word of the answer; None if it is none, or not known."""
+    told = reliance(run, tokens)
+    return told and {"shown": told.shown, "empty": told.empty, "delta": told.delta}
 
 
 def _method(chosen: Chosen) -> Value:
@@ -91,6 +99,7 @@ def _subject(exhibit: Exhibit, subject: Subject, heats: tuple[Heatmap, ...]) -> 
         "text": title(exhibit.run, subject),
         "subject": as_json(subject),
         "probability": told,
+        "evidence": _evidence(exhibit.run, subject.tokens) if isinstance(subject, Span) else None,
         "maps": [_map(chosen.method.name, heat) for chosen, heat in named],
     }
 

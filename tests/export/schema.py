@@ -47,10 +47,12 @@ def check(value: Any, schema: dict[str, Any], whole: dict[str, Any], at: str = "
 def _check_object(value: dict[str, Any], schema: dict, whole: dict, at: str) -> None:
     parts = schema.get("properties", {})
     assert not set(schema.get("required", ())) - value.keys(), f"{at} lacks something"
-    if schema.get("additionalProperties") is False:
-        assert value.keys() <= parts.keys(), f"{at}: {value.keys() - parts.keys()}"
+    others = schema.get("additionalProperties", {})
+    assert others is not False or value.keys() <= parts.keys(), (
+        f"{at}: {value.keys() - parts.keys()}"
+    )
     for name, part in value.items():
-        check(part, parts.get(name, {}), whole, f"{at}.{name}")
+        check(part, parts.get(name, others), whole, f"{at}.{name}")
 
 
 def _fits(value: Any, schema: dict, whole: dict, at: str) -> bool:

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from explainer.evidence import reliance
 from explainer.export import chips
 from explainer.export.data import FORMAT, VERSION, maps_json
 from explainer.export.print import small_print
 from explainer.run import ANSWER, PROMPT, Video
 from explainer.subjects import Contrast, Span, Unsaid
 from tests.export import schema
-from tests.ui.fake import fake_run
+from tests.ui.fake import FakeExplainer, fake_run
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "maps.schema.json").read_text("utf-8"))
 
@@ -55,14 +56,31 @@ def test_every_kind_of_subject_and_run_follows_the_schema(make):
     assert len(value["subjects"][0]["maps"][0]["parts"]) == 2
 
 
+def test_evidence_is_told_of_the_answer_alone(make):
+    run = FakeExplainer().add_evidence(fake_run())
+    made = make(run, words=slice(0, None))
+    value = _file(made)
+    for i, token in enumerate(value["tokens"]):
+        told = reliance(run, [i])
+        assert (token["evidence"] is None) == (token["role"] != "answer") == (told is None)
+        if told:
+            assert token["evidence"]["empty"] == pytest.approx(told.empty)
+            assert token["evidence"]["delta"] == pytest.approx(told.delta)
+    first = value["subjects"][0]["evidence"]
+    assert first["shown"] - first["empty"]["black"] == pytest.approx(0.8)
+    assert all(token["evidence"] is None for token in _file(make())["tokens"])
+
+
 def test_the_schema_is_strict(make):
-    value = _file(make())
+    value = _file(make(FakeExplainer().add_evidence(fake_run())))
     for spoil in (
         lambda v: v.pop("tokens"),
         lambda v: v.update(version=2),
         lambda v: v["tokens"][0].update(probability=1.5),
         lambda v: v["subjects"][0]["maps"][0]["parts"][0].update(extent=[0, 0]),
         lambda v: v["subjects"][0].update(subject={"tokens": ["a"], "by": "max"}),
+        lambda v: v["subjects"][0]["evidence"].pop("delta"),
+        lambda v: v["subjects"][0]["evidence"]["empty"].update(black=2),
     ):
         spoilt = json.loads(json.dumps(value))
         spoil(spoilt)
