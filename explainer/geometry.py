@@ -92,6 +92,13 @@ def join(maps: Sequence[Maps]) -> Maps:
     return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
 
 
+def shares(extent: Extent, shape: Sequence[int]) -> Extent:
+    """Return an extent in pixels as shares of the sides of a picture (H, W) or (H, W, 3)."""
+    x0, y0, x1, y1 = extent
+    height, width = shape[:2]
+    return x0 / width, y0 / height, x1 / width, y1 / height
+
+
 def seen_grid(view: View) -> Grid:
     """Return the part of the view's grid whose tokens saw the picture.
 

@@ -1,4 +1,4 @@
-"""Where to cut a map in two: Otsu's threshold.
+"""Maps in 256 steps, and where to cut one in two: Otsu's threshold.
 
 Source: Otsu, A Threshold Selection Method from Gray-Level Histograms, IEEE SMC 9(1), 1979.
 """
@@ -8,6 +8,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+
+def levels(values: npt.NDArray[np.floating], signed: bool = False) -> npt.NDArray[np.uint8]:
+    """Return which of 256 steps from 0 to 1, or from -1 to 1 if signed, each value is nearest to;
+    what lies outside takes the first or last one, NaN that of 0."""
+    low = -1 if signed else 0
+    share = (np.clip(np.nan_to_num(values), low, 1) - low) / (1 - low)
+    return np.round(share * 255).astype(np.uint8)
 
 
 def otsu(levels: npt.NDArray[np.uint8]) -> int:
@@ -28,5 +36,5 @@ def otsu(levels: npt.NDArray[np.uint8]) -> int:
 def stands_out(values: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """Return where a map is above its threshold, in 256 steps from 0 to 1; what is below 0 counts
     as 0."""
-    levels = np.clip(np.round(np.nan_to_num(values) * 255), 0, 255).astype(np.uint8)
-    return levels > otsu(levels)
+    cells = levels(values)
+    return cells > otsu(cells)

@@ -33,6 +33,7 @@ from explainer.evaluation.words import (
     find_mentions,
     tam_label,
 )
+from explainer.geometry import shares
 from explainer.methods.base import Heatmap
 from explainer.otsu import otsu
 from explainer.run import ANSWER, PROMPT, Run
@@ -93,11 +94,9 @@ class Grey:
     def of(cls, heatmap: Heatmap, run: Run) -> Grey:
         """Return the first image's map cut to 8 bits as TAM cuts it; what is negative is 0."""
         part = heatmap.parts[0]
-        height, width = run.image.shape[:2]
-        x0, y0, x1, y1 = part.extent
         # The eighth of a level lifts what float32 has pressed just below its level.
         levels = np.floor(255.0 * part.values.astype(np.float64) + 0.125)
-        box = (x0 / width, y0 / height, x1 / width, y1 / height)
+        box = shares(part.extent, run.image.shape)
         return cls(np.clip(levels, 0, 255).astype(np.uint8), box)
 
     def over(self, shape: tuple[int, int]) -> Cells:

@@ -17,7 +17,7 @@ from scipy import ndimage
 from explainer.evaluation.candidates import Candidate
 from explainer.evaluation.iou import Fit, Grey, Greys, Mask, Named, Tally, Truth, fit
 from explainer.evaluation.words import FUNCTION, Grammar, Word
-from explainer.geometry import Layout
+from explainer.geometry import Layout, shares
 from explainer.methods.msea_arc import MSEA_ARC, Settings, predecessor_weights
 from explainer.run import PROMPT, Run
 
@@ -101,22 +101,20 @@ def sites(run: Run, things: Sequence[Named], truth: Truth) -> list[Site]:
 def _cell(run: Run, shape: tuple[int, int]) -> float:
     """Return the area of a cell of the first image's map, in pixels of a mask."""
     grid = Layout.of(run).grids[0]
-    x0, y0, x1, y1 = grid.extent
-    height, width = run.image.shape[:2]
-    seen = (x1 - x0) / width * (y1 - y0) / height
+    x0, y0, x1, y1 = shares(grid.extent, run.image.shape)
+    seen = (x1 - x0) * (y1 - y0)
     return seen * shape[0] * shape[1] / (grid.shape[0] * grid.shape[1])
 
 
 def _ceiling(run: Run, mask: Mask) -> float:
     """Return the IoU of the map that shows how much of each cell the thing fills."""
     grid = Layout.of(run).grids[0]
-    height, width = run.image.shape[:2]
-    x0, y0, x1, y1 = (v / side for v, side in zip(grid.extent, (width, height) * 2, strict=True))
+    x0, y0, x1, y1 = box = shares(grid.extent, run.image.shape)
     rows, columns = mask.shape
     seen = (x0 * columns, y0 * rows, x1 * columns, y1 * rows)
     picture = Image.fromarray(np.uint8(mask) * 255)
     filled = picture.resize(grid.shape[::-1], Image.Resampling.BOX, box=seen)
-    levels, predicted, _ = Grey(np.asarray(filled), (x0, y0, x1, y1)).cut(mask.shape)
+    levels, predicted, _ = Grey(np.asarray(filled), box).cut(mask.shape)
     return fit(levels, predicted, mask).iou
 
 

@@ -33,9 +33,3 @@ def colour_table(name: str) -> RGB:
         raise ValueError(f"no colour table {name!r}; choose one of {known}")
     steps = matplotlib.colormaps[name](np.arange(256), bytes=True)
     return np.ascontiguousarray(steps[:, :3])
-
-
-def steps(values: npt.NDArray[np.floating], signed: bool) -> npt.NDArray[np.intp]:
-    """Return the row of a colour table for each value: 0 is its start, or its middle if signed."""
-    share = (values + 1) / 2 if signed else values
-    return np.clip(np.round(np.nan_to_num(share) * 255), 0, 255).astype(np.intp)

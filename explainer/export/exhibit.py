@@ -11,11 +11,9 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from explainer.errors import MethodError, RunError, SightlineError
 from explainer.export.colours import DIVERGING, RGB, SEQUENTIAL
+from explainer.images import fit
 from explainer.methods import Method, combine_maps
 from explainer.methods.base import Heatmap
 from explainer.run import ANSWER, Run
@@ -110,7 +108,7 @@ class Exhibit:
     @cached_property
     def photos(self) -> tuple[RGB, ...]:
         """Return the pictures with `_LARGEST` pixels at most on their long sides."""
-        return tuple(map(_shrunk, self.run.images))
+        return tuple(fit(image, _LARGEST) for image in self.run.images)
 
     def _by(self, chosen: Chosen) -> list[Heatmap]:
         """Return the heatmap of each subject; a method is asked once for all tokens of the run."""
@@ -125,12 +123,6 @@ class Exhibit:
             else explain_subject(method, self.run, subject, **settings)
             for subject in self.subjects
         ]
-
-
-def _shrunk(pixels: RGB) -> RGB:
-    image = Image.fromarray(pixels)
-    image.thumbnail((_LARGEST, _LARGEST))
-    return np.asarray(image)
 
 
 def title(run: Run, subject: Subject) -> str:

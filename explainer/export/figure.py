@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from explainer.errors import RunError
-from explainer.export.colours import RGB, colour_table, steps
+from explainer.export.colours import RGB, colour_table
 from explainer.export.drawing import (
     Drawing,
     Font,
@@ -27,6 +27,7 @@ from explainer.export.overlay import magnified, png
 from explainer.export.print import notes, small_print
 from explainer.export.sentence import around, lines_of, sentence, spans
 from explainer.methods.base import Heatmap
+from explainer.otsu import levels
 from explainer.subjects import Contrast, Subject, probability
 
 MARGIN, GAP = 16.0, 14.0
@@ -204,7 +205,7 @@ class Sheet:
         sx, sy = width / image.shape[1], height / image.shape[0]
         x0, y0, x1, y1 = part.extent
         place = (x + x0 * sx, y + y0 * sy, (x1 - x0) * sx, (y1 - y0) * sy)
-        colours = table[steps(magnified(part, _SIDE), heat.signed)]
+        colours = table[levels(magnified(part, _SIDE), heat.signed)]
         place, colours = _within(box, place, colours)
         add = self.drawing.items.append
         add(Picture(box, self.exhibit.photos[index], photo=True))

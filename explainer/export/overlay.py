@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from explainer.export.colours import RGB, steps
+from explainer.export.colours import RGB
 from explainer.methods.base import Heatmap, MapPart
+from explainer.otsu import levels
 
 
 def overlay(image: RGB, heat: Heatmap, table: RGB, opacity: float = 0.55, index: int = 0) -> RGB:
@@ -31,7 +32,7 @@ def overlay(image: RGB, heat: Heatmap, table: RGB, opacity: float = 0.55, index:
     rows, seen_y = _interpolate(height, y0, y1, part.values.shape[0])
     columns, seen_x = _interpolate(width, x0, x1, part.values.shape[1])
     values = rows @ part.values.astype(np.float64) @ columns.T
-    colours = table[steps(values, heat.signed)]
+    colours = table[levels(values, heat.signed)]
     seen = (seen_y[:, None] & seen_x)[..., None]
     colours = np.where(seen, colours, hatching(height, width))
     return np.round((1 - opacity) * image + opacity * colours).astype(np.uint8)

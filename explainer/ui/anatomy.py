@@ -163,21 +163,21 @@ def _drawn(case: Case, parts: Parts, title: str, high: float) -> list[Value]:
             image,
             MapPart(np.clip(part.values / high, -1 if case.found.signed else 0, 1), part.extent),
             case.found.signed,
-            _alt(case, title, part),
+            _named(case, title),
         )
         for image, part in zip(case.run.images, parts, strict=True)
     ]
 
 
-def _alt(case: Case, title: str, part: MapPart) -> str:
-    return f"{title}, “{case.word}”: {payload.where(part)}"
+def _named(case: Case, title: str) -> str:
+    return f"{title}, “{case.word}”"
 
 
 def _steps(case: Case, chips: list[Value]) -> dict[str, Value]:
     """Return the pictures from the fused map to the final one."""
     found, title = case.found, texts.ANATOMY_STEPS
     after = [
-        payload.part_value(image, part, False, _alt(case, title["after"], part))
+        payload.part_value(image, part, False, _named(case, title["after"]))
         for image, part in zip(case.run.images, found.heat.parts, strict=True)
     ]
     captions = {

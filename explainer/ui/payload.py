@@ -6,7 +6,6 @@ import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,11 @@ from PIL import Image
 
 from explainer.evidence import Reliance, reliance
 from explainer.export import DIVERGING, SEQUENTIAL, Look, colour_table
+from explainer.export.print import notes
+from explainer.geometry import shares
 from explainer.methods import COMPARISON, METHODS
 from explainer.methods.base import Heatmap, MapPart
-from explainer.otsu import otsu, stands_out
+from explainer.otsu import levels, otsu
 from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
 from explainer.subjects import Span, probability, whole_words
 from explainer.ui import controls, texts
@@ -175,9 +176,7 @@ def shrunk(pixels: npt.NDArray[np.uint8], side: int) -> str:
     """Return a picture of at most this side as a data URI."""
     image = Image.fromarray(pixels)
     image.thumbnail((side, side))
-    buffer = io.BytesIO()
-    image.save(buffer, format="JPEG", quality=92, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return _jpeg(image, quality=92, subsampling=0)
 
 
 def thumbnail(pixels: npt.NDArray[np.uint8], side: int = 144) -> str:
@@ -186,21 +185,26 @@ def thumbnail(pixels: npt.NDArray[np.uint8], side: int = 144) -> str:
     edge = min(image.size)
     left, top = (image.width - edge) // 2, (image.height - edge) // 2
     image = image.crop((left, top, left + edge, top + edge)).resize((side, side))
+    return _jpeg(image, quality=88)
+
+
+def _jpeg(image: Image.Image, **how: int) -> str:
+    """Return a picture as a data URI."""
     buffer = io.BytesIO()
-    image.save(buffer, format="JPEG", quality=88)
+    image.save(buffer, format="JPEG", **how)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _map(run: Run, name: str, heat: Heatmap, word: str) -> dict[str, Any]:
     label = METHODS[name].label
     parts = [
-        part_value(image, part, heat.signed, f"{label} map of “{word}”{_on(title)}: {where(part)}")
+        part_value(image, part, heat.signed, f"{label} map of “{word}”{_on(title)}")
         for image, part, title in zip(run.images, heat.parts, picture_labels(run), strict=True)
     ]
     return {
         "name": name,
         "label": label,
-        "note": _note(heat),
+        "note": notes(heat),
         "parts": parts,
         "signed": heat.signed,
         "norm": heat.normalisation,
@@ -208,57 +212,38 @@ def _map(run: Run, name: str, heat: Heatmap, word: str) -> dict[str, Any]:
 
 
 def part_value(
-    image: npt.NDArray[np.uint8], part: MapPart, signed: bool, alt: str
+    image: npt.NDArray[np.uint8], part: MapPart, signed: bool, title: str
 ) -> dict[str, Any]:
-    """Return one part of a map as the scripts draw it; `alt` says in words what it shows.
+    """Return one part of a map as the scripts draw it.
 
-    "otsu" is the step of the colour table above which lies what stands out.
+    "otsu" is the step of the colour table above which lies what stands out, "alt" the title and
+    in words where that is.
     """
-    height, width = image.shape[:2]
-    x0, y0, x1, y1 = part.extent
-    cut = otsu(levels(_positive(part), False))
+    above = levels(part.values)  # what is below 0 counts as 0
+    cut = otsu(above)
     return {
         "shape": list(part.values.shape),
-        "data": _base64(levels(part, signed)),
-        "extent": [x0 / width, y0 / height, x1 / width, y1 / height],
+        "data": _base64(levels(part.values, signed)),
+        "extent": list(shares(part.extent, image.shape)),
         "otsu": 127.5 + cut / 2 if signed else cut,
-        "alt": alt,
+        "alt": f"{title}: {_where(part.values, above > cut)}",
     }
-
-
-def _positive(part: MapPart) -> MapPart:
-    return replace(part, values=np.maximum(part.values, 0.0))
 
 
 def _on(title: str) -> str:
     return f" on {title}" if title else ""
 
 
-def levels(part: MapPart, signed: bool) -> npt.NDArray[np.uint8]:
-    """Return (h, w) uint8, the place of each value in a colour table of 256 steps."""
-    values = (part.values + 1) / 2 if signed else part.values
-    return np.clip(np.round(np.nan_to_num(values) * 255), 0, 255).astype(np.uint8)
-
-
-def where(part: MapPart) -> str:
-    """Return in words where the map is strongest, and how much of it stands out."""
-    peak = float(part.values.max())
+def _where(values: npt.NDArray[np.float32], above: npt.NDArray[np.bool_]) -> str:
+    """Return in words where a map is strongest, and how much of it stands out."""
+    peak = float(values.max())
     if not peak > 0:
         return "empty"
-    row, column = np.unravel_index(int(part.values.argmax()), part.values.shape)
-    third = (3 * row // part.values.shape[0], 3 * column // part.values.shape[1])
-    place = f"{_ROWS[third[0]]} {_COLUMNS[third[1]]}".replace("middle center", "center")
-    above = round(100 * float(stands_out(part.values).mean()))
-    return f"strongest in the {place}, {peak:.2f}; {above or '< 1'} % of it stands out"
-
-
-def _note(heat: Heatmap) -> str:
-    beta, auto = (_finite(heat.notes.get(name)) for name in ("beta", "beta_auto"))
-    if beta is None:
-        return ""
-    if auto is None or abs(auto - beta) < 5e-4:
-        return f"β = {beta:.2f}"
-    return f"β = {beta:.2f}, Eq. 9 gives {auto:.2f}"
+    (rows, columns), at = values.shape, int(values.argmax())
+    row, column = _ROWS[3 * (at // columns) // rows], _COLUMNS[3 * (at % columns) // columns]
+    place = f"{row} {column}".replace("middle center", "center")
+    share = round(100 * float(above.mean()))
+    return f"strongest in the {place}, {peak:.2f}; {share or '< 1'} % of it stands out"
 
 
 def _finite(value: float | None) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from explainer.geometry import Layout, seen_maps
+from explainer.geometry import Layout, seen_maps, shares
 from explainer.run import Run
 from explainer.ui import texts
 
@@ -32,11 +32,10 @@ def place_words(run: Run) -> dict[str, Any]:
 
 def _image(run: Run, index: int, numbers: np.ndarray) -> dict[str, Any]:
     view, place = run.scale(1.0).of_image(index)[0]
-    grid, (height, width) = Layout.of(run).grids[index], run.images[index].shape[:2]
+    grid = Layout.of(run).grids[index]
     words = seen_maps(view, grid, numbers[place].T)  # (5, h, w)
-    x0, y0, x1, y1 = grid.extent
     return {
         "shape": list(words.shape[1:]),
-        "extent": [x0 / width, y0 / height, x1 / width, y1 / height],
+        "extent": list(shares(grid.extent, run.images[index].shape)),
         "words": words.transpose(1, 2, 0).ravel().tolist(),
     }

@@ -84,14 +84,14 @@ def test_hovering_and_arrows_ask_for_nothing(app, visitor, capsys):
     visitor.settled("dog", WORD)
     assert page.inner_text(".sl-chip[aria-selected=true]") == "cat", "hovering chooses nothing"
     assert_cells(
-        visitor, "msea_arc", payload.levels(heat(app, visitor, "msea_arc").parts[0], False)
+        visitor, "msea_arc", payload.levels(heat(app, visitor, "msea_arc").parts[0].values)
     )
     page.mouse.move(2, 2)
     visitor.settled("cat", WORD)
     page.focus(".sl-chip[aria-selected=true]")
     press(visitor, "ArrowRight", "ArrowRight", "ArrowRight")
     visitor.settled("dog", WORD)
-    assert_cells(visitor, "tam", payload.levels(heat(app, visitor, "tam").parts[0], False))
+    assert_cells(visitor, "tam", payload.levels(heat(app, visitor, "tam").parts[0].values))
     assert calls == []
     times = page.evaluate(DRAWN)
     with capsys.disabled():
@@ -115,7 +115,7 @@ def test_a_slider_brings_all_maps_anew_and_old_ones_never_stand_under_its_number
     calls = watched(visitor)
     page.click(f"{CHIP} >> nth=4")
     visitor.settled("dog", WORD)
-    steps = payload.levels(heat(app, visitor, "msea_arc", k=30).parts[0], False)
+    steps = payload.levels(heat(app, visitor, "msea_arc", k=30).parts[0].values)
     assert_cells(visitor, "msea_arc", steps)
     assert calls == []
     right = {k: set() for k in (10, 20, 30)}
@@ -123,7 +123,7 @@ def test_a_slider_brings_all_maps_anew_and_old_ones_never_stand_under_its_number
     for k, maps in right.items():
         for chip in run.chips[8:]:
             heats = explain_subject(METHODS["msea_arc"], run, Span(chip.tokens), k=k)
-            maps.add(payload._base64(payload.levels(heats.parts[0], False)))
+            maps.add(payload._base64(payload.levels(heats.parts[0].values)))
     drawn = page.evaluate("window.drawn")
     assert drawn
     assert all(data in right[k] for k, data in drawn)
@@ -244,7 +244,7 @@ def test_methods_are_chosen_from_the_registry(app, visitor):
         "[...document.querySelectorAll('.sl-map')].map(m => m.dataset.method).join()",
     )
     visitor.wait_for_maps()
-    steps = payload.levels(heat(app, visitor, "mean_mitigation").parts[0], False)
+    steps = payload.levels(heat(app, visitor, "mean_mitigation").parts[0].values)
     assert_cells(visitor, "mean_mitigation", steps)
     page.click("text=Method options")
     assert page.locator(".sl-method h3").all_inner_texts() == ["MSEA + ARC", "Mean mitigation"]
@@ -278,7 +278,7 @@ def test_squares_outline_and_full_strength(app, visitor):
     sheet = page.locator("#sl-view .sl-menu").nth(1)
     sheet.locator("select").first.select_option("cells")
     sheet.locator("input[type=checkbox]").check()
-    levels = payload.levels(heat(app, visitor, "logit_lens").parts[0], False)
+    levels = payload.levels(heat(app, visitor, "logit_lens").parts[0].values)
     page.wait_for_selector("[data-method=logit_lens] .sl-outline[d]")
     table = colour_table("inferno")
     cell = page.evaluate("document.querySelector('.sl-heat').width") / 21

@@ -87,7 +87,7 @@ def matches_python(visitor, app) -> str:
     run = app.store.get(key)
     for name in controls.SHOWN:
         heat = explain_subject(METHODS[name], run, Span(run.chips[chip].tokens))
-        levels, (h, w) = payload.levels(heat.parts[0], heat.signed) / 255, heat.values.shape
+        levels, (h, w) = payload.levels(heat.parts[0].values, heat.signed) / 255, heat.values.shape
         for row, column in np.ndindex(h, w):
             seen = visitor.brightness(name, (column + 0.5) / w, (row + 0.5) / h)
             near = levels[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]

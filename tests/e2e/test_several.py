@@ -48,7 +48,7 @@ def assert_shows(visitor: Visitor, app: App, image: int) -> None:
     chip = int(page.get_attribute(".sl-view", "data-chip"))
     for name in SHOWN:
         heat = explain_subject(METHODS[name], run, Span(run.chips[chip].tokens))
-        levels = payload.levels(heat.parts[image], heat.signed) / 255
+        levels = payload.levels(heat.parts[image].values, heat.signed) / 255
         canvas = f"document.querySelector('[data-method={name}] .sl-heat')"
         width, height = page.evaluate(f"[{canvas}.width, {canvas}.height]")
         for x, y in ((0.1, 0.1), (0.5, 0.5), (0.3, 0.9), (0.9, 0.9), (0.65, 0.25)):

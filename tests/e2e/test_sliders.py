@@ -26,7 +26,7 @@ def ends_with(app, visitor, scales=(0.5, 0.75, 1.0), k=50, beta=None) -> None:
     chip = int(visitor.page.get_attribute(".sl-view", "data-chip"))
     run = app.store.get(key)
     heat = METHODS["msea_arc"](run, run.chips[chip].tokens[0], scales=scales, k=k, beta=beta)
-    levels = payload.levels(heat.parts[0], heat.signed)
+    levels = payload.levels(heat.parts[0].values, heat.signed)
     table = colour_table("inferno")
     size = visitor.page.evaluate("document.querySelector('.sl-heat').width")
     cell = size / 21

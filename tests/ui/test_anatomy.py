@@ -69,7 +69,7 @@ def test_the_pictures_are_those_of_the_method(run):
         np.testing.assert_array_equal(cells(got["steps"][name]["parts"][0]), levels)
     heat = METHODS["msea_arc"](run, token)
     np.testing.assert_array_equal(
-        cells(got["steps"]["after"]["parts"][0]), payload.levels(heat.parts[0], False)
+        cells(got["steps"]["after"]["parts"][0]), payload.levels(heat.parts[0].values)
     )
     assert float(got["peaks"]["steps"]) == pytest.approx(high, rel=0.05)
     assert [s["alpha"] for s in got["scales"]] == [0.5, 0.75, 1.0]
@@ -107,7 +107,7 @@ def test_weights_of_scales_reach_the_map(run):
     assert [s["shares"] for s in got["scales"]] == [["0 %"], ["33 %"], ["67 %"]]
     heat = METHODS["msea_arc"](run, run.chips[chip].tokens[0], scale_weights=(0, 1, 2))
     np.testing.assert_array_equal(
-        cells(got["steps"]["after"]["parts"][0]), payload.levels(heat.parts[0], False)
+        cells(got["steps"]["after"]["parts"][0]), payload.levels(heat.parts[0].values)
     )
 
 
@@ -331,7 +331,7 @@ def test_another_word_and_a_contrast_are_taken_apart_too(run):
     said = run.saying(dog, other)
     np.testing.assert_array_equal(
         cells(got["steps"]["after"]["parts"][0]),
-        payload.levels(METHODS["msea_arc"](said, dog).parts[0], False),
+        payload.levels(METHODS["msea_arc"](said, dog).parts[0].values),
     )
     both = ask(run, plus={"tokens": [dog]}, minus={"at": dog, "ids": [other]})
     assert both["word"] == "dog"

@@ -51,7 +51,7 @@ def test_a_chip_gets_the_maps_of_the_shown_methods(maps, run):
     for sent in entry["maps"]:
         knobs = {"k": 7} if sent["name"] == "msea_arc" else {}
         heat = explain_subject(METHODS[sent["name"]], run, Span(run.chips[chip].tokens), **knobs)
-        assert sent["parts"][0]["data"] == payload._base64(payload.levels(heat.parts[0], False))
+        assert sent["parts"][0]["data"] == payload._base64(payload.levels(heat.parts[0].values))
 
 
 def test_the_line_says_probability_model_and_time(maps, run):

@@ -12,6 +12,7 @@ import pytest
 from explainer.export import DIVERGING, SEQUENTIAL, colour_table
 from explainer.methods import COMPARISON, METHODS
 from explainer.methods.base import Heatmap, MapPart
+from explainer.otsu import levels
 from explainer.subjects import Span, explain_subject
 from explainer.ui import payload
 from tests.ui.fake import fake_run
@@ -68,9 +69,10 @@ def test_probabilities_multiply_and_unknown_ones_stay_out():
 
 
 def test_values_become_steps_of_the_colour_table():
-    assert payload.levels(heat([[0, 0.5, 1]]).parts[0], False).tolist() == [[0, 128, 255]]
-    assert payload.levels(heat([[-1, 0, 1]]).parts[0], True).tolist() == [[0, 128, 255]]
-    assert payload.levels(heat([[np.nan, 2.0]]).parts[0], False).tolist() == [[0, 255]]
+    assert levels(np.array([0, 0.5, 1])).tolist() == [0, 128, 255]
+    assert levels(np.array([-1, 0, 1]), signed=True).tolist() == [0, 128, 255]
+    assert levels(np.array([-1, np.nan, 2])).tolist() == [0, 0, 255]
+    assert levels(np.array([-2, np.nan, 2]), signed=True).tolist() == [0, 128, 255]
 
 
 def test_the_extent_is_sent_as_fractions_of_the_picture():
@@ -88,16 +90,16 @@ def test_one_colour_table_for_python_and_page():
 
 
 def test_where_a_map_is_strongest_is_said_in_words():
+    def told(values):
+        part = heat(values).parts[0]
+        return payload.part_value(np.zeros((9, 9, 3), np.uint8), part, False, "map")["alt"]
+
     values = np.zeros((9, 9), np.float32)
-    assert payload.where(heat(values).parts[0]) == "empty"
+    assert told(values) == "map: empty"
     values[8, 0] = 0.75
-    assert (
-        payload.where(heat(values).parts[0])
-        == "strongest in the lower left, 0.75; 1 % of it stands out"
-    )
+    assert told(values) == "map: strongest in the lower left, 0.75; 1 % of it stands out"
     values[4, 4] = 1
-    told = payload.where(heat(values).parts[0])
-    assert told == "strongest in the center, 1.00; 2 % of it stands out"
+    assert told(values) == "map: strongest in the center, 1.00; 2 % of it stands out"
 
 
 def test_pictures_are_sent_as_data():
@@ -140,5 +142,5 @@ def test_what_stands_out_lies_above_the_step_that_is_sent(signed):
     values[2:4, 2:5] = 0.8
     part = heat(values, signed).parts[0]
     sent = payload.part_value(np.zeros((336, 336, 3), np.uint8), part, signed, "")
-    above = payload.levels(part, signed) > sent["otsu"]
+    above = levels(part.values, signed) > sent["otsu"]
     assert np.array_equal(above, values > 0.5)
