@@ -277,6 +277,11 @@ def _state_file(folder: Path) -> Path:
     return folder / "training" / "state.pt"
 
 
+def _check_fresh(folder: Path) -> None:
+    if _state_file(folder).exists():
+        raise ModelError(f"{folder} holds a run already; add --resume or name another --out")
+
+
 class Trainer:
     """A training run that can be stopped and resumed: `folder` holds the model in the hub's layout
     and, under training/, the state that a resumed run starts from."""
@@ -314,8 +319,7 @@ class Trainer:
 
         `source` is a trained emoji-qwen2-vl to begin with, as far as the two have parts in common.
         """
-        if _state_file(folder).exists():
-            raise ModelError(f"{folder} holds a run already; add --resume or name another --out")
+        _check_fresh(folder)
         if source is None:
             words = checkpoint.learn_words(checkpoint.corpus())
         else:
@@ -335,8 +339,7 @@ class Trainer:
 
         `ModelError` if the folder holds a run already, or the model is of another architecture.
         """
-        if _state_file(folder).exists():
-            raise ModelError(f"{folder} holds a run already; add --resume or name another --out")
+        _check_fresh(folder)
         weights = checkpoint.weights_of(trained, architecture)
         trainer = cls(folder, recipe, device, architecture, AutoTokenizer.from_pretrained(trained))
         trainer.model.load_state_dict(weights)

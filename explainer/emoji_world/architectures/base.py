@@ -121,6 +121,18 @@ class Architecture(ABC):
     def config(self, tokenizer: PreTrainedTokenizerBase) -> PreTrainedConfig:
         """Return the tiny config."""
 
+    def text_config(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+        """Return what the configs of all language models have in common."""
+        token = tokenizer.convert_tokens_to_ids
+        return {
+            **TEXT_MODEL,
+            "vocab_size": len(tokenizer),
+            "rope_parameters": dict(ROPE),
+            "bos_token_id": token(self.bos) if self.bos else None,
+            "eos_token_id": token(self.end),
+            "pad_token_id": token(self.pad),
+        }
+
     @abstractmethod
     def processor(self) -> Any:
         """Return the image processor that is saved with the model."""

@@ -11,7 +11,7 @@ import torch
 from transformers import GotOcr2ImageProcessorPil, InternVLConfig
 from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
-from explainer.emoji_world.architectures.base import ROPE, TEXT_MODEL, Stage, Start, text_start
+from explainer.emoji_world.architectures.base import Stage, Start, text_start
 from explainer.emoji_world.architectures.fixed import (
     BICUBIC,
     WHOLE,
@@ -79,13 +79,8 @@ class InternVL(FixedSize):
         token = tokenizer.convert_tokens_to_ids
         return InternVLConfig(
             text_config={
-                **TEXT_MODEL,
+                **self.text_config(tokenizer),
                 "model_type": "qwen2",
-                "vocab_size": len(tokenizer),
-                "rope_parameters": dict(ROPE),
-                "bos_token_id": None,
-                "eos_token_id": token(self.end),
-                "pad_token_id": token(self.pad),
                 "tie_word_embeddings": True,
             },
             vision_config={

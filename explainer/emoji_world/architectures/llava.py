@@ -10,7 +10,7 @@ import torch
 from transformers import LlavaConfig, LlavaImageProcessorPil
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-from explainer.emoji_world.architectures.base import ROPE, TEXT_MODEL, Stage, Start, text_start
+from explainer.emoji_world.architectures.base import Stage, Start, text_start
 from explainer.emoji_world.architectures.fixed import (
     BICUBIC,
     WHOLE,
@@ -71,14 +71,9 @@ class Llava(FixedSize):
         token = tokenizer.convert_tokens_to_ids
         return LlavaConfig(
             text_config={
-                **TEXT_MODEL,
+                **self.text_config(tokenizer),
                 "model_type": "llama",
-                "vocab_size": len(tokenizer),
-                "rope_parameters": dict(ROPE),
                 "attention_bias": True,  # as the language model that it starts from
-                "bos_token_id": token("<s>"),
-                "eos_token_id": token(self.end),
-                "pad_token_id": token(self.pad),
                 "tie_word_embeddings": True,
             },
             vision_config={

@@ -13,7 +13,6 @@ from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from explainer.emoji_world.architectures.base import (
     ROPE,
-    TEXT_MODEL,
     Architecture,
     Pictures,
     Stage,
@@ -99,12 +98,8 @@ class Qwen2VL(Architecture):
         token = tokenizer.convert_tokens_to_ids
         return Qwen2VLConfig(
             text_config={
-                **TEXT_MODEL,
-                "vocab_size": len(tokenizer),
+                **self.text_config(tokenizer),
                 "rope_parameters": {**ROPE, "mrope_section": [4, 6, 6]},
-                "bos_token_id": None,
-                "eos_token_id": token(self.end),
-                "pad_token_id": token(self.pad),
             },
             vision_config={
                 "depth": 5,
