@@ -203,12 +203,20 @@ def candidates(run: Run, token: int) -> list[Candidate]:
 
 
 def unsaid(run: Run, at: int, word: str) -> Unsaid:
-    """Return the subject for a typed word in place of token `at`.
+    """Return the subject for a typed word in place of token `at`, spelled as `spelled` says.
 
-    The word is looked for as `spelled` says, among those that `Explainer.add_words` brought and
-    the single pieces that have a row here. Raises `TokenError` if it is not there.
+    Raises `TokenError` if the run holds no row of W for it.
     """
-    text = spelled(run, at, word)
+    return unsaid_exactly(run, at, spelled(run, at, word))
+
+
+def unsaid_exactly(run: Run, at: int, text: str) -> Unsaid:
+    """Return the subject for a word in place of token `at`, with just the spaces that `text` has.
+
+    It is looked for among the words that `Explainer.add_words` brought and the single pieces that
+    have a row here. Raises `TokenError` if it is not there.
+    """
+    run.check_token(at)
     added = run.settings.get("words", {}).get(text)
     if added:
         return Unsaid(at, tuple(int(i) for i in added))

@@ -1,12 +1,15 @@
 // Links, remembered settings and the presentation: a row of buttons in the head of the page.
 // What an address or the browser's memory holds goes to Python to be checked before it is used.
-// props: words, defaults, options (of all methods). (Runs after state.js and paint.js.)
+// props: words, defaults, options (of all methods). props.value to Python: {query} to ask what the
+// address asks, {run, query} to bring the words that it chooses; from Python: {run, subject, text}.
+// (Runs after state.js and paint.js.)
 const root = element.querySelector('.sl-settings'), {words, defaults} = props, {now, canonical} = sightline;
 const NAMES = Object.keys(defaults), MEMORY = 'sightline', REST_MS = 300;
 const address = new URLSearchParams(location.search);
 const linked = Object.fromEntries([...address].filter(([name]) => !ours(name)));
 let own = linked, lacks = '', ready = false, resting = 0;  // own: what the address says of the run
 let first = null, awaited = false;  // the word that a run starts with, and whether the link chooses another
+let chosen = {subject: null, query: {}, text: ''};  // what the address says of what is explained
 
 const said = make('span', 'sl-settings-said');
 said.setAttribute('role', 'status');
@@ -64,18 +67,36 @@ function parameters() {
     }
   }
   for (const [name, value] of Object.entries(rest)) if (value !== defaults[name]) query[name] = value;
-  if (own !== linked && own.example && isOther(now.subject)) query.word = now.subject.chip;
-  return query;
+  return isOther() && same(chosen.subject, now.subject) ? {...query, ...chosen.query} : query;
 }
 
-// Whether a chip was chosen that the run did not start with.
-function isOther(subject) {
-  return subject && canonical(subject) === canonical({chip: subject.chip}) && canonical(subject) !== canonical(first);
+const same = (a, b) => canonical(a) === canonical(b);
+
+// Whether something else is explained than what the answer to an example starts with.
+const isOther = () => now.subject && own !== linked && own.example && !same(now.subject, first);
+
+// What the address says of what is explained: chips by number, the rest as Python spells it.
+async function spell() {
+  const {run, subject} = now;
+  if (!isOther() || same(chosen.subject, subject)) return;
+  if (same(subject, {chip: subject.chip})) chosen = {subject, query: {word: subject.chip}, text: ''};
+  else {
+    const got = await server.written({run, subject}).catch(() => null);
+    if (now.run === run && same(now.subject, subject)) chosen = {subject, query: {}, text: words.unreachable, ...got};
+  }
 }
 
-// The word that the link chooses, if it is the link's own answer that came and nobody chose meanwhile.
-async function chooseWord() {
-  const {run} = now, got = await server.chosen({run, query: linked}).catch(() => null);
+// What the link chooses, if it is the link's own answer that came and nobody chose meanwhile.
+async function choose() {
+  const {run} = now, asked = {run, query: linked}, got = await server.chosen(asked).catch(() => null);
+  take(run, got);
+  if (!got?.lacks.length || now.run !== run || now.subject !== first) return;
+  said.textContent = words.bringing;
+  props.value = asked;
+  trigger('bring', {});
+}
+
+function take(run, got) {
   if (now.run !== run || now.subject !== first) return;
   said.textContent = got ? got.text : words.unreachable;
   if (got?.subject) sightline.set({subject: got.subject});
@@ -89,17 +110,19 @@ function link() {
 
 function write() {
   clearTimeout(resting);
-  resting = setTimeout(() => {
+  resting = setTimeout(async () => {
     remember();
+    await spell();
     history.replaceState(history.state, '', link());
   }, REST_MS);
 }
 
 async function copy() {
+  await spell();
   const text = new URL(link(), location.href).href;
   try {
     await navigator.clipboard.writeText(text);
-    said.textContent = `${words.copied} ${lacks}`.trim();
+    said.textContent = [words.copied, lacks, isOther() && chosen.text].filter(Boolean).join(' ');
   } catch {  // not allowed here, as on a page without https
     const field = Object.assign(make('input', 'sl-link'), {value: text, readOnly: true});
     field.setAttribute('aria-label', words.copyThis);
@@ -159,7 +182,7 @@ sightline.on(`${NAMES.join(' ')} subject`, () => { if (ready) write(); });
 sightline.on('run', async () => {
   if (now.run === null) return;
   first = now.subject;
-  if (awaited) chooseWord();
+  if (awaited) choose();
   awaited = false;
   const got = await server.parameters({run: now.run}).catch(() => null);
   if (got?.run !== now.run) return;
@@ -167,3 +190,4 @@ sightline.on('run', async () => {
   lacks = got.text;
   write();
 });
+watch('value', () => { if (props.value?.lacks) take(props.value.run, props.value); });

@@ -134,7 +134,8 @@ class Details(_Drawn):
 
 class Settings(_Drawn):
     """Buttons that copy a link, present, and reset; remembers settings. Server functions: restore,
-    parameters. Event: ask (fill in what the link in the value asks). Value: {query}."""
+    parameters, chosen, written. Events: ask (fill in what the link in the value asks), bring (the
+    words that it chooses). Value: {query}, or {run, query}."""
 
     SCRIPTS = ("state.js", "paint.js", "settings.js")
     TEMPLATE = '<div class="sl-settings"></div>'

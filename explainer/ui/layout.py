@@ -69,7 +69,7 @@ def build_demo(
     handlers, menu = Handlers(models, store, examples, gpu), ModelMenu(models, precision, about)
     maps, words, opened = Maps(store), Words(handlers), Opened(store)
     whatif = WhatIf(handlers, store)
-    links = Links(models, store, examples)
+    links = Links(models, store, examples, handlers.with_words)
     with gr.Blocks(title=texts.TITLE, fill_width=True, delete_cache=(3600, 86400)) as demo:
         with gr.Row(elem_id="sl-top"):
             gr.HTML(_header(), elem_id="sl-title", apply_default_css=False)
@@ -176,6 +176,7 @@ def _settings(links: Links) -> ui.Settings:
                 _served(links.restore),
                 _served(links.parameters),
                 _served(links.chosen),
+                _served(links.written),
             ],
         )
         ui.Help(None, words=texts.HELP_WORDS, keys=texts.KEYS)
@@ -413,6 +414,7 @@ def _wire_link(
     fields = [ask.image, ask.prompt, *ask.decoding, ask.layers, picker]
     filled = settings.ask(shown(fill), settings, fields, **PLUMBING)
     filled.then(None, ask.image, js=PRESS_RUN_ON_PICTURE)
+    settings.bring(links.bring, settings, settings, api_name="bring_link", **PRIVATE, **GPU)
 
 
 def _running(running: bool) -> tuple[Any, Any]:

@@ -5,7 +5,8 @@ A link never holds a picture. Its parameters, each of which may be missing:
     prompt, model                               what was asked
     tokens, temperature, seed, layers           how the answer was drawn and recorded
     example                                     number of the example it was asked about, from 1
-    word                                        number of the chosen chip of the example's answer
+    word, against                               what is chosen in the answer to the example, and
+                                                what it is set against, see `link_words`
     scales, k, beta                             as the sliders have them: 0.5,0.75,1
     weights                                     of scales in the mean, where not 1: 0.5:2,1:0.3
     methods                                     those shown, in order: msea_arc,tam
@@ -34,7 +35,7 @@ from explainer.methods.base import Knob
 from explainer.run import Run
 from explainer.service import Models
 from explainer.store import RunStore
-from explainer.ui import controls, texts
+from explainer.ui import controls, link_words, texts
 from explainer.ui.controls import Decoding
 from explainer.ui.handlers import Example
 from explainer.ui.maps import stored
@@ -88,10 +89,18 @@ class Asked(NamedTuple):
 
 
 class Links:
-    """Reads and writes links for a page; `examples` are those that a link can name."""
+    """Reads and writes links for a page; `examples` are those that a link can name, and
+    `with_words` brings words into a stored run, see `Handlers.with_words`."""
 
-    def __init__(self, models: Models, store: RunStore, examples: Sequence[Example] = ()) -> None:
+    def __init__(
+        self,
+        models: Models,
+        store: RunStore,
+        examples: Sequence[Example] = (),
+        with_words: Callable[[str, tuple[str, ...]], Run] | None = None,
+    ) -> None:
         self._models, self._store, self._examples = models, store, examples
+        self._with_words = with_words
 
     def restore(self, told: Any) -> Value:
         """Return the settings to start with, whether the link asks something, and what was wrong.
@@ -107,8 +116,9 @@ class Links:
             query, doubts = _query(told), Doubts()
             settings = linked(query, remembered(told.get("remembered"), doubts), doubts)
             asks = self.asked(query, doubts) != self.asked({}, Doubts())
-            if "word" in query and "example" not in query:
-                doubts.keep(query, "word", _astray, None)
+            if "example" not in query:
+                for name in link_words.NAMES:
+                    doubts.keep(query, name, _astray, None)
             return {"settings": settings, "asks": asks, "text": doubts.text}
         except Exception as error:
             return {"settings": defaults(), "asks": False, "text": in_words(error)}
@@ -145,8 +155,9 @@ class Links:
         return {"run": key, "query": kept, "text": texts.LINK_WITHOUT_PROMPT if long else ""}
 
     def chosen(self, told: Any) -> Value:
-        """Return {"subject", "text"}: the word that a link chooses in the answer to its example,
-        None if there is none, and what was wrong with it.
+        """Return {"subject", "lacks", "text"}: what a link chooses in the answer to its example,
+        None if there is nothing, the words of it that `bring` has to bring first, and what was
+        wrong with it.
 
         Args:
             told: {run, query}: the run that is shown, and the parameters of the page's address.
@@ -154,16 +165,48 @@ class Links:
         doubts = Doubts()
         try:
             run, query = stored(self._store, controls.read_run(told)), _query(told)
-            index = doubts.keep(query, "word", lambda v: self._word(run, query, v), None)
-            return {"subject": None if index is None else {"chip": index}, "text": doubts.text}
+            parts = [
+                doubts.keep(query, name, lambda v: self._part(run, query, v), None)
+                for name in link_words.NAMES
+            ]
+            lacks = [part.lacks for part in parts if part and part.lacks]
+            plus, minus = (part and part.subject for part in parts)
+            subject = {"plus": plus, "minus": minus} if plus and minus else plus
+            return {"subject": None if lacks else subject, "lacks": lacks, "text": doubts.text}
         except Exception as error:
-            return {"subject": None, "text": in_words(error)}
+            return {"subject": None, "lacks": [], "text": in_words(error)}
 
-    def _word(self, run: Run, query: Mapping[str, str], text: str) -> int:
+    def bring(self, told: Any) -> Value:
+        """Return what `chosen` does, and the run, once the model has brought the words of the link
+        that the run lacks."""
+        key = told.get("run") if isinstance(told, Mapping) else None
+        try:
+            found = self.chosen(told)
+            if found["lacks"]:
+                self._with_words(key, tuple(found["lacks"]))
+                found = self.chosen(told)
+            return {"run": key, **found}
+        except Exception as error:
+            return {"run": key, "subject": None, "lacks": [], "text": in_words(error)}
+
+    def written(self, told: Any) -> Value:
+        """Return {"query", "text"}: the parameters of a link that choose a subject, and why there
+        are none.
+
+        Args:
+            told: {run, subject} as the page's script sends it.
+        """
+        try:
+            run = stored(self._store, controls.read_run(told))
+            return {"query": link_words.written(run, told.get("subject")), "text": ""}
+        except Exception as error:
+            return {"query": {}, "text": texts.LINK_WITHOUT_WORD.format(why=in_words(error))}
+
+    def _part(self, run: Run, query: Mapping[str, str], text: str) -> link_words.Part:
         asked = self.asked(query, Doubts())
-        if not asked.example or asked.prompt != run.prompt or not _shows(run, asked.example):
+        if "word" not in query or not asked.example or asked.prompt != run.prompt:
             return _astray(text)
-        return int(Knob("word", "int", 0, "", 0, len(run.chips) - 1).check(number(text)))
+        return link_words.read(run, text) if _shows(run, asked.example) else _astray(text)
 
     def _parameters(self, run: Run) -> dict[str, str]:
         number = next((i for i, e in enumerate(self._examples, 1) if _shows(run, e)), None)
@@ -326,7 +369,7 @@ def _weights(text: str, alphas: Sequence[Sequence[Any]]) -> list[int | float]:
     return list(told.values())
 
 
-def _astray(text: str) -> int:
+def _astray(text: str) -> Any:
     """Raise `SightlineError`, as a word was chosen in another answer than that to an example."""
     raise SightlineError(texts.LINK_WORD)
 

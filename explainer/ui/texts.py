@@ -89,6 +89,7 @@ VIDEO_ALONE = "A video is asked about on its own; remove the pictures, or the vi
 NO_IMAGE = "There is no picture yet: upload, paste, drop or take one, or pick an example."
 EMPTY_PROMPT = f"The prompt was empty, so the model was asked: “{DEFAULT_PROMPT}”"
 EMPTY_ANSWER = "The model ended its answer at once. The words of the prompt can still be explained."
+EMPTY_WORD = "The word is empty; type a word."
 LONG_WORD = "A word has at most {most} characters; edit the answer to explain a longer text."
 EXPIRED = "This run has expired; press Explain again."
 NOT_RUN = "There is nothing to explain yet; press Explain first."
@@ -216,7 +217,6 @@ NO_METHOD = "At least one method has to stay on. The maps below are the last one
 NO_SCALE = "At least one scale has to stay on. The maps below are the last ones."
 BROKEN = "Something went wrong on our side. Press Explain again; if it stays, restart the app."
 BAD_REQUEST = "The page sent something that cannot be read; reload it and try again."
-BAD_NUMBER = "{name} must be {what}, got {value}."
 
 # Runs that were recorded before.
 RECORDED = "Recorded answers"
@@ -440,6 +440,7 @@ WHATIF_REST = "Words that change by less than {least} are left out."
 WHATIF_NO_CONTROL = (
     "The map shows more than half of the picture, so there is no control: not as much is left."
 )
+WHATIF_SAME = "The place looks the same under {fill}; hide it under something else."
 # What the numbers of the chosen word mean, by the names that `explainer.whatif` gives.
 WHATIF_HIDING = {
     "rests": "“{word}” rests on this place: with it hidden the word is much less probable, and "
@@ -488,6 +489,7 @@ SETTINGS_WORDS = {
     "resetTitle": "Forget the remembered settings and go back to the usual ones",
     "copied": "The link is copied. It holds the prompt and all settings, but no picture.",
     "copyThis": "Copy this link:",
+    "bringing": BUSY_WORD,
     "wasReset": "All settings are back at their usual values.",
     "unreachable": UNREACHABLE,
 }
@@ -508,6 +510,9 @@ LINK_IGNORED = "The link's {name} was left out: {why}."
 LINK_REFUSED = "The settings of the link do not go together and were left out: {why}."
 LINK_MODEL = "{name} is not loaded; choose it in the menu"
 LINK_WORD = "it can only be chosen in the answer to the example of the link"
+LINK_NO_WORD = "{got!r} names no word"
+LINK_WORD_UNCLEAR = "its text does not say which word it is"
+LINK_WITHOUT_WORD = "What is explained cannot be part of it: {why}"
 NO_SUCH_SCALE = "there is no slider for the scale {got!r}"
 LINK_TOO_LONG = "The link is too long to be read; nothing of it was used."
 LINK_WITHOUT_PROMPT = "The prompt is too long to be part of it."

@@ -100,9 +100,16 @@ def _read_word(asked: Any) -> tuple[str, int, str]:
     key, at, word = controls.read_run(asked), asked.get("at"), asked.get("word")
     if not isinstance(word, str):
         raise RunError(texts.BAD_REQUEST)
+    check_length(word)
+    return key, controls.read_number(at), word
+
+
+def check_length(word: str) -> None:
+    """Raise `TokenError` for a text that is empty or too long for a word."""
+    if not word.strip():
+        raise TokenError(texts.EMPTY_WORD)
     if len(word) > LONGEST_WORD:
         raise TokenError(texts.LONG_WORD.format(most=LONGEST_WORD))
-    return key, controls.read_number(at), word
 
 
 def _read_answer(asked: Any) -> tuple[str, str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, urlparse
+from urllib.parse import parse_qs, urlencode, urlparse
 
 import pytest
 
 from explainer.ui import texts
+from tests.e2e.test_chips import centre
 
 K = "[data-name=k] .sl-number"
 SAID = ".sl-settings-said"
@@ -65,6 +66,37 @@ def test_a_link_brings_the_chosen_word_and_the_weights_of_scales(app, visit):
     wrong = visit(visitor.page.url.replace(f"word={chip}", "word=999"))
     wrong.page.wait_for_selector(f"{SAID}:not(:empty)")
     assert "The link's word was left out: word must lie in" in wrong.page.inner_text(SAID)
+
+
+def test_a_link_brings_a_contrast_with_a_typed_word_and_several_words_as_one(serve, visit):
+    first, second = serve(), serve()
+    visitor, chip = visit(first.url), ".sl-answer .sl-chip >> nth={}".format
+    visitor.explain()
+    visitor.page.click(chip(1))
+    visitor.page.fill(".sl-type", "dog")
+    visitor.page.click(".sl-typed .sl-not")
+    visitor.page.wait_for_function("() => /against=/.test(location.search)")
+    contrast = query(visitor)
+    assert contrast["against"].endswith("= dog")
+    assert set(contrast) == {"__theme", "example", "word", "against"}
+    visitor.page.click(chip(3))
+    visitor.page.click(chip(1), modifiers=["Shift"])
+    visitor.page.wait_for_function("() => /word=t/.test(location.search)")
+    several = visitor.page.url
+
+    other = visit(f"{second.url}?{urlencode(contrast)}")
+    title = "document.querySelector('.sl-word').textContent"
+    other.settled("cat, not dog", title)
+    other.page.wait_for_selector(".sl-view:not(.sl-late, .sl-busy)")
+    assert second.explainer.brought == [" dog"]
+    assert other.page.inner_text(SAID) == ""
+    assert other.pixel("logit_lens", *centre(1)) != other.pixel("logit_lens", *centre(4))
+    other.page.wait_for_function("() => /against=/.test(location.search)")
+    assert query(other) == contrast
+    another = visit(several)
+    another.settled("cat and a", title)
+    another.page.wait_for_function("() => /word=t/.test(location.search)")
+    assert query(another) == query(visitor)
 
 
 def test_what_a_link_says_wrongly_is_told_and_nothing_breaks(app, visit):

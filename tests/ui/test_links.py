@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from explainer.errors import ModelError
 from explainer.images import open_image
+from explainer.run import ANSWER, Run
 from explainer.service import Models
 from explainer.store import RunStore
 from explainer.ui import controls, links, texts
@@ -81,6 +83,7 @@ def test_a_link_sets_the_sliders_the_methods_and_their_options(page):
         ({"weights": "2"}, "no slider"),
         ({"weights": "0.5:<b>"}, "is no number"),
         ({"word": "3"}, "the answer to the example"),
+        ({"against": "3"}, "the answer to the example"),
         ({"colours": "pink"}, "colours"),
         ({"example": "0"}, "example must lie in"),
         ({"example": "99"}, "example must lie in"),
@@ -181,31 +184,118 @@ def test_a_link_weighs_scales(page):
     assert "were left out" in refused["text"]
 
 
-def test_a_link_chooses_a_word_of_the_answer_to_its_example_only(page, store):
-    run = replace(fake_run(), images=(EXAMPLES[1].picture.pixels,))
-    store.put("a" * 32, replace(run, prompt="Is it light?"))
+@pytest.fixture
+def answered(store) -> Run:
+    """The answer to the second example, stored as aaa…"""
+    run = replace(fake_run(), images=(EXAMPLES[1].picture.pixels,), prompt="Is it light?")
+    store.put("a" * 32, run)
+    return run
 
-    def chosen(**query: str) -> dict:
-        return page.chosen({"run": "a" * 32, "query": query})
 
-    assert chosen(example="2", word="3") == {"subject": {"chip": 3}, "text": ""}
-    assert chosen(example="2") == {"subject": None, "text": ""}
-    for query, why in (
-        ({"example": "1", "word": "3"}, "the answer to the example"),
-        ({"example": "2", "prompt": "Why?", "word": "3"}, "the answer to the example"),
-        ({"example": "2", "word": "999"}, "word must lie in"),
-        ({"example": "2", "word": "-1"}, "word must lie in"),
-        ({"example": "2", "word": "1.5"}, "word"),
-        ({"example": "2", "word": "<b>"}, "is no number"),
-    ):
-        told = chosen(**query)
+def chosen(page: Links, **query: str) -> dict:
+    return page.chosen({"run": "a" * 32, "query": {"example": "2", **query}})
+
+
+def test_a_link_chooses_in_the_answer_to_its_example_only(page, answered):
+    nothing = {"subject": None, "lacks": [], "text": ""}
+    assert chosen(page) == nothing
+    assert chosen(page, word="3") == nothing | {"subject": {"chip": 3}}
+    astray = ({"example": "1", "word": "3"}, {"prompt": "Why?", "word": "3"}, {"against": "3"})
+    for query in astray:
+        told = chosen(page, **query)
         assert told["subject"] is None
-        assert told["text"].startswith("The link's word was left out")
-        assert why in told["text"]
+        assert texts.LINK_WORD in told["text"]
+    assert "word was left out" in restored(page, word="3")["text"]
+    assert "against was left out" in restored(page, against="3")["text"]
     for junk in (None, {"run": "b" * 32, "query": {}}, {"run": "a" * 32, "query": 3}):
-        told = page.chosen(junk)
-        assert told["subject"] is None
-        assert told["text"]
+        assert page.chosen(junk)["subject"] is None
+        assert page.chosen(junk)["text"]
+
+
+def test_what_is_explained_goes_into_a_link_and_comes_back(page, answered):
+    at, other = map(int, answered.indices(ANSWER)[1:3])
+    dog = int(answered.tokens.ids[at + 3])
+    subjects = (
+        {"chip": 3},
+        {"tokens": [at, other], "by": "max"},
+        {"tokens": [at, other], "by": "first"},
+        {"at": other, "ids": [dog]},
+        {"at": other, "ids": [dog], "by": "mean"},
+        {"plus": {"chip": 3}, "minus": {"at": at, "ids": [dog]}},
+        {"plus": {"at": at, "ids": [dog]}, "minus": {"tokens": [at, other], "by": "mean"}},
+    )
+    for subject in subjects:
+        told = page.written({"run": "a" * 32, "subject": subject})
+        assert told["text"] == ""
+        assert chosen(page, **told["query"]) == {"subject": subject, "lacks": [], "text": ""}
+    query = page.written({"run": "a" * 32, "subject": subjects[3]})["query"]
+    assert query == {"word": f"{other}={answered.pieces[dog]}"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("999", "-1", "1.5", "", " ", "1e3", "<b>", "{}", '{"chip": 3}', "__proto__", "٣"),
+        *("t", "t1,", "t999999999", "t0:sum", "t0,0x1", "t" + ",".join("0" * 900)),
+        *("999999=cat", "-1=cat", "=cat", "7=", "7= ", "7:sum=cat", "7:=cat", "7=" + "x" * 101),
+    ],
+)
+def test_words_of_hostile_links_are_left_out_and_told(page, answered, text):
+    for query in ({"word": text}, {"word": "3", "against": text}):
+        told = chosen(page, **query)
+        assert told["subject"] == ({"chip": 3} if "against" in query else None)
+        assert told["lacks"] == []
+        assert told["text"].startswith(f"The link's {list(query)[-1]} was left out")
+        assert texts.BROKEN not in told["text"]
+
+
+def test_words_that_the_run_lacks_are_brought_first(store, answered):
+    def with_words(key, words):
+        brought.append(words)
+        run = FakeExplainer().add_words(store.get(key), words)
+        store.put(key, run)
+        return run
+
+    brought = []
+    page = Links(Models.of_one(FakeExplainer()), store, EXAMPLES, with_words)
+    at = int(answered.indices(ANSWER)[1])
+    query = {"word": f"{at}= sheep", "against": f"{at}:mean=hot <b>dog</b>"}
+    told = chosen(page, **query)
+    assert told == {"subject": None, "lacks": [" sheep", "hot <b>dog</b>"], "text": ""}
+    got = page.bring({"run": "a" * 32, "query": {"example": "2", **query}})
+    assert brought == [(" sheep", "hot <b>dog</b>")]
+    assert (got["run"], got["lacks"], got["text"]) == ("a" * 32, [], "")
+    assert (got["subject"]["plus"]["at"], got["subject"]["minus"]["by"]) == (at, "mean")
+    assert page.bring({"run": "a" * 32, "query": {"example": "2", "word": "3"}})["subject"]
+    assert len(brought) == 1, "what is there is not brought again"
+
+
+def test_a_word_that_cannot_be_brought_is_told(answered, store):
+    def refuse(key, words):
+        raise ModelError("no model is loaded here")
+
+    page = Links(Models.of_one(FakeExplainer()), store, EXAMPLES, refuse)
+    at = int(answered.indices(ANSWER)[1])
+    got = page.bring({"run": "a" * 32, "query": {"example": "2", "word": f"{at}= sheep"}})
+    assert (got["subject"], got["text"]) == (None, "No model is loaded here")
+    for junk in (None, 3, {"run": ["x"]}, {"run": "b" * 32, "query": {}}):
+        assert page.bring(junk)["subject"] is None
+
+
+@pytest.mark.parametrize("subject", [None, 3, {}, {"chip": 99}, {"at": 0, "ids": [10**8]}])
+def test_what_is_no_subject_is_not_written(page, answered, subject):
+    told = page.written({"run": "a" * 32, "subject": subject})
+    assert told["query"] == {}
+    assert told["text"]
+
+
+def test_a_word_whose_text_is_another_ones_is_not_written(page, store, answered):
+    at = int(answered.indices(ANSWER)[1])
+    first, second = (int(i) for i in answered.unembedding.ids[:2])
+    store.put("a" * 32, replace(answered, pieces={**answered.pieces, first: "x", second: "x"}))
+    told = page.written({"run": "a" * 32, "subject": {"at": at, "ids": [second]}})
+    assert told["query"] == {}
+    assert "which word" in told["text"]
 
 
 def test_a_link_names_no_model_that_would_have_to_be_loaded(page):

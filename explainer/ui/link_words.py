@@ -1,0 +1,103 @@
+"""What a link chooses: a chip, several tokens as one, or a word that was not said.
+
+    12                  chip number 12
+    t33,34,35           tokens 33, 34 and 35 as one word
+    7= cat              the word " cat" in place of token 7, with just the spaces that it has
+
+After the numbers, ":mean" or ":first" says how the maps of several pieces are combined; without, it
+is their maximum. A word that was not said is named by its text alone: to another model its id would
+mean another word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from explainer.errors import SightlineError, TokenError
+from explainer.methods import COMBINE
+from explainer.methods.base import Knob
+from explainer.run import Run
+from explainer.subjects import Contrast, Span, Word, text_of, unsaid_exactly
+from explainer.ui import texts
+from explainer.ui.subjects import read_subject
+from explainer.ui.words import check_length
+
+NAMES = ("word", "against")  # parameters of a link
+
+_CHIP = re.compile(r"[0-9]{1,9}")
+_TOKENS = re.compile(r"t([0-9]{1,9}(?:,[0-9]{1,9})*)(?::([a-z]+))?")
+_OTHER = re.compile(r"([0-9]{1,9})(?::([a-z]+))?=(.+)", re.DOTALL)
+
+Value = dict[str, Any]
+
+
+class Part(NamedTuple):
+    """What a parameter chooses.
+
+    Attributes:
+        subject: as the page asks for it; None if the run lacks the word.
+        lacks: the word that has to be brought first, or "".
+    """
+
+    subject: Value | None
+    lacks: str = ""
+
+
+def read(run: Run, text: str) -> Part:
+    """Return what a parameter chooses in a run; `SightlineError` if there is no such thing."""
+    if _CHIP.fullmatch(text):
+        Knob("word", "int", 0, "", 0, len(run.chips) - 1).check(int(text))
+        return Part({"chip": int(text)})
+    if found := _TOKENS.fullmatch(text):
+        subject = {"tokens": [int(t) for t in found[1].split(",")], "by": _by(found[2])}
+        read_subject(run, subject)
+        return Part(subject)
+    if found := _OTHER.fullmatch(text):
+        return _other(run, int(found[1]), _by(found[2]), found[3])
+    raise SightlineError(texts.LINK_NO_WORD.format(got=text[:40]))
+
+
+def _by(name: str | None) -> str:
+    if name is not None and name not in COMBINE:
+        raise SightlineError(texts.LINK_NO_WORD.format(got=f":{name}"[:40]))
+    return name or "max"
+
+
+def _other(run: Run, at: int, by: str, text: str) -> Part:
+    check_length(text)
+    run.check_token(at)
+    try:
+        ids = list(unsaid_exactly(run, at, text).ids)
+    except TokenError:
+        return Part(None, text)
+    return Part({"at": at, "ids": ids} | ({} if by == "max" else {"by": by}))
+
+
+def written(run: Run, subject: Any) -> dict[str, str]:
+    """Return the parameters of a link for what the page has explained.
+
+    Raises `SightlineError` for what is no subject of the run, and for a word whose text does not
+    say which it is, such as a part of a character.
+    """
+    found = read_subject(run, subject)
+    if isinstance(found, Contrast):
+        told = zip(
+            NAMES, (found.plus, found.minus), (subject["plus"], subject["minus"]), strict=True
+        )
+        return {name: _written(run, word, asked) for name, word, asked in told}
+    return {"word": _written(run, found, subject)}
+
+
+def _written(run: Run, word: Word, asked: Mapping[str, Any]) -> str:
+    by = "" if word.by == "max" else f":{word.by}"
+    if isinstance(word, Span):
+        if "chip" in asked:
+            return str(asked["chip"])
+        return f"t{','.join(map(str, word.tokens))}{by}"
+    text = text_of(run, word)
+    check_length(text)
+    if unsaid_exactly(run, word.at, text).ids != word.ids:
+        raise TokenError(texts.LINK_WORD_UNCLEAR)
+    return f"{word.at}{by}={text}"
