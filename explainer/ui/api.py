@@ -16,7 +16,7 @@ from explainer.run import ROLE_NAMES, TEMPLATE, Run
 from explainer.subjects import Span, Subject, candidates, explain_subject, probability
 from explainer.ui import controls, payload, texts
 from explainer.ui.handlers import Handlers, inputs
-from explainer.ui.subjects import at_layer, read_subject
+from explainer.ui.subjects import at_layer, lacking, read_subject
 
 SCALES = list(controls.knob(controls.METHODS["msea_arc"], "scales").default)
 LAYERS = controls.LAYERS.choices
@@ -181,16 +181,17 @@ class Api:
 
         Args:
             run: as /record returned it
-            subject: number of a chip as /record returned it, or an object, see docs/api.md
+            subject: number of a chip as /record returned it, or an object, see docs/api.md; a word
+                in it that the run does not hold is brought by its model, and stays
             method: msea_arc, tam, logit_lens, msea, arc or mean_mitigation
             preset: a preset of the method, "" for none
             knobs: knobs of the method by name
             image: which of several images, counted from 0
         """
-        found = self._run(run)
-        given = controls.read_knobs(preset, knobs)
+        explaining, given = controls.known_method(method), controls.read_knobs(preset, knobs)
+        found = self._with_words(run, [subject])
         word, looked = _subject(found, subject), at_layer(found, subject)
-        heat = explain_subject(controls.known_method(method), looked, word, **given)
+        heat = explain_subject(explaining, looked, word, **given)
         part = heat.parts[_whole(image, "image", 0, len(heat.parts) - 1)]
         return {
             "values": [[round(float(v), 4) for v in row] for row in part.values],
@@ -219,15 +220,21 @@ class Api:
             knobs: of each method, by its name; "preset" may be one of them
             look: colours, diverging, opacity and theme
         """
-        found, kind = self._run(run), find_format(format)
-        asked = [_subject(found, subject) for subject in _list(subjects)]
-        chosen = tuple(_chosen(name, knobs) for name in _list(methods))
+        kind, chosen = find_format(format), tuple(_chosen(name, knobs) for name in _list(methods))
+        found = self._with_words(run, _list(subjects))
+        asked = [_subject(found, subject) for subject in subjects]
         shown = tuple(asked or kind.pieces(found))
         data = kind.make(Exhibit(found, chosen, shown, Look.of(controls.read_mapping(look))))
         return File(f"sightline-{run[:8]}.{kind.name}", data)
 
     def _run(self, run: Any) -> Run:
         return self._handlers.run(controls.read_run({"run": run}))
+
+    def _with_words(self, key: str, subjects: list[Any]) -> Run:
+        """Return a stored run; its model brings the words of subjects that it lacks first."""
+        run = self._run(key)
+        lacks = [word for subject in subjects for word in lacking(run, subject)]
+        return self._handlers.with_words(key, tuple(dict.fromkeys(lacks))) if lacks else run
 
 
 def _shown(run: Run) -> list[int]:

@@ -21,8 +21,7 @@ from explainer.methods.base import Knob
 from explainer.run import Run
 from explainer.subjects import Contrast, Span, Word, text_of, unsaid_exactly
 from explainer.ui import texts
-from explainer.ui.subjects import read_subject
-from explainer.ui.words import check_length
+from explainer.ui.subjects import check_word, read_subject
 
 NAMES = ("word", "against")  # parameters of a link
 
@@ -66,7 +65,7 @@ def _by(name: str | None) -> str:
 
 
 def _other(run: Run, at: int, by: str, text: str) -> Part:
-    check_length(text)
+    check_word(text)
     run.check_token(at)
     try:
         ids = list(unsaid_exactly(run, at, text).ids)
@@ -97,7 +96,7 @@ def _written(run: Run, word: Word, asked: Mapping[str, Any]) -> str:
             return str(asked["chip"])
         return f"t{','.join(map(str, word.tokens))}{by}"
     text = text_of(run, word)
-    check_length(text)
+    check_word(text)
     if unsaid_exactly(run, word.at, text).ids != word.ids:
         raise TokenError(texts.LINK_WORD_UNCLEAR)
     return f"{word.at}{by}={text}"

@@ -15,11 +15,22 @@ from explainer.errors import RunError, TokenError
 from explainer.methods import COMBINE, METHODS
 from explainer.methods.base import Heatmap
 from explainer.run import Run
-from explainer.subjects import Contrast, Span, Subject, Unsaid, Word, explain_subject, unsaid
+from explainer.subjects import (
+    Contrast,
+    Span,
+    Subject,
+    Unsaid,
+    Word,
+    explain_subject,
+    spelled,
+    unsaid,
+    unsaid_exactly,
+)
 from explainer.ui import texts
 from explainer.ui.controls import Settings, read_number
 
 LONGEST = 2000  # characters of a subject's JSON
+LONGEST_WORD = 100  # characters
 
 
 def read_subject(run: Run, asked: Any) -> Subject:
@@ -39,6 +50,36 @@ def read_subject(run: Run, asked: Any) -> Subject:
     if "plus" in asked:
         return Contrast(_word(run, asked["plus"]), _word(run, asked.get("minus")))
     return _word(run, asked)
+
+
+def lacking(run: Run, asked: Any) -> tuple[str, ...]:
+    """Return the words that a subject names by their text and the run holds no rows for, spelled as
+    `Explainer.add_words` takes them; `TokenError` for what is no word."""
+    told = asked if isinstance(asked, Mapping) else {}
+    found = [_lacking(run, part) for part in (told, told.get("plus"), told.get("minus"))]
+    return tuple(text for text in found if text)
+
+
+def _lacking(run: Run, asked: Any) -> str:
+    word = asked.get("word") if isinstance(asked, Mapping) and "at" in asked else None
+    if not isinstance(word, str):
+        return ""
+    check_word(word)
+    at = run.check_token(read_number(asked["at"]))
+    text = spelled(run, at, word)
+    try:
+        unsaid_exactly(run, at, text)
+    except TokenError:
+        return text
+    return ""
+
+
+def check_word(text: str) -> None:
+    """Raise `TokenError` for a text that is empty or too long for a word."""
+    if not text.strip():
+        raise TokenError(texts.EMPTY_WORD)
+    if len(text) > LONGEST_WORD:
+        raise TokenError(texts.LONG_WORD.format(most=LONGEST_WORD))
 
 
 def at_layer(run: Run, asked: Any) -> Run:

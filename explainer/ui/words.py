@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from explainer.errors import RunError, TokenError
+from explainer.errors import RunError
 from explainer.run import Run
-from explainer.subjects import Span, candidates, probability, spelled, unsaid
+from explainer.subjects import Span, candidates, probability
 from explainer.ui import controls, payload, texts
 from explainer.ui.handlers import Handlers, Page
 from explainer.ui.messages import Value, busy, failed, said
+from explainer.ui.subjects import lacking, read_subject
 
-LONGEST_WORD = 100  # characters
 LONGEST_ANSWER = 20_000
 
 
@@ -43,16 +43,13 @@ class Words:
         """
         key = asked.get("run") if isinstance(asked, Mapping) else None
         try:
-            key, at, word = _read_word(asked)
-            run = self._handlers.run(key)
-            text = spelled(run, at, word)
-            try:
-                subject = unsaid(run, at, word)
-            except TokenError:
+            key, at, word = controls.read_run(asked), asked.get("at"), asked.get("word")
+            run, typed = self._handlers.run(key), {"at": at, "word": word}
+            if lacks := lacking(run, typed):
                 yield {"run": key, **busy(texts.BUSY_WORD)}
-                run = self._handlers.with_words(key, (text,))
-                subject = unsaid(run, at, word)
-            yield {"run": key, "subject": {"at": at, "ids": list(subject.ids)}}
+                run = self._handlers.with_words(key, lacks)
+            ids = read_subject(run, typed).ids
+            yield {"run": key, "subject": {"at": at, "ids": list(ids)}}
         except Exception as error:
             yield {"run": key, **failed(error)}
 
@@ -94,22 +91,6 @@ def _could(run: Run, index: int) -> list[Value]:
         for c in candidates(run, at)
     ]
     return others if told in others else [told, *others]
-
-
-def _read_word(asked: Any) -> tuple[str, int, str]:
-    key, at, word = controls.read_run(asked), asked.get("at"), asked.get("word")
-    if not isinstance(word, str):
-        raise RunError(texts.BAD_REQUEST)
-    check_length(word)
-    return key, controls.read_number(at), word
-
-
-def check_length(word: str) -> None:
-    """Raise `TokenError` for a text that is empty or too long for a word."""
-    if not word.strip():
-        raise TokenError(texts.EMPTY_WORD)
-    if len(word) > LONGEST_WORD:
-        raise TokenError(texts.LONG_WORD.format(most=LONGEST_WORD))
 
 
 def _read_answer(asked: Any) -> tuple[str, str]:

@@ -21,10 +21,18 @@ def store() -> RunStore:
 
 
 @pytest.fixture(scope="package")
-def url(store: RunStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def explainer() -> FakeExplainer:
+    """The model of the launched page."""
+    return FakeExplainer()
+
+
+@pytest.fixture(scope="package")
+def url(
+    explainer: FakeExplainer, store: RunStore, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """The address of a launched page."""
     os.environ["GRADIO_TEMP_DIR"] = str(tmp_path_factory.mktemp("gradio"))
-    demo = build_demo(FakeExplainer(), store)
+    demo = build_demo(explainer, store)
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
     yield url
     demo.close(verbose=False)

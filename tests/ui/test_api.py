@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import httpx
@@ -11,10 +12,16 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from explainer.errors import ModelError
 from explainer.methods import METHODS
-from explainer.run import Run
-from explainer.subjects import candidates
+from explainer.run import ANSWER, Run
+from explainer.service import NoModels
+from explainer.store import RunStore
+from explainer.subjects import candidates, explain_subject, unsaid
 from explainer.ui import controls, texts
+from explainer.ui.api import Api
+from explainer.ui.handlers import Handlers
+from tests.ui.fake import fake_run
 
 FILE = {"_type": "gradio.FileData"}
 PANEL, OPTIONS = controls.panel_value(), controls.option_value()
@@ -135,6 +142,48 @@ def test_wrong_requests_get_a_sentence(client, recorded, arguments, said):
     with pytest.raises(AppError, match=said) as error:
         client.predict(*arguments, api_name="/explain")
     assert "Traceback" not in str(error.value)
+
+
+def test_a_script_can_explain_any_word(client, recorded, store):
+    run, key = store.get(recorded["run"]), recorded["run"]
+    at = int(run.indices(ANSWER)[1])
+    word = {"at": at, "word": "sheep"}
+    assert " sheep" not in run.settings.get("words", {})
+    got = client.predict(key, word, "tam", api_name="/explain")
+    run = store.get(key)
+    heat = explain_subject(METHODS["tam"], run, unsaid(run, at, "sheep"))
+    assert np.allclose(got["values"], heat.values, atol=1e-4)
+    contrast = {"plus": {"chip": recorded["chips"][-2]["chip"]}, "minus": {**word, "word": "goat"}}
+    assert client.predict(key, contrast, "tam", api_name="/explain")["signed"]
+    told = {"run": key, "format": "json", "methods": ["tam"], "api_name": "/export"}
+    file = client.predict(subjects=[{**word, "word": "hen"}, contrast], **told)
+    assert json.loads(Path(file).read_text("utf-8"))["subjects"][0]["text"].strip() == "hen"
+    assert {" sheep", " goat", " hen"} <= set(store.get(key).settings["words"])
+
+
+def test_words_are_brought_only_for_what_can_be_explained(explainer, client, recorded):
+    at, brought = len(recorded["chips"]), list(explainer.brought)
+    for word, method, said in (
+        ({"at": at, "word": "yak"}, "no_such", "no method"),
+        ({"at": 10**6, "word": "yak"}, "tam", "token"),
+        ({"at": "x", "word": "yak"}, "tam", "cannot be read"),
+        ({"at": at, "word": " "}, "tam", "word is empty"),
+        ({"at": at, "word": "x" * 101}, "tam", "at most 100"),
+        ({"at": at, "word": ["yak"]}, "tam", "cannot be read"),
+    ):
+        with pytest.raises(AppError, match=said):
+            client.predict(recorded["run"], word, method, api_name="/explain")
+    assert explainer.brought == brought
+
+
+def test_a_word_without_a_model_is_refused_in_a_sentence():
+    store = RunStore()
+    store.put("a" * 32, fake_run())
+    api = Api(Handlers(NoModels(), store))
+    at = int(fake_run().indices(ANSWER)[1])
+    with pytest.raises(ModelError, match=r"no model is loaded here.*fake-model"):
+        api.explain("a" * 32, {"at": at, "word": "sheep"})
+    assert api.explain("a" * 32, {"chip": 3})["values"]
 
 
 def test_a_script_can_export(client, recorded):

@@ -36,7 +36,8 @@ def test_the_python_example(url, tmp_path):
     lines = run("python", url, tmp_path).splitlines()
     assert lines[0].startswith("A cat and a dog")
     assert "' cat'" in "".join(lines)
-    assert re.fullmatch(r"\d+ rows; .*1\.0 is .*", lines[-2])
+    assert re.fullmatch(r"\d+ rows; .*1\.0 is .*", lines[-3])
+    assert re.fullmatch(r"why cat and not carrot: -[\d.]+ and more", lines[-2])
     assert lines[-1].endswith(".svg")
 
 

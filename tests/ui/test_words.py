@@ -13,8 +13,8 @@ from explainer.store import RunStore
 from explainer.subjects import Contrast, Span, Unsaid, candidates
 from explainer.ui import controls, payload, texts
 from explainer.ui.handlers import Handlers
-from explainer.ui.subjects import read_subject
-from explainer.ui.words import LONGEST_WORD, Words, places
+from explainer.ui.subjects import LONGEST_WORD, read_subject
+from explainer.ui.words import Words, places
 from tests.ui.fake import FakeExplainer, fake_run
 
 IMAGE = np.full((60, 80, 3), 128, np.uint8)
