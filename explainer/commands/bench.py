@@ -18,7 +18,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,7 +33,7 @@ from explainer.evaluation.candidates import parse
 from explainer.evaluation.datasets import Sample
 from explainer.evaluation.iou import Truth
 from explainer.evaluation.measure import Plan, measure
-from explainer.evaluation.report import machine
+from explainer.evaluation.report import machine, made
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.evaluation.words import FUNCTION, NOUN, Grammar
 from explainer.methods import METHODS
@@ -69,13 +68,7 @@ def main(args: argparse.Namespace) -> int:
         print(figure.row(), flush=True)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
-        about = {
-            "machine": machine(),
-            "load": os.getloadavg()[0],
-            "date": date.today().isoformat(),
-            "seed": SEED,
-            "repeat": args.repeat,
-        }
+        about = made({"load": os.getloadavg()[0], "seed": SEED, "repeat": args.repeat})
         written = {"figures": [asdict(f) for f in figures], "about": about}
         (args.out / "bench.json").write_text(json.dumps(written, indent=2) + "\n")
     return 0

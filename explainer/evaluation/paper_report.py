@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from explainer.evaluation import tables
 from explainer.evaluation.intervals import Ratio
 from explainer.evaluation.paper import Panel, Table
-from explainer.evaluation.report import machine
+from explainer.evaluation.report import facts, made
 from explainer.evaluation.tables import COMPARED, NAMES, Figures, Summary
 
 Told = Mapping[str, Any]  # as in the JSON file
@@ -28,7 +27,7 @@ def told(table: Table, summaries: Mapping[str, Summary], about: Mapping[str, Any
         "title": table.title,
         "against": table.against,
         "models": {model: _model(table.rows, s) for model, s in summaries.items()},
-        "about": {**about, "machine": machine(), "date": date.today().isoformat()},
+        "about": made(about),
     }
 
 
@@ -65,8 +64,8 @@ def write(folder: Path, number: int, found: Told, panels: Sequence[Panel]) -> li
 
 def markdown(number: int, found: Told) -> str:
     """Return the table with everything that is known of how it was made."""
-    facts = "\n".join(f"* {name}: {value}" for name, value in found["about"].items())
-    parts = [f"### Table {number}. {found['title']}", body(found), best(found), facts]
+    heading = f"### Table {number}. {found['title']}"
+    parts = [heading, body(found), best(found), facts(found["about"])]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from explainer.errors import SightlineError
 from explainer.evaluation.intervals import Ratio
@@ -23,6 +24,22 @@ def machine() -> str:
         cpu = models[0].split(":", 1)[1].strip() if models else cpu
         cpu += f", {len(models)} cores" if models else ""
     return f"{cpu}, Python {platform.python_version()}"
+
+
+def made(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of how figures were made, with the machine and the day."""
+    return {**about, "machine": machine(), "date": date.today().isoformat()}
+
+
+def facts(about: Mapping[str, Any]) -> str:
+    """Return what is known of how figures were made as a Markdown list."""
+    return "\n".join(f"* {name}: {value}" for name, value in about.items())
+
+
+def entry(r: Ratio) -> dict[str, Any]:
+    """Return a figure as JSON values; what is undefined is null."""
+    value, low, high = (v if np.isfinite(v) else None for v in (r.value, r.low, r.high))
+    return {"value": value, "interval": [low, high], "n": r.n}
 
 
 class SampleLog:
@@ -94,13 +111,7 @@ def write(
 ) -> None:
     """Write `report.json` (value, interval and n of each figure) and `report.md`."""
     folder.mkdir(parents=True, exist_ok=True)
-    about = {**about, "machine": machine(), "date": date.today().isoformat()}
-    summary = {name: _entry(r) for name, r in figures.items()} | {"about": about}
+    about = made(about)
+    summary = {name: entry(r) for name, r in figures.items()} | {"about": about}
     (folder / "report.json").write_text(json.dumps(summary, indent=2) + "\n")
-    facts = "\n".join(f"* {name}: {value}" for name, value in about.items())
-    (folder / "report.md").write_text(f"{table(figures, bars)}\n\n{facts}\n")
-
-
-def _entry(r: Ratio) -> dict[str, Any]:
-    entry = asdict(r)
-    return {"value": entry["value"], "interval": [entry["low"], entry["high"]], "n": entry["n"]}
+    (folder / "report.md").write_text(f"{table(figures, bars)}\n\n{facts(about)}\n")

@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 
 from explainer.evaluation import faithfulness, iou, why
 from explainer.evaluation.intervals import Bootstrap, Ratio
-from explainer.evaluation.report import machine
+from explainer.evaluation.report import entry, facts, made
 
 NAMES: Mapping[str, str] = {
     "obj_iou": "Obj-IoU",
@@ -216,7 +215,7 @@ def _left_out(summary: Summary) -> str:
 def write(folder: Path, summary: Summary, about: Mapping[str, Any]) -> list[Path]:
     """Write `report.json`, `report.md` and `report.png`, and return them."""
     folder.mkdir(parents=True, exist_ok=True)
-    about = {**about, "machine": machine(), "date": date.today().isoformat()}
+    about = made(about)
     values = {
         "methods": entries(summary.methods),
         "against": summary.against,
@@ -230,21 +229,14 @@ def write(folder: Path, summary: Summary, about: Mapping[str, Any]) -> list[Path
     }
     files = [folder / f"report.{kind}" for kind in ("json", "md", "png")]
     files[0].write_text(json.dumps(values, indent=2) + "\n")
-    facts = "\n".join(f"* {name}: {value}" for name, value in about.items())
-    files[1].write_text(f"{markdown(summary)}\n\n{facts}\n")
+    files[1].write_text(f"{markdown(summary)}\n\n{facts(about)}\n")
     plot(files[2], summary)
     return files
 
 
 def entries(methods: Figures) -> dict[str, dict[str, Any]]:
     """Return the figures as JSON values."""
-    return {name: {f: _entry(r) for f, r in figures.items()} for name, figures in methods.items()}
-
-
-def _entry(r: Ratio) -> dict[str, Any]:
-    """Return JSON values; what is undefined is null."""
-    value, low, high = (v if np.isfinite(v) else None for v in (r.value, r.low, r.high))
-    return {"value": value, "interval": [low, high], "n": r.n}
+    return {name: {f: entry(r) for f, r in figures.items()} for name, figures in methods.items()}
 
 
 def plot(file: Path, summary: Summary) -> None:

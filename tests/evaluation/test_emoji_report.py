@@ -120,3 +120,14 @@ def test_the_written_report_holds_each_figure_with_n_and_interval(tmp_path):
     assert summary["about"]["machine"]
     text = (tmp_path / "report.md").read_text()
     assert "| recall | 0.950 | 0.900 to 0.970 | 40 | >= 0.96 MISSED |" in text
+
+
+def test_a_figure_of_nothing_is_null_in_the_report(tmp_path):
+    none = float("nan")
+    report.write(tmp_path, {"recall": Ratio(none, none, none, 0)}, {}, {})
+
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    summary = json.loads((tmp_path / "report.json").read_text(), parse_constant=refuse)
+    assert summary["recall"] == {"value": None, "interval": [None, None], "n": 0}
