@@ -36,7 +36,6 @@ from explainer.errors import ModelError
 from explainer.models import weights
 from explainer.models.sentencepiece import build_backend, read_model
 
-MODEL_TYPE = "internvl_chat"
 IMAGE_TOKEN = "<IMG_CONTEXT>"
 END = "<|im_end|>"
 _INTERNLM2, _QWEN2 = "InternLM2ForCausalLM", "Qwen2ForCausalLM"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +18,6 @@ from explainer.run import Run, Video
 from explainer.service import Loaded
 
 Media = Sequence[npt.NDArray[np.uint8]] | Video
-
-
-class StepLike(Protocol):
-    """What an explainer yields before the run, see `explainer.record.Step`."""
-
-    kind: str
-    text: str
-    done: int
-    total: int
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,6 @@ from tests.ui.fake import ANSWER_TEXTS, FakeExplainer
 
 CHIPS = "document.querySelectorAll('.sl-answer .sl-chip').length"
 WORD = "document.querySelector('.sl-word').textContent"
-BRIGHT = "document.querySelectorAll('.sl-chip[aria-selected=true]').length"
 
 
 def picture_file(kind: str) -> dict:
