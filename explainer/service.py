@@ -192,11 +192,14 @@ class Models:
 
     def current(self) -> Entry:
         """Return the model to begin with: the default while it is loaded, else what is."""
-        held = self._held
-        large = [h.entry for h in held.values() if not h.entry.bundled and not h.leaving]
-        for entry in [*([held[self.default].entry] if self.default in held else []), *large]:
-            return entry
-        return next((e for e in self.entries if e.bundled), self.entries[0])
+        default = self._held.get(self.default)
+        if default:
+            return default.entry
+        large = [
+            h.entry for h in list(self._held.values()) if not h.entry.bundled and not h.leaving
+        ]
+        bundled = [entry for entry in self.entries if entry.bundled]
+        return next(iter([*large, *bundled, *self.entries]))
 
     def ready(self, model: str) -> bool:
         """Return whether a model is loaded, or comes at once because it is bundled."""
@@ -216,7 +219,7 @@ class Models:
         free = self._free()
         if free is None or entry.bundled:
             return free
-        return free + sum(_bytes(h) for h in self._held.values() if not h.entry.bundled)
+        return free + sum(_bytes(h) for h in list(self._held.values()) if not h.entry.bundled)
 
     # Using ---------------------------------------------------------------------------------------
 
@@ -306,8 +309,10 @@ class Models:
 
     def cancel(self, ticket: Any) -> None:
         """End the load with this ticket at its next step; other tickets do nothing."""
+        if not isinstance(ticket, str) or not ticket.isascii():  # what cannot be compared
+            return
         for task in list(self._tasks.values()):
-            if isinstance(ticket, str) and secrets.compare_digest(task.ticket, ticket):
+            if secrets.compare_digest(task.ticket, ticket):
                 task.cancelled.set()
 
     def _task(self, entry: Entry) -> tuple[_Task | None, str]:

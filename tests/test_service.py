@@ -197,7 +197,7 @@ def test_a_load_can_be_cancelled_by_its_owner_only(models, shop, free, memory):
     ticket = next(loading).ticket
     joined = models.load("org/two")
     assert next(joined).ticket == ""
-    for junk in ("", "0" * 16, None, 3, ["x"]):
+    for junk in ("", "0" * 16, "\u00e9\ud800", None, 3, ["x"]):
         models.cancel(junk)
     until(lambda: next(loading).stage == WEIGHTS)
     models.cancel(ticket)
