@@ -179,10 +179,13 @@ class Api:
     ) -> MapTold:
         """Return the heatmap of a word of a recorded run on one of its images.
 
+        The word is a chip by its number, or an object: {"chip": 12}; {"tokens": [3, 4]}, tokens as
+        one; {"at": 7, "word": "cat"}, any other word in place of token 7, which the model brings
+        if the run does not hold it; {"plus": ..., "minus": ...}, why the one and not the other.
+
         Args:
             run: as /record returned it
-            subject: number of a chip as /record returned it, or an object, see docs/api.md; a word
-                in it that the run does not hold is brought by its model, and stays
+            subject: number of a chip as /record returned it, or an object
             method: msea_arc, tam, logit_lens, msea, arc or mean_mitigation
             preset: a preset of the method, "" for none
             knobs: knobs of the method by name
