@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from explainer.__main__ import main
-from explainer.evaluation.contract import BOUNDS, FAIL, PASS, findings
+from explainer.evaluation.contract import FAIL, PASS, findings
+from explainer.evaluation.contract_checks import BOUNDS
 from explainer.methods import METHODS
 from explainer.models.base import Family
 from explainer.record import Explainer, load
@@ -206,7 +207,7 @@ def test_typed_markup_that_becomes_special_is_caught(qwen, monkeypatch):
 
 
 def test_methods_that_return_nonsense_are_caught(qwen, monkeypatch):
-    from explainer.evaluation import contract
+    from explainer.evaluation import contract_checks
 
     real = METHODS["tam"]
 
@@ -215,7 +216,7 @@ def test_methods_that_return_nonsense_are_caught(qwen, monkeypatch):
         heat.parts[0].values[0, 0] = np.nan
         return heat
 
-    monkeypatch.setattr(contract, "METHODS", {**METHODS, "tam": broken})
+    monkeypatch.setattr(contract_checks, "METHODS", {**METHODS, "tam": broken})
     assert _failed(qwen) == {"explained by tam": "not finite"}
 
 
@@ -259,7 +260,7 @@ def test_flags_that_mean_nothing_and_folders_that_are_not_there(qwen_folder, tmp
 
 def test_the_random_models_are_no_special_case():
     """The picture that is asked about is no flat one, and the same each time."""
-    from explainer.evaluation.contract import sample_picture
+    from explainer.evaluation.contract_checks import sample_picture
 
     assert sample_picture().std() > 30
     assert np.array_equal(sample_picture(), sample_picture())

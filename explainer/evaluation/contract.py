@@ -1,61 +1,19 @@
-"""Proof of the contract on any checkpoint: what every method relies on, checked by measurement.
-
-Each check compares what is recorded with what transformers does by itself: its own forward of the
-whole model, its own `generate`, the tokenizer on the whole text.
-"""
+"""Proof of the contract on any checkpoint: what every method relies on, checked by measurement."""
 
 from __future__ import annotations
 
-import inspect
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
-
 from explainer.errors import SightlineError
-from explainer.geometry import seen_grid
+from explainer.evaluation.contract_checks import CHECKS, Failed, Skipped, Subject, explained
 from explainer.methods import METHODS
-from explainer.models.base import Inputs
 from explainer.record import Explainer
-from explainer.run import ANSWER, PROMPT, Run, View
+from explainer.run import ANSWER
 
 PASS, FAIL, SKIPPED = "pass", "FAIL", "skipped"
-
-PROMPT_TEXT = "Describe the image."
-ANOTHER_TEXT = "How many things are there, and where are they?"
-NEW_TOKENS = 8
-SCALES = (0.5, 0.75, 1.0)
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """How far two computations of the same numbers may be apart, as a part of the largest one.
-
-    Attributes:
-        lens: logits by the lens against the model's own. The run holds states and rows in float16
-            (11 bits: each off by up to 2^-12 of itself), which moves a logit by about 2^-12 times
-            the lengths of both vectors; the largest logit is not much shorter than that.
-        states: the same states from two forwards of different length, whose kernels may sum in
-            another order.
-    """
-
-    lens: float
-    states: float
-
-
-# In float32 only the storing counts. In float16 and bfloat16 every layer rounds (2^-11 and 2^-8),
-# differently with a cache than without one, and the roundings of 20 to 60 layers add up; a missing
-# norm, a shifted position or a wrong matrix is off by 1 and more.
-BOUNDS: Mapping[str, Bounds] = {
-    "float32": Bounds(lens=0.01, states=0.002),
-    "float16": Bounds(lens=0.05, states=0.05),
-    "bfloat16": Bounds(lens=0.15, states=0.15),
-}
 
 
 @dataclass(frozen=True)
@@ -75,67 +33,6 @@ class Finding:
     bound: str
 
 
-class Failed(Exception):
-    """A check did not hold; the message is what was measured."""
-
-
-class Skipped(Exception):
-    """A check says nothing about this checkpoint; the message is why."""
-
-
-@dataclass(eq=False)
-class Subject:
-    """A loaded model with one recording, which the checks share.
-
-    Attributes:
-        run: of `picture` and `PROMPT_TEXT`, with all scales of `SCALES`.
-        inputs: the sequence that it began with.
-        seconds: of each phase.
-    """
-
-    explainer: Explainer
-    picture: npt.NDArray[np.uint8]
-    run: Run
-    inputs: Inputs
-    seconds: dict[str, float]
-
-    @classmethod
-    def record(cls, explainer: Explainer, seconds: dict[str, float]) -> Subject:
-        """Return the subject, after recording; raises what recording raises."""
-        picture = sample_picture()
-        run = explainer.record(picture, PROMPT_TEXT, scales=SCALES, max_new_tokens=NEW_TOKENS)
-        inputs = explainer.family.compose([run.image], PROMPT_TEXT)
-        seconds |= run.settings["seconds"]
-        return cls(explainer, picture, run, inputs, seconds)
-
-    @property
-    def bounds(self) -> Bounds:
-        """Return the bounds for the numbers that the model computes in."""
-        if self.run.settings.get("quantize"):
-            return BOUNDS["bfloat16"]
-        return BOUNDS.get(self.run.settings["dtype"], BOUNDS["bfloat16"])
-
-    @property
-    def answer(self) -> list[int]:
-        """Return the ids of the answer, up to one that stands for a picture.
-
-        A model that says such an id asks its own forward for a picture that is not there.
-        """
-        ids = self.run.tokens.ids[self.run.indices(ANSWER)].tolist()
-        stop = {self.explainer.family.image_token_id}
-        at = next((i for i, token in enumerate(ids) if token in stop), len(ids))
-        return ids[:at]
-
-
-def sample_picture() -> npt.NDArray[np.uint8]:
-    """Return (168, 224, 3) uint8: a sloping colour, a bright block, and noise from a fixed seed."""
-    y, x = np.mgrid[:168, :224]
-    slope = np.stack([x, y, 224 - x], axis=-1) * 0.7
-    slope[40:90, 120:180] = (250, 220, 30)
-    noise = np.random.default_rng(0).normal(0, 12, slope.shape)
-    return np.clip(slope + noise, 0, 255).astype(np.uint8)
-
-
 def findings(explainer: Explainer, seconds: dict[str, float]) -> Iterator[Finding]:
     """Yield one finding after the other, and put the seconds of each phase into `seconds`.
 
@@ -152,11 +49,11 @@ def findings(explainer: Explainer, seconds: dict[str, float]) -> Iterator[Findin
     yield _judge("a picture and a prompt can be recorded", "recorded", record, None)
     if subject is None:
         return
-    for name, bound, check in _CHECKS:
+    for name, bound, check in CHECKS:
         yield _judge(name, bound(subject) if callable(bound) else bound, check, subject)
     for name in METHODS:
-        explained = partial(_explained, name=name)
-        yield _judge(f"explained by {name}", "finite, in range", explained, subject)
+        check = partial(explained, name=name)
+        yield _judge(f"explained by {name}", "finite, in range", check, subject)
 
 
 def _judge(name: str, bound: str, check: Callable[[Any], str], subject: Any) -> Finding:
@@ -172,271 +69,3 @@ def _judge(name: str, bound: str, check: Callable[[Any], str], subject: Any) -> 
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
-
-
-# The model's own numbers --------------------------------------------------------------------------
-
-
-def _own_inputs(subject: Subject, ids: Sequence[int]) -> dict[str, Any]:
-    """Return what the whole model takes, leaving positions and all else to the model itself."""
-    family, inputs = subject.explainer.family, subject.inputs
-    tensors = {"input_ids": torch.tensor([list(ids)]), **inputs.tensors}
-    if "mm_token_type_ids" in inspect.signature(type(family.model).forward).parameters:
-        kinds = torch.zeros(1, len(ids), dtype=torch.long)
-        kinds[:, list(inputs.visual)] = 1
-        tensors["mm_token_type_ids"] = kinds
-    return {name: tensor.to(family.input_device) for name, tensor in tensors.items()}
-
-
-def _own_logits(subject: Subject) -> npt.NDArray[np.float32]:
-    """Return (L, V): the logits of one plain forward over prompt and answer."""
-    tensors = _own_inputs(subject, [*subject.inputs.ids, *subject.answer])
-    with torch.inference_mode():
-        out = subject.explainer.family.model(**tensors, use_cache=False)
-    return out.logits[0].float().cpu().numpy()
-
-
-def _apart(ours: npt.NDArray, theirs: npt.NDArray) -> float:
-    """Return the largest difference as a part of the largest number."""
-    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
-    return float(np.abs(ours - theirs).max() / max(np.abs(theirs).max(), 1e-9))
-
-
-def _within(apart: float, bound: float) -> str:
-    if not apart <= bound:  # NaN fails too
-        raise Failed(f"{apart:.2g}")
-    return f"{apart:.2g}"
-
-
-def _visual_lens(subject: Subject) -> str:
-    run = subject.run
-    theirs = _own_logits(subject)[list(subject.inputs.visual)][:, run.unembedding.ids]
-    return _within(_apart(run.visual_logits(1.0).T, theirs), subject.bounds.lens)
-
-
-def _text_lens(subject: Subject) -> str:
-    run, logits = subject.run, _own_logits(subject)
-    # Row t of text_logits predicts token t, at the position before it; row 0 has nothing before.
-    rows = [t for t in range(1, len(run.tokens)) if run.tokens.positions[t] <= len(logits)]
-    theirs = logits[run.tokens.positions[rows] - 1][:, run.unembedding.ids]
-    return _within(_apart(run.text_logits[rows], theirs), subject.bounds.lens)
-
-
-def _first_choices(subject: Subject) -> str:
-    """Say how often what the run holds as most probable is what the model's own logits say."""
-    run, logits = subject.run, _own_logits(subject)
-    rows = [t for t in range(1, len(run.tokens)) if run.tokens.positions[t] <= len(logits)]
-    own = logits[run.tokens.positions[rows] - 1]
-    ours = own[np.arange(len(rows)), run.topk[rows, 0]]
-    short = float((own.max(axis=1) - ours).max() / max(np.abs(own).max(), 1e-9))
-    return _within(short, subject.bounds.lens)
-
-
-# What follows from the causal mask ----------------------------------------------------------------
-
-
-def _independent(subject: Subject) -> str:
-    """Compare the visual states before two prompts, and before none."""
-    family, engine = subject.explainer.family, subject.explainer._engine
-    image = subject.run.image
-    one = subject.run.scales[0].states
-    other = family.compose([image], ANOTHER_TEXT)
-    states, _ = engine.read(other)
-    two = states[-1, list(other.visual)].float().cpu().numpy()
-    none = engine.visual_states(family.compose_prefix([image], 1.0))[-1].float().cpu().numpy()
-    return _within(max(_apart(one, two), _apart(none, two)), subject.bounds.states)
-
-
-def _scale_later(subject: Subject) -> str:
-    run, explainer = subject.run, subject.explainer
-    alone = explainer.record(subject.picture, PROMPT_TEXT, scales=(1.0,), max_new_tokens=1)
-    later = explainer.add_scale(alone, 0.5).scale(0.5)
-    at_once = run.scale(0.5)
-    if [v.grid for v in later.views] != [v.grid for v in at_once.views]:
-        raise Failed("another grid")
-    return _within(_apart(later.states, at_once.states), subject.bounds.states)
-
-
-# Tokens -------------------------------------------------------------------------------------------
-
-
-def _image_tokens(subject: Subject) -> str:
-    """Compare ids in the sequence, cells of the grids, and features that the vision tower gives."""
-    family, told = subject.explainer.family, []
-    for alpha in (1.0, 0.5):
-        inputs = family.compose_prefix([subject.run.image], alpha)
-        placeholders = inputs.ids.count(family.image_token_id)
-        cells = sum(len(view) for view in inputs.views)
-        features = _features(subject, inputs)
-        told.append(f"{placeholders}/{cells}/{features}")
-        if not placeholders == cells == features == len(inputs.visual):
-            raise Failed(f"ids/cells/features {told[-1]} at scale {alpha:g}")
-    return f"ids/cells/features {', '.join(told)}"
-
-
-def _features(subject: Subject, inputs: Inputs) -> int:
-    family = subject.explainer.family
-    tensors = {name: t.to(family.input_device) for name, t in inputs.tensors.items()}
-    with torch.inference_mode():
-        out = family.base.get_image_features(**tensors)
-    out = getattr(out, "pooler_output", out)
-    parts = out if isinstance(out, (list, tuple)) else [out]
-    return sum(part.reshape(-1, part.shape[-1]).shape[0] for part in parts)
-
-
-def _plain_text(subject: Subject) -> str:
-    """Type all special tokens as text: no id of them may come of it."""
-    family = subject.explainer.family
-    added = family.codec.added
-    typed = " ".join(["What does", *added.values(), "mean?"])
-    inputs = family.compose([subject.run.image], typed)
-    at = inputs.text_positions
-    ids = [inputs.ids[p] for p, role in zip(at, inputs.roles, strict=True) if role == PROMPT]
-    special = sorted({added[i] for i in ids if i in added})
-    if special:
-        raise Failed(f"special tokens from typed text: {', '.join(special[:3])}")
-    if inputs.ids.count(family.image_token_id) != len(inputs.visual):
-        raise Failed("a typed image token counts as a picture")
-    said = "".join(family.codec.texts(ids))
-    if typed not in said:
-        raise Failed(f"the text comes back as {said[:60]!r}")
-    return f"{len(added)} special tokens typed"
-
-
-def _template(subject: Subject) -> str:
-    """Compare the ids with those of the tokenizer on the whole text of the template."""
-    for prompt in (PROMPT_TEXT, f"  {PROMPT_TEXT} "):
-        ours = subject.explainer.family.compose([subject.run.image], prompt).ids
-        theirs = _template_ids(subject, prompt)
-        if list(ours) != theirs:
-            at = next(
-                (i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b),
-                min(len(ours), len(theirs)),
-            )
-            piece = subject.explainer.family.codec.piece
-            here = [piece(ids[at]) if at < len(ids) else "the end" for ids in (ours, theirs)]
-            raise Failed(
-                f"{prompt!r}: position {at} is {here[0]!r}, by the whole template {here[1]!r}"
-            )
-    return f"{len(ours)} ids equal"
-
-
-def _template_ids(subject: Subject, prompt: str) -> list[int]:
-    family = subject.explainer.family
-    words = family.codec.tokenizer
-    content = [{"type": "image"}, {"type": "text", "text": prompt}]
-    text = words.apply_chat_template(
-        [{"role": "user", "content": content}],
-        chat_template=words.chat_template or family.template,
-        add_generation_prompt=True,
-        tokenize=False,
-    )
-    pictures = family.image_token * len(subject.inputs.visual)
-    text = text.replace(family.image_token, family.opening + pictures + family.closing, 1)
-    starts = bool(words.bos_token) and text.startswith(words.bos_token)
-    return list(words(text, add_special_tokens=not starts)["input_ids"])
-
-
-def _round_trip(subject: Subject) -> str:
-    """Compare the texts of the recorded tokens with the decoded ids."""
-    run, family = subject.run, subject.explainer.family
-    ids = run.tokens.ids.tolist()
-    data = b"".join(family.codec.bytes_of(i) for i in ids).decode("utf-8", "replace")
-    said = "".join(run.tokens.texts)
-    if said != data:
-        raise Failed(f"{said[:50]!r} is not {data[:50]!r}")
-    prompt = "".join(run.tokens.texts[i] for i in run.indices(PROMPT))
-    if PROMPT_TEXT not in prompt:
-        raise Failed(f"the prompt comes back as {prompt!r}")
-    return f"{len(ids)} tokens"
-
-
-# Geometry -----------------------------------------------------------------------------------------
-
-
-def _tiled(subject: Subject) -> str:
-    """Check that the cells of each view cover its part of the picture once, and nothing else."""
-    told = []
-    height, width = subject.run.image.shape[:2]
-    for scale in subject.run.scales:
-        for view in scale.views:
-            told.append(_coverage(view, width, height))
-    return f"{len(told)} grids, at least {min(told):.0%} of the picture"
-
-
-def _coverage(view: View, width: int, height: int) -> float:
-    grid = seen_grid(view)
-    x0, y0, x1, y1 = grid.extent
-    if min(x0, y0) < -0.01 or x1 > width + 0.01 or y1 > height + 0.01:
-        raise Failed(f"cells reach out of the picture: {x0:g}, {y0:g}, {x1:g}, {y1:g}")
-    rects = view.rects[np.isfinite(view.rects).all(axis=1)].astype(np.float64)
-    area = float(((rects[:, 2] - rects[:, 0]) * (rects[:, 3] - rects[:, 1])).sum())
-    extent = (x1 - x0) * (y1 - y0)
-    if abs(area - extent) > 1e-3 * extent:
-        raise Failed(f"cells cover {area / extent:.3f} of their part of the picture")
-    return extent / (width * height)
-
-
-# The answer ---------------------------------------------------------------------------------------
-
-
-def _greedy(subject: Subject) -> str:
-    """Compare the answer with what transformers generates."""
-    family, run = subject.explainer.family, subject.run
-    with torch.inference_mode():
-        out = family.model.generate(
-            **_own_inputs(subject, subject.inputs.ids),
-            max_new_tokens=NEW_TOKENS,
-            do_sample=False,
-            num_beams=1,
-            repetition_penalty=1.0,  # some checkpoints set one; the answer here is plainly greedy
-            no_repeat_ngram_size=0,
-            eos_token_id=sorted(family.stop_ids) or None,
-        )
-    theirs = out[0, len(subject.inputs.ids) :].tolist()
-    stop = next((i for i, token in enumerate(theirs) if token in family.stop_ids), len(theirs))
-    theirs, ours = theirs[:stop], run.tokens.ids[run.indices(ANSWER)].tolist()
-    same = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), None)
-    if same is None and len(ours) == len(theirs):
-        return f"{len(ours)} tokens equal"
-    at = min(len(ours), len(theirs)) if same is None else same
-    row = run.candidate_probs[len(run.candidate_probs) - 1 - len(ours) + at]
-    if run.settings["dtype"] != "float32" and row[1] > 0.9 * row[0]:
-        return f"equal up to a near tie at token {at + 1}"
-    if at >= len(subject.answer):
-        raise Skipped("the model says the token that stands for a picture")
-    raise Failed(f"differs from token {at + 1} on")
-
-
-def _explained(subject: Subject, name: str) -> str:
-    run = subject.run
-    start = time.perf_counter()
-    heat = METHODS[name](run, len(run.tokens) - 1)
-    seconds = time.perf_counter() - start
-    subject.seconds["explain"] = round(subject.seconds.get("explain", 0.0) + seconds, 4)
-    values = np.concatenate([part.values.ravel() for part in heat.parts])
-    low = -1 if heat.signed else 0
-    if not np.isfinite(values).all():
-        raise Failed("not finite")
-    if values.min() < low - 1e-5 or values.max() > 1 + 1e-5:
-        raise Failed(f"{values.min():.3g} to {values.max():.3g}")
-    return f"{values.min():.2f} to {values.max():.2f}"
-
-
-_CHECKS: tuple[tuple[str, Any, Callable[[Subject], str]], ...] = (
-    ("lens = model's logits, visual tokens", lambda s: f"<= {s.bounds.lens:g}", _visual_lens),
-    ("lens = model's logits, text tokens", lambda s: f"<= {s.bounds.lens:g}", _text_lens),
-    ("first candidate = model's first", lambda s: f"<= {s.bounds.lens:g}", _first_choices),
-    (
-        "visual states do not change with the text",
-        lambda s: f"<= {s.bounds.states:g}",
-        _independent,
-    ),
-    ("a scale added later = recorded at once", lambda s: f"<= {s.bounds.states:g}", _scale_later),
-    ("image tokens = grid = vision features", "equal", _image_tokens),
-    ("special tokens typed by a user stay text", "none special", _plain_text),
-    ("ids = tokenizer on the whole template", "equal", _template),
-    ("recorded texts = decoded ids", "equal", _round_trip),
-    ("cells tile the seen part of the picture", "once, inside", _tiled),
-    (f"greedy answer = transformers' ({NEW_TOKENS} tokens)", "equal", _greedy),
-)
