@@ -67,7 +67,7 @@ def _given(args: argparse.Namespace) -> dict[str, str]:
 def settings(method: Method, args: argparse.Namespace) -> dict[str, Any]:
     """Return the values of all knobs of a method."""
     given = _given(args)
-    knobs = {k.name: _parse(k, given[k.name]) for k in method.knobs if k.name in given}
+    knobs = {k.name: k.parse(given[k.name]) for k in method.knobs if k.name in given}
     preset = args.preset if args.preset in method.presets else None
     return method.settings(preset=preset, **knobs)
 
@@ -83,18 +83,3 @@ def check_used(methods: Sequence[Method], args: argparse.Namespace) -> None:
     unused = sorted(set(_given(args)) - known)
     if unused:
         raise KnobError(f"--{unused[0].replace('_', '-')} is no knob of {chosen}")
-
-
-def _parse(knob: Knob, text: str) -> Any:
-    """Return the value that `text` means for this knob; its range is checked by the method."""
-    if knob.kind == "choice":
-        return text
-    if text == "auto" and knob.default is None:
-        return None
-    try:
-        if knob.kind in ("scales", "weights"):
-            return tuple(float(part) for part in text.replace(",", " ").split())
-        return float(text)
-    except ValueError:
-        form = "numbers such as 0.5,0.75,1" if knob.kind in ("scales", "weights") else "a number"
-        raise KnobError(f"{knob.name} takes {form}, got {text!r}") from None

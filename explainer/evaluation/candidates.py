@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from explainer.errors import KnobError, MethodError
 from explainer.evaluation.controls import CONTROLS
 from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
-from explainer.methods.base import Heatmap, Knob, Method
+from explainer.methods.base import Heatmap, Method
 from explainer.methods.comparison import Comparison
 from explainer.run import Run
 
@@ -75,7 +75,7 @@ def _candidate(typed: str, shared: Mapping[str, Any]) -> Candidate:
             raise KnobError(
                 f"{typed}: {text!r} sets no knob of {name}; write knob=value, of {known}"
             )
-        values[knob] = _value(declared[knob], value)
+        values[knob] = declared[knob].parse(value)
     return Candidate(typed, method, method.settings(preset=preset or None, **values))
 
 
@@ -84,16 +84,3 @@ def _find(name: str) -> Method:
     if name not in known:
         raise MethodError(f"there is no method {name!r}; choose of {', '.join(known)}")
     return CONTROLS[name] if name in CONTROLS else find_method(name)
-
-
-def _value(knob: Knob, text: str) -> Any:
-    """Return what `text` means for this knob; its range is checked by the method."""
-    if knob.kind == "choice":
-        return text
-    if text == "auto" and knob.default is None:
-        return None
-    try:
-        numbers = [float(part) for part in text.split("/")]
-    except ValueError:
-        raise KnobError(f"{knob.name} takes numbers, got {text!r}") from None
-    return numbers if knob.kind in ("scales", "weights") else numbers[0]

@@ -40,6 +40,22 @@ class Knob:
         """Return `value` in its proper type, or raise `KnobError` naming what is allowed."""
         return _CHECKS[self.kind](self, value)
 
+    def parse(self, text: str) -> Any:
+        """Return the value that a typed text means, numbers of a list parted by commas or slashes;
+        `check` judges it. `KnobError` for what is no number where one is wanted."""
+        if self.kind == "choice":
+            return text
+        if text == "auto" and self.default is None:
+            return None
+        is_list = self.kind in ("scales", "weights")
+        try:
+            if is_list:
+                return tuple(map(float, text.replace(",", " ").replace("/", " ").split()))
+            return float(text)
+        except ValueError:
+            form = "numbers such as 0.5,0.75,1" if is_list else "a number"
+            raise KnobError(f"{self.name} takes {form}, got {text!r}") from None
+
 
 @dataclass(frozen=True, eq=False)
 class MapPart:

@@ -60,7 +60,9 @@ def test_candidates_are_methods_with_presets_and_knobs():
         ("tam:paper", MethodError, "no preset"),
         ("tam+k=3", KnobError, "sets no knob of tam"),
         ("msea_arc+k", KnobError, "knob=value"),
-        ("msea_arc+k=many", KnobError, "takes numbers"),
+        ("msea_arc+k=many", KnobError, "takes a number"),
+        ("msea_arc+k=10/200", KnobError, "takes a number"),
+        ("msea_arc+scales=one", KnobError, "takes numbers"),
         ("msea_arc+k=0", KnobError, "must lie in"),
     ],
 )
