@@ -27,7 +27,9 @@ function zoomAt(place, factor) {
 }
 
 function zoomable(frame) {
-  const down = new Map();  // pointers that press, at which place
+  const down = new Map(), points = new Map();  // pointers that press: on which place, and where they are now
+  const fingers = () => [...down.keys()].map(id => points.get(id));
+  const apart = ([a, b]) => a && b ? Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY) : 0;
   let spread = 0;
 
   frame.addEventListener('wheel', event => {
@@ -39,21 +41,19 @@ function zoomable(frame) {
   frame.addEventListener('dblclick', () => zoomTo(1));
   frame.addEventListener('pointerdown', event => {
     down.set(event.pointerId, placeAt(frame, event));
+    points.set(event.pointerId, event);
     if (sightline.now.zoom.scale > 1 || down.size > 1) frame.setPointerCapture(event.pointerId);
-    spread = 0;
+    spread = apart(fingers());
   });
   for (const name of ['pointerup', 'pointercancel', 'lostpointercapture']) {
     frame.addEventListener(name, event => { down.delete(event.pointerId); spread = 0; });
   }
-  const points = new Map();
   frame.addEventListener('pointermove', event => {
     if (!down.has(event.pointerId)) return;
     points.set(event.pointerId, event);
     const {scale, x, y} = sightline.now.zoom;
     if (down.size === 2) {
-      const [a, b] = [...down.keys()].map(id => points.get(id));
-      if (!a || !b) return;
-      const now = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+      const [a, b] = fingers(), now = apart([a, b]);
       const middle = {clientX: (a.clientX + b.clientX) / 2, clientY: (a.clientY + b.clientY) / 2};
       if (spread) zoomAt(placeAt(frame, middle), now / spread);
       spread = now;
