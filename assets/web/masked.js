@@ -2,15 +2,17 @@
 // (Runs after state.js, paint.js and toolbar.js.)
 // props.value from Python: {run, note, before}; to Python: `before`. Event: back.
 const row = element.querySelector('.sl-masked'), text = make('span'), {now} = sightline, known = new Map();
+text.setAttribute('role', 'status');
 row.append(text, tool(props.words.back, props.words.back, () => {
   props.value = known.get(now.run).before;
   trigger('back', {});
 }));
 
 function show() {
-  const told = known.get(now.run);
+  const told = known.get(now.run), held = row.contains(document.activeElement);
   row.hidden = !told;
   text.textContent = told?.note ?? '';
+  if (held && !told) queueMicrotask(() => document.querySelector('.sl-chip[tabindex="0"]')?.focus());  // once it is marked
 }
 
 function heard() {

@@ -73,8 +73,11 @@ function group(role, label, items, live) {
 
 function show() {
   const value = props.value;
-  if (!value?.chips) return;  // our own {run, subject} coming back
-  const {chips: items, live = false, layers = [], rests = null} = value;
+  if (!value?.chips) {  // our own {run, subject} coming back, or nothing new: then it goes to Python again
+    if (!value?.rests && !value?.why) follow();
+    return;
+  }
+  const {chips: items, live = false, layers = [], rests = null} = value, held = box.contains(document.activeElement);
   const answer = items.filter(item => item.role === 'answer');
   const prompt = items.filter(item => item.role === 'prompt');
   const parts = [];
@@ -91,6 +94,7 @@ function show() {
   }
   sightline.set({layers, rests});
   showTemplate();
+  if (held) box.querySelector('.sl-chip[tabindex="0"]')?.focus();  // the keyboard stays where it was
 }
 
 // Chips of the template are built when somebody wants to see them.

@@ -30,6 +30,7 @@ function ask(event) {
   askedKey = sightline.canonical(asked());
   props.value = {...asked(), ask: ++asks};
   trigger(event, {});
+  if (event === 'again') document.querySelector('.sl-tokens')?.scrollIntoView({block: 'nearest'});  // where it answers
 }
 
 function table({columns, rows}) {

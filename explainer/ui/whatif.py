@@ -63,8 +63,13 @@ class Asked:
 
     @property
     def pictures(self) -> list[tuple[npt.NDArray[np.uint8], ...]]:
-        """Return the pictures of the run with each region hidden."""
-        return [hidden(self.run, region, self.fill) for region in self.regions]
+        """Return the pictures of the run with each region hidden; `RunError` if that changes
+        nothing."""
+        shown, image = self.run.images, self.regions[0].image
+        made = [hidden(self.run, region, self.fill) for region in self.regions]
+        if np.array_equal(made[0][image], shown[image]):
+            raise RunError(texts.WHATIF_SAME.format(fill=texts.WHATIF["fills"][self.fill]))
+        return made
 
     @property
     def name(self) -> str:
@@ -113,11 +118,13 @@ class WhatIf:
             asked: as for `measure`.
             previous: {run, subject}, what to come back to.
         """
+        kept: Value = NOTHING  # chips that come back if it ends in an error
         try:
             found = self._read(asked)
             settings = controls.read_settings(asked.get("panel"), asked.get("options"))
             decoding = controls.read_decoding(max_new_tokens, temperature, seed, layers)
             steps = self._handlers.anew(found.run, found.pictures[0], decoding, settings.needed)
+            kept = self._handlers.restored(previous)
             yield Page({"chips": [], "live": True}, busy(texts.BUSY_READING))
             note = _note(found)
             for page in self._handlers.follow(self._noted(steps, found.run, note)):
@@ -125,7 +132,7 @@ class WhatIf:
                 told = {"run": key, "note": note, "before": previous} if key else NOTHING
                 yield page._replace(notice=told)
         except Exception as error:
-            yield Page(self._handlers.restored(previous), failed(error))
+            yield Page(kept, failed(error))
 
     def back(self, previous: Any) -> tuple[Value, Value, Value]:
         """Return chips, message and picture of the run that was asked again."""

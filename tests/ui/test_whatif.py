@@ -148,6 +148,17 @@ def test_a_page_that_sends_nothing_is_refused(whatif):
     assert whatif.back(None)[1]["kind"] == "error"
 
 
+def test_hiding_what_has_that_colour_already_is_said(whatif, store, explainer):
+    plain = replace(fake_run(), images=(np.full((SIDE, SIDE, 3), 60, np.uint8),))
+    store.put("plain", plain)
+    asked = asking(plain, "plain", fill="mean", panel={**STATE["panel"], "alphas": [[1, True]]})
+    assert "looks the same" in list(whatif.measure(asked))[-1]["text"]
+    page = list(whatif.again(asked, {"run": "plain"}, 64, 0, 0, None))[-1]
+    assert (page.bar, page.view["kind"]) == ({}, "error"), "what is shown stays"
+    assert "image_notes" not in store.get("plain").settings
+    assert explainer.calls == []
+
+
 def test_a_video_is_refused_in_words(whatif, store):
     clip = Video(np.stack([IMAGE] * 2), np.arange(2.0), 1.0, (0, 1))
     store.put("video", replace(fake_run(), images=(IMAGE,), video=clip))

@@ -1,0 +1,135 @@
+"""What if this was hidden: the numbers on the page, asking again, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from explainer.methods import METHODS
+from explainer.regions import HOW, hidden, shown_by
+from explainer.run import ANSWER
+from explainer.ui import texts
+from explainer.whatif import change
+from tests.e2e.test_accessibility import serious
+from tests.ui.fake import FakeExplainer
+
+CHIP = ".sl-answer .sl-chip"
+RESULT = ".sl-whatif-result:not([hidden], .sl-late)"
+CAT = 1  # number in the answer
+
+
+def opened(app, visit, **size):
+    """Return a visitor who has the word cat chosen and the section open, and its run and token."""
+    visitor = visit(app.url, **size)
+    visitor.explain()
+    visitor.page.click(f"{CHIP} >> nth={CAT}")
+    visitor.wait_for_maps()
+    visitor.page.click(".sl-whatif > summary")
+    visitor.page.select_option(".sl-whatif-bar select >> nth=2", "black")
+    run = app.store.get(visitor.page.evaluate("document.sightline.now.run"))
+    return visitor, run, int(run.indices(ANSWER)[CAT])
+
+
+def measure(visitor) -> list[str]:
+    """Hide and compare; return the numbers of the chosen word."""
+    visitor.page.click(f"text={texts.WHATIF['measure']}")
+    visitor.page.wait_for_selector(RESULT)
+    return visitor.page.inner_text(".sl-whatif-line")
+
+
+def line(app, run, token: int, method: str, how: str) -> str:
+    """Return what Python says of the word."""
+    regions = HOW[how](shown_by(METHODS[method](run, token)))
+    found = change(run, [token], app.explainer.probabilities_without(run, regions, "black"))
+    shown, gone, control = map(texts.share, (found.shown, found.hidden, found.control))
+    end = {"hide": "hidden", "keep": "left"}[how]
+    return f"cat {shown} → {gone} ({control} with as much {end} elsewhere)"
+
+
+def test_the_numbers_are_those_of_python(app, visit):
+    visitor, run, token = opened(app, visit)
+    page = visitor.page
+    assert not page.is_visible(".sl-whatif-result")
+    assert measure(visitor) == line(app, run, token, "msea_arc", "hide")
+    assert "“cat”" in page.inner_text(".sl-whatif-verdict")
+    assert page.locator(".sl-whatif-shots img").count() == 2
+    visitor.shot("whatif-1440")
+
+    page.select_option(".sl-whatif-bar select >> nth=0", "keep")
+    assert page.locator(".sl-whatif-result.sl-late").count() == 1
+    page.select_option(".sl-whatif-bar select >> nth=1", "logit_lens")
+    assert measure(visitor) == line(app, run, token, "logit_lens", "keep")
+
+    page.click(f"{CHIP} >> nth=4")
+    visitor.wait_for_maps()
+    assert page.locator(".sl-whatif-result.sl-late").count() == 1, "it is about another word"
+    page.focus(".sl-whatif-bar button >> nth=0")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(RESULT)
+    assert page.inner_text(".sl-whatif-line").startswith("dog ")
+    assert serious(visitor) == []
+
+
+def test_asking_again_and_going_back(app, visit):
+    visitor, run, token = opened(app, visit)
+    page, first = visitor.page, visitor.page.evaluate("document.sightline.now.run")
+    page.select_option(".sl-whatif-bar select >> nth=2", "mean")
+    page.click(f"text={texts.WHATIF['again']}")
+    page.wait_for_selector(".sl-message[data-kind=error]")  # the picture has one colour
+    assert "looks the same under the mean colour" in visitor.message()
+    page.select_option(".sl-whatif-bar select >> nth=2", "black")
+    page.click(f"text={texts.WHATIF['again']}")
+    page.wait_for_selector(".sl-masked:not([hidden])")
+    visitor.wait_for_maps()
+    assert "MSEA + ARC shows for “cat”" in page.inner_text(".sl-masked span")
+    key = page.evaluate("document.sightline.now.run")
+    masked = app.store.get(key)
+    assert key != first
+    place = shown_by(METHODS["msea_arc"](run, token))
+    np.testing.assert_array_equal(masked.image, hidden(run, place, "black")[0])
+    assert page.locator(CHIP).count() == len(masked.indices(ANSWER))
+    assert serious(visitor) == []
+
+    page.focus(".sl-masked button")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".sl-masked", state="hidden")
+    visitor.wait_for_maps()
+    assert page.evaluate("document.sightline.now.run") == first
+    assert page.inner_text(f"{CHIP}[aria-selected=true]") == "cat"
+    assert page.evaluate("document.activeElement.textContent") == "cat"
+
+
+def test_stop_brings_the_answer_back(serve, visit):
+    app = serve(FakeExplainer())
+    visitor, _, _ = opened(app, visit)
+    page, first = visitor.page, visitor.page.evaluate("document.sightline.now.run")
+    app.explainer.delay = 0.5
+    page.click(f"text={texts.WHATIF['again']}")
+    page.wait_for_selector(".sl-live .sl-chip")
+    page.click("#sl-stop")
+    visitor.settled(first, "document.sightline.now.run")
+    assert texts.STOPPED_BACK in visitor.message()
+    assert page.is_hidden(".sl-masked")
+
+
+def test_what_was_opened_without_its_model_says_what_is_needed(app, visit, tmp_path):
+    visitor, run, _ = opened(app, visit)
+    replace(run, model_id="org/another").save(tmp_path / "run.npz")
+    visitor.page.click("#sl-recorded button.label-wrap")
+    old = visitor.page.evaluate("document.sightline.now.run")
+    visitor.page.set_input_files("#sl-recorded input[type=file]", tmp_path / "run.npz")
+    visitor.page.wait_for_function("old => document.sightline.now.run !== old", arg=old)
+    visitor.wait_for_maps()
+    visitor.page.click(f"text={texts.WHATIF['measure']}")
+    visitor.page.wait_for_selector(".sl-whatif-said[data-kind=error]")
+    assert "org/another, which is not loaded" in visitor.page.inner_text(".sl-whatif-said")
+
+
+def test_a_phone_has_room_for_it(app, visit):
+    visitor, _, _ = opened(app, visit, width=390, height=844)
+    measure(visitor)
+    visitor.shot("whatif-390")
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") == 390
+    box = visitor.page.locator(".sl-whatif-shots").bounding_box()
+    assert box["x"] + box["width"] <= 390
