@@ -4,6 +4,8 @@ page load           from the request to the page being ready for a click
 click, slider       from the event to the frame in which the maps are on the screen
 arrow key, pointer  what the page computes for the frame in which the maps of another word are
                     drawn; they are in the browser by then, so that nothing is asked for
+frames              how many animation frames begin from the event to the one in which those maps
+                    are drawn, that one counted: 1 is the very next
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from explainer.commands.figure import Figure
 from explainer.errors import SightlineError
@@ -29,8 +31,8 @@ PATIENCE = 60_000  # milliseconds
 ACTS = (
     ("click to painted", "click", "painted", 60),
     ("slider to painted", "slider", "painted", 80),
-    ("maps of another word by arrow key, computing", "arrow", "computed", 16),
-    ("maps of another word by pointer, computing", "hover", "computed", 16),
+    ("maps of another word by arrow key", "arrow", "computed", 16),
+    ("maps of another word by pointer", "hover", "computed", 16),
 )
 
 READY = "() => document.querySelector('.sl-example') && document.querySelector('.sl-dial')"
@@ -42,7 +44,7 @@ SHOWN = """() => {
 ALL_HERE = """() => Number(document.querySelector('.sl-view').dataset.here)
   >= document.querySelectorAll('.sl-answer .sl-chip').length"""
 MEASURE = """async ([act, until, n]) => {
-  const view = document.querySelector('.sl-view'), times = [];
+  const view = document.querySelector('.sl-view'), measured = [];
   const slider = document.querySelector('[data-name=k] input[type=range]');
   const chips = [...document.querySelectorAll('.sl-answer .sl-chip')];
   const chip = i => chips[(3 * i + 2) % chips.length];
@@ -58,24 +60,44 @@ MEASURE = """async ([act, until, n]) => {
     hover: i => chip(i).dispatchEvent(
       new PointerEvent('pointermove', {bubbles: true, pointerType: 'mouse'})),
   };
+  // Asked for before the page asks, so that each frame counts before anything is drawn in it.
+  let stamps = new Set(), counting = requestAnimationFrame(function count(stamp) {
+    stamps.add(stamp);
+    counting = requestAnimationFrame(count);
+  });
   chips[0].click();
   for (let i = 0; i < n; i++) {
     await new Promise(done => setTimeout(done, 120));
-    let frame = 0;
+    let frame = 0, frames = 0;
     const drawn = new Promise((done, fail) => {
-      view.addEventListener('drawn', () => done(performance.now()), {once: true});
+      view.addEventListener('drawn', () => {
+        frames = stamps.size;
+        done(performance.now());
+      }, {once: true});
       setTimeout(() => fail(new Error(`nothing was drawn after ${act} ${i}`)), 20000);
     });
     const start = performance.now();
     if (until === 'computed') requestAnimationFrame(() => { frame = performance.now(); });
+    stamps = new Set();
     acts[act](i);
     const dispatched = performance.now();
     const end = await drawn;
-    if (until === 'painted') times.push(await new Promise(requestAnimationFrame) - start);
-    else times.push(frame ? dispatched - start + end - frame : end - start);
+    const took = until === 'painted' ? await new Promise(requestAnimationFrame) - start
+      : frame ? dispatched - start + end - frame : end - start;
+    measured.push([took, frames]);
   }
-  return times;
+  cancelAnimationFrame(counting);
+  return measured;
 }"""
+
+
+class Latencies(NamedTuple):
+    """What each of several acts took: milliseconds, and frames until the maps were drawn; and how
+    many requests there were during all."""
+
+    times: list[float]
+    frames: list[int]
+    requests: int
 
 
 def measure(url: str, repeat: int = REPEAT) -> Iterator[Figure]:
@@ -92,14 +114,18 @@ def measure(url: str, repeat: int = REPEAT) -> Iterator[Figure]:
         page.wait_for_function(SHOWN)
         page.wait_for_function(ALL_HERE)
         for name, act, until, bar in ACTS:
-            times, asked = latencies(page, act, until, repeat)
-            yield Figure(f"{name}, median of {repeat}", statistics.median(times), "ms", bar)
-            if until == "computed":
-                yield Figure(f"requests during {repeat} of these", asked, "", 0)
+            took = latencies(page, act, until, repeat)
+            median = statistics.median(took.times)
+            if until == "painted":
+                yield Figure(f"{name}, median of {repeat}", median, "ms", bar)
+            else:
+                yield Figure(f"{name}, computing, median of {repeat}", median, "ms", bar)
+                yield Figure(f"{name}, most of {repeat}", max(took.frames), "frames", 1)
+                yield Figure(f"requests during {repeat} of these", took.requests, "", 0)
 
 
-def latencies(page: Page, act: str, until: str, repeat: int) -> tuple[list[float], int]:
-    """Return the milliseconds that each of `repeat` acts took, and the requests during all.
+def latencies(page: Page, act: str, until: str, repeat: int) -> Latencies:
+    """Return what each of `repeat` acts took.
 
     Args:
         page: with a run whose maps are all in the browser.
@@ -109,8 +135,8 @@ def latencies(page: Page, act: str, until: str, repeat: int) -> tuple[list[float
     page.evaluate(MEASURE, [act, until, WARM_UP])
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
-    times = page.evaluate(MEASURE, [act, until, repeat])
-    return times, len(requests)
+    times, frames = zip(*page.evaluate(MEASURE, [act, until, repeat]), strict=True)
+    return Latencies(list(times), list(frames), len(requests))
 
 
 @contextmanager

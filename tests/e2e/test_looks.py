@@ -82,8 +82,11 @@ def test_maps_follow_quickly(app, visit, act, capsys):
     visitor.explain()
     visitor.page.wait_for_function(browser.ALL_HERE)
     name, kind, until, _ = act
-    times, requests = browser.latencies(visitor.page, kind, until, 5)
+    took = browser.latencies(visitor.page, kind, until, 5)
+    median, most = statistics.median(took.times), max(took.frames)
     with capsys.disabled():
-        print(f"\n{name}: median {statistics.median(times):.0f} ms, slowest {max(times):.0f} ms")
-    assert statistics.median(times) < 5000, "a loose bound: the machine may be busy"
-    assert until == "painted" or requests == 0, "all maps are in the browser by then"
+        print(f"\n{name}: median {median:.0f} ms, slowest {max(took.times):.0f} ms, {most} frames")
+    assert median < 5000, "a loose bound: the machine may be busy"
+    if until == "computed":
+        assert took.requests == 0, "all maps are in the browser by then"
+        assert 1 <= most <= 3, "the bar is 1; a busy machine may miss it"
