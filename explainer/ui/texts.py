@@ -55,6 +55,11 @@ click shows all of it. Methods are chosen above the maps, where two of them can 
 turns or as their difference. The outline is drawn where Otsu's method parts high values from low.
 The button before the answer plays it word by word.
 
+**What if this was hidden?** A map shows where the model finds a word, not whether it needs the place.
+So hide the place, and see how probable each word of the same answer is then. If the word suffers, and
+does not when as much is hidden elsewhere, it rests on the place. If it does not suffer, it comes from
+the rest of the picture or from the words before it. Or ask again: what does the model say then?
+
 **Several pictures.** The strip below the maps chooses which picture they show, by click or arrow
 keys. A bar under each one says how strong the MSEA + ARC map of the word is there at most. Of a
 video, the model sees a few frames; the strip says which.
