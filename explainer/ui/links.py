@@ -221,8 +221,9 @@ class Links:
             model = run.model_id
         if model != self._models.default:
             query["model"] = model
+        told = {**run.settings, "layers": _layers(run)}
         for name, field, knob in _DECODING:
-            value = run.settings.get(field, knob.default)
+            value = told.get(field, knob.default)
             if value != knob.default:
                 query[name] = value if isinstance(value, str) else f"{value:g}"
         return query
@@ -394,6 +395,14 @@ def _set(options: Value, name: str, text: str) -> None:
 def _read(knob: Knob, text: str) -> Any:
     """Return the checked value of a knob that a parameter spells."""
     return knob.check(text if knob.kind == "choice" else number(text))
+
+
+def _layers(run: Run) -> str:
+    """Return which layers were asked for, by the names of `controls.LAYERS`, as far as one fits."""
+    for name, step in (("all", 1), ("even", 2)):
+        if len(run.layers) and run.layer_numbers == tuple(range(run.layer, 0, -step))[::-1]:
+            return name
+    return controls.LAYERS.default
 
 
 def _shows(run: Run, example: Example) -> bool:

@@ -15,7 +15,7 @@ from explainer.store import RunStore
 from explainer.ui import controls, links, texts
 from explainer.ui.handlers import Example
 from explainer.ui.links import Links, defaults
-from tests.ui.fake import SIDE, FakeExplainer, fake_run
+from tests.ui.fake import SIDE, FakeExplainer, fake_run, with_layers
 
 DARK = np.full((SIDE, SIDE, 3), 60, np.uint8)
 EXAMPLES = [
@@ -169,6 +169,19 @@ def test_a_link_of_a_run_says_how_it_was_asked_for(page, store):
     store.put("d" * 32, replace(fake_run(), prompt="x" * 100_000))
     told = page.parameters({"run": "d" * 32})
     assert (told["query"], told["text"]) == ({}, texts.LINK_WITHOUT_PROMPT)
+
+
+def test_a_link_of_a_run_says_which_layers_it_has(page, store):
+    run = replace(fake_run(), prompt="Why?")
+    all_of_them = with_layers(run)
+    every_second = replace(all_of_them, layers=all_of_them.layers[:1])
+    odd = replace(all_of_them, layers=all_of_them.layers[1:])
+    for some, told in ((run, {}), (all_of_them, {"layers": "all"}), (odd, {})):
+        store.put("a" * 32, some)
+        assert page.parameters({"run": "a" * 32})["query"] == {"prompt": "Why?"} | told
+    store.put("a" * 32, every_second)
+    query = page.parameters({"run": "a" * 32})["query"]
+    assert page.asked(query, links.Doubts()).decoding.layers == "even"
 
 
 def test_a_link_weighs_scales(page):
