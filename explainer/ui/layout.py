@@ -1,10 +1,10 @@
-"""The page: regions, and which event calls which handler."""
+"""The page: its regions, what is in them, and what serves it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ from explainer.images import open_image
 from explainer.service import Loaded, Models
 from explainer.store import RunStore
 from explainer.ui import components as ui
-from explainer.ui import controls, payload, recorded, texts
+from explainer.ui import controls, events, payload, recorded, texts
 from explainer.ui.anatomy import Opened, anatomy_props
 from explainer.ui.api import Api
-from explainer.ui.endpoints import offer, shown
+from explainer.ui.endpoints import offer
 from explainer.ui.evidence import Evidence
 from explainer.ui.handlers import Example, Handlers
-from explainer.ui.layer_memory import Fields, LayerMemory
+from explainer.ui.layer_memory import LayerMemory
 from explainer.ui.links import Links, all_options, defaults
 from explainer.ui.maps import Maps
 from explainer.ui.model_menu import ModelMenu
@@ -33,14 +33,6 @@ from explainer.ui.saving import Saving
 from explainer.ui.web import WEB
 from explainer.ui.whatif import WhatIf
 from explainer.ui.words import Words
-
-PLUMBING: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-# Loading takes no turn from those who are asking; its own turns are kept by `Models`.
-LOAD: dict[str, Any] = {"concurrency_limit": 8, "show_progress": "hidden"}
-GPU: dict[str, Any] = {"concurrency_id": "gpu", "concurrency_limit": 1, "show_progress": "hidden"}
-PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-PRESS_RUN_ON_PICTURE = "picture => { if (picture) document.querySelector('#sl-run').click(); }"
-PRESS_RUN = "() => { document.querySelector('#sl-run').click(); }"
 
 
 def build_demo(
@@ -79,17 +71,18 @@ def build_demo(
             ask = _ask()
             see = _see(maps, words, opened, Saving(store))
             strip, kept = _try(examples, gallery, menu)
-        answered = _wire_run(handlers, whatif, ask, see, picker)
-        _wire(handlers, ask, see, strip)
+        answered = events.wire_run(handlers, whatif, ask, see, picker)
+        events.wire_scales(handlers, see)
+        events.wire_examples(handlers, ask, strip)
         shows = [see.bar, see.view, see.backdrop, ask.notice]
         recorded.wire(Opening(store, gallery), kept, see.panel, shows)
-        _wire_beside(words, see)
-        _wire_whatif(whatif, see)
-        see.bar.measure(Evidence(handlers).measure, see.bar, see.bar, **PRIVATE, **GPU)
-        loaded = _wire_menu(menu, picker, demo, answered)
-        _wire_memory(LayerMemory(models), ask, see, picker, loaded)
-        _wire_link(links, menu, settings, ask, picker)
-        offer(Api(handlers), menu, GPU)
+        events.wire_beside(words, see)
+        events.wire_whatif(whatif, see)
+        events.wire_evidence(Evidence(handlers), see)
+        loaded = events.wire_menu(menu, picker, demo, answered)
+        events.wire_memory(LayerMemory(models), ask, see, picker, loaded)
+        events.wire_link(links, menu, settings, ask, picker)
+        offer(Api(handlers), menu, events.GPU)
     demo.queue(max_size=20)
     return demo
 
@@ -304,122 +297,6 @@ def _try(
                 ui.Details(None)
                 gr.Markdown(texts.ABOUT_TEXT)
     return strip, kept
-
-
-# Events ------------------------------------------------------------------------------------------
-
-
-def _wire(handlers: Handlers, ask: Ask, see: See, strip: ui.ExampleStrip) -> None:
-    """Connect scales that are missing, and the examples."""
-    state = [see.bar, see.panel, see.options]
-    see.view.need(
-        handlers.add_scales,
-        state,
-        see.view,
-        api_name="add_scales",
-        api_visibility="private",
-        **GPU,
-    )
-    asked = [ask.image, ask.prompt, ask.more]
-    chosen = strip.select(shown(handlers.choose), strip, asked, **PLUMBING)
-    chosen.then(None, js=PRESS_RUN)
-    ask.prompt.submit(None, js=PRESS_RUN)  # a click, so that a running answer is not started twice
-
-
-def _wire_run(handlers: Handlers, whatif: WhatIf, ask: Ask, see: See, picker: ui.ModelMenu) -> Any:
-    """Connect both ways to an answer, Explain and asking again; return the event of the first."""
-    previous, shown = gr.State({}), [see.bar, see.view, see.backdrop]
-    asked = [ask.image, ask.prompt, previous, *ask.decoding, see.panel, see.options, picker]
-    asked += [ask.more, ask.layers]
-    hidden = [see.whatif, previous, *ask.decoding, ask.layers]
-    first, again = (
-        _begun(press, handlers, previous, ask, see) for press in (ask.run.click, see.whatif.again)
-    )
-    first = first.then(
-        handlers.record, asked, [*shown, ask.notice], api_name="answer", **PRIVATE, **GPU
-    )
-    again = again.then(
-        whatif.again, hidden, [*shown, see.masked], api_name="again", **PRIVATE, **GPU
-    )
-    for recording in (first, again):
-        recording.then(lambda: _running(False), None, [ask.run, ask.stop], **PLUMBING)
-    ask.stop.click(
-        lambda before: (*handlers.stopped(before), *_running(False)),
-        previous,
-        [*shown, ask.run, ask.stop],
-        cancels=[first, again],
-        **PLUMBING,
-    )
-    return first
-
-
-def _begun(press: Any, handlers: Handlers, previous: gr.State, ask: Ask, see: See) -> Any:
-    """Return the event that keeps what is shown, for the case that the recording does not end."""
-    return press(
-        lambda bar: (handlers.begin(bar), *_running(True), {"busy": texts.BUSY_WAITING}),
-        see.bar,
-        [previous, ask.run, ask.stop, see.view],
-        **PLUMBING,
-    )
-
-
-def _wire_whatif(whatif: WhatIf, see: See) -> None:
-    see.whatif.measure(whatif.measure, see.whatif, see.whatif, **PRIVATE, **GPU)
-    see.masked.back(whatif.back, see.masked, [see.bar, see.view, see.backdrop], **PLUMBING)
-
-
-def _wire_beside(words: Words, see: See) -> None:
-    private = {"api_visibility": "private", **GPU}
-    see.beside.word(words.bring, see.beside, see.beside, api_name="bring", **private)
-    shown = [see.bar, see.view, see.backdrop, see.beside]
-    see.beside.answer(words.edited, see.beside, shown, api_name="edited", **private)
-
-
-def _wire_menu(menu: ModelMenu, picker: ui.ModelMenu, demo: gr.Blocks, recorded: Any) -> Any:
-    """Connect the menu; return the event of choosing a model."""
-    loaded = picker.choose(
-        menu.choose, picker, picker, api_name="choose_model", api_visibility="private", **LOAD
-    )
-    picker.cancel(menu.cancel, picker, None, **PLUMBING)
-    for event in (demo.load, recorded.then):  # meanwhile somebody may have changed what is loaded
-        event(menu.refresh, picker, picker, **PLUMBING)
-    return loaded
-
-
-def _wire_memory(
-    memory: LayerMemory, ask: Ask, see: See, picker: ui.ModelMenu, loaded: Any
-) -> None:
-    """Say what further layers would take, whenever that changes."""
-    longest = ask.decoding[0]
-    fields = [ask.layers, ask.image, ask.more, ask.prompt, longest, see.panel, see.options, picker]
-    changes = [ask.layers.change, ask.image.change, ask.more.change, longest.release]
-
-    def size(*values: Any) -> Any:
-        return memory.said(Fields(*values))
-
-    gr.on(changes, size, fields, ask.memory, trigger_mode="always_last", **PLUMBING)
-    loaded.then(size, fields, ask.memory, **PLUMBING)
-
-
-def _wire_link(
-    links: Links, menu: ModelMenu, settings: ui.Settings, ask: Ask, picker: ui.ModelMenu
-) -> None:
-    """Fill in what a link asks, and answer it if it names an example."""
-
-    def fill(told: Any) -> tuple[Any, ...]:
-        asked = links.fill(told)
-        picture = asked.example.picture.pixels if asked.example else None
-        return (picture, asked.prompt, *astuple(asked.decoding), menu.value(asked.model))
-
-    fields = [ask.image, ask.prompt, *ask.decoding, ask.layers, picker]
-    filled = settings.ask(shown(fill), settings, fields, **PLUMBING)
-    filled.then(None, ask.image, js=PRESS_RUN_ON_PICTURE)
-    settings.bring(links.bring, settings, settings, api_name="bring_link", **PRIVATE, **GPU)
-
-
-def _running(running: bool) -> tuple[Any, Any]:
-    """Return updates of the run and stop buttons."""
-    return gr.update(interactive=not running), gr.update(interactive=running)
 
 
 def _served(method: Callable[[Any], Any]) -> Callable[[Any], Any]:

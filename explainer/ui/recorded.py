@@ -10,6 +10,7 @@ import gradio as gr
 
 from explainer.ui import components as ui
 from explainer.ui import payload, texts
+from explainer.ui.events import PLUMBING
 from explainer.ui.opening import Opening, Shown
 
 # The scales that are on become those that the run was read at, wherever they are kept.
@@ -46,10 +47,9 @@ def place(gallery: Sequence[Shown], unfolded: bool) -> Recorded:
 
 def wire(opening: Opening, parts: Recorded, panel: ui.ControlPanel, outputs: list[Any]) -> None:
     """Let both open a run in the `outputs`: chips, maps, backdrop and notice."""
-    quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     for event, source, handler in (
         (parts.gallery.select, parts.gallery, opening.choose),
         (parts.file.upload, parts.file, opening.upload),
     ):
-        opened = event(handler, [source, panel], [*outputs, panel], **quiet)
+        opened = event(handler, [source, panel], [*outputs, panel], **PLUMBING)
         opened.then(None, panel, js=ADOPT)

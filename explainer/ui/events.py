@@ -1,0 +1,143 @@
+"""Which event of the page calls which handler."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from explainer.ui import components as ui
+from explainer.ui import texts
+from explainer.ui.endpoints import shown
+from explainer.ui.evidence import Evidence
+from explainer.ui.handlers import Handlers
+from explainer.ui.layer_memory import Fields, LayerMemory
+from explainer.ui.links import Links
+from explainer.ui.model_menu import ModelMenu
+from explainer.ui.whatif import WhatIf
+from explainer.ui.words import Words
+
+if TYPE_CHECKING:
+    from explainer.ui.layout import Ask, See
+
+PLUMBING: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+# Loading takes no turn from those who are asking; its own turns are kept by `Models`.
+LOAD: dict[str, Any] = {"concurrency_limit": 8, "show_progress": "hidden"}
+GPU: dict[str, Any] = {"concurrency_id": "gpu", "concurrency_limit": 1, "show_progress": "hidden"}
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+PRESS_RUN_ON_PICTURE = "picture => { if (picture) document.querySelector('#sl-run').click(); }"
+PRESS_RUN = "() => { document.querySelector('#sl-run').click(); }"
+
+
+def wire_scales(handlers: Handlers, see: See) -> None:
+    """Connect scales that are missing."""
+    state = [see.bar, see.panel, see.options]
+    see.view.need(handlers.add_scales, state, see.view, api_name="add_scales", **PRIVATE, **GPU)
+
+
+def wire_examples(handlers: Handlers, ask: Ask, strip: ui.ExampleStrip) -> None:
+    """Connect the examples; one that is chosen is asked about at once."""
+    asked = [ask.image, ask.prompt, ask.more]
+    chosen = strip.select(shown(handlers.choose), strip, asked, **PLUMBING)
+    chosen.then(None, js=PRESS_RUN)
+
+
+def wire_run(handlers: Handlers, whatif: WhatIf, ask: Ask, see: See, picker: ui.ModelMenu) -> Any:
+    """Connect both ways to an answer, Explain and asking again; return the event of the first."""
+    previous, shown = gr.State({}), [see.bar, see.view, see.backdrop]
+    asked = [ask.image, ask.prompt, previous, *ask.decoding, see.panel, see.options, picker]
+    asked += [ask.more, ask.layers]
+    hidden = [see.whatif, previous, *ask.decoding, ask.layers]
+    first, again = (
+        _begun(press, handlers, previous, ask, see) for press in (ask.run.click, see.whatif.again)
+    )
+    first = first.then(
+        handlers.record, asked, [*shown, ask.notice], api_name="answer", **PRIVATE, **GPU
+    )
+    again = again.then(
+        whatif.again, hidden, [*shown, see.masked], api_name="again", **PRIVATE, **GPU
+    )
+    for recording in (first, again):
+        recording.then(lambda: _running(False), None, [ask.run, ask.stop], **PLUMBING)
+    ask.stop.click(
+        lambda before: (*handlers.stopped(before), *_running(False)),
+        previous,
+        [*shown, ask.run, ask.stop],
+        cancels=[first, again],
+        **PLUMBING,
+    )
+    ask.prompt.submit(None, js=PRESS_RUN)  # a click, so that a running answer is not started twice
+    return first
+
+
+def _begun(press: Any, handlers: Handlers, previous: gr.State, ask: Ask, see: See) -> Any:
+    """Return the event that keeps what is shown, for the case that the recording does not end."""
+    return press(
+        lambda bar: (handlers.begin(bar), *_running(True), {"busy": texts.BUSY_WAITING}),
+        see.bar,
+        [previous, ask.run, ask.stop, see.view],
+        **PLUMBING,
+    )
+
+
+def wire_whatif(whatif: WhatIf, see: See) -> None:
+    """Connect hiding a place, and the way back from an answer without it."""
+    see.whatif.measure(whatif.measure, see.whatif, see.whatif, **PRIVATE, **GPU)
+    see.masked.back(whatif.back, see.masked, [see.bar, see.view, see.backdrop], **PLUMBING)
+
+
+def wire_evidence(evidence: Evidence, see: See) -> None:
+    """Connect the bars that say how much words rest on the picture."""
+    see.bar.measure(evidence.measure, see.bar, see.bar, **PRIVATE, **GPU)
+
+
+def wire_beside(words: Words, see: See) -> None:
+    """Connect words that are typed and answers that are edited."""
+    private = {**PRIVATE, **GPU}
+    see.beside.word(words.bring, see.beside, see.beside, api_name="bring", **private)
+    shown = [see.bar, see.view, see.backdrop, see.beside]
+    see.beside.answer(words.edited, see.beside, shown, api_name="edited", **private)
+
+
+def wire_menu(menu: ModelMenu, picker: ui.ModelMenu, demo: gr.Blocks, recorded: Any) -> Any:
+    """Connect the menu; return the event of choosing a model."""
+    loaded = picker.choose(menu.choose, picker, picker, api_name="choose_model", **PRIVATE, **LOAD)
+    picker.cancel(menu.cancel, picker, None, **PLUMBING)
+    for event in (demo.load, recorded.then):  # meanwhile somebody may have changed what is loaded
+        event(menu.refresh, picker, picker, **PLUMBING)
+    return loaded
+
+
+def wire_memory(memory: LayerMemory, ask: Ask, see: See, picker: ui.ModelMenu, loaded: Any) -> None:
+    """Say what further layers would take, whenever that changes."""
+    longest = ask.decoding[0]
+    fields = [ask.layers, ask.image, ask.more, ask.prompt, longest, see.panel, see.options, picker]
+    changes = [ask.layers.change, ask.image.change, ask.more.change, longest.release]
+
+    def size(*values: Any) -> Any:
+        return memory.said(Fields(*values))
+
+    gr.on(changes, size, fields, ask.memory, trigger_mode="always_last", **PLUMBING)
+    loaded.then(size, fields, ask.memory, **PLUMBING)
+
+
+def wire_link(
+    links: Links, menu: ModelMenu, settings: ui.Settings, ask: Ask, picker: ui.ModelMenu
+) -> None:
+    """Fill in what a link asks, and answer it if it names an example."""
+
+    def fill(told: Any) -> tuple[Any, ...]:
+        asked = links.fill(told)
+        picture = asked.example.picture.pixels if asked.example else None
+        return (picture, asked.prompt, *astuple(asked.decoding), menu.value(asked.model))
+
+    fields = [ask.image, ask.prompt, *ask.decoding, ask.layers, picker]
+    filled = settings.ask(shown(fill), settings, fields, **PLUMBING)
+    filled.then(None, ask.image, js=PRESS_RUN_ON_PICTURE)
+    settings.bring(links.bring, settings, settings, api_name="bring_link", **PRIVATE, **GPU)
+
+
+def _running(running: bool) -> tuple[Any, Any]:
+    """Return updates of the run and stop buttons."""
+    return gr.update(interactive=not running), gr.update(interactive=running)
