@@ -9,14 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypedDict
 
+import numpy as np
+import numpy.typing as npt
+
 from explainer.errors import SightlineError
 from explainer.export import Chosen, Exhibit, Look
 from explainer.export.formats import find_format
-from explainer.run import ROLE_NAMES, TEMPLATE, Run
+from explainer.fills import FILLS
+from explainer.methods.base import Heatmap, Method
+from explainer.regions import HOW, shown_by
+from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
 from explainer.subjects import Span, Subject, candidates, explain_subject, probability
 from explainer.ui import controls, payload, texts
 from explainer.ui.handlers import Handlers, inputs
 from explainer.ui.subjects import at_layer, lacking, read_subject
+from explainer.whatif import change
 
 SCALES = list(controls.knob(controls.METHODS["msea_arc"], "scales").default)
 LAYERS = controls.LAYERS.choices
@@ -91,6 +98,21 @@ class MapTold(TypedDict):
     extent: list[float]
     normalisation: str
     notes: dict[str, float]
+
+
+class WordWithout(ChipTold):
+    """A chip of the answer, and how probable it is with a place hidden, and with as much hidden
+    elsewhere; null where there is not so much."""
+
+    hidden: float
+    elsewhere: float | None
+
+
+class Trial(TypedDict):
+    """How much of the picture was hidden, 0 to 1, and what became of the words of the answer."""
+
+    share: float
+    words: list[WordWithout]
 
 
 class File(NamedTuple):
@@ -193,8 +215,7 @@ class Api:
         """
         explaining, given = controls.known_method(method), controls.read_knobs(preset, knobs)
         found = self._with_words(run, [subject])
-        word, looked = _subject(found, subject), at_layer(found, subject)
-        heat = explain_subject(explaining, looked, word, **given)
+        heat = _heat(found, subject, explaining, given)
         part = heat.parts[_whole(image, "image", 0, len(heat.parts) - 1)]
         return {
             "values": [[round(float(v), 4) for v in row] for row in part.values],
@@ -203,6 +224,42 @@ class Api:
             "normalisation": heat.normalisation,
             "notes": dict(heat.notes),
         }
+
+    def hide(
+        self,
+        run: str,
+        subject: int | dict[str, Any],
+        method: str = "msea_arc",
+        preset: str = "",
+        knobs: dict[str, Any] = NO_KNOBS,
+        image: int = 0,
+        how: str = "hide",
+        fill: str = "mean",
+    ) -> Trial:
+        """Return how probable each word of an answer is with a part of the picture hidden: the
+        place that the map of a word shows, or all but that. The model reads the answer again.
+
+        As a control, as much is hidden elsewhere, drawn at random.
+
+        Args:
+            run: as /record returned it
+            subject: as for /explain
+            method: as for /explain
+            preset: as for /explain
+            knobs: as for /explain
+            image: in which of several images, counted from 0
+            how: hide the place, or keep only that
+            fill: what it is hidden under: mean (the mean colour), black or blur
+        """
+        if how not in (*HOW,) or fill not in (*FILLS,):
+            raise SightlineError(f"how is {' or '.join(HOW)}, and fill one of {', '.join(FILLS)}")
+        explaining, given = controls.known_method(method), controls.read_knobs(preset, knobs)
+        found = self._with_words(run, [subject])
+        heat = _heat(found, subject, explaining, given)
+        regions = HOW[how](shown_by(heat, _whole(image, "image", 0, len(heat.parts) - 1)))
+        probs = self._handlers.more(found, regions=regions, fill=fill)
+        words = [_without(found, i, probs) for i in _shown(found) if found.chips[i].role == ANSWER]
+        return {"share": regions[0].share, "words": words}
 
     def export(
         self,
@@ -270,6 +327,15 @@ def _token(run: Run, token: int, top: int) -> TokenTold:
 
 def _subject(run: Run, asked: Any) -> Subject:
     return read_subject(run, asked if isinstance(asked, Mapping) else {"chip": asked})
+
+
+def _heat(run: Run, asked: Any, method: Method, given: Mapping[str, Any]) -> Heatmap:
+    return explain_subject(method, at_layer(run, asked), _subject(run, asked), **given)
+
+
+def _without(run: Run, index: int, probs: npt.NDArray[np.float32]) -> WordWithout:
+    found = change(run, run.chips[index].tokens, probs)
+    return {**_chip(run, index), "hidden": found.hidden, "elsewhere": found.control}
 
 
 def _chosen(name: Any, knobs: Any) -> Chosen:

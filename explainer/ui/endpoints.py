@@ -44,6 +44,8 @@ def offer(api: Api, menu: ModelMenu, gpu: dict[str, Any]) -> None:
     )
     gr.api(shown(api.tokens), api_name="tokens", queue=False)
     gr.api(shown(api.explain), api_name="explain", queue=False)
+    turn = {name: gpu[name] for name in ("concurrency_id", "concurrency_limit")}
+    gr.api(shown(api.hide), api_name="hide", **turn)
     export = shown(api.export)
     gr.Button(visible=False).click(
         _cached(export),

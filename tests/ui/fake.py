@@ -179,8 +179,9 @@ class FakeExplainer:
             gone = region.mask(*run.images[region.image].shape[:2])
             for i, token in enumerate(run.indices(ANSWER)):
                 x0, y0, x1, y1 = map(int, box_of(i % 16))
-                if run.tokens.texts[token] != " the":
-                    probs[row, i] *= 1 - gone[y0:y1, x0:x1].mean()
+                box = gone[y0:y1, x0:x1]  # small pictures do not reach every box
+                if box.size and run.tokens.texts[token] != " the":
+                    probs[row, i] *= 1 - box.mean()
         return probs
 
     def _with(self, run: Run, alpha: float) -> Run:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from explainer.errors import ModelError
 from explainer.methods import METHODS
+from explainer.regions import shown_by
 from explainer.run import ANSWER, Run
 from explainer.service import NoModels
 from explainer.store import RunStore
@@ -21,7 +22,7 @@ from explainer.subjects import candidates, explain_subject, unsaid
 from explainer.ui import controls, texts
 from explainer.ui.api import Api
 from explainer.ui.handlers import Handlers
-from tests.ui.fake import fake_run
+from tests.ui.fake import ANSWER_TEXTS, FakeExplainer, fake_run
 
 FILE = {"_type": "gradio.FileData"}
 PANEL, OPTIONS = controls.panel_value(), controls.option_value()
@@ -63,6 +64,26 @@ def test_a_script_can_explain(client, recorded, store):
     assert np.allclose(got["values"], heat.values, atol=1e-4)
     assert got["normalisation"] == heat.normalisation
     assert client.predict(recorded["run"], chip, api_name="/explain")["extent"] == [0, 0, 80, 60]
+
+
+def test_a_script_can_hide_what_a_map_shows(client, recorded, store):
+    run = store.get(recorded["run"])
+    chip = recorded["chips"][-8]["chip"]
+    told = client.predict(recorded["run"], chip, "tam", fill="black", api_name="/hide")
+    place = shown_by(METHODS["tam"](run, run.chips[chip].tokens[0]))
+    probs = FakeExplainer().probabilities_without(run, (place, place.elsewhere()), "black")
+    assert told["share"] == pytest.approx(place.share)
+    assert [w["text"] for w in told["words"]] == list(ANSWER_TEXTS)
+    for row, name in zip(probs, ("hidden", "elsewhere"), strict=True):
+        np.testing.assert_allclose([w[name] for w in told["words"]], row, rtol=1e-5)
+    kept = client.predict(recorded["run"], chip, "tam", how="keep", api_name="/hide")
+    assert kept["share"] == pytest.approx(1 - place.share)
+
+
+@pytest.mark.parametrize("junk", [{"how": "burn"}, {"fill": "sand"}, {"image": 5}, {"method": "x"}])
+def test_what_cannot_be_hidden_is_said(client, recorded, junk):
+    with pytest.raises(AppError):
+        client.predict(recorded["run"], recorded["chips"][-2]["chip"], **junk, api_name="/hide")
 
 
 def test_a_script_can_read_tokens_and_candidates(client, recorded, store):
@@ -262,7 +283,7 @@ def test_a_script_can_list_load_and_name_models(client, picture):
 
 def test_only_these_endpoints_are_offered(client):
     offered = client.view_api(return_format="dict", print_info=False)
-    names = {"/record", "/tokens", "/explain", "/export", "/models", "/load"}
+    names = {"/record", "/tokens", "/explain", "/hide", "/export", "/models", "/load"}
     assert set(offered["named_endpoints"]) == names
     assert not offered["unnamed_endpoints"]
 
