@@ -170,12 +170,9 @@ function choose(node) {
 
 list.addEventListener('click', event => choose(event.target.closest('.sl-before')));
 list.addEventListener('keydown', event => {
-  const at = [...list.children].indexOf(event.target), last = list.children.length - 1;
-  if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
-  const to = {ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: last}[event.key];
-  if (to === undefined) return;
-  event.preventDefault();
-  choose(list.children[Math.min(last, Math.max(0, to))]);
+  const at = [...list.children].indexOf(event.target);
+  const to = at < 0 ? null : along(event, at, list.children.length - 1);
+  if (to !== null) choose(list.children[to]);
 });
 
 // The whole ---------------------------------------------------------------------------------------

@@ -13,8 +13,7 @@ function decorate() {
     chip.querySelector('.sl-rests')?.remove();
     chip.classList.toggle('sl-against', Boolean(told?.against));
     if (!told) continue;
-    const bar = document.createElement('i');
-    bar.className = 'sl-rests';
+    const bar = make('i', 'sl-rests');
     bar.style.setProperty('--share', told.share);
     bar.setAttribute('aria-hidden', 'true');
     chip.append(bar);

@@ -11,6 +11,15 @@ function make(tag, name, text) {
 // A text from Python with its {places} filled in.
 function fill(text, values) { return text.replace(/\{(\w+)\}/g, (_, name) => values[name]); }
 
+// Where an arrow key, Home or End leads from place `at` of a list; null for other keys.
+function along(event, at, last) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return null;
+  const to = {ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: last}[event.key];
+  if (to === undefined) return null;
+  event.preventDefault();
+  return Math.min(last, Math.max(0, to));
+}
+
 function bytes(data) { return Uint8Array.from(atob(data), c => c.charCodeAt(0)); }
 
 // The steps of a map, row by row; decoded when it is drawn first.

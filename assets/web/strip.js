@@ -34,12 +34,8 @@ function strip(chosen, words) {
     if (button) choose(Number(button.dataset.image), true);
   });
   box.addEventListener('keydown', event => {
-    const at = Number(event.target.dataset.image), last = box.children.length - 1;
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const to = {ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: last}[event.key];
-    if (to === undefined) return;
-    event.preventDefault();
-    choose(Math.min(last, Math.max(0, to)), true);
+    const to = along(event, Number(event.target.dataset.image), box.children.length - 1);
+    if (to !== null) choose(to, true);
   });
 
   return {

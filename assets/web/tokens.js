@@ -40,9 +40,8 @@ function follow() {
 }
 
 function chipOf(item, live) {
-  const chip = document.createElement('button');
+  const chip = make('button', 'sl-chip', item.text);
   chip.type = 'button';
-  chip.className = 'sl-chip';
   chip.dataset.chip = item.index;
   chip.dir = 'auto';
   chip.tabIndex = -1;
@@ -50,19 +49,15 @@ function chipOf(item, live) {
   chip.setAttribute('aria-selected', 'false');
   chip.setAttribute('aria-label', item.label ?? item.text);
   if (live) chip.setAttribute('aria-disabled', 'true');
-  chip.textContent = item.text;
   return chip;
 }
 
 function group(role, label, items, live) {
-  const part = document.createElement('div'), name = document.createElement('span'), list = document.createElement('div');
-  part.className = `sl-group sl-${role}`;
+  const part = make('div', `sl-group sl-${role}`), name = make('span', 'sl-role', label);
+  const list = make('div', 'sl-list');  // a listbox may hold options only, and a row has tools, too
   part.setAttribute('role', 'group');
   part.setAttribute('aria-label', label);
-  name.className = 'sl-role';
   name.setAttribute('aria-hidden', 'true');
-  name.textContent = label;
-  list.className = 'sl-list';  // a listbox may hold options only, and a row has tools, too
   list.setAttribute('role', 'listbox');
   list.setAttribute('aria-multiselectable', 'true');
   list.setAttribute('aria-label', label);
