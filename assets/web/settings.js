@@ -67,6 +67,7 @@ function parameters() {
     }
   }
   for (const [name, value] of Object.entries(rest)) if (value !== defaults[name]) query[name] = value;
+  if (now.extra.layer) query.layer = now.extra.layer;
   return isOther() && same(chosen.subject, now.subject) ? {...query, ...chosen.query} : query;
 }
 
@@ -152,6 +153,7 @@ async function start() {
     const got = await server.restore({query: linked, remembered}).catch(() => null);
     said.textContent = got ? got.text : words.unreachable;
     if (got) adopt(got.settings);
+    if (got?.layer) sightline.set({extra: {...now.extra, layer: got.layer}});  // the slider takes the nearest that a run has
     if (got?.asks) {
       awaited = 'word' in linked && 'example' in linked;
       props.value = {query: linked};
@@ -178,7 +180,7 @@ document.addEventListener('keydown', event => {
 });
 present(address.get('present') === '1');
 start();
-sightline.on(`${NAMES.join(' ')} subject`, () => { if (ready) write(); });
+sightline.on(`${NAMES.join(' ')} subject extra`, () => { if (ready) write(); });
 sightline.on('run', async () => {
   if (now.run === null) return;
   first = now.subject;

@@ -5,6 +5,7 @@ A link never holds a picture. Its parameters, each of which may be missing:
     prompt, model                               what was asked
     tokens, temperature, seed, layers           how the answer was drawn and recorded
     example                                     number of the example it was asked about, from 1
+    layer                                       number of the decoder layer that maps are read from
     word, against                               what is chosen in the answer to the example, and
                                                 what it is set against, see `link_words`
     scales, k, beta                             as the sliders have them: 0.5,0.75,1
@@ -54,6 +55,7 @@ _VIEW = {
     "contour": Knob("contour", "choice", "off", "", choices=("off", "on")),
     "speed": Knob("speed", "float", 2, "", 0.5, 8),
 }
+_LAYER = Knob("layer", "int", 1, "", 1, 999)
 _DECODING = (  # parameter of a link, field of `Decoding`, and what it can be
     ("tokens", "max_new_tokens", controls.MAX_NEW_TOKENS),
     ("temperature", "temperature", controls.TEMPERATURE),
@@ -110,7 +112,8 @@ class Links:
                 the browser remembers or null.
 
         Returns:
-            {"settings": as in `defaults`, "asks": bool, "text": sentences or ""}.
+            {"settings": as in `defaults`, "asks": bool, "layer": that is looked at or None, "text":
+            sentences or ""}.
         """
         try:
             query, doubts = _query(told), Doubts()
@@ -119,9 +122,10 @@ class Links:
             if "example" not in query:
                 for name in link_words.NAMES:
                     doubts.keep(query, name, _astray, None)
-            return {"settings": settings, "asks": asks, "text": doubts.text}
+            layer = doubts.keep(query, "layer", lambda v: _read(_LAYER, v), None)
+            return {"settings": settings, "asks": asks, "layer": layer, "text": doubts.text}
         except Exception as error:
-            return {"settings": defaults(), "asks": False, "text": in_words(error)}
+            return {"settings": defaults(), "asks": False, "layer": None, "text": in_words(error)}
 
     def fill(self, told: Any) -> Asked:
         """Return what the link in {query} asks; what is wrong with it `restore` has told."""

@@ -90,6 +90,12 @@ def test_a_layer_is_looked_at_by_the_slider(serve, visit):
         "logit_lens", (column + 0.5) / early.shape[1], (row + 0.5) / early.shape[0]
     )
     assert shown == pytest.approx(float(early[row, column]), abs=0.06)
+    page.wait_for_function("() => /layer=1/.test(location.search)")
+    assert "layers=all" in page.url
+    other = visit(page.url)
+    other.wait_for_maps()
+    other.settled("1", "document.querySelector('[data-name=layer] .sl-number').value")
+    assert "layer 1 of 3" in other.page.inner_text(".sl-line")
     page.click("[data-name=layer] .sl-reset")
     page.wait_for_function(
         "() => !document.querySelector('.sl-line').textContent.includes('layer')"

@@ -39,7 +39,12 @@ def restored(page: Links, remembered=None, **query: str) -> dict:
 
 
 def test_an_empty_link_leaves_everything_as_it_is(page):
-    assert restored(page) == {"settings": defaults(), "asks": False, "text": ""}
+    assert restored(page) == nothing("")
+
+
+def nothing(text: str) -> dict:
+    """Return what is restored from a link that says nothing that can be used."""
+    return {"settings": defaults(), "asks": False, "layer": None, "text": text}
 
 
 def test_a_link_sets_the_sliders_the_methods_and_their_options(page):
@@ -90,12 +95,15 @@ def test_a_link_sets_the_sliders_the_methods_and_their_options(page):
         ({"model": "no/such"}, "not one of the models offered here"),
         ({"tokens": "100000"}, "Longest answer"),
         ({"temperature": "hot"}, "is no number"),
+        ({"layer": "0"}, "layer must lie in"),
+        ({"layer": "<b>"}, "is no number"),
     ],
 )
 def test_what_a_link_says_wrongly_is_left_out_and_told(page, query, why):
     told = restored(page, **query)
     assert told["settings"] == defaults()
     assert not told["asks"]
+    assert told["layer"] is None
     assert next(iter(query)) in told["text"]
     assert why in told["text"]
 
@@ -114,7 +122,7 @@ def test_settings_that_do_not_go_together_are_left_out(page):
 )
 def test_junk_leaves_the_defaults(page, told):
     got = page.restore(told)
-    assert got == {"settings": defaults(), "asks": False, "text": texts.LINK_TOO_LONG}
+    assert got == nothing(texts.LINK_TOO_LONG)
 
 
 def test_remembered_settings_come_back(page):
@@ -152,6 +160,7 @@ def test_a_link_asks_with_its_example_or_its_own_prompt(page):
     assert doubts.text == ""
     assert restored(page, example="1")["asks"]
     assert restored(page, prompt="Why?")["asks"]
+    assert restored(page, layers="all", layer="2")["layer"] == 2
 
 
 def test_a_link_of_a_run_says_how_it_was_asked_for(page, store):
