@@ -362,7 +362,7 @@ class Explainer:
         and the answer before it, with each of B regions of the pictures hidden in turn.
 
         `regions.shown_by(heatmap)` is what a map points at, and its `elsewhere()` a control;
-        `whatif.change` reads the numbers of a word.
+        `regions.within_box(run, box)` is a rectangle; `whatif.change` reads the numbers of a word.
 
         Args:
             regions: of the run's pictures.

@@ -66,6 +66,11 @@ LIGHT = (
     "explainer/store.py",
     "explainer/subjects.py",
     "explainer/images.py",
+    "explainer/fills.py",
+    "explainer/otsu.py",
+    "explainer/regions.py",
+    "explainer/evidence.py",
+    "explainer/whatif.py",
     "explainer/__main__.py",
 )
 

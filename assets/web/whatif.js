@@ -30,7 +30,8 @@ function ask(event) {
   askedKey = sightline.canonical(asked());
   props.value = {...asked(), ask: ++asks};
   trigger(event, {});
-  if (event === 'again') document.querySelector('.sl-tokens')?.scrollIntoView({block: 'nearest'});  // where it answers
+  if (event === 'measure') say(says.waiting, 'busy');
+  else document.querySelector('.sl-tokens')?.scrollIntoView({block: 'nearest'});  // where it answers
 }
 
 function table({columns, rows}) {
@@ -71,10 +72,14 @@ function draw(told) {
 function heard() {
   const value = props.value;
   if (value?.asked !== asks) return;  // our own question coming back, or an answer to one before
-  message.textContent = value.busy ?? value.text ?? '';
-  message.dataset.kind = value.busy ? 'busy' : value.kind ?? '';
-  body.setAttribute('aria-busy', String(Boolean(value.busy)));
+  say(value.busy ?? value.text ?? '', value.busy ? 'busy' : value.kind ?? '');
   if (value.pictures) draw(value);
+}
+
+function say(text, kind) {
+  message.textContent = text;
+  message.dataset.kind = kind;
+  body.setAttribute('aria-busy', String(kind === 'busy'));
 }
 
 // What was measured stays, marked as late once something else is chosen.
@@ -91,7 +96,7 @@ function list() {
   follow();
 }
 
-sightline.on('run', () => { result.hidden = true; message.textContent = ''; });
+sightline.on('run', () => { result.hidden = true; say('', ''); });
 sightline.on('entry', list);
 sightline.on('run subject extra settings image', follow);
 watch('value', heard);

@@ -55,10 +55,11 @@ click shows all of it. Methods are chosen above the maps, where two of them can 
 turns or as their difference. The outline is drawn where Otsu's method parts high values from low.
 The button before the answer plays it word by word.
 
-**What if this was hidden?** A map shows where the model finds a word, not whether it needs the place.
-So hide the place, and see how probable each word of the same answer is then. If the word suffers, and
-does not when as much is hidden elsewhere, it rests on the place. If it does not suffer, it comes from
-the rest of the picture or from the words before it. Or ask again: what does the model say then?
+**What if this was hidden?** A map shows where the model finds a word, not whether it needs the
+place. So hide the place, and see how probable each word of the same answer is then. If the word
+suffers, and does not when as much is hidden elsewhere, it rests on the place. If it does not
+suffer, it comes from the rest of the picture or from the words before it. Or ask again: what does
+the model say then?
 
 **Several pictures.** The strip below the maps chooses which picture they show, by click or arrow
 keys. A bar under each one says how strong the MSEA + ARC map of the word is there at most. Of a
@@ -421,7 +422,7 @@ WHATIF = {
     "again": "Ask again with this hidden",
     "againLong": "Have the model answer the same prompt about the picture with this hidden",
     "word": "How probable is",
-    "unreachable": UNREACHABLE,
+    "waiting": BUSY_WAITING,
 }
 WHATIF_BUSY = "The model reads the answer again, with that place hidden…"
 WHATIF_TOLD = {

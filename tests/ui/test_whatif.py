@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +17,9 @@ from explainer.store import RunStore
 from explainer.ui import texts
 from explainer.ui.controls import option_value, panel_value
 from explainer.ui.handlers import Handlers
+from explainer.ui.recording import Job, make_worker
 from explainer.ui.whatif import WhatIf
-from tests.ui.fake import SIDE, FakeExplainer, fake_run
+from tests.ui.fake import SIDE, FakeExplainer, fake_run, with_layers
 
 IMAGE = np.full((SIDE, SIDE, 3), 60, np.uint8)
 IMAGE[::2, ::3] = 200
@@ -146,6 +148,36 @@ def test_a_page_that_sends_nothing_is_refused(whatif):
     assert list(whatif.measure(None))[-1]["kind"] == "error"
     assert list(whatif.again(None, None, 64, 0, 0, None))[-1].view["kind"] == "error"
     assert whatif.back(None)[1]["kind"] == "error"
+
+
+def shown(whatif, asked):
+    return list(whatif.measure(asked))[-1]["pictures"]
+
+
+def test_the_map_may_be_on_one_of_several_pictures(whatif, store):
+    pictures = (IMAGE, np.full_like(IMAGE, 99))
+    store.put("two", replace(fake_run(images=2), images=pictures))
+    panel = {**STATE["panel"], "alphas": [[1, True]]}
+    first = shown(whatif, asking(store.get("two"), "two", panel=panel))
+    second = shown(whatif, asking(store.get("two"), "two", panel=panel, image=1))
+    assert second[0]["label"].endswith("of picture 2 hidden")
+    assert first[0]["src"] != second[0]["src"]
+
+
+def test_the_map_may_be_of_an_earlier_layer(whatif, store):
+    store.put("deep", replace(with_layers(fake_run()), images=(IMAGE,)))
+    asked = asking(store.get("deep"), "deep", panel={**STATE["panel"], "alphas": [[1, True]]})
+    early = {**asked, "subject": {**asked["subject"], "layer": 1}}
+    assert shown(whatif, early)[0]["src"] != shown(whatif, asked)[0]["src"]
+
+
+def test_what_crosses_to_a_worker_process_pickles(handlers, key, explainer):
+    run = handlers.run(key)
+    regions = HOW["keep"](shown_by(METHODS["tam"](run, int(run.indices(ANSWER)[CAT]))))
+    job = pickle.loads(pickle.dumps(Job(run=run, regions=regions, fill="mean")))
+    (probs,) = pickle.loads(pickle.dumps(list(make_worker(lambda model: explainer)(job))))
+    want = explainer.probabilities_without(run, regions, "mean")
+    np.testing.assert_array_equal(probs, want)
 
 
 def test_hiding_what_has_that_colour_already_is_said(whatif, store, explainer):
