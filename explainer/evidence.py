@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,11 @@ class Reliance:
     def delta(self) -> float:
         """Return Delta, in [-1, 1]."""
         return self.shown - float(np.mean([*self.empty.values()]))
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Return it as programs are told: {shown, empty, delta}."""
+        return {"shown": self.shown, "empty": self.empty, "delta": self.delta}
 
     @property
     def share(self) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import SightlineError
+from explainer.evidence import reliance
 from explainer.export import Chosen, Exhibit, Look
 from explainer.export.formats import find_format
 from explainer.fills import FILLS
@@ -34,13 +35,22 @@ MOST = 256  # entries of a list
 MOST_CANDIDATES = 100
 
 
+class EvidenceTold(TypedDict):
+    """Probability of a word with the picture, with nothing on it, and what the picture adds."""
+
+    shown: float
+    empty: dict[str, float]
+    delta: float
+
+
 class ChipTold(TypedDict):
-    """One clickable piece of text of a run."""
+    """One clickable piece of text of a run; evidence only of the answer, once it was measured."""
 
     chip: int
     text: str
     role: str
     probability: float | None
+    evidence: EvidenceTold | None
 
 
 class Answer(TypedDict):
@@ -139,6 +149,7 @@ class Api:
         model: str = "",
         more: list[str] | None = None,
         layers: str = LAYERS[0],
+        evidence: bool = False,
     ) -> Answer:
         """Ask a model about a picture and record its answer, so that each word can be explained.
 
@@ -152,12 +163,15 @@ class Api:
             model: an id that /models lists; "" for the one that serves now
             more: further pictures, or a video in place of the picture
             layers: decoder layers that a subject can be looked at in: last, even or all
+            evidence: whether to measure how much each word rests on the picture, one more reading
         """
         media, asked, notes = inputs(picture, more, prompt)
         alphas = controls.read_alphas({"alphas": [[a, True] for a in _list(scales)]})
         decoding = controls.read_decoding(max_new_tokens, temperature, seed, layers)
         *_, recorded = self._handlers.steps(media, asked, decoding, alphas, model)
         run, key = recorded
+        if controls.read_yes(evidence):
+            run = self._handlers.with_evidence(key)
         return {
             "run": key,
             "model": run.model_id,
@@ -309,6 +323,7 @@ def _chip(run: Run, index: int) -> ChipTold:
         "text": chip.text,
         "role": ROLE_NAMES[chip.role],
         "probability": probability(run, Span(chip.tokens)),
+        "evidence": rests.told if (rests := reliance(run, chip.tokens)) else None,
     }
 
 

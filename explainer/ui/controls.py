@@ -210,6 +210,13 @@ def read_number(value: Any) -> int:
     return value
 
 
+def read_yes(value: Any) -> bool:
+    """Return what came as true or false; `RunError` for anything else."""
+    if not isinstance(value, bool):
+        raise RunError(texts.BAD_REQUEST)
+    return value
+
+
 def read_index(value: Any, count: int) -> int:
     """Return which of `count` things is meant; `RunError` if there is no such one."""
     index = read_number(value)

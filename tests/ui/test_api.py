@@ -13,6 +13,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from explainer.errors import ModelError
+from explainer.evidence import reliance
 from explainer.methods import METHODS
 from explainer.regions import shown_by
 from explainer.run import ANSWER, Run
@@ -52,6 +53,21 @@ def test_a_script_can_record(recorded):
     assert recorded["scales"] == [0.5, 0.75, 1.0]
     assert [c["text"] for c in recorded["chips"] if c["role"] == "answer"][1] == " cat"
     assert all(0 <= c["probability"] <= 1 for c in recorded["chips"] if c["role"] == "answer")
+    assert all(c["evidence"] is None for c in recorded["chips"]), "nobody asked for it"
+
+
+def test_a_script_can_have_evidence_measured(client, picture, store):
+    told = {"prompt": "How sure?", "scales": [1.0], "evidence": True, "api_name": "/record"}
+    answer = client.predict(handle_file(picture), **told)
+    run = store.get(answer["run"])
+    for chip in answer["chips"]:
+        rests = reliance(run, run.chips[chip["chip"]].tokens)
+        assert chip["evidence"] == (rests and rests.told)
+        assert (chip["evidence"] is None) == (chip["role"] != "answer")
+    chips = client.predict(answer["run"], api_name="/tokens")["chips"]
+    assert [chip["evidence"] for chip in chips] == [chip["evidence"] for chip in answer["chips"]]
+    with pytest.raises(AppError, match="cannot be read"):
+        client.predict(handle_file(picture), **told | {"evidence": "yes"})
 
 
 def test_a_script_can_explain(client, recorded, store):
