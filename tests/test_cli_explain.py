@@ -81,6 +81,14 @@ def test_a_recorded_run_stands_alone(recorded, picture, capsys):
     assert "name one or several" in _fails(capsys, "explain")
 
 
+@pytest.mark.parametrize(
+    "flag", ["--prompt=Why?", "--layers=all", "--max-new-tokens=9", "--temperature=1", "--seed=3"]
+)
+def test_what_only_a_recording_reads_is_refused_with_a_recorded_run(recorded, capsys, flag):
+    said = _fails(capsys, "explain", recorded, flag)
+    assert f"is recorded already, so {flag.split('=')[0]} would change nothing" in said
+
+
 # Recording ---------------------------------------------------------------------------------------
 
 
@@ -341,7 +349,7 @@ def test_layers_and_evidence_are_told_and_shown(picture, qwen_folder, tmp_path, 
     told = ["--layers", "all", "--evidence", "--layer", "1", "--max-new-tokens", "3"]
     assert main([*map(str, args), *told, "--device", "cpu"]) == 0
     said = capsys.readouterr().out
-    assert re.search(r"^1 further layers are kept, about [\d.]+ MB", said, re.M)
+    assert re.search(r"^1 further layer is kept, about [\d.]+ MB", said, re.M)
     assert re.search(r"prob +picture +text", said)
     run = Run.load(out / "scene.npz")
     assert run.layer_numbers == (1, 2)
@@ -349,3 +357,12 @@ def test_layers_and_evidence_are_told_and_shown(picture, qwen_folder, tmp_path, 
     assert "layer 5 was not recorded" in _fails(
         capsys, "explain", out / "scene.npz", "--layer", "5", "--out", out
     )
+
+
+def test_evidence_is_added_to_a_recorded_run(picture, qwen_folder, tmp_path):
+    common = ["--model", str(qwen_folder), "--device", "cpu"]
+    asked = ["--prompt", "a cat", "--max-new-tokens", "3", *common]
+    _explain(tmp_path, picture, *asked)
+    assert Run.load(tmp_path / "scene.npz").evidence is None
+    _explain(tmp_path, tmp_path / "scene.npz", "--evidence", *common)
+    assert Run.load(tmp_path / "scene.npz").evidence is not None

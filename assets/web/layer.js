@@ -3,7 +3,7 @@
 const depth = dial({
   name: 'layer', label: props.layer.label, says: props.words, bounds: {low: 1, high: 1, step: 1}, value: 1, reset: null,
   title: props.layer.meaning, changed: lookAt,
-}), depthBounds = {};
+});
 
 // Look at the recorded layer that is nearest to a number; null stands for the last one.
 function lookAt(number) {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from explainer.commands import knob_flags, model_flags, subject_flags
-from explainer.errors import ImageError, PromptError
+from explainer.errors import ImageError, PromptError, RunError
 from explainer.evidence import EMPTY, reliance
 from explainer.export import SEQUENTIAL, THEMES, Chosen, Exhibit, Look, chips
 from explainer.export.exhibit import title, tokens_of
@@ -30,6 +30,15 @@ if TYPE_CHECKING:
 HELP = "ask about a picture and write heatmaps of the words of the answer"
 
 LAYERS = ("last", "even", "all")
+# What only a recording reads, and its defaults.
+RECORDING = {
+    "prompt": None,
+    "video": None,
+    "layers": "last",
+    "max_new_tokens": 64,
+    "temperature": 0.0,
+    "seed": 0,
+}
 _SCALES = (0.5, 0.75, 1.0)
 
 
@@ -71,13 +80,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     subject_flags.add_to(parser)
     model_flags.add_model_flags(parser)
     answer = parser.add_argument_group("answer")
-    answer.add_argument("--max-new-tokens", type=int, default=64, help="default: 64")
-    answer.add_argument("--temperature", type=float, default=0.0, help="default: 0 (greedy)")
-    answer.add_argument("--seed", type=int, default=0, help="of the draws; default: 0")
+    answer.add_argument("--max-new-tokens", type=int, help="default: 64")
+    answer.add_argument("--temperature", type=float, help="default: 0 (greedy)")
+    answer.add_argument("--seed", type=int, help="of the draws; default: 0")
     answer.add_argument(
         "--layers",
         choices=LAYERS,
-        default="last",
         help="decoder layers to keep in the run; what they take is said before; default: last",
     )
     answer.add_argument(
@@ -94,6 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "answer",
     )
 
+    parser.set_defaults(**RECORDING)
     knob_flags.add_to(parser)
 
 
@@ -150,8 +159,7 @@ def _run(
     if not args.images and not args.video:
         raise ImageError("there is no picture; name one or several, or a video with --video")
     if _is_recorded(args):
-        run = Run.load(args.images[0])
-        return run if args.answer is None else model.explainer.teacher_force(run, args.answer), run
+        return _recorded(args, model)
     if args.prompt is None:
         raise PromptError('a picture needs a question; add --prompt "Describe the image."')
     run = model.explainer.record(
@@ -174,10 +182,28 @@ def _run(
     return run, None
 
 
+def _recorded(args: argparse.Namespace, model: _Model) -> tuple[Run, Run]:
+    """Return the run in a file with what is added to it, and as it was."""
+    for name, default in RECORDING.items():
+        if getattr(args, name) != default:
+            raise RunError(
+                f"{args.images[0]} is recorded already, so --{name.replace('_', '-')} would change "
+                "nothing; leave it out, or name the picture to record it again"
+            )
+    before = Run.load(args.images[0])
+    run = before
+    if args.answer is not None:
+        run = model.explainer.teacher_force(run, args.answer)
+    if args.evidence:
+        run = model.explainer.add_evidence(run, args.evidence)
+    return run, before
+
+
 def _tell(step: Step) -> None:
     """Say what further layers take, before they are recorded."""
     if step.kind == "layers":
-        print(f"{step.done} further layers are kept, {step.text}")
+        layers = "1 further layer is" if step.done == 1 else f"{step.done} further layers are"
+        print(f"{layers} kept, {step.text}")
 
 
 def _compared(
