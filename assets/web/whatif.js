@@ -1,6 +1,8 @@
-// What if this was hidden? The place that a map of the chosen word shows is hidden, and the model
-// reads the answer again, or answers again. (Runs after state.js, paint.js and toolbar.js.)
-// props.value to Python: {run, subject, panel, options, method, image, how, fill, ask}; from Python
+// What if this was hidden? The place that a map of the chosen word shows, or a rectangle, is hidden,
+// and the model reads the answer again, or answers again.
+// (Runs after state.js, paint.js, toolbar.js and box.js.)
+// props.value to Python: {run, subject, panel, options, method, image, how, box, fill, ask}; from
+// Python
 // for that `ask`: {asked, busy}, {asked, text, kind} or what became of the words.
 // Events: measure, again.
 const root = element.querySelector('.sl-whatif'), says = props.words, {now} = sightline;
@@ -9,11 +11,12 @@ let asks = 0, shownKey = '', askedKey = '';
 const body = make('div', 'sl-whatif-body'), bar = make('div', 'sl-whatif-bar'), message = make('p', 'sl-whatif-said');
 const result = make('div', 'sl-whatif-result'), line = make('p', 'sl-whatif-line'), verdict = make('p', 'sl-whatif-verdict');
 const evidence = make('div', 'sl-whatif-evidence'), shots = make('div', 'sl-whatif-shots'), numbers = make('div', 'sl-whatif-numbers');
-const how = choose(says.how, says.hows, follow), map = choose(says.map, {}, follow), under = choose(says.fill, says.fills, follow);
+const how = choose(says.how, says.hows, place), map = choose(says.map, {}, follow), under = choose(says.fill, says.fills, follow);
 const measure = tool(says.measure, says.measureLong, () => ask('measure')), again = tool(says.again, says.againLong, () => ask('again'));
+const draw = tool(says.draw, says.drawLong, drawBox), box = boxOnMaps(drawn);
 message.setAttribute('role', 'status');
 line.setAttribute('role', 'status');
-bar.append(how.box, map.box, under.box, measure, again);
+bar.append(how.box, map.box, draw, under.box, measure, again);
 evidence.append(shots, numbers);
 result.append(line, verdict, evidence);
 result.hidden = true;
@@ -22,7 +25,7 @@ root.append(make('summary', '', says.title), body);
 
 const asked = () => ({
   run: now.run, subject: sightline.whole(now.subject), panel: now.panel, options: now.options,
-  method: map.list.value, image: now.image, how: how.list.value, fill: under.list.value,
+  method: map.list.value, image: now.image, how: how.list.value, box: box.value, fill: under.list.value,
 });
 
 function ask(event) {
@@ -57,7 +60,7 @@ function shot({src, label}) {
   return figure;
 }
 
-function draw(told) {
+function report(told) {
   const word = make('strong', '', told.word);
   word.dir = 'auto';
   line.replaceChildren(...(told.word ? [word, ` ${told.line}`] : []));
@@ -73,7 +76,7 @@ function heard() {
   const value = props.value;
   if (value?.asked !== asks) return;  // our own question coming back, or an answer to one before
   say(value.busy ?? value.text ?? '', value.busy ? 'busy' : value.kind ?? '');
-  if (value.pictures) draw(value);
+  if (value.pictures) report(value);
 }
 
 function say(text, kind) {
@@ -84,7 +87,10 @@ function say(text, kind) {
 
 // What was measured stays, marked as late once something else is chosen.
 function follow() {
-  measure.disabled = again.disabled = now.run === null || now.subject === null;
+  const drawing = how.list.value === 'box';
+  draw.hidden = !drawing;
+  map.box.hidden = drawing || map.list.length < 2;
+  measure.disabled = again.disabled = now.run === null || now.subject === null || drawing && !box.value;
   result.classList.toggle('sl-late', shownKey !== sightline.canonical(asked()));
 }
 
@@ -92,10 +98,32 @@ function list() {
   const chosen = map.list.value, maps = now.entry?.maps ?? [];
   map.list.replaceChildren(...maps.map(({name, label}) => new Option(label, name)));
   map.put(maps.some(({name}) => name === chosen) ? chosen : maps[0]?.name);
-  map.box.hidden = maps.length < 2;
   follow();
 }
 
+// What is to be hidden was chosen: a map's place is there, a rectangle has to be drawn.
+function place() {
+  if (how.list.value === 'box' && root.open) return drawBox();
+  box.clear();
+  say('', '');
+  follow();
+}
+
+function drawBox() {
+  if (now.run === null) return;
+  box.ask();
+  say(says.drawing, '');
+  document.querySelector('.sl-maps')?.scrollIntoView({block: 'nearest'});
+  follow();
+}
+
+function drawn(found) {
+  say('', '');
+  follow();
+  (found ? measure : draw).focus();
+}
+
+root.addEventListener('toggle', () => { if (!root.open) place(); });  // a rectangle is drawn anew next time
 sightline.on('run', () => { result.hidden = true; say('', ''); });
 sightline.on('entry', list);
 sightline.on('run subject extra settings image', follow);

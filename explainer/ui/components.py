@@ -100,7 +100,7 @@ class WhatIf(_Drawn):
     """What becomes of the words when a place is hidden, folded. Events: measure (what the model
     makes of the same answer then), again (what it answers then)."""
 
-    SCRIPTS = ("state.js", "paint.js", "toolbar.js", "whatif.js")
+    SCRIPTS = ("state.js", "paint.js", "toolbar.js", "box.js", "whatif.js")
     TEMPLATE = '<details class="sl-fold sl-whatif"></details>'
 
 

@@ -59,7 +59,7 @@ The button before the answer plays it word by word.
 place. So hide the place, and see how probable each word of the same answer is then. If the word
 suffers, and does not when as much is hidden elsewhere, it rests on the place. If it does not
 suffer, it comes from the rest of the picture or from the words before it. Or ask again: what does
-the model say then?
+the model say then? A rectangle that you draw on a map can be hidden in the same way.
 
 **Several pictures.** The strip below the maps chooses which picture they show, by click or arrow
 keys. A bar under each one says how strong the MSEA + ARC map of the word is there at most. Of a
@@ -412,7 +412,15 @@ WHATIF = {
     "about": "A map says where the evidence for a word is. The test: hide that place, and see "
     "whether the model still expects the word there. The words before it stay as they were said.",
     "how": "Hide",
-    "hows": {"hide": "what the map shows", "keep": "all but what the map shows"},
+    "hows": {
+        "hide": "what the map shows",
+        "keep": "all but what the map shows",
+        "box": "a rectangle",
+    },
+    "draw": "Draw it",
+    "drawLong": "Draw a rectangle on a map",
+    "drawing": "Drag on a map from corner to corner. By keyboard: go to a map, point with the "
+    "arrow keys, and press Enter at two corners. Esc gives up.",
     "map": "Map",
     "fill": "under",
     "fills": {"mean": "the mean colour", "black": "black", "blur": "blur"},
@@ -441,10 +449,11 @@ WHATIF_TOLD = {
         "columns": ["as it is", "only this left", "as much left elsewhere"],
     },
 }
+WHATIF_TOLD["box"] = WHATIF_TOLD["hide"]
 WHATIF_PICTURE = "the picture"
 WHATIF_REST = "Words that change by less than {least} are left out."
 WHATIF_NO_CONTROL = (
-    "The map shows more than half of the picture, so there is no control: not as much is left."
+    "The place is more than half of the picture, so there is no control: not as much is left."
 )
 WHATIF_SAME = "The place looks the same under {fill}; hide it under something else."
 # What the numbers of the chosen word mean, by the names that `explainer.whatif` gives.
@@ -482,6 +491,7 @@ MASKED = {
     "“{word}”, {share} of it.",
     "keep": "Asked again with a part of {picture} hidden under {fill}: all but what {method} shows "
     "for “{word}”, {share} of it.",
+    "box": "Asked again with a part of {picture} hidden under {fill}: a rectangle, {share} of it.",
 }
 MASKED_WORDS = {"back": "Back to the answer before"}
 

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from explainer.errors import RunError
 from explainer.evidence import reliance
 from explainer.fills import FILLS
+from explainer.geometry import Extent
 from explainer.methods import METHODS
-from explainer.regions import HOW, Region, hidden, shown_by
+from explainer.regions import HOW, Region, hidden, shown_by, within_box
 from explainer.run import ANSWER, Run
 from explainer.store import RunStore
 from explainer.subjects import Span, Word, explain_subject, text_of, whole_words, words_of
@@ -40,6 +41,7 @@ _SIDE = 176  # of the pictures that are shown
 _VERDICTS = {
     "hide": (verdict_of_hiding, texts.WHATIF_HIDING),
     "keep": (verdict_of_keeping, texts.WHATIF_KEEPING),
+    "box": (verdict_of_hiding, texts.WHATIF_HIDING),
 }
 
 
@@ -50,7 +52,7 @@ class Asked:
     Attributes:
         regions: what is hidden, and as a control as much elsewhere, if there is as much.
         word: what the map explains; of two words the first.
-        how, fill: keys of `HOW` and `FILLS`.
+        how, fill: keys of `texts.MASKED` and `FILLS`.
     """
 
     key: str
@@ -86,8 +88,8 @@ class WhatIf:
         """Yield a message while the model reads the answer again, and then what became of it.
 
         Args:
-            asked: {run, subject, method, image, how, fill, panel, options}, and {ask}, which comes
-                back with every value.
+            asked: {run, subject, method, image, how, fill, panel, options}, {box} for how "box", as
+                shares of the picture, and {ask}, which comes back with every value.
         """
         ticket = asked.get("ask") if isinstance(asked, Mapping) else None
         ticket = ticket if isinstance(ticket, int) else None
@@ -149,12 +151,16 @@ class WhatIf:
         settings = controls.read_settings(asked.get("panel"), asked.get("options"))
         method, how, fill = (asked.get(name) for name in ("method", "how", "fill"))
         image = controls.read_index(asked.get("image"), len(run.images))
-        if method not in (*settings.knobs,) or how not in (*HOW,) or fill not in (*FILLS,):
+        if method not in (*settings.knobs,) or how not in (*_VERDICTS,) or fill not in (*FILLS,):
             raise RunError(texts.BAD_REQUEST)
         word = read_subject(run, subject)
-        looked, knobs = at_layer(run, subject), settings.knobs[method]
-        place = shown_by(explain_subject(METHODS[method], looked, word, **knobs), image)
-        return Asked(key, run, HOW[how](place), words_of(word)[0], method, how, fill)
+        if how == "box":
+            regions = HOW["hide"](within_box(run, _box(asked.get("box"), run, image), image))
+        else:
+            looked, knobs = at_layer(run, subject), settings.knobs[method]
+            heat = explain_subject(METHODS[method], looked, word, **knobs)
+            regions = HOW[how](shown_by(heat, image))
+        return Asked(key, run, regions, words_of(word)[0], method, how, fill)
 
     def _noted(self, steps: Iterator[Any], run: Run, note: str) -> Iterator[Any]:
         """Yield the steps; the run tells wherever it goes that its picture was masked."""
@@ -165,6 +171,17 @@ class WhatIf:
                 self._store.put(item.key, noted)
                 item = Recorded(noted, item.key)
             yield item
+
+
+def _box(value: Any, run: Run, image: int) -> Extent:
+    """Return a rectangle in pixels, from shares of the picture's width and height."""
+    if not isinstance(value, list) or len(value) != 4:
+        raise RunError(texts.BAD_REQUEST)
+    if not all(isinstance(v, (int, float)) and 0 <= v <= 1 for v in value):
+        raise RunError(texts.BAD_REQUEST)
+    height, width = run.images[image].shape[:2]
+    x0, y0, x1, y1 = value
+    return x0 * width, y0 * height, x1 * width, y1 * height
 
 
 def _picture(run: Run, region: Region) -> str:
@@ -188,7 +205,7 @@ def _note(asked: Asked) -> str:
 def _pictures(asked: Asked, shown: list[tuple[npt.NDArray[np.uint8], ...]]) -> list[Value]:
     """Return what the model was shown: {src, label} of the place, and of the control."""
     place, told = asked.regions[0], texts.WHATIF_TOLD[asked.how]
-    share = place.share if asked.how == "hide" else 1 - place.share
+    share = 1 - place.share if asked.how == "keep" else place.share
     label = told["picture"].format(share=percent(share), picture=_picture(asked.run, place))
     images = [images[place.image] for images in shown]
     return [

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 
 from explainer.methods import METHODS
-from explainer.regions import HOW, hidden, shown_by
+from explainer.regions import HOW, hidden, shown_by, within_box
 from explainer.run import ANSWER
 from explainer.ui import texts
 from explainer.whatif import change
 from tests.e2e.test_accessibility import serious
-from tests.ui.fake import FakeExplainer
+from tests.ui.fake import SIDE, FakeExplainer
 
 CHIP = ".sl-answer .sl-chip"
 RESULT = ".sl-whatif-result:not([hidden], .sl-late)"
 CAT = 1  # number in the answer
+BOX = ((0.2, 0.1), (0.6, 0.4))  # two corners
+MEASURE = texts.WHATIF["measure"]
 
 
 def opened(app, visit, **size):
@@ -25,6 +28,7 @@ def opened(app, visit, **size):
     visitor.explain()
     visitor.page.click(f"{CHIP} >> nth={CAT}")
     visitor.wait_for_maps()
+    visitor.page.wait_for_selector(".sl-rests")  # nothing moves after this
     visitor.page.click(".sl-whatif > summary")
     visitor.page.select_option(".sl-whatif-bar select >> nth=2", "black")
     run = app.store.get(visitor.page.evaluate("document.sightline.now.run"))
@@ -64,7 +68,7 @@ def test_the_numbers_are_those_of_python(app, visit):
     page.click(f"{CHIP} >> nth=4")
     visitor.wait_for_maps()
     assert page.locator(".sl-whatif-result.sl-late").count() == 1, "it is about another word"
-    page.focus(".sl-whatif-bar button >> nth=0")
+    page.focus(f"text={MEASURE}")
     page.keyboard.press("Enter")
     page.wait_for_selector(RESULT)
     assert page.inner_text(".sl-whatif-line").startswith("dog ")
@@ -98,6 +102,41 @@ def test_asking_again_and_going_back(app, visit):
     assert page.evaluate("document.sightline.now.run") == first
     assert page.inner_text(f"{CHIP}[aria-selected=true]") == "cat"
     assert page.evaluate("document.activeElement.textContent") == "cat"
+
+
+def test_a_rectangle_is_drawn_by_pointer_and_by_keyboard(app, visit):
+    visitor, run, token = opened(app, visit)
+    page = visitor.page
+    page.select_option(".sl-whatif-bar select >> nth=0", "box")
+    assert page.is_disabled(f"text={texts.WHATIF['measure']}")
+    frame = page.locator("[data-method=tam] .sl-frame").bounding_box()
+    at = [(frame["x"] + u * frame["width"], frame["y"] + v * frame["height"]) for u, v in BOX]
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    page.mouse.move(*at[1], steps=4)
+    page.mouse.up()
+    assert page.locator(".sl-box:visible").count() == 3, "it is marked on every map"
+    said = measure(visitor)
+    sent = page.evaluate("document.querySelector('.sl-box').getAttribute('style')")
+    shares = [float(share) / 100 for share in re.findall(r"([\d.]+)%", sent)]
+    corners = [shares[0], shares[1], shares[0] + shares[2], shares[1] + shares[3]]
+    np.testing.assert_allclose(corners, np.ravel(BOX), atol=0.01)
+    place = within_box(run, tuple(corner * SIDE for corner in corners))
+    found = change(
+        run, [token], app.explainer.probabilities_without(run, HOW["hide"](place), "black")
+    )
+    assert f"→ {texts.share(found.hidden)} (" in said
+    visitor.shot("whatif-box")
+
+    page.click(f"text={texts.WHATIF['draw']}")
+    page.focus("[data-method=msea_arc] .sl-frame")
+    for key in ("ArrowLeft", "Enter", "ArrowRight", "ArrowRight", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_function("() => document.activeElement.textContent === '" + MEASURE + "'")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(RESULT)
+    page.select_option(".sl-whatif-bar select >> nth=0", "hide")
+    assert page.locator(".sl-box:visible").count() == 0
 
 
 def test_stop_brings_the_answer_back(serve, visit):

@@ -10,7 +10,7 @@ import pytest
 
 from explainer.methods import METHODS
 from explainer.models.catalogue import Entry
-from explainer.regions import HOW, hidden, shown_by
+from explainer.regions import HOW, hidden, shown_by, within_box
 from explainer.run import ANSWER, Evidence, Video
 from explainer.service import Models
 from explainer.store import RunStore
@@ -126,6 +126,12 @@ def test_words_that_were_not_said_have_a_place_too(whatif, handlers, key):
         {"how": ["hide"]},
         {"fill": "sand"},
         {"fill": {}},
+        {"how": "box"},
+        {"how": "box", "box": [0, 0, 1]},
+        {"how": "box", "box": [0, 0, 2, 1]},
+        {"how": "box", "box": [0, 0, float("nan"), 1]},
+        {"how": "box", "box": [0, "0", 1, 1]},
+        {"how": "box", "box": [0.51, 0.51, 0.51, 0.51]},
         {"subject": {"chip": 999}},
         {"subject": None},
         {"panel": None},
@@ -148,6 +154,18 @@ def test_a_page_that_sends_nothing_is_refused(whatif):
     assert list(whatif.measure(None))[-1]["kind"] == "error"
     assert list(whatif.again(None, None, 64, 0, 0, None))[-1].view["kind"] == "error"
     assert whatif.back(None)[1]["kind"] == "error"
+
+
+def test_a_rectangle_is_hidden(whatif, handlers, explainer, key):
+    run = handlers.run(key)
+    told = list(whatif.measure(asking(run, key, how="box", box=[0.25, 0, 0.5, 0.25])))[-1]
+    place = within_box(run, (SIDE / 4, 0.0, SIDE / 2, SIDE / 4))
+    probs = explainer.probabilities_without(run, HOW["hide"](place), "black")
+    assert f"→ {texts.share(float(probs[0, CAT]))} (" in told["line"]
+    page = list(
+        whatif.again(asking(run, key, how="box", box=[0.25, 0, 0.5, 0.25]), {}, 64, 0, 0, None)
+    )[-1]
+    assert "a rectangle" in page.notice["note"]
 
 
 def shown(whatif, asked):

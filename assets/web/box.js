@@ -1,0 +1,77 @@
+// A rectangle that is drawn on the maps once it is asked for, by dragging, or by Enter at two places
+// that the arrow keys point at. (Runs after state.js and paint.js.)
+// `drawn(box)` hears it as [x0, y0, x1, y1], shares of the picture; null if it was given up.
+function boxOnMaps(drawn) {
+  let armed = false, from = null, box = null;
+  const within = v => Math.min(1, Math.max(0, v));
+  const span = (a, b) => [Math.min(a.x, b.x), Math.min(a.y, b.y), Math.max(a.x, b.x), Math.max(a.y, b.y)];
+
+  function placeIn(frame, event) {
+    const {left, top, width, height} = frame.getBoundingClientRect(), {scale, x, y} = sightline.now.zoom;
+    return {x: within(x + ((event.clientX - left) / width - .5) / scale), y: within(y + ((event.clientY - top) / height - .5) / scale)};
+  }
+
+  function show(next) {
+    box = next;
+    for (const stage of document.querySelectorAll('.sl-view .sl-stage')) {
+      const mark = stage.querySelector('.sl-box') ?? stage.appendChild(make('i', 'sl-box'));
+      mark.hidden = !box;
+      if (!box) continue;
+      const [x0, y0, x1, y1] = box.map(v => 100 * v);
+      Object.assign(mark.style, {left: `${x0}%`, top: `${y0}%`, width: `${x1 - x0}%`, height: `${y1 - y0}%`});
+    }
+  }
+
+  function arm(on) {
+    armed = on;
+    from = null;
+    document.querySelector('.sl-view').classList.toggle('sl-drawing', on);
+  }
+
+  function end(to) {
+    show(span(from, to));
+    arm(false);
+    drawn(box);
+  }
+
+  // Before the maps hear of it: while a rectangle is drawn they neither move nor zoom nor point.
+  document.addEventListener('pointerdown', event => {
+    const frame = armed && event.isPrimary && event.target.closest('.sl-view .sl-frame');
+    if (!frame) return;
+    const over = new AbortController(), until = {capture: true, signal: over.signal};
+    const hear = (name, act) => document.addEventListener(name, e => { e.stopPropagation(); act(placeIn(frame, e)); }, until);
+    event.preventDefault();
+    event.stopPropagation();
+    frame.setPointerCapture(event.pointerId);
+    from = placeIn(frame, event);
+    const giveUp = () => { over.abort(); show(null); from = null; };  // the next drag counts
+    hear('pointermove', to => armed && show(span(from, to)));
+    hear('pointercancel', giveUp);
+    hear('pointerup', to => {
+      if (!armed || to.x === from.x || to.y === from.y) return giveUp();  // a mere click draws nothing
+      over.abort();
+      end(to);
+    });
+  }, true);
+
+  document.addEventListener('keydown', event => {
+    const {probe} = sightline.now;
+    if (armed && event.key === 'Escape') {
+      show(null);
+      arm(false);
+      drawn(null);
+    } else if (armed && probe && event.key === 'Enter' && event.target.matches('.sl-view .sl-frame')) {
+      event.preventDefault();
+      if (from) end(probe);
+      else from = probe, show(span(probe, probe));
+    }
+  }, true);
+
+  sightline.on('entry', () => show(box));  // maps of further methods
+  sightline.on('run image', () => show(null));
+  return {
+    get value() { return box; },
+    ask() { show(null); arm(true); },
+    clear() { show(null); if (armed) arm(false); },
+  };
+}
