@@ -68,7 +68,7 @@ function comparing(text) {
     let names = pair();
     if (flipped) names = names.reverse();
     const [a, b] = names.map(name => entry.maps.find(map => map.name === name));
-    if (compare === 'side' || !a || !b) return entry.maps;
+    if (compare === 'side' || !a?.parts.length || !b?.parts.length) return entry.maps;
     if (compare === 'blink') return [{...a, name: 'blink', parts: a.parts}];
     const here = known.get(entry) ?? new Map(), key = names.join();
     if (!here.has(key)) here.set(key, difference(a, b, text));

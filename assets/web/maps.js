@@ -74,6 +74,10 @@ function mapStore(fetch, arrived) {
     find: subject => table().maps.get(sightline.key(subject)),
     ask: subject => ask(sightline.whole(subject)),
     fillSoon,
+    renew(subject) {  // maps that lacked something are asked for once more
+      const {maps} = table(), key = sightline.key(subject);
+      if (maps.get(key)?.need) maps.delete(key);
+    },
     forgive() {  // what was refused may be asked for again
       for (const {maps} of tables.values()) {
         for (const [key, entry] of maps) if (entry.refused) maps.delete(key);

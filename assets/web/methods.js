@@ -1,10 +1,9 @@
-// The menu of methods. props.methods: [{name, label, summary, why}], `why` one cannot be shown.
+// The menu of methods. props.methods: [{name, label, summary, asks}], those that ask the model last.
 // (Runs after state.js, paint.js and toolbar.js.)
 function methodMenu(methods, text) {
-  const can = methods.filter(method => !method.why), cannot = methods.filter(method => method.why);
-  const rows = can.map(({name, label, summary}) => {
+  const rows = methods.map(({name, label, summary}) => {
     const row = check(label, summary, () => {
-      const shown = can.map(m => m.name).filter((_, i) => rows[i].input.checked);
+      const shown = methods.map(m => m.name).filter((_, i) => rows[i].input.checked);
       if (shown.length) sightline.set({methods: shown});
       else row.put(true);  // one has to stay
     });
@@ -13,6 +12,7 @@ function methodMenu(methods, text) {
     return row;
   });
   sightline.on('methods', () => rows.forEach(row => row.put(sightline.now.methods.includes(row.input.value))));
-  const others = make('p', 'sl-norm', cannot.length ? `${cannot.map(m => m.label).join(', ')}: ${cannot[0].why}` : '');
-  return menu(text.methods, text.methodsLong, ...rows.map(row => row.box), others);
+  const first = methods.findIndex(method => method.asks), boxes = rows.map(row => row.box);
+  if (first >= 0) boxes.splice(first, 0, make('p', 'sl-asking', text.asking));
+  return menu(text.methods, text.methodsLong, ...boxes);
 }

@@ -8,10 +8,15 @@ fold.append(make('summary', '', props.label), root);
 
 function defaults({knobs}) { return Object.fromEntries(knobs.map(knob => [knob.name, knob.default])); }
 
+function shares(name, normalisation) {
+  const {knobs} = props.spec.find(method => method.name === name);
+  return knobs.find(knob => knob.name === 'normalisation')?.choices.includes(normalisation);
+}
+
 // What one method is asked with: its own knobs, unless all methods share the normalisation.
 function asked(name) {
   const {normalisation} = sightline.now, own = {...state[name]};
-  return normalisation && 'normalisation' in own ? {...own, normalisation} : own;
+  return shares(name, normalisation) ? {...own, normalisation} : own;
 }
 
 function send() {
@@ -85,7 +90,8 @@ sightline.on('methods normalisation', () => {
   const {methods, normalisation} = sightline.now;
   root.replaceChildren(...methods.map(name => sections[name]));
   for (const [name, node] of Object.entries(fields)) {
-    if (name.endsWith('.normalisation')) node.disabled = normalisation !== '';
+    const [method, knob] = name.split('.');
+    if (knob === 'normalisation') node.disabled = shares(method, normalisation);
   }
   send();
 });

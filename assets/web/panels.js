@@ -1,10 +1,12 @@
-// One frame with a map over the picture, its name above and its colours below.
+// One frame with a map over the picture, its name above and its colours below; or, over the bare
+// picture, why there is no map.
 // (Runs after paint.js, zoom.js, probe.js and contour.js.)
 function mapPanel(name, text) {
   const figure = make('figure', 'sl-map'), caption = make('figcaption'), title = make('strong');
   const frame = make('div', 'sl-frame'), stage = make('div', 'sl-stage'), legend = make('div', 'sl-legend');
   const note = make('span', 'sl-note'), base = make('img', 'sl-base'), canvas = make('canvas', 'sl-heat');
   const bar = make('canvas', 'sl-bar'), ticks = make('div', 'sl-ticks'), norm = make('p', 'sl-norm'), line = outline();
+  const absent = make('p', 'sl-absent');
   figure.dataset.method = name;
   base.alt = '';
   base.draggable = false;
@@ -13,7 +15,7 @@ function mapPanel(name, text) {
   frame.setAttribute('role', 'group');
   caption.append(title, note);
   stage.append(base, canvas, line.svg);
-  frame.append(stage);
+  frame.append(stage, absent);
   legend.append(bar, ticks, norm);
   figure.append(caption, frame, legend);
   zoomable(frame);
@@ -22,15 +24,18 @@ function mapPanel(name, text) {
 
   function draw(map, {picture, image, table, drawing, contour, summary}) {
     const part = map.parts[image], full = map.full ?? 1, most = full === 1 ? '1' : full.toFixed(2);
-    shown = {map, part};
     if (base.src !== picture.src) base.src = picture.src;
+    title.textContent = map.label;
+    title.title = summary;
+    frame.setAttribute('aria-label', fill(text.frame, {map: map.label}));
+    figure.classList.toggle('sl-without', !part);
+    absent.textContent = map.why ?? '';
+    shown = part ? {map, part} : null;
+    if (!part) return point();
     paint(canvas, part, table, picture.ratio, drawing);
     paintBar(bar, table);
     line.show(part, drawing, contour && part.otsu !== undefined);
     canvas.setAttribute('aria-label', part.alt);
-    frame.setAttribute('aria-label', fill(text.frame, {map: map.label}));
-    title.textContent = map.label;
-    title.title = summary;
     note.textContent = map.note;
     norm.textContent = map.norm;
     ticks.replaceChildren(...(map.signed ? [`−${most}`, '0', `+${most}`] : ['0', '1']).map(t => make('span', '', t)));

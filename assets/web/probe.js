@@ -29,7 +29,7 @@ function crosshair(frame) {
   frame.addEventListener('blur', () => sightline.set({probe: null}));
   frame.addEventListener('keydown', event => {
     const by = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]}[event.key];
-    const {entry, image, probe} = sightline.now, part = entry?.maps[0]?.parts[image];
+    const {entry, image, probe} = sightline.now, part = entry?.maps.find(map => map.parts.length)?.parts[image];
     if (event.key === 'Escape') sightline.set({probe: null});
     if (!by || !part || event.shiftKey || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();

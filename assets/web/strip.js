@@ -47,8 +47,9 @@ function strip(chosen, words) {
     },
     mark(peaks, images) {
       [...box.children].forEach((button, i) => {
-        button.querySelector('i').style.width = `${Math.round(100 * peaks[i])}%`;
-        button.setAttribute('aria-label', fill(words.atMost, {label: images[i].label, peak: peaks[i].toFixed(2)}));
+        const {label} = images[i], peak = peaks[i];  // none without a map
+        button.querySelector('i').style.width = `${Math.round(100 * (peak ?? 0))}%`;
+        button.setAttribute('aria-label', peak === undefined ? label : fill(words.atMost, {label, peak: peak.toFixed(2)}));
       });
     },
   };

@@ -6,7 +6,7 @@
 // was refused. props.tables holds the colours.
 const root = element.querySelector('.sl-view'), REST_BEFORE_MODEL_MS = 250, text = props.words;
 const tables = Object.fromEntries(Object.entries(props.tables).map(([name, data]) => [name, tableOf(data)]));
-let needing = 0, frame = 0, refused = false;
+let needing = 0, needed = false, frame = 0, refused = false;
 
 const status = make('div', 'sl-status'), word = make('span', 'sl-word'), line = make('span', 'sl-line');
 const message = make('div', 'sl-message'), row = make('div', 'sl-maps'), panels = {};
@@ -106,6 +106,13 @@ function show() {
   else if (found && refused) say('', ''), refused = false;
   const entry = peeked?.maps ? peeked : found;
   if (entry?.maps) draw(entry);
+  if (found?.need && !needed && !sightline.now.playing) need();
+}
+
+// Have the model add what is missing, once for each word that is chosen.
+function need() {
+  needed = true;
+  needing = setTimeout(() => trigger('need', {}), REST_BEFORE_MODEL_MS);
 }
 
 function soon() {  // many changes of one moment are drawn once
@@ -114,10 +121,10 @@ function soon() {  // many changes of one moment are drawn once
 
 function refuse(refusal) {
   if (refusal.heard) return;
-  const {busy, need, text, kind} = refusal;
+  const {busy, text, kind} = refusal;
   refusal.heard = refused = true;
   say(busy ?? text, busy ? 'busy' : kind);
-  if (need) needing = setTimeout(() => trigger('need', {}), REST_BEFORE_MODEL_MS);
+  if (refusal.need) need();
 }
 
 function say(text, kind) {
@@ -130,22 +137,25 @@ function say(text, kind) {
 function told() {
   const value = props.value;
   if (value?.refresh) {
-    refused = true;
+    refused = value.text === undefined;  // else that stays
     maps.forgive();
+    maps.renew(sightline.now.subject);
     soon();
-  } else if (value?.busy) say(value.busy, 'busy');
+  }
+  if (value?.busy) say(value.busy, 'busy');
   else if (value?.text !== undefined) say(value.text, value.kind);
 }
 
 sightline.set({colours: sightline.now.colours ?? props.colours});
 sightline.on('run subject settings', changed => {
   maps.forgive();
-  if (changed.includes('settings')) clearTimeout(needing);  // the slider goes on
+  clearTimeout(needing);  // the slider goes on, or the choice
+  needed = false;
   if (changed.includes('run') || message.dataset.kind === 'busy') return;
   say('', '');  // what was said of the last one is over
 });
 sightline.on('run settings subjects extra', () => maps.fillSoon());
-sightline.on('run subject extra peek settings pictures image colours drawing contour compare pair flipped', soon);
+sightline.on('run subject extra peek playing settings pictures image colours drawing contour compare pair flipped', soon);
 sightline.on('pictures', () => shots.show(sightline.now.pictures.images, sightline.now.image));
 sightline.on('pictures image', () => { zoomTo(1); sightline.set({probe: null}); });
 sightline.on('zoom probe', point);

@@ -20,8 +20,9 @@ from explainer.store import RunStore
 from explainer.subjects import Contrast, Span, Word, explain_subject, text_of, words_of
 from explainer.ui import controls, messages, payload, texts
 from explainer.ui.context import Case, base_sentence, earlier_words, pair_of_lists, percent
-from explainer.ui.maps import missing_scales, stored
+from explainer.ui.maps import stored
 from explainer.ui.messages import Value, failed
+from explainer.ui.missing import missing_scales
 from explainer.ui.subjects import at_layer, read_subject
 from explainer.ui.texts import listed
 

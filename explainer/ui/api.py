@@ -17,13 +17,15 @@ from explainer.evidence import reliance
 from explainer.export import Chosen, Exhibit, Look
 from explainer.export.formats import find_format
 from explainer.fills import FILLS
-from explainer.methods.base import Heatmap, Method
+from explainer.methods.base import Heatmap
 from explainer.regions import HOW, shown_by
 from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
-from explainer.subjects import Span, Subject, candidates, explain_subject, probability
+from explainer.subjects import Span, candidates, probability
 from explainer.ui import controls, payload, texts
+from explainer.ui.controls import Settings
 from explainer.ui.handlers import Handlers, inputs
-from explainer.ui.subjects import at_layer, lacking, read_subject
+from explainer.ui.missing import missing_maps, missing_of
+from explainer.ui.subjects import heat_of, lacking, read_subject
 from explainer.whatif import change
 
 SCALES = list(controls.knob(controls.METHODS["msea_arc"], "scales").default)
@@ -222,14 +224,12 @@ class Api:
         Args:
             run: as /record returned it
             subject: number of a chip as /record returned it, or an object
-            method: msea_arc, tam, logit_lens, msea, arc or mean_mitigation
+            method: a name that docs/api.md lists; some ask the model once more for the word
             preset: a preset of the method, "" for none
             knobs: knobs of the method by name
             image: which of several images, counted from 0
         """
-        explaining, given = controls.known_method(method), controls.read_knobs(preset, knobs)
-        found = self._with_words(run, [subject])
-        heat = _heat(found, subject, explaining, given)
+        _, heat = self._explained(run, subject, _chosen(method, preset, knobs))
         part = heat.parts[_whole(image, "image", 0, len(heat.parts) - 1)]
         return {
             "values": [[round(float(v), 4) for v in row] for row in part.values],
@@ -267,9 +267,7 @@ class Api:
         """
         if how not in (*HOW,) or fill not in (*FILLS,):
             raise SightlineError(f"how is {' or '.join(HOW)}, and fill one of {', '.join(FILLS)}")
-        explaining, given = controls.known_method(method), controls.read_knobs(preset, knobs)
-        found = self._with_words(run, [subject])
-        heat = _heat(found, subject, explaining, given)
+        found, heat = self._explained(run, subject, _chosen(method, preset, knobs))
         regions = HOW[how](shown_by(heat, _whole(image, "image", 0, len(heat.parts) - 1)))
         probs = self._handlers.more(found, regions=regions, fill=fill)
         words = [_without(found, i, probs) for i in _shown(found) if found.chips[i].role == ANSWER]
@@ -294,15 +292,24 @@ class Api:
             knobs: of each method, by its name; "preset" may be one of them
             look: colours, diverging, opacity and theme
         """
-        kind, chosen = find_format(format), tuple(_chosen(name, knobs) for name in _list(methods))
+        kind, chosen = find_format(format), tuple(_listed(name, knobs) for name in _list(methods))
         found = self._with_words(run, _list(subjects))
-        asked = [_subject(found, subject) for subject in subjects]
+        asked = [read_subject(found, _told(subject)) for subject in subjects]
         shown = tuple(asked or kind.pieces(found))
+        settings = Settings((), {c.method.name: c.settings for c in chosen})
+        found = self._handlers.with_maps(run, missing_maps(found, shown, settings))
         data = kind.make(Exhibit(found, chosen, shown, Look.of(controls.read_mapping(look))))
         return File(f"sightline-{run[:8]}.{kind.name}", data)
 
     def _run(self, run: Any) -> Run:
         return self._handlers.run(controls.read_run({"run": run}))
+
+    def _explained(self, key: str, asked: Any, chosen: Chosen) -> tuple[Run, Heatmap]:
+        """Return a stored run and the heatmap of a subject; its model brings what it lacks."""
+        told, run = _told(asked), self._with_words(key, [asked])
+        settings = Settings((), {chosen.method.name: chosen.settings})
+        run = self._handlers.with_maps(key, missing_of(run, told, settings))
+        return run, heat_of(run, told, chosen.method, chosen.settings)
 
     def _with_words(self, key: str, subjects: list[Any]) -> Run:
         """Return a stored run; its model brings the words of subjects that it lacks first."""
@@ -340,12 +347,9 @@ def _token(run: Run, token: int, top: int) -> TokenTold:
     }
 
 
-def _subject(run: Run, asked: Any) -> Subject:
-    return read_subject(run, asked if isinstance(asked, Mapping) else {"chip": asked})
-
-
-def _heat(run: Run, asked: Any, method: Method, given: Mapping[str, Any]) -> Heatmap:
-    return explain_subject(method, at_layer(run, asked), _subject(run, asked), **given)
+def _told(asked: Any) -> Mapping[str, Any]:
+    """Return a subject as the page has it."""
+    return asked if isinstance(asked, Mapping) else {"chip": asked}
 
 
 def _without(run: Run, index: int, probs: npt.NDArray[np.float32]) -> WordWithout:
@@ -353,11 +357,17 @@ def _without(run: Run, index: int, probs: npt.NDArray[np.float32]) -> WordWithou
     return {**_chip(run, index), "hidden": found.hidden, "elsewhere": found.control}
 
 
-def _chosen(name: Any, knobs: Any) -> Chosen:
+def _chosen(name: Any, preset: Any, knobs: Any) -> Chosen:
     """Return a method with its knobs checked, those that are not given at their defaults."""
     method = controls.known_method(name)
-    given = dict(controls.read_mapping(controls.read_mapping(knobs).get(name, {})))
-    return Chosen(method, method.settings(**controls.read_knobs(given.pop("preset", ""), given)))
+    return Chosen(method, method.settings(**controls.read_knobs(preset, knobs)))
+
+
+def _listed(name: Any, knobs: Any) -> Chosen:
+    """Return a method with its own of the knobs of several."""
+    method = controls.known_method(name)
+    given = dict(controls.read_mapping(controls.read_mapping(knobs).get(method.name, {})))
+    return _chosen(name, given.pop("preset", ""), given)
 
 
 def _list(value: Any) -> list[Any]:

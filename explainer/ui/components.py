@@ -62,8 +62,8 @@ class Beside(_Drawn):
 
 
 class MapView(_Drawn):
-    """The maps of what is explained, side by side. Server function: maps. Event: need (a scale to
-    record)."""
+    """The maps of what is explained, side by side. Server function: maps. Event: need (scales, or
+    maps of the chosen word, that the model has to make)."""
 
     SCRIPTS, TEMPLATE = web.MAPS.scripts, web.MAPS.template
 

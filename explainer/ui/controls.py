@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from explainer.errors import KnobError, MethodError, RunError, ScaleError, SightlineError
-from explainer.methods import METHODS, Method, get_method
+from explainer.methods import COMPARISON, METHODS, Method
 from explainer.methods.base import Knob
 from explainer.ui import texts
 
+# What a browser may ask for; methods to opt in to are not on the page.
+OFFERED: Mapping[str, Method] = MappingProxyType({**METHODS, **COMPARISON})
 SHOWN = ("msea_arc", "tam", "logit_lens")  # the methods side by side, in this order
 SPARE_ALPHAS = (1.25, 0.25)  # offered, but off
 SLIDERS = ("scales", "k", "beta")  # knobs that have sliders; the others are in the options
@@ -96,13 +99,13 @@ def option_spec() -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "label": METHODS[name].label,
-            "summary": METHODS[name].summary,
-            "paper": METHODS[name].paper,
-            "presets": {p: dict(v) for p, v in METHODS[name].presets.items()},
-            "knobs": [_option(k) for k in options(METHODS[name])],
+            "label": method.label,
+            "summary": method.summary,
+            "paper": method.paper,
+            "presets": {p: dict(v) for p, v in method.presets.items()},
+            "knobs": [_option(k) for k in options(method)],
         }
-        for name in METHODS
+        for name, method in OFFERED.items()
     ]
 
 
@@ -249,5 +252,7 @@ def read_knobs(preset: Any, knobs: Any) -> dict[str, Any]:
 
 
 def known_method(name: Any) -> Method:
-    """Return a method by name; `MethodError` if there is none."""
-    return get_method(name if isinstance(name, str) else "")
+    """Return a method of the page by name; `MethodError` if there is none."""
+    if not isinstance(name, str) or name not in OFFERED:
+        raise MethodError(f"there is no method {name!r}; choose one of {', '.join(OFFERED)}")
+    return OFFERED[name]

@@ -14,6 +14,7 @@ from explainer.ui.evidence import Evidence
 from explainer.ui.handlers import Handlers
 from explainer.ui.layer_memory import Fields, LayerMemory
 from explainer.ui.links import Links
+from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
 from explainer.ui.whatif import WhatIf
 from explainer.ui.words import Words
@@ -30,10 +31,11 @@ PRESS_RUN_ON_PICTURE = "picture => { if (picture) document.querySelector('#sl-ru
 PRESS_RUN = "() => { document.querySelector('#sl-run').click(); }"
 
 
-def wire_scales(handlers: Handlers, see: See) -> None:
-    """Connect scales that are missing."""
+def wire_missing(missing: Missing, see: See) -> None:
+    """Connect what the model has to add before maps can be drawn."""
     state = [see.bar, see.panel, see.options]
-    see.view.need(handlers.add_scales, state, see.view, api_name="add_scales", **PRIVATE, **GPU)
+    how = {"trigger_mode": "always_last", **PRIVATE, **GPU}  # the last of words chosen meanwhile
+    see.view.need(missing.bring, state, see.view, api_name="bring_missing", **how)
 
 
 def wire_examples(handlers: Handlers, ask: Ask, strip: ui.ExampleStrip) -> None:

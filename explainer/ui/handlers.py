@@ -6,7 +6,6 @@ becomes a sentence on the page, and what was there before stays usable.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -18,9 +17,10 @@ from explainer.service import Loaded, Models
 from explainer.store import RunStore
 from explainer.ui import controls, payload, texts
 from explainer.ui.controls import Decoding
-from explainer.ui.maps import missing_scales, stored
+from explainer.ui.maps import stored
 from explainer.ui.messages import Value, busy, failed, said
-from explainer.ui.recording import Job, Media, Worker, make_worker
+from explainer.ui.missing import missing_scales
+from explainer.ui.recording import Job, Media, Wanted, Worker, make_worker
 from explainer.ui.subjects import read_subject
 from explainer.video import is_video, open_video
 
@@ -151,32 +151,25 @@ class Handlers:
         """Yield the steps in which the model of a run answers its prompt about other pictures."""
         return self.steps(media, run.prompt, decoding, scales, self._models.maker_of(run))
 
-    def add_scales(self, bar: Any, panel: Any, option: Any) -> Iterator[Value]:
-        """Yield messages while missing scales are recorded, and then ask the page to redraw."""
-        try:
-            key = controls.read_run(bar)
-            run, settings = self.run(key), controls.read_settings(panel, option)
-            missing = missing_scales(run, settings.needed)
-            if missing:
-                yield busy(texts.BUSY_ADDING.format(scales=texts.listed(missing)))
-                self._store.put(key, self.more(run, scales=missing))
-            yield {"refresh": time.monotonic_ns()}
-        except Exception as error:
-            yield failed(error)
-
-    def with_words(self, key: str, words: tuple[str, ...]) -> Run:
-        """Return a stored run with the rows of further words, which stay with it."""
-        run = self.more(self.run(key), words=words)
+    def with_more(self, key: str, **asked: Any) -> Run:
+        """Return a stored run with what its model adds to it by a `Job` with these fields, which
+        stays with it."""
+        run = self.more(self.run(key), **asked)
         self._store.put(key, run)
         return run
 
+    def with_words(self, key: str, words: tuple[str, ...]) -> Run:
+        """Return a stored run with the rows of further words."""
+        return self.with_more(key, words=words)
+
+    def with_maps(self, key: str, wanted: tuple[Wanted, ...]) -> Run:
+        """Return a stored run with maps of methods that ask the model, if any are wanted."""
+        return self.with_more(key, attributions=wanted) if wanted else self.run(key)
+
     def with_evidence(self, key: str) -> Run:
-        """Return a stored run with what its answer owes to the picture, which stays with it."""
+        """Return a stored run with what its answer owes to the picture."""
         run = self.run(key)
-        if run.evidence is None:
-            run = self.more(run, evidence=True)
-            self._store.put(key, run)
-        return run
+        return self.with_more(key, evidence=True) if run.evidence is None else run
 
     def given(self, key: str, answer: str) -> Recorded:
         """Return the run in which the model said `answer` to what the stored run asks."""

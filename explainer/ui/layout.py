@@ -26,6 +26,7 @@ from explainer.ui.handlers import Example, Handlers
 from explainer.ui.layer_memory import LayerMemory
 from explainer.ui.links import Links, all_options, defaults
 from explainer.ui.maps import Maps
+from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
 from explainer.ui.opening import Opening, Shown
 from explainer.ui.recording import Worker
@@ -72,7 +73,7 @@ def build_demo(
             see = _see(maps, words, opened, Saving(store))
             strip, kept = _try(examples, gallery, menu)
         answered = events.wire_run(handlers, whatif, ask, see, picker)
-        events.wire_scales(handlers, see)
+        events.wire_missing(Missing(handlers), see)
         events.wire_examples(handlers, ask, strip)
         shows = [see.bar, see.view, see.backdrop, ask.notice]
         recorded.wire(Opening(store, gallery), kept, see.panel, shows)

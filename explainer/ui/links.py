@@ -31,13 +31,12 @@ import numpy as np
 from explainer.errors import SightlineError
 from explainer.export import SEQUENTIAL, Look
 from explainer.images import fit
-from explainer.methods import METHODS
 from explainer.methods.base import Knob
 from explainer.run import Run
 from explainer.service import Models
 from explainer.store import RunStore
 from explainer.ui import controls, link_words, texts
-from explainer.ui.controls import Decoding
+from explainer.ui.controls import OFFERED, Decoding
 from explainer.ui.handlers import Example
 from explainer.ui.maps import stored
 from explainer.ui.texts import in_words
@@ -78,7 +77,7 @@ def defaults() -> Value:
 
 def all_options() -> Value:
     """Return the default of every option of every method that a link may show."""
-    return {name: _options(name) for name in METHODS}
+    return {name: _options(name) for name in OFFERED}
 
 
 class Asked(NamedTuple):
@@ -303,7 +302,7 @@ def checked(settings: Any) -> Value:
 
 def linked(query: Mapping[str, str], settings: Value, doubts: Doubts) -> Value:
     """Return the settings with what a link says in place of their own."""
-    found, method = deepcopy(settings), METHODS["msea_arc"]
+    found, method = deepcopy(settings), OFFERED["msea_arc"]
     panel = found["panel"]
     panel["alphas"] = doubts.keep(query, "scales", _alphas, panel["alphas"])
     if "weights" in query:
@@ -348,7 +347,7 @@ def _query(told: Any) -> Mapping[str, str]:
 def _alphas(text: str) -> list[list[Any]]:
     """Return the scale sliders for a list of factors: those are on, all others off."""
     slots = [[factor, False] for factor, _ in controls.panel_value()["alphas"]]
-    on = controls.knob(METHODS["msea_arc"], "scales").check([number(t) for t in text.split(",")])
+    on = controls.knob(OFFERED["msea_arc"], "scales").check([number(t) for t in text.split(",")])
     if len(on) > len(slots):
         raise SightlineError(texts.TOO_MANY_SCALES.format(most=len(slots)))
     known = [factor for factor, _ in slots]
@@ -370,7 +369,7 @@ def _weights(text: str, alphas: Sequence[Sequence[Any]]) -> list[int | float]:
         if number(factor) not in told:
             raise SightlineError(texts.NO_SUCH_SCALE.format(got=factor[:40]))
         told[number(factor)] = number(weight)
-    controls.knob(METHODS["msea_arc"], controls.SCALE_WEIGHTS).check(list(told.values()))
+    controls.knob(OFFERED["msea_arc"], controls.SCALE_WEIGHTS).check(list(told.values()))
     return list(told.values())
 
 
@@ -384,7 +383,7 @@ def _methods(text: str) -> list[str]:
 
 
 def _options(method: str) -> Value:
-    return {k.name: k.default for k in controls.options(METHODS[method])}
+    return {k.name: k.default for k in controls.options(OFFERED[method])}
 
 
 def _set(options: Value, name: str, text: str) -> None:
@@ -392,7 +391,7 @@ def _set(options: Value, name: str, text: str) -> None:
     method, _, option = name.partition(".")
     if method not in options or option not in options[method]:
         raise SightlineError(texts.NO_OPTION)
-    knob = controls.knob(METHODS[method], option)
+    knob = controls.knob(OFFERED[method], option)
     options[method][option] = _read(knob, text)
 
 

@@ -7,14 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from explainer.errors import RunError, SightlineError
+from explainer.methods import Heatmap
+from explainer.methods.comparison import Comparison
 from explainer.run import ANSWER, PROMPT, Run
 from explainer.store import RunStore
 from explainer.subjects import Subject, Unsaid, Word, places, probability, text_of, words_of
 from explainer.ui import controls, payload, texts
-from explainer.ui.controls import Settings
+from explainer.ui.controls import OFFERED, Settings
 from explainer.ui.messages import Value, busy, failed
+from explainer.ui.missing import missing_of, missing_scales
 from explainer.ui.places import place_words
-from explainer.ui.subjects import at_layer, heatmaps, read_subject
+from explainer.ui.subjects import at_layer, heat_of, read_subject
 from explainer.ui.texts import listed
 
 BATCH_BYTES = 600_000  # of map data in one reply, so that no click waits long behind it
@@ -35,7 +38,8 @@ class Maps:
             asked: {run, subjects, panel, options} as the page's scripts send it.
 
         Returns:
-            {"maps": list of `payload.entry`}, or {"busy", "need"} if scales have to be recorded
+            {"maps": list of `payload.entry`}, each with "need" if maps of methods that ask the
+            model are still to be computed for it; or {"busy", "need"} if scales have to be recorded
             first, or {"text", "kind"} if something is wrong.
         """
         try:
@@ -69,12 +73,6 @@ def stored(store: RunStore, key: str) -> Run:
     return run
 
 
-def missing_scales(run: Run | None, scales: Sequence[float]) -> tuple[float, ...]:
-    """Return the scales that were not recorded yet."""
-    known = run.alphas if run else ()
-    return tuple(a for a in scales if all(abs(a - b) >= 1e-6 for b in known))
-
-
 def _read(asked: Any) -> tuple[str, list[Any]]:
     subjects = controls.read_mapping(asked).get("subjects")
     if not isinstance(subjects, list) or not 0 < len(subjects) <= MOST_SUBJECTS:
@@ -89,7 +87,8 @@ def _batch(run: Run, subjects: Sequence[Any], settings: Settings) -> Iterator[Va
         entry = entry_of(run, asked, settings)
         ended = time.perf_counter()
         spent = texts.duration(ended - started)
-        yield entry | {"line": f"{entry['line']}  ·  maps in {spent}"}
+        need = bool(missing_of(run, asked, settings))
+        yield entry | {"line": f"{entry['line']}  ·  maps in {spent}", "need": need}
         size += sum(len(part["data"]) for sent in entry["maps"] for part in sent["parts"])
         if size > BATCH_BYTES or ended - begun > BATCH_SECONDS:
             return
@@ -98,9 +97,22 @@ def _batch(run: Run, subjects: Sequence[Any], settings: Settings) -> Iterator[Va
 def entry_of(run: Run, asked: Any, settings: Settings) -> Value:
     """Return the maps of what the page asks for, and the words beside them."""
     subject, looked = read_subject(run, asked), at_layer(run, asked)
-    heats = heatmaps(looked, subject, settings)
+    heats = {name: _heat(run, asked, name, knobs) for name, knobs in settings.knobs.items()}
     line = "  ·  ".join(filter(None, [_line(run, subject), _depth(run, looked)]))
     return payload.entry(run, asked, _title(run, subject), heats, line)
+
+
+def _heat(run: Run, asked: Any, name: str, knobs: Mapping[str, Any]) -> Heatmap | str:
+    """Return the map of what the page asks for, or why a method that asks the model has none."""
+    method = OFFERED[name]
+    if not isinstance(method, Comparison):
+        return heat_of(run, asked, method, knobs)
+    if missing_of(run, asked, Settings((), {name: knobs})):
+        return texts.NOT_COMPUTED.format(method=method.label)
+    try:
+        return heat_of(run, asked, method, knobs)
+    except SightlineError as error:
+        return texts.in_words(error)
 
 
 def _depth(run: Run, looked: Run) -> str:

@@ -18,8 +18,8 @@ from explainer.run import ANSWER, Run
 from explainer.store import RunStore
 from explainer.ui import controls, payload, texts
 from explainer.ui.handlers import NOTHING
-from explainer.ui.maps import missing_scales
 from explainer.ui.messages import Value, failed, said
+from explainer.ui.missing import missing_scales
 
 MOST_BYTES = 64_000_000  # of a file; a run of a large model at five scales has a third of it
 MOST_IN_USE = 512_000_000  # that a run may take once it is looked at

@@ -16,8 +16,8 @@ from explainer.evidence import Reliance, reliance
 from explainer.export import DIVERGING, SEQUENTIAL, Look, colour_table
 from explainer.export.print import notes
 from explainer.geometry import shares
-from explainer.methods import COMPARISON, METHODS
 from explainer.methods.base import Heatmap, MapPart
+from explainer.methods.comparison import Comparison
 from explainer.otsu import levels, otsu
 from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
 from explainer.subjects import Span, probability, whole_words
@@ -50,11 +50,17 @@ def view_props() -> dict[str, Any]:
     }
 
 
-def _menu() -> list[dict[str, str]]:
-    """Return what the menu of methods lists; those that need the model cannot be shown."""
-    told = [(method, "") for method in METHODS.values()]
-    told += [(method, texts.NEEDS_MODEL) for method in COMPARISON.values()]
-    return [{"name": m.name, "label": m.label, "summary": m.summary, "why": why} for m, why in told]
+def _menu() -> list[dict[str, Any]]:
+    """Return what the menu of methods lists; "asks" those that ask the model for each word."""
+    return [
+        {
+            "name": method.name,
+            "label": method.label,
+            "summary": method.summary,
+            "asks": isinstance(method, Comparison),
+        }
+        for method in controls.OFFERED.values()
+    ]
 
 
 # Chips -------------------------------------------------------------------------------------------
@@ -136,18 +142,21 @@ def _chip(run: Run, index: int, word: Sequence[int]) -> dict[str, Any]:
 
 
 def entry(
-    run: Run, asked: Mapping[str, Any], word: str, heats: Mapping[str, Heatmap], line: str
+    run: Run, asked: Mapping[str, Any], word: str, heats: Mapping[str, Heatmap | str], line: str
 ) -> dict[str, Any]:
     """Return the maps of one subject as the map view draws them: `asked` is its JSON, `word` what
-    people call it, `line` what stands beside that."""
-    main = heats.get("msea_arc") or next(iter(heats.values()))
+    people call it, `line` what stands beside that. In place of a map there may be a sentence that
+    says why there is none."""
+    drawn = {name: heat for name, heat in heats.items() if isinstance(heat, Heatmap)}
+    main = drawn.get("msea_arc") or next(iter(drawn.values()), None)
+    parts = main.parts if main else ()
     return {
         "subject": dict(asked),
         "word": word,
         "line": line,
         "maps": [_map(run, name, heat, word) for name, heat in heats.items()],
-        "peaks": [round(float(np.abs(part.values).max()), 3) for part in main.parts],
-        "beta": _finite(heats["msea_arc"].notes.get("beta_auto")) if "msea_arc" in heats else None,
+        "peaks": [round(float(np.abs(part.values).max()), 3) for part in parts],
+        "beta": _finite(drawn["msea_arc"].notes.get("beta_auto")) if "msea_arc" in drawn else None,
     }
 
 
@@ -195,8 +204,10 @@ def _jpeg(image: Image.Image, **how: int) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _map(run: Run, name: str, heat: Heatmap, word: str) -> dict[str, Any]:
-    label = METHODS[name].label
+def _map(run: Run, name: str, heat: Heatmap | str, word: str) -> dict[str, Any]:
+    label = controls.OFFERED[name].label
+    if isinstance(heat, str):
+        return {"name": name, "label": label, "why": heat, "parts": []}
     parts = [
         part_value(image, part, heat.signed, f"{label} map of “{word}”{_on(title)}")
         for image, part, title in zip(run.images, heat.parts, picture_labels(run), strict=True)

@@ -21,10 +21,19 @@ Media = Sequence[npt.NDArray[np.uint8]] | Video
 
 
 @dataclass(frozen=True, eq=False)
+class Wanted:
+    """Maps to compute: of a comparison method with these knobs, for these tokens."""
+
+    method: str
+    tokens: tuple[int, ...]
+    knobs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
 class Job:
     """What the model of this id is to do: a recording, or, with `run`, something more on that: an
-    `answer` to read in place of its own, `words`, `scales` and `evidence` to add, or `regions` to
-    hide, each in turn, under a `fill`."""
+    `answer` to read in place of its own, `words`, `scales`, `attributions` and `evidence` to add,
+    or `regions` to hide, each in turn, under a `fill`."""
 
     scales: tuple[float, ...] = ()
     media: Media = ()
@@ -34,6 +43,7 @@ class Job:
     model: str = ""
     words: tuple[str, ...] = ()
     answer: str | None = None
+    attributions: tuple[Wanted, ...] = ()
     evidence: bool = False
     regions: tuple[Region, ...] = ()
     fill: str = ""
@@ -66,6 +76,8 @@ def make_worker(find: Callable[[str], Loaded]) -> Worker:
             run = explainer.add_words(run, job.words)
         for alpha in job.scales:
             run = explainer.add_scale(run, alpha)
+        for wanted in job.attributions:
+            run = explainer.attribute(run, wanted.tokens, wanted.method, **wanted.knobs)
         yield explainer.add_evidence(run) if job.evidence else run
 
     return work

@@ -17,12 +17,13 @@ from explainer.errors import SightlineError
 from explainer.export import Chosen, Exhibit, Look, chips, title, words
 from explainer.export.film import film_gif, film_webp
 from explainer.export.formats import RECORD, WORD, Format, find_format
-from explainer.methods import METHODS
 from explainer.run import PROMPT
 from explainer.store import RunStore
 from explainer.ui import controls, texts
+from explainer.ui.controls import OFFERED
 from explainer.ui.maps import stored
 from explainer.ui.messages import Value, failed
+from explainer.ui.missing import check_saved
 from explainer.ui.subjects import at_layer, read_subject
 
 AT_ONCE = 2  # files that are made at the same time
@@ -71,12 +72,14 @@ class Saving:
     def _exhibit(self, asked: Mapping[str, Any], form: Format) -> Exhibit:
         run = stored(self._store, controls.read_run(asked))
         settings = controls.read_settings(asked.get("panel"), asked.get("options"))
-        chosen = tuple(Chosen(METHODS[name], knobs) for name, knobs in settings.knobs.items())
+        chosen = tuple(Chosen(OFFERED[name], knobs) for name, knobs in settings.knobs.items())
         if form.scope == WORD:
             subjects = [read_subject(run, asked.get("subject"))]
         else:
             subjects = form.pieces(run) or words(run, PROMPT) or chips(run, PROMPT)
         looked = run if form.scope == RECORD else at_layer(run, asked.get("subject"))
+        if form.scope != RECORD:
+            check_saved(run, looked, subjects, settings)
         look = Look.of(controls.read_mapping(asked.get("look")))
         return Exhibit(looked, chosen, tuple(subjects), look)
 

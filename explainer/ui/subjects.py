@@ -11,9 +11,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from explainer.errors import RunError, TokenError
-from explainer.methods import COMBINE, METHODS
-from explainer.methods.base import Heatmap
+from explainer.errors import MethodError, RunError, TokenError
+from explainer.methods import COMBINE, Heatmap, Method
+from explainer.methods.comparison import Comparison
 from explainer.run import Run
 from explainer.subjects import (
     Contrast,
@@ -27,7 +27,7 @@ from explainer.subjects import (
     unsaid_exactly,
 )
 from explainer.ui import texts
-from explainer.ui.controls import Settings, read_number
+from explainer.ui.controls import read_number
 
 LONGEST = 2000  # characters of a subject's JSON
 LONGEST_WORD = 100  # characters
@@ -130,9 +130,13 @@ _KINDS: Mapping[str, Callable[[Run, Mapping[str, Any]], Word]] = MappingProxyTyp
 )
 
 
-def heatmaps(run: Run, subject: Subject, settings: Settings) -> dict[str, Heatmap]:
-    """Return the heatmap of a subject by every shown method, in their order."""
-    return {
-        name: explain_subject(METHODS[name], run, subject, **knobs)
-        for name, knobs in settings.knobs.items()
-    }
+def heat_of(run: Run, asked: Any, method: Method, knobs: Mapping[str, Any]) -> Heatmap:
+    """Return the heatmap of what the page asks for, at the layer that it is looked at.
+
+    Raises what `explain_subject` raises, and `MethodError` for a method that asks the whole model
+    and another layer than the last.
+    """
+    looked = at_layer(run, asked)
+    if isinstance(method, Comparison) and looked is not run:
+        raise MethodError(texts.WHOLE_MODEL.format(method=method.label))
+    return explain_subject(method, looked, read_subject(run, asked), **knobs)

@@ -103,7 +103,17 @@ STOPPED = "Stopped. Press Explain to start again."
 STOPPED_BACK = "Stopped. The answer before it is still here."
 UNREACHABLE = "The server does not answer. Check the connection, then try again."
 NO_WEIGHT = "At least one scale has to count. The maps are the last ones."
-NEEDS_MODEL = "Needs the model for every word: available from Python and the command line."
+BUSY_MAP = "The model is asked for the {method} map of this word…"
+NOT_COMPUTED = (
+    "Not computed for this word: {method} asks the model once more for each word that is chosen."
+)
+WHOLE_MODEL = (
+    "{method} looks at the whole model and not at one of its layers; choose the last layer."
+)
+SAVE_LACKS = (
+    "{methods}: not computed yet for every word of this file. Choose each of them once, choose the "
+    "full strength “the strongest map of the answer”, or leave the method out."
+)
 LAYERS = "Layers to look at"
 LAYERS_ABOUT = (
     "Which decoder layers are kept besides the last, for the slider Layer. How much memory they "
@@ -189,6 +199,7 @@ VIEW = {
     "unreachable": UNREACHABLE,
     "methods": "Methods",
     "methodsLong": "Choose which methods are shown",
+    "asking": "These ask the model once more for each word that is chosen:",
     "compare": "Show",
     "compareHow": {"side": "side by side", "blink": "two by turns", "difference": "the difference"},
     "first": "of",

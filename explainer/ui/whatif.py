@@ -17,16 +17,17 @@ from explainer.errors import RunError
 from explainer.evidence import reliance
 from explainer.fills import FILLS
 from explainer.geometry import Extent
-from explainer.methods import METHODS
 from explainer.regions import HOW, Region, hidden, shown_by, within_box
 from explainer.run import ANSWER, Run
 from explainer.store import RunStore
-from explainer.subjects import Span, Word, explain_subject, text_of, whole_words, words_of
+from explainer.subjects import Span, Word, text_of, whole_words, words_of
 from explainer.ui import controls, payload, texts
 from explainer.ui.context import percent
+from explainer.ui.controls import OFFERED, Settings
 from explainer.ui.handlers import NOTHING, Handlers, Page, Recorded
 from explainer.ui.messages import Value, busy, failed, said
-from explainer.ui.subjects import at_layer, read_subject
+from explainer.ui.missing import missing_of
+from explainer.ui.subjects import heat_of, read_subject
 from explainer.whatif import (
     CLEAR,
     Change,
@@ -157,8 +158,9 @@ class WhatIf:
         if how == "box":
             regions = HOW["hide"](within_box(run, _box(asked.get("box"), run, image), image))
         else:
-            looked, knobs = at_layer(run, subject), settings.knobs[method]
-            heat = explain_subject(METHODS[method], looked, word, **knobs)
+            shown = Settings((), {method: settings.knobs[method]})
+            run = self._handlers.with_maps(key, missing_of(run, subject, shown))
+            heat = heat_of(run, subject, OFFERED[method], settings.knobs[method])
             regions = HOW[how](shown_by(heat, image))
         return Asked(key, run, regions, words_of(word)[0], method, how, fill)
 
@@ -196,7 +198,7 @@ def _note(asked: Asked) -> str:
     return texts.MASKED[asked.how].format(
         picture=_picture(asked.run, region),
         fill=texts.WHATIF["fills"][asked.fill],
-        method=METHODS[asked.method].label,
+        method=OFFERED[asked.method].label,
         word=asked.name,
         share=percent(region.share),
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from explainer.export import colour_table
-from explainer.methods import METHODS
+from explainer.methods import COMPARISON, METHODS
 from explainer.otsu import otsu
 from explainer.subjects import Span, explain_subject
 from explainer.ui import payload, texts
@@ -234,7 +234,7 @@ def test_methods_are_chosen_from_the_registry(app, visitor):
     page = visitor.page
     page.click("#sl-view .sl-menu >> nth=0")
     shown = page.locator("#sl-view .sl-menu").first.locator(".sl-check span").all_inner_texts()
-    assert shown == [method.label for method in METHODS.values()]
+    assert shown == [method.label for method in (*METHODS.values(), *COMPARISON.values())]
     for name in ("tam", "logit_lens"):
         page.uncheck(f".sl-check input[value={name}]")
     page.check(".sl-check input[value=mean_mitigation]")

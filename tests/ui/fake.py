@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from explainer.errors import MethodError
 from explainer.evaluation.synthetic import GRIDS, grid_rects, synthetic_run
 from explainer.evidence import EMPTY
+from explainer.methods import find_method
 from explainer.regions import Region
 from explainer.run import ANSWER, PROMPT, Evidence, Layer, Run, Scale, View
 from explainer.video import step_label
@@ -101,6 +103,7 @@ class FakeExplainer:
         self.forced: list[str] = []
         self.hid: list[tuple[int, str]] = []
         self.measured = 0
+        self.attributed: list[tuple[str, int]] = []
 
     def stream(
         self, image: Any, prompt: str, *, scales: Sequence[float], **options: Any
@@ -158,6 +161,20 @@ class FakeExplainer:
         for alpha in run.alphas:
             other = self._with(other, alpha)
         return other
+
+    def attribute(self, run: Run, tokens: Sequence[int], method: str, **knobs: Any) -> Run:
+        """Compute the maps of a word from the lens, turned; ArchiSurgery has none."""
+        time.sleep(self.delay)
+        if method == "archi_surgery":
+            raise MethodError("ArchiSurgery is defined for CLIP's vision tower")
+        declared, made = find_method(method), {}
+        for token in declared.lacks(run, tokens, declared.settings(**knobs)):
+            self.attributed.append((method, token))
+            row = run.unembedding.rows[run.unembedding.index(run.tokens.ids[token])]
+            scores = run.scale(1.0).states.astype(np.float32) @ row.astype(np.float32)
+            values = scores[::-1].copy()
+            made[declared.key(token, knobs)] = values
+        return replace(run, attributions={**run.attributions, **made})
 
     def add_evidence(self, run: Run) -> Run:
         """Say that the first word of the answer comes from the picture, that it speaks against the

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from explainer.errors import KnobError, MethodError, RunError, ScaleError, SightlineError
-from explainer.methods import METHODS
+from explainer.methods import COMPARISON, METHODS
 from explainer.ui import controls
 
 PANEL = controls.panel_value()
@@ -30,7 +30,7 @@ def test_every_knob_of_every_shown_method_has_a_control():
     for spec in controls.option_spec():
         names = {k["name"] for k in spec["knobs"]} | set(controls.SLIDERS)
         names.add(controls.SCALE_WEIGHTS)
-        assert {k.name for k in METHODS[spec["name"]].knobs} <= names
+        assert {k.name for k in controls.OFFERED[spec["name"]].knobs} <= names
 
 
 def test_a_preset_of_the_options_is_the_preset_of_the_method():
@@ -112,10 +112,10 @@ def test_decoding_settings():
 def test_the_methods_shown_are_those_of_the_options_in_their_order():
     chosen = {"mean_mitigation": {}, "tam": OPTIONS["tam"]}
     assert list(controls.read_settings(PANEL, chosen).knobs) == ["mean_mitigation", "tam"]
-    assert [m["name"] for m in controls.option_spec()] == list(METHODS)
+    assert [m["name"] for m in controls.option_spec()] == [*METHODS, *COMPARISON]
 
 
 def test_one_known_method_has_to_stay_on():
-    for options in ({}, {"no_such": {}}, {"cam": {}}):
+    for options in ({}, {"no_such": {}}, {"cp_lrp": {}}):
         with pytest.raises(MethodError):
             controls.read_settings(PANEL, options)

@@ -13,6 +13,7 @@ from explainer.images import open_image
 from explainer.store import RunStore
 from explainer.ui import controls, texts
 from explainer.ui.handlers import Example, Handlers, Page
+from explainer.ui.missing import Missing
 from explainer.ui.recording import Job, make_worker
 from tests.test_video import clip
 from tests.ui.fake import FakeExplainer
@@ -187,7 +188,7 @@ def test_an_answer_without_words_is_no_error():
 def test_missing_scales_are_recorded_and_then_the_page_asks_again(handlers, explainer):
     state = choice(recorded(handlers))
     panel = {**PANEL, "alphas": [[0.9, True], [1.0, True]]}
-    *_, last = handlers.add_scales(state, panel, OPTIONS)
+    *_, last = Missing(handlers).bring(state, panel, OPTIONS)
     assert last["refresh"]
     assert explainer.added == [0.9]
     assert sorted(handlers.run(state["run"]).alphas) == [0.5, 0.75, 0.9, 1.0]
@@ -195,7 +196,7 @@ def test_missing_scales_are_recorded_and_then_the_page_asks_again(handlers, expl
 
 def test_scales_of_an_expired_run_cannot_be_recorded(handlers):
     expired = {"run": "f" * 32, "subject": {"chip": 3}}
-    assert list(handlers.add_scales(expired, PANEL, OPTIONS))[-1]["text"] == texts.EXPIRED
+    assert list(Missing(handlers).bring(expired, PANEL, OPTIONS))[-1]["text"] == texts.EXPIRED
 
 
 def test_visitors_do_not_share_runs(handlers):

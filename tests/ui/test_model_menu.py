@@ -15,6 +15,7 @@ from explainer.store import RunStore
 from explainer.ui import controls
 from explainer.ui.api import Api
 from explainer.ui.handlers import Handlers
+from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
 from tests.ui.fake import FakeExplainer, fake_run
 
@@ -147,7 +148,7 @@ def test_a_model_that_is_gone_is_said_with_what_to_do(menu, handlers):
     gone = record(handlers, model={"model": "org/large"})
     assert gone.bar == page.bar, "the stored run needs no model"
     more = {**PANEL, "alphas": [[1.4, True]]}
-    *_, last = handlers.add_scales(state, more, OPTIONS)
+    *_, last = Missing(handlers).bring(state, more, OPTIONS)
     assert "org/large, which is not loaded any more" in last["text"]
     fresh = list(
         handlers.record(

@@ -18,6 +18,7 @@ from explainer.store import RunStore
 from explainer.ui import controls
 from explainer.ui.handlers import Handlers
 from explainer.ui.maps import Maps
+from explainer.ui.missing import Missing
 from explainer.ui.opening import MOST_BYTES, Opening, load_gallery
 from tests.ui.fake import FakeExplainer, fake_run
 
@@ -101,10 +102,10 @@ def test_a_new_scale_needs_the_model_that_recorded_the_run(saved):
     opened = Opening(store).upload(str(saved), PANEL)
     more = {**PANEL, "alphas": [[0.9, True], *PANEL["alphas"][1:]]}
     handlers = Handlers(FakeExplainer(), store)
-    assert "refresh" in [*handlers.add_scales(opened.bar, more, OPTIONS)][-1]
+    assert "refresh" in [*Missing(handlers).bring(opened.bar, more, OPTIONS)][-1]
     run = store.get(opened.bar["run"])
     store.put(opened.bar["run"], replace(run, model_id="org/other", scales=run.scales[:3]))
-    last = [*handlers.add_scales(opened.bar, more, OPTIONS)][-1]
+    last = [*Missing(handlers).bring(opened.bar, more, OPTIONS)][-1]
     assert "org/other, which is not loaded" in last["text"]
 
 
@@ -115,7 +116,7 @@ def test_without_a_model_recorded_runs_open_and_asking_is_refused_in_words(saved
     opened = Opening(store).upload(str(saved), PANEL)
     assert "maps" in _maps(store, opened)
     more = {**PANEL, "alphas": [[0.9, True], *PANEL["alphas"][1:]]}
-    last = [*handlers.add_scales(opened.bar, more, OPTIONS)][-1]
+    last = [*Missing(handlers).bring(opened.bar, more, OPTIONS)][-1]
     assert "start Sightline with that model" in last["text"]
     image = np.zeros((8, 8, 3), np.uint8)
     pages = [*handlers.record(image, "What?", opened.bar, 4, 0, 0, PANEL, OPTIONS)]

@@ -14,7 +14,7 @@ from explainer.methods import COMPARISON, METHODS
 from explainer.methods.base import Heatmap, MapPart
 from explainer.otsu import levels
 from explainer.subjects import Span, explain_subject
-from explainer.ui import payload
+from explainer.ui import controls, payload
 from tests.ui.fake import fake_run
 
 
@@ -132,8 +132,10 @@ def test_several_pictures_have_names_thumbnails_and_peaks():
 def test_the_menu_of_methods_is_the_registry():
     menu = {told["name"]: told for told in payload.view_props()["methods"]}
     assert list(menu) == [*METHODS, *COMPARISON]
-    assert all(not menu[name]["why"] and menu[name]["summary"] for name in METHODS)
-    assert all(menu[name]["why"] for name in COMPARISON), "what needs the model cannot be shown"
+    assert all(told["summary"] for told in menu.values())
+    asking = [name for name, told in menu.items() if told["asks"]]
+    assert asking == [name for name in COMPARISON if name != "cam"], "the last of the menu"
+    assert not {*asking} & {*controls.SHOWN}
 
 
 @pytest.mark.parametrize("signed", [False, True])
