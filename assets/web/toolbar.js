@@ -3,7 +3,7 @@ function tool(text, title, act) {
   const button = make('button', 'sl-tool', text);
   button.type = 'button';
   button.title = title;
-  button.setAttribute('aria-label', title);
+  if (!/\p{L}/u.test(text)) button.setAttribute('aria-label', title);  // else it is called what it says
   button.addEventListener('click', act);
   return button;
 }

@@ -54,6 +54,19 @@ def test_every_canvas_and_chip_has_a_name(app, visit):
     assert all(names)
 
 
+def test_buttons_are_called_what_is_written_on_them(app, visit):
+    """Who speaks to the computer says what stands there (WCAG 2.5.3)."""
+    visitor = visit(app.url)
+    visitor.explain()
+    visitor.page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    called = visitor.page.locator("button[class*=sl-][aria-label]:visible").evaluate_all(
+        "nodes => nodes.map(n => [n.innerText.trim(), n.getAttribute('aria-label')])"
+    )
+    assert called
+    words = [(text, name) for text, name in called if any(c.isalpha() for c in text)]
+    assert [w for w in words if w[0].split("\n")[0].lower() not in w[1].lower()] == []
+
+
 def test_what_is_tapped_is_as_large_as_a_finger(app, visit):
     page = visit(app.url, 390, 844, has_touch=True, is_mobile=True).page
     page.tap(".sl-example >> nth=0")
