@@ -147,8 +147,10 @@ def test_stop_brings_the_answer_back(serve, visit):
     page.click(f"text={texts.WHATIF['again']}")
     page.wait_for_selector(".sl-live .sl-chip")
     page.click("#sl-stop")
+    page.wait_for_function(
+        "want => document.querySelector('.sl-message').textContent === want", arg=texts.STOPPED_BACK
+    )
     visitor.settled(first, "document.sightline.now.run")
-    assert texts.STOPPED_BACK in visitor.message()
     assert page.is_hidden(".sl-masked")
 
 
