@@ -2,8 +2,7 @@
 // and the model reads the answer again, or answers again.
 // (Runs after state.js, paint.js, toolbar.js and box.js.)
 // props.value to Python: {run, subject, panel, options, method, image, how, box, fill, ask}; from
-// Python
-// for that `ask`: {asked, busy}, {asked, text, kind} or what became of the words.
+// Python for that `ask`: {asked, busy}, {asked, text, kind} or what became of the words.
 // Events: measure, again.
 const root = element.querySelector('.sl-whatif'), says = props.words, {now} = sightline;
 let asks = 0, shownKey = '', askedKey = '';

@@ -11,8 +11,7 @@ import numpy as np
 from explainer.methods.anatomy import Anatomy, Overlap, overlap, peak
 from explainer.run import ROLE_NAMES, Chip, Run
 from explainer.ui import texts
-
-Value = dict[str, Any]
+from explainer.ui.messages import Value
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from explainer.run import Video
 from explainer.service import Models
 from explainer.ui import controls, texts
 from explainer.ui.controls import Decoding
 from explainer.ui.handlers import chosen, inputs
 from explainer.ui.messages import Value, failed, said
+from explainer.ui.recording import told_apart
 
 
 class Fields(NamedTuple):
@@ -54,10 +54,8 @@ class LayerMemory:
             "max_new_tokens": decoding.max_new_tokens,
             "layers": decoding.layers,
         }
-        if isinstance(media, Video):
-            size = explainer.layer_bytes(None, prompt, video=media, **options)
-        else:
-            size = explainer.layer_bytes(media, prompt, **options)
+        pictures, video = told_apart(media)
+        size = explainer.layer_bytes(pictures, prompt, **video, **options)
         if not size:
             return texts.LAYERS_NONE.format(model=entry.name)
         return texts.LAYERS_SIZE.format(

@@ -21,6 +21,7 @@ from explainer.methods.base import Knob
 from explainer.run import Run
 from explainer.subjects import Contrast, Span, Word, text_of, unsaid_exactly
 from explainer.ui import texts
+from explainer.ui.messages import Value
 from explainer.ui.subjects import check_word, read_subject
 
 NAMES = ("word", "against")  # parameters of a link
@@ -28,8 +29,6 @@ NAMES = ("word", "against")  # parameters of a link
 _CHIP = re.compile(r"[0-9]{1,9}")
 _TOKENS = re.compile(r"t([0-9]{1,9}(?:,[0-9]{1,9})*)(?::([a-z]+))?")
 _OTHER = re.compile(r"([0-9]{1,9})(?::([a-z]+))?=(.+)", re.DOTALL)
-
-Value = dict[str, Any]
 
 
 class Part(NamedTuple):

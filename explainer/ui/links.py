@@ -39,6 +39,7 @@ from explainer.ui import controls, link_words, texts
 from explainer.ui.controls import OFFERED, Decoding
 from explainer.ui.handlers import Example
 from explainer.ui.maps import stored
+from explainer.ui.messages import Value
 from explainer.ui.texts import in_words
 
 _WORDS = texts.VIEW
@@ -62,7 +63,6 @@ _DECODING = (  # parameter of a link, field of `Decoding`, and what it can be
     ("layers", "layers", controls.LAYERS),
 )
 
-Value = dict[str, Any]
 T = TypeVar("T")
 
 

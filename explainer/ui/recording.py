@@ -63,10 +63,8 @@ def make_worker(find: Callable[[str], Loaded]) -> Worker:
         explainer = find(job.model)
         if job.run is None:
             options = {"scales": job.scales, **job.options}
-            if isinstance(job.media, Video):
-                yield from explainer.stream(None, job.prompt, video=job.media, **options)
-            else:
-                yield from explainer.stream(job.media, job.prompt, **options)
+            pictures, video = told_apart(job.media)
+            yield from explainer.stream(pictures, job.prompt, **video, **options)
             return
         if job.regions:
             yield explainer.probabilities_without(job.run, job.regions, job.fill)
@@ -81,3 +79,9 @@ def make_worker(find: Callable[[str], Loaded]) -> Worker:
         yield explainer.add_evidence(run) if job.evidence else run
 
     return work
+
+
+def told_apart(media: Media) -> tuple[Any, dict[str, Any]]:
+    """Return the pictures, None if it is a video, and the keyword argument for the video if it is
+    one, as `Explainer.stream` and `Explainer.layer_bytes` take them."""
+    return (None, {"video": media}) if isinstance(media, Video) else (media, {})
