@@ -153,6 +153,7 @@ def test_an_expired_run_says_what_to_do_and_loses_nothing_else(serve, visit):
     visitor.explain()
     key = visitor.page.get_attribute(".sl-view", "data-run")
     visitor.wait_for_all_maps()
+    visitor.quiet()  # evidence that arrives later would bring the run back
     app.store._drop(key)
     visitor.page.click(".sl-answer .sl-chip >> nth=4")
     visitor.settled("dog", WORD)
