@@ -173,6 +173,14 @@ class Visitor:
             seen = self.requests
             self.page.wait_for_timeout(600)
 
+    def still(self) -> None:
+        """Wait until nothing in the page moves or fades any more, to measure places or colours."""
+        self.quiet()
+        self.page.wait_for_function(
+            "() => document.getAnimations().every(moves => moves.playState !== 'running' "
+            "|| moves.effect.getComputedTiming().endTime === Infinity)"
+        )
+
     def settled(self, value: str, expression: str) -> None:
         """Wait until a JavaScript expression has this text as its value."""
         guarded = f"(() => {{ try {{ return {expression}; }} catch {{ return null; }} }})()"

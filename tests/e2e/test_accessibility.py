@@ -12,6 +12,7 @@ RULES = {"resultTypes": ["violations"], "rules": {"page-has-heading-one": {"enab
 
 def serious(visitor) -> list[str]:
     """Return the serious findings inside of our elements, each with the element's HTML."""
+    visitor.still()
     found = Axe().run(visitor.page, options=RULES).response["violations"]
     inside = "selector => document.querySelector(selector)?.closest(`" + OURS + "`) !== null"
     return [

@@ -29,6 +29,7 @@ def phone(app, visit):
     visitor.wait_for_all_maps()
     visitor.wait_for_maps()
     page.locator(TAM).scroll_into_view_if_needed()
+    visitor.still()
     return visitor
 
 
@@ -76,6 +77,7 @@ def test_two_fingers_zoom_all_maps_where_they_are(phone, way):
     page.tap(f"{CHIP} >> nth={ON}")
     phone.wait_for_maps()
     page.locator(TAM).scroll_into_view_if_needed()
+    phone.still()
     box, scrolled = page.locator(TAM).bounding_box(), page.evaluate("scrollY")
     beside = (place[0] + 0.2, place[1])
     before = seen(phone, box)
