@@ -10,7 +10,8 @@ import torch
 from explainer.commands import evaluate
 from explainer.emoji_world.architectures import ARCHITECTURES
 from explainer.emoji_world.card import write_card
-from explainer.emoji_world.train import FURTHER, Recipe, Trainer
+from explainer.emoji_world.recipe import FURTHER, Recipe
+from explainer.emoji_world.train import Trainer
 from explainer.errors import SightlineError
 from explainer.record import BUNDLED
 

@@ -1,233 +1,24 @@
-"""Training of the bundled models on the emoji world.
-
-Two losses. The usual next-token loss on the answers, and at the visual positions an image-level
-bag of words: each token w of the caption should be the guess of a few visual tokens i, that is
-M_w = sum_i softmax(W z_i)[w] should reach a few cells, -log(1 - exp(-M_w / cells)). The second is
-what makes the last layer readable at visual positions; next-token loss alone sends no gradient
-there. It sees captions only, never a mask, so where a thing is remains something that the model has
-to find out. Without the bound, words share out the whole picture and their maps grow over the
-borders of things: the highest cell then had its centre on the thing in 0.85 of cases, with it in
-0.90 (`emoji-qwen2-vl`, 400 held-out scenes).
-
-One sequence holds the picture once and several dialogues after it, each blind to the others, so
-that a picture is encoded once for all that is said about it.
-"""
+"""Training of the bundled models on the emoji world: optimizers, steps, stopping and resuming."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 from tqdm import tqdm
-from transformers import (
-    AttentionInterface,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AttentionInterface, AutoTokenizer, PreTrainedTokenizerBase
 
 from explainer.emoji_world import checkpoint
 from explainer.emoji_world.architectures import Architecture
-from explainer.emoji_world.architectures.base import Pictures
-from explainer.emoji_world.language import Dialogue, lesson
+from explainer.emoji_world.batches import Maker
+from explainer.emoji_world.losses import bag_loss, forward
+from explainer.emoji_world.recipe import Recipe, learning_rate
 from explainer.errors import ModelError
-
-IGNORE = -100
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that decides a training run. With `steps` it is a function of `seed` alone; with
-    `minutes` the schedule follows the clock instead."""
-
-    seed: int = 0
-    steps: int = 0
-    minutes: float = 120.0
-    peak_lr: float = 4e-3
-    warmup: int = 40
-    decay_from: float = 0.55
-    weight_decay: float = 0.05
-    clip: float = 1.0
-    visual_tokens: int = 1600
-    bag_weight: float = 0.8
-    bag_cells: float = 3.0
-    curriculum_from: float = 0.0
-
-
-# What differs where a trained model is trained further: nothing is new to it.
-FURTHER: Mapping[str, float] = {"peak_lr": 1.5e-3, "decay_from": 0.3, "curriculum_from": 1.0}
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """B pictures of one size, each with its dialogues.
-
-    `pictures` is what `Architecture.see` takes, `grid` their (rows, columns) of visual tokens.
-    Shapes, with L the padded sequence length: `ids` (B, L) int64, `targets` (B, L) int64 (`IGNORE`
-    where nothing is learned), `positions` (B, L) or (3, B, L) int64, `mask` (B, 1, L, L) bool (True
-    where a row may look), `bags` (B, V) float32 weights over the vocabulary, rows of sum 1.
-    """
-
-    pictures: Mapping[str, torch.Tensor]
-    grid: tuple[int, int]
-    ids: torch.Tensor
-    targets: torch.Tensor
-    positions: torch.Tensor
-    mask: torch.Tensor
-    bags: torch.Tensor
-
-    def to(self, device: torch.device) -> Batch:
-        """Return the batch on `device`."""
-        pictures, grid, *rest = vars(self).values()
-        moved = {name: tensor.to(device) for name, tensor in pictures.items()}
-        return Batch(moved, grid, *(tensor.to(device) for tensor in rest))
-
-
-class Maker:
-    """Makes the batches of one architecture, each decided by seed, step and progress."""
-
-    def __init__(
-        self, architecture: Architecture, tokenizer: PreTrainedTokenizerBase, recipe: Recipe
-    ) -> None:
-        self.architecture, self.tokenizer, self.recipe = architecture, tokenizer, recipe
-
-    def draw(self, step: int, progress: float) -> Batch:
-        """Return the batch of this step, from the stage of the curriculum at `progress`."""
-        rng = np.random.default_rng([self.recipe.seed, step])
-        stages = self.architecture.curriculum
-        progress = max(progress, self.recipe.curriculum_from)
-        stage = next(s for s in stages if progress < s.until or s is stages[-1])
-        weights = [weight for weight, _ in stage.sources]
-        source = stage.sources[int(rng.choice(len(weights), p=weights))][1]
-        pictures = self.architecture.draw(source, rng, self.recipe.visual_tokens)
-        lessons = [
-            lesson(scene, np.random.default_rng(seed))[: stage.dialogues]
-            for scene, seed in zip(
-                pictures.scenes, rng.integers(2**62, size=len(pictures.scenes)), strict=True
-            )
-        ]
-        return self.batch(pictures, lessons)
-
-    def batch(self, pictures: Pictures, lessons: list[list[Dialogue]]) -> Batch:
-        """Return pictures and what is said of each as one batch."""
-        rows, columns = pictures.grid
-        prefix, start = self.architecture.prefix(self.tokenizer, rows * columns)
-        said = [
-            [self.architecture.dialogue(self.tokenizer, d) for d in dialogues]
-            for dialogues in lessons
-        ]
-        first, after = self.architecture.positions(start, pictures.grid, len(prefix))
-        layout = _Layout(prefix, after, said, self.tokenizer.pad_token_id)
-        positions = np.broadcast_to(
-            first[..., None, :], (*first.shape[:-1], *layout.ids.shape[:1], len(prefix))
-        )
-        later = np.broadcast_to(layout.positions, (*first.shape[:-1], *layout.positions.shape))
-        return Batch(
-            pictures=pictures.tensors,
-            grid=pictures.grid,
-            ids=torch.from_numpy(layout.ids),
-            targets=torch.from_numpy(layout.targets),
-            positions=torch.from_numpy(np.concatenate([positions, later], axis=-1)),
-            mask=_mask(torch.from_numpy(layout.owner)),
-            bags=torch.from_numpy(_bags(said, len(self.tokenizer))),
-        )
-
-
-Said = list[list[tuple[list[int], list[int]]]]  # for each picture: question and answer ids
-
-
-class _Layout:
-    """Where everything stands in the sequences: the picture's prefix, then dialogue by dialogue.
-
-    Shapes: `ids`, `targets` and `owner` (B, L) int64, with owner 0 for the prefix, s + 1 for
-    dialogue s and -1 for padding; `positions` (B, L - prefix) int64.
-    """
-
-    def __init__(self, prefix: list[int], after: int, said: Said, pad: int) -> None:
-        most = max(sum(len(q) + len(a) for q, a in dialogues) for dialogues in said)
-        shape = len(said), len(prefix) + most
-        self.ids = np.full(shape, pad, np.int64)
-        self.targets = np.full(shape, IGNORE, np.int64)
-        self.owner = np.full(shape, -1, np.int64)
-        self.positions = np.zeros((len(said), most), np.int64)
-        self.ids[:, : len(prefix)] = prefix
-        self.owner[:, : len(prefix)] = 0
-        for i, dialogues in enumerate(said):
-            at = len(prefix)
-            for s, (question, answer) in enumerate(dialogues):
-                stop = at + len(question) + len(answer)
-                self.ids[i, at:stop] = question + answer
-                self.targets[i, at + len(question) - 1 : stop - 1] = answer
-                self.owner[i, at:stop] = s + 1
-                self.positions[i, at - len(prefix) : stop - len(prefix)] = after + np.arange(
-                    stop - at
-                )
-                at = stop
-
-
-def _mask(owner: torch.Tensor) -> torch.Tensor:
-    """Return (B, 1, L, L) bool: each place sees what came before it of its own, and the prefix."""
-    causal = torch.ones(owner.shape[1], owner.shape[1], dtype=torch.bool).tril()
-    mine = (owner[:, :, None] == owner[:, None, :]) | (owner[:, None, :] == 0)
-    return (causal & mine)[:, None]
-
-
-def _bags(said: Said, vocabulary: int) -> np.ndarray:
-    """Return (B, V) float32: the words of each first dialogue, the caption, without its end."""
-    bags = np.zeros((len(said), vocabulary), np.float32)
-    for bag, dialogues in zip(bags, said, strict=True):
-        words = np.unique(dialogues[0][1][:-1])
-        bag[words] = 1 / len(words)
-    return bags
-
-
-def forward(
-    model: PreTrainedModel, architecture: Architecture, batch: Batch
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the next-token loss, a scalar in nats, and the lens: (B, N, V) log-probabilities."""
-    seen = architecture.see(model, batch.pictures)  # (B, N, d)
-    picture = batch.ids == model.config.image_token_id  # (B, L)
-    text_model = model.model.language_model
-    embedded = text_model.embed_tokens(batch.ids)
-    embedded = embedded.masked_scatter(picture[..., None], seen.to(embedded.dtype))
-    states = text_model(
-        inputs_embeds=embedded,
-        attention_mask=mask_for(text_model, batch.mask),
-        position_ids=batch.positions,
-        use_cache=False,
-    ).last_hidden_state  # (B, L, d)
-    learned = batch.targets != IGNORE
-    spoken = F.cross_entropy(model.lm_head(states[learned]).float(), batch.targets[learned])
-    visual = states[picture].reshape(len(batch.ids), -1, states.shape[-1])  # (B, N, d)
-    return spoken, model.lm_head(visual).float().log_softmax(-1)
-
-
-def bag_loss(lens: torch.Tensor, bags: torch.Tensor, cells: float) -> torch.Tensor:
-    """Return the bag-of-words loss, a scalar in nats, from the lens (B, N, V) and words (B, V).
-
-    A word that is the sure guess of many more than `cells` visual tokens asks for no further ones.
-    """
-    mass = lens.logsumexp(1).exp() / cells  # (B, V)
-    bag = -torch.log(-torch.expm1(-mass).clamp(max=-1e-30))
-    return (bag * bags).sum(1).mean()
-
-
-def mask_for(text_model: torch.nn.Module, mask: torch.Tensor) -> Any:
-    """Return the mask as this text model takes it: by kind of layer where there are kinds."""
-    return {"full_attention": mask} if hasattr(text_model.config, "layer_types") else mask
-
-
-def learning_rate(recipe: Recipe, step: int, progress: float) -> float:
-    """Return the rate at this step: a short warm-up, a plateau, then a straight line down to 1%."""
-    left = (1 - min(progress, 1.0)) / (1 - recipe.decay_from)
-    return recipe.peak_lr * min(1.0, (step + 1) / recipe.warmup, 0.01 + 0.99 * left)
 
 
 def plain_attention(
