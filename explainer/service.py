@@ -13,11 +13,12 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Condition, Event, Thread
 from typing import Any, Protocol
 
-from explainer.errors import LoadCancelled, ModelError, SightlineError
+from explainer.errors import ModelError, SightlineError
+from explainer.load_task import TICK, LoadTask, Progress
 from explainer.models.catalogue import BUNDLED, OWN, Entry, entry_for
 from explainer.models.memory import with_room
 from explainer.models.options import WEIGHTS, LoadStep
@@ -29,7 +30,6 @@ log = logging.getLogger(__name__)
 WAITING = "waiting for an answer by {name} to end"
 RETURNING = "bringing {name} back"
 PATIENCE = 120.0  # seconds that a new model waits for answers under way
-TICK = 0.2  # seconds between two looks at a load
 LONGEST_ID = 300
 
 
@@ -54,25 +54,6 @@ class Loaded(Protocol):
     def add_evidence(self, run: Run) -> Run: ...
 
     def probabilities_without(self, run: Run, regions: Sequence[Region], fill: str) -> Any: ...
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a load is.
-
-    Attributes:
-        name: of the model.
-        stage: in words.
-        fraction: 0 to 1 within the stage, None if not known.
-        seconds: since the start.
-        ticket: what `cancel` takes; "" for those who only watch.
-    """
-
-    name: str
-    stage: str
-    fraction: float | None
-    seconds: float
-    ticket: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,30 +85,6 @@ class _Held:
     retired: bool = False
 
 
-@dataclass(eq=False)
-class _Task:
-    """A load under way, in a thread of its own."""
-
-    entry: Entry
-    stage: str = "starting"
-    done: int = 0
-    total: int = 0
-    began: float = field(default_factory=time.monotonic)
-    ticket: str = field(default_factory=lambda: secrets.token_hex(8))
-    cancelled: Event = field(default_factory=Event)
-    ended: Event = field(default_factory=Event)
-    error: Exception | None = None
-    freed: Entry | None = None
-
-    def at(self, stage: str, done: int = 0, total: int = 0) -> None:
-        self.stage, self.done, self.total = stage, done, total
-
-    def progress(self, ticket: str) -> Progress:
-        fraction = min(1.0, self.done / self.total) if self.total else None
-        seconds = time.monotonic() - self.began
-        return Progress(self.entry.name, self.stage, fraction, seconds, ticket)
-
-
 class Models:
     """The models of one server. Safe to use from several threads.
 
@@ -152,7 +109,7 @@ class Models:
         self._load, self._free = load, free
         self._held: dict[str, _Held] = {}
         self._retired: dict[str, _Held] = {}
-        self._tasks: dict[str, _Task] = {}
+        self._tasks: dict[str, LoadTask] = {}
         self._change = Condition()
 
     @classmethod
@@ -303,11 +260,7 @@ class Models:
         task, ticket = self._task(entry)
         if task is None:
             return
-        yield task.progress(ticket)
-        while not task.ended.wait(TICK):
-            yield task.progress(ticket)
-        if task.error:
-            raise task.error
+        yield from task.watch(ticket)
 
     def cancel(self, ticket: Any) -> None:
         """End the load with this ticket at its next step; other tickets do nothing."""
@@ -317,7 +270,7 @@ class Models:
             if secrets.compare_digest(task.ticket, ticket):
                 task.cancelled.set()
 
-    def _task(self, entry: Entry) -> tuple[_Task | None, str]:
+    def _task(self, entry: Entry) -> tuple[LoadTask | None, str]:
         """Return the load of an entry, begun now if need be; None if there is nothing to do."""
         with self._change:
             held = self._held.get(entry.id)
@@ -333,11 +286,11 @@ class Models:
                     f"somebody is loading {others[0].entry.name} just now, and only one large "
                     "model is loaded at a time; try again when that is done"
                 )
-            task = self._tasks[entry.id] = _Task(entry)
+            task = self._tasks[entry.id] = LoadTask(entry)
         Thread(target=self._run, args=(task,), daemon=True).start()
         return task, task.ticket
 
-    def _run(self, task: _Task) -> None:
+    def _run(self, task: LoadTask) -> None:
         try:
             self._bring(task)
         except SightlineError as error:
@@ -354,12 +307,12 @@ class Models:
             self._change.notify_all()
         task.ended.set()
 
-    def _bring(self, task: _Task) -> None:
+    def _bring(self, task: LoadTask) -> None:
         """Load what the task is about and let it serve in place of the large one before it."""
 
         def step(at: LoadStep) -> None:
             if task.cancelled.is_set():
-                raise LoadCancelled(f"loading {task.entry.name} was stopped")
+                raise task.stopped()
             if at.stage == WEIGHTS and not at.done and not task.entry.bundled:
                 self._make_room(task, at.total)
             task.at(at.stage, at.done, at.total)
@@ -369,7 +322,7 @@ class Models:
         explainer = self._load(task.entry, on_progress=step, reclaimable=reclaimable)
         if task.cancelled.is_set():
             _close(explainer)
-            raise LoadCancelled(f"loading {task.entry.name} was stopped")
+            raise task.stopped()
         with self._change:
             old = self._large()
             self._entries.setdefault(task.entry.id, task.entry)
@@ -381,7 +334,7 @@ class Models:
     def _large(self) -> _Held | None:
         return next((h for h in self._held.values() if not h.entry.bundled), None)
 
-    def _make_room(self, task: _Task, total: int) -> None:
+    def _make_room(self, task: LoadTask, total: int) -> None:
         """Close the large model if the new one does not fit beside it."""
         old, free = self._large(), self._free()
         if old is None or (free is not None and total and with_room(total) <= free):
@@ -395,7 +348,7 @@ class Models:
             if old.users or task.cancelled.is_set():
                 old.leaving = False
                 if task.cancelled.is_set():
-                    raise LoadCancelled(f"loading {task.entry.name} was stopped")
+                    raise task.stopped()
                 raise ModelError(
                     f"{old.entry.name} is still answering somebody, and {task.entry.name} does "
                     "not fit beside it; try again in a few minutes"
@@ -404,7 +357,7 @@ class Models:
         task.freed = old.entry
         self._close(old)
 
-    def _bring_back(self, task: _Task) -> None:
+    def _bring_back(self, task: LoadTask) -> None:
         """Load the model again that went to make room for one that failed."""
         old, task.cancelled = task.freed, Event()
         task.at(RETURNING.format(name=old.name))

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
 from explainer.errors import LoadCancelled
+from explainer.load_task import Progress
 from explainer.models.catalogue import BUNDLED, HUB, Entry, can_do, facts_of
-from explainer.service import Models, Progress
+from explainer.service import Models
 from explainer.ui import texts
 from explainer.ui.about import describe
 from explainer.ui.messages import Value
