@@ -7,7 +7,6 @@ import json
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
@@ -17,16 +16,6 @@ import numpy.typing as npt
 from explainer.run import Run
 
 MAX_BYTES = 1 << 30
-
-
-@dataclass(frozen=True)
-class StoreStats:
-    """How a store is doing: runs and bytes held, and what `get` has found since the start."""
-
-    runs: int
-    nbytes: int
-    hits: int
-    misses: int
 
 
 class RunStore:
@@ -45,7 +34,7 @@ class RunStore:
         self.max_bytes = max_bytes
         self._secret = secrets.token_bytes(32)
         self._runs: OrderedDict[str, tuple[Run, int]] = OrderedDict()
-        self._nbytes = self._hits = self._misses = 0
+        self._nbytes = 0
         self._lock = Lock()
 
     def key(
@@ -72,9 +61,7 @@ class RunStore:
         """Return the run and mark it as just used; None if it is not (or no longer) here."""
         with self._lock:
             if key not in self._runs:
-                self._misses += 1
                 return None
-            self._hits += 1
             self._runs.move_to_end(key)
             return self._runs[key][0]
 
@@ -96,10 +83,9 @@ class RunStore:
         return len(self._runs)
 
     @property
-    def stats(self) -> StoreStats:
-        """Return a snapshot of the counters."""
-        with self._lock:
-            return StoreStats(len(self._runs), self._nbytes, self._hits, self._misses)
+    def nbytes(self) -> int:
+        """Return the sum of `footprint` of all runs held."""
+        return self._nbytes
 
 
 def footprint(run: Run) -> int:

@@ -43,6 +43,7 @@ from explainer.run import ANSWER, Run
 HELP = "measure speed and size against the promised figures"
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 7
+PATIENCE = 60.0  # seconds until the page has to answer
 SHOWN = ("msea_arc", "tam", "logit_lens")
 FLOP_2B = 18.2e12  # of its forwards: vision tower and prefill at three scales, 60 tokens
 QWEN2_VL_2B = {1.0: (27, 37), 0.75: (20, 28), 0.5: (14, 18)}  # tokens of 1024 x 768 at each scale
@@ -196,7 +197,7 @@ def _large_run() -> Run:
 
 
 @contextmanager
-def served(patience: float = 60.0) -> Iterator[tuple[str, float]]:
+def served() -> Iterator[tuple[str, float]]:
     """Yield the address of `python app.py` while it serves, and the seconds that it took to."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -206,7 +207,7 @@ def served(patience: float = 60.0) -> Iterator[tuple[str, float]]:
     app = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while not _answers(url):
-            if app.poll() is not None or time.perf_counter() - start > patience:
+            if app.poll() is not None or time.perf_counter() - start > PATIENCE:
                 raise SightlineError("python app.py did not serve its page; start it by hand")
             time.sleep(0.05)
         yield url, time.perf_counter() - start

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from explainer.models.options import ATTENTION, DEVICE_MAPS, DTYPES, QUANTIZE, OnProgress
+from explainer.models.options import ATTENTION, DEVICE_MAPS, DTYPES, QUANTIZE
 
 if TYPE_CHECKING:
     from explainer.record import Explainer
@@ -67,11 +67,11 @@ def add_model_flags(parser: argparse.ArgumentParser, positional: bool = False) -
     )
 
 
-def load_from_flags(args: argparse.Namespace, on_progress: OnProgress | None = None) -> Explainer:
+def load_from_flags(args: argparse.Namespace) -> Explainer:
     """Return the model that the flags name; raises `ModelError` as `explainer.load` does."""
     from explainer.record import BUNDLED, load
 
-    return load(args.model or BUNDLED, on_progress=on_progress, **loading(args))
+    return load(args.model or BUNDLED, **loading(args))
 
 
 def loading(args: argparse.Namespace) -> dict[str, Any]:

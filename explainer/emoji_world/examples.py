@@ -138,15 +138,15 @@ EXAMPLES: tuple[Example, ...] = (
 )
 
 
-def write_examples(folder: Path = FOLDER) -> None:
+def write_examples() -> None:
     """Write each picture as PNG and `examples.json` with prompts and labels."""
-    folder.mkdir(parents=True, exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     listed = []
     for example in EXAMPLES:
         file = f"{example.name}.png"
-        Image.fromarray(example.scene().image).save(folder / file, optimize=True)
+        Image.fromarray(example.scene().image).save(FOLDER / file, optimize=True)
         listed.append({"image": file, "prompt": example.prompt, "label": example.label})
-    (folder / "examples.json").write_text(json.dumps(listed, indent=2) + "\n")
+    (FOLDER / "examples.json").write_text(json.dumps(listed, indent=2) + "\n")
 
 
 if __name__ == "__main__":

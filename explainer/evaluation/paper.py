@@ -127,8 +127,8 @@ _RANGES = {
 _ALONE = {f"{alpha} alone": alpha for alpha in ("0.5", "0.75", "1", "1.25", "1.5")}
 
 
-def _scaled(scales: Mapping[str, str], prefix: str = "") -> dict[str, str]:
-    return {f"{prefix}{label}": _knobs(f"scales={s}") for label, s in scales.items()}
+def _scaled(scales: Mapping[str, str]) -> dict[str, str]:
+    return {label: _knobs(f"scales={s}") for label, s in scales.items()}
 
 
 _SCALES = Table(

@@ -25,7 +25,6 @@ __all__ = [
     "Method",
     "combine_maps",
     "find_method",
-    "get_method",
 ]
 
 METHODS: Mapping[str, Method] = MappingProxyType(
@@ -42,15 +41,11 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 COMBINE = ("max", "mean", "first")
 
 
-def get_method(name: str) -> Method:
-    """Return the method with this name; `MethodError` listing all names if there is none."""
-    if name not in METHODS:
-        raise MethodError(f"there is no method {name!r}; choose one of {', '.join(METHODS)}")
-    return METHODS[name]
-
-
 def find_method(name: str) -> Method:
-    """Return the method with this name among all, those for comparison and to opt in to as well."""
+    """Return the method with this name among all, those for comparison and to opt in to as well.
+
+    Raises `MethodError` listing all names if there is none.
+    """
     known = {**METHODS, **COMPARISON, **OPT_IN}
     if name not in known:
         raise MethodError(f"there is no method {name!r}; choose one of {', '.join(known)}")

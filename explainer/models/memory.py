@@ -69,8 +69,9 @@ def _available() -> int | None:
         return None
 
 
-def _left_to_container(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
+def _left_to_container() -> int | None:
     """Return what the control group's bound leaves, not counting its file cache."""
+    folder = Path("/sys/fs/cgroup")
     try:
         bound = (folder / "memory.max").read_text().strip()
         used = int((folder / "memory.current").read_text())

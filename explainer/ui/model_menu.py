@@ -42,7 +42,7 @@ class ModelMenu:
     def __init__(self, models: Models, precision: str = "float32", about: str = "") -> None:
         self._models, self._precision, self._about = models, precision, about
 
-    def value(self, model: Any = None, text: str = "", kind: str = "") -> Value:
+    def value(self, model: Any = None) -> Value:
         """Return all that the menu draws, with `model` chosen, or the one that serves now."""
         known = isinstance(model, str) and self._models.ready(model)
         entry = self._models.entry(model) if known else self._models.current()
@@ -53,7 +53,7 @@ class ModelMenu:
             "line": self.line(entry),
             "details": self.details(entry),
             "scales": self._scales(entry),
-            "said": {"text": text, "kind": kind},
+            "said": {"text": "", "kind": ""},
         }
 
     def refresh(self, menu: Any) -> Value:

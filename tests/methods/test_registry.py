@@ -15,7 +15,7 @@ from explainer.methods import (
     Knob,
     MapPart,
     combine_maps,
-    get_method,
+    find_method,
 )
 from explainer.methods.base import Method
 from explainer.run import TEMPLATE
@@ -44,7 +44,7 @@ def every_value(knob: Knob) -> list:
 def test_the_registry():
     assert list(METHODS) == ["msea_arc", "tam", "logit_lens", "msea", "arc", "mean_mitigation"]
     for name, method in METHODS.items():
-        assert get_method(name) is method
+        assert find_method(name) is method
         assert method.name == name
         assert method.label
         assert method.summary
@@ -53,7 +53,7 @@ def test_the_registry():
 
 def test_an_unknown_method_lists_the_known():
     with pytest.raises(MethodError, match="msea_arc, tam, logit_lens"):
-        get_method("guess")
+        find_method("guess")
 
 
 def test_numpy_and_scipy_are_enough():
