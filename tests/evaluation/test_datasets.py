@@ -74,8 +74,6 @@ def test_nouns_of_the_emoji_world_are_known():
 def tams_coco(tmp_path):
     told = {"images": [{"id": 42}, {"id": 43}], "categories": CATEGORIES, "annotations": []}
     write(tmp_path / "annotations" / "instances_minival2014.json", told)
-    captions = {"annotations": [{"image_id": 42, "caption": " A man. "}]}
-    write(tmp_path / "annotations" / "captions_val2014.json", captions)
     for i in (42, 43):
         picture(tmp_path / "image" / f"{i:012d}.jpg")
     labels(tmp_path / "seg_label" / "000000000042.png", {1: (0, 0, 4, 4), 46: (6, 2, 9, 5)})
@@ -88,7 +86,6 @@ def test_tams_layout_of_coco(tams_coco):
     first, second = data.sample(0), data.sample(1)
     assert first.image == tams_coco / "image" / "000000000042.jpg"
     assert first.categories == {1: "person", 37: "ball", 46: "glass"}
-    assert first.references == ("A man.",)
     truth = first.truth()
     assert truth.shape == (8, 10)
     assert {i: int(m.sum()) for i, m in truth.masks.items()} == {1: 16, 46: 9}
@@ -218,7 +215,6 @@ def test_grounded_captions_as_published(tmp_path):
     file = write(tmp_path / "annotations" / "train" / "OpenPsgGCG_val.json", [entry])
     sample = open_dataset("openpsg", tmp_path).sample(0)
     assert sample.categories == {1: "man in red", 2: "grass"}
-    assert sample.references == ("A man in red.",)
     truth = sample.truth()
     assert int(truth.of(1).sum()) == 8
     assert truth.of(2) is None

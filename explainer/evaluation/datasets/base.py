@@ -28,7 +28,6 @@ class Sample:
         prompt: what to ask.
         categories: what can be named: labels above 0, and names.
         truth: reads the masks; `SightlineError` naming the file if one is damaged or does not fit.
-        references: captions by people, if there are any.
     """
 
     key: str
@@ -36,7 +35,6 @@ class Sample:
     prompt: str
     categories: Categories
     truth: Callable[[], Truth]
-    references: tuple[str, ...] = ()
 
 
 class Dataset(ABC):

@@ -1,11 +1,11 @@
-"""COCO 2014 with captions, in the layout of TAM's evaluation or as COCO publishes it.
+"""COCO 2014, in the layout of TAM's evaluation or as COCO publishes it.
 
     TAM's       image/<12 digits>.jpg, seg_label/<12 digits>.png (pixels are category ids),
-                annotations/instances_minival2014.json (which pictures), captions_val2014.json
-    COCO's      val2014/<file name>, annotations/instances_val2014.json (polygons, run lengths),
-                captions_val2014.json; instances_minival2014.json, if it is there, says which
+                annotations/instances_minival2014.json (which pictures)
+    COCO's      val2014/<file name>, annotations/instances_val2014.json (polygons, run lengths);
+                instances_minival2014.json, if it is there, says which pictures
 
-Captions by people are read if their file is there; no figure depends on them.
+Captions by people are not read: no figure depends on them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ class Coco(Dataset):
             self.made_with = {"polygons": FILLED_BY}
             keys = ("image_id", "category_id", "segmentation")
             self._read_segments(_list_of(told, "annotations", file, *keys), file)
-        self._captions = _captions(folder / "captions_val2014.json")
 
     def _read_segments(self, annotations: list[dict], file: Path) -> None:
         unknown = sorted({a["category_id"] for a in annotations} - set(self.categories))
@@ -70,9 +69,9 @@ class Coco(Dataset):
 
     def sample(self, number: int) -> Sample:
         image = self._images[number]
-        i = int(image["id"])
         if self._drawn:
-            file, mask = self.root / "image" / f"{i:012d}.jpg", f"{i:012d}.png"
+            name = f"{int(image['id']):012d}"
+            file, mask = self.root / "image" / f"{name}.jpg", f"{name}.png"
 
             def truth() -> Truth:
                 path = self.root / "seg_label" / mask
@@ -83,8 +82,7 @@ class Coco(Dataset):
             def truth() -> Truth:
                 return self._truth(image)
 
-        captions = tuple(self._captions.get(i, ()))
-        return Sample(self.key(number), there(file), self._prompt, self.categories, truth, captions)
+        return Sample(self.key(number), there(file), self._prompt, self.categories, truth)
 
     def _truth(self, image: dict[str, Any]) -> Truth:
         shape = (int(image["height"]), int(image["width"]))
@@ -116,11 +114,3 @@ def _categories(listed: list[dict], file: Path) -> dict[int, str]:
             "COCO's ids run from 1, person, to 90"
         )
     return names
-
-
-def _captions(file: Path) -> dict[int, list[str]]:
-    captions: dict[int, list[str]] = defaultdict(list)
-    if file.is_file():
-        for told in _list_of(read_json(file), "annotations", file, "image_id", "caption"):
-            captions[int(told["image_id"])].append(str(told["caption"]).strip())
-    return captions

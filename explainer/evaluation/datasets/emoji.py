@@ -47,8 +47,7 @@ class EmojiScenes(Dataset):
         scene = make_scene(seed)
         asked = caption(scene, np.random.default_rng(seed))
         prompt = self._prompt or asked.prompt
-        told, key = (asked.answer,), self.key(number)
-        return Sample(key, scene.image, prompt, CATEGORIES, lambda: _truth(scene), told)
+        return Sample(self.key(number), scene.image, prompt, CATEGORIES, lambda: _truth(scene))
 
 
 def _truth(scene: Scene) -> Truth:

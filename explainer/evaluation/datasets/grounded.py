@@ -72,21 +72,19 @@ class Grounded(Dataset):
     def sample(self, number: int) -> Sample:
         entry, categories = self._entries[number], self._categories(number)
         if self._is_tams:
-            picture, caption, mask, _ = entry
+            picture, _, mask, _ = entry
             file = there(self.root / picture)
 
             def truth() -> Truth:
                 path = self.root / mask
                 return read_labels(path, categories) if path.is_file() else Truth(None)
         else:
-            picture, caption = entry["file_name"], entry["caption"]
-            file = self._picture(picture)
+            file = self._picture(entry["file_name"])
 
             def truth() -> Truth:
                 return _truth(entry, file)
 
-        told = (str(caption).strip('" '),)
-        return Sample(self.key(number), file, self._prompt, categories, truth, told)
+        return Sample(self.key(number), file, self._prompt, categories, truth)
 
     def _categories(self, number: int) -> dict[int, str]:
         """Return the names by label; `SightlineError` if the entry is of another form."""
