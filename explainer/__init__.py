@@ -4,7 +4,7 @@
 
     sightline = explainer.load()                       # the bundled model, or a hub id, or a folder
     run = sightline.record("street.png", "Describe the image.")
-    heat = explainer.METHODS["lens"](run, token=12)
+    heat = explainer.METHODS["logit_lens"](run, token=12)
 
 `load` and `Explainer` need torch; everything else here works on a recorded `Run` without it.
 """
