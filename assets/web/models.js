@@ -1,7 +1,7 @@
 // The model menu. From Python: {model, groups, any, line, details, scales, said} draws all of it,
-// {busy} shows how far a load is. Back to Python: {model, asked, ticket}. (Runs after state.js and paint.js.)
+// {busy} shows how far a load is. Back to Python: {model, asked, ticket, choices}. (Runs after state.js and paint.js.)
 const root = element.querySelector('.sl-models');
-let model = null, asked = null, ticket = '';
+let model = null, asked = null, ticket = '', choices = 0;
 
 const head = make('div', 'sl-model-head'), name = make('label', 'sl-model-name', props.words.model);
 const list = make('select', 'sl-choice'), only = make('span', 'sl-model-only');
@@ -22,11 +22,12 @@ head.append(name, list, only);
 busy.append(bar, stage, stop);
 root.append(head, typed, line, busy, said);
 
-const back = () => { props.value = {model, asked, ticket}; };
+const back = () => { props.value = {model, asked, ticket, choices}; };
 
 function ask(id) {
   if (!id || id === model && !said.textContent) return;
   asked = id;
+  choices += 1;
   back();
   trigger('choose', {});
 }
@@ -71,8 +72,12 @@ function drawAll(value) {
   sightline.set({model: {scales: value.scales, details: value.details}});
 }
 
+// The menu anew, asked for before the person's last choice: what became of that stays.
+const isLate = value => 'choices' in value && value.choices !== choices;
+
 function show() {
   const value = props.value;
+  if (value?.groups && isLate(value)) return back();
   if (value?.busy) drawBusy(value.busy);
   else if (value?.groups) drawAll(value);
   else return;

@@ -57,8 +57,15 @@ class ModelMenu:
         }
 
     def refresh(self, menu: Any) -> Value:
-        """Return the menu anew; what the page had chosen stays if it is still loaded."""
-        return self.value(menu.get("model") if isinstance(menu, Mapping) else None)
+        """Return the menu anew; what the page had chosen stays if it is still loaded.
+
+        `choices` goes back as it came, so that the page can tell whether it chose again meanwhile.
+        """
+        menu = menu if isinstance(menu, Mapping) else {}
+        choices = menu.get("choices")
+        return self.value(menu.get("model")) | {
+            "choices": choices if isinstance(choices, int) else 0
+        }
 
     def choose(self, menu: Any) -> Iterator[Value]:
         """Yield how far the asked model is, and at last the menu with it, or why not."""

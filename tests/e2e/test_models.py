@@ -22,6 +22,7 @@ from explainer.store import RunStore
 from explainer.subjects import Span, explain_subject
 from explainer.ui import controls, payload
 from explainer.ui.layout import build_demo, launch_options
+from explainer.ui.model_menu import ModelMenu
 from tests import tiny
 from tests.e2e.conftest import pictures
 
@@ -165,6 +166,24 @@ def test_a_model_that_cannot_be_had_leaves_the_old_one_working(serve_models, vis
     visitor.shot("menu-error")
     visitor.explain()
     assert matches_python(visitor, app) == "tiny-qwen"
+
+
+def test_what_became_of_a_choice_outlasts_what_the_page_asked_before(
+    serve_models, visit, monkeypatch
+):
+    opening, refresh = threading.Event(), ModelMenu.refresh
+
+    def late(menu, value):
+        assert opening.wait(20)
+        return refresh(menu, value)
+
+    monkeypatch.setattr(ModelMenu, "refresh", late)
+    visitor = visit(serve_models().url)
+    visitor.page.select_option("#sl-model", GATED.id)
+    visitor.page.wait_for_selector(f"{SAID}[data-kind=error]:not(:empty)")
+    opening.set()
+    visitor.quiet()
+    assert GATED.id in visitor.page.inner_text(SAID)
 
 
 def test_loading_shows_how_far_it_is_and_the_old_model_answers_meanwhile(serve_models, visit):

@@ -94,7 +94,8 @@ def test_choosing_tells_how_far_it_is_and_ends_with_the_model(menu):
     assert last["model"] == "org/large"
     assert options(last)["org/large"].endswith("loaded")
     assert "2.0 billion parameters, Some Licence. Qwen2-VL" in last["line"]
-    assert menu.refresh({"model": "two"})["model"] == "two"
+    anew = menu.refresh({"model": "two", "choices": 3})
+    assert (anew["model"], anew["choices"]) == ("two", 3)
 
 
 def test_a_failure_is_said_and_the_old_model_stays_chosen(menu, handlers):
@@ -112,6 +113,7 @@ def test_junk_is_answered_with_a_menu_that_works(menu, junk):
     *_, last = menu.choose(junk)
     assert last["model"] == "one"
     assert menu.refresh(junk)["model"] == "one"
+    assert isinstance(menu.refresh(junk)["choices"], int)
     assert menu.cancel(junk) is None
 
 
