@@ -24,13 +24,14 @@ from explainer.ui.endpoints import offer
 from explainer.ui.evidence import Evidence
 from explainer.ui.handlers import Example, Handlers
 from explainer.ui.layer_memory import LayerMemory
-from explainer.ui.links import Links, all_options, defaults
+from explainer.ui.links import Links
 from explainer.ui.maps import Maps
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
 from explainer.ui.opening import Opening, Shown
 from explainer.ui.recording import Worker
 from explainer.ui.saving import Saving
+from explainer.ui.settings import all_options, defaults
 from explainer.ui.web import WEB
 from explainer.ui.whatif import WhatIf
 from explainer.ui.words import Words

@@ -1,4 +1,4 @@
-"""Links that restore a page, and settings that a browser remembers: what they say, checked.
+"""Links that restore a page: what they say, checked.
 
 A link never holds a picture. Its parameters, each of which may be missing:
 
@@ -16,6 +16,8 @@ A link never holds a picture. Its parameters, each of which may be missing:
     drawing, contour, speed                     how maps are drawn, and how fast the answer plays
     present                                     1 for large maps without controls
 
+The settings among them are those of `settings`, and how each parameter is read is in `parameters`.
+
 Anybody can write a link, so that nothing in it is believed: what cannot be used is left out, and a
 sentence says so.
 """
@@ -23,38 +25,26 @@ sentence says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from explainer.errors import SightlineError
-from explainer.export import SEQUENTIAL, Look
 from explainer.images import fit
 from explainer.methods.base import Knob
 from explainer.run import Run
 from explainer.service import Models
 from explainer.store import RunStore
 from explainer.ui import controls, link_words, texts
-from explainer.ui.controls import OFFERED, Decoding
+from explainer.ui.controls import Decoding
 from explainer.ui.handlers import Example
 from explainer.ui.maps import stored
 from explainer.ui.messages import Value
+from explainer.ui.parameters import Doubts, number, read_knob
+from explainer.ui.settings import defaults, linked, remembered
 from explainer.ui.texts import in_words
 
-_WORDS = texts.VIEW
 LONGEST = 2000  # characters of a parameter: the page sends its address with each request
-# How maps are drawn, and how fast the answer plays.
-_VIEW = {
-    "opacity": Knob("opacity", "float", Look().opacity, "", 0.0, 1.0, 0.05),
-    "colours": Knob("colours", "choice", Look().colours, "", choices=tuple(SEQUENTIAL)),
-    "normalisation": Knob(
-        "normalisation", "choice", "", "", choices=tuple(texts.VIEW["normalisations"])
-    ),
-    "drawing": Knob("drawing", "choice", "smooth", "", choices=tuple(_WORDS["drawings"])),
-    "contour": Knob("contour", "choice", "off", "", choices=("off", "on")),
-    "speed": Knob("speed", "float", 2, "", 0.5, 8),
-}
 _LAYER = Knob("layer", "int", 1, "", 1, 999)
 _DECODING = (  # parameter of a link, field of `Decoding`, and what it can be
     ("tokens", "max_new_tokens", controls.MAX_NEW_TOKENS),
@@ -62,22 +52,6 @@ _DECODING = (  # parameter of a link, field of `Decoding`, and what it can be
     ("seed", "seed", controls.SEED),
     ("layers", "layers", controls.LAYERS),
 )
-
-T = TypeVar("T")
-
-
-def defaults() -> Value:
-    """Return the settings that a page starts with, by their names in the page's state."""
-    return {
-        "panel": controls.panel_value(),
-        "options": controls.option_value(),
-        **{name: knob.default for name, knob in _VIEW.items()},
-    }
-
-
-def all_options() -> Value:
-    """Return the default of every option of every method that a link may show."""
-    return {name: _options(name) for name in OFFERED}
 
 
 class Asked(NamedTuple):
@@ -121,7 +95,7 @@ class Links:
             if "example" not in query:
                 for name in link_words.NAMES:
                     doubts.keep(query, name, _astray, None)
-            layer = doubts.keep(query, "layer", lambda v: _read(_LAYER, v), None)
+            layer = doubts.keep(query, "layer", lambda v: read_knob(_LAYER, v), None)
             return {"settings": settings, "asks": asks, "layer": layer, "text": doubts.text}
         except Exception as error:
             return {"settings": defaults(), "asks": False, "layer": None, "text": in_words(error)}
@@ -135,7 +109,7 @@ class Links:
         example = doubts.keep(query, "example", self._example, None)
         prompt = query.get("prompt", example.prompt if example else "")
         decoding = {
-            field: doubts.keep(query, name, lambda v, k=knob: _read(k, v), knob.default)
+            field: doubts.keep(query, name, lambda v, k=knob: read_knob(k, v), knob.default)
             for name, field, knob in _DECODING
         }
         model = doubts.keep(query, "model", self._model, "")
@@ -245,95 +219,6 @@ class Links:
         return entry.id
 
 
-class Doubts:
-    """What could not be used, in sentences."""
-
-    def __init__(self) -> None:
-        self._sentences: list[str] = []
-
-    @property
-    def text(self) -> str:
-        return " ".join(self._sentences)
-
-    def add(self, sentence: str) -> None:
-        self._sentences.append(sentence)
-
-    def keep(
-        self, query: Mapping[str, str], name: str, read: Callable[[str], T], otherwise: T
-    ) -> T:
-        """Return what a parameter says, or `otherwise` if there is none or it cannot be used."""
-        if name not in query:
-            return otherwise
-        try:
-            return read(query[name])
-        except SightlineError as error:
-            self.add(texts.LINK_IGNORED.format(name=name, why=str(error).rstrip(".")))
-            return otherwise
-
-
-# Settings ----------------------------------------------------------------------------------------
-
-
-def remembered(told: Any, doubts: Doubts) -> Value:
-    """Return the settings that a browser remembers, or the defaults if they cannot be used."""
-    if told is None:
-        return defaults()
-    try:
-        return checked(told)
-    except (SightlineError, TypeError):
-        doubts.add(texts.FORGOTTEN)
-        return defaults()
-
-
-def checked(settings: Any) -> Value:
-    """Return settings as in `defaults` if each can be used; `SightlineError` if not."""
-    if not isinstance(settings, Mapping) or set(settings) != set(defaults()):
-        raise SightlineError(texts.BAD_REQUEST)
-    panel, options = settings["panel"], settings["options"]
-    controls.read_settings(panel, options)
-    if len(panel["alphas"]) != len(controls.panel_value()["alphas"]):
-        raise SightlineError(texts.BAD_REQUEST)
-    if any(set(told) != set(_options(name)) for name, told in options.items()):
-        raise SightlineError(texts.BAD_REQUEST)
-    for name, knob in _VIEW.items():
-        knob.check(settings[name])
-    return {name: settings[name] for name in defaults()}
-
-
-def linked(query: Mapping[str, str], settings: Value, doubts: Doubts) -> Value:
-    """Return the settings with what a link says in place of their own."""
-    found, method = deepcopy(settings), OFFERED["msea_arc"]
-    panel = found["panel"]
-    panel["alphas"] = doubts.keep(query, "scales", _alphas, panel["alphas"])
-    if "weights" in query:
-        told = doubts.keep(query, "weights", lambda v: _weights(v, panel["alphas"]), None)
-        panel |= {"weights": told} if told else {}
-    for name in ("k", "beta"):
-        knob = controls.knob(method, name)
-        panel[name] = doubts.keep(query, name, lambda v, k=knob: _read(k, v), panel[name])
-    names = doubts.keep(query, "methods", _methods, list(found["options"]))
-    found["options"] = {name: found["options"].get(name, _options(name)) for name in names}
-    for name, value in query.items():
-        if "." in name:
-            doubts.keep({name: value}, name, lambda v, n=name: _set(found["options"], n, v), None)
-    for name, knob in _VIEW.items():
-        found[name] = doubts.keep(query, name, lambda v, k=knob: _read(k, v), found[name])
-    try:
-        return checked(found)
-    except SightlineError as error:  # each can be used, but not together
-        doubts.add(texts.LINK_REFUSED.format(why=str(error).rstrip(".")))
-        return settings
-
-
-def number(text: str) -> int | float:
-    """Return the number that a parameter spells; `SightlineError` if it is none."""
-    try:
-        value = float(text)
-    except ValueError:
-        raise SightlineError(texts.NO_NUMBER.format(got=text[:40])) from None
-    return int(value) if value.is_integer() else value  # not finite: no knob takes it
-
-
 def _query(told: Any) -> Mapping[str, str]:
     """Return the parameters of an address; `SightlineError` if they cannot be those."""
     query = told.get("query") if isinstance(told, Mapping) else None
@@ -344,60 +229,9 @@ def _query(told: Any) -> Mapping[str, str]:
     return query
 
 
-def _alphas(text: str) -> list[list[Any]]:
-    """Return the scale sliders for a list of factors: those are on, all others off."""
-    slots = [[factor, False] for factor, _ in controls.panel_value()["alphas"]]
-    on = controls.knob(OFFERED["msea_arc"], "scales").check([number(t) for t in text.split(",")])
-    if len(on) > len(slots):
-        raise SightlineError(texts.TOO_MANY_SCALES.format(most=len(slots)))
-    known = [factor for factor, _ in slots]
-    for factor in on:
-        if factor in known:
-            slots[known.index(factor)][1] = True
-    free = (slot for slot in reversed(slots) if not slot[1])  # those that are off at first go first
-    for factor in on:
-        if factor not in known:
-            next(free)[:] = [factor, True]
-    return slots
-
-
-def _weights(text: str, alphas: Sequence[Sequence[Any]]) -> list[int | float]:
-    """Return the weight of each scale slider for pairs FACTOR:WEIGHT, 1 where none is told."""
-    told = dict.fromkeys((factor for factor, _ in alphas), 1)
-    for pair in text.split(","):
-        factor, _, weight = pair.partition(":")
-        if number(factor) not in told:
-            raise SightlineError(texts.NO_SUCH_SCALE.format(got=factor[:40]))
-        told[number(factor)] = number(weight)
-    controls.knob(OFFERED["msea_arc"], controls.SCALE_WEIGHTS).check(list(told.values()))
-    return list(told.values())
-
-
 def _astray(text: str) -> Any:
     """Raise `SightlineError`, as a word was chosen in another answer than that to an example."""
     raise SightlineError(texts.LINK_WORD)
-
-
-def _methods(text: str) -> list[str]:
-    return list(dict.fromkeys(controls.known_method(name).name for name in text.split(",")))
-
-
-def _options(method: str) -> Value:
-    return {k.name: k.default for k in controls.options(OFFERED[method])}
-
-
-def _set(options: Value, name: str, text: str) -> None:
-    """Set "METHOD.OPTION" to what a link says."""
-    method, _, option = name.partition(".")
-    if method not in options or option not in options[method]:
-        raise SightlineError(texts.NO_OPTION)
-    knob = controls.knob(OFFERED[method], option)
-    options[method][option] = _read(knob, text)
-
-
-def _read(knob: Knob, text: str) -> Any:
-    """Return the checked value of a knob that a parameter spells."""
-    return knob.check(text if knob.kind == "choice" else number(text))
 
 
 def _layers(run: Run) -> str:

@@ -16,11 +16,11 @@ from explainer.subjects import Span, explain_subject
 from explainer.ui import controls, payload, texts
 from explainer.ui.api import Api
 from explainer.ui.handlers import Handlers
-from explainer.ui.links import all_options
 from explainer.ui.maps import Maps
 from explainer.ui.missing import Missing
 from explainer.ui.recording import Job, Wanted, make_worker
 from explainer.ui.saving import Saving
+from explainer.ui.settings import all_options
 from explainer.ui.whatif import WhatIf
 from tests import tiny
 from tests.ui.fake import FakeExplainer, fake_run, with_layers
