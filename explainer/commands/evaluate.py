@@ -209,9 +209,9 @@ def about(args: argparse.Namespace, plan: Plan, samples: Sequence[Mapping]) -> d
 
 def _plan(names: Sequence[str], args: argparse.Namespace, known: Any) -> Plan:
     from explainer.evaluation.candidates import parse
-    from explainer.evaluation.controls import CONTROLS
     from explainer.evaluation.faithfulness import Settings
     from explainer.evaluation.measure import Plan
+    from explainer.methods.controls import CONTROLS
 
     shared: dict[str, Any] = {}
     if args.scales:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from explainer.errors import KnobError, MethodError
-from explainer.evaluation.controls import CONTROLS
 from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
 from explainer.methods.base import Heatmap, Method
 from explainer.methods.comparison import Comparison
+from explainer.methods.controls import CONTROLS
 from explainer.run import Run
 
 if TYPE_CHECKING:

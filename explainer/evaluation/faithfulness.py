@@ -1,38 +1,16 @@
-"""Insertion and deletion: does the model lose its word when what a map points at goes away?
-
-Source: the metrics of EAGLE (code of RuoyuChen10/EAGLE). The pixels of the picture are ranked by
-the map and shown, or taken away, in steps of equal area; each time the answer so far is read again
-with the changed picture, and the probability of the word is noted.
-
-    insertion   area under the probability over the share of the picture shown, best pixels first;
-                high if a small part suffices
-    deletion    the same over the share taken away; low if the word needs that part
-    confidence  the highest probability while pixels are shown
-"""
+"""Insertion and deletion curves (`explainer.curves`) over many words: settings and sums."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
-
-from explainer.errors import Cancelled, RunError, SightlineError
-from explainer.fills import FILLS, covered
-from explainer.methods.base import Heatmap
-from explainer.run import ANSWER, Run
-
-if TYPE_CHECKING:
-    from explainer.record import Explainer
+from explainer.curves import Plan
+from explainer.errors import SightlineError
+from explainer.fills import FILLS
 
 FIGURES = ("insertion", "deletion", "confidence")
-STEPS = 64
+STEPS = 64  # as EAGLE has it
 BATCH = 16
-
-Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -45,135 +23,16 @@ class Settings:
     batch: int = BATCH
 
     def __post_init__(self) -> None:
-        unknown = [fill for fill in self.fills if fill not in FILLS]
-        if unknown or not self.fills:
-            raise SightlineError(f"fills are {', '.join(FILLS)}, got {', '.join(self.fills)!r}")
-        if self.steps < 1 or self.batch < 1:
-            raise SightlineError("steps and batch must be at least 1")
+        if not self.fills:
+            raise SightlineError(f"fills are {', '.join(FILLS)}, got none")
+        for fill in self.fills:
+            self.plan(fill)
 
-
-@dataclass(frozen=True, eq=False)
-class Curves:
-    """The probability of a word while the picture appears and while it goes.
-
-    Attributes:
-        share: (steps + 1,) from 0 to 1, the part of the pixels shown or taken away.
-        insertion: (steps + 1,), from the empty picture to the whole one.
-        deletion: (steps + 1,), from the whole picture to the empty one.
-    """
-
-    share: npt.NDArray[np.float64]
-    insertion: npt.NDArray[np.float64]
-    deletion: npt.NDArray[np.float64]
-
-    def figures(self) -> dict[str, float]:
-        """Return the two areas, by the trapezoid rule, and the highest confidence."""
-        return {
-            "insertion": float(np.trapezoid(self.insertion, self.share)),
-            "deletion": float(np.trapezoid(self.deletion, self.share)),
-            "confidence": float(self.insertion.max()),
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class Readings:
-    """How probable each of the R answer tokens is while the pixels of one map come and go.
-
-    One reading of a picture gives all tokens, so words that share a map share these.
-
-    Attributes:
-        first: the answer's first token, as an index into `Run.tokens`.
-        share: (steps + 1,) from 0 to 1.
-        shown, taken: (steps + 1, R), after that share was shown, or taken away.
-    """
-
-    first: int
-    share: npt.NDArray[np.float64]
-    shown: npt.NDArray[np.float32]
-    taken: npt.NDArray[np.float32]
-
-    def of(self, tokens: Sequence[int]) -> Curves:
-        """Return the curves of a word of several answer tokens, whose probabilities are
-        averaged."""
-        at = [token - self.first for token in tokens]
-        shown, taken = (p[:, at].mean(axis=1).astype(float) for p in (self.shown, self.taken))
-        return Curves(self.share, shown, taken)
+    def plan(self, fill: str) -> Plan:
+        """Return how the curves for one of the fills are measured."""
+        return Plan(fill, self.steps, self.batch)
 
 
 def empty_tally() -> dict[str, list[float]]:
     """Return [0, 0] for each of `FIGURES`."""
     return {name: [0.0, 0] for name in FIGURES}
-
-
-def read(
-    explainer: Explainer,
-    run: Run,
-    heatmap: Heatmap,
-    fill: str = "black",
-    settings: Settings = Settings(),
-    cancel: Callable[[], bool] | None = None,
-) -> Readings:
-    """Return what the model makes of the picture while the pixels of a map come and go.
-
-    `cancel` is asked before each batch; True raises `Cancelled`. Several pictures are ranked
-    together. Raises `RunError` for a run about a video, or made with another model.
-    """
-    if run.video is not None:
-        raise RunError("insertion and deletion need a picture; this run is about a video")
-    order = _ranking(heatmap, run)
-    empty = [FILLS[fill](image) for image in run.images]
-    cuts = np.linspace(0, len(order), settings.steps + 1).round().astype(int)
-    kinds = [(False, cut) for cut in cuts] + [(True, cut) for cut in cuts[1:-1]]
-    probs: list[npt.NDArray[np.float32]] = []
-    for start in range(0, len(kinds), settings.batch):
-        if cancel and cancel():
-            raise Cancelled("the curves were stopped")
-        pictures = [
-            _mixed(run.images, empty, order[:cut], removed)
-            for removed, cut in kinds[start : start + settings.batch]
-        ]
-        probs.extend(explainer.token_probabilities(run, pictures))
-    shown = np.stack(probs[: len(cuts)])
-    taken = np.stack([shown[-1], *probs[len(cuts) :], shown[0]])
-    return Readings(int(run.indices(ANSWER)[0]), cuts / len(order), shown, taken)
-
-
-def _ranking(heatmap: Heatmap, run: Run) -> npt.NDArray[np.intp]:
-    """Return the pixels of all pictures, the highest of the map first.
-
-    Among equals the order is drawn once for good, so that a flat part favours no corner.
-    """
-    values = []
-    for part, image in zip(heatmap.parts, run.images, strict=True):
-        values.append(_at_pixels(part.values, part.extent, image.shape[:2]).ravel())
-    flat = np.concatenate(values)
-    return np.lexsort((np.random.default_rng(0).permutation(len(flat)), -flat))
-
-
-def _at_pixels(
-    values: npt.NDArray[np.float32], extent: tuple[float, ...], shape: tuple[int, int]
-) -> npt.NDArray[np.float32]:
-    """Return (H, W): the map at pixel size, lowest where the model did not see the picture."""
-    x0, y0, x1, y1 = (round(edge) for edge in extent)
-    x0, y0, x1, y1 = max(0, x0), max(0, y0), min(x1, shape[1]), min(y1, shape[0])
-    out = np.full(shape, -np.inf, np.float32)
-    size = (max(1, x1 - x0), max(1, y1 - y0))
-    inner = Image.fromarray(np.ascontiguousarray(values, np.float32))
-    out[y0 : y0 + size[1], x0 : x0 + size[0]] = inner.resize(size, Image.Resampling.BILINEAR)
-    return out
-
-
-def _mixed(
-    images: Sequence[Picture],
-    empty: Sequence[Picture],
-    chosen: npt.NDArray[np.intp],
-    removed: bool,
-) -> list[Picture]:
-    """Return the pictures with only the chosen pixels shown, or with only these taken away."""
-    gone = np.full(sum(image.shape[0] * image.shape[1] for image in images), not removed)
-    gone[chosen] = removed
-    mixed = []
-    for image, blank in zip(images, empty, strict=True):
-        here, gone = np.split(gone, [image.shape[0] * image.shape[1]])
-        mixed.append(covered(image, here.reshape(image.shape[:2]), blank))
-    return mixed

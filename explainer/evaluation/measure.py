@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from explainer.curves import Readings, read
 from explainer.errors import (
     ImageError,
     KnobError,
@@ -234,14 +235,14 @@ def _curves(
     Things that share a map, such as that of a control, share its readings.
     """
     told: dict[str, dict[str, Tally]] = {fill: {} for fill in settings.fills}
-    read: dict[tuple[str | bytes, ...], faithfulness.Readings] = {}
+    readings: dict[tuple[str | bytes, ...], Readings] = {}
     for tokens, maps in things:
         for fill in settings.fills:
             for name, heat in maps.items():
                 key = (fill, *(part.values.tobytes() for part in heat.parts))
-                if key not in read:
-                    read[key] = faithfulness.read(explainer, run, heat, fill, settings, cancel)
+                if key not in readings:
+                    readings[key] = read(explainer, run, heat, settings.plan(fill), cancel)
                 tally = told[fill].setdefault(name, faithfulness.empty_tally())
-                for figure, value in read[key].of(tokens).figures().items():
+                for figure, value in readings[key].of(tokens).figures().items():
                     tally[figure] = [round(tally[figure][0] + value, 6), tally[figure][1] + 1]
     return told

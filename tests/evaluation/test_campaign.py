@@ -15,7 +15,6 @@ from explainer.commands import evaluate
 from explainer.errors import KnobError, MethodError, SightlineError
 from explainer.evaluation import tables
 from explainer.evaluation.candidates import parse
-from explainer.evaluation.controls import CONTROLS
 from explainer.evaluation.datasets import Sample
 from explainer.evaluation.faithfulness import Settings
 from explainer.evaluation.intervals import Bootstrap, ratio
@@ -25,6 +24,7 @@ from explainer.evaluation.report import SampleLog, read_log
 from explainer.evaluation.shards import Place, gathered, open_log, own_share, wait_for_others
 from explainer.evaluation.words import grammar
 from explainer.methods import METHODS
+from explainer.methods.controls import CONTROLS
 from explainer.otsu import otsu
 from explainer.run import ANSWER
 from tests.evaluation.saying import saying

@@ -8,18 +8,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from explainer.curves import Curves, Plan, read
 from explainer.errors import Cancelled, RunError, SightlineError
 from explainer.evaluation import faithfulness
-from explainer.evaluation.controls import CONTROLS
-from explainer.evaluation.faithfulness import Curves, Settings, read
+from explainer.evaluation.faithfulness import Settings
 from explainer.fills import FILLS
 from explainer.methods.base import Heatmap, MapPart
+from explainer.methods.controls import CONTROLS
 from explainer.run import ANSWER
 from tests.evaluation.saying import saying
 
 
-def curves(model, run, tokens, heat, *options, **named) -> Curves:
-    return read(model, run, heat, *options, **named).of(tokens)
+BLACK = Plan("black", 64, 16)
+
+
+def curves(model, run, tokens, heat, plan=BLACK, **named) -> Curves:
+    return read(model, run, heat, plan, **named).of(tokens)
 
 
 def test_the_recorded_picture_gives_the_recorded_probabilities(any_family):
@@ -41,9 +45,7 @@ def test_pictures_of_several_images_are_read_together(qwen):
     run = qwen.record(pictures, "What?", scales=(1.0,), max_new_tokens=3)
     probs = qwen.token_probabilities(run, [run.media])
     np.testing.assert_allclose(probs[0], run.probs[run.indices(ANSWER)], atol=2e-5)
-    found = curves(
-        qwen, run, run.indices(ANSWER)[:1], CONTROLS["centre"](run, 0), "mean", Settings(steps=3)
-    )
+    found = curves(qwen, run, run.indices(ANSWER)[:1], CONTROLS["centre"](run, 0), Plan("mean", 3))
     assert found.insertion[-1] == pytest.approx(float(probs[0, 0]), abs=1e-5)
 
 
@@ -89,9 +91,9 @@ def test_the_right_map_is_best_by_hand():
     """White is a quarter: shown first, the word is as probable as can be from a quarter on."""
     run, heat = quarter()
     token = run.indices(ANSWER)[:1]
-    model, settings = Pixels(run), Settings(steps=8, batch=3)
-    good = curves(model, run, token, heat, settings=settings)
-    bad = curves(model, run, token, flipped(heat), settings=settings)
+    model, plan = Pixels(run), Plan("black", 8, 3)
+    good = curves(model, run, token, heat, plan)
+    bad = curves(model, run, token, flipped(heat), plan)
     assert good.share.tolist() == [i / 8 for i in range(9)]
     assert good.insertion[[0, 8]].tolist() == [0, 0.25]
     assert good.deletion[[0, 8]].tolist() == [0.25, 0]
@@ -111,14 +113,14 @@ def test_the_right_map_is_best_by_hand():
 def test_a_flat_map_favours_no_corner():
     run, heat = quarter()
     flat = replace(heat, parts=(replace(heat.parts[0], values=np.zeros((2, 2), np.float32)),))
-    found = curves(Pixels(run), run, run.indices(ANSWER), flat, settings=Settings(steps=4))
+    found = curves(Pixels(run), run, run.indices(ANSWER), flat, Plan("black", 4))
     np.testing.assert_allclose(found.insertion, [0, 0.0625, 0.125, 0.1875, 0.25], atol=0.02)
 
 
 def test_what_the_model_did_not_see_comes_last():
     run, heat = quarter()
     low = replace(heat, parts=(MapPart(np.zeros((1, 1), np.float32), (0.0, 0.0, 20.0, 20.0)),))
-    found = curves(Pixels(run), run, run.indices(ANSWER), low, settings=Settings(steps=4))
+    found = curves(Pixels(run), run, run.indices(ANSWER), low, Plan("black", 4))
     assert found.insertion[1] == 0.25
 
 
@@ -129,7 +131,7 @@ def test_fills_keep_the_size_and_take_the_thing_away(fill):
     assert blank.shape == run.image.shape
     assert blank.dtype == np.uint8
     assert not np.array_equal(blank, run.image)
-    curves(Pixels(run), run, run.indices(ANSWER), heat, fill, Settings(steps=2))
+    curves(Pixels(run), run, run.indices(ANSWER), heat, Plan(fill, 2))
 
 
 def test_blurring_spreads_the_picture():
@@ -151,4 +153,6 @@ def test_wrong_settings_are_named():
         Settings(fills=("white",))
     with pytest.raises(SightlineError, match="at least 1"):
         Settings(steps=0)
+    with pytest.raises(SightlineError, match="got none"):
+        Settings(fills=())
     assert faithfulness.empty_tally() == {n: [0.0, 0] for n in faithfulness.FIGURES}

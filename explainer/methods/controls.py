@@ -1,4 +1,4 @@
-"""Maps that know nothing of the answer: what any method has to beat. Not for the page."""
+"""Maps that know nothing of the answer: what any method has to beat. No choice of the page."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from explainer.run import Run
 SPREAD = 0.25  # standard deviation of the centre bias, as a share of each side
 
 
-def _random(run: Run, tokens: Sequence[int]) -> list[Heatmap]:
-    """Return uniform noise for each token: the same one whenever the same run is asked."""
+def noise(run: Run, seeds: Sequence[int]) -> list[Heatmap]:
+    """Return a map of uniform noise for each seed: the same ones whenever the same run is asked.
+
+    The control "random" takes the tokens for seeds.
+    """
     layout, key = Layout.of(run), [int(i) for i in run.tokens.ids]
 
-    def noise(token: int) -> Callable[[Grid], np.ndarray]:
-        rng = np.random.default_rng([*key, token])
+    def draw(seed: int) -> Callable[[Grid], np.ndarray]:
+        rng = np.random.default_rng([*key, seed])
         return lambda grid: rng.random(grid.shape, dtype=np.float32)
 
-    return [_heatmap(layout, noise(token)) for token in tokens]
+    return [_heatmap(layout, draw(seed)) for seed in seeds]
 
 
 def _centre(run: Run, tokens: Sequence[int]) -> list[Heatmap]:
@@ -55,7 +58,7 @@ def _control(name: str, label: str, summary: str, explain: Callable[..., list[He
 
 CONTROLS: Mapping[str, Method] = MappingProxyType(
     {
-        "random": _control("random", "Random", "Uniform noise on the token grid.", _random),
+        "random": _control("random", "Random", "Uniform noise on the token grid.", noise),
         "centre": _control("centre", "Centre bias", "A bump in the middle.", _centre),
     }
 )
