@@ -59,6 +59,9 @@ class Plan:
         return 2 * self.steps
 
 
+PLAN = Plan()
+
+
 @dataclass(frozen=True, eq=False)
 class Curves:
     """The probability of a word while the picture appears and while it goes.
@@ -138,7 +141,7 @@ def read(
     explainer: Explainer,
     run: Run,
     heatmap: Heatmap,
-    plan: Plan = Plan(),
+    plan: Plan = PLAN,
     cancel: Callable[[], bool] | None = None,
 ) -> Readings:
     """Return what the model makes of the picture while the pixels of a map come and go.

@@ -1,9 +1,9 @@
 """Does a word follow a map? Its curves for the order of the map, against orders drawn at random.
 
 A map that finds what the model goes by brings the word back sooner than chance, when its strongest
-places are shown first, and costs it sooner when they are taken away first (`curves`). Chance differs
-from one draw to the next, and more so the smaller the model, so there are several random orders. All
-words of a run share them, and so their readings.
+places are shown first, and costs it sooner when they are taken away first (`curves`). Chance
+differs from one draw to the next, so there are several random orders; all words of a run share
+them, and so their readings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from explainer.curves import Curves, Plan, Readings, read
+from explainer.curves import PLAN, Curves, Plan, Readings, read
 from explainer.errors import TokenError
 from explainer.evidence import SENSITIVE
 from explainer.methods.base import Heatmap
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 RANDOM = 4  # random orders: one that knows nothing beats them all in one case of five
 CLEAR = 0.1  # how far an area has to be from chance, as a part of what the picture adds to the word
+ANY = 0.1  # of the picture, drawn at random: a word that is back by then needs no certain place
 ENOUGH = 0.8  # of its probability with the whole picture, from where on a word counts as back
 
 
@@ -57,11 +58,14 @@ class Proof:
         """Return what the ends of the curves say, a key of `texts.PROOF_WORD`.
 
         "unlikely": the word was hardly expected even with the picture; "free": it does not need
-        the picture; "rests": it does, so the maps can be put to the test.
+        the picture; "any": it needs some of it, but next to any will do; "rests": it does need it,
+        so the maps can be put to the test.
         """
         if self.random[0].whole < SENSITIVE:
             return "unlikely"
-        return "rests" if self.added >= SENSITIVE else "free"
+        if self.added < SENSITIVE:
+            return "free"
+        return "any" if self.chance.reaches(ENOUGH) <= ANY else "rests"
 
     def verdict_of_map(self, name: str) -> str:
         """Return what the order of a map does to a word that rests on the picture, a key of
@@ -110,7 +114,7 @@ def prove(
     run: Run,
     tokens: Sequence[int],
     maps: Mapping[str, Heatmap],
-    plan: Plan = Plan(),
+    plan: Plan = PLAN,
 ) -> Proof:
     """Return the curves of a word for each map and for `RANDOM` random orders.
 

@@ -342,7 +342,8 @@ class Explainer:
         """Return (B, R) float32: how probable each of the R answer tokens is after the same prompt
         and the answer before it, with each of B other pictures in place of the run's.
 
-        All answer tokens come from one reading, and the B pictures are read at once.
+        All answer tokens come from one reading, and the B pictures are read at once, or one after
+        another if the memory is not enough for that.
 
         Args:
             variants: for each, pictures of the sizes of `run.images` ((H, W, 3) uint8), or a video
@@ -353,7 +354,7 @@ class Explainer:
             ModelError: the memory is not enough.
         """
         self._check_origin(run, "read its answer again")
-        return self._recorder.probabilities(run, variants)
+        return self._recorder.probabilities_of_few(run, variants)
 
     def probabilities_without(
         self, run: Run, regions: Sequence[Region], fill: str = "mean"

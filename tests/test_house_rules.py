@@ -71,6 +71,8 @@ LIGHT = (
     "explainer/regions.py",
     "explainer/evidence.py",
     "explainer/whatif.py",
+    "explainer/curves.py",
+    "explainer/proof.py",
     "explainer/__main__.py",
 )
 

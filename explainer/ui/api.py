@@ -12,12 +12,14 @@ from typing import Any, NamedTuple, TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from explainer.curves import PLAN, Curves
 from explainer.errors import SightlineError
 from explainer.evidence import reliance
 from explainer.export import Chosen, Exhibit, Look
 from explainer.export.formats import find_format
 from explainer.fills import FILLS
 from explainer.methods.base import Heatmap
+from explainer.proof import Proof, proof_of
 from explainer.regions import HOW, shown_by
 from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
 from explainer.subjects import Span, candidates, probability
@@ -25,6 +27,7 @@ from explainer.ui import controls, payload, texts
 from explainer.ui.controls import Settings
 from explainer.ui.handlers import Handlers, inputs
 from explainer.ui.missing import missing_maps, missing_of
+from explainer.ui.proof import Prover, read_plan, said_word
 from explainer.ui.subjects import heat_of, lacking, read_subject
 from explainer.whatif import change
 
@@ -127,6 +130,37 @@ class Trial(TypedDict):
     words: list[WordWithout]
 
 
+class CurvesTold(TypedDict):
+    """How probable a word is while a picture appears, and while it goes, in one order of places;
+    the areas under both, 0 to 1, the first one's highest point, and its area above the lowest."""
+
+    shown: list[float]
+    taken: list[float]
+    insertion: float
+    deletion: float
+    confidence: float
+    reliance: float
+
+
+class MapCurves(CurvesTold):
+    """The curves for the order of a map, and what they mean, "" if the word needs no place."""
+
+    method: str
+    verdict: str
+
+
+class ProofTold(TypedDict):
+    """How probable a word is with the whole picture and with none of it, what that means, and its
+    curves at these shares of the picture, for maps and for random orders."""
+
+    whole: float
+    empty: float
+    verdict: str
+    share: list[float]
+    maps: list[MapCurves]
+    random: list[CurvesTold]
+
+
 class File(NamedTuple):
     """The content of a file, and how to call it."""
 
@@ -139,6 +173,7 @@ class Api:
 
     def __init__(self, handlers: Handlers) -> None:
         self._handlers = handlers
+        self._prover = Prover(handlers)
 
     def record(
         self,
@@ -273,6 +308,38 @@ class Api:
         words = [_without(found, i, probs) for i in _shown(found) if found.chips[i].role == ANSWER]
         return {"share": regions[0].share, "words": words}
 
+    def curves(
+        self,
+        run: str,
+        subject: int | dict[str, Any],
+        methods: list[str] = METHODS_SHOWN,
+        knobs: dict[str, dict[str, Any]] = NO_KNOBS,
+        fill: str = PLAN.fill,
+        steps: int = PLAN.steps,
+    ) -> ProofTold:
+        """Return how probable a word of the answer is while the picture appears, and while it goes,
+        strongest places of a map first, and in random orders: does the word follow the map?
+
+        The model reads 2 * steps pictures for each method, and for each of four random orders,
+        which words of a run share.
+
+        Args:
+            run: as /record returned it
+            subject: as for /explain, of words that were said
+            methods: which maps
+            knobs: of each method, by its name; "preset" may be one of them
+            fill: what is not shown lies under: mean (the mean colour), black or blur
+            steps: into how many parts of equal area the picture is cut, 1 to 64
+        """
+        plan, chosen = read_plan(fill, steps), [_listed(name, knobs) for name in _list(methods)]
+        if not chosen:
+            raise SightlineError("there is no method to measure; name one at least")
+        tokens = said_word(self._run(run), _told(subject)).tokens
+        found = {one.method.name: self._explained(run, subject, one)[1] for one in chosen}
+        *_, made = self._prover.steps(run, self._run(run), [*found.values()], plan)
+        proof = proof_of(tokens, dict(zip(found, made.maps, strict=True)), made.random)
+        return _proof(proof)
+
     def export(
         self,
         run: str,
@@ -355,6 +422,34 @@ def _told(asked: Any) -> Mapping[str, Any]:
 def _without(run: Run, index: int, probs: npt.NDArray[np.float32]) -> WordWithout:
     found = change(run, run.chips[index].tokens, probs)
     return {**_chip(run, index), "hidden": found.hidden, "elsewhere": found.control}
+
+
+def _proof(proof: Proof) -> ProofTold:
+    word, chance = proof.verdict_of_word(), proof.chance
+    return {
+        "whole": chance.whole,
+        "empty": chance.empty,
+        "verdict": word,
+        "share": chance.share.tolist(),
+        "maps": [
+            {
+                "method": name,
+                **_curves(curves),
+                "verdict": proof.verdict_of_map(name) if word == "rests" else "",
+            }
+            for name, curves in proof.curves.items()
+        ],
+        "random": [_curves(curves) for curves in proof.random],
+    }
+
+
+def _curves(curves: Curves) -> CurvesTold:
+    return {
+        "shown": curves.insertion.tolist(),
+        "taken": curves.deletion.tolist(),
+        **curves.figures(),
+        "reliance": curves.reliance,
+    }
 
 
 def _chosen(name: Any, preset: Any, knobs: Any) -> Chosen:

@@ -24,6 +24,7 @@ STYLES = (
     "beside.css",
     "evidence.css",
     "whatif.css",
+    "proof.css",
 )
 
 
@@ -102,6 +103,14 @@ class WhatIf(_Drawn):
 
     SCRIPTS = ("state.js", "paint.js", "toolbar.js", "box.js", "whatif.js")
     TEMPLATE = '<details class="sl-fold sl-whatif"></details>'
+
+
+class Proof(_Drawn):
+    """How probable a word is while the picture appears and goes by the order of its maps, folded.
+    Events: measure, halt (stop measuring)."""
+
+    SCRIPTS = ("state.js", "paint.js", "toolbar.js", "plot.js", "proof.js")
+    TEMPLATE = '<details class="sl-fold sl-proof"></details>'
 
 
 class Masked(_Drawn):

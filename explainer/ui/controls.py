@@ -206,6 +206,12 @@ def _decoding(k: Knob, value: Any) -> Any:
     return k.default if value is None else k.check(_plain(value))
 
 
+def read_ticket(asked: Any) -> int | None:
+    """Return the number by which a script tells the answer to its last question, if it sent one."""
+    ticket = asked.get("ask") if isinstance(asked, Mapping) else None
+    return ticket if isinstance(ticket, int) else None
+
+
 def read_number(value: Any) -> int:
     """Return what came as a whole number; `RunError` for anything else, such as true."""
     if isinstance(value, bool) or not isinstance(value, int):

@@ -46,6 +46,7 @@ def offer(api: Api, menu: ModelMenu, gpu: dict[str, Any]) -> None:
     gr.api(shown(api.explain), api_name="explain", queue=False)
     turn = {name: gpu[name] for name in ("concurrency_id", "concurrency_limit")}
     gr.api(shown(api.hide), api_name="hide", **turn)
+    gr.api(shown(api.curves), api_name="curves", **turn)
     export = shown(api.export)
     gr.Button(visible=False).click(
         _cached(export),

@@ -16,6 +16,7 @@ from explainer.ui.layer_memory import Fields, LayerMemory
 from explainer.ui.links import Links
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
+from explainer.ui.proof import Proving
 from explainer.ui.whatif import WhatIf
 from explainer.ui.words import Words
 
@@ -87,6 +88,13 @@ def wire_whatif(whatif: WhatIf, see: See) -> None:
     """Connect hiding a place, and the way back from an answer without it."""
     see.whatif.measure(whatif.measure, see.whatif, see.whatif, **PRIVATE, **GPU)
     see.masked.back(whatif.back, see.masked, [see.bar, see.view, see.backdrop], **PLUMBING)
+
+
+def wire_proof(proving: Proving, see: See) -> None:
+    """Connect measuring whether a word follows its maps, and stopping that."""
+    how = {"api_name": "prove", "trigger_mode": "multiple", **PRIVATE, **GPU}
+    measured = see.proof.measure(proving.measure, see.proof, see.proof, **how)
+    see.proof.halt(proving.stopped, see.proof, see.proof, cancels=[measured], **PLUMBING)
 
 
 def wire_evidence(evidence: Evidence, see: See) -> None:

@@ -183,9 +183,13 @@ class Handlers:
 
     def more(self, run: Run, **asked: Any) -> Any:
         """Return what the model of a run makes of a `Job` on it with these fields."""
-        with self._models.use(self._models.maker_of(run)) as entry:
-            *_, made = self._work(Job(run=run, model=entry.id, **asked))
+        *_, made = self.doing(run, **asked)
         return made
+
+    def doing(self, run: Run, **asked: Any) -> Iterator[Any]:
+        """Yield all that the model of a run makes of a `Job` on it with these fields."""
+        with self._models.use(self._models.maker_of(run)) as entry:
+            yield from self._work(Job(run=run, model=entry.id, **asked))
 
     def run(self, key: str) -> Run:
         """Return a run by its id; `RunError` if it has expired."""

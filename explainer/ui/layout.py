@@ -29,6 +29,7 @@ from explainer.ui.maps import Maps
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
 from explainer.ui.opening import Opening, Shown
+from explainer.ui.proof import Proving
 from explainer.ui.recording import Worker
 from explainer.ui.saving import Saving
 from explainer.ui.settings import all_options, defaults
@@ -80,6 +81,7 @@ def build_demo(
         recorded.wire(Opening(store, gallery), kept, see.panel, shows)
         events.wire_beside(words, see)
         events.wire_whatif(whatif, see)
+        events.wire_proof(Proving(handlers), see)
         events.wire_evidence(Evidence(handlers), see)
         loaded = events.wire_menu(menu, picker, demo, answered)
         events.wire_memory(LayerMemory(models), ask, see, picker, loaded)
@@ -153,6 +155,7 @@ class See:
     panel: ui.ControlPanel
     options: ui.OptionPanel
     whatif: ui.WhatIf
+    proof: ui.Proof
     masked: ui.Masked
 
 
@@ -274,6 +277,7 @@ def _see(maps: Maps, words: Words, opened: Opened, saving: Saving) -> See:
         )
         with gr.Row(elem_id="sl-folds"):
             whatif = ui.WhatIf(None, elem_id="sl-whatif", words=texts.WHATIF)
+            proof = ui.Proof(None, elem_id="sl-proof", words=texts.PROOF)
             ui.Anatomy({}, server_functions=[_served(opened.anatomy)], **anatomy_props())
             options = ui.OptionPanel(
                 controls.option_value(),
@@ -281,7 +285,7 @@ def _see(maps: Maps, words: Words, opened: Opened, saving: Saving) -> See:
                 label=texts.METHOD_OPTIONS,
                 words=texts.OPTIONS,
             )
-    return See(bar, beside, view, backdrop, panel, options, whatif, masked)
+    return See(bar, beside, view, backdrop, panel, options, whatif, proof, masked)
 
 
 def _try(

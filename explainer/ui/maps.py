@@ -97,12 +97,12 @@ def _batch(run: Run, subjects: Sequence[Any], settings: Settings) -> Iterator[Va
 def entry_of(run: Run, asked: Any, settings: Settings) -> Value:
     """Return the maps of what the page asks for, and the words beside them."""
     subject, looked = read_subject(run, asked), at_layer(run, asked)
-    heats = {name: _heat(run, asked, name, knobs) for name, knobs in settings.knobs.items()}
+    heats = {name: heat_or_why(run, asked, name, knobs) for name, knobs in settings.knobs.items()}
     line = "  ·  ".join(filter(None, [_line(run, subject), _depth(run, looked)]))
     return payload.entry(run, asked, _title(run, subject), heats, line)
 
 
-def _heat(run: Run, asked: Any, name: str, knobs: Mapping[str, Any]) -> Heatmap | str:
+def heat_or_why(run: Run, asked: Any, name: str, knobs: Mapping[str, Any]) -> Heatmap | str:
     """Return the map of what the page asks for, or why a method that asks the model has none."""
     method = OFFERED[name]
     if not isinstance(method, Comparison):

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from explainer.curves import PLAN, Plan, reading
+from explainer.methods import Heatmap
 from explainer.regions import Region
 from explainer.run import Run, Video
 from explainer.service import Loaded
@@ -33,7 +35,7 @@ class Wanted:
 class Job:
     """What the model of this id is to do: a recording, or, with `run`, something more on that: an
     `answer` to read in place of its own, `words`, `scales`, `attributions` and `evidence` to add,
-    or `regions` to hide, each in turn, under a `fill`."""
+    `regions` to hide, each in turn, under a `fill`, or `maps` whose curves to read by a `plan`."""
 
     scales: tuple[float, ...] = ()
     media: Media = ()
@@ -47,14 +49,17 @@ class Job:
     evidence: bool = False
     regions: tuple[Region, ...] = ()
     fill: str = ""
+    maps: tuple[Heatmap, ...] = ()
+    plan: Plan = PLAN
 
 
 Worker = Callable[[Job], Iterator[Any]]
 
 
 def make_worker(find: Callable[[str], Loaded]) -> Worker:
-    """Return the generator function that does a job: steps, and the run as the last item, or, with
-    regions, the probabilities of its answer without them.
+    """Return the generator function that does a job: steps, and the run as the last item; or, with
+    regions, the probabilities of its answer without them, and with maps what `reading` yields for
+    each of them.
 
     `find` returns the loaded explainer of a model id; the caller sees to it that it stays loaded.
     """
@@ -68,6 +73,10 @@ def make_worker(find: Callable[[str], Loaded]) -> Worker:
             return
         if job.regions:
             yield explainer.probabilities_without(job.run, job.regions, job.fill)
+            return
+        if job.maps:
+            for heatmap in job.maps:
+                yield from reading(explainer, job.run, heatmap, job.plan)
             return
         run = job.run if job.answer is None else explainer.teacher_force(job.run, job.answer)
         if job.words:

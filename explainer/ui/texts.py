@@ -61,6 +61,11 @@ suffers, and does not when as much is hidden elsewhere, it rests on the place. I
 suffer, it comes from the rest of the picture or from the words before it. Or ask again: what does
 the model say then? A rectangle that you draw on a map can be hidden in the same way.
 
+**Does the word follow the map?** The picture is shown little by little, strongest places of a map
+first, then taken away in the same order, and each time the model says how probable the word is. A
+map that finds what the model goes by brings the word back sooner, and costs it sooner, than random
+orders do. A word that is as probable without any picture does not need it, whatever its map shows.
+
 **Several pictures.** The strip below the maps chooses which picture they show, by click or arrow
 keys. A bar under each one says how strong the MSEA + ARC map of the word is there at most. Of a
 video, the model sees a few frames; the strip says which.
@@ -497,6 +502,73 @@ WHATIF_GUESSED = (
 WHATIF_UNLIKELY = "It was improbable from the start, so there is little to lose."
 WHATIF_UNSAID = "“{word}” is no word of the answer, so this is about the words that were said."
 WHATIF_NO_ANSWER = "The answer is empty, so there is no word to measure; ask again instead."
+# Does the word follow the map?
+PROOF = {
+    "title": "Does the word follow the map?",
+    "about": "A map ranks the places of the picture. The test: show the picture little by little, "
+    "strongest places first, and see how soon the model expects the word again; then take them "
+    "away in the same order, and see how soon it no longer does. The same in random order says "
+    "what chance does. The words before it stay as they were said.",
+    "fill": "What is not shown lies under",
+    "fills": WHATIF["fills"],
+    "steps": "Steps",
+    "stepChoices": {"10": "10", "20": "20", "40": "40"},
+    "measure": "Measure",
+    "measureLong": "Have the model read the answer again with more and more of the picture",
+    "stop": "Stop",
+    "stopLong": "Stop measuring",
+    "waiting": BUSY_WAITING,
+    "progress": "Pictures read",
+    "map": "Order of places",
+    "plots": {
+        "insertion": {
+            "title": "Shown, strongest places first",
+            "below": "share of the picture that is shown",
+        },
+        "deletion": {
+            "title": "Taken away, strongest places first",
+            "below": "share of the picture that is taken away",
+        },
+    },
+    "alt": "{title}: how probable “{word}” is, by {labels}. The table has the figures.",
+}
+PROOF_BUSY = "The model reads the answer again…"
+PROOF_READ = "{done} of {total} readings"
+PROOF_STOPPED = "Stopped; nothing of it was kept."
+PROOF_CHANCE = "Random"
+PROOF_LINE = "{empty} with nothing of the picture → {whole} with all of it"
+PROOF_COLUMNS = ["80 % back with", "insertion ↑", "deletion ↓", "reliance"]
+PROOF_REST = (
+    "80 % back with: the share of the picture from which on the word is 80 % as probable as with "
+    "all of it, in {steps} steps. Insertion and deletion: the areas under the curves, 0 to 1; a "
+    "faithful map has much of the first and little of the second. Reliance: the first above its "
+    "curve's lowest point; near 0 the word comes from the text. Random: the mean of {count} "
+    "orders; the grey band is where they lie."
+)
+PROOF_STEPS = "there are {most} steps at most"
+PROOF_UNSAID = "curves are measured for words of the answer as it was said; choose one of them"
+# What the curves mean, by the names that `explainer.proof` gives.
+PROOF_WORD = {
+    "unlikely": "“{word}” was improbable even with the whole picture, so there is little to test.",
+    "free": "“{word}” does not need this picture: with all of it under {fill} the word is {empty} "
+    "probable, too.",
+    "any": "“{word}” needs something of this picture, but {share} of it is enough, whichever that "
+    "is: no map can be told from chance.",
+}
+PROOF_MAPS = {
+    "follows": "“{word}” follows {maps}: it comes back sooner with the strongest places than with "
+    "random ones, and goes sooner without them.",
+    "back": "“{word}” comes back sooner with the strongest places of {maps} than with random ones, "
+    "but does not go sooner without them: the rest of the picture does as well.",
+    "gone": "“{word}” goes sooner without the strongest places of {maps} than without random ones, "
+    "but does not come back sooner with them: they are not enough alone.",
+    "chance": "“{word}” does not follow {maps} more clearly than random orders.",
+}
+PROOF_SHARES = (
+    "With {shares} of the picture shown it is already {part} as probable as with all of it; in "
+    "random order that takes {chance}."
+)
+PROOF_MAP, PROOF_SEVERAL = "the map of {names}", "the maps of {names}"
 MASKED = {
     "hide": "Asked again with a part of {picture} hidden under {fill}: what {method} shows for "
     "“{word}”, {share} of it.",
@@ -616,6 +688,16 @@ def duration(seconds: float) -> str:
 def listed(scales: Sequence[float]) -> str:
     """Return scale factors in words: "0.5, 0.75"."""
     return ", ".join(f"{a:g}" for a in sorted(scales))
+
+
+def joined(names: Sequence[str]) -> str:
+    """Return names in words: "TAM", "TAM and Grad-CAM", "TAM, Grad-CAM and Attention"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def maps_of(methods: Sequence[str]) -> str:
+    """Return maps in words: "the map of TAM", "the maps of TAM and Grad-CAM"."""
+    return (PROOF_MAP if len(methods) == 1 else PROOF_SEVERAL).format(names=joined(methods))
 
 
 def in_words(error: Exception) -> str:

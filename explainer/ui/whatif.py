@@ -92,8 +92,7 @@ class WhatIf:
             asked: {run, subject, method, image, how, fill, panel, options}, {box} for how "box", as
                 shares of the picture, and {ask}, which comes back with every value.
         """
-        ticket = asked.get("ask") if isinstance(asked, Mapping) else None
-        ticket = ticket if isinstance(ticket, int) else None
+        ticket = controls.read_ticket(asked)
         try:
             found = self._read(asked)
             if not len(found.run.indices(ANSWER)):

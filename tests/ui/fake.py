@@ -103,6 +103,7 @@ class FakeExplainer:
         self.forced: list[str] = []
         self.hid: list[tuple[int, str]] = []
         self.measured = 0
+        self.read = 0
         self.attributed: list[tuple[str, int]] = []
 
     def stream(
@@ -186,6 +187,21 @@ class FakeExplainer:
         empty[:, :1] = 0.1
         empty[:, 1:2] = np.minimum(1, empty[:, 1:2] + 0.5)
         return replace(run, probs=probs, evidence=Evidence(EMPTY, empty))
+
+    def token_probabilities(self, run: Run, variants: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+        """Say that each word is as probable as much of its box has the colours of the picture,
+        `the` whatever they are."""
+        self.read += len(variants)
+        time.sleep(self.delay)
+        probs = np.tile(run.probs[run.indices(ANSWER)], (len(variants), 1))
+        for row, pictures in zip(probs, variants, strict=True):
+            same = np.all(pictures[0] == run.images[0], axis=2)
+            for i, token in enumerate(run.indices(ANSWER)):
+                x0, y0, x1, y1 = map(int, box_of(i % 16))
+                box = same[y0:y1, x0:x1]
+                if box.size and run.tokens.texts[token] != " the":
+                    row[i] *= box.mean()
+        return probs
 
     def probabilities_without(self, run: Run, regions: Sequence[Region], fill: str) -> np.ndarray:
         """Say that each word is as probable as much of its box is left, `the` whatever is left."""

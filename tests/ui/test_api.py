@@ -12,9 +12,11 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from explainer.curves import Plan
 from explainer.errors import ModelError
 from explainer.evidence import reliance
 from explainer.methods import METHODS
+from explainer.proof import prove
 from explainer.regions import shown_by
 from explainer.run import ANSWER, Run
 from explainer.service import NoModels
@@ -100,6 +102,51 @@ def test_a_script_can_hide_what_a_map_shows(client, recorded, store):
 def test_what_cannot_be_hidden_is_said(client, recorded, junk):
     with pytest.raises(AppError):
         client.predict(recorded["run"], recorded["chips"][-2]["chip"], **junk, api_name="/hide")
+
+
+def test_a_script_can_measure_curves(client, recorded, store):
+    run, chip = store.get(recorded["run"]), recorded["chips"][-8]["chip"]
+    token = run.chips[chip].tokens[0]
+    asked = {"methods": ["tam", "logit_lens"], "knobs": {"tam": {"window": 1}}, "steps": 3}
+    told = client.predict(recorded["run"], chip, fill="black", **asked, api_name="/curves")
+    maps = {"tam": METHODS["tam"](run, token, window=1), "lens": METHODS["logit_lens"](run, token)}
+    proof = prove(FakeExplainer(), run, [token], maps, Plan("black", 3))
+    assert [found["method"] for found in told["maps"]] == asked["methods"]
+    assert told["share"] == pytest.approx(proof.chance.share)
+    assert (told["verdict"], told["maps"][0]["verdict"]) == ("unlikely", "")
+    assert told["whole"] == pytest.approx(proof.chance.whole)
+    want = [*proof.curves.values(), *proof.random]
+    for found, curves in zip([*told["maps"], *told["random"]], want, strict=True):
+        np.testing.assert_allclose(found["shown"], curves.insertion, rtol=1e-5)
+        np.testing.assert_allclose(found["taken"], curves.deletion, rtol=1e-5)
+        assert found["deletion"] == pytest.approx(curves.figures()["deletion"])
+        assert found["reliance"] == pytest.approx(curves.reliance)
+
+
+def test_methods_that_ask_the_model_have_curves_too(client, recorded):
+    chip = recorded["chips"][-8]["chip"]
+    asked = {"methods": ["grad_cam"], "steps": 1}
+    told = client.predict(recorded["run"], chip, **asked, api_name="/curves")
+    assert [found["method"] for found in told["maps"]] == ["grad_cam"]
+
+
+@pytest.mark.parametrize(
+    ("junk", "said"),
+    [
+        ({"fill": "sand"}, "fill is one of"),
+        ({"steps": 65}, "64 steps at most"),
+        ({"steps": 0}, "at least 1"),
+        ({"steps": "3"}, "cannot be read"),
+        ({"methods": ["x"]}, "no method"),
+        ({"methods": []}, "no method"),
+        ({"subject": 1}, "words of the answer"),
+        ({"subject": {"at": 9, "ids": [20]}}, "words of the answer"),
+    ],
+)
+def test_what_has_no_curves_is_said(client, recorded, junk, said):
+    asked = {"subject": recorded["chips"][-2]["chip"], **junk}
+    with pytest.raises(AppError, match=said):
+        client.predict(run=recorded["run"], **asked, api_name="/curves")
 
 
 def test_a_script_can_read_tokens_and_candidates(client, recorded, store):
@@ -299,7 +346,7 @@ def test_a_script_can_list_load_and_name_models(client, picture):
 
 def test_only_these_endpoints_are_offered(client):
     offered = client.view_api(return_format="dict", print_info=False)
-    names = {"/record", "/tokens", "/explain", "/hide", "/export", "/models", "/load"}
+    names = {"/record", "/tokens", "/explain", "/hide", "/curves", "/export", "/models", "/load"}
     assert set(offered["named_endpoints"]) == names
     assert not offered["unnamed_endpoints"]
 

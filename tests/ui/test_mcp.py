@@ -69,7 +69,16 @@ def told(ask: Callable[..., Any], tool: str, **arguments: Any) -> Any:
 
 def test_each_endpoint_is_a_tool_that_says_what_it_takes(ask):
     tools = {tool.name: tool for tool in ask(lambda session: session.list_tools()).tools}
-    assert set(tools) == {"record", "tokens", "explain", "hide", "export", "models", "load"}
+    assert set(tools) == {
+        "record",
+        "tokens",
+        "explain",
+        "hide",
+        "curves",
+        "export",
+        "models",
+        "load",
+    }
     assert tools["explain"].inputSchema["required"] == ["run", "subject"]
     assert '{"at": 7, "word": "cat"}' in tools["explain"].description
     for tool in tools.values():

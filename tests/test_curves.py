@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainer.curves import Curves, Plan, read
+from explainer.curves import Curves, Plan, Readings, read, reading
 from explainer.errors import Cancelled, RunError, SightlineError
 from explainer.evaluation import faithfulness
 from explainer.evaluation.faithfulness import Settings
@@ -17,7 +17,6 @@ from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.controls import CONTROLS
 from explainer.run import ANSWER
 from tests.evaluation.saying import saying
-
 
 BLACK = Plan("black", 64, 16)
 
@@ -146,6 +145,32 @@ def test_curves_can_be_stopped():
     with pytest.raises(Cancelled):
         curves(model, run, run.indices(ANSWER), heat, cancel=lambda: len(model.seen) == 2)
     assert len(model.seen) == 2
+
+
+def test_the_figures_of_a_curve_by_hand():
+    share = np.array([0, 0.5, 1])
+    found = Curves(share, np.array([0.3, 0.1, 0.8]), np.array([0.8, 0.2, 0.3]))
+    assert found.figures() == pytest.approx(
+        {"insertion": 0.325, "deletion": 0.375, "confidence": 0.8}
+    )
+    assert (found.empty, found.whole) == (0.3, 0.8)
+    assert found.reliance == pytest.approx(0.225)
+    assert [found.reaches(part) for part in (0.1, 0.9)] == [0, 1]
+
+
+def test_a_word_of_two_tokens_is_averaged_or_counts_as_a_whole():
+    shown = np.array([[0.2, 0.5], [1, 0.5]], np.float32)
+    readings = Readings(7, np.array([0, 1.0]), shown, shown[::-1])
+    np.testing.assert_allclose(readings.of([7, 8]).insertion, [0.35, 0.75])
+    np.testing.assert_allclose(readings.of_word([7, 8]).insertion, [0.1, 0.5])
+    np.testing.assert_allclose(readings.of_word([8]).deletion, [0.5, 0.5])
+
+
+def test_progress_is_told_after_each_batch():
+    run, heat = quarter()
+    *read, last = reading(Pixels(run), run, heat, Plan("black", 4, 3))
+    assert read == [3, 6, 8]
+    assert isinstance(last, Readings)
 
 
 def test_wrong_settings_are_named():

@@ -1,0 +1,132 @@
+"""Does the word follow the map: curves and figures on the page, stopping, and small screens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from explainer.curves import Plan
+from explainer.methods import METHODS
+from explainer.proof import RANDOM, prove
+from explainer.run import ANSWER
+from explainer.ui import texts
+from explainer.ui.controls import SHOWN
+from tests.e2e.test_accessibility import serious
+from tests.ui.fake import FakeExplainer
+
+CHIP = ".sl-answer .sl-chip"
+MEASURE = ".sl-proof-bar button"
+RESULT = ".sl-proof-result:not([hidden], .sl-late) table"
+
+
+def opened(app, visit, **size):
+    """Return a visitor who has the first word chosen and the section open."""
+    visitor = visit(app.url, **size)
+    visitor.explain()
+    visitor.page.wait_for_selector(".sl-rests")  # the first word is probable from now on
+    visitor.page.click(f"{CHIP} >> nth=0")
+    visitor.wait_for_maps()
+    visitor.page.click(".sl-proof > summary")
+    visitor.page.select_option(".sl-proof-bar select >> nth=0", "black")
+    return visitor
+
+
+def test_the_curves_are_those_of_python(app, visit):
+    visitor = opened(app, visit)
+    page = visitor.page
+    assert not page.is_visible(".sl-proof-result")
+    page.click(MEASURE)
+    page.wait_for_selector(RESULT)
+    assert page.evaluate("document.activeElement.textContent") == texts.PROOF["measure"]
+    run = app.store.get(page.evaluate("document.sightline.now.run"))
+    token = int(run.indices(ANSWER)[0])
+    maps = {METHODS[name].label: METHODS[name](run, token) for name in SHOWN}
+    proof = prove(FakeExplainer(), run, [token], maps, Plan("black"))
+    rows = page.locator(".sl-proof-numbers tbody tr").all_inner_texts()
+    assert [row.split("\t")[0].strip() for row in rows] == [*maps, texts.PROOF_CHANCE]
+    for row, curves in zip(rows, [*proof.curves.values(), proof.chance], strict=True):
+        areas = [curves.figures()[name] for name in ("insertion", "deletion")]
+        assert row.split("\t")[2:] == [f"{area:.2f}" for area in (*areas, curves.reliance)]
+    assert page.inner_text(".sl-proof-line") == "A " + texts.PROOF_LINE.format(
+        empty="< 0.1 %", whole="90.0 %"
+    )
+    assert "follows the maps of MSEA + ARC, TAM and Logit lens" in page.inner_text(
+        ".sl-proof-verdict"
+    )
+    drawn = page.locator(".sl-plot").evaluate_all(
+        "plots => plots.map(p => [p.querySelectorAll('path.sl-line').length, "
+        "p.querySelectorAll('.sl-band').length, p.getAttribute('aria-label')])"
+    )
+    assert [plot[:2] for plot in drawn] == [[len(SHOWN) + 1, 1]] * 2
+    assert all("how probable “A” is, by MSEA + ARC, TAM, Logit lens, Random" in d[2] for d in drawn)
+    visitor.shot("proof-1440")
+    assert serious(visitor) == []
+
+
+def test_what_was_measured_is_late_once_something_else_is_chosen(app, visit):
+    visitor = opened(app, visit)
+    page = visitor.page
+    page.click(MEASURE)
+    page.wait_for_selector(RESULT)
+    page.select_option(".sl-proof-bar select >> nth=1", "20")
+    assert page.locator(".sl-proof-result.sl-late").count() == 1
+    page.select_option(".sl-proof-bar select >> nth=1", "10")
+    assert page.locator(".sl-proof-result.sl-late").count() == 0
+    page.click(f"{CHIP} >> nth=6")
+    visitor.wait_for_maps()
+    assert page.locator(".sl-proof-result.sl-late").count() == 1, "it is about another word"
+    page.focus(MEASURE)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(RESULT)
+    assert page.inner_text(".sl-proof-line").startswith("the ")
+    page.click(".sl-prompt .sl-chip >> nth=0")
+    visitor.wait_for_maps()
+    page.click(MEASURE)
+    page.wait_for_selector(".sl-proof-said[data-kind=error]")
+    assert "words of the answer" in page.inner_text(".sl-proof-said")
+    assert not page.is_visible(".sl-proof-result")
+
+
+def test_it_can_be_stopped_and_begun_again(serve, visit):
+    app = serve(FakeExplainer())
+    visitor = opened(app, visit)
+    page = visitor.page
+    app.explainer.delay = 0.4
+    page.click(MEASURE)
+    page.wait_for_function("document.querySelector('.sl-proof-run progress').value > 0")
+    assert f"of {(len(SHOWN) + RANDOM) * 20} readings" in page.inner_text(".sl-proof-count")
+    assert page.is_disabled(MEASURE)
+    page.keyboard.press("Enter")  # Stop has the focus
+    page.wait_for_selector(".sl-proof-run", state="hidden")
+    assert page.inner_text(".sl-proof-said") == texts.PROOF_STOPPED
+    assert not page.is_visible(".sl-proof-result")
+    assert page.evaluate("document.activeElement.textContent") == texts.PROOF["measure"]
+    app.explainer.delay = 0
+    page.click(MEASURE)
+    page.wait_for_selector(RESULT)
+    assert not page.is_visible(".sl-proof-said")
+    assert not page.is_visible(".sl-proof-run")
+
+
+def test_without_its_model_a_recorded_answer_says_what_is_needed(app, visit, tmp_path):
+    visitor = opened(app, visit)
+    page, old = visitor.page, visitor.page.evaluate("document.sightline.now.run")
+    replace(app.store.get(old), model_id="org/another").save(tmp_path / "run.npz")
+    page.click("#sl-recorded button.label-wrap")
+    page.set_input_files("#sl-recorded input[type=file]", tmp_path / "run.npz")
+    page.wait_for_function("old => document.sightline.now.run !== old", arg=old)
+    visitor.wait_for_maps()
+    page.click(MEASURE)
+    page.wait_for_selector(".sl-proof-said[data-kind=error]")
+    assert "org/another, which is not loaded" in page.inner_text(".sl-proof-said")
+
+
+def test_a_phone_has_room_for_it(app, visit):
+    visitor = opened(app, visit, width=390, height=844, theme="dark")
+    visitor.page.click(MEASURE)
+    visitor.page.wait_for_selector(RESULT)
+    visitor.still()
+    visitor.shot("proof-390")
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") == 390
+    wide = "e => e.scrollWidth <= e.clientWidth"
+    assert visitor.page.locator(".sl-proof-numbers").evaluate(wide), "the whole table is seen"
+    assert serious(visitor) == []
