@@ -2,7 +2,8 @@
 // goes, by the order of each shown map and in random orders.
 // (Runs after state.js, paint.js, toolbar.js and plot.js.)
 // props.value to Python: {run, subject, panel, options, fill, steps, ask}; from Python for that `ask`:
-// {asked, busy}, with {done, total, chart} once readings come in; {asked, text, kind}; or what it means.
+// {asked, busy}, with {done, total, chart} once readings come in; {asked, text, kind}; or what it means;
+// and {lost} if the server does not answer.
 // Events: measure, halt.
 const root = element.querySelector('.sl-proof'), says = props.words, {now} = sightline;
 let asks = 0, shownKey = '', askedKey = '', measuring = false;
@@ -89,6 +90,11 @@ function report(told) {
 
 function heard() {
   const value = props.value;
+  if (value?.lost && measuring && !stop.disabled) {
+    result.hidden = true;
+    goes(false);
+    say(says.unreachable, 'error');
+  }
   if (value?.asked !== asks) return;  // our own question coming back, or an answer to one before
   if (value.busy && value.total) {
     Object.assign(progress, {max: value.total, value: value.done});

@@ -29,6 +29,7 @@ LOAD: dict[str, Any] = {"concurrency_limit": 8, "show_progress": "hidden"}
 GPU: dict[str, Any] = {"concurrency_id": "gpu", "concurrency_limit": 1, "show_progress": "hidden"}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 PRESS_RUN_ON_PICTURE = "picture => { if (picture) document.querySelector('#sl-run').click(); }"
+LOST = "() => ({lost: Date.now()})"
 PRESS_RUN = "() => { document.querySelector('#sl-run').click(); }"
 
 
@@ -94,6 +95,7 @@ def wire_proof(proving: Proving, see: See) -> None:
     """Connect measuring whether a word follows its maps, and stopping that."""
     how = {"api_name": "prove", "trigger_mode": "multiple", **PRIVATE, **GPU}
     measured = see.proof.measure(proving.measure, see.proof, see.proof, **how)
+    measured.failure(None, None, see.proof, js=LOST, **PLUMBING)
     see.proof.halt(proving.stopped, see.proof, see.proof, cancels=[measured], **PLUMBING)
 
 

@@ -518,6 +518,7 @@ PROOF = {
     "stop": "Stop",
     "stopLong": "Stop measuring",
     "waiting": BUSY_WAITING,
+    "unreachable": UNREACHABLE,
     "progress": "Pictures read",
     "map": "Order of places",
     "plots": {

@@ -130,3 +130,17 @@ def test_a_phone_has_room_for_it(app, visit):
     wide = "e => e.scrollWidth <= e.clientWidth"
     assert visitor.page.locator(".sl-proof-numbers").evaluate(wide), "the whole table is seen"
     assert serious(visitor) == []
+
+
+def test_a_server_that_takes_no_more_is_told_of(app, visit):
+    visitor = opened(app, visit)
+    page = visitor.page
+    full = {"status": 503, "body": '{"detail": "Queue is full"}', "content_type": "text/json"}
+    page.route("**/queue/join*", lambda route: route.fulfill(**full))
+    page.click(MEASURE)
+    page.wait_for_selector(".sl-proof-said[data-kind=error]")
+    assert page.inner_text(".sl-proof-said") == texts.UNREACHABLE
+    page.unroute("**/queue/join*")
+    visitor.complaints.clear()  # the browser's own word on the 503
+    page.click(MEASURE)
+    page.wait_for_selector(RESULT)
