@@ -560,9 +560,9 @@ PROOF_MAPS = {
     "follows": "“{word}” follows {maps}: it comes back sooner with the strongest places than with "
     "random ones, and goes sooner without them.",
     "back": "“{word}” comes back sooner with the strongest places of {maps} than with random ones, "
-    "but does not go sooner without them: the rest of the picture does as well.",
+    "but does not go clearly sooner without them: losing some random places costs it as much.",
     "gone": "“{word}” goes sooner without the strongest places of {maps} than without random ones, "
-    "but does not come back sooner with them: they are not enough alone.",
+    "but with them alone it does not come back clearly sooner: some random places do as well.",
     "chance": "“{word}” does not follow {maps} more clearly than random orders.",
 }
 PROOF_SHARES = (
