@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explainer.attribution import compute
+from explainer.attribution import Computed, Progress, compute
 from explainer.engine import Engine, memory_in_words
 from explainer.errors import Cancelled, RunError
 from explainer.evidence import EMPTY
 from explainer.images import MAX_SIDE
-from explainer.methods import find_method
+from explainer.methods import Method, find_method
 from explainer.methods.comparison import Comparison
 from explainer.models.base import Family, Media
 from explainer.models.loading import load_family
@@ -287,6 +287,46 @@ class Explainer:
         text = check_text(answer, "answer", "write what the model could have said")
         return tuple(self.family.codec.encode_answer(text))
 
+    def attributing(
+        self, run: Run, tokens: int | Sequence[int], method: str, **knobs: Any
+    ) -> Generator[Step | Run, None, None]:
+        """Yield a `Step` for each map of a comparison method, and of one that reads the pictures
+        many times for each batch of readings, and the run with the maps as the last item.
+
+        All items pickle. Closing the generator ends the work; nothing is kept. Arguments and errors
+        as for `attribute`.
+        """
+        declared = find_method(method)
+        settings = declared.settings(**knobs)
+        wanted = [run.check_token(t) for t in ([tokens] if np.ndim(tokens) == 0 else tokens)]
+        if isinstance(declared, Comparison):
+            self._check_origin(run, "compute its maps")
+        return self._attributing(run, wanted, declared, settings)
+
+    def _attributing(
+        self, run: Run, wanted: Sequence[int], method: Method, settings: Mapping[str, Any]
+    ) -> Generator[Step | Run, None, None]:
+        is_asked = isinstance(method, Comparison) and len(wanted) > 0
+        left = method.lacks(run, wanted, settings) if is_asked else []
+        if not left:
+            yield run
+            return
+        options = {name: settings[name] for name in method.options}
+        made: dict[AttributionKey, Computed] = {}
+        texts = run.tokens.texts
+        with memory_in_words("use a smaller picture or load the model in bfloat16"):
+            for item in compute(self._engine, run, left, method.name, options):
+                if isinstance(item, Progress):
+                    yield Step("reading", texts[item.token], item.done, item.total)
+                    continue
+                token = left[len(made)]
+                made[method.key(token, settings)] = item
+                yield Step("map", texts[token], len(made), len(left))
+        yield run.with_attributions(
+            {key: found.values for key, found in made.items()},
+            {key: found.notes for key, found in made.items() if found.notes},
+        )
+
     def attribute(
         self,
         run: Run,
@@ -300,43 +340,34 @@ class Explainer:
         """Return `run` with the maps of a comparison method for one token or several.
 
         The recorded sequence is read again with gradients, attention or relevance looked at, once
-        for all tokens; then `find_method(method)(run, token, **knobs)` draws the maps. Maps that
-        the run holds already are kept, and a method that needs no model gives the run back as it
-        is. See `explainer.attribution`.
+        for all tokens, or, for EAGLE, with parts of the pictures hidden, many times; then
+        `find_method(method)(run, token, **knobs)` draws the maps. Maps that the run holds already
+        are kept, and a method that needs no model gives the run back as it is. See
+        `explainer.attribution`.
 
         Args:
             tokens: indices of text tokens.
             method: a name in `COMPARISON` or, opting in, in `OPT_IN`.
-            on_progress: called with a `Step` for each map.
-            cancel: asked before each map; True ends the work with `Cancelled`.
+            on_progress: called with a `Step` for each map, and each batch of readings of EAGLE.
+            cancel: asked before each of these; True ends the work with `Cancelled`.
             knobs: those of the method. With normalisation "answer" the maps of all words of the
                 answer are computed.
 
         Raises:
             MethodError, KnobError, TokenError: the method, a knob or a token cannot be used.
-            RunError: the run was recorded with another model.
+            RunError: the run was recorded with another model, or is about a video and the method
+                takes none.
         """
-        declared = find_method(method)
-        settings = declared.settings(**knobs)
-        wanted = [run.check_token(t) for t in ([tokens] if np.ndim(tokens) == 0 else tokens)]
-        if not isinstance(declared, Comparison):
-            return run
-        self._check_origin(run, "compute its maps")
-        left = declared.lacks(run, wanted, settings) if wanted else []
-        options = {name: settings[name] for name in declared.options}
-        made: dict[AttributionKey, Any] = {}
-        with memory_in_words("use a smaller picture or load the model in bfloat16"):
-            maps = compute(self._engine, run, left, method, options)
-            for token in left:
-                if cancel and cancel():
-                    maps.close()
-                    raise Cancelled("the computation of the maps was stopped")
-                made[declared.key(token, settings)] = next(maps)
-                if on_progress:
-                    on_progress(Step("map", run.tokens.texts[token], len(made), len(left)))
-        if not made:
-            return run
-        return replace(run, attributions={**run.attributions, **made})
+        steps = self.attributing(run, tokens, method, **knobs)
+        while True:
+            if cancel and cancel():
+                steps.close()
+                raise Cancelled("the computation of the maps was stopped")
+            item = next(steps)
+            if isinstance(item, Run):
+                return item
+            if on_progress:
+                on_progress(item)
 
     def token_probabilities(self, run: Run, variants: Sequence[Media]) -> npt.NDArray[np.float32]:
         """Return (B, R) float32: how probable each of the R answer tokens is after the same prompt
@@ -376,7 +407,7 @@ class Explainer:
         """
         self._check_origin(run, "read its answer again")
         variants = [hidden(run, region, fill) for region in regions]
-        return self._recorder.probabilities_of_few(run, variants)
+        return self._recorder.probabilities(run, variants)
 
     def _check_origin(self, run: Run, purpose: str) -> None:
         """Raise `RunError` if the run was recorded with another model, or is a look at a layer."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from explainer.attribution.reading import recorded_inputs
+from explainer.attribution.reading import Reading
 from explainer.engine import Answering, Engine, Picker, memory_in_words
 from explainer.errors import ModelError, RunError
 from explainer.fills import filled
@@ -33,11 +33,11 @@ class Step:
     Attributes:
         kind: "layers" (further layers will be recorded), "read" (picture and prompt were read),
             "token" (an answer token was generated), "scale" (the picture was read again at another
-            scale), "evidence" (the answer was read again without the picture) or "map" (a map of a
-            comparison method was computed).
+            scale), "evidence" (the answer was read again without the picture), "map" (a map of a
+            comparison method was computed) or "reading" (of the many that such a map takes).
         text: for "token", the text that became whole, possibly ""; for "scale", the factor; for
             "layers", about what memory they take; for "evidence", what the picture was replaced
-            by; for "map", the text of its token.
+            by; for "map" and "reading", the text of the map's token.
         done: how many steps of this kind are done.
         total: how many there can be; an answer may end earlier.
     """
@@ -168,35 +168,15 @@ class Recorder:
 
     def add_evidence(self, run: Run, fills: Sequence[str]) -> Run:
         """Return the run with the probabilities of its answer after other pictures."""
-        probs = self.probabilities_of_few(run, [filled(run.media, fill) for fill in fills])
+        probs = self.probabilities(run, [filled(run.media, fill) for fill in fills])
         return replace(run, evidence=Evidence(tuple(fills), probs))
-
-    def probabilities_of_few(self, run: Run, variants: Sequence[Media]) -> npt.NDArray[np.float32]:
-        """Return (B, R) float32, see `Explainer.token_probabilities`.
-
-        All are read at once, or one after another if the memory is not enough for that.
-        """
-        try:
-            return self.probabilities(run, variants)
-        except ModelError:
-            self._engine.free()
-        return np.concatenate([self.probabilities(run, [variant]) for variant in variants])
 
     def probabilities(self, run: Run, variants: Sequence[Media]) -> npt.NDArray[np.float32]:
         """Return (B, R) float32, see `Explainer.token_probabilities`."""
-        batch = [recorded_inputs(self.family, run, media) for media in variants]
-        answer = run.indices(ANSWER)
-        if not batch or not len(answer):
-            return np.zeros((len(batch), len(answer)), np.float32)
-        if any(i.views[0].grid != batch[0].views[0].grid for i in batch):
-            raise RunError("all pictures that are read at once must have the sizes of the run's")
-        predicting = run.tokens.positions[answer] - 1
-        with memory_in_words("read fewer pictures at once"):
-            states = self._engine.reread(batch, predicting.tolist())[-1]
-            probs = self._engine.probabilities(
-                states.flatten(0, 1), np.tile(run.tokens.ids[answer], len(batch))
-            )
-        return probs.reshape(len(batch), len(answer))
+        answer = [int(token) for token in run.indices(ANSWER)]
+        if not variants or not answer:
+            return np.zeros((len(variants), len(answer)), np.float32)
+        return Reading(self._engine, run).probabilities(variants, answer)
 
 
 def _sorted(scales: Sequence[Scale]) -> tuple[Scale, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,15 +61,23 @@ class Region:
 
     def mask(self, height: int, width: int) -> Mask:
         """Return (H, W) bool: the pixels whose centres lie in its cells."""
-        x0, y0, x1, y1 = self.extent
-        rows, columns = self.cells.shape
-        row = np.floor((np.arange(height) + 0.5 - y0) / (y1 - y0) * rows).astype(int)
-        column = np.floor((np.arange(width) + 0.5 - x0) / (x1 - x0) * columns).astype(int)
-        y = np.flatnonzero((row >= 0) & (row < rows))
-        x = np.flatnonzero((column >= 0) & (column < columns))
-        pixels = np.zeros((height, width), bool)
-        pixels[np.ix_(y, x)] = self.cells[np.ix_(row[y], column[x])]
-        return pixels
+        return at_pixels(self.cells, self.extent, (height, width), False)
+
+
+def at_pixels(
+    cells: npt.NDArray[Any], extent: Extent, shape: tuple[int, int], outside: Any
+) -> npt.NDArray[Any]:
+    """Return (H, W): the value of the cell (h, w) in which the centre of each pixel lies; `outside`
+    where that is none of those that cover the extent."""
+    x0, y0, x1, y1 = extent
+    (height, width), (rows, columns) = shape, cells.shape
+    row = np.floor((np.arange(height) + 0.5 - y0) / (y1 - y0) * rows).astype(int)
+    column = np.floor((np.arange(width) + 0.5 - x0) / (x1 - x0) * columns).astype(int)
+    y = np.flatnonzero((row >= 0) & (row < rows))
+    x = np.flatnonzero((column >= 0) & (column < columns))
+    pixels = np.full(shape, outside, cells.dtype)
+    pixels[np.ix_(y, x)] = cells[np.ix_(row[y], column[x])]
+    return pixels
 
 
 def shown_by(heatmap: Heatmap, image: int = 0) -> Region:
@@ -105,11 +114,7 @@ def hidden(run: Run, region: Region, fill: str = "mean") -> tuple[Pixels, ...]:
         RunError: the run is about a video, or the region lies in none of its pictures.
         ImageError: there is no such fill.
     """
-    if run.video is not None:
-        raise RunError(
-            "hiding a part needs a picture, and this answer is about a video; ask about one of its "
-            "frames as a picture"
-        )
+    check_pictures(run)
     if fill not in FILLS:
         raise ImageError(f"a fill is one of {', '.join(FILLS)}, got {fill!r}")
     if not 0 <= region.image < len(run.images):
@@ -118,6 +123,15 @@ def hidden(run: Run, region: Region, fill: str = "mean") -> tuple[Pixels, ...]:
     whole = images[region.image]
     images[region.image] = covered(whole, region.mask(*whole.shape[:2]), FILLS[fill](whole))
     return tuple(images)
+
+
+def check_pictures(run: Run) -> None:
+    """Raise `RunError` for a run about a video, of which no part can be hidden."""
+    if run.video is not None:
+        raise RunError(
+            "hiding a part needs a picture, and this answer is about a video; ask about one of its "
+            "frames as a picture"
+        )
 
 
 # What to hide, and as a control as much of the rest ----------------------------------------------

@@ -89,6 +89,7 @@ class Run:
             each, and `images` are the first frames of the steps.
         attributions: (N,) float32 each, signed maps of comparison methods over the visual tokens of
             scale 1, computed by `Explainer.attribute` with the model.
+        attribution_notes: numbers that belong to some of these maps, by name.
         visual_topk: (N, 5) int32, the ids with the highest logits over the whole vocabulary at each
             visual token of scale 1, best first; None where that is not known.
         evidence: how probable the answer is without the pictures; None where that is not known.
@@ -111,6 +112,7 @@ class Run:
     labels: tuple[str, ...] = ()
     video: Video | None = None
     attributions: Mapping[AttributionKey, npt.NDArray[np.float32]] = field(default_factory=dict)
+    attribution_notes: Mapping[AttributionKey, Mapping[str, float]] = field(default_factory=dict)
     visual_topk: npt.NDArray[np.int32] | None = None
     evidence: Evidence | None = None
     layer: int | None = None
@@ -144,6 +146,8 @@ class Run:
         for (method, token, _), values in self.attributions.items():
             self.check_token(token)
             check_array(f"map of {method}", values, (len(self.scales[0].states),), np.float32)
+        if not self.attribution_notes.keys() <= self.attributions.keys():
+            raise RunError("numbers that belong to a map need that map")
         if self.visual_topk is not None:
             shape = (len(self.scales[0].states), None)
             check_array("visual_topk", self.visual_topk, shape, np.int32)
@@ -266,6 +270,18 @@ class Run:
         changed.__dict__["_rows"] = self._rows
         return changed
 
+    def with_attributions(
+        self,
+        maps: Mapping[AttributionKey, npt.NDArray[np.float32]],
+        notes: Mapping[AttributionKey, Mapping[str, float]],
+    ) -> Run:
+        """Return the run with further maps of comparison methods and what belongs to them."""
+        return replace(
+            self,
+            attributions={**self.attributions, **maps},
+            attribution_notes={**self.attribution_notes, **notes},
+        )
+
     def saying(self, token: int, token_id: int) -> Run:
         """Return the run as if another id stood in place of a token; all else is as recorded.
 
@@ -287,6 +303,7 @@ class Run:
             tokens=Tokens(ids, tuple(texts), old.roles, old.positions),
             probs=probs,
             attributions={k: v for k, v in self.attributions.items() if k[1] != token},
+            attribution_notes={k: v for k, v in self.attribution_notes.items() if k[1] != token},
             evidence=None,
             layers=(),
         )

@@ -18,6 +18,7 @@ from explainer.run import Run
 from explainer.store import footprint
 
 MOST_TOKENS, MOST_VISUAL, MOST_RANKS, MOST_SCALES = 1 << 16, 1 << 17, 1000, 32
+MOST_NOTES = 32  # numbers that belong to one map
 LONGEST_SIDE = 100_000  # pixels that a rectangle may be away from the corner of its picture
 
 
@@ -99,6 +100,9 @@ def _check_extras(run: Run) -> None:
     """Check what not every run has: words of visual tokens, evidence, a video, other maps."""
     for values in run.attributions.values():
         _check_states("the maps of comparison methods", values)
+    for notes in run.attribution_notes.values():
+        if len(notes) > MOST_NOTES or not np.isfinite([*notes.values()]).all():
+            raise RunError("the notes on the maps of comparison methods are not all numbers")
     if run.evidence is not None:
         _check_shares("the evidence", run.evidence.probs)
     if run.video is not None and not np.isfinite(run.video.times).all():

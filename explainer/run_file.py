@@ -65,6 +65,7 @@ def _header(run: Run) -> dict[str, Any]:
             for s in run.scales
         ],
         "attributions": [[*key] for key in run.attributions],
+        "attribution_notes": [dict(run.attribution_notes.get(key, {})) for key in run.attributions],
         "evidence": evidence and list(evidence.fills),
         "layer": run.layer,
         "layers": [
@@ -161,6 +162,7 @@ def _from_arrays(a: Arrays) -> Run:
         for i, told in enumerate(header["scales"])
     )
     fills = header.get("evidence")
+    attributions = _attributions(header.get("attributions", []), a)
     return Run(
         images=images,
         video=video,
@@ -176,7 +178,8 @@ def _from_arrays(a: Arrays) -> Run:
         unembedding=Unembedding(a["unembedding_ids"], a["unembedding_rows"], a["unembedding_bias"]),
         pieces={int(i): str(s) for i, s in header["pieces"].items()},
         settings={**header["settings"]},
-        attributions=_attributions(header.get("attributions", []), a),
+        attributions=attributions,
+        attribution_notes=_notes(header.get("attribution_notes", []), attributions),
         visual_topk=a.get("visual_topk"),
         evidence=Evidence(tuple(map(str, fills)), a["evidence"]) if fills else None,
         layer=None if header.get("layer") is None else int(header["layer"]),
@@ -259,6 +262,16 @@ def _attributions(told: list[Any], arrays: Arrays) -> dict[AttributionKey, np.nd
         for method, token, options in told
     ]
     return dict(zip(keys, arrays["attributions"], strict=True)) if keys else {}
+
+
+def _notes(
+    told: list[Any], attributions: Mapping[AttributionKey, np.ndarray]
+) -> dict[AttributionKey, dict[str, float]]:
+    """Return what belongs to the maps of comparison methods; older files hold nothing of it."""
+    if not told:
+        return {}
+    named = zip(attributions, told, strict=True)
+    return {key: {str(n): float(v) for n, v in notes.items()} for key, notes in named if notes}
 
 
 def _from_version_1(header: Mapping[str, Any], arrays: Arrays) -> tuple[dict[str, Any], Arrays]:

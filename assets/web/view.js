@@ -2,14 +2,16 @@
 // until it comes the last maps stay, marked as such.
 // (Runs after state.js, paint.js, toolbar.js, strip.js, maps.js, zoom.js, probe.js, places.js, contour.js,
 // compare.js, methods.js, panels.js and save.js.)
-// props.value from Python: {busy} and {text, kind} are messages, {refresh} asks once more for what
-// was refused. props.tables holds the colours.
+// props.value from Python: {busy} and {text, kind} are messages, {endable} with it says that the work
+// can be ended and {ended} that it was, {refresh} asks once more for what was refused. props.tables holds
+// the colours.
 const root = element.querySelector('.sl-view'), REST_BEFORE_MODEL_MS = 250, text = props.words;
 const tables = Object.fromEntries(Object.entries(props.tables).map(([name, data]) => [name, tableOf(data)]));
-let needing = 0, needed = false, frame = 0, refused = false;
+let needing = 0, needed = false, frame = 0, refused = false, endable = false, ending = false, waiting = false;
 
 const status = make('div', 'sl-status'), word = make('span', 'sl-word'), line = make('span', 'sl-line');
 const message = make('div', 'sl-message'), row = make('div', 'sl-maps'), panels = {};
+const act = tool(text.end, '', () => endable ? end(text.ended, 'note', text.again) : need()), told = make('div', 'sl-told');
 const tools = make('div', 'sl-toolbar'), said = make('p', 'sl-heard');
 word.dir = 'auto';
 said.setAttribute('role', 'status');
@@ -21,7 +23,8 @@ const wordsAt = placeWords(asked => server.places(asked), () => point());
 tools.append(...props.methods.length > 1 ? [methodMenu(props.methods, text)] : [], compare.box, looks(), whole());
 if (server.save) tools.append(saveMenu(text.saving, server));
 status.append(tools);
-root.append(make('p', 'sl-welcome', text.welcome), message, status, row, shots.box, said);
+told.append(message, act);
+root.append(make('p', 'sl-welcome', text.welcome), told, status, row, shots.box, said);
 root.classList.add('sl-empty');
 followZoom(root);
 
@@ -112,7 +115,16 @@ function show() {
 // Have the model add what is missing, once for each word that is chosen.
 function need() {
   needed = true;
-  needing = setTimeout(() => trigger('need', {}), REST_BEFORE_MODEL_MS);
+  needing = setTimeout(() => { ending ? waiting = true : trigger('need', {}); }, REST_BEFORE_MODEL_MS);
+}
+
+// End the making of maps, if any are made: a person does, or what is explained is another. It takes the
+// model a moment, and what is asked for before that would be lost.
+function end(...words) {
+  if (!endable) return;
+  [endable, ending] = [false, true];
+  trigger('end', {});
+  say(...words);
 }
 
 function soon() {  // many changes of one moment are drawn once
@@ -127,22 +139,35 @@ function refuse(refusal) {
   if (refusal.need) need();
 }
 
-function say(text, kind) {
+// Show a message, and beside it a button if it has a name.
+function say(text, kind, offered = '') {
   message.textContent = text;
   message.dataset.kind = kind;
   message.setAttribute('role', kind === 'error' ? 'alert' : 'status');
+  act.textContent = offered;
+  act.hidden = !offered;
   root.classList.toggle('sl-busy', kind === 'busy');
 }
 
-function told() {
+function over() {
+  ending = false;
+  if (waiting) trigger('need', {});
+  waiting = false;
+}
+
+function hear() {
   const value = props.value;
+  if (value?.ended || value?.refresh) over();
+  if (value?.ended || (ending && value?.endable)) return;
+  if (!value?.endable && !value?.refresh) end('', '');
   if (value?.refresh) {
     refused = value.text === undefined;  // else that stays
     maps.forgive();
     maps.renew(sightline.now.subject);
     soon();
   }
-  if (value?.busy) say(value.busy, 'busy');
+  endable = Boolean(value?.endable);
+  if (value?.busy) say(value.busy, 'busy', endable ? text.end : '');
   else if (value?.text !== undefined) say(value.text, value.kind);
 }
 
@@ -150,7 +175,8 @@ sightline.set({colours: sightline.now.colours ?? props.colours});
 sightline.on('run subject settings', changed => {
   maps.forgive();
   clearTimeout(needing);  // the slider goes on, or the choice
-  needed = false;
+  needed = waiting = false;
+  end('', '');
   if (changed.includes('run') || message.dataset.kind === 'busy') return;
   say('', '');  // what was said of the last one is over
 });
@@ -159,5 +185,5 @@ sightline.on('run subject extra peek playing settings pictures image colours dra
 sightline.on('pictures', () => shots.show(sightline.now.pictures.images, sightline.now.image));
 sightline.on('pictures image', () => { zoomTo(1); sightline.set({probe: null}); });
 sightline.on('zoom probe', point);
-watch('value', told);
-told();
+watch('value', hear);
+hear();

@@ -1,8 +1,9 @@
-"""Maps that need the model: one reading of a recorded sequence for all tokens asked for.
+"""Maps that need the model, from readings of a recorded sequence.
 
 A run holds states, not gradients or attention. So the recorded sequence (pictures, prompt, answer)
-is read once more, in one pass, with hooks in place that look at what a method needs; then each
-token takes one pass backwards. The map of token t explains the score that predicted it,
+is read once more, in one pass for all tokens, with hooks in place that look at what a method needs;
+then each token takes one pass backwards. Only EAGLE looks at nothing inside: it reads the sequence
+many times with other pictures. The map of token t explains the score that predicted it,
 
     s_t = W[y_t] . z_q(t),   q(t) = position(t) - 1,
 
@@ -19,19 +20,19 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from explainer.attribution.attention import attention, attention_rollout, grad_rollout
 from explainer.attribution.cams import grad_cam, grad_cam_pp, layer_cam, llava_cam
-from explainer.attribution.reading import Compute, Reading
+from explainer.attribution.eagle import eagle
+from explainer.attribution.reading import Compute, Computed, Progress, Reading
 from explainer.attribution.relevance import attn_lrp, cp_lrp
 from explainer.attribution.surgery import archi_surgery
 from explainer.engine import Engine
 from explainer.errors import ModelError
 from explainer.run import Run
 
-__all__ = ["COMPUTED", "compute"]
+__all__ = ["COMPUTED", "Computed", "Progress", "compute"]
 
 COMPUTED: Mapping[str, Compute] = MappingProxyType(
     {
@@ -43,6 +44,7 @@ COMPUTED: Mapping[str, Compute] = MappingProxyType(
         "attention_rollout": attention_rollout,
         "grad_rollout": grad_rollout,
         "archi_surgery": archi_surgery,
+        "eagle": eagle,
         "cp_lrp": cp_lrp,
         "attn_lrp": attn_lrp,
     }
@@ -51,20 +53,20 @@ COMPUTED: Mapping[str, Compute] = MappingProxyType(
 
 def compute(
     engine: Engine, run: Run, tokens: Sequence[int], method: str, options: Mapping[str, Any]
-) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield for each token its signed map (N,) float32 over the visual tokens of scale 1.
+) -> Iterator[Computed | Progress]:
+    """Yield the map of each token, and before it how far it is if it takes many readings.
 
-    Nothing is run before the first map is asked for.
+    Nothing is run before the first item is asked for.
     """
     if not tokens:
         return
     reading = Reading(engine, run)
-    for values in COMPUTED[method](reading, tokens, **options):
-        yield _on_cpu(values)
+    for item in COMPUTED[method](reading, tokens, **options):
+        yield _on_cpu(item) if isinstance(item, torch.Tensor) else item
 
 
-def _on_cpu(values: torch.Tensor) -> npt.NDArray[np.float32]:
+def _on_cpu(values: torch.Tensor) -> Computed:
     array = values.detach().to("cpu", torch.float32).numpy()
     if not np.isfinite(array).all():
         raise ModelError("the gradients are infinite; load the model with dtype float32")
-    return array
+    return Computed(array)

@@ -1,16 +1,19 @@
-"""A recorded sequence, read again: positions, scores and gradients, whatever the method."""
+"""A recorded sequence, read again: positions, scores, gradients and probabilities, whatever the
+method."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from explainer.attribution.patches import Patches
-from explainer.engine import Engine
-from explainer.errors import RunError, TokenError
+from explainer.engine import Engine, memory_in_words
+from explainer.errors import ModelError, RunError, TokenError
 from explainer.models.base import Family, Inputs, Media
 from explainer.run import ANSWER, Run
 
@@ -19,12 +22,13 @@ class Reading:
     """The sequence of a run: pictures, prompt and the answer as it was given.
 
     Attributes:
+        run: what was recorded.
         visual: N positions of the visual tokens, in the order of the run's first scale.
     """
 
     def __init__(self, engine: Engine, run: Run) -> None:
-        self.family = engine.family
-        self._engine, self._run = engine, run
+        self.family, self.run = engine.family, run
+        self._engine = engine
         self._inputs = recorded_inputs(engine.family, run)
         self.visual = list(self._inputs.visual)
 
@@ -33,7 +37,7 @@ class Reading:
 
     def predicting(self, tokens: Sequence[int]) -> list[int]:
         """Return q(t) of each token; `TokenError` for the first of the sequence."""
-        at = [int(self._run.tokens.positions[token]) - 1 for token in tokens]
+        at = [int(self.run.tokens.positions[token]) - 1 for token in tokens]
         if min(at) < 0:
             first = tokens[at.index(min(at))]
             raise TokenError(f"token {first} opens the sequence: nothing predicts it")
@@ -55,7 +59,7 @@ class Reading:
 
     def row(self, token: int) -> torch.Tensor:
         """Return W[y_t], (d,) float32."""
-        return self.family.unembedding.weight[int(self._run.tokens.ids[token])].float()
+        return self.family.unembedding.weight[int(self.run.tokens.ids[token])].float()
 
     def gradients(
         self, states: torch.Tensor, place: torch.Tensor, tokens: Sequence[int]
@@ -70,9 +74,58 @@ class Reading:
                 gradient = torch.autograd.grad(score, place, retain_graph=True)[0]
             yield gradient
 
+    def probabilities(
+        self, variants: Sequence[Media], tokens: Sequence[int]
+    ) -> npt.NDArray[np.float32]:
+        """Return (B, R) float32: how probable each of R tokens of the run is, after what stands
+        before it, with each of B other pictures of the same sizes in place of the run's.
 
-# Takes a reading, the tokens and the method's options, and yields a map (N,) for each token.
-Compute = Callable[..., Iterator[torch.Tensor]]
+        All are read at once, or one after another if the memory is not enough for that.
+        """
+        try:
+            return self._probabilities(variants, tokens)
+        except ModelError:
+            self._engine.free()
+        return np.concatenate([self._probabilities([variant], tokens) for variant in variants])
+
+    def _probabilities(
+        self, variants: Sequence[Media], tokens: Sequence[int]
+    ) -> npt.NDArray[np.float32]:
+        batch = [recorded_inputs(self.family, self.run, media) for media in variants]
+        if any(i.views[0].grid != self._inputs.views[0].grid for i in batch):
+            raise RunError("all pictures that are read must have the sizes of the run's")
+        with memory_in_words("read fewer pictures at once"):
+            states = self._engine.reread(batch, self.predicting(tokens))[-1]
+            ids = np.tile(self.run.tokens.ids[list(tokens)], len(batch))
+            probs = self._engine.probabilities(states.flatten(0, 1), ids)
+        return probs.reshape(len(batch), len(tokens))
+
+
+@dataclass(frozen=True, eq=False)
+class Computed:
+    """The map of one token.
+
+    Attributes:
+        values: (N,) float32 over the visual tokens of scale 1, signed.
+        notes: numbers that belong to it, by name.
+    """
+
+    values: npt.NDArray[np.float32]
+    notes: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How many readings for the map of a token are done, of how many."""
+
+    token: int
+    done: int
+    total: int
+
+
+# Takes a reading, the tokens and the method's options, and yields a map (N,) for each token; before
+# it how far it is, if it takes long.
+Compute = Callable[..., Iterator[torch.Tensor | Computed | Progress]]
 
 
 def recorded_inputs(family: Family, run: Run, media: Media | None = None) -> Inputs:

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from explainer import __version__
+from explainer.evidence import SENSITIVE
 from explainer.export.exhibit import Chosen, Exhibit
 from explainer.methods.base import Heatmap
 from explainer.run import Run
 
 UNSEEN = "Hatched: not seen by the model."
 LONGEST = 400  # characters of a prompt
+HABIT = 0.1  # EAGLE calls a reliance near 0 a habit of language; how near is our choice
 
 
 def small_print(exhibit: Exhibit) -> list[str]:
@@ -44,11 +46,31 @@ def shown(value: Any) -> str:
 
 def notes(heat: Heatmap) -> str:
     """Return the numbers that belong to a map, such as "β = 0.63"; "" if there are none."""
+    return ", ".join(filter(None, [_beta(heat), _reliance(heat)]))
+
+
+def _beta(heat: Heatmap) -> str:
     beta, auto = heat.notes.get("beta"), heat.notes.get("beta_auto")
     if beta is None or not np.isfinite(beta):
         return ""
     own = auto is None or not np.isfinite(auto) or abs(auto - beta) < 5e-4
     return f"β = {beta:.2f}" if own else f"β = {beta:.2f}, Eq. 9 gives {auto:.2f}"
+
+
+def _reliance(heat: Heatmap) -> str:
+    """Return what EAGLE's modality reliance says of the word, with the number."""
+    share = heat.notes.get("reliance")
+    if share is None:
+        return ""
+    sensitive = heat.notes["shown"] - heat.notes["empty"] >= SENSITIVE
+    words = (
+        "rests on the picture"
+        if sensitive
+        else "mostly language"
+        if share >= HABIT
+        else "language habit"
+    )
+    return f"{words}: {share:.2f}"
 
 
 def sees_all(exhibit: Exhibit) -> bool:

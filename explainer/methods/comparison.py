@@ -1,7 +1,8 @@
 """The methods that papers compare with, drawn from maps that `Explainer.attribute` put into a run.
 
-Unlike the others they need the model: its gradients, its attention, its relevance. What is computed
-is in `explainer.attribution`; here it is looked up and put on a scale like any other map.
+Unlike the others they need the model: its gradients, its attention, its relevance, or what it makes
+of other pictures. What is computed is in `explainer.attribution`; here it is looked up and put on a
+scale like any other map.
 
 Definitions: arXiv 2509.22415 compares with these methods and gives no definitions for a language
 model that reads pictures. Ours are the usual ones with the visual tokens in the place of pixels.
@@ -19,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import MethodError
+from explainer.fills import FILLS
 from explainer.geometry import Layout, join, seen_maps
 from explainer.methods.base import Heatmap, Knob, Method
 from explainer.methods.display import (
@@ -79,7 +81,8 @@ def explain(
     else:
         values = finish(run, wanted, np.maximum(0.0, maps), layout, normalisation, window=1)
     words, parts = (SIGNED_WORDS if signed else WORDS)[normalisation], as_parts(values, layout)
-    return [Heatmap(parts[i], signed, words) for i in range(len(tokens))]
+    notes = [run.attribution_notes.get(ALL[name].key(t, knobs), {}) for t in tokens]
+    return [Heatmap(parts[i], signed, words, notes[i]) for i in range(len(tokens))]
 
 
 def _computed(
@@ -163,6 +166,22 @@ _START = Knob(
     0.0,
     1.0,
     0.1,
+)
+_REGIONS = Knob(
+    "regions",
+    "int",
+    12,
+    "about how many equal parts of the picture are shown and hidden in turn; 12 take 112 readings "
+    "of the picture for each word, 16 take 168, 36 take 464",
+    4,
+    64,
+)
+_FILL = Knob(
+    "fill",
+    "choice",
+    "black",
+    "what hidden parts are replaced by: black as in EAGLE, the mean colour, or the picture blurred",
+    choices=tuple(FILLS),
 )
 
 
@@ -251,6 +270,14 @@ ARCHI_SURGERY = _declare(
     "CLIP Surgery, arXiv 2304.05653",
     _START,
 )
+EAGLE = _declare(
+    "eagle",
+    "EAGLE",
+    "Parts of the picture in the order in which they bring the word back, the first the brightest.",
+    "arXiv 2509.22496",
+    _REGIONS,
+    _FILL,
+)
 CP_LRP = _declare(
     "cp_lrp",
     "CP-LRP",
@@ -281,6 +308,7 @@ COMPARISON: Mapping[str, Method] = MappingProxyType(
             ATTENTION_ROLLOUT,
             GRAD_ROLLOUT,
             ARCHI_SURGERY,
+            EAGLE,
         )
     }
 )

@@ -63,8 +63,8 @@ class Beside(_Drawn):
 
 
 class MapView(_Drawn):
-    """The maps of what is explained, side by side. Server function: maps. Event: need (scales, or
-    maps of the chosen word, that the model has to make)."""
+    """The maps of what is explained, side by side. Server function: maps. Events: need (scales,
+    or maps of the chosen word, that the model has to make), end (of making them)."""
 
     SCRIPTS, TEMPLATE = web.MAPS.scripts, web.MAPS.template
 

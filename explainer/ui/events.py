@@ -30,6 +30,7 @@ GPU: dict[str, Any] = {"concurrency_id": "gpu", "concurrency_limit": 1, "show_pr
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 PRESS_RUN_ON_PICTURE = "picture => { if (picture) document.querySelector('#sl-run').click(); }"
 LOST = "() => ({lost: Date.now()})"
+ENDED = "() => ({ended: Date.now()})"
 PRESS_RUN = "() => { document.querySelector('#sl-run').click(); }"
 
 
@@ -37,7 +38,9 @@ def wire_missing(missing: Missing, see: See) -> None:
     """Connect what the model has to add before maps can be drawn."""
     state = [see.bar, see.panel, see.options]
     how = {"trigger_mode": "always_last", **PRIVATE, **GPU}  # the last of words chosen meanwhile
-    see.view.need(missing.bring, state, see.view, api_name="bring_missing", **how)
+    making = see.view.need(missing.bring, state, see.view, api_name="bring_missing", **how)
+    see.view.end(None, cancels=[making], **PLUMBING)
+    making.failure(None, None, see.view, js=ENDED, **PLUMBING)
 
 
 def wire_examples(handlers: Handlers, ask: Ask, strip: ui.ExampleStrip) -> None:

@@ -154,9 +154,16 @@ class Handlers:
     def with_more(self, key: str, **asked: Any) -> Run:
         """Return a stored run with what its model adds to it by a `Job` with these fields, which
         stays with it."""
-        run = self.more(self.run(key), **asked)
-        self._store.put(key, run)
+        *_, run = self.adding(key, **asked)
         return run
+
+    def adding(self, key: str, **asked: Any) -> Iterator[Any]:
+        """Yield the steps in which the model of a stored run adds to it, and the run as the last
+        item; only then it is kept."""
+        for item in self.doing(self.run(key), **asked):
+            if isinstance(item, Run):
+                self._store.put(key, item)
+            yield item
 
     def with_words(self, key: str, words: tuple[str, ...]) -> Run:
         """Return a stored run with the rows of further words."""

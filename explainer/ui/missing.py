@@ -4,7 +4,7 @@ methods that ask the model once more for each word."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from explainer.errors import MethodError, SightlineError
@@ -29,7 +29,10 @@ class Missing:
 
     def bring(self, bar: Any, panel: Any, option: Any) -> Iterator[Value]:
         """Yield messages while scales, and maps of the chosen word, are made, and then ask the page
-        to draw them; a method that fails says why and does not hold up the others."""
+        to draw them; a method that fails says why and does not hold up the others.
+
+        Closing the generator while maps are made ends that; maps of methods before it stay.
+        """
         try:
             key = controls.read_run(bar)
             run, settings = self._handlers.run(key), controls.read_settings(panel, option)
@@ -39,20 +42,36 @@ class Missing:
                 run = self._handlers.with_more(key, scales=scales)
             failures: list[str] = []
             for wanted in missing_of(run, bar.get("subject"), settings):
-                yield busy(texts.BUSY_MAP.format(method=OFFERED[wanted.method].label))
-                failures += self._failure(key, wanted)
+                failures += yield from self._map(key, wanted)
             told = said(" ".join(dict.fromkeys(failures))) if failures else {}
             yield {"refresh": time.monotonic_ns()} | told
         except Exception as error:
             yield failed(error)
 
-    def _failure(self, key: str, wanted: Wanted) -> list[str]:
-        """Bring the maps of one method; return a sentence on what went wrong, none if all did."""
+    def _map(self, key: str, wanted: Wanted) -> Generator[Value, None, list[str]]:
+        """Bring the maps of one method, yielding how far they are; return a sentence on what went
+        wrong, none if all did."""
+        label = OFFERED[wanted.method].label
+        yield _endable(texts.BUSY_MAP.format(method=label))
+        maps = ""
         try:
-            self._handlers.with_more(key, attributions=(wanted,))
+            for item in self._handlers.adding(key, attributions=(wanted,)):
+                if isinstance(item, Run):
+                    break
+                told = {"method": label, "done": item.done, "total": item.total}
+                if item.kind == "reading":
+                    yield _endable(texts.BUSY_READINGS.format(maps=maps, **told))
+                elif item.done < item.total:
+                    maps = texts.BUSY_MAPS_DONE.format(**told)
+                    yield _endable(texts.BUSY_MAPS.format(**told))
         except Exception as error:
             return [texts.in_words(error)]
         return []
+
+
+def _endable(text: str) -> Value:
+    """Return a message on work that a person can end."""
+    return busy(text) | {"endable": True}
 
 
 def missing_scales(run: Run | None, scales: Sequence[float]) -> tuple[float, ...]:

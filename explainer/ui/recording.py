@@ -6,7 +6,7 @@ job and its results hold arrays and plain values, and the explainer comes along 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,10 +84,21 @@ def make_worker(find: Callable[[str], Loaded]) -> Worker:
         for alpha in job.scales:
             run = explainer.add_scale(run, alpha)
         for wanted in job.attributions:
-            run = explainer.attribute(run, wanted.tokens, wanted.method, **wanted.knobs)
+            run = yield from _steps(
+                explainer.attributing(run, wanted.tokens, wanted.method, **wanted.knobs)
+            )
         yield explainer.add_evidence(run) if job.evidence else run
 
     return work
+
+
+def _steps(items: Iterator[Any]) -> Generator[Any, None, Run]:
+    """Pass on the steps; return the run that they end with."""
+    for item in items:
+        if isinstance(item, Run):
+            return item
+        yield item
+    raise RuntimeError("the steps end with a run")
 
 
 def told_apart(media: Media) -> tuple[Any, dict[str, Any]]:

@@ -109,6 +109,9 @@ STOPPED_BACK = "Stopped. The answer before it is still here."
 UNREACHABLE = "The server does not answer. Check the connection, then try again."
 NO_WEIGHT = "At least one scale has to count. The maps are the last ones."
 BUSY_MAP = "The model is asked for the {method} map of this word…"
+BUSY_MAPS = "{method}: {done} of {total} words"
+BUSY_MAPS_DONE = ", after {done} of {total} words"
+BUSY_READINGS = "{method}: {done} of {total} readings of the picture{maps}"
 NOT_COMPUTED = (
     "Not computed for this word: {method} asks the model once more for each word that is chosen."
 )
@@ -234,6 +237,9 @@ VIEW = {
     "place": "{x} % from the left, {y} % from the top",
     "placeSays": "{x} % from the left, {y} % from the top: the picture says {words} here",
     "unseen": "not seen",
+    "end": STOP,
+    "ended": "Stopped: the map is not computed.",
+    "again": "Compute it",
 }
 NO_METHOD = "At least one method has to stay on. The maps below are the last ones."
 NO_SCALE = "At least one scale has to stay on. The maps below are the last ones."

@@ -163,19 +163,29 @@ class FakeExplainer:
             other = self._with(other, alpha)
         return other
 
-    def attribute(self, run: Run, tokens: Sequence[int], method: str, **knobs: Any) -> Run:
-        """Compute the maps of a word from the lens, turned; ArchiSurgery has none."""
+    def attributing(
+        self, run: Run, tokens: Sequence[int], method: str, **knobs: Any
+    ) -> Iterator[Any]:
+        """Compute the maps of a word from the lens, turned; ArchiSurgery has none, and EAGLE takes
+        as many readings as it has regions."""
         time.sleep(self.delay)
         if method == "archi_surgery":
             raise MethodError("ArchiSurgery is defined for CLIP's vision tower")
-        declared, made = find_method(method), {}
-        for token in declared.lacks(run, tokens, declared.settings(**knobs)):
+        declared, made, notes = find_method(method), {}, {}
+        left = declared.lacks(run, tokens, declared.settings(**knobs))
+        for done, token in enumerate(left, 1):
+            key = declared.key(token, knobs)
+            if method == "eagle":
+                notes[key] = {"reliance": 0.62, "shown": 0.9, "empty": 0.1}
+                for reading in range(1, knobs["regions"] + 1):
+                    time.sleep(self.delay)
+                    yield Step("reading", run.tokens.texts[token], reading, knobs["regions"])
             self.attributed.append((method, token))
             row = run.unembedding.rows[run.unembedding.index(run.tokens.ids[token])]
             scores = run.scale(1.0).states.astype(np.float32) @ row.astype(np.float32)
-            values = scores[::-1].copy()
-            made[declared.key(token, knobs)] = values
-        return replace(run, attributions={**run.attributions, **made})
+            made[key] = scores[::-1].copy()
+            yield Step("map", run.tokens.texts[token], done, len(left))
+        yield run.with_attributions(made, notes)
 
     def add_evidence(self, run: Run) -> Run:
         """Say that the first word of the answer comes from the picture, that it speaks against the

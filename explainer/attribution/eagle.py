@@ -1,0 +1,59 @@
+"""EAGLE: which regions of the picture the word needs, found by showing and hiding them.
+
+The model is a black box here. The answer so far is read again with only some regions of the picture
+shown, the others under a fill, and all that is looked at is how probable the word still is; see
+`explainer.eagle` for the search and `explainer.tiling` for the regions, which are equal cells and
+not superpixels as in EAGLE's code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from explainer import eagle as black_box
+from explainer.attribution.reading import Computed, Progress, Reading
+from explainer.tiling import Tiling
+
+
+def eagle(
+    reading: Reading, tokens: Sequence[int], *, regions: int, fill: str
+) -> Iterator[Progress | Computed]:
+    """Yield progress after each batch of readings, and the map of each token.
+
+    A visual token has the value of its region, see `Found.values`. The notes are "reliance", the
+    modality reliance of the word, and how probable it is: "shown" with the picture, "empty" with
+    all of it hidden. What one token's search has read serves the others too.
+
+    Raises `RunError` for a run about a video.
+    """
+    tiling = Tiling.of(reading.run, regions, fill)
+    reading.predicting(tokens)
+
+    def score(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+        return reading.probabilities([tiling.pictures(mask) for mask in masks], tokens)
+
+    readings = black_box.Readings(score, len(tiling))
+    for column, token in enumerate(tokens):
+        search = black_box.search(readings, [column])
+        found = yield from _told(search, token)
+        notes = {
+            "reliance": found.reliance(tiling.sizes),
+            "shown": found.shown,
+            "empty": found.empty,
+        }
+        yield Computed(tiling.spread(found.values()), notes)
+
+
+def _told(
+    search: Generator[black_box.Progress, None, black_box.Found], token: int
+) -> Generator[Progress, None, black_box.Found]:
+    """Pass on how far a search is; return what it found."""
+    while True:
+        try:
+            at = next(search)
+        except StopIteration as end:
+            return end.value
+        yield Progress(token, at.done, at.total)
