@@ -69,6 +69,8 @@ LIGHT = (
     "explainer/fills.py",
     "explainer/otsu.py",
     "explainer/regions.py",
+    "explainer/eagle.py",
+    "explainer/tiling.py",
     "explainer/evidence.py",
     "explainer/whatif.py",
     "explainer/curves.py",

@@ -167,7 +167,7 @@ function hear() {
     soon();
   }
   endable = Boolean(value?.endable);
-  if (value?.busy) say(value.busy, 'busy', endable ? text.end : '');
+  if (value?.busy) say(value.busy, ...(endable ? ['making', text.end] : ['busy']));  // maps that are made hold up no others
   else if (value?.text !== undefined) say(value.text, value.kind);
 }
 

@@ -63,13 +63,8 @@ def _reliance(heat: Heatmap) -> str:
     if share is None:
         return ""
     sensitive = heat.notes["shown"] - heat.notes["empty"] >= SENSITIVE
-    words = (
-        "rests on the picture"
-        if sensitive
-        else "mostly language"
-        if share >= HABIT
-        else "language habit"
-    )
+    less = "rests less on the picture" if share >= HABIT else "language habit"
+    words = "rests on the picture" if sensitive else less
     return f"{words}: {share:.2f}"
 
 

@@ -113,7 +113,7 @@ BUSY_MAPS = "{method}: {done} of {total} words"
 BUSY_MAPS_DONE = ", after {done} of {total} words"
 BUSY_READINGS = "{method}: {done} of {total} readings of the picture{maps}"
 NOT_COMPUTED = (
-    "Not computed for this word: {method} asks the model once more for each word that is chosen."
+    "Not computed for this word: {method} asks the model anew for each word that is chosen."
 )
 WHOLE_MODEL = (
     "{method} looks at the whole model and not at one of its layers; choose the last layer."
@@ -207,7 +207,7 @@ VIEW = {
     "unreachable": UNREACHABLE,
     "methods": "Methods",
     "methodsLong": "Choose which methods are shown",
-    "asking": "These ask the model once more for each word that is chosen:",
+    "asking": "These ask the model anew for each word that is chosen:",
     "compare": "Show",
     "compareHow": {"side": "side by side", "blink": "two by turns", "difference": "the difference"},
     "first": "of",

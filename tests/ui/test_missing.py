@@ -206,3 +206,65 @@ def test_a_job_and_what_comes_of_it_can_be_sent_to_another_process(explainer):
     *_, run = make_worker(lambda model: explainer)(job)
     assert isinstance(pickle.loads(pickle.dumps(run)), Run)
     assert [key[:2] for key in run.attributions] == [("grad_cam", 3)]
+
+
+# How far it is, and ending it --------------------------------------------------------------------
+
+EAGLE = {name: all_options()[name] for name in ("tam", "eagle")}
+
+
+def test_it_is_told_how_far_the_readings_of_a_map_are(handlers, store):
+    first, *told, last = bring(handlers, chip(store, " cat"), EAGLE)
+    assert first == {"busy": texts.BUSY_MAP.format(method="EAGLE"), "endable": True}
+    total = find_method("eagle").settings()["regions"]
+    said = [f"EAGLE: {done} of {total} readings of the picture" for done in range(1, total + 1)]
+    assert [value["busy"] for value in told] == said
+    assert all(value["endable"] for value in told)
+    assert list(last) == ["refresh"]
+    (entry,) = maps(store, chip(store, " cat"), options=EAGLE)
+    assert entry["maps"][1]["note"] == "rests on the picture: 0.62"
+
+
+def test_it_is_told_after_how_many_words_of_an_answer_it_is(handlers, store):
+    cat = chip(store, " cat")
+    whole = {"grad_cam": {**OPTIONS["grad_cam"], "normalisation": "answer"}}
+    words = len(store.get(KEY).indices(ANSWER))
+    _, *told, last = bring(handlers, cat, whole)
+    assert [t["busy"] for t in told] == [f"Grad-CAM: {n} of {words} words" for n in range(1, words)]
+    assert list(last) == ["refresh"]
+    eagle = {"eagle": {**EAGLE["eagle"], "normalisation": "answer"}}
+    said = [value.get("busy", "") for value in bring(handlers, cat, eagle)]
+    assert f"EAGLE: 3 of 12 readings of the picture, after 1 of {words} words" in said
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_ended_on_the_way_it_keeps_nothing_and_can_be_begun_again(
+    handlers, explainer, store, steps
+):
+    cat, before = chip(store, " cat"), store.get(KEY)
+    making = Missing(handlers).bring({"run": KEY, "subject": cat}, PANEL, EAGLE)
+    for _ in range(steps):
+        next(making)
+    making.close()
+    assert store.get(KEY) is before
+    assert maps(store, cat, options=EAGLE)[0]["need"]
+    assert "refresh" in bring(handlers, cat, EAGLE)[-1]
+    assert not maps(store, cat, options=EAGLE)[0]["need"]
+
+
+def test_what_was_made_before_the_end_stays(handlers, store):
+    options = {name: all_options()[name] for name in ("grad_cam", "eagle")}
+    making = Missing(handlers).bring({"run": KEY, "subject": chip(store, " cat")}, PANEL, options)
+    while "EAGLE: 2" not in next(making)["busy"]:
+        pass
+    making.close()
+    assert [key[0] for key in store.get(KEY).attributions] == ["grad_cam"]
+
+
+def test_a_model_is_free_again_when_making_was_ended(handlers, store):
+    making = Missing(handlers).bring({"run": KEY, "subject": chip(store, " cat")}, PANEL, EAGLE)
+    next(making), next(making)
+    (held,) = handlers._models._held.values()
+    assert held.users == 1
+    making.close()
+    assert held.users == 0
