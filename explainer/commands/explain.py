@@ -6,7 +6,7 @@ import argparse
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -218,8 +218,15 @@ def _compared(
         if method.notice:
             print(f"note on {method.label}: {method.notice}")
         if tokens and method.lacks(run, tokens, settings):
-            run = model.explainer.attribute(run, tokens, method.name, **settings)
+            told = partial(_tell_readings, method.label)
+            run = model.explainer.attribute(run, tokens, method.name, on_progress=told, **settings)
     return run
+
+
+def _tell_readings(label: str, step: Step) -> None:
+    """Say that a map which takes many readings of the picture is done, and for which word."""
+    if step.kind == "reading" and step.done == step.total:
+        print(f"{label}: {step.text!r} after {step.total} readings of the picture", flush=True)
 
 
 def _stem(args: argparse.Namespace) -> Path:

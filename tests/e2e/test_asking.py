@@ -66,6 +66,51 @@ def test_grad_cam_is_computed_for_the_chosen_word_alone(served, visitor):
     visitor.shot("asking")
 
 
+def ask_eagle(served, visitor) -> None:
+    """Show EAGLE, of which a reading takes long from now on, and wait until they are counted."""
+    served.explainer.delay = 1.0
+    tick(visitor, "eagle")
+    visitor.settled("true", "document.querySelector('.sl-message').textContent.includes(' of 12 ')")
+
+
+def test_readings_are_counted_and_can_be_stopped_and_begun_again(served, visitor):
+    page, act = visitor.page, visitor.page.locator(".sl-told .sl-tool")
+    ask_eagle(served, visitor)
+    assert act.inner_text() == texts.VIEW["end"]
+    assert page.locator(".sl-view.sl-busy").count() == 0, "other maps stay bright"
+    visitor.shot("making")
+    act.click()
+    visitor.settled(texts.VIEW["ended"], "document.querySelector('.sl-message').textContent")
+    assert served.explainer.attributed == []
+    page.wait_for_selector("[data-method=eagle].sl-without")
+    visitor.shot("ended")
+    served.explainer.delay = 0
+    act.click()  # at once: the model may still be about its last reading
+    page.wait_for_selector("[data-method=eagle]:not(.sl-without)")
+    assert page.inner_text("[data-method=eagle] .sl-note") == "rests on the picture: 0.62"
+    assert page.locator(".sl-told").is_hidden()
+    assert len(served.explainer.attributed) == 1
+
+
+def test_another_word_or_question_ends_what_is_made_for_the_last_one(served, visitor):
+    page, explainer = visitor.page, served.explainer
+    ask_eagle(served, visitor)
+    page.click(f"{CHIP} >> nth=4")
+    explainer.delay = 0
+    page.wait_for_selector("[data-method=eagle]:not(.sl-without)")
+    shown = page.get_attribute(".sl-view", "data-run")
+    run = served.store.get(shown)
+    assert [run.tokens.texts[t] for _, t in explainer.attributed] == [" dog"]
+    explainer.delay = 1.0
+    page.click(f"{CHIP} >> nth=7")
+    page.wait_for_selector(".sl-message[data-kind=making]")
+    page.click(".sl-example >> nth=1")
+    explainer.delay = 0
+    page.wait_for_function("run => ![run, null].includes(document.sightline.now.run)", arg=shown)
+    page.wait_for_selector("[data-method=eagle]:not(.sl-without)")
+    assert " grass" not in [run.tokens.texts[t] for _, t in explainer.attributed]
+
+
 def test_quick_steps_ask_for_the_word_at_their_end(served, visitor):
     page = visitor.page
     tick(visitor, "grad_cam")
