@@ -133,9 +133,12 @@ class Readings:
         self._known: dict[bytes, npt.NDArray[np.floating]] = {}
 
     def ask(self, masks: Masks) -> Iterator[int]:
-        """Bring the probabilities under masks (M, n); yield how many are known after each batch."""
+        """Bring the probabilities under masks (M, n); yield how many are known after each batch, at
+        last M."""
         new = {mask.tobytes(): mask for mask in masks if mask.tobytes() not in self._known}
         names = [*new]
+        if not names:
+            yield len(masks)
         for start in range(0, len(names), self._batch):
             batch = names[start : start + self._batch]
             probs = self._score(np.stack([new[name] for name in batch]))

@@ -14,7 +14,6 @@ from explainer.attribution import Computed, Progress, compute
 from explainer.engine import Engine, memory_in_words
 from explainer.errors import Cancelled, RunError
 from explainer.evidence import EMPTY
-from explainer.images import MAX_SIDE
 from explainer.methods import Method, find_method
 from explainer.methods.comparison import Comparison
 from explainer.models.base import Family, Media
@@ -101,11 +100,6 @@ class Explainer:
         """
         self._engine.close()
 
-    @property
-    def max_image_side(self) -> int:
-        """Return the long side, in pixels, that larger pictures are scaled down to."""
-        return MAX_SIDE
-
     # Recording -----------------------------------------------------------------------------------
 
     def stream(
@@ -128,7 +122,7 @@ class Explainer:
 
         Args:
             image: path, bytes, PIL image or array, see `open_image`, or a list of them for models
-                that take several; scaled down to `MAX_SIDE`.
+                that take several; scaled down to `images.MAX_SIDE`.
             video: path, bytes or `Video` in place of a picture, see `open_video`; at most
                 `MAX_FRAMES` of its frames are read.
             prompt: plain text; markup of the model in it stays text.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -157,6 +158,20 @@ def test_a_comparison_method_is_computed_with_the_model_and_kept(
     assert {name.rpartition("_end_")[2] for name in made} == {
         "msea_arc-grad_cam.png", "cp_lrp.png",
     }  # fmt: skip
+
+
+def test_eagle_tells_its_readings_and_how_much_a_word_rests_on_the_picture(
+    picture, qwen_folder, tmp_path, capsys
+):
+    asked = ["explain", picture, "--prompt", "what is it?", "--model", qwen_folder]
+    asked += ["--max-new-tokens", 3, "--token", 22, "--out", tmp_path / "o"]
+    asked += ["--method", "eagle", "--regions", 4, "--format", "json"]
+    assert main([str(word) for word in asked]) == 0
+    assert re.search(r"EAGLE: .* after \d+ readings of the picture", capsys.readouterr().out)
+    (file,) = (tmp_path / "o").glob("*.json")
+    ((told,),) = [subject["maps"] for subject in json.loads(file.read_text())["subjects"]]
+    assert set(told["notes"]) == {"reliance", "shown", "empty"}
+    assert told["notes"]["reliance"] >= 0
 
 
 def test_a_run_of_another_model_says_which_one_to_load(recorded, qwen_folder, capsys):

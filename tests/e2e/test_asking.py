@@ -66,11 +66,20 @@ def test_grad_cam_is_computed_for_the_chosen_word_alone(served, visitor):
     visitor.shot("asking")
 
 
+def wait_for_words(visitor, words: str) -> None:
+    visitor.page.wait_for_function(
+        "words => document.querySelector('.sl-message').textContent.includes(words)", arg=words
+    )
+
+
 def ask_eagle(served, visitor) -> None:
-    """Show EAGLE, of which a reading takes long from now on, and wait until they are counted."""
+    """Show EAGLE, of which a reading takes long from now on, and wait until they are counted.
+
+    Make them quick again only when what comes after has begun: what is ended could be done before.
+    """
     served.explainer.delay = 1.0
     tick(visitor, "eagle")
-    visitor.settled("true", "document.querySelector('.sl-message').textContent.includes(' of 12 ')")
+    wait_for_words(visitor, " of 12 ")
 
 
 def test_readings_are_counted_and_can_be_stopped_and_begun_again(served, visitor):
@@ -84,8 +93,9 @@ def test_readings_are_counted_and_can_be_stopped_and_begun_again(served, visitor
     assert served.explainer.attributed == []
     page.wait_for_selector("[data-method=eagle].sl-without")
     visitor.shot("ended")
-    served.explainer.delay = 0
     act.click()  # at once: the model may still be about its last reading
+    wait_for_words(visitor, " of 12 ")
+    served.explainer.delay = 0
     page.wait_for_selector("[data-method=eagle]:not(.sl-without)")
     assert page.inner_text("[data-method=eagle] .sl-note") == "rests on the picture: 0.62"
     assert page.locator(".sl-told").is_hidden()
@@ -96,6 +106,8 @@ def test_another_word_or_question_ends_what_is_made_for_the_last_one(served, vis
     page, explainer = visitor.page, served.explainer
     ask_eagle(served, visitor)
     page.click(f"{CHIP} >> nth=4")
+    visitor.settled("", "document.querySelector('.sl-message').textContent")
+    wait_for_words(visitor, " of 12 ")
     explainer.delay = 0
     page.wait_for_selector("[data-method=eagle]:not(.sl-without)")
     shown = page.get_attribute(".sl-view", "data-run")
@@ -103,8 +115,9 @@ def test_another_word_or_question_ends_what_is_made_for_the_last_one(served, vis
     assert [run.tokens.texts[t] for _, t in explainer.attributed] == [" dog"]
     explainer.delay = 1.0
     page.click(f"{CHIP} >> nth=7")
-    page.wait_for_selector(".sl-message[data-kind=making]")
+    wait_for_words(visitor, "EAGLE")
     page.click(".sl-example >> nth=1")
+    wait_for_words(visitor, "Answering")
     explainer.delay = 0
     page.wait_for_function("run => ![run, null].includes(document.sightline.now.run)", arg=shown)
     page.wait_for_selector("[data-method=eagle]:not(.sl-without)")

@@ -20,6 +20,7 @@ from explainer.evaluation.faithfulness import Settings
 from explainer.evaluation.intervals import Bootstrap, ratio
 from explainer.evaluation.iou import Grey, Truth, fit
 from explainer.evaluation.measure import EMPTY, NO_MASK, TOKENISED_ANEW, Plan, measure
+from explainer.evaluation.paper import TABLES
 from explainer.evaluation.report import SampleLog, read_log
 from explainer.evaluation.shards import Place, gathered, open_log, own_share, wait_for_others
 from explainer.evaluation.words import grammar
@@ -197,6 +198,15 @@ def test_a_method_that_does_not_apply_is_refused_with_its_reason(qwen):
     summary = tables.summarise([told], ["archi_surgery", "grad_cam", "tam"])
     assert set(summary.methods) == {"grad_cam", "tam"}
     assert told["refused"]["archi_surgery"] in tables.markdown(summary)
+
+
+def test_eagle_is_judged_when_it_is_asked_for_and_is_in_no_table(qwen):
+    image = np.random.default_rng(0).integers(0, 256, (60, 84, 3), dtype=np.uint8)
+    sample = replace(cat_sample(), image=image, truth=lambda: Truth((60, 84)))
+    told = measure(qwen, sample, plan("eagle+regions=4", "tam"))
+    assert set(told["methods"]) == {"eagle+regions=4", "tam"}
+    rows = [row for table in TABLES.values() for row in table.rows.values()]
+    assert not [row for row in rows if "eagle" in row]
 
 
 def test_curves_are_summed_over_the_things_that_are_there():
