@@ -379,7 +379,7 @@ class Explainer:
             ModelError: the memory is not enough.
         """
         self._check_origin(run, "read its answer again")
-        return self._recorder.probabilities_of_few(run, variants)
+        return self._recorder.probabilities(run, variants)
 
     def probabilities_without(
         self, run: Run, regions: Sequence[Region], fill: str = "mean"
