@@ -24,6 +24,7 @@ from explainer.fills import FILLS
 from explainer.geometry import Layout, join, seen_maps
 from explainer.methods.base import Heatmap, Knob, Method
 from explainer.methods.display import (
+    ABSOLUTE,
     NORMALISATION,
     SIGNED_WORDS,
     WORDS,
@@ -117,6 +118,14 @@ _SCALE = replace(
     meaning="what counts as full strength: the map's own maximum (token), or the strongest map of "
     "the answer (answer)",
 )
+_STRENGTH = replace(
+    _SCALE,
+    default=ABSOLUTE,
+    choices=(ABSOLUTE, *_SCALE.choices),
+    meaning="what counts as full strength: a word that gains two thirds or more of probability by "
+    "the picture, so that the map of a habit of language is dark (absolute), the map's own maximum "
+    "(token), or the strongest map of the answer (answer)",
+)
 _SHOW = Knob(
     "show",
     "choice",
@@ -186,7 +195,13 @@ _FILL = Knob(
 
 
 def _declare(
-    name: str, label: str, summary: str, paper: str, *options: Knob, notice: str = ""
+    name: str,
+    label: str,
+    summary: str,
+    paper: str,
+    *options: Knob,
+    scale: Knob = _SCALE,
+    notice: str = "",
 ) -> Comparison:
     """Return a method; `show` is the only knob among `options` that concerns display alone."""
     return Comparison(
@@ -195,7 +210,7 @@ def _declare(
         summary=summary,
         paper=paper,
         signed=False,
-        knobs=(*options, _SCALE),
+        knobs=(*options, scale),
         explain=partial(explain, name=name),
         options=tuple(knob.name for knob in options if knob is not _SHOW),
         notice=notice,
@@ -277,6 +292,7 @@ EAGLE = _declare(
     "arXiv 2509.22496",
     _REGIONS,
     _FILL,
+    scale=_STRENGTH,
 )
 CP_LRP = _declare(
     "cp_lrp",

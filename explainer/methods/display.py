@@ -22,9 +22,11 @@ from explainer.run import ANSWER, Run
 Maps = npt.NDArray[np.float32]
 
 RAW = "raw"  # no normalisation: for what computes with maps, never a choice of a person
+ABSOLUTE = "absolute"  # none either: for maps that are shares by themselves
 
 WORDS: Mapping[str, str] = {
     RAW: "scores as they are",
+    ABSOLUTE: "1.0 is the first part of a word that gains two thirds or more by the picture",
     "joint": "1.0 is the largest score of this word in the picture or in the text before it",
     "token": "1.0 is this map's own maximum, 0 its minimum",
     "answer": "1.0 is the largest value in the maps of the whole answer",
@@ -76,14 +78,14 @@ def finish(
     joint: min-max over the map and the scores (clipped at 0) of the same class at the states that
     predict the content tokens before it, then the filter, in TAM's order. Departure from TAM:
     prompt tokens do not see the tokens after them. token, answer: the filter first, so that 1.0 is
-    reached. A map without any range gives zeros. `RAW`: the filter, and no range.
+    reached. A map without any range gives zeros. `RAW`, `ABSOLUTE`: the filter, and no range.
     """
     smooth = partial(rank_gaussian, window=window)
     if normalisation == "joint":
         low, high = joint_range(maps, *_pool(run, tokens))
         return layout.each(smooth, stretch(maps, low, high))
     maps = layout.each(smooth, maps)
-    if normalisation == RAW:
+    if normalisation in (RAW, ABSOLUTE):
         return maps
     if normalisation == "token":
         return stretch(maps, maps.min(axis=1), maps.max(axis=1))

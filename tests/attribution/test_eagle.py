@@ -57,7 +57,9 @@ def test_it_is_the_search_with_parts_of_the_picture_hidden(deep, run, fill):
     best = tiling.spread(np.eye(len(tiling))[order[0]]) > 0
     assert (values[best] == values.max()).all()
     heat = EAGLE(done, token, regions=9, fill=fill)
-    assert heat.values.max() == 1
+    strength = min(1, 1.5 * (max(insertion) - insertion[0]))
+    assert heat.values.max() == pytest.approx(strength, abs=1e-4), "a habit of language is dark"
+    assert EAGLE(done, token, regions=9, fill=fill, normalisation="token").values.max() == 1
     assert heat.notes == told
 
 
@@ -167,6 +169,6 @@ def test_regions_of_several_pictures_are_searched_together(qwen: Explainer):
     run = qwen.record(pictures, PROMPT_TEXT, scales=(1.0,), max_new_tokens=2)
     token = int(run.indices(ANSWER)[-1])
     done = qwen.attribute(run, token, "eagle")
-    heat = EAGLE(done, token)
+    heat = EAGLE(done, token, normalisation="token")
     assert [part.values.shape for part in heat.parts] == [g.shape for g in Layout.of(run).grids]
     assert max(part.values.max() for part in heat.parts) == 1
