@@ -26,6 +26,8 @@ def table_on(args: argparse.Namespace) -> None:
     Samples are kept in a folder for each table and model.
     """
     table = _with_rows(TABLES[args.table], named(args.methods))
+    if table.curves:
+        args.faithfulness = args.faithfulness or args.n
     inspected = tuple(table.rows[label] for label in table.inspected)
     summaries, facts, weights = {}, {}, {}
     for model in named(args.model or ",".join(str(BUNDLED.parent / m) for m in table.models)):

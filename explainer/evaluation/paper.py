@@ -1,8 +1,8 @@
 """The tables of the MSEA + ARC paper (arXiv 2509.22415), as rows of methods.
 
 `python -m explainer evaluate --table N` measures one of them on any data set. 1 to 4 are the
-paper's tables 1 to 3 and its Figure 3, 5 is the reading of what it leaves open, and 6 asks why the
-figures are as they are.
+paper's tables 1 to 3 and its Figure 3, 5 is the reading of what it leaves open, 6 asks why the
+figures are as they are, and 7 what the model does when places are shown or taken away.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Table:
         panels: curves to draw; without any, the plot is a row of points for each method.
         inspected: labels of rows that are looked at closely, see `why`.
         cases: labels of rows drawn on the samples on which the first two differ most.
+        curves: insertion and deletion are measured, too, of all samples if no number is given.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Table:
     panels: tuple[Panel, ...] = ()
     inspected: tuple[str, ...] = ()
     cases: tuple[str, ...] = ()
+    curves: bool = False
 
 
 MSEA_ARC, TAM = "MSEA + ARC", "TAM"
@@ -214,6 +216,15 @@ _WHY = Table(
     cases=(MSEA_ARC, "TAM", "TAM over scales"),
 )
 
+# Table 7 -----------------------------------------------------------------------------------------
+
+_FAITHFUL = Table(
+    "Faithfulness: insertion and deletion",
+    {MSEA_ARC: "msea_arc", TAM: "tam", "logit lens": "logit_lens", **CONTROLS},
+    against=TAM,
+    curves=True,
+)
+
 TABLES: Mapping[int, Table] = MappingProxyType(
-    {1: _METHODS, 2: _FAMILIES, 3: _PARTS, 4: _SCALES, 5: _READINGS, 6: _WHY}
+    {1: _METHODS, 2: _FAMILIES, 3: _PARTS, 4: _SCALES, 5: _READINGS, 6: _WHY, 7: _FAITHFUL}
 )

@@ -96,6 +96,15 @@ def test_scales_that_a_model_does_not_take_are_refused_with_the_reason(family_fo
     assert (tmp_path / "table-4.png").exists()
 
 
+def test_curves_are_in_the_table_that_is_about_them(qwen_folder, tmp_path, capsys):
+    assert main(words(7, str(qwen_folder), tmp_path, "--steps", "2")) == 0
+    told = json.loads((tmp_path / "table-7.json").read_text())
+    curves = told["models"][qwen_folder.name]["curves"]["black"]
+    assert list(curves) == list(TABLES[7].rows)
+    assert "--faithfulness 1" in told["about"]["command"]
+    assert "pixels replaced by black" in capsys.readouterr().out
+
+
 def test_what_is_looked_at_closely_is_in_the_table(qwen_folder, tmp_path, capsys):
     assert main(words(6, str(qwen_folder), tmp_path)) == 0
     assert "Table 6" in capsys.readouterr().out
