@@ -122,8 +122,8 @@ _STRENGTH = replace(
     _SCALE,
     default=ABSOLUTE,
     choices=(ABSOLUTE, *_SCALE.choices),
-    meaning="what counts as full strength: a word that gains two thirds or more of probability by "
-    "the picture, so that the map of a habit of language is dark (absolute), the map's own maximum "
+    meaning="what counts as full strength: a word that the picture makes at least 0.67 more "
+    "probable, so that the map of a habit of language is dark (absolute), the map's own maximum "
     "(token), or the strongest map of the answer (answer)",
 )
 _SHOW = Knob(

@@ -26,7 +26,7 @@ ABSOLUTE = "absolute"  # none either: for maps that are shares by themselves
 
 WORDS: Mapping[str, str] = {
     RAW: "scores as they are",
-    ABSOLUTE: "1.0 is the first part of a word that gains two thirds or more by the picture",
+    ABSOLUTE: "1.0 is the first part of a word that the picture makes at least 0.67 more probable",
     "joint": "1.0 is the largest score of this word in the picture or in the text before it",
     "token": "1.0 is this map's own maximum, 0 its minimum",
     "answer": "1.0 is the largest value in the maps of the whole answer",
