@@ -69,6 +69,15 @@ def test_a_telephone_scrolls_down_only_and_in_a_sensible_order(app, visit):
     assert visitor.page.evaluate("document.documentElement.scrollWidth") == 390
 
 
+def test_what_is_folded_takes_one_line_of_a_usual_screen(app, visit):
+    visitor = visit(app.url)
+    visitor.explain()
+    visitor.still()
+    folds = visitor.page.locator("#sl-folds > :visible")
+    assert folds.count() == 4
+    assert len({fold.bounding_box()["y"] for fold in folds.all()}) == 1
+
+
 def test_a_large_screen(app, visit):
     visitor = visit(app.url, 1920, 1080)
     visitor.explain()
