@@ -59,19 +59,14 @@ function goes(on) {
   follow();
 }
 
+// The last row is that of the random orders.
 function table({columns, rows}) {
-  const box = make('table'), head = make('tr'), top = make('thead'), lines = make('tbody');
-  head.append(...[says.map, ...columns].map(text => Object.assign(make('th', '', text), {scope: 'col'})));
-  rows.forEach(([label, ...cells], i) => {
-    const row = make('tr'), name = make('th');
-    name.scope = 'row';
+  const named = ([label, ...cells], i) => {
+    const name = make('th');
     name.append(swatch(i < rows.length - 1 ? i : null), label);
-    row.append(name, ...cells.map(cell => make('td', '', cell)));
-    lines.append(row);
-  });
-  top.append(head);
-  box.append(top, lines);
-  return box;
+    return [name, ...cells];
+  };
+  return figureTable([says.map, ...columns], rows.map(named));
 }
 
 function draw({chart, word}) {

@@ -37,18 +37,8 @@ function ask(event) {
 }
 
 function table({columns, rows}) {
-  const box = make('table'), head = make('tr'), top = make('thead'), lines = make('tbody');
-  head.append(...[says.word, ...columns].map(text => Object.assign(make('th', '', text), {scope: 'col'})));
-  for (const [word, ...shares] of rows) {
-    const row = make('tr'), name = make('th', '', word);
-    name.scope = 'row';
-    name.dir = 'auto';
-    row.append(name, ...shares.map(share => make('td', '', share)));
-    lines.append(row);
-  }
-  top.append(head);
-  box.append(top, lines);
-  return box;
+  const named = ([word, ...shares]) => [Object.assign(make('th', '', word), {dir: 'auto'}), ...shares];
+  return figureTable([says.word, ...columns], rows.map(named));
 }
 
 function shot({src, label}) {

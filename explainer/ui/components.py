@@ -101,7 +101,7 @@ class WhatIf(_Drawn):
     """What becomes of the words when a place is hidden, folded. Events: measure (what the model
     makes of the same answer then), again (what it answers then)."""
 
-    SCRIPTS = ("state.js", "paint.js", "toolbar.js", "box.js", "whatif.js")
+    SCRIPTS = ("state.js", "paint.js", "toolbar.js", "table.js", "box.js", "whatif.js")
     TEMPLATE = '<details class="sl-fold sl-whatif"></details>'
 
 
@@ -109,7 +109,7 @@ class Proof(_Drawn):
     """How probable a word is while the picture appears and goes by the order of its maps, folded.
     Events: measure, halt (stop measuring)."""
 
-    SCRIPTS = ("state.js", "paint.js", "toolbar.js", "plot.js", "proof.js")
+    SCRIPTS = ("state.js", "paint.js", "toolbar.js", "table.js", "plot.js", "proof.js")
     TEMPLATE = '<details class="sl-fold sl-proof"></details>'
 
 
