@@ -23,6 +23,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from explainer.curves import Curves
+
 Masks = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Score = Callable[[Masks], npt.NDArray[np.floating]]  # (B, n), True for what is shown -> (B, R)
@@ -73,11 +75,6 @@ class Found:
     deletion: Floats
 
     @property
-    def shown(self) -> float:
-        """Return p of the whole picture."""
-        return float(self.deletion[0])
-
-    @property
     def empty(self) -> float:
         """Return p with every region hidden."""
         return float(self.insertion[0])
@@ -107,18 +104,10 @@ class Found:
         values[self.order] = (spent[-1] - spent) / span
         return values * self.strength
 
-    def area(self, sizes: Floats) -> float:
-        """Return the area under the insertion curve, by the trapezoid rule, over the share of the
-        picture that is shown; `sizes` (n,) are those of the regions."""
+    def curves(self, sizes: Floats) -> Curves:
+        """Return the curves over the share of the picture, with `sizes` (n,) of the regions."""
         share = np.append(0.0, np.cumsum(sizes[self.order])) / sizes.sum()
-        return float(np.trapezoid(self.insertion, share))
-
-    def reliance(self, sizes: Floats) -> float:
-        """Return the modality reliance of the word: that area minus the lowest point of the curve.
-
-        Near 0 the word does not care what is shown: a habit of language.
-        """
-        return self.area(sizes) - float(self.insertion.min())
+        return Curves(share, self.insertion, self.deletion)
 
 
 class Readings:

@@ -146,13 +146,13 @@ def test_values_curves_and_reliance_by_hand():
     np.testing.assert_allclose(one.objective, [0.2, 1.2, 1.6, 1.8])
     np.testing.assert_allclose(one.values(), [0.2 / 0.6, 0, 1], atol=1e-12)
     assert one.strength == 1
-    assert (one.shown, one.empty) == (0.9, 0.1)
-    equal = np.ones(3)
+    equal = one.curves(np.ones(3))
+    assert (equal.whole, equal.empty) == (0.9, 0.1)
     area = (0.1 / 2 + 0.6 + 0.8 + 0.9 / 2) / 3
-    assert one.area(equal) == pytest.approx(area)
-    assert one.reliance(equal) == pytest.approx(area - 0.1)
-    wide = np.array([1.0, 1.0, 2.0])  # region 2 is half of the picture
-    assert one.area(wide) == pytest.approx(0.35 / 2 + 0.7 / 4 + 0.85 / 4)
+    assert equal.figures()["insertion"] == pytest.approx(area)
+    assert equal.reliance == pytest.approx(area - 0.1)
+    wide = one.curves(np.array([1.0, 1.0, 2.0]))  # region 2 is half of the picture
+    assert wide.figures()["insertion"] == pytest.approx(0.35 / 2 + 0.7 / 4 + 0.85 / 4)
 
 
 def test_a_word_that_owes_little_to_the_picture_is_dim_and_a_habit_dark():
@@ -162,7 +162,7 @@ def test_a_word_that_owes_little_to_the_picture_is_dim_and_a_habit_dark():
     same = np.full(4, 0.7)
     habit = Found(np.arange(3), same, same)
     assert not habit.values().any()
-    assert habit.reliance(np.ones(3)) == pytest.approx(0)
+    assert habit.curves(np.ones(3)).reliance == pytest.approx(0)
     noise = same + np.array([0, 1, -1, 1]) * eagle.NOISE / 4
     assert not Found(np.arange(3), noise, same).values().any()
 

@@ -39,11 +39,8 @@ def eagle(
     for column, token in enumerate(tokens):
         search = black_box.search(readings, [column])
         found = yield from _told(search, token)
-        notes = {
-            "reliance": found.reliance(tiling.sizes),
-            "shown": found.shown,
-            "empty": found.empty,
-        }
+        curves = found.curves(tiling.sizes)
+        notes = {"reliance": curves.reliance, "shown": curves.whole, "empty": curves.empty}
         yield Computed(tiling.spread(found.values()), notes)
 
 
