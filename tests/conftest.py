@@ -11,6 +11,13 @@ from explainer.record import Explainer, load
 from tests import tiny
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Refuse parameters in a set: their order, and so that of the tests, differs by process."""
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        if any(isinstance(a, set | frozenset) for a in (*mark.args, *mark.kwargs.values())):
+            raise pytest.UsageError(f"{metafunc.definition.nodeid}: sort the parameters")
+
+
 @pytest.fixture(scope="session")
 def qwen_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random Qwen2-VL in the hub's layout."""
