@@ -40,9 +40,15 @@ def rank_gaussian(maps: Maps, window: int = 3) -> Maps:
     return np.where(positive, mean, 0.0).astype(np.float32)
 
 
-def flat_windows(maps: Maps, window: int = 3) -> npt.NDArray[np.bool_]:
-    """Return (M, h, w) bool: where all values of the window are the same."""
-    return np.ptp(_windows(maps, window), axis=0) == 0
+def zero_deviation(maps: Maps, window: int = 3) -> npt.NDArray[np.bool_]:
+    """Return (M, h, w) bool: where `np.std` of the window, as float32 computes it, is exactly 0.
+
+    Not the same as a constant window: nine times 0.9 sums to a value whose ninth is not 0.9, which
+    leaves a deviation of a rounding error. The values are laid out one window after another, as the
+    reference code has them, because numpy adds them in another order along other axes.
+    """
+    ranked = np.sort(_windows(maps, window), axis=0)
+    return np.ascontiguousarray(np.moveaxis(ranked, 0, -1)).std(axis=-1) == 0
 
 
 def _windows(maps: Maps, window: int) -> Maps:

@@ -72,7 +72,7 @@ def enlarge(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def rank_gaussian(values: np.ndarray, flat: str = "keep") -> np.ndarray:
-    """Return the 3 x 3 rank Gaussian filter; `flat` = "zero" for windows without variation."""
+    """Return the 3 x 3 rank Gaussian filter; `flat` = "zero" for windows without deviation."""
     h, w = values.shape
     out = np.zeros((h, w))
     for i in range(h):
@@ -88,8 +88,10 @@ def rank_gaussian(values: np.ndarray, flat: str = "keep") -> np.ndarray:
             mu = sum(window) / 9
             if mu <= 0:
                 continue
+            if flat == "zero" and np.array(window, np.float32).std() == 0:
+                continue
             if window[0] == window[8]:
-                out[i, j] = window[0] if flat == "keep" else 0.0
+                out[i, j] = window[0]
                 continue
             cv = math.sqrt(sum((v - mu) ** 2 for v in window) / 9) / mu
             g = [math.exp(-((m - 4) ** 2) / (2 * cv * cv)) for m in range(9)]

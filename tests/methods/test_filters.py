@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from explainer.methods.filters import flat_windows, rank_gaussian
+from explainer.methods.filters import zero_deviation, rank_gaussian
 from tests.methods import slow
 
 
@@ -67,12 +67,23 @@ def test_scaling_commutes():
     np.testing.assert_allclose(rank_gaussian(maps * 8), rank_gaussian(maps) * 8, rtol=1e-5)
 
 
-def test_flat_windows_are_found():
+def test_windows_without_deviation_are_found():
     maps = np.ones((1, 4, 4), np.float32)
     maps[0, 0, 0] = 2
     want = np.ones((4, 4), bool)
     want[:2, :2] = False
-    np.testing.assert_array_equal(flat_windows(maps)[0], want)
+    np.testing.assert_array_equal(zero_deviation(maps)[0], want)
+
+
+@pytest.mark.parametrize("window", [3, 5])
+def test_deviations_round_as_those_of_one_window_after_another(window):
+    # Of constant 3 x 3 windows one in ten keeps a rounding error for a deviation, as 0.9 does.
+    values = np.linspace(0, 1, 1001, dtype=np.float32)
+    maps = np.broadcast_to(values[:, None, None], (1001, 2, 3)).copy()
+    want = [np.full(window**2, value, np.float32).std() == 0 for value in values]
+    np.testing.assert_array_equal(zero_deviation(maps, window)[:, 1, 2], want)
+    assert 0.5 < np.mean(want) < 0.95
+    assert not np.full(9, 0.9, np.float32).std() == 0
 
 
 @pytest.mark.parametrize("window", [0, 2, 4])

@@ -166,14 +166,24 @@ def test_corners_of_published_tam(corner):
     assert np.isfinite(maps).all()
 
 
-def test_published_tam_shows_nothing_where_a_window_is_flat():
-    run = flat_maps()
-    corrected, published = (
-        np.array(values(METHODS["tam"], run, run.indices(ANSWER)[1:], mode=mode))
-        for mode in ("corrected", "published")
+@pytest.mark.parametrize(("level", "grey"), [(5, 0), (9, 229)])
+def test_published_tam_keeps_some_flat_maps_and_loses_others(level, grey):
+    """Flat at 0.5 and at 0.9 of the largest text score; the reference code gives 0 and 229.
+
+    All products are of small whole numbers, so that no order of summation can change a map.
+    """
+    run = small_run(n_prompt=2, d=2)
+    w, prompt = run.unembedding, run.indices(PROMPT)
+    states = np.zeros_like(run.states)
+    states[prompt[1] + 1, 0] = 10  # the second prompt token's score; that of the first is 0
+    run = replace(
+        run,
+        states=states,
+        unembedding=Unembedding(w.ids, np.full_like(w.rows, [1, 0]), w.bias),
+        scales=tuple(replace(s, states=np.full_like(s.states, [level, 0])) for s in run.scales),
     )
-    assert corrected.max() > 0.1
-    assert published.max() == 0
+    heat = METHODS["tam"](run, int(prompt[0]), mode="published")
+    np.testing.assert_array_equal(np.round(255 * heat.values), grey)
 
 
 @every_method
