@@ -12,9 +12,9 @@ tokens. Slips that are kept:
   position earlier, where it is predicted.
 * The joint range of a prompt token includes the prompt tokens after it.
 * Earlier tokens with the same text (not id) are skipped.
-* A window whose deviation is 0 in float32 divides by zero and comes out as 0; so does a map without
-  range. A constant window escapes if its mean is not its value to the last bit: nine times 0.5 gives
-  0, nine times 0.9 stays 0.9.
+* A window whose deviation is 0 in float32 divides by zero and comes out as 0; so does a map
+  without range. A constant window escapes if its mean is not its value to the last bit: nine times
+  0.5 gives 0, nine times 0.9 stays 0.9.
 * Values are cut, not rounded, to 8 bits.
 """
 
@@ -29,7 +29,7 @@ import numpy.typing as npt
 from explainer.errors import RunError, TokenError
 from explainer.methods.base import Heatmap
 from explainer.methods.display import as_parts, joint_range, stretch
-from explainer.methods.filters import zero_deviation, rank_gaussian
+from explainer.methods.filters import rank_gaussian, zero_deviation
 from explainer.methods.interference import best_beta, subtract
 from explainer.methods.lens import lens_maps
 from explainer.run import ANSWER, PROMPT, Run
@@ -110,7 +110,7 @@ def _own_state(run: Run, tokens: Indices) -> Indices:
 
 
 def _filter(values: npt.NDArray[np.float32], window: int) -> npt.NDArray[np.float32]:
-    """Return the filtered maps (M, h, w), 0 where the reference code divides by a deviation of 0."""
+    """Return the filtered maps, 0 where the reference code divides by a deviation of 0."""
     if window == 1:
         return values
     return np.where(zero_deviation(values, window), 0.0, rank_gaussian(values, window))
