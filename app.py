@@ -18,7 +18,7 @@ except ImportError:
     gpu = None
 
 if TYPE_CHECKING:
-    from explainer.service import Models
+    from explainer.serving.model_pool import Models
 
 EXAMPLES = Path(__file__).parent / "assets" / "examples"
 GALLERY = EXAMPLES.parent / "gallery"
@@ -47,7 +47,7 @@ NO_MCP = "--mcp needs the package mcp; install it with: pip install 'gradio[mcp]
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the flags; what is not given comes from the environment."""
-    from explainer.commands.model_flags import add_model_flags
+    from explainer.serving.model_flags import add_model_flags
 
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add_model_flags(parser)
@@ -70,10 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"app.py: {NO_MCP}", file=sys.stderr)
         return 2
     from explainer.errors import SightlineError
-    from explainer.store import RunStore
+    from explainer.run.store import RunStore
     from explainer.ui.layout import build_demo, launch_options, load_examples
     from explainer.ui.opening import load_gallery
-    from explainer.ui.texts import NO_MODEL
+    from explainer.web.texts import NO_MODEL
 
     try:
         models, bits = _models(flags)
@@ -109,10 +109,10 @@ def _models(flags: argparse.Namespace) -> tuple[Models, str]:
     """Return the models to offer and the precision of their weights; without one, torch is left
     alone."""
     if flags.model == NONE:
-        from explainer.service import NoModels
+        from explainer.serving.model_pool import NoModels
 
         return NoModels(), "float32"
-    from explainer.serving import Place, make_models, precision
+    from explainer.serving.page_models import Place, make_models, precision
 
     return make_models(flags, Place(ON_SPACE, ON_ZERO_GPU)), precision(flags)
 

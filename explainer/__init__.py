@@ -30,19 +30,19 @@ from explainer.errors import (
 
 if TYPE_CHECKING:
     from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
-    from explainer.models.options import LoadStep
-    from explainer.record import Explainer, Step, load
-    from explainer.run import Run
+    from explainer.models.loading.options import LoadStep
+    from explainer.recording.explainer import Explainer, Step, load
+    from explainer.run.run import Run
 
 __version__ = "0.1.0"
 
 # Looked up on first use, so that opening a recorded run never pays for importing torch.
 _HOMES = {
-    "load": "explainer.record",
-    "Explainer": "explainer.record",
-    "Step": "explainer.record",
-    "LoadStep": "explainer.models.options",
-    "Run": "explainer.run",
+    "load": "explainer.recording.explainer",
+    "Explainer": "explainer.recording.explainer",
+    "Step": "explainer.recording.explainer",
+    "LoadStep": "explainer.models.loading.options",
+    "Run": "explainer.run.run",
     "METHODS": "explainer.methods",
     "COMPARISON": "explainer.methods",
     "OPT_IN": "explainer.methods",

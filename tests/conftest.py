@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from explainer.record import Explainer, load
+from explainer.recording.explainer import Explainer, load
 from tests import tiny
 
 

@@ -12,9 +12,9 @@ import os
 import sys
 import threading
 
-from explainer.models.catalogue import entry_for
-from explainer.record import load
-from explainer.service import Models
+from explainer.models.loading.catalogue import entry_for
+from explainer.recording.explainer import load
+from explainer.serving.model_pool import Models
 from tests import tiny
 
 

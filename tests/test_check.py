@@ -16,7 +16,7 @@ from explainer.evaluation.contract import FAIL, PASS, findings
 from explainer.evaluation.contract_checks import BOUNDS
 from explainer.methods import METHODS
 from explainer.models.base import Family
-from explainer.record import Explainer, load
+from explainer.recording.explainer import Explainer, load
 from tests import tiny
 from tests.models.test_internvl_chat import publish
 
@@ -221,7 +221,7 @@ def test_methods_that_return_nonsense_are_caught(qwen, monkeypatch):
 
 
 def test_a_template_that_trims_fails_with_exit_code_1(folder, capsys):
-    from explainer.models.qwen2_vl import Qwen2VL
+    from explainer.models.families.qwen2_vl import Qwen2VL
 
     trimming = Qwen2VL.template.replace("{{ part['text'] }}", "{{ part['text'] | trim }}")
     (folder / "chat_template.jinja").write_text(trimming)

@@ -44,7 +44,7 @@ MEASURE = """
 import json, sys
 import torch
 import explainer
-from explainer.record import Explainer
+from explainer.recording.explainer import Explainer
 from tests import tiny
 
 def resident():

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainer.curves import Curves, Plan, Readings, read, reading
 from explainer.errors import Cancelled, RunError, SightlineError
 from explainer.evaluation import faithfulness
 from explainer.evaluation.faithfulness import Settings
-from explainer.fills import FILLS
+from explainer.media.fills import FILLS
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.controls import CONTROLS
-from explainer.run import ANSWER
+from explainer.probing.curves import Curves, Plan, Readings, read, reading
+from explainer.run.run import ANSWER
 from tests.evaluation.saying import saying
 
 BLACK = Plan("black", 64, 16)

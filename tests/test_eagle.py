@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from explainer import eagle
-from explainer.eagle import Found, Readings, Settings, count, search
 from explainer.errors import RunError
 from explainer.evaluation.synthetic import synthetic_run
-from explainer.parts import Video
-from explainer.tiling import Tiling
+from explainer.probing import eagle_search as eagle
+from explainer.probing.eagle_search import Found, Readings, Settings, count, search
+from explainer.probing.tiling import Tiling
+from explainer.run.schema import Video
 from tests import slow_eagle
 
 EFFICIENT = Settings()

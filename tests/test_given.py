@@ -8,12 +8,12 @@ from transformers import PreTrainedTokenizerFast
 
 from explainer.errors import PromptError, RunError
 from explainer.methods import METHODS
-from explainer.models.sentencepiece import build_backend, read_model
-from explainer.models.text import TextCodec
-from explainer.packing import LONGEST_WORD, MOST_WORDS
-from explainer.record import BUNDLED, Step, load
-from explainer.run import ANSWER, Run
-from explainer.subjects import Contrast, Span, Unsaid, explain_subject, spelled, unsaid
+from explainer.methods.subjects import Contrast, Span, Unsaid, explain_subject, spelled, unsaid
+from explainer.models.text.sentencepiece import build_backend, read_model
+from explainer.models.text.tokens import TextCodec
+from explainer.recording.explainer import BUNDLED, Step, load
+from explainer.recording.packing import LONGEST_WORD, MOST_WORDS
+from explainer.run.run import ANSWER, Run
 from tests import tiny
 from tests.models import sentencepiece_reference as reference
 from tests.test_record import _reference, _same_arrays

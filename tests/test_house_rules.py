@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "explainer").rglob("*.py"), *ROOT.glob("*.py")])
 WEB = sorted(
-    p for p in (ROOT / "assets" / "web").rglob("*") if p.suffix in {".js", ".css", ".html"}
+    p for p in (ROOT / "explainer" / "web").rglob("*") if p.suffix in {".js", ".css", ".html"}
 )
 TORCH = {"torch", "transformers"}
 
@@ -88,26 +88,26 @@ def test_only_the_page_imports_gradio():
 LIGHT = (
     "explainer/ui",
     "explainer/methods",
-    "explainer/geometry.py",
-    "explainer/run.py",
-    "explainer/parts.py",
-    "explainer/run_file.py",
-    "explainer/run_checks.py",
-    "explainer/archive.py",
+    "explainer/run/geometry.py",
+    "explainer/run/run.py",
+    "explainer/run/schema.py",
+    "explainer/run/npz_file.py",
+    "explainer/run/checks.py",
+    "explainer/run/archive.py",
     "explainer/errors.py",
     "explainer/export",
-    "explainer/store.py",
-    "explainer/subjects.py",
-    "explainer/images.py",
-    "explainer/fills.py",
-    "explainer/otsu.py",
-    "explainer/regions.py",
-    "explainer/eagle.py",
-    "explainer/tiling.py",
-    "explainer/evidence.py",
-    "explainer/whatif.py",
-    "explainer/curves.py",
-    "explainer/proof.py",
+    "explainer/run/store.py",
+    "explainer/methods/subjects.py",
+    "explainer/media/images.py",
+    "explainer/media/fills.py",
+    "explainer/methods/otsu.py",
+    "explainer/probing/regions.py",
+    "explainer/probing/eagle_search.py",
+    "explainer/probing/tiling.py",
+    "explainer/probing/reliance.py",
+    "explainer/probing/hiding.py",
+    "explainer/probing/curves.py",
+    "explainer/probing/map_test.py",
     "explainer/__main__.py",
 )
 
@@ -118,8 +118,13 @@ def test_what_works_on_records_imports_no_torch():
 
 
 def test_methods_know_neither_models_nor_pages():
-    heavy = ("explainer.record", "explainer.engine", "explainer.models", "explainer.ui")
-    paths = _files("explainer/methods", "explainer/geometry.py")
+    heavy = (
+        "explainer.recording.explainer",
+        "explainer.models.engine",
+        "explainer.models",
+        "explainer.ui",
+    )
+    paths = _files("explainer/methods", "explainer/run/geometry.py")
     assert paths
     assert [
         f"{_label(p)}: {m}" for p in paths for m in sorted(_own_imports(p)) if m.startswith(heavy)

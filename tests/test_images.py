@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from explainer.errors import ImageError
-from explainer.images import fit, open_image
+from explainer.media.images import fit, open_image
 from tests import tiny
 
 

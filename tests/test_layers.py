@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from explainer.errors import ImageError, LayerError, ModelError, RunError
-from explainer.evidence import EMPTY, reliance
-from explainer.fills import FILLS, filled
+from explainer.media.fills import FILLS, filled
 from explainer.methods import METHODS
-from explainer.record import Explainer
-from explainer.request import check_layers
-from explainer.run import ANSWER, Evidence, Run, Video
-from explainer.store import footprint
-from explainer.subjects import Span, explain_subject
+from explainer.methods.subjects import Span, explain_subject
+from explainer.probing.reliance import EMPTY, reliance
+from explainer.recording.explainer import Explainer
+from explainer.recording.request import check_layers
+from explainer.run.run import ANSWER, Evidence, Run, Video
+from explainer.run.store import footprint
 from tests import tiny
 from tests.test_record import PROMPT_TEXT, _reference, _same_arrays, _whole
 from tests.test_run import make
@@ -117,7 +117,7 @@ def test_what_layers_take_is_said_before_and_bounded(qwen, monkeypatch):
     assert step.text.endswith("MB")
     *_, run = stream
     assert sum(layer.nbytes for layer in run.layers) < 200_000
-    monkeypatch.setattr("explainer.request.MOST_LAYER_BYTES", 1000)
+    monkeypatch.setattr("explainer.recording.request.MOST_LAYER_BYTES", 1000)
     with pytest.raises(LayerError, match="1 further layers would take about"):
         qwen.stream(tiny.image(), PROMPT_TEXT, layers="all")
     qwen.stream(tiny.image(), PROMPT_TEXT).close()
@@ -173,7 +173,7 @@ def test_visual_tokens_say_their_first_five_words(any_family, monkeypatch):
     ours = torch.gather(visual, 1, torch.from_numpy(run.visual_topk.astype(np.int64)))
     np.testing.assert_allclose(ours, values, rtol=1e-3, atol=1e-3)
     assert set(run.visual_topk.ravel().tolist()) <= set(run.pieces)
-    monkeypatch.setattr("explainer.engine._IDS", 100)  # in pieces: the same
+    monkeypatch.setattr("explainer.models.engine._IDS", 100)  # in pieces: the same
     states = any_family._engine.visual_states(any_family.family.compose_prefix(run.images, 1.0))
     pieces = any_family._engine.top_ids(states[-1], 5)
     assert (pieces == best.numpy()).mean() > 0.99

@@ -9,8 +9,8 @@ import pytest
 
 import app
 from explainer.__main__ import main
-from explainer.commands import model_flags
-from explainer.run import Run
+from explainer.run.run import Run
+from explainer.serving import model_flags
 from tests import tiny
 
 GIVEN = {

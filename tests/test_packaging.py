@@ -20,7 +20,7 @@ import yaml
 
 from explainer.__main__ import COMMANDS
 from explainer.emoji_world.objects import THINGS
-from explainer.record import BUNDLED
+from explainer.recording.explainer import BUNDLED
 from tests import dockerfile
 from tests.readme_figures import EVIDENCE, MEANING, figures, headline, with_figures, with_tables
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from explainer.curves import Curves, Plan
 from explainer.errors import TokenError
 from explainer.methods.controls import CONTROLS
-from explainer.proof import CLEAR, RANDOM, Proof, check_word, prove, random_maps
-from explainer.run import ANSWER
+from explainer.probing.curves import Curves, Plan
+from explainer.probing.map_test import CLEAR, RANDOM, Proof, check_word, prove, random_maps
+from explainer.run.run import ANSWER
 from tests.test_curves import Pixels, flipped, quarter
 
 SHARE = np.linspace(0, 1, 6)

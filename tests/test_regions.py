@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from explainer.errors import ImageError, RunError
-from explainer.fills import FILLS
+from explainer.media.fills import FILLS
 from explainer.methods import METHODS
 from explainer.methods.base import Heatmap, MapPart
-from explainer.otsu import otsu, stands_out
-from explainer.regions import HOW, Region, hidden, shown_by, within_box
-from explainer.run import ANSWER, Video
-from explainer.whatif import Change, change, verdict_of_hiding, verdict_of_keeping
+from explainer.methods.otsu import otsu, stands_out
+from explainer.probing.hiding import Change, change, verdict_of_hiding, verdict_of_keeping
+from explainer.probing.regions import HOW, Region, hidden, shown_by, within_box
+from explainer.run.run import ANSWER, Video
 from tests import tiny
 from tests.evaluation.saying import saying
 

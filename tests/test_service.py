@@ -8,9 +8,9 @@ import time
 import pytest
 
 from explainer.errors import LoadCancelled, ModelError
-from explainer.models.catalogue import BUNDLED, Entry
-from explainer.models.options import WEIGHTS, LoadStep
-from explainer.service import Models, Rules
+from explainer.models.loading.catalogue import BUNDLED, Entry
+from explainer.models.loading.options import WEIGHTS, LoadStep
+from explainer.serving.model_pool import Models, Rules
 
 SMALL = [Entry("small-a", kind=BUNDLED), Entry("small-b", kind=BUNDLED)]
 LARGE = [Entry("org/one"), Entry("org/two")]

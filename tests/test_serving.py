@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from explainer import serving
 from explainer.errors import ModelError
 from explainer.models import family_class
-from explainer.models.catalogue import BUNDLED
-from explainer.serving import Place, make_models, precision
+from explainer.models.loading.catalogue import BUNDLED
+from explainer.serving import page_models as serving
+from explainer.serving.page_models import Place, make_models, precision
 
 ROOT = Path(__file__).resolve().parent.parent
 

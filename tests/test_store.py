@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from explainer.evaluation.synthetic import synthetic_run
-from explainer.run import Run
-from explainer.store import RunStore, footprint
+from explainer.run.run import Run
+from explainer.run.store import RunStore, footprint
 
 
 @pytest.fixture

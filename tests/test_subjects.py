@@ -9,8 +9,7 @@ import pytest
 
 from explainer.errors import KnobError, MethodError, RunError, TokenError
 from explainer.methods import COMPARISON, METHODS, combine_maps
-from explainer.run import ANSWER, Run, Unembedding
-from explainer.subjects import (
+from explainer.methods.subjects import (
     Contrast,
     Span,
     Unsaid,
@@ -22,6 +21,7 @@ from explainer.subjects import (
     unsaid,
     whole_words,
 )
+from explainer.run.run import ANSWER, Run, Unembedding
 from tests.methods import slow
 from tests.methods.small import small_run, with_texts
 

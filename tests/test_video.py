@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainer import video as module
 from explainer.errors import ImageError, VideoError
-from explainer.run import Video
-from explainer.video import clock, is_video, open_video, step_label
+from explainer.media import video as module
+from explainer.media.video import clock, is_video, open_video, step_label
+from explainer.run.run import Video
 
 
 def clip(

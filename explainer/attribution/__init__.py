@@ -28,9 +28,9 @@ from explainer.attribution.eagle import eagle
 from explainer.attribution.reading import Compute, Computed, Progress, Reading
 from explainer.attribution.relevance import attn_lrp, cp_lrp
 from explainer.attribution.surgery import archi_surgery
-from explainer.engine import Engine
 from explainer.errors import ModelError
-from explainer.run import Run
+from explainer.models.engine import Engine
+from explainer.run.run import Run
 
 __all__ = ["COMPUTED", "Computed", "Progress", "compute"]
 

@@ -2,7 +2,7 @@
 
 The model is a black box here. The answer so far is read again with only some regions of the picture
 shown, the others under a fill, and all that is looked at is how probable the word still is; see
-`explainer.eagle` for the search and `explainer.tiling` for the regions, which are equal cells and
+`explainer.probing.eagle_search` for the search and `explainer.probing.tiling` for the regions, which are equal cells and
 not superpixels as in EAGLE's code.
 """
 
@@ -13,9 +13,9 @@ from collections.abc import Generator, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from explainer import eagle as black_box
 from explainer.attribution.reading import Computed, Progress, Reading
-from explainer.tiling import Tiling
+from explainer.probing import eagle_search as black_box
+from explainer.probing.tiling import Tiling
 
 
 def eagle(

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import torch
 
 from explainer.attribution.patches import Patches
-from explainer.engine import Engine, memory_in_words
 from explainer.errors import ModelError, RunError, TokenError
 from explainer.models.base import Family, Inputs, Media
-from explainer.run import ANSWER, Run
+from explainer.models.engine import Engine, memory_in_words
+from explainer.run.run import ANSWER, Run
 
 
 class Reading:

@@ -26,7 +26,6 @@ import torch
 
 from explainer.commands import browser
 from explainer.commands.figure import Figure
-from explainer.commands.model_flags import add_model_flags, load_from_flags
 from explainer.emoji_world.scenes import Limits, make_scene
 from explainer.errors import SightlineError
 from explainer.evaluation.candidates import parse
@@ -37,8 +36,9 @@ from explainer.evaluation.report import machine, made
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.evaluation.words import FUNCTION, NOUN, Grammar
 from explainer.methods import METHODS
-from explainer.record import Explainer
-from explainer.run import ANSWER, Run
+from explainer.recording.explainer import Explainer
+from explainer.run.run import ANSWER, Run
+from explainer.serving.model_flags import add_model_flags, load_from_flags
 
 HELP = "measure speed and size against the promised figures"
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from explainer.commands import model_flags
 from explainer.errors import ModelError, SightlineError
+from explainer.serving import model_flags
 
 HELP = "load a model and prove on it what the explanations rely on"
 

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from explainer.commands.model_flags import add_model_flags, hush, loading
 from explainer.commands.processes import divide
 from explainer.errors import SightlineError
 from explainer.evaluation import emoji, report
@@ -28,7 +27,8 @@ from explainer.evaluation.datasets import DATASETS, Dataset, open_dataset
 from explainer.evaluation.paper import TABLES
 from explainer.evaluation.report import SampleLog
 from explainer.evaluation.words import POS, grammar
-from explainer.record import BUNDLED, Explainer, load
+from explainer.recording.explainer import BUNDLED, Explainer, load
+from explainer.serving.model_flags import add_model_flags, hush, loading
 
 if TYPE_CHECKING:
     from explainer.evaluation.measure import Plan

@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explainer.commands import knob_flags, model_flags, subject_flags
+from explainer.commands import knob_flags, subject_flags
 from explainer.errors import ImageError, PromptError, RunError
-from explainer.evidence import EMPTY, reliance
 from explainer.export import SEQUENTIAL, THEMES, Chosen, Exhibit, Look, chips
 from explainer.export.exhibit import title, tokens_of
-from explainer.export.formats import FORMATS, WHOLE, WORD, Format
 from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
 from explainer.methods.base import Method
 from explainer.methods.comparison import Comparison
-from explainer.run import ROLE_NAMES, Run
-from explainer.subjects import Span, Subject, words_of
+from explainer.methods.subjects import Span, Subject, words_of
+from explainer.probing.reliance import EMPTY, reliance
+from explainer.run.run import ROLE_NAMES, Run
+from explainer.serving import model_flags
+from explainer.web.formats import FORMATS, WHOLE, WORD, Format
 
 if TYPE_CHECKING:
-    from explainer.record import Explainer, Step
+    from explainer.recording.explainer import Explainer, Step
 
 HELP = "ask about a picture and write heatmaps of the words of the answer"
 

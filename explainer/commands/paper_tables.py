@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from explainer.commands.evaluate import about, asked_dataset, digest, measured, named
-from explainer.commands.model_flags import loading
 from explainer.evaluation import paper_report
 from explainer.evaluation.campaign import summary_of
 from explainer.evaluation.candidates import parse
@@ -17,7 +16,8 @@ from explainer.evaluation.cases import Cases, widest
 from explainer.evaluation.measure import Plan
 from explainer.evaluation.paper import CONTROLS, TABLES, Table
 from explainer.methods import find_method
-from explainer.record import BUNDLED, load
+from explainer.recording.explainer import BUNDLED, load
+from explainer.serving.model_flags import loading
 
 
 def table_on(args: argparse.Namespace) -> None:

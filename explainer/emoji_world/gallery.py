@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from explainer.emoji_world.examples import EXAMPLES
 from explainer.emoji_world.examples import FOLDER as PICTURES
-from explainer.models.catalogue import FOLDER as MODELS
-from explainer.record import load
-from explainer.run import Run
+from explainer.models.loading.catalogue import FOLDER as MODELS
+from explainer.recording.explainer import load
+from explainer.run.run import Run
 
 FOLDER = PICTURES.parent / "gallery"
 

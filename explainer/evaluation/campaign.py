@@ -20,7 +20,7 @@ from explainer.evaluation.shards import Place, gathered, open_log, own_share, wa
 from explainer.evaluation.tables import Summary
 
 if TYPE_CHECKING:
-    from explainer.record import Explainer
+    from explainer.recording.explainer import Explainer
 
 
 @dataclass(frozen=True)

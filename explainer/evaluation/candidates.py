@@ -19,10 +19,10 @@ from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
 from explainer.methods.base import Heatmap, Method
 from explainer.methods.comparison import Comparison
 from explainer.methods.controls import CONTROLS
-from explainer.run import Run
+from explainer.run.run import Run
 
 if TYPE_CHECKING:
-    from explainer.record import Explainer
+    from explainer.recording.explainer import Explainer
 
 
 @dataclass(frozen=True)

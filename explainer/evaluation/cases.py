@@ -19,10 +19,10 @@ from explainer.evaluation.words import clean_words
 from explainer.export import colour_table, overlay
 from explainer.methods import combine_maps
 from explainer.methods.base import Heatmap
-from explainer.run import Run
+from explainer.run.run import Run
 
 if TYPE_CHECKING:
-    from explainer.record import Explainer
+    from explainer.recording.explainer import Explainer
 
 MOST = 4
 Drawn = tuple[Run, Site, list[tuple[Heatmap, float, Mask]]]

@@ -10,8 +10,8 @@ from typing import Any
 from explainer.errors import SightlineError
 from explainer.evaluation.contract_checks import CHECKS, Failed, Skipped, Subject, explained
 from explainer.methods import METHODS
-from explainer.record import Explainer
-from explainer.run import ANSWER
+from explainer.recording.explainer import Explainer
+from explainer.run.run import ANSWER
 
 PASS, FAIL, SKIPPED = "pass", "FAIL", "skipped"
 

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from explainer.geometry import seen_grid
 from explainer.methods import METHODS
 from explainer.models.base import Inputs
-from explainer.record import Explainer
-from explainer.run import ANSWER, PROMPT, Run, View
+from explainer.recording.explainer import Explainer
+from explainer.run.geometry import seen_grid
+from explainer.run.run import ANSWER, PROMPT, Run, View
 
 PROMPT_TEXT = "Describe the image."
 ANOTHER_TEXT = "How many things are there, and where are they?"

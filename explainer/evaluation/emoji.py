@@ -25,11 +25,11 @@ from explainer.emoji_world.objects import THINGS
 from explainer.emoji_world.scenes import FIRST_TRAINING_SEED, Scene, make_scene
 from explainer.errors import SightlineError
 from explainer.evaluation.intervals import Ratio, ratio
-from explainer.geometry import seen_grid
 from explainer.methods import METHODS
-from explainer.record import Explainer
-from explainer.run import ANSWER, Run
-from explainer.subjects import Span, explain_subject
+from explainer.methods.subjects import Span, explain_subject
+from explainer.recording.explainer import Explainer
+from explainer.run.geometry import seen_grid
+from explainer.run.run import ANSWER, Run
 
 FIGURES = (
     "recall",

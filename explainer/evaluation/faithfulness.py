@@ -1,12 +1,12 @@
-"""Insertion and deletion curves (`explainer.curves`) over many words: settings and sums."""
+"""Insertion and deletion curves (`explainer.probing.curves`) over many words: settings and sums."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from explainer.curves import Plan
 from explainer.errors import SightlineError
-from explainer.fills import FILLS
+from explainer.media.fills import FILLS
+from explainer.probing.curves import Plan
 
 FIGURES = ("insertion", "deletion", "confidence")
 STEPS = 64  # as EAGLE has it

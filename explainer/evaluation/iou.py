@@ -33,10 +33,10 @@ from explainer.evaluation.words import (
     find_mentions,
     tam_label,
 )
-from explainer.geometry import shares
 from explainer.methods.base import Heatmap
-from explainer.otsu import otsu
-from explainer.run import ANSWER, PROMPT, Run
+from explainer.methods.otsu import otsu
+from explainer.run.geometry import shares
+from explainer.run.run import ANSWER, PROMPT, Run
 
 Cells = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from explainer.curves import Readings, read
 from explainer.errors import (
     ImageError,
     KnobError,
@@ -27,11 +26,12 @@ from explainer.evaluation.iou import Grey, Named, Tally, Truth
 from explainer.evaluation.words import Grammar, Word, clean_words, tam_words
 from explainer.methods import combine_maps
 from explainer.methods.base import Heatmap
-from explainer.request import check_scales
-from explainer.run import ANSWER, Run
+from explainer.probing.curves import Readings, read
+from explainer.recording.request import check_scales
+from explainer.run.run import ANSWER, Run
 
 if TYPE_CHECKING:
-    from explainer.record import Explainer
+    from explainer.recording.explainer import Explainer
 
 MODES = ("clean", "tam")
 

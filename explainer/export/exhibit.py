@@ -13,11 +13,10 @@ from typing import Any
 
 from explainer.errors import MethodError, RunError, SightlineError
 from explainer.export.colours import DIVERGING, RGB, SEQUENTIAL
-from explainer.images import fit
+from explainer.media.images import fit
 from explainer.methods import Method, combine_maps
 from explainer.methods.base import Heatmap
-from explainer.run import ANSWER, Run
-from explainer.subjects import (
+from explainer.methods.subjects import (
     Span,
     Subject,
     explain_subject,
@@ -26,6 +25,7 @@ from explainer.subjects import (
     whole_words,
     words_of,
 )
+from explainer.run.run import ANSWER, Run
 
 _LARGEST = 900  # enough for any panel
 THEMES = ("light", "dark")

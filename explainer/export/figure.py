@@ -27,8 +27,8 @@ from explainer.export.overlay import magnified, png
 from explainer.export.print import notes, small_print
 from explainer.export.sentence import around, lines_of, sentence, spans
 from explainer.methods.base import Heatmap
-from explainer.otsu import levels
-from explainer.subjects import Contrast, Subject, probability
+from explainer.methods.otsu import levels
+from explainer.methods.subjects import Contrast, Subject, probability
 
 MARGIN, GAP = 16.0, 14.0
 NARROW, WIDE = 300.0, 460.0  # of a panel beside others, and alone

@@ -10,7 +10,7 @@ from PIL import Image
 
 from explainer.export.colours import RGB
 from explainer.methods.base import Heatmap, MapPart
-from explainer.otsu import levels
+from explainer.methods.otsu import levels
 
 
 def overlay(image: RGB, heat: Heatmap, table: RGB, opacity: float = 0.55, index: int = 0) -> RGB:

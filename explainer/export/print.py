@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from explainer import __version__
-from explainer.evidence import SENSITIVE
 from explainer.export.exhibit import Chosen, Exhibit
 from explainer.methods.base import Heatmap
-from explainer.run import Run
+from explainer.probing.reliance import SENSITIVE
+from explainer.run.run import Run
 
 UNSEEN = "Hatched: not seen by the model."
 LONGEST = 400  # characters of a prompt

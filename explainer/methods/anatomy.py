@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import TokenError
-from explainer.geometry import Layout, join
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.display import WORDS, as_parts, finish, needed
 from explainer.methods.lens import Maps, earlier, repeated
@@ -29,7 +28,8 @@ from explainer.methods.msea_arc import (
     state_rows,
 )
 from explainer.methods.rbo import gains, rbo
-from explainer.run import Run
+from explainer.run.geometry import Layout, join
+from explainer.run.run import Run
 
 Parts = tuple[MapPart, ...]
 Floats = npt.NDArray[np.float64]

@@ -20,8 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import MethodError
-from explainer.fills import FILLS
-from explainer.geometry import Layout, join, seen_maps
+from explainer.media.fills import FILLS
 from explainer.methods.base import Heatmap, Knob, Method
 from explainer.methods.display import (
     ABSOLUTE,
@@ -35,7 +34,8 @@ from explainer.methods.display import (
 )
 from explainer.methods.logit_lens import LOGIT_LENS
 from explainer.methods.logit_lens import explain as explain_lens
-from explainer.run import AttributionKey, Run
+from explainer.run.geometry import Layout, join, seen_maps
+from explainer.run.run import AttributionKey, Run
 
 PATENT = (
     "Layer-wise relevance propagation is, by the word of the authors of its reference code for "

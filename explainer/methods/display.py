@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import KnobError
-from explainer.geometry import Layout
 from explainer.methods.base import Knob, MapPart
 from explainer.methods.filters import rank_gaussian
 from explainer.methods.lens import earlier, text_scores
-from explainer.run import ANSWER, Run
+from explainer.run.geometry import Layout
+from explainer.run.run import ANSWER, Run
 
 Maps = npt.NDArray[np.float32]
 

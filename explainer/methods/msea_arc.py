@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import KnobError, RunError
-from explainer.geometry import MODES, Grid, Layout, Resampler, join
 from explainer.methods.base import Heatmap, Knob, Method
 from explainer.methods.display import NORMALISATION, WINDOW, WORDS, as_parts, finish, needed
 from explainer.methods.interference import Cleaned, best_beta, subtract, weighted_mean
@@ -34,7 +33,8 @@ from explainer.methods.lens import (
     score_weights,
 )
 from explainer.methods.rbo import VARIANTS, rbo
-from explainer.run import Run, Scale
+from explainer.run.geometry import MODES, Grid, Layout, Resampler, join
+from explainer.run.run import Run, Scale
 
 Weights = npt.NDArray[np.float64]
 

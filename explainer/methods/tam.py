@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from explainer.errors import KnobError
-from explainer.geometry import Layout
 from explainer.methods.base import Heatmap, Knob, Method
 from explainer.methods.display import NORMALISATION, WINDOW, WORDS, as_parts, finish, needed
 from explainer.methods.interference import Cleaned, best_beta, subtract, weighted_mean
 from explainer.methods.lens import earlier, lens_maps, repeated, score_weights
 from explainer.methods.tam_published import explain_published
-from explainer.run import Run
+from explainer.run.geometry import Layout
+from explainer.run.run import Run
 
 
 def explain(

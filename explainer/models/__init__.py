@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 # Names, not classes: a family's file is imported when a model of it is loaded.
 FAMILIES: Mapping[str, str] = MappingProxyType(
     {
-        "qwen2_vl": "explainer.models.qwen2_vl:Qwen2VL",
-        "qwen2_5_vl": "explainer.models.qwen2_vl:Qwen25VL",
-        "llava": "explainer.models.llava:Llava",
-        "internvl": "explainer.models.internvl:InternVL",
-        "internvl_chat": "explainer.models.internvl:InternVL",
+        "qwen2_vl": "explainer.models.families.qwen2_vl:Qwen2VL",
+        "qwen2_5_vl": "explainer.models.families.qwen2_vl:Qwen25VL",
+        "llava": "explainer.models.families.llava:Llava",
+        "internvl": "explainer.models.families.internvl:InternVL",
+        "internvl_chat": "explainer.models.families.internvl:InternVL",
     }
 )
 

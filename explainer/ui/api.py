@@ -12,24 +12,24 @@ from typing import Any, NamedTuple, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from explainer.curves import PLAN, Curves
 from explainer.errors import SightlineError
-from explainer.evidence import reliance
 from explainer.export import Chosen, Exhibit, Look
-from explainer.export.formats import find_format
-from explainer.fills import FILLS
+from explainer.media.fills import FILLS
 from explainer.methods.base import Heatmap
-from explainer.proof import Proof, proof_of
-from explainer.regions import HOW, shown_by
-from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
-from explainer.subjects import Span, candidates, probability
-from explainer.ui import controls, payload, texts
-from explainer.ui.controls import Settings
+from explainer.methods.subjects import Span, candidates, probability
+from explainer.probing.curves import PLAN, Curves
+from explainer.probing.hiding import change
+from explainer.probing.map_test import Proof, proof_of
+from explainer.probing.regions import HOW, shown_by
+from explainer.probing.reliance import reliance
+from explainer.run.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
 from explainer.ui.handlers import Handlers, inputs
 from explainer.ui.missing import missing_maps, missing_of
 from explainer.ui.proof import Prover, read_plan, said_word
-from explainer.ui.subjects import heat_of, lacking, read_subject
-from explainer.whatif import change
+from explainer.web import controls, payload, texts
+from explainer.web.controls import Settings
+from explainer.web.formats import find_format
+from explainer.web.subjects import heat_of, lacking, read_subject
 
 SCALES = list(controls.knob(controls.METHODS["msea_arc"], "scales").default)
 LAYERS = controls.LAYERS.choices

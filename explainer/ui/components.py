@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from explainer.ui import web
+from explainer.web import scripts as web
 
 STYLES = (
     "page.css",
@@ -208,7 +208,7 @@ class FilesInput(gr.File):
 
 
 class PictureInput(gr.Image):
-    """A picture input that passes the uploaded file on unopened; `explainer.images` opens it."""
+    """A picture input that passes the uploaded file on unopened; `explainer.media.images` opens it."""
 
     is_template = True
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from explainer.ui import components as ui
-from explainer.ui import texts
 from explainer.ui.endpoints import shown
 from explainer.ui.evidence import Evidence
 from explainer.ui.handlers import Handlers
@@ -19,6 +18,7 @@ from explainer.ui.model_menu import ModelMenu
 from explainer.ui.proof import Proving
 from explainer.ui.whatif import WhatIf
 from explainer.ui.words import Words
+from explainer.web import texts
 
 if TYPE_CHECKING:
     from explainer.ui.layout import Ask, See

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from explainer.ui import controls, payload
 from explainer.ui.handlers import Handlers
-from explainer.ui.messages import Value
-from explainer.ui.texts import in_words
+from explainer.web import controls, payload
+from explainer.web.messages import Value
+from explainer.web.texts import in_words
 
 
 class Evidence:

@@ -11,18 +11,18 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from explainer.errors import ImageError, RunError, SightlineError, VideoError
-from explainer.images import Picture, open_images
-from explainer.run import ANSWER, Run, Video
-from explainer.service import Loaded, Models
-from explainer.store import RunStore
-from explainer.ui import controls, payload, texts
-from explainer.ui.controls import Decoding
+from explainer.media.images import Picture, open_images
+from explainer.media.video import is_video, open_video
+from explainer.run.run import ANSWER, Run, Video
+from explainer.run.store import RunStore
+from explainer.serving.jobs import Job, Media, Wanted, Worker, make_worker
+from explainer.serving.model_pool import Loaded, Models
 from explainer.ui.maps import stored
-from explainer.ui.messages import Value, busy, failed, said
 from explainer.ui.missing import missing_scales
-from explainer.ui.recording import Job, Media, Wanted, Worker, make_worker
-from explainer.ui.subjects import read_subject
-from explainer.video import is_video, open_video
+from explainer.web import controls, payload, texts
+from explainer.web.controls import Decoding
+from explainer.web.messages import Value, busy, failed, said
+from explainer.web.subjects import read_subject
 
 MOST_FILES = 32  # opened for one request; models take fewer
 NOTHING: Value = {}  # leaves a drawn component as it is

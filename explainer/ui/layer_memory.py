@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from explainer.service import Models
-from explainer.ui import controls, texts
-from explainer.ui.controls import Decoding
+from explainer.serving.jobs import told_apart
+from explainer.serving.model_pool import Models
 from explainer.ui.handlers import chosen, inputs
-from explainer.ui.messages import Value, failed, said
-from explainer.ui.recording import told_apart
+from explainer.web import controls, texts
+from explainer.web.controls import Decoding
+from explainer.web.messages import Value, failed, said
 
 
 class Fields(NamedTuple):

@@ -13,11 +13,12 @@ import gradio as gr
 from gradio.themes import LocalFont
 
 from explainer.export import Look
-from explainer.images import open_image
-from explainer.service import Loaded, Models
-from explainer.store import RunStore
+from explainer.media.images import open_image
+from explainer.run.store import RunStore
+from explainer.serving.jobs import Worker
+from explainer.serving.model_pool import Loaded, Models
 from explainer.ui import components as ui
-from explainer.ui import controls, events, payload, recorded, texts
+from explainer.ui import events, recorded
 from explainer.ui.anatomy import Opened, anatomy_props
 from explainer.ui.api import Api
 from explainer.ui.endpoints import offer
@@ -30,12 +31,12 @@ from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
 from explainer.ui.opening import Opening, Shown
 from explainer.ui.proof import Proving
-from explainer.ui.recording import Worker
 from explainer.ui.saving import Saving
 from explainer.ui.settings import all_options, defaults
-from explainer.ui.web import WEB
 from explainer.ui.whatif import WhatIf
 from explainer.ui.words import Words
+from explainer.web import controls, payload, texts
+from explainer.web.scripts import path
 
 
 def build_demo(
@@ -102,7 +103,7 @@ def launch_options() -> dict[str, Any]:
     )
     return {
         "theme": theme,
-        "css_paths": [WEB / name for name in ui.STYLES],
+        "css_paths": [path(name) for name in ui.STYLES],
         "footer_links": ["api"],
         "run_history": False,
         "ssr_mode": False,

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 from explainer.errors import SightlineError, TokenError
 from explainer.methods import COMBINE
 from explainer.methods.base import Knob
-from explainer.run import Run
-from explainer.subjects import Contrast, Span, Word, text_of, unsaid_exactly
-from explainer.ui import texts
-from explainer.ui.messages import Value
-from explainer.ui.subjects import check_word, read_subject
+from explainer.methods.subjects import Contrast, Span, Word, text_of, unsaid_exactly
+from explainer.run.run import Run
+from explainer.web import texts
+from explainer.web.messages import Value
+from explainer.web.subjects import check_word, read_subject
 
 NAMES = ("word", "against")  # parameters of a link
 

@@ -30,19 +30,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from explainer.errors import SightlineError
-from explainer.images import fit
+from explainer.media.images import fit
 from explainer.methods.base import Knob
-from explainer.run import Run
-from explainer.service import Models
-from explainer.store import RunStore
-from explainer.ui import controls, link_words, texts
-from explainer.ui.controls import Decoding
+from explainer.run.run import Run
+from explainer.run.store import RunStore
+from explainer.serving.model_pool import Models
+from explainer.ui import link_words
 from explainer.ui.handlers import Example
 from explainer.ui.maps import stored
-from explainer.ui.messages import Value
 from explainer.ui.parameters import Doubts, number, read_knob
 from explainer.ui.settings import defaults, linked, remembered
-from explainer.ui.texts import in_words
+from explainer.web import controls, texts
+from explainer.web.controls import Decoding
+from explainer.web.messages import Value
+from explainer.web.texts import in_words
 
 LONGEST = 2000  # characters of a parameter: the page sends its address with each request
 _LAYER = Knob("layer", "int", 1, "", 1, 999)

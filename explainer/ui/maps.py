@@ -9,16 +9,16 @@ from typing import Any
 from explainer.errors import RunError, SightlineError
 from explainer.methods import Heatmap
 from explainer.methods.comparison import Comparison
-from explainer.run import ANSWER, PROMPT, Run
-from explainer.store import RunStore
-from explainer.subjects import Subject, Unsaid, Word, places, probability, text_of, words_of
-from explainer.ui import controls, payload, texts
-from explainer.ui.controls import OFFERED, Settings
-from explainer.ui.messages import Value, busy, failed
+from explainer.methods.subjects import Subject, Unsaid, Word, places, probability, text_of, words_of
+from explainer.run.run import ANSWER, PROMPT, Run
+from explainer.run.store import RunStore
 from explainer.ui.missing import missing_of, missing_scales
-from explainer.ui.places import place_words
-from explainer.ui.subjects import at_layer, heat_of, read_subject
-from explainer.ui.texts import listed
+from explainer.web import controls, payload, texts
+from explainer.web.controls import OFFERED, Settings
+from explainer.web.messages import Value, busy, failed
+from explainer.web.places import place_words
+from explainer.web.subjects import at_layer, heat_of, read_subject
+from explainer.web.texts import listed
 
 BATCH_BYTES = 600_000  # of map data in one reply, so that no click waits long behind it
 BATCH_SECONDS = 0.3

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from explainer.errors import MethodError, SightlineError
 from explainer.methods.comparison import Comparison
-from explainer.run import Run
-from explainer.subjects import Subject, Unsaid, places, words_of
-from explainer.ui import controls, texts
-from explainer.ui.controls import OFFERED, Settings
-from explainer.ui.messages import Value, busy, failed, said
-from explainer.ui.recording import Wanted
-from explainer.ui.subjects import at_layer, read_subject
+from explainer.methods.subjects import Subject, Unsaid, places, words_of
+from explainer.run.run import Run
+from explainer.serving.jobs import Wanted
+from explainer.web import controls, texts
+from explainer.web.controls import OFFERED, Settings
+from explainer.web.messages import Value, busy, failed, said
+from explainer.web.subjects import at_layer, read_subject
 
 if TYPE_CHECKING:
     from explainer.ui.handlers import Handlers

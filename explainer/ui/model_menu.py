@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
 from explainer.errors import LoadCancelled
-from explainer.load_task import Progress
-from explainer.models.catalogue import BUNDLED, HUB, Entry, can_do, facts_of
-from explainer.service import Models
-from explainer.ui import texts
+from explainer.models.loading.catalogue import BUNDLED, HUB, Entry, can_do, facts_of
+from explainer.serving.load_task import Progress
+from explainer.serving.model_pool import Models
 from explainer.ui.about import describe
-from explainer.ui.messages import Value
-from explainer.ui.texts import in_words
+from explainer.web import texts
+from explainer.web.messages import Value
+from explainer.web.texts import in_words
 
 _GROUPS = {BUNDLED: texts.MODELS_BUNDLED, HUB: texts.MODELS_HUB}
 _GB = 1e9

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from explainer.errors import SightlineError
 from explainer.methods.base import Knob
-from explainer.ui import texts
+from explainer.web import texts
 
 T = TypeVar("T")
 

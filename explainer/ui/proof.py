@@ -11,19 +11,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from explainer.curves import Curves, Plan, Readings
 from explainer.errors import MethodError, TokenError
 from explainer.methods import Heatmap
-from explainer.proof import ENOUGH, Proof, check_word, proof_of, random_maps
-from explainer.run import Run
-from explainer.subjects import Span, text_of
-from explainer.ui import controls, texts
+from explainer.methods.subjects import Span, text_of
+from explainer.probing.curves import Curves, Plan, Readings
+from explainer.probing.map_test import ENOUGH, Proof, check_word, proof_of, random_maps
+from explainer.run.run import Run
 from explainer.ui.context import percent
-from explainer.ui.controls import OFFERED
 from explainer.ui.handlers import Handlers
 from explainer.ui.maps import heat_or_why
-from explainer.ui.messages import Value, busy, failed, said
-from explainer.ui.subjects import read_subject
+from explainer.web import controls, texts
+from explainer.web.controls import OFFERED
+from explainer.web.messages import Value, busy, failed, said
+from explainer.web.subjects import read_subject
 
 KEPT = 32  # runs and plans whose random orders need not be read again
 MOST_STEPS = 64

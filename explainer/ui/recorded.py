@@ -9,9 +9,9 @@ from typing import Any
 import gradio as gr
 
 from explainer.ui import components as ui
-from explainer.ui import payload, texts
 from explainer.ui.events import PLUMBING
 from explainer.ui.opening import Opening, Shown
+from explainer.web import payload, texts
 
 # The scales that are on become those that the run was read at, wherever they are kept.
 ADOPT = "panel => { document.sightline.set({panel}); }"

@@ -16,15 +16,15 @@ from typing import Any
 from explainer.errors import SightlineError
 from explainer.export import Chosen, Exhibit, Look, chips, title, words
 from explainer.export.film import film_gif, film_webp
-from explainer.export.formats import RECORD, WORD, Format, find_format
-from explainer.run import PROMPT
-from explainer.store import RunStore
-from explainer.ui import controls, texts
-from explainer.ui.controls import OFFERED
+from explainer.run.run import PROMPT
+from explainer.run.store import RunStore
 from explainer.ui.maps import stored
-from explainer.ui.messages import Value, failed
 from explainer.ui.missing import check_saved
-from explainer.ui.subjects import at_layer, read_subject
+from explainer.web import controls, texts
+from explainer.web.controls import OFFERED
+from explainer.web.formats import RECORD, WORD, Format, find_format
+from explainer.web.messages import Value, failed
+from explainer.web.subjects import at_layer, read_subject
 
 AT_ONCE = 2  # files that are made at the same time
 PATIENCE = 60.0  # seconds to wait for one's turn

@@ -12,10 +12,10 @@ from typing import Any
 from explainer.errors import SightlineError
 from explainer.export import SEQUENTIAL, Look
 from explainer.methods.base import Knob
-from explainer.ui import controls, texts
-from explainer.ui.controls import OFFERED
-from explainer.ui.messages import Value
 from explainer.ui.parameters import Doubts, number, read_knob
+from explainer.web import controls, texts
+from explainer.web.controls import OFFERED
+from explainer.web.messages import Value
 
 # How maps are drawn, and how fast the answer plays.
 _VIEW = {

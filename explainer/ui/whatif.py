@@ -14,27 +14,27 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import RunError
-from explainer.evidence import reliance
-from explainer.fills import FILLS
-from explainer.geometry import Extent
-from explainer.regions import HOW, Region, hidden, shown_by, within_box
-from explainer.run import ANSWER, Run
-from explainer.store import RunStore
-from explainer.subjects import Span, Word, text_of, whole_words, words_of
-from explainer.ui import controls, payload, texts
-from explainer.ui.context import percent
-from explainer.ui.controls import OFFERED, Settings
-from explainer.ui.handlers import NOTHING, Handlers, Page, Recorded
-from explainer.ui.messages import Value, busy, failed, said
-from explainer.ui.missing import missing_of
-from explainer.ui.subjects import heat_of, read_subject
-from explainer.whatif import (
+from explainer.media.fills import FILLS
+from explainer.methods.subjects import Span, Word, text_of, whole_words, words_of
+from explainer.probing.hiding import (
     CLEAR,
     Change,
     change,
     verdict_of_hiding,
     verdict_of_keeping,
 )
+from explainer.probing.regions import HOW, Region, hidden, shown_by, within_box
+from explainer.probing.reliance import reliance
+from explainer.run.geometry import Extent
+from explainer.run.run import ANSWER, Run
+from explainer.run.store import RunStore
+from explainer.ui.context import percent
+from explainer.ui.handlers import NOTHING, Handlers, Page, Recorded
+from explainer.ui.missing import missing_of
+from explainer.web import controls, payload, texts
+from explainer.web.controls import OFFERED, Settings
+from explainer.web.messages import Value, busy, failed, said
+from explainer.web.subjects import heat_of, read_subject
 
 LEAST = 0.01  # words that change by less are not listed
 MOST_WORDS = 12

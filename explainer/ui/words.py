@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from explainer.errors import RunError
-from explainer.run import Run
-from explainer.subjects import Span, candidates, probability
-from explainer.ui import controls, payload, texts
+from explainer.methods.subjects import Span, candidates, probability
+from explainer.run.run import Run
 from explainer.ui.handlers import Handlers, Page
-from explainer.ui.messages import Value, busy, failed, said
-from explainer.ui.subjects import lacking, read_subject
+from explainer.web import controls, payload, texts
+from explainer.web.messages import Value, busy, failed, said
+from explainer.web.subjects import lacking, read_subject
 
 LONGEST_ANSWER = 20_000
 

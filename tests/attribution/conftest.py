@@ -7,8 +7,8 @@ import copy
 import pytest
 import torch
 
-from explainer.record import Explainer, load
-from explainer.run import Run
+from explainer.recording.explainer import Explainer, load
+from explainer.run.run import Run
 from tests import tiny
 from tests.conftest import FAMILIES
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from explainer.models.base import Inputs
-from explainer.record import Explainer
-from explainer.run import ANSWER, Run
+from explainer.recording.explainer import Explainer
+from explainer.run.run import ANSWER, Run
 
 
 @dataclass(eq=False)

@@ -10,12 +10,12 @@ import pytest
 
 from explainer.attribution import COMPUTED
 from explainer.errors import KnobError, MethodError, RunError, TokenError
-from explainer.geometry import Layout
 from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
 from explainer.methods.comparison import PATENT
-from explainer.record import Explainer, load
-from explainer.run import ANSWER, PROMPT, Run
-from explainer.subjects import Span, explain_subject
+from explainer.methods.subjects import Span, explain_subject
+from explainer.recording.explainer import Explainer, load
+from explainer.run.geometry import Layout
+from explainer.run.run import ANSWER, PROMPT, Run
 from tests import tiny
 from tests.attribution.conftest import PROMPT_TEXT
 from tests.methods.test_registry import check_sound

@@ -9,16 +9,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from explainer.eagle import count
-from explainer.engine import Engine
 from explainer.errors import Cancelled, KnobError, ModelError, RunError
 from explainer.export.print import notes
-from explainer.geometry import Layout
 from explainer.methods import COMPARISON
-from explainer.record import Explainer
-from explainer.run import ANSWER, Run
-from explainer.subjects import Span, explain_subject
-from explainer.tiling import Tiling
+from explainer.methods.subjects import Span, explain_subject
+from explainer.models.engine import Engine
+from explainer.probing.eagle_search import count
+from explainer.probing.tiling import Tiling
+from explainer.recording.explainer import Explainer
+from explainer.run.geometry import Layout
+from explainer.run.run import ANSWER, Run
 from tests import slow_eagle, tiny
 from tests.attribution.conftest import PROMPT_TEXT
 from tests.test_video import clip

@@ -12,11 +12,11 @@ from explainer.attribution import COMPUTED
 from explainer.attribution.attention import attention_rows, grad_rollout_rows, rollout_columns
 from explainer.attribution.reading import Reading
 from explainer.attribution.relevance import attn_rules, cp_rules, relevances
-from explainer.engine import Engine
 from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
 from explainer.methods.comparison import Comparison
-from explainer.record import Explainer, load
-from explainer.run import ANSWER, PROMPT, Run
+from explainer.models.engine import Engine
+from explainer.recording.explainer import Explainer, load
+from explainer.run.run import ANSWER, PROMPT, Run
 from tests import tiny
 from tests.attribution import slow
 from tests.attribution.slow import Slow

@@ -17,10 +17,10 @@ from explainer.attribution import COMPUTED
 from explainer.attribution.patches import Leaf, Patches
 from explainer.attribution.reading import Reading
 from explainer.attribution.relevance import attn_rules, cp_rules
-from explainer.engine import Engine
 from explainer.errors import Cancelled, MethodError, ModelError
-from explainer.record import Explainer, load
-from explainer.run import ANSWER, Run
+from explainer.models.engine import Engine
+from explainer.recording.explainer import Explainer, load
+from explainer.run.run import ANSWER, Run
 from tests import tiny
 from tests.attribution.conftest import PROMPT_TEXT
 

@@ -18,8 +18,8 @@ import pytest
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 from explainer.export import Look, colour_table
-from explainer.images import open_image
-from explainer.store import RunStore
+from explainer.media.images import open_image
+from explainer.run.store import RunStore
 from explainer.ui.handlers import Example
 from explainer.ui.layout import build_demo, launch_options
 from tests.ui.fake import SIDE, FakeExplainer

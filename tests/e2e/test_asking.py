@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from explainer.methods import find_method
-from explainer.subjects import Span, explain_subject
-from explainer.ui import payload, texts
+from explainer.methods.subjects import Span, explain_subject
+from explainer.web import payload, texts
 from tests.e2e.test_explorer import CHIP, WORD, assert_cells
 
 MENU = ".sl-menu:has(input[value=grad_cam]) > summary"

@@ -7,8 +7,8 @@ import pytest
 
 from explainer.export import colour_table
 from explainer.methods import METHODS
-from explainer.subjects import Contrast, Span, Unsaid, candidates, explain_subject
-from explainer.ui import texts
+from explainer.methods.subjects import Contrast, Span, Unsaid, candidates, explain_subject
+from explainer.web import texts
 from tests.e2e.test_chips import centre
 from tests.ui.fake import FakeExplainer
 

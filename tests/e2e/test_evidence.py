@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from explainer.methods import METHODS
-from explainer.ui import texts
+from explainer.web import texts
 from tests.ui.fake import ANSWER_TEXTS, FakeExplainer
 
 LAST = ".sl-answer .sl-chip >> nth=-1"

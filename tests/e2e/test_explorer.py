@@ -9,10 +9,10 @@ import pytest
 
 from explainer.export import colour_table
 from explainer.methods import COMPARISON, METHODS
-from explainer.otsu import otsu
-from explainer.subjects import Span, explain_subject
-from explainer.ui import payload, texts
-from explainer.ui.places import place_words
+from explainer.methods.otsu import otsu
+from explainer.methods.subjects import Span, explain_subject
+from explainer.web import payload, texts
+from explainer.web.places import place_words
 
 CHIP = ".sl-answer .sl-chip"
 WORD = "document.querySelector('.sl-word').textContent"

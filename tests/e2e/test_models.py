@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 from explainer.methods import METHODS
-from explainer.models import catalogue
-from explainer.models.catalogue import BUNDLED, HUB, Entry, of_folder
-from explainer.models.options import WEIGHTS, LoadStep
-from explainer.record import load
-from explainer.service import Models, Rules
-from explainer.store import RunStore
-from explainer.subjects import Span, explain_subject
-from explainer.ui import controls, payload
+from explainer.methods.subjects import Span, explain_subject
+from explainer.models.loading import catalogue
+from explainer.models.loading.catalogue import BUNDLED, HUB, Entry, of_folder
+from explainer.models.loading.options import WEIGHTS, LoadStep
+from explainer.recording.explainer import load
+from explainer.run.store import RunStore
+from explainer.serving.model_pool import Models, Rules
 from explainer.ui.layout import build_demo, launch_options
 from explainer.ui.model_menu import ModelMenu
+from explainer.web import controls, payload
 from tests import tiny
 from tests.e2e.conftest import pictures
 

@@ -10,10 +10,10 @@ import pytest
 
 from explainer.export import Chosen, Exhibit, Look, chips, colour_table, overlay
 from explainer.methods import METHODS
-from explainer.run import ANSWER, Run
-from explainer.ui.controls import SHOWN
-from explainer.ui.one_file import one_file
-from explainer.ui.places import place_words
+from explainer.run.run import ANSWER, Run
+from explainer.web.controls import SHOWN
+from explainer.web.one_file import one_file
+from explainer.web.places import place_words
 from tests.e2e.conftest import sync_api
 from tests.ui.fake import ANSWER_TEXTS, fake_run
 from tests.ui.test_one_file import HOSTILE

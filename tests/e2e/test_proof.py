@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from explainer.curves import Plan
 from explainer.methods import METHODS
-from explainer.proof import RANDOM, prove
-from explainer.run import ANSWER
-from explainer.ui import texts
-from explainer.ui.controls import SHOWN
+from explainer.probing.curves import Plan
+from explainer.probing.map_test import RANDOM, prove
+from explainer.run.run import ANSWER
+from explainer.web import texts
+from explainer.web.controls import SHOWN
 from tests.e2e.test_accessibility import serious
 from tests.ui.fake import FakeExplainer
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainer.run import Run
-from explainer.service import NoModels
-from explainer.store import RunStore
+from explainer.run.run import Run
+from explainer.run.store import RunStore
+from explainer.serving.model_pool import NoModels
 from explainer.ui.layout import build_demo, launch_options
 from explainer.ui.opening import load_gallery
 from tests.e2e.conftest import App

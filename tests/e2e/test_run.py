@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainer.ui import texts
+from explainer.web import texts
 from tests.ui.fake import ANSWER_TEXTS, FakeExplainer
 
 CHIPS = "document.querySelectorAll('.sl-answer .sl-chip').length"

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlencode, urlparse
 
 import pytest
 
-from explainer.ui import texts
+from explainer.web import texts
 from tests.e2e.test_chips import centre
 
 K = "[data-name=k] .sl-number"

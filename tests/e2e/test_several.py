@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from explainer.methods import METHODS
-from explainer.subjects import Span, explain_subject
-from explainer.ui import payload
+from explainer.methods.subjects import Span, explain_subject
+from explainer.web import payload
 from tests.e2e.conftest import App, Visitor
 from tests.test_video import clip
 from tests.ui.fake import SIDE

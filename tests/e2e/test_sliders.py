@@ -6,7 +6,7 @@ import pytest
 
 from explainer.export import colour_table
 from explainer.methods import METHODS
-from explainer.ui import payload
+from explainer.web import payload
 
 
 def dial(visitor, name):

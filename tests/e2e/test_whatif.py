@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from explainer.methods import METHODS
-from explainer.regions import HOW, hidden, shown_by, within_box
-from explainer.run import ANSWER
-from explainer.ui import texts
-from explainer.whatif import change
+from explainer.probing.hiding import change
+from explainer.probing.regions import HOW, hidden, shown_by, within_box
+from explainer.run.run import ANSWER
+from explainer.web import texts
 from tests.e2e.test_accessibility import serious
 from tests.ui.fake import SIDE, FakeExplainer
 

@@ -26,8 +26,8 @@ from explainer.evaluation.shards import Place, gathered, open_log, own_share, wa
 from explainer.evaluation.words import grammar
 from explainer.methods import METHODS
 from explainer.methods.controls import CONTROLS
-from explainer.otsu import otsu
-from explainer.run import ANSWER
+from explainer.methods.otsu import otsu
+from explainer.run.run import ANSWER
 from tests.evaluation.saying import saying
 
 ROOT = Path(__file__).parents[2]

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from explainer.evidence import reliance
 from explainer.export import chips
 from explainer.export.data import FORMAT, VERSION, maps_json
 from explainer.export.print import small_print
-from explainer.run import ANSWER, PROMPT, Video
-from explainer.subjects import Contrast, Span, Unsaid
+from explainer.methods.subjects import Contrast, Span, Unsaid
+from explainer.probing.reliance import reliance
+from explainer.run.run import ANSWER, PROMPT, Video
 from tests.export import schema
 from tests.ui.fake import FakeExplainer, fake_run
 

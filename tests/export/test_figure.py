@@ -18,8 +18,8 @@ from explainer.export.drawing import Font, cut, drawable, width_of, wrapped
 from explainer.export.figure import MOST_SUBJECTS, figure, figure_png, figure_svg
 from explainer.export.print import small_print
 from explainer.methods import METHODS
-from explainer.run import ANSWER
-from explainer.subjects import Contrast, Span
+from explainer.methods.subjects import Contrast, Span
+from explainer.run.run import ANSWER
 from tests.ui.fake import ANSWER_TEXTS, box_of, fake_run
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from explainer.export.formats import FORMATS
-from explainer.run import Run
+from explainer.run.run import Run
+from explainer.web.formats import FORMATS
 from tests.ui.fake import fake_run
 
 TEXT = (Path(__file__).parents[2] / "docs" / "formats.md").read_text("utf-8")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from explainer.geometry import Layout
 from explainer.methods import METHODS
 from explainer.methods.base import Method
-from explainer.run import ANSWER, PROMPT, Run
+from explainer.run.geometry import Layout
+from explainer.run.run import ANSWER, PROMPT, Run
 from tests import tiny
 from tests.methods.test_registry import check_sound
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from explainer.models.internvl_chat.tokenizer import IMAGE_TOKEN
-from explainer.models.sentencepiece import NORMAL, Piece
+from explainer.models.loading.internvl_chat.tokenizer import IMAGE_TOKEN
+from explainer.models.text.sentencepiece import NORMAL, Piece
 from tests import tiny
 from tests.models import internvl_chat_reference as reference
 from tests.models import sentencepiece_reference as spm

@@ -1,6 +1,6 @@
 """SentencePiece as its authors describe it: a writer of `tokenizer.model`, and byte-pair encoding.
 
-Independent of `explainer.models.sentencepiece` and slow: at each step the best-scored union of two
+Independent of `explainer.models.text.sentencepiece` and slow: at each step the best-scored union of two
 neighbours is made, the leftmost first, until no union is in the vocabulary.
 """
 
@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-from explainer.models.sentencepiece import BYTE, CONTROL, NORMAL, UNKNOWN, Piece
+from explainer.models.text.sentencepiece import BYTE, CONTROL, NORMAL, UNKNOWN, Piece
 
 START = (
     Piece("<unk>", 0.0, UNKNOWN),

@@ -12,7 +12,7 @@ import torch
 
 import explainer
 from explainer.errors import ModelError, RunError
-from explainer.models import placing
+from explainer.models.loading import placing
 from tests import tiny
 
 peft = pytest.importorskip("peft")
@@ -93,7 +93,7 @@ def test_the_run_says_which_adapter_and_refuses_scales_of_another(
 
 
 def test_an_adapter_stays_beside_the_weights_of_a_quantized_model(qwen_folder, lora):
-    from explainer.models.adapter import put_on
+    from explainer.models.loading.adapter import put_on
 
     network = explainer.load(qwen_folder, device="cpu").family.model
     merged = explainer.load(qwen_folder, device="cpu", adapter=lora).family
@@ -107,7 +107,7 @@ def test_an_adapter_stays_beside_the_weights_of_a_quantized_model(qwen_folder, l
 
 @pytest.mark.filterwarnings("ignore:.*tie_word_embeddings")
 def test_an_adapter_of_the_unembedding_is_refused_beside_quantized_weights(qwen_folder, tmp_path):
-    from explainer.models.adapter import put_on
+    from explainer.models.loading.adapter import put_on
 
     lora = _adapter(qwen_folder, tmp_path / "lora", target_modules=["lm_head"])
     network = explainer.load(qwen_folder, device="cpu").family.model

@@ -16,10 +16,11 @@ from transformers import (
 )
 
 from explainer.errors import ModelError
-from explainer.models import FAMILIES, catalogue, family_class
-from explainer.models.catalogue import Entry
-from explainer.models.memory import BITS, free_memory, weight_bytes, with_room
-from explainer.record import load
+from explainer.models import FAMILIES, family_class
+from explainer.models.loading import catalogue
+from explainer.models.loading.catalogue import Entry
+from explainer.models.loading.memory import BITS, free_memory, weight_bytes, with_room
+from explainer.recording.explainer import load
 from explainer.ui.layout import load_examples
 from tests import tiny
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import explainer
 from explainer.errors import LoadCancelled, ModelError
-from explainer.models.options import WEIGHTS, LoadStep
+from explainer.models.loading.options import WEIGHTS, LoadStep
 from tests import tiny
 
 

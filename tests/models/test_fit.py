@@ -10,8 +10,8 @@ import pytest
 
 import explainer
 from explainer.errors import ModelError
-from explainer.models import fit, weights
-from explainer.models.weights import Counts
+from explainer.models.loading import fit, weights
+from explainer.models.loading.weights import Counts
 
 GB = 1_000_000_000
 B8 = Counts(8_000_000_000, 1_000_000_000, 16 * GB)  # the size of an 8B model in bfloat16
@@ -109,7 +109,7 @@ def test_a_folder_that_is_too_large_is_refused_before_memory_is_taken(
             (tmp_path / file.name).write_bytes(file.read_bytes())
     _head_only(tmp_path / "model.safetensors", {"model.layers.0.weight": (2_000_000, 1000)})
     free = 3 * GB
-    monkeypatch.setattr("explainer.models.fit.free_memory", lambda device: free)
+    monkeypatch.setattr("explainer.models.loading.fit.free_memory", lambda device: free)
     steps = []
     with pytest.raises(ModelError) as told:
         explainer.load(tmp_path, device="cpu", on_progress=steps.append)
@@ -119,7 +119,7 @@ def test_a_folder_that_is_too_large_is_refused_before_memory_is_taken(
 
 
 def test_what_the_caller_gives_back_counts_as_free(qwen_folder, qwen, monkeypatch):
-    monkeypatch.setattr("explainer.models.fit.free_memory", lambda device: 1000)
+    monkeypatch.setattr("explainer.models.loading.fit.free_memory", lambda device: 1000)
     with pytest.raises(ModelError, match="does not fit"):
         explainer.load(qwen_folder, device="cpu")
     loaded = explainer.load(qwen_folder, device="cpu", reclaimable=2 * qwen.nbytes)

@@ -12,8 +12,8 @@ from huggingface_hub import constants
 
 import explainer
 from explainer.errors import LoadCancelled, ModelError
-from explainer.models import hub
-from explainer.models.options import DOWNLOADING, LOOKING_UP, WEIGHTS, LoadStep
+from explainer.models.loading import hub
+from explainer.models.loading.options import DOWNLOADING, LOOKING_UP, WEIGHTS, LoadStep
 from tests.models import hub_server
 
 NAME = "someone/tiny-vl"
@@ -106,7 +106,7 @@ def test_a_model_that_is_not_supported_is_refused_before_its_weights_are_fetched
 
 
 def test_a_model_that_does_not_fit_is_refused_before_its_weights_are_fetched(server, monkeypatch):
-    monkeypatch.setattr("explainer.models.fit.free_memory", lambda device: 1000)
+    monkeypatch.setattr("explainer.models.loading.fit.free_memory", lambda device: 1000)
     assert "does not fit" in _refusal()
     assert not [path for path in server.asked if path.endswith("model.safetensors")]
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from explainer.errors import ModelError, PromptError, ScaleError
-from explainer.record import Explainer, load
+from explainer.recording.explainer import Explainer, load
 from tests import tiny
 
 

@@ -10,8 +10,8 @@ import torch
 
 import explainer
 from explainer.errors import ModelError
-from explainer.models import placing
-from explainer.models.options import LoadOptions
+from explainer.models.loading import placing
+from explainer.models.loading.options import LoadOptions
 from tests import tiny
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -8,7 +8,7 @@ import pytest
 from tokenizers import AddedToken
 
 from explainer.errors import ModelError
-from explainer.models.sentencepiece import (
+from explainer.models.text.sentencepiece import (
     NORMAL,
     USER_DEFINED,
     Piece,

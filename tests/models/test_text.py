@@ -9,8 +9,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from explainer.errors import ModelError
-from explainer.models.text import TextCodec, TextStream
-from explainer.run import PROMPT, TEMPLATE
+from explainer.models.text.tokens import TextCodec, TextStream
+from explainer.run.run import PROMPT, TEMPLATE
 from tests import tiny
 
 WORDS = tiny.tokenizer()

@@ -9,7 +9,7 @@ import pytest
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
-from explainer.store import RunStore
+from explainer.run.store import RunStore
 from explainer.ui.layout import build_demo, launch_options
 from tests.ui.fake import FakeExplainer
 

@@ -12,11 +12,11 @@ import numpy as np
 
 from explainer.errors import MethodError
 from explainer.evaluation.synthetic import GRIDS, grid_rects, synthetic_run
-from explainer.evidence import EMPTY
+from explainer.media.video import step_label
 from explainer.methods import find_method
-from explainer.regions import Region
-from explainer.run import ANSWER, PROMPT, Evidence, Layer, Run, Scale, View
-from explainer.video import step_label
+from explainer.probing.regions import Region
+from explainer.probing.reliance import EMPTY
+from explainer.run.run import ANSWER, PROMPT, Evidence, Layer, Run, Scale, View
 
 ANSWER_TEXTS = ("A", " cat", " and", " a", " dog", " on", " the", " grass", ".")
 SIDE = 336
@@ -24,7 +24,7 @@ SIDE = 336
 
 @dataclass(frozen=True)
 class Step:
-    """The same fields as `explainer.record.Step`."""
+    """The same fields as `explainer.recording.explainer.Step`."""
 
     kind: str
     text: str

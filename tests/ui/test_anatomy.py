@@ -11,11 +11,11 @@ import pytest
 
 from explainer.methods import METHODS
 from explainer.methods.anatomy import anatomy, overlap
-from explainer.run import ANSWER, Tokens
-from explainer.store import RunStore
-from explainer.ui import controls, payload, texts
+from explainer.run.run import ANSWER, Tokens
+from explainer.run.store import RunStore
 from explainer.ui.anatomy import Opened
 from explainer.ui.context import percent
+from explainer.web import controls, payload, texts
 from tests.ui.fake import fake_run
 
 PANEL, OPTIONS = controls.panel_value(), controls.option_value()

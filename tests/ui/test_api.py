@@ -12,19 +12,19 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from explainer.curves import Plan
 from explainer.errors import ModelError
-from explainer.evidence import reliance
 from explainer.methods import METHODS
-from explainer.proof import prove
-from explainer.regions import shown_by
-from explainer.run import ANSWER, Run
-from explainer.service import NoModels
-from explainer.store import RunStore
-from explainer.subjects import candidates, explain_subject, unsaid
-from explainer.ui import controls, texts
+from explainer.methods.subjects import candidates, explain_subject, unsaid
+from explainer.probing.curves import Plan
+from explainer.probing.map_test import prove
+from explainer.probing.regions import shown_by
+from explainer.probing.reliance import reliance
+from explainer.run.run import ANSWER, Run
+from explainer.run.store import RunStore
+from explainer.serving.model_pool import NoModels
 from explainer.ui.api import Api
 from explainer.ui.handlers import Handlers
+from explainer.web import controls, texts
 from tests.ui.fake import ANSWER_TEXTS, FakeExplainer, fake_run
 
 FILE = {"_type": "gradio.FileData"}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from explainer.export.formats import FORMATS
-from explainer.run import Run
+from explainer.run.run import Run
+from explainer.web.formats import FORMATS
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENT = (ROOT / "docs" / "api.md").read_text("utf-8")

@@ -8,7 +8,7 @@ import pytest
 
 from explainer.errors import KnobError, MethodError, RunError, ScaleError, SightlineError
 from explainer.methods import COMPARISON, METHODS
-from explainer.ui import controls
+from explainer.web import controls
 
 PANEL = controls.panel_value()
 OPTIONS = controls.option_value()

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from explainer.errors import ModelError, SightlineError
-from explainer.images import open_image
-from explainer.store import RunStore
-from explainer.ui import controls, texts
+from explainer.media.images import open_image
+from explainer.run.store import RunStore
+from explainer.serving.jobs import Job, make_worker
 from explainer.ui.handlers import Example, Handlers, Page
 from explainer.ui.missing import Missing
-from explainer.ui.recording import Job, make_worker
+from explainer.web import controls, texts
 from tests.test_video import clip
 from tests.ui.fake import FakeExplainer
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from explainer.models.catalogue import Entry
-from explainer.service import Models
-from explainer.ui import controls, texts
+from explainer.models.loading.catalogue import Entry
+from explainer.serving.model_pool import Models
 from explainer.ui.layer_memory import Fields, LayerMemory
+from explainer.web import controls, texts
 from tests.test_video import clip
 from tests.ui.fake import FakeExplainer
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from explainer.errors import ModelError
-from explainer.images import open_image
-from explainer.run import ANSWER, Run
-from explainer.service import Models
-from explainer.store import RunStore
-from explainer.ui import controls, texts
+from explainer.media.images import open_image
+from explainer.run.run import ANSWER, Run
+from explainer.run.store import RunStore
+from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Example
 from explainer.ui.links import Links
 from explainer.ui.parameters import Doubts
 from explainer.ui.settings import defaults
+from explainer.web import controls, texts
 from tests.ui.fake import SIDE, FakeExplainer, fake_run, with_layers
 
 DARK = np.full((SIDE, SIDE, 3), 60, np.uint8)

@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 
 from explainer.methods import METHODS
-from explainer.store import RunStore
-from explainer.subjects import Span, explain_subject
-from explainer.ui import controls, payload, texts
+from explainer.methods.subjects import Span, explain_subject
+from explainer.run.store import RunStore
 from explainer.ui import maps as module
 from explainer.ui.maps import Maps
-from explainer.ui.places import place_words
+from explainer.web import controls, payload, texts
+from explainer.web.places import place_words
 from tests.ui.fake import fake_run, with_words
 
 PANEL, OPTIONS = controls.panel_value(), controls.option_value()

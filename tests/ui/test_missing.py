@@ -9,19 +9,19 @@ import pytest
 
 from explainer.errors import MethodError, SightlineError
 from explainer.methods import COMPARISON, find_method
-from explainer.run import ANSWER, Run
-from explainer.service import NoModels
-from explainer.store import RunStore
-from explainer.subjects import Span, explain_subject
-from explainer.ui import controls, payload, texts
+from explainer.methods.subjects import Span, explain_subject
+from explainer.run.run import ANSWER, Run
+from explainer.run.store import RunStore
+from explainer.serving.jobs import Job, Wanted, make_worker
+from explainer.serving.model_pool import NoModels
 from explainer.ui.api import Api
 from explainer.ui.handlers import Handlers
 from explainer.ui.maps import Maps
 from explainer.ui.missing import Missing
-from explainer.ui.recording import Job, Wanted, make_worker
 from explainer.ui.saving import Saving
 from explainer.ui.settings import all_options
 from explainer.ui.whatif import WhatIf
+from explainer.web import controls, payload, texts
 from tests import tiny
 from tests.ui.fake import FakeExplainer, fake_run, with_layers
 

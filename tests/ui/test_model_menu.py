@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from explainer.errors import ModelError
-from explainer.models.catalogue import BUNDLED, HUB, Entry
-from explainer.models.options import LoadStep
-from explainer.service import Models, Rules
-from explainer.store import RunStore
-from explainer.ui import controls
+from explainer.models.loading.catalogue import BUNDLED, HUB, Entry
+from explainer.models.loading.options import LoadStep
+from explainer.run.store import RunStore
+from explainer.serving.model_pool import Models, Rules
 from explainer.ui.api import Api
 from explainer.ui.handlers import Handlers
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
+from explainer.web import controls
 from tests.ui.fake import FakeExplainer, fake_run
 
 IMAGE = np.full((60, 80, 3), 128, np.uint8)

@@ -15,10 +15,10 @@ import pytest
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.export import Chosen, Exhibit, Look, chips
 from explainer.methods import METHODS
-from explainer.run import Run
+from explainer.run.run import Run
 from explainer.ui import components
-from explainer.ui.controls import SHOWN
-from explainer.ui.one_file import one_file
+from explainer.web.controls import SHOWN
+from explainer.web.one_file import one_file
 from tests.ui.fake import fake_run
 
 HOSTILE = ("</script><script>alert(1)</script>", "<!--", "\u2028", "&lt;", "${x}", "]]>", "\ud800")

@@ -12,9 +12,9 @@ import pytest
 from explainer.export import DIVERGING, SEQUENTIAL, colour_table
 from explainer.methods import COMPARISON, METHODS
 from explainer.methods.base import Heatmap, MapPart
-from explainer.otsu import levels
-from explainer.subjects import Span, explain_subject
-from explainer.ui import controls, payload
+from explainer.methods.otsu import levels
+from explainer.methods.subjects import Span, explain_subject
+from explainer.web import controls, payload
 from tests.ui.fake import fake_run
 
 

@@ -8,18 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from explainer.curves import Plan, Readings
 from explainer.methods import METHODS
-from explainer.models.catalogue import Entry
-from explainer.proof import RANDOM, prove
-from explainer.run import ANSWER, Video
-from explainer.service import Models
-from explainer.store import RunStore
-from explainer.ui import texts
-from explainer.ui.controls import option_value, panel_value
+from explainer.models.loading.catalogue import Entry
+from explainer.probing.curves import Plan, Readings
+from explainer.probing.map_test import RANDOM, prove
+from explainer.run.run import ANSWER, Video
+from explainer.run.store import RunStore
+from explainer.serving.jobs import Job, make_worker
+from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
 from explainer.ui.proof import KEPT, Prover, Proving
-from explainer.ui.recording import Job, make_worker
+from explainer.web import texts
+from explainer.web.controls import option_value, panel_value
 from tests.ui.fake import SIDE, FakeExplainer, fake_run, with_layers
 
 IMAGE = np.full((SIDE, SIDE, 3), 60, np.uint8)

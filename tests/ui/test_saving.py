@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainer.export.formats import FORMATS
 from explainer.methods import METHODS
-from explainer.run import PROMPT, Run
-from explainer.store import RunStore
-from explainer.ui import controls, texts
+from explainer.run.run import PROMPT, Run
+from explainer.run.store import RunStore
 from explainer.ui.saving import Saving
+from explainer.web import controls, texts
+from explainer.web.formats import FORMATS
 from tests.ui.fake import fake_run, with_layers
 
 LOOK = {"opacity": 0.55, "colours": "inferno", "theme": "light"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from explainer.ui import texts
+from explainer.web import texts
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from explainer.errors import RunError, TokenError
-from explainer.models.catalogue import Entry
-from explainer.run import ANSWER, TEMPLATE
-from explainer.service import Models
-from explainer.store import RunStore
-from explainer.subjects import Contrast, Span, Unsaid, candidates
-from explainer.ui import controls, payload, texts
+from explainer.methods.subjects import Contrast, Span, Unsaid, candidates
+from explainer.models.loading.catalogue import Entry
+from explainer.run.run import ANSWER, TEMPLATE
+from explainer.run.store import RunStore
+from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
-from explainer.ui.subjects import LONGEST_WORD, read_subject
 from explainer.ui.words import Words, places
+from explainer.web import controls, payload, texts
+from explainer.web.subjects import LONGEST_WORD, read_subject
 from tests.ui.fake import FakeExplainer, fake_run
 
 IMAGE = np.full((60, 80, 3), 128, np.uint8)

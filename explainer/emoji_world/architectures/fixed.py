@@ -24,7 +24,7 @@ from explainer.emoji_world.scenes import (
     Scene,
     make_scene,
 )
-from explainer.models.canvas import Canvas
+from explainer.models.families.canvas import Canvas
 
 BICUBIC = Image.Resampling.BICUBIC
 _THINNEST = 48  # px, the shorter side of a training picture

@@ -18,7 +18,7 @@ from explainer.emoji_world.architectures.fixed import (
     Window,
     position_ids,
 )
-from explainer.models.canvas import Canvas
+from explainer.models.families.canvas import Canvas
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

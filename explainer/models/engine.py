@@ -1,0 +1,286 @@
+"""The only place that runs a model: prefill, decoding steps, and products with its unembedding.
+
+States come for D layers: those that are asked for, and the last one, which always comes last. They
+are what the lens reads: outputs of decoder layers after the model's final norm.
+
+Every call takes the lock, works in inference mode and lets go of both before it returns, so that
+several recordings can take turns, in whatever threads they happen to be continued.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from explainer.errors import ModelError
+from explainer.models.base import Family, Inputs
+from explainer.recording.request import Decoding
+
+Layers = Sequence[int]  # numbers of decoder layers, from 1, ascending, without the last
+
+_ROWS = 256  # text states ranked at once: 256 x 152k logits in float32 are 156 MB
+_IDS = 16_384  # rows of W brought to float32 at once
+
+
+@dataclass(eq=False)
+class Answering:
+    """An answer under way: the model's cache and the last state, (d,), on the model's device."""
+
+    forward_inputs: dict[str, torch.Tensor]
+    cache: Any
+    last: torch.Tensor
+    layers: tuple[int, ...]
+    fed: int = 0
+
+
+class Ranking(NamedTuple):
+    """What n states predict: top-K ids, probabilities of the first C, and of the actual ids.
+
+    topk (n, K) int32; candidate_probs (n, C) float32; probs (n,) float32.
+    """
+
+    topk: npt.NDArray[np.int32]
+    candidate_probs: npt.NDArray[np.float32]
+    probs: npt.NDArray[np.float32]
+
+
+class Engine:
+    """Runs one model, one call at a time."""
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
+        self._ordinary = family.codec.ordinary()
+        self._lock = Lock()
+
+    # Running the model ---------------------------------------------------------------------------
+
+    def read(self, inputs: Inputs, layers: Layers = ()) -> tuple[torch.Tensor, Answering]:
+        """Return all states (D, L, d) of a sequence, and the answer's start."""
+        tensors = self.family.forward_inputs(inputs)
+        out, states = self._forward(tensors, layers, use_cache=True)
+        light = {name: t for name, t in tensors.items() if t.dtype != torch.float32}
+        last = states[-1, 0, -1]
+        return states[:, 0], Answering(light, out.past_key_values, last, tuple(layers))
+
+    def choose(self, answer: Answering, pick: Picker) -> int:
+        """Return the id that `pick` takes from the logits of the last state."""
+        with self._lock, torch.inference_mode():
+            return pick(self.family.unembedding(answer.last))
+
+    def feed(self, answer: Answering, token: int) -> torch.Tensor:
+        """Append one token to the answer and return the states (D, d) at it."""
+        tensors = self.family.step_inputs(answer.forward_inputs, answer.fed)
+        tensors = {"input_ids": torch.tensor([[token]]), **tensors}
+        _, states = self._forward(
+            tensors, answer.layers, use_cache=True, past_key_values=answer.cache
+        )
+        answer.last = states[-1, 0, -1]
+        answer.fed += 1
+        return states[:, 0, -1]
+
+    def visual_states(self, inputs: Inputs, layers: Layers = ()) -> torch.Tensor:
+        """Return the states (D, N, d) at the visual tokens of a sequence, keeping no cache."""
+        tensors = self.family.forward_inputs(inputs)
+        _, states = self._forward(tensors, layers, use_cache=False)
+        return states[:, 0, list(inputs.visual)]
+
+    def reread(
+        self, batch: Sequence[Inputs], at: Sequence[int], layers: Layers = ()
+    ) -> torch.Tensor:
+        """Return the states (D, B, n, d) at these positions of sequences of one length and
+        layout."""
+        _, states = self._forward(self.family.batch_inputs(batch), layers, use_cache=False)
+        return states[:, :, list(at)]
+
+    def _forward(
+        self, tensors: dict[str, torch.Tensor], layers: Layers, **options: Any
+    ) -> tuple[Any, torch.Tensor]:
+        """Return what the base model returns, and the states (D, B, L, d)."""
+        decoder = self.family.decoder
+        with self._lock, torch.inference_mode(), _outputs(decoder, layers) as outputs:
+            device = self.family.input_device
+            moved = {name: t.to(device) for name, t in tensors.items()}
+            out = self.family.base(**moved, return_dict=True, **options)
+            states = [decoder.norm(x.to(decoder.norm.weight.device)) for x in outputs]
+            states.append(out.last_hidden_state)
+            return out, torch.stack([x.to(self.family.device) for x in states])
+
+    @contextmanager
+    def alone(self) -> Iterator[Family]:
+        """Hold the model for a reading with hooks or gradients; other calls wait meanwhile.
+
+        Whoever holds it leaves no hook behind and calls nothing else of this engine.
+        """
+        with self._lock, torch.inference_mode(False), torch.enable_grad():
+            yield self.family
+
+    def free(self) -> None:
+        """Give back memory that the allocators hold without need."""
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if torch.backends.mps.is_available():
+            torch.mps.empty_cache()
+        _trim()
+
+    def close(self) -> None:
+        """Let go of the model, once the call under way is done, and give its memory back."""
+        with self._lock:
+            self.family.close()
+        self.free()
+
+    # Products with the unembedding, in float32 ---------------------------------------------------
+
+    def rank(self, states: torch.Tensor, ids: Sequence[int], k: int, c: int) -> Ranking:
+        """Return what each of the states (n, d) predicts, and how probable `ids` (n) were.
+
+        Equal logits rank by id, so that the lists do not depend on the device.
+        """
+        with self._lock, torch.inference_mode():
+            parts = [
+                self._rank_rows(states[i : i + _ROWS], ids[i : i + _ROWS], k, c)
+                for i in range(0, len(ids), _ROWS)
+            ]
+        return Ranking(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+    def _rank_rows(self, states: torch.Tensor, ids: Sequence[int], k: int, c: int) -> Ranking:
+        logits = self._logits(states)  # (n, V)
+        total = logits.logsumexp(-1)
+        values, top = _ordered(*logits.topk(min(k, logits.shape[1]), sorted=False))
+        actual = logits.gather(1, torch.tensor(ids, device=logits.device)[:, None])[:, 0]
+        return Ranking(
+            top.int().cpu().numpy(),
+            (values[:, :c] - total[:, None]).exp().cpu().numpy(),
+            (actual - total).exp().cpu().numpy(),
+        )
+
+    def probabilities(
+        self, states: torch.Tensor, ids: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.float32]:
+        """Return (n,) float32: how probable id n is after state n, of (n, d)."""
+        parts = []
+        with self._lock, torch.inference_mode():
+            for i in range(0, len(ids), _ROWS):
+                logits = self._logits(states[i : i + _ROWS])
+                wanted = torch.from_numpy(ids[i : i + _ROWS].astype(np.int64)).to(logits.device)
+                actual = logits.gather(1, wanted[:, None])[:, 0]
+                parts.append((actual - logits.logsumexp(-1)).exp().cpu().numpy())
+        return np.concatenate(parts)
+
+    def top_ids(self, states: torch.Tensor, k: int) -> npt.NDArray[np.int32]:
+        """Return (N, k) int32: the ids with the highest logits over the whole vocabulary for each
+        of the states (N, d), best first.
+
+        The vocabulary passes by in pieces, so that no more than (N, 16k) logits are held.
+        """
+        values, ids = [], []
+        with self._lock, torch.inference_mode():
+            layer, states = self.family.unembedding, states.float()
+            for start in range(0, len(layer.weight), _IDS):
+                part = slice(start, start + _IDS)
+                logits = states @ layer.weight[part].float().T
+                logits += 0 if layer.bias is None else layer.bias[part].float()
+                best, at = logits.topk(min(k, logits.shape[1]), sorted=False)
+                values.append(best)
+                ids.append(at + start)
+            _, ranked = _ordered(torch.cat(values, 1), torch.cat(ids, 1))
+            return ranked[:, :k].int().cpu().numpy()
+
+    def _logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Return (n, V) float32, bringing W to float32 piece by piece."""
+        layer, states = self.family.unembedding, states.float()
+        pieces = [states @ part.float().T for part in layer.weight.split(_IDS)]
+        logits = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
+        return logits if layer.bias is None else logits + layer.bias.float()
+
+    def base_id(self, states: torch.Tensor) -> int:
+        """Return the ordinary id whose logits, summed over the states (N, d), are the smallest.
+
+        The sum of the logits is the logit of the sum: one product instead of N (A_0 of Eq. 8).
+        """
+        with self._lock, torch.inference_mode():
+            mean = states.float().mean(0, keepdim=True)
+            logits = self._logits(mean)[0, : len(self._ordinary)]
+            allowed = torch.from_numpy(self._ordinary[: len(logits)]).to(logits.device)
+            return int(logits.masked_fill(~allowed, torch.inf).argmin())
+
+    def rows(self, ids: npt.NDArray[np.int32]) -> tuple[npt.NDArray, npt.NDArray]:
+        """Return the rows of W (U, d) float16 and the bias (U,) float32 of these ids."""
+        with self._lock, torch.inference_mode():
+            layer = self.family.unembedding
+            at = torch.from_numpy(ids.astype(np.int64)).to(layer.weight.device)
+            bias = torch.zeros(len(ids)) if layer.bias is None else layer.bias[at]
+            return to_float16(layer.weight[at]), bias.float().cpu().numpy()
+
+
+def _ordered(values: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return both (n, k) with the largest value of each row first; equal ones by id."""
+    by_id = ids.argsort(-1)
+    values, order = values.gather(1, by_id).sort(dim=-1, descending=True, stable=True)
+    return values, ids.gather(1, by_id).gather(1, order)
+
+
+class Picker:
+    """Chooses the next token: the most probable, or a draw at a temperature."""
+
+    def __init__(self, decoding: Decoding, device: torch.device) -> None:
+        self._temperature = decoding.temperature
+        self._generator = torch.Generator(device).manual_seed(int(decoding.seed))
+
+    def __call__(self, logits: torch.Tensor) -> int:
+        if self._temperature == 0:
+            return int(logits.argmax())
+        probs = (logits.float() / self._temperature).softmax(-1)
+        return int(torch.multinomial(probs, 1, generator=self._generator))
+
+
+def _trim() -> None:
+    """Have glibc return freed memory to the system; it keeps it otherwise. Elsewhere do nothing."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def to_float16(states: torch.Tensor) -> npt.NDArray[np.float16]:
+    """Return an array on the CPU; `ModelError` where float16 cannot hold the values."""
+    array = states.detach().to("cpu", torch.float16).numpy()
+    if not np.isfinite(array).all():
+        raise ModelError("the model produced infinite values; load it with dtype float32")
+    return array
+
+
+@contextmanager
+def _outputs(decoder: torch.nn.Module, layers: Layers) -> Iterator[list[torch.Tensor]]:
+    """Give out a list that fills with the outputs (B, L, d) of these layers while they run."""
+    outputs: list[torch.Tensor] = []
+
+    def keep(module: torch.nn.Module, given: Any, output: Any) -> None:
+        outputs.append(output[0] if isinstance(output, tuple) else output)
+
+    hooks = [decoder.layers[number - 1].register_forward_hook(keep) for number in layers]
+    try:
+        yield outputs
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
+def memory_in_words(what_to_lower: str) -> Iterator[None]:
+    """Turn running out of memory into a `ModelError` that says what to lower."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise ModelError(f"the memory is not enough for this; {what_to_lower}") from None
+    except RuntimeError as error:
+        if "allocate memory" not in str(error):  # what the CPU allocator says
+            raise
+        raise ModelError(f"the memory is not enough for this; {what_to_lower}") from None

@@ -1,0 +1,183 @@
+"""The models that the menu offers: those that come with the program, and a list of hub ids.
+
+Sizes are facts of the checkpoints; what a family can and cannot do is read off its class.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from explainer.errors import ModelError
+from explainer.models import FAMILIES, family_class
+from explainer.models.loading.memory import weight_bytes, with_room
+from explainer.models.loading.weights import Counts, count, stored
+
+FOLDER = Path(__file__).parent.parent.parent / "assets" / "models"
+BUNDLED, HUB, OWN = "bundled", "hub", "own"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model to choose.
+
+    Attributes:
+        id: hub id or folder, as `explainer.load` takes it.
+        model_type: of its config.json; "" if nobody has looked yet.
+        parameters: how many, 0 if not known.
+        embeddings: those in the word embedding and the unembedding.
+        licence: its name, "" if not known.
+        kind: `BUNDLED` (tiny, comes with the program), `HUB` (of the list here) or `OWN` (named
+            by the person).
+        revision: a branch, tag or commit of the hub id.
+    """
+
+    id: str
+    model_type: str = ""
+    parameters: int = 0
+    embeddings: int = 0
+    licence: str = ""
+    kind: str = OWN
+    revision: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the hub id, or the name of the folder: what runs carry as `model_id`."""
+        return Path(self.id).resolve().name if Path(self.id).is_dir() else self.id
+
+    @property
+    def bundled(self) -> bool:
+        return self.kind == BUNDLED
+
+    def needs(self, precision: str) -> int | None:
+        """Return the bytes to have free for loading and asking the model; None if not known.
+
+        They are the weights, parameters times bits over 8, and room for a picture and an answer,
+        see `memory`. `precision` is a key of `memory.BITS`.
+        """
+        return with_room(weight_bytes(self.parameters, self.embeddings, precision)) or None
+
+
+_APACHE, _LLAMA = "Apache 2.0", "Llama 2 Community License"
+_INTERN = "MIT, its language model under a licence of its own"
+
+# Parameters as the checkpoints have them; a test rebuilds each architecture and counts.
+_HUB = (
+    ("Qwen/Qwen2-VL-2B-Instruct", "qwen2_vl", 2_208_985_600, 233_373_696, _APACHE),
+    ("Qwen/Qwen2-VL-7B-Instruct", "qwen2_vl", 8_291_375_616, 1_089_994_752, _APACHE),
+    (
+        "Qwen/Qwen2.5-VL-3B-Instruct",
+        "qwen2_5_vl",
+        3_754_622_976,
+        311_164_928,
+        "Qwen Research License: no commercial use",
+    ),
+    ("Qwen/Qwen2.5-VL-7B-Instruct", "qwen2_5_vl", 8_292_166_656, 1_089_994_752, _APACHE),
+    ("llava-hf/llava-1.5-7b-hf", "llava", 7_063_427_072, 262_668_288, _LLAMA),
+    ("llava-hf/llava-1.5-13b-hf", "llava", 13_351_494_656, 328_335_360, _LLAMA),
+    ("OpenGVLab/InternVL2_5-1B", "internvl_chat", 938_193_024, 271_799_808, _INTERN),
+    ("OpenGVLab/InternVL2_5-2B", "internvl_chat", 2_205_754_368, 379_097_088, _INTERN),
+    ("OpenGVLab/InternVL2_5-4B", "internvl_chat", 3_712_637_952, 621_256_704, _INTERN),
+    ("OpenGVLab/InternVL2_5-8B", "internvl_chat", 8_075_365_376, 758_194_176, _INTERN),
+    ("OpenGVLab/InternVL3-1B-hf", "internvl", 938_193_024, 271_799_808, _INTERN),
+    ("OpenGVLab/InternVL3-2B-hf", "internvl", 2_088_957_440, 465_942_528, _INTERN),
+    ("OpenGVLab/InternVL3-8B-hf", "internvl", 7_944_373_760, 1_087_199_232, _INTERN),
+)
+
+
+def hub() -> list[Entry]:
+    """Return the curated hub ids whose family is there."""
+    return [Entry(*facts, kind=HUB) for facts in _HUB if facts[1] in FAMILIES]
+
+
+def bundled(folder: Path = FOLDER) -> list[Entry]:
+    """Return the models in a folder of the repository, the one of the Qwen2-VL family first."""
+    found = [f.parent for f in sorted(folder.glob("*/config.json"))]
+    entries = [of_folder(f, BUNDLED) for f in found]
+    order = {model_type: at for at, model_type in enumerate(FAMILIES)}
+    known = [e for e in entries if e.model_type in order]
+    return sorted(known, key=lambda e: order[e.model_type])
+
+
+def offered(start: Entry, names: Sequence[str] | None, public: bool) -> list[Entry]:
+    """Return the models of a menu: `start`, the bundled ones, and those that `names` says.
+
+    Without names they are the whole list of the hub, except on a public server: there visitors
+    would fill the disk and take the model from one another, so the owner has to name them.
+    """
+    named = [entry_for(name) for name in names] if names is not None else [] if public else hub()
+    found = {e.id: e for e in [start, *bundled(), *named]}
+    return list(found.values())
+
+
+def of_folder(folder: Path, kind: str = OWN) -> Entry:
+    """Return the entry of a model on this machine; sizes are read off its safetensors files."""
+    raw = _json(folder / "config.json")
+    try:
+        size = count(stored(folder))
+    except ModelError:  # said when it is loaded
+        size = Counts(0, 0, 0)
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    licence = re.search(r"\A---\n.*?^license:\s*(\S+)", text, re.S | re.M)
+    return Entry(
+        str(folder),
+        str(raw.get("model_type", "")),
+        size.parameters,
+        size.embeddings,
+        licence[1] if licence else "",
+        kind,
+    )
+
+
+def entry_for(model: str, revision: str | None = None) -> Entry:
+    """Return the entry of a hub id or folder, with what is known about it here."""
+    folder = Path(model)
+    if folder.is_dir():
+        return of_folder(folder, BUNDLED if folder.resolve().parent == FOLDER.resolve() else OWN)
+    for known in hub():
+        if known.id == model:
+            return replace(known, revision=revision)
+    return Entry(model, revision=revision)
+
+
+def can_do(model_type: str) -> str:
+    """Return in a sentence or two what models of a family can and cannot do."""
+    try:
+        family = family_class(model_type)
+    except ModelError:
+        return ""
+    low, high = family.alphas
+    most, video = family.max_images, " or a video" if family.video_token else ""
+    facts = [
+        f"up to {most} pictures{video} a prompt" if most > 1 else f"one picture{video} a prompt",
+        f"scales {low:g} to {high:g}" if high > 1 else f"scales {low:g} to 1, none above",
+    ]
+    return f"{family.label}: {', '.join(facts)}. {family.note}".strip()
+
+
+def facts_of(explainer: Any) -> dict[str, Any]:
+    """Return label, alphas, model_type, device and dtype of a loaded explainer; {} without one."""
+    family = getattr(explainer, "family", None)
+    if family is None:
+        return {}
+    weight = family.unembedding.weight
+    return {
+        "label": family.label,
+        "alphas": family.alphas,
+        "model_type": family.model.config.model_type,
+        "device": str(family.device),
+        "dtype": str(weight.dtype).removeprefix("torch."),
+    }
+
+
+def _json(file: Path) -> dict:
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return raw if isinstance(raw, dict) else {}

@@ -1,0 +1,227 @@
+"""From a hub id to a folder: looked up once, then fetched, or found in the cache.
+
+The look-up is one request that is not repeated, so a machine without network hears so at once.
+What is fetched after it uses the hub client with all its patience.
+"""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import huggingface_hub
+from huggingface_hub import HfApi, constants, errors
+from tqdm import tqdm
+
+from explainer.errors import ModelError
+from explainer.models.loading.options import DOWNLOADING, LoadStep, OnProgress
+
+# Seconds to wait for a connection, for a piece of the answer, for room to write, for a free socket.
+# A slow link is slow after it is connected; only the first figure decides that there is no network.
+_PATIENCE = (4.0, 20.0, 20.0, 4.0)
+_TELL_EVERY = 0.2  # seconds
+_WORDS = ("*.json", "*.txt", "*.model", "*.jinja", "README.md")  # all but the weights
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """What a hub id holds.
+
+    Attributes:
+        name: the hub id.
+        revision: as it was asked for.
+        commit: the commit that it means now.
+        sizes: bytes of each file in its top folder.
+    """
+
+    name: str
+    revision: str | None
+    commit: str
+    sizes: Mapping[str, int]
+
+    @property
+    def words(self) -> list[str]:
+        """Return the names of the small files: configs, tokenizer, templates, the card."""
+        return [n for n in self.sizes if any(fnmatch.fnmatch(n, p) for p in _WORDS)]
+
+    @property
+    def weights(self) -> list[str]:
+        """Return the names of the safetensors files that transformers would read."""
+        if "model.safetensors" in self.sizes:
+            return ["model.safetensors"]
+        return sorted(n for n in self.sizes if fnmatch.fnmatch(n, "model-*-of-*.safetensors"))
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of all weights."""
+        return sum(self.sizes[name] for name in self.weights)
+
+
+def look_up(name: str, revision: str | None) -> Listing | Path:
+    """Return what the hub holds under this id, or the cached folder where it cannot be asked.
+
+    Raises:
+        ModelError: there is no such id or revision, it is gated, or neither hub nor cache has it.
+    """
+    if constants.is_offline_mode():
+        return cached(name, revision) or _unreachable(name, "HF_HUB_OFFLINE is set")
+    try:
+        info = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=_PATIENCE)
+    except errors.HFValidationError:
+        raise ModelError(f"{name!r} is no hub id; write OWNER/NAME, or a folder") from None
+    except errors.HfHubHTTPError as error:
+        return _refused(name, revision, error)
+    except Exception:  # no route, no name service, a proxy, a broken certificate: each its own
+        return cached(name, revision) or _unreachable(name, "the hub does not answer")
+    files = {s.rfilename: s.size or 0 for s in info.siblings or () if "/" not in s.rfilename}
+    return Listing(name, revision, str(info.sha), files)
+
+
+def fetch(listing: Listing, names: Iterable[str], on_progress: OnProgress) -> Path:
+    """Return the folder that holds these files, after downloading what the cache has not.
+
+    The download runs in threads of its own; `on_progress` is called here, and what it raises ends
+    the download.
+    """
+    wanted = list(names)
+    missing = [n for n in wanted if not _in_cache(listing.name, n, listing.commit)]
+    total, told = sum(listing.sizes[n] for n in missing), _Told()
+    pool = ThreadPoolExecutor(1)
+    job = pool.submit(
+        huggingface_hub.snapshot_download,
+        listing.name,
+        revision=listing.revision,
+        allow_patterns=[n.replace("[", "[[]") for n in wanted],
+        tqdm_class=_bar_class(told),
+        max_workers=4,
+    )
+    try:
+        while not wait([job], timeout=_TELL_EVERY).done:
+            on_progress(LoadStep(DOWNLOADING, min(told.done, total), total))
+    finally:  # it is not waited for: the caller who stops it has no reason to
+        told.stop.set()
+        pool.shutdown(wait=False)
+    folder = _result(job, listing)
+    on_progress(LoadStep(DOWNLOADING, total, total))
+    return folder
+
+
+def cached(name: str, revision: str | None = None) -> Path | None:
+    """Return the folder in the cache that holds this id's config, None if there is none."""
+    try:
+        found = huggingface_hub.try_to_load_from_cache(name, "config.json", revision=revision)
+    except errors.HFValidationError:
+        return None
+    return Path(found).parent if isinstance(found, (str, os.PathLike)) else None
+
+
+# What can go wrong -------------------------------------------------------------------------------
+
+
+def _refused(name: str, revision: str | None, error: errors.HfHubHTTPError) -> Path:
+    """Raise what the hub's refusal means; only a hub that is ill may be replaced by the cache."""
+    if isinstance(error, errors.GatedRepoError):
+        raise ModelError(
+            f"{name} is gated: its owner wants its terms accepted. Open "
+            f"{constants.ENDPOINT}/{name}, accept them, then log in with `hf auth login` "
+            "(or set HF_TOKEN) and load it again"
+        ) from None
+    if isinstance(error, errors.RevisionNotFoundError):
+        raise ModelError(
+            f"{name} has no revision {revision!r}; name a branch, tag or commit of it"
+        ) from None
+    if isinstance(error, errors.RepositoryNotFoundError):
+        raise ModelError(
+            f"the hub has no model {name}, or it is private; check the spelling, and for a private "
+            "one log in with `hf auth login` (or set HF_TOKEN)"
+        ) from None
+    code = getattr(error.response, "status_code", None)
+    if code in (401, 403):
+        raise ModelError(
+            f"the hub refuses {name} (error {code}); log in with `hf auth login`, or set HF_TOKEN "
+            "to a token that may read it"
+        ) from None
+    return cached(name, revision) or _unreachable(name, f"the hub answers with error {code}")
+
+
+def _unreachable(name: str, why: str) -> Path:
+    raise ModelError(
+        f"{name} is not on this machine and cannot be downloaded: {why}. Connect and load it "
+        "again, or name a model that is here: a folder, or the bundled one"
+    ) from None
+
+
+def _result(job: Future[str], listing: Listing) -> Path:
+    """Return the folder that a download made, or raise what it raised, in words."""
+    try:
+        return Path(job.result())
+    except errors.HfHubHTTPError as error:
+        _refused(listing.name, listing.revision, error)
+        raise ModelError(_broken_off(listing.name)) from error
+    except Exception as error:  # the network, the disk, the hub's storage: each its own
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        raise ModelError(_broken_off(listing.name, full)) from error
+
+
+def _broken_off(name: str, full: bool = False) -> str:
+    if full:
+        return f"the disk is full; {name} was not downloaded. Make room, or set HF_HOME elsewhere"
+    return f"the download of {name} broke off; load it again, it goes on where it stopped"
+
+
+# The download ------------------------------------------------------------------------------------
+
+
+def _in_cache(name: str, file: str, commit: str) -> bool:
+    found = huggingface_hub.try_to_load_from_cache(name, file, revision=commit)
+    return isinstance(found, (str, os.PathLike))
+
+
+class _Told:
+    """What the progress bars of the hub client count, and whether they are to end it."""
+
+    def __init__(self) -> None:
+        self.stop = Event()
+        self.bars: list[tqdm] = []
+
+    @property
+    def done(self) -> int:
+        """Return the bytes received; the client shows them by one bar or by several."""
+        return int(max((bar.n for bar in self.bars), default=0))
+
+
+def _bar_class(told: _Told) -> type[tqdm]:
+    """Return a class that the hub client makes its bars of; they are shown nowhere."""
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs.pop("name", None)
+            super().__init__(*args, **{**kwargs, "file": _Nowhere(), "disable": False})
+            if kwargs.get("unit") == "B":
+                told.bars.append(self)
+
+        def update(self, n: float | None = 1) -> bool | None:
+            if told.stop.is_set():
+                raise InterruptedError("the download was stopped")
+            return super().update(n)
+
+    return Bar
+
+
+class _Nowhere:
+    """A file that takes everything and keeps nothing."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        pass

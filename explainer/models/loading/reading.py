@@ -1,0 +1,156 @@
+"""Reading a checkpoint with transformers: its parts, how far it is, and whether all of it fits."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from threading import Lock, get_ident
+from typing import Any
+
+import transformers
+from transformers import AutoConfig, AutoTokenizer
+
+from explainer.errors import ModelError
+from explainer.models.loading.checkpoint import Checkpoint
+
+OnFraction = Callable[[float], None]
+
+# Checkpoints in a layout of their own: modules with `load_parts(folder, name, **options)`, which
+# returns network, tokenizer and image processor.
+_OWN_LAYOUT: Mapping[str, str] = {"internvl_chat": "explainer.models.loading.internvl_chat"}
+
+_TELL_EVERY = 0.1  # seconds
+_TURN = Lock()  # transformers has one place for progress, shared by all threads
+
+
+def read_parts(
+    checkpoint: Checkpoint, options: Mapping[str, Any], at: OnFraction | None
+) -> tuple[Any, Any, Any]:
+    """Return network, tokenizer and image processor of a checkpoint.
+
+    Args:
+        checkpoint: where it is, with all files there.
+        options: for `from_pretrained` of the network: dtype, device_map, quantization and so on.
+        at: called with the fraction of weights that was read, in this thread: 0 before memory is
+            taken. Without it transformers shows a bar of its own.
+
+    Raises:
+        ModelError: the weights do not agree with config.json.
+    """
+    folder = checkpoint.folder
+    own = _OWN_LAYOUT.get(checkpoint.raw["model_type"])
+    if own:
+        with _reading(at):
+            return importlib.import_module(own).load_parts(folder, checkpoint.name, **options)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    tokenizer.chat_template = _processors_template(folder) or tokenizer.chat_template
+    processor = checkpoint.family.load_processor(str(folder), None)
+    with _reading(at):
+        network, found = getattr(transformers, checkpoint.family.model_class).from_pretrained(
+            folder,
+            config=config,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # so that they can be named below
+            **options,
+        )
+    _check_loaded(checkpoint.name, network, found)
+    return network, tokenizer, processor
+
+
+def _processors_template(folder: Path) -> str | None:
+    """Return the chat template that is the processor's: it is the one with pictures in it.
+
+    A `chat_template.jinja` needs nothing, as tokenizers read that one too.
+    """
+    for name in ("chat_template.json", "processor_config.json"):
+        file = folder / name
+        template = json.loads(file.read_text()).get("chat_template") if file.is_file() else None
+        if template and not (folder / "chat_template.jinja").is_file():
+            return template
+    return None
+
+
+def _check_loaded(name: str, network: Any, found: Mapping[str, Any]) -> None:
+    """Raise `ModelError` if some weights came from nowhere, or came and found no place.
+
+    transformers fills what is missing with random numbers and drops what is left over. What is
+    left over counts if the model has tensors of this kind: config.json then names too few layers.
+    """
+    said = [f"{key} missing" for key in sorted(found["missing_keys"])]
+    said += [
+        f"{key} is {tuple(there)} in the file and {tuple(wanted)} by config.json"
+        for key, there, wanted in sorted(found["mismatched_keys"])
+    ]
+    kinds = {_kind(key) for key in network.state_dict()}
+    said += [
+        f"{key} has no place" for key in sorted(found["unexpected_keys"]) if _kind(key) in kinds
+    ]
+    if said:
+        more = f" and {len(said) - 3} more" if len(said) > 3 else ""
+        raise ModelError(
+            f"{name}: config.json and the weights disagree: {', '.join(said[:3])}{more}; use the "
+            "config.json that belongs to these weights"
+        )
+
+
+def _kind(key: str) -> str:
+    """Return the end of a tensor's name with its numbers left out: the same for all layers."""
+    return re.sub(r"(?<=\.)\d+(?=\.)", "*", key.removeprefix("model."))
+
+
+@contextmanager
+def _reading(at: OnFraction | None) -> Iterator[None]:
+    """Tell `at` the fraction of weights that was read, and keep transformers' own report quiet.
+
+    The first step is told before other loads are waited for.
+    """
+    if at:
+        at(0.0)
+    logger, report = logging.getLogger("transformers.modeling_utils"), _NoReport()
+    with _TURN:
+        logger.addFilter(report)
+        try:
+            with _counting(at) if at else nullcontext():
+                yield
+        finally:
+            logger.removeFilter(report)
+
+
+class _NoReport(logging.Filter):
+    """Drops the table of tensors that do not fit: `_check_loaded` says it in one line."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "LOAD REPORT" not in record.getMessage()
+
+
+@contextmanager
+def _counting(at: OnFraction) -> Iterator[None]:
+    """Have transformers count through `at` in place of its progress bar, in this thread."""
+    thread = get_ident()
+
+    def hook(factory: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if get_ident() == thread and kwargs.get("desc") == "Loading weights":
+            return _counted(list(args[0]), at)
+        return previous(factory, args, kwargs) if previous else factory(*args, **kwargs)
+
+    previous = transformers.utils.logging.set_tqdm_hook(hook)
+    try:
+        yield
+    finally:
+        transformers.utils.logging.set_tqdm_hook(previous)
+
+
+def _counted(items: list[Any], at: OnFraction) -> Iterable[Any]:
+    told = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        if done == len(items) or time.monotonic() - told > _TELL_EVERY:
+            told = time.monotonic()
+            at(done / len(items))

@@ -1,0 +1,1 @@
+"""Tokens: user text that stays plain text, and tokens that spell whole characters."""

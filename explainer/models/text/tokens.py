@@ -1,0 +1,279 @@
+"""Text and tokens: user text that stays plain, and tokens that spell whole characters."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from explainer.errors import ModelError, PromptError
+from explainer.run.run import PROMPT, TEMPLATE
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+class TextCodec:
+    """Turns a user's text into ids and ids into text, for one checkpoint's tokenizer.
+
+    Args:
+        tokenizer: a tokenizer with a `tokenizers` backend; `ModelError` if it has none, or if its
+            decoder is neither byte-level nor SentencePiece-like.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        if not getattr(tokenizer, "is_fast", False):
+            raise ModelError(
+                f"{type(tokenizer).__name__} has no fast tokenizer; "
+                "convert it once to a tokenizer.json and load that"
+            )
+        self._tokenizer = tokenizer
+        self._backend: Tokenizer = tokenizer.backend_tokenizer
+        spec = json.loads(self._backend.to_str())
+        self._added: dict[int, str] = {t["id"]: t["content"] for t in spec["added_tokens"]}
+        self._byte_level = "ByteLevel" in _types(spec["decoder"])
+        if not self._byte_level and not _types(spec["decoder"]) & {"ByteFallback", "Metaspace"}:
+            raise ModelError("the tokenizer's decoder is neither byte-level nor SentencePiece-like")
+        self._plain = _without_added_tokens(spec)
+        self._opening = _opening(tokenizer)
+        self._separator = next((t["content"] for t in spec["added_tokens"] if _is_inert(t)), "")
+        longest_first = sorted(self._added.values(), key=len, reverse=True)
+        self._markup = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+
+    def __len__(self) -> int:
+        return len(self._tokenizer)
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Return the tokenizer that the ids are those of."""
+        return self._tokenizer
+
+    @property
+    def added(self) -> Mapping[int, str]:
+        """Return the added tokens, special ones among them, by id."""
+        return MappingProxyType(self._added)
+
+    def special_id(self, token: str) -> int | None:
+        """Return the id of an added token, None if there is none of this text."""
+        return next((i for i, content in self._added.items() if content == token), None)
+
+    # Text to ids ---------------------------------------------------------------------------------
+
+    def encode_template(self, text: str) -> list[int]:
+        """Return the ids of template text that follows a special token; markup in it counts.
+
+        Some tokenizers put a space before the first word of a sequence, and there only.
+        """
+        if not text or not self._separator:
+            return self._encode(text)
+        return self._encode(self._separator + text)[1:]
+
+    def encode_start(self, text: str) -> list[int]:
+        """Return the ids of the template text that a sequence starts with.
+
+        The same ids as the tokenizer gives by itself: with its token for the start of a sequence,
+        if it sets one and the text does not.
+        """
+        first = self._tokenizer.bos_token
+        opening = [] if first and text.startswith(first) else self._opening
+        return [*opening, *self._encode(text)]
+
+    def encode_around(self, before: str, user: str, after: str) -> tuple[list[int], list[int]]:
+        """Return ids and roles of `user` between two pieces of template text.
+
+        Special tokens are recognised in the template only, never in `user`. For an ordinary `user`
+        the ids are those of tokenising the whole string: pieces of template that no special token
+        separates from the user's text are tokenised together with it, and a token that holds any
+        of the user's characters has the role `PROMPT`.
+        """
+        marks = list(self._markup.finditer(before))
+        cut_before = marks[-1].end() if marks else 0
+        mark = self._markup.search(after)
+        cut_after = mark.start() if mark else len(after)
+        left, right = before[cut_before:], after[:cut_after]
+        start, stop = len(left), len(left) + len(user)
+
+        encoded = self._plain.encode(left + user + right, add_special_tokens=False)
+        head = self.encode_template(before[:cut_before])
+        tail = self.encode_template(after[cut_after:])
+        roles = [PROMPT if a < stop and b > start else TEMPLATE for a, b in encoded.offsets]
+        return (
+            [*head, *encoded.ids, *tail],
+            [TEMPLATE] * len(head) + roles + [TEMPLATE] * len(tail),
+        )
+
+    def encode_within(self, text: str) -> list[int]:
+        """Return the ids of plain text within a text: no space is put before it.
+
+        Markup in it stays text. Raises `PromptError` if the tokenizer makes another text of it.
+        """
+        for before in ("", "\n", "."):
+            ids = self._plain.encode(before + text, add_special_tokens=False).ids
+            for start in range(min(len(ids), 4)):
+                spelled = b"".join(map(self.bytes_of, ids[start:])).decode(errors="replace")
+                if _same(spelled, text):
+                    return ids[start:]
+        raise PromptError(
+            f"the tokenizer of this model makes another text of {text[:80]!r}; write it without "
+            "double spaces and unusual characters"
+        )
+
+    def encode_answer(self, text: str) -> list[int]:
+        """Return the ids of plain text as an answer, which follows the template's text.
+
+        Where the tokenizer puts a space before a text of its own accord, answers begin with one.
+        """
+        begins = b"".join(map(self.bytes_of, self._plain.encode("a").ids))
+        spaced = begins.startswith(b" ") and not text.startswith(" ")
+        return self.encode_within(" " + text if spaced else text)
+
+    def _encode(self, text: str) -> list[int]:
+        return self._tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+
+    # Ids to text ---------------------------------------------------------------------------------
+
+    def bytes_of(self, token_id: int) -> bytes:
+        """Return the bytes that a token stands for; b"" for an id without a token."""
+        if token_id in self._added:
+            return self._added[token_id].encode()
+        token = self._backend.id_to_token(token_id)
+        if token is None:
+            return b""
+        if self._byte_level:
+            return bytes(_BYTE_OF[c] for c in token)
+        if re.fullmatch(r"<0x[0-9A-F]{2}>", token):
+            return bytes([int(token[3:5], 16)])
+        return token.replace("▁", " ").encode()
+
+    def piece(self, token_id: int) -> str:
+        """Return the text of one token on its own; bytes of a split character as ⟨F0 9F⟩."""
+        data = self.bytes_of(token_id)
+        if not data:
+            return f"⟨{token_id}⟩"
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return f"⟨{data.hex(' ').upper()}⟩"
+
+    def texts(self, ids: Sequence[int]) -> tuple[str, ...]:
+        """Return one text for each id; together they are the decoded text.
+
+        A character split over several tokens stands whole in the token that holds its first byte.
+        Bytes that are no text become replacement characters, whole characters beside them do not.
+        """
+        texts = [""] * len(ids)
+        decoder = TextStream(self)
+        owner = 0  # token that holds the first byte of the character under way
+        for i, token_id in enumerate(ids):
+            for byte in self.bytes_of(token_id):
+                waiting = decoder.waiting
+                out = decoder.feed_bytes(bytes([byte]))
+                if waiting and out:
+                    texts[owner] += out[0]
+                    out = out[1:]
+                texts[i] += out
+                if decoder.waiting == 1:
+                    owner = i
+        texts[owner if decoder.waiting else -1] += decoder.finish()
+        return tuple(texts)
+
+    def ordinary(self) -> npt.NDArray[np.bool_]:
+        """Return (V,) bool: which ids are real, unspecial vocabulary entries."""
+        ids = range(len(self))
+        return np.array(
+            [i not in self._added and self._backend.id_to_token(i) is not None for i in ids]
+        )
+
+
+class TextStream:
+    """Decodes token after token, holding back a character until it is whole."""
+
+    def __init__(self, codec: TextCodec) -> None:
+        self._codec = codec
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    @property
+    def waiting(self) -> int:
+        """Return the number of bytes of an unfinished character."""
+        return len(self._decoder.getstate()[0])
+
+    def feed(self, token_id: int) -> str:
+        """Return the text that became whole with this token."""
+        return self.feed_bytes(self._codec.bytes_of(token_id))
+
+    def feed_bytes(self, data: bytes) -> str:
+        """Return the text that became whole with these bytes."""
+        return self._decoder.decode(data)
+
+    def finish(self) -> str:
+        """Return what is left: "" or a replacement character."""
+        return self._decoder.decode(b"", final=True)
+
+
+def _same(one: str, other: str) -> bool:
+    """Return whether two texts differ at most in how characters with accents are composed."""
+    return unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
+
+
+def _types(spec: object) -> set[str]:
+    """Return all "type" names in a serialised decoder."""
+    if isinstance(spec, dict):
+        below = set().union(*map(_types, spec.values())) if spec else set()
+        return below | ({spec["type"]} if isinstance(spec.get("type"), str) else set())
+    return set().union(*map(_types, spec)) if isinstance(spec, list) and spec else set()
+
+
+def _is_inert(added: dict[str, Any]) -> bool:
+    """Return whether an added token leaves the text around it as it is."""
+    return added["special"] and not any(added[k] for k in ("lstrip", "rstrip", "normalized"))
+
+
+def _opening(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return the ids that the tokenizer puts before every text by itself."""
+    plain = tokenizer("a", add_special_tokens=False)["input_ids"]
+    ids = tokenizer("a")["input_ids"]
+    starts = (i for i in range(len(ids)) if ids[i : i + len(plain)] == plain)
+    return ids[: next(starts, 0)]
+
+
+def _without_added_tokens(spec: dict) -> Tokenizer:
+    """Return the same tokenizer with no added tokens at all, and offsets that are not trimmed.
+
+    Made for text that follows a special token: where a space is put before the first word of a
+    sequence only, none is put here.
+
+    A copy, because the switch that tokenizers offer for this is state shared between threads, and
+    spares only those added tokens that are flagged as special.
+    """
+    bare = {**spec, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
+    bare["pre_tokenizer"] = _never_first(spec["pre_tokenizer"])
+    return Tokenizer.from_str(json.dumps(bare))
+
+
+def _never_first(spec: Any) -> Any:
+    """Return a serialised pre-tokenizer that puts no space before the first word of a sequence."""
+    if isinstance(spec, list):
+        return [_never_first(part) for part in spec]
+    if not isinstance(spec, dict):
+        return spec
+    if spec.get("type") == "Metaspace" and spec.get("prepend_scheme") == "first":
+        return {**spec, "prepend_scheme": "never"}
+    return {name: _never_first(part) for name, part in spec.items()}
+
+
+def _byte_of() -> dict[str, int]:
+    """Return the byte behind each character of a byte-level vocabulary (the GPT-2 alphabet)."""
+    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [b for b in range(256) if b not in shown]
+    return {chr(b): b for b in shown} | {chr(256 + i): b for i, b in enumerate(hidden)}
+
+
+_BYTE_OF = _byte_of()

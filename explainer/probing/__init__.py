@@ -1,0 +1,1 @@
+"""Everything that asks the model again with less of the picture."""

@@ -1,0 +1,249 @@
+"""EAGLE's search: in which order should regions of a picture appear, so that a word does soonest?
+
+Source: Chen et al., arXiv 2509.22496, and the code of RuoyuChen10/EAGLE. With p(S) how
+probable the word is while only the regions S are shown, and \\S all regions but these:
+
+    insight     p(S)          what is shown suffices for the word
+    necessity   1 - p(\\S)     without it the word is lost
+    objective   F(S) = lambda_1 p(S) + lambda_2 (1 - p(\\S))
+
+Regions are taken greedily by F. The plain search asks for all of them each time, n (n + 1) masks.
+This one is the efficient version of that code: between rounds that look at all regions, only the
+first of the last ranking are looked at, and a second order grows from its end, worst first.
+
+Nothing here knows a model: whoever searches brings a function from masks to probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from explainer.probing.curves import Curves
+
+Masks = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Score = Callable[[Masks], npt.NDArray[np.floating]]  # (B, n), True for what is shown -> (B, R)
+
+BATCH = 4  # so that progress and an end of the search come soon
+NOISE = 1e-5  # of probabilities in float32: what changes by less does not change
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the search goes; names are those of EAGLE's code, values those of its experiments.
+
+    Attributes:
+        search_scope: how many regions of the last ranking are looked at.
+        pending_samples: how many from its end may be the worst.
+        update_step: every so many rounds all regions are looked at and ranked again.
+        insight, necessity: lambda_1 and lambda_2.
+    """
+
+    search_scope: int = 8
+    pending_samples: int = 4
+    update_step: int = 10
+    insight: float = 1.0
+    necessity: float = 1.0
+
+
+class Progress(NamedTuple):
+    """How far a search is: masks looked at, of how many, and the order of all regions as far as it
+    is known, best first."""
+
+    done: int
+    total: int
+    order: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The order in which n regions should appear, and what becomes of the word meanwhile.
+
+    Attributes:
+        order: (n,) numbers of regions, best first.
+        insertion: (n + 1,) p with the first i regions shown, from none to all.
+        deletion: (n + 1,) p with the first i regions hidden, from none to all.
+    """
+
+    order: npt.NDArray[np.intp]
+    insertion: Floats
+    deletion: Floats
+
+    @property
+    def empty(self) -> float:
+        """Return p with every region hidden."""
+        return float(self.insertion[0])
+
+    @property
+    def objective(self) -> Floats:
+        """Return (n + 1,) F with both weights 1, as EAGLE reports it whatever it searched by."""
+        return self.insertion + 1 - self.deletion
+
+    @property
+    def strength(self) -> float:
+        """Return how much the word owes to the picture, 0 to 1: 1.5 (max p - p with nothing shown),
+        at most 1. EAGLE's figures of words are dimmed by it."""
+        return float(min(1.0, 1.5 * (self.insertion.max() - self.empty)))
+
+    def values(self) -> Floats:
+        """Return (n,) in [0, 1], by number of region: how early F was still to change after it.
+
+        Region i of the order gets - sum_{j <= i} |F_j - F_{j-1}|, brought to 0 for the last and 1
+        for the first ("add_value" of EAGLE's code), times `strength`. Zeros where nothing changes.
+        """
+        spent = np.cumsum(np.abs(np.diff(self.objective)))
+        span = spent[-1] - spent[0]
+        if span < NOISE or self.strength < NOISE:
+            return np.zeros(len(self.order))
+        values = np.empty(len(self.order))
+        values[self.order] = (spent[-1] - spent) / span
+        return values * self.strength
+
+    def curves(self, sizes: Floats) -> Curves:
+        """Return the curves over the share of the picture, with `sizes` (n,) of the regions."""
+        share = np.append(0.0, np.cumsum(sizes[self.order])) / sizes.sum()
+        return Curves(share, self.insertion, self.deletion)
+
+
+class Readings:
+    """The probabilities under masks of n regions, asked for in batches and each once.
+
+    Searches for several words may share one.
+    """
+
+    def __init__(self, score: Score, regions: int, batch: int = BATCH) -> None:
+        self.regions = regions
+        self._score, self._batch = score, batch
+        self._known: dict[bytes, npt.NDArray[np.floating]] = {}
+
+    def ask(self, masks: Masks) -> Iterator[int]:
+        """Bring the probabilities under masks (M, n); yield how many are known after each batch, at
+        last M."""
+        new = {mask.tobytes(): mask for mask in masks if mask.tobytes() not in self._known}
+        names = [*new]
+        if not names:
+            yield len(masks)
+        for start in range(0, len(names), self._batch):
+            batch = names[start : start + self._batch]
+            probs = self._score(np.stack([new[name] for name in batch]))
+            self._known.update(zip(batch, probs, strict=True))
+            yield len(masks) - max(0, len(names) - start - self._batch)
+
+    def of(self, masks: Masks) -> npt.NDArray[np.floating]:
+        """Return (M, R): what was asked for."""
+        return np.stack([self._known[mask.tobytes()] for mask in masks])
+
+
+def count(regions: int, settings: Settings = Settings()) -> int:
+    """Return how many masks a search looks at."""
+    total, left, turn = 2, regions, 0
+    while left > 1:
+        total += 2 * (
+            left if turn % settings.update_step == 0 else min(settings.search_scope, left)
+        )
+        left -= 1
+        if left > settings.pending_samples:
+            total += 2 * settings.pending_samples if turn else 0
+            left -= 1
+        turn += 1
+    return total
+
+
+def search(
+    readings: Readings, targets: Sequence[int], settings: Settings = Settings()
+) -> Generator[Progress, None, Found]:
+    """Yield after each batch how far the search is, and return what it found.
+
+    Closing the generator ends it; what was read stays known to `readings`.
+
+    Args:
+        targets: columns of the probabilities; of several their mean counts.
+    """
+    return (yield from _Search(readings, targets, settings).run())
+
+
+class _Point(NamedTuple):
+    """p with only some regions shown, and with these hidden."""
+
+    only: float
+    without: float
+
+
+class _Search:
+    """The regions taken from both ends of the ranking, and those left between them."""
+
+    def __init__(self, readings: Readings, targets: Sequence[int], settings: Settings) -> None:
+        self._readings, self._targets, self._to = readings, list(targets), settings
+        self._total, self._done = count(readings.regions, settings), 0
+        self._best: list[int] = []
+        self._left = list(range(readings.regions))
+        self._worst: list[int] = []  # the very worst first
+        self._rising: list[_Point] = []  # of the first 1, 2, ... of the best
+        self._falling: list[_Point] = []  # of all but the first 1, 2, ... of the worst
+
+    def run(self) -> Generator[Progress, None, Found]:
+        ((shown, empty),) = yield from self._look([range(self._readings.regions)])
+        turn = 0
+        while len(self._left) > 1:
+            last = yield from self._take_best(turn % self._to.update_step == 0)
+            if len(self._left) > self._to.pending_samples:
+                yield from self._take_worst(last if turn == 0 else None)
+            turn += 1
+        points = [_Point(empty, shown), *self._rising, *self._falling[::-1], _Point(shown, empty)]
+        only, without = np.array(points, np.float64).T
+        return Found(np.array(self._order, np.intp), only, without)
+
+    def _take_best(self, anew: bool) -> Generator[Progress, None, _Point]:
+        """Take the best of those in scope, or rank all anew; return the point of the last."""
+        scope = self._left if anew else self._left[: self._to.search_scope]
+        points = yield from self._look([[*self._best, region] for region in scope])
+        ranking = sorted(range(len(scope)), key=lambda i: -self._objective(points[i]))
+        if anew:
+            self._left = [scope[i] for i in ranking]
+            best = self._left.pop(0)
+        else:
+            best = self._left.pop(ranking[0])
+        self._best.append(best)
+        self._rising.append(points[ranking[0]])
+        return points[ranking[-1]]
+
+    def _take_worst(self, single: _Point | None) -> Generator[Progress, None, None]:
+        """Take from the end the region without which F of all the rest is highest.
+
+        At first it is the worst of the ranking, whose own point says what the rest is worth.
+        """
+        if single is not None:
+            self._worst.append(self._left.pop())
+            self._falling.append(_Point(single.without, single.only))
+            return
+        ends = self._left[-self._to.pending_samples :]
+        kept = [{*range(self._readings.regions)} - {*self._worst, region} for region in ends]
+        points = yield from self._look([sorted(rest) for rest in kept])
+        at = max(range(len(ends)), key=lambda i: self._objective(points[i]))
+        self._left.remove(ends[at])
+        self._worst.append(ends[at])
+        self._falling.append(points[at])
+
+    def _look(self, sets: Sequence[Sequence[int]]) -> Generator[Progress, None, list[_Point]]:
+        """Return the points of sets of regions."""
+        only = np.zeros((len(sets), self._readings.regions), bool)
+        for mask, regions in zip(only, sets, strict=True):
+            mask[list(regions)] = True
+        masks = np.concatenate([only, ~only])
+        for known in self._readings.ask(masks):
+            yield Progress(self._done + known, self._total, self._order)
+        self._done += len(masks)
+        probs = self._readings.of(masks)[:, self._targets].mean(axis=1, dtype=np.float64)
+        return [_Point(*pair) for pair in zip(*np.split(probs, 2), strict=True)]
+
+    def _objective(self, point: _Point) -> float:
+        return self._to.insight * point.only + self._to.necessity * (1 - point.without)
+
+    @property
+    def _order(self) -> tuple[int, ...]:
+        return (*self._best, *self._left, *self._worst[::-1])

@@ -1,0 +1,242 @@
+"""What is asked of a recording, checked before a model is run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from explainer.errors import ImageError, LayerError, PromptError, ScaleError
+from explainer.media.fills import FILLS
+from explainer.media.images import ImageSource, open_images
+from explainer.media.video import VideoSource, open_video, step_label
+from explainer.models.base import Family, Inputs, Media
+from explainer.models.loading.memory import free_memory
+from explainer.run.run import Video
+
+Pictures = ImageSource | Sequence[ImageSource]
+
+LAYERS = ("last", "even", "all")  # which layers can be asked for by name
+MOST_LAYER_BYTES = 1 << 30  # what a run's further layers may take, as what a file may unpack to
+_LISTED = 4 * (200 + 10 + 1)  # bytes of a text state's list of words and its probabilities
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How an answer is generated; `PromptError` for values that make no sense.
+
+    Attributes:
+        max_new_tokens: the longest answer, at least 1.
+        temperature: 0 for the most probable token each time, above 0 to draw; at most 10.
+        seed: of the draws.
+    """
+
+    max_new_tokens: int
+    temperature: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name in ("max_new_tokens", "seed"):
+            value = getattr(self, name)
+            if not _is_whole(value):
+                raise PromptError(f"{name} must be a whole number, got {value!r}")
+        if self.max_new_tokens < 1:
+            raise PromptError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
+        if not _is_number(self.temperature) or not 0 <= self.temperature <= 10:
+            raise PromptError(f"temperature must lie in 0..10, got {self.temperature!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What is asked about: pictures, or the frames of a video.
+
+    Attributes:
+        images: (H, W, 3) uint8 each, as the model is given them and as they are shown; of a video,
+            the first frame of each step.
+        labels: one for each image, for people, or "".
+        video: all frames, if it is a video.
+        notes: what was changed or left out, in sentences.
+    """
+
+    images: tuple[npt.NDArray[np.uint8], ...]
+    labels: tuple[str, ...]
+    video: Video | None
+    notes: tuple[str, ...]
+
+    @property
+    def media(self) -> Media:
+        """Return what the model is given."""
+        return self.images if self.video is None else self.video
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """Pictures or a video and a prompt, ready to be recorded.
+
+    Attributes:
+        asked: the pictures or the video.
+        prompt: the user's text.
+        scales: the scale factors besides 1, ascending.
+        decoding: how the answer is generated.
+        given: the ids of an answer to read in place of generating one, or None.
+        layers: numbers of the decoder layers to record besides the last, ascending.
+        fills: what to put in place of the pictures to measure what the answer owes to them.
+    """
+
+    asked: Asked
+    prompt: str
+    scales: tuple[float, ...]
+    decoding: Decoding
+    given: tuple[int, ...] | None = None
+    layers: tuple[int, ...] = ()
+    fills: tuple[str, ...] = ()
+
+    @property
+    def longest(self) -> int:
+        """Return the largest number of answer tokens."""
+        return self.decoding.max_new_tokens if self.given is None else len(self.given)
+
+
+def check_request(
+    family: Family, asked: Asked, prompt: str, scales: Sequence[float], decoding: Decoding
+) -> Request:
+    """Return the request, or raise `PromptError` or `ScaleError`."""
+    check_text(prompt, "prompt", "write what the model should do")
+    others = tuple(alpha for alpha in check_scales(family, scales) if alpha != 1)
+    return Request(asked, prompt, others, decoding)
+
+
+def check_text(text: str, name: str, advice: str) -> str:
+    """Return a text, or raise `PromptError` if nothing is in it or it is not whole."""
+    if not isinstance(text, str) or not text.strip():
+        raise PromptError(f"the {name} is empty; {advice}")
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise PromptError(f"the {name} holds half a character (a lone surrogate); remove it")
+    return text
+
+
+def open_asked(family: Family, pictures: Pictures | None, video: VideoSource | None) -> Asked:
+    """Return the opened pictures or video; `ImageError` if the family cannot take them."""
+    if video is None:
+        return _open_pictures(family, pictures)
+    if pictures is not None:
+        raise ImageError("pass pictures or a video, not both")
+    _ = family.video_token_id  # refused before the video is read
+    size = family.frames_per_step
+    opened, notes = open_video(video, multiple=size)
+    labels = [step_label(opened, i, size) for i in range(len(opened.frames) // size)]
+    return Asked(tuple(opened.frames[::size]), tuple(labels), opened, notes)
+
+
+def _open_pictures(family: Family, pictures: Pictures | None) -> Asked:
+    """Return the opened pictures; `ImageError` for none, or more than the family takes."""
+    sources = list(pictures) if isinstance(pictures, (list, tuple)) else [pictures]
+    if not sources or pictures is None:
+        raise ImageError("there is no picture; pass one or several")
+    if len(sources) > family.max_images:
+        most = "one picture" if family.max_images == 1 else f"up to {family.max_images} pictures"
+        raise ImageError(
+            f"{family.label} takes {most} at a time, got {len(sources)}; leave some out"
+        )
+    images, notes = open_images(sources)
+    return Asked(images, ("",) * len(images), None, notes)
+
+
+def check_scales(family: Family, scales: Sequence[float]) -> list[float]:
+    """Return the factors in ascending order, each once: small ones are read first."""
+    low, high = family.alphas
+    for alpha in scales:
+        if high == 1 and _is_number(alpha) and alpha > 1:
+            raise ScaleError(
+                f"{family.label} reads pictures at one fixed size, so a scale above 1 shows it "
+                f"nothing new; got {alpha:g}, use one in {low:g}..1"
+            )
+        if not _is_number(alpha) or not low <= alpha <= high:
+            raise ScaleError(f"a scale of {family.label} lies in {low:g}..{high:g}, got {alpha}")
+    return sorted({round(float(alpha), 6) for alpha in scales})
+
+
+def check_layers(family: Family, layers: str | Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers of layers below the last, for one of `LAYERS` or for numbers.
+
+    "even" is every second layer, counted down from the last; of a model of two layers that is none.
+    """
+    depth = family.depth
+    if isinstance(layers, str):
+        if layers not in LAYERS:
+            raise LayerError(f"layers must be {', '.join(LAYERS)} or numbers, got {layers!r}")
+        step = {"last": depth, "even": 2, "all": 1}[layers]
+        return tuple(range(depth, 0, -step))[:0:-1]
+    for number in layers:
+        if not _is_whole(number):
+            raise LayerError(f"a layer is a whole number, got {number!r}")
+        if not 1 <= number <= depth:
+            raise LayerError(f"{family.model_id} has layers 1 to {depth}, got {number}")
+    return tuple(sorted({int(number) for number in layers} - {depth}))
+
+
+def layer_bytes(family: Family, inputs: Inputs, request: Request) -> int:
+    """Return about how many bytes the further layers of a request take, at the most.
+
+    Visual states at all scales, text states up to the longest answer, and their lists of words.
+    """
+    fixed = family.alphas[1] == 1  # pictures of one size: as many tokens at each scale
+    visual = len(inputs.visual) * (1 + sum(1 if fixed else a * a for a in request.scales))
+    text = len(inputs.ids) - len(inputs.visual) + request.longest + 1
+    width = family.unembedding.weight.shape[1]
+    return round(len(request.layers) * (2 * width * (visual + text) + _LISTED * text))
+
+
+def check_layer_bytes(family: Family, inputs: Inputs, request: Request) -> int:
+    """Return `layer_bytes`; `LayerError` if it is more than a run may hold, or than is free."""
+    size, free = layer_bytes(family, inputs, request), free_memory()
+    most = MOST_LAYER_BYTES if free is None else min(MOST_LAYER_BYTES, free // 3)
+    if size > most:
+        raise LayerError(
+            f"{len(request.layers)} further layers would take about {size / 1e6:,.0f} MB, and "
+            f"{most / 1e6:,.0f} MB is the most; record fewer layers or scales, or use a smaller "
+            "picture"
+        )
+    return size
+
+
+def check_fills(fills: Sequence[str]) -> tuple[str, ...]:
+    """Return names in `FILLS`, each once; `ImageError` for others."""
+    unknown = [fill for fill in fills if fill not in FILLS]
+    if isinstance(fills, str) or unknown:
+        raise ImageError(f"fills are some of {', '.join(FILLS)}, got {fills!r}")
+    return tuple(dict.fromkeys(fills))
+
+
+def check_length(family: Family, inputs: Inputs, max_new_tokens: int) -> None:
+    """Raise `PromptError`, with numbers, if the model does not take so long a sequence."""
+    picture, text = len(inputs.visual), len(inputs.ids) - len(inputs.visual)
+    several = len({view.image for view in inputs.views}) > 1
+    smaller = "fewer or smaller pictures" if several else "a smaller picture"
+    if len(inputs.ids) + max_new_tokens > family.max_length:
+        raise PromptError(
+            f"picture ({picture} tokens), prompt with its template ({text}) and answer (up to "
+            f"{max_new_tokens}) are more than the {family.max_length} tokens that "
+            f"{family.model_id} takes; shorten the prompt or the answer, or use {smaller}"
+        )
+
+
+def check_scale_length(family: Family, inputs: Inputs, alpha: float) -> None:
+    """Raise `ScaleError` if the picture alone is too long for the model at this scale."""
+    if len(inputs.ids) > family.max_length:
+        raise ScaleError(
+            f"at scale {alpha:g} the picture takes {len(inputs.ids)} tokens, and "
+            f"{family.model_id} takes {family.max_length}; use a smaller factor"
+        )
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    return number and math.isfinite(value)

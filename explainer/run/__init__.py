@@ -1,0 +1,1 @@
+"""The record of one answer: its schema, its file, its checks and where it is kept."""

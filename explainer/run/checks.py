@@ -1,0 +1,160 @@
+"""Is a run that was read from a file one that a recording could have made?
+
+Shapes and types are checked by `Run` and its parts. Here it is values: a run with a number that is
+none, an id that leads nowhere or a grid that is no grid would fail later, in the middle of a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from explainer.errors import RunError
+from explainer.run.geometry import seen_grid
+from explainer.run.run import Run
+from explainer.run.schema import Scale
+from explainer.run.store import footprint
+
+MOST_TOKENS, MOST_VISUAL, MOST_RANKS, MOST_SCALES = 1 << 16, 1 << 17, 1000, 32
+MOST_NOTES = 32  # numbers that belong to one map
+LONGEST_SIDE = 100_000  # pixels that a rectangle may be away from the corner of its picture
+
+
+def check_run(run: Run, max_bytes: int) -> None:
+    """Raise `RunError` for values that no recording makes, or if using the run takes more memory
+    than `max_bytes`."""
+    _check_sizes(run, max_bytes)
+    for read in (run, *(run.at_layer(layer.number) for layer in run.layers)):
+        _check_lists(read)
+        for scale in read.scales:
+            _check_states(f"the states of scale {scale.alpha:g}", scale.states)
+            read.unembedding.index([scale.base_id])
+    for scale in run.scales:
+        _check_views(scale)
+    _check_text(run)
+    _check_extras(run)
+    _check_settings(run.settings)
+
+
+def _check_sizes(run: Run, max_bytes: int) -> None:
+    sizes = {
+        "text tokens": (len(run.tokens), MOST_TOKENS),
+        "visual tokens": (max(len(s.states) for s in run.scales), MOST_VISUAL),
+        "ranks": (run.topk.shape[1], MOST_RANKS),
+        "scales": (len(run.scales), MOST_SCALES),
+        "MB in use": (footprint(run) // 1_000_000, max_bytes // 1_000_000),
+    }
+    for name, (size, most) in sizes.items():
+        if size > most:
+            raise RunError(f"{size} {name} are more than the {most} that are read")
+
+
+def _check_lists(run: Run) -> None:
+    """Check text states, what they predict, and how probable it was."""
+    _check_states("the text states", run.states)
+    topk, chances = run.topk, run.candidate_probs
+    if not topk.shape[1] or chances.shape[1] > topk.shape[1]:
+        raise RunError("the lists of words are empty, or shorter than their probabilities")
+    ordered = np.sort(topk, axis=1)
+    none = (topk == -1).all(axis=1)
+    if np.any((ordered[:, 0] < 0) & ~none) or np.any((np.diff(ordered) == 0).any(axis=1) & ~none):
+        raise RunError("a list of words holds an id twice, or one that is none")
+    _check_shares("probabilities of words", chances)
+    _check_shares("probabilities of tokens", run.probs[np.isfinite(run.probs)])
+    if np.isinf(run.probs).any():
+        raise RunError("probabilities of tokens are infinite")
+
+
+def _check_states(name: str, states: np.ndarray) -> None:
+    if not np.isfinite(states).all():
+        raise RunError(f"{name} are not all numbers")
+
+
+def _check_shares(name: str, values: np.ndarray) -> None:
+    if not ((values >= 0) & (values <= 1.001)).all():  # NaN fails too
+        raise RunError(f"{name} must lie in 0 to 1")
+
+
+def _check_views(scale: Scale) -> None:
+    if not np.isfinite(scale.alpha) or scale.alpha <= 0:
+        raise RunError(f"a scale factor is {scale.alpha}")
+    for view in scale.views:
+        if min(view.grid) < 1 or np.any(np.abs(view.rects) > LONGEST_SIDE):  # NaN: saw nothing
+            raise RunError(f"a grid at scale {scale.alpha:g} is empty or far off its picture")
+        seen_grid(view)
+
+
+def _check_text(run: Run) -> None:
+    if run.tokens.positions[0] < 0 or run.unembedding.ids[:1].min(initial=0) < 0:
+        raise RunError("positions and ids are counted from 0")
+    run.unembedding.index(run.tokens.ids)
+    _check_states("the rows of the unembedding", run.unembedding.rows)
+    _check_states("the bias of the unembedding", run.unembedding.bias)
+    if run.layer is not None and run.layer < 1:
+        raise RunError("layers are counted from 1")
+
+
+def _check_extras(run: Run) -> None:
+    """Check what not every run has: words of visual tokens, evidence, a video, other maps."""
+    for values in run.attributions.values():
+        _check_states("the maps of comparison methods", values)
+    for notes in run.attribution_notes.values():
+        if len(notes) > MOST_NOTES or not np.isfinite([*notes.values()]).all():
+            raise RunError("the notes on the maps of comparison methods are not all numbers")
+    if run.evidence is not None:
+        _check_shares("the evidence", run.evidence.probs)
+    if run.video is not None and not np.isfinite(run.video.times).all():
+        raise RunError("the times of the video are not all numbers")
+    if run.visual_topk is None:
+        return
+    unknown = {int(i) for i in np.unique(run.visual_topk)} - set(run.pieces)
+    if run.visual_topk.shape[1] > MOST_RANKS or unknown:
+        raise RunError("the words of visual tokens are too many, or without text")
+
+
+# Settings ----------------------------------------------------------------------------------------
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
+
+
+def _list_of(entry: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(entry, value))
+
+
+def _table_of(entry: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, dict) and all(map(entry, value.values()))
+
+
+_SETTINGS: Mapping[str, Callable[[Any], bool]] = {
+    "family": _is_text,
+    "scales": _list_of(_is_number),
+    "decoding": _is_text,
+    "max_new_tokens": _is_whole,
+    "temperature": _is_number,
+    "seed": _is_whole,
+    "finish": _is_text,
+    "dtype": _is_text,
+    "device": _is_text,
+    "image_notes": _list_of(_is_text),
+    "versions": _table_of(_is_text),
+    "words": _table_of(_list_of(_is_whole)),
+}
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    """Raise `RunError` for a known setting of another kind; others are shown at most."""
+    for name, fits in _SETTINGS.items():
+        if name in settings and not fits(settings[name]):
+            raise RunError(f"its setting {name!r} is of another kind")

@@ -1,0 +1,1 @@
+"""Loaded models, load tasks and jobs of one server; no Gradio."""

@@ -1,0 +1,95 @@
+"""From the flags of the page to the models that it offers."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+from explainer.models import family_class
+from explainer.models.loading import catalogue
+from explainer.models.loading.catalogue import Entry
+from explainer.models.loading.memory import BITS, free_memory
+from explainer.models.loading.options import LoadOptions
+from explainer.models.loading.placing import pick_device
+from explainer.recording.explainer import BUNDLED, Explainer, load
+from explainer.serving.model_flags import loading
+from explainer.serving.model_pool import Models, Rules
+
+ON_A_SPACE = (
+    "This Space offers only what its owner chose (SIGHTLINE_MODELS); duplicate it, or run "
+    "Sightline on a machine of your own, for others."
+)
+ON_ZERO_GPU = (
+    "On ZeroGPU models are loaded when the Space starts and never later, so the menu holds only "
+    "what its owner chose (SIGHTLINE_MODEL, SIGHTLINE_MODELS)."
+)
+
+
+_NO = (None, False, "", "0")  # a flag that is not set, or a variable that says no
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the page runs.
+
+    Attributes:
+        public: on a server that anybody may visit.
+        zero_gpu: where models have to be loaded at the start, in the main process.
+    """
+
+    public: bool = False
+    zero_gpu: bool = False
+
+
+def make_models(flags: argparse.Namespace, place: Place = Place()) -> Models:
+    """Return the models that the page offers; nothing is loaded yet.
+
+    Args:
+        flags: those of app.py.
+        place: where it runs; on a public server the list is short unless `flags.models` says it.
+    """
+    start = catalogue.entry_for(flags.model or str(BUNDLED), flags.revision)
+    public = place.public or place.zero_gpu
+    entries = catalogue.offered(start, _names(flags.models), public)
+    any_model = flags.allow_any_model not in _NO and not place.zero_gpu
+    why = ON_ZERO_GPU if place.zero_gpu else ON_A_SPACE if public and not any_model else ""
+
+    def make(entry: Entry, **how: Any) -> Explainer:
+        return _load(flags, entry, entry == start, how)
+
+    rules = Rules(any_model, place.zero_gpu, why)
+    return Models(entries, make, rules, lambda: free_memory(target(flags)))
+
+
+def precision(flags: argparse.Namespace) -> str:
+    """Return what weights are loaded in, a key of `memory.BITS`."""
+    for wanted in (flags.quantize, flags.dtype):
+        if wanted in BITS:
+            return wanted
+    return "float32" if target(flags) == "cpu" else "bfloat16"
+
+
+def target(flags: argparse.Namespace) -> str:
+    """Return the device that models are loaded on."""
+    return str(pick_device(LoadOptions(flags.device)))
+
+
+def _names(listed: str | None) -> list[str] | None:
+    return None if listed is None else [name for n in listed.split(",") if (name := n.strip())]
+
+
+def _load(flags: argparse.Namespace, entry: Entry, first: bool, how: dict[str, Any]) -> Explainer:
+    """Return a model loaded as the flags say.
+
+    An adapter is for the model that the flags name, as no other has its layers; tiles are for
+    families that cut pictures into them; and bundled models are too small for much of the rest.
+    """
+    options = loading(flags) | {"revision": entry.revision}
+    if not first:
+        options.pop("adapter", None)
+    if entry.bundled and not first:
+        options = {k: v for k, v in options.items() if k in ("device", "dtype")}
+    if not first and entry.model_type and "tiles" not in family_class(entry.model_type).OPTIONS:
+        options.pop("tiles", None)
+    return load(entry.id, **options, **how)

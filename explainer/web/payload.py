@@ -1,0 +1,265 @@
+"""From runs and heatmaps to the JSON that the page's scripts draw."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from explainer.export import DIVERGING, SEQUENTIAL, Look, colour_table
+from explainer.export.print import notes
+from explainer.methods.base import Heatmap, MapPart
+from explainer.methods.comparison import Comparison
+from explainer.methods.otsu import levels, otsu
+from explainer.methods.subjects import Span, probability, whole_words
+from explainer.probing.reliance import Reliance, reliance
+from explainer.run.geometry import shares
+from explainer.run.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
+from explainer.web import controls, texts
+
+_ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "center", "right")
+_PICTURE_SIDE = 720  # longest side of the picture under the maps, enough for a large screen
+
+
+def tables() -> dict[str, str]:
+    """Return all colour tables, base64 of 256 RGB triples each."""
+    return {name: _base64(colour_table(name)) for name in (*SEQUENTIAL, *DIVERGING)}
+
+
+def colour_labels() -> dict[str, str]:
+    """Return the names for people of the tables for unsigned maps."""
+    return dict(SEQUENTIAL)
+
+
+def view_props() -> dict[str, Any]:
+    """Return the props of the map view: colours, what methods show, and words."""
+    look = Look()
+    return {
+        "tables": tables(),
+        "colours": look.colours,
+        "diverging": look.diverging,
+        "methods": _menu(),
+        "shown": list(controls.SHOWN),
+        "words": {**texts.VIEW, "saving": texts.SAVE},
+    }
+
+
+def _menu() -> list[dict[str, Any]]:
+    """Return what the menu of methods lists; "asks" those that ask the model for each word."""
+    return [
+        {
+            "name": method.name,
+            "label": method.label,
+            "summary": method.summary,
+            "asks": isinstance(method, Comparison),
+        }
+        for method in controls.OFFERED.values()
+    ]
+
+
+# Chips -------------------------------------------------------------------------------------------
+
+
+def bar(run: Run, key: str, subject: Any = None) -> dict[str, Any]:
+    """Return the value of the token bar for a run; by default its first content word is the
+    subject."""
+    words = {chip: word for word in whole_words(run) for chip in word}
+    chips = [_chip(run, i, words[i]) for i in range(len(run.chips))]
+    if subject is None and first_chip(run) is not None:
+        subject = {"chip": first_chip(run)}
+    return {
+        "run": key,
+        "chips": chips,
+        "subject": subject,
+        "layers": list(run.layer_numbers),
+        "rests": rests(run),
+    }
+
+
+def rests(run: Run) -> dict[str, Any] | None:
+    """Return for each chip of the answer, by number, how much it rests on the picture: {share,
+    sensitive, against, text}; None if that was not measured."""
+    if run.evidence is None:
+        return None
+    found = [(i, reliance(run, chip.tokens)) for i, chip in enumerate(run.chips)]
+    return {str(i): _rests(told) for i, told in found if told is not None}
+
+
+def _rests(told: Reliance) -> dict[str, Any]:
+    words = texts.RESTS_AGAINST if told.is_against else texts.RESTS_ON
+    return {
+        "share": round(told.share, 4),
+        "sensitive": told.is_sensitive,
+        "against": told.is_against,
+        "text": words.format(
+            share=texts.share(told.share),
+            shown=texts.share(told.shown),
+            empty=" and ".join(texts.share(p) for p in told.empty.values()),
+        ),
+    }
+
+
+def live_bar(pieces: Sequence[str]) -> dict[str, Any]:
+    """Return the value of the token bar while an answer is being generated."""
+    chips = [{"index": i, "text": texts.visible(p), "role": "answer"} for i, p in enumerate(pieces)]
+    return {"run": None, "chips": chips, "subject": None, "live": True}
+
+
+def first_chip(run: Run) -> int | None:
+    """Return the chip to show first: a content word of the answer, or the next best thing."""
+    chips = [(i, c) for i, c in enumerate(run.chips) if c.role != TEMPLATE]
+    answer = [(i, c) for i, c in chips if c.role == ANSWER]
+    for pool in (answer, chips):
+        words = [i for i, c in pool if texts.is_content(c.text)]
+        if words or pool:
+            return words[0] if words else pool[0][0]
+    return None
+
+
+def _chip(run: Run, index: int, word: Sequence[int]) -> dict[str, Any]:
+    """Return one chip; `word` are the numbers of the chips that spell its whole word."""
+    chip = run.chips[index]
+    text, role = texts.visible(chip.text), ROLE_NAMES[chip.role]
+    chance = texts.share(probability(run, Span(chip.tokens))) if chip.role == ANSWER else ""
+    label = ", ".join(filter(None, [text, f"{role} word", chance]))
+    return {
+        "index": index,
+        "text": text,
+        "role": role,
+        "label": label,
+        "tokens": list(chip.tokens),
+        "word": [token for i in word for token in run.chips[i].tokens],
+    }
+
+
+# Maps --------------------------------------------------------------------------------------------
+
+
+def entry(
+    run: Run, asked: Mapping[str, Any], word: str, heats: Mapping[str, Heatmap | str], line: str
+) -> dict[str, Any]:
+    """Return the maps of one subject as the map view draws them: `asked` is its JSON, `word` what
+    people call it, `line` what stands beside that. In place of a map there may be a sentence that
+    says why there is none."""
+    drawn = {name: heat for name, heat in heats.items() if isinstance(heat, Heatmap)}
+    main = drawn.get("msea_arc") or next(iter(drawn.values()), None)
+    parts = main.parts if main else ()
+    return {
+        "subject": dict(asked),
+        "word": word,
+        "line": line,
+        "maps": [_map(run, name, heat, word) for name, heat in heats.items()],
+        "peaks": [round(float(np.abs(part.values).max()), 3) for part in parts],
+        "beta": _finite(drawn["msea_arc"].notes.get("beta_auto")) if "msea_arc" in drawn else None,
+    }
+
+
+def picture(run: Run, key: str) -> dict[str, Any]:
+    """Return the value of the backdrop: run, and for each image a data URI, its width / height and
+    label; with several images also a thumbnail each."""
+    side = _PICTURE_SIDE if len(run.images) == 1 else _PICTURE_SIDE * 3 // 4
+    shown = [
+        {"src": shrunk(image, side), "ratio": image.shape[1] / image.shape[0], "label": label}
+        for image, label in zip(run.images, picture_labels(run), strict=True)
+    ]
+    if len(run.images) > 1:
+        for entry, image in zip(shown, run.images, strict=True):
+            entry["thumbnail"] = thumbnail(image, 96)
+    return {"run": key, "images": shown}
+
+
+def picture_labels(run: Run) -> list[str]:
+    """Return a name for each image: what the run says, else its number; "" for an only one."""
+    if len(run.images) == 1:
+        return list(run.labels)
+    return [label or texts.NUMBERED.format(number=i) for i, label in enumerate(run.labels, 1)]
+
+
+def shrunk(pixels: npt.NDArray[np.uint8], side: int) -> str:
+    """Return a picture of at most this side as a data URI."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side))
+    return _jpeg(image, quality=92, subsampling=0)
+
+
+def thumbnail(pixels: npt.NDArray[np.uint8], side: int = 144) -> str:
+    """Return a small square cut from the middle of a picture as a data URI."""
+    image = Image.fromarray(pixels)
+    edge = min(image.size)
+    left, top = (image.width - edge) // 2, (image.height - edge) // 2
+    image = image.crop((left, top, left + edge, top + edge)).resize((side, side))
+    return _jpeg(image, quality=88)
+
+
+def _jpeg(image: Image.Image, **how: int) -> str:
+    """Return a picture as a data URI."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", **how)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _map(run: Run, name: str, heat: Heatmap | str, word: str) -> dict[str, Any]:
+    label = controls.OFFERED[name].label
+    if isinstance(heat, str):
+        return {"name": name, "label": label, "why": heat, "parts": []}
+    parts = [
+        part_value(image, part, heat.signed, f"{label} map of “{word}”{_on(title)}")
+        for image, part, title in zip(run.images, heat.parts, picture_labels(run), strict=True)
+    ]
+    return {
+        "name": name,
+        "label": label,
+        "note": notes(heat),
+        "parts": parts,
+        "signed": heat.signed,
+        "norm": heat.normalisation,
+    }
+
+
+def part_value(
+    image: npt.NDArray[np.uint8], part: MapPart, signed: bool, title: str
+) -> dict[str, Any]:
+    """Return one part of a map as the scripts draw it.
+
+    "otsu" is the step of the colour table above which lies what stands out, "alt" the title and
+    in words where that is.
+    """
+    above = levels(part.values)  # what is below 0 counts as 0
+    cut = otsu(above)
+    return {
+        "shape": list(part.values.shape),
+        "data": _base64(levels(part.values, signed)),
+        "extent": list(shares(part.extent, image.shape)),
+        "otsu": 127.5 + cut / 2 if signed else cut,
+        "alt": f"{title}: {_where(part.values, above > cut)}",
+    }
+
+
+def _on(title: str) -> str:
+    return f" on {title}" if title else ""
+
+
+def _where(values: npt.NDArray[np.float32], above: npt.NDArray[np.bool_]) -> str:
+    """Return in words where a map is strongest, and how much of it stands out."""
+    peak = float(values.max())
+    if not peak > 0:
+        return "empty"
+    (rows, columns), at = values.shape, int(values.argmax())
+    row, column = _ROWS[3 * (at // columns) // rows], _COLUMNS[3 * (at % columns) // columns]
+    place = f"{row} {column}".replace("middle center", "center")
+    share = round(100 * float(above.mean()))
+    return f"strongest in the {place}, {peak:.2f}; {share or '< 1'} % of it stands out"
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _base64(array: npt.NDArray[np.uint8]) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()

@@ -1,0 +1,41 @@
+"""What the places of the picture say: the words that visual tokens predict, for the cross-hair.
+
+This reads the logit lens the other way round: not where a word is, but which words are here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from explainer.run.geometry import Layout, seen_maps, shares
+from explainer.run.run import Run
+from explainer.web import texts
+
+
+def place_words(run: Run) -> dict[str, Any]:
+    """Return {texts, images}: texts once each, and for each image {shape, extent, words}.
+
+    `words` are (h * w * 5) numbers of texts, the five with the highest logits at each cell of the
+    base grid, best first; none if the run holds no such words. `extent` is in shares of the image.
+    """
+    if run.visual_topk is None:
+        return {"texts": [], "images": []}
+    ids, numbers = np.unique(run.visual_topk, return_inverse=True)
+    numbers = numbers.reshape(run.visual_topk.shape)  # (N, 5)
+    return {
+        "texts": [texts.visible(run.pieces[int(i)]) for i in ids],
+        "images": [_image(run, i, numbers) for i in range(len(run.images))],
+    }
+
+
+def _image(run: Run, index: int, numbers: np.ndarray) -> dict[str, Any]:
+    view, place = run.scale(1.0).of_image(index)[0]
+    grid = Layout.of(run).grids[index]
+    words = seen_maps(view, grid, numbers[place].T)  # (5, h, w)
+    return {
+        "shape": list(words.shape[1:]),
+        "extent": list(shares(grid.extent, run.images[index].shape)),
+        "words": words.transpose(1, 2, 0).ravel().tolist(),
+    }
