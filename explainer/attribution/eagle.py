@@ -1,9 +1,9 @@
 """EAGLE: which regions of the picture the word needs, found by showing and hiding them.
 
 The model is a black box here. The answer so far is read again with only some regions of the picture
-shown, the others under a fill, and all that is looked at is how probable the word still is; see
-`explainer.probing.eagle_search` for the search and `explainer.probing.tiling` for the regions, which are equal cells and
-not superpixels as in EAGLE's code.
+shown, the others under a fill, and only the probability of the word is read. The search is in
+`explainer.probing.eagle_search`, the regions in `explainer.probing.tiling`: equal cells, not the
+superpixels of EAGLE's code.
 """
 
 from __future__ import annotations

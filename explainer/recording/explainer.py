@@ -39,7 +39,7 @@ from explainer.run.run import AttributionKey, Run
 
 __all__ = ["BUNDLED", "SCALES", "Explainer", "Step", "load"]
 
-BUNDLED = Path(__file__).parent.parent / "assets" / "models" / "emoji-qwen2-vl"
+BUNDLED = Path(__file__).parent.parent.parent / "assets" / "models" / "emoji-qwen2-vl"
 SCALES = (0.5, 0.75, 1.0)
 _ORIGIN = ("revision", "adapter", "quantize", "tiles")
 
@@ -220,8 +220,8 @@ class Explainer:
     def add_evidence(self, run: Run, fills: Sequence[str] = EMPTY) -> Run:
         """Return `run` with the probabilities of its answer without the pictures.
 
-        One more reading of prompt and answer, of all fills at once; see `explainer.probing.reliance` for
-        what follows from it. A run that holds the same evidence already comes back as it is.
+        One more reading of prompt and answer, of all fills at once; `explainer.probing.reliance`
+        interprets it. A run that holds the same evidence already comes back as it is.
 
         Args:
             fills: what to put in place of the pictures, names in `explainer.media.fills.FILLS`.

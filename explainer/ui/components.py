@@ -208,7 +208,7 @@ class FilesInput(gr.File):
 
 
 class PictureInput(gr.Image):
-    """A picture input that passes the uploaded file on unopened; `explainer.media.images` opens it."""
+    """A picture input that passes the uploaded file on; `explainer.media.images` opens it."""
 
     is_template = True
 

@@ -1,7 +1,8 @@
 """InternVL as published, in plain torch: config, weights and forward by their published names.
 
-Written from the authors' modelling code and independent of `explainer.models.loading.internvl_chat`: the
-fused tensors stay fused here, and nothing of transformers is used.
+Written from the authors' modelling code and independent of
+`explainer.models.loading.internvl_chat`: the fused tensors stay fused here, and nothing of
+transformers is used.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """SentencePiece as its authors describe it: a writer of `tokenizer.model`, and byte-pair encoding.
 
-Independent of `explainer.models.text.sentencepiece` and slow: at each step the best-scored union of two
-neighbours is made, the leftmost first, until no union is in the vocabulary.
+Independent of `explainer.models.text.sentencepiece` and slow: at each step the best-scored union of
+two neighbours is made, the leftmost first, until no union is in the vocabulary.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from explainer.models import FAMILIES, family_class
 from explainer.models.loading.memory import weight_bytes, with_room
 from explainer.models.loading.weights import Counts, count, stored
 
-FOLDER = Path(__file__).parent.parent.parent / "assets" / "models"
+FOLDER = Path(__file__).parent.parent.parent.parent / "assets" / "models"
 BUNDLED, HUB, OWN = "bundled", "hub", "own"
 
 
