@@ -7,10 +7,12 @@ template would evaluate it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
 
+from explainer.ui.doors import guard
 from explainer.web import scripts as web
 
 STYLES = (
@@ -34,8 +36,14 @@ class _Drawn(gr.HTML):
     SCRIPTS: tuple[str, ...] = ()
     TEMPLATE = "<div></div>"
 
-    def __init__(self, value: Any = None, **props: Any) -> None:
+    def __init__(
+        self,
+        value: Any = None,
+        server_functions: Sequence[Callable[[Any], Any]] = (),
+        **props: Any,
+    ) -> None:
         fixed = {
+            "server_functions": [guard(function) for function in server_functions] or None,
             "html_template": self.TEMPLATE,
             "js_on_load": "".join(map(web.read, self.SCRIPTS)),
             "css_template": "",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.themes import LocalFont
+from starlette.middleware import Middleware
 
 from explainer.export import Look
 from explainer.media.images import open_image
@@ -21,8 +21,10 @@ from explainer.ui import components as ui
 from explainer.ui import events, recorded
 from explainer.ui.anatomy import Opened, anatomy_props
 from explainer.ui.api import Api
+from explainer.ui.doors import Page
 from explainer.ui.endpoints import offer
 from explainer.ui.evidence import Evidence
+from explainer.ui.gate import Gate
 from explainer.ui.handlers import Example, Handlers
 from explainer.ui.layer_memory import LayerMemory
 from explainer.ui.links import Links
@@ -66,7 +68,7 @@ def build_demo(
     maps, words, opened = Maps(store), Words(handlers), Opened(store)
     whatif = WhatIf(handlers, store)
     links = Links(models, store, examples, handlers.with_words)
-    with gr.Blocks(title=texts.TITLE, fill_width=True, delete_cache=(3600, 86400)) as demo:
+    with Page(title=texts.TITLE, fill_width=True, delete_cache=(3600, 86400)) as demo:
         with gr.Row(elem_id="sl-top"):
             gr.HTML(_header(), elem_id="sl-title", apply_default_css=False)
             picker = ui.ModelMenu(menu.value(), elem_id="sl-menu", words=texts.MODEL_WORDS)
@@ -110,6 +112,7 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": "50mb",
         "show_error": False,
         "enable_monitoring": False,
+        "app_kwargs": {"middleware": [Middleware(Gate)]},
     }
 
 
@@ -172,10 +175,10 @@ def _settings(links: Links) -> ui.Settings:
             defaults=defaults(),
             options=all_options(),
             server_functions=[
-                _served(links.restore),
-                _served(links.parameters),
-                _served(links.chosen),
-                _served(links.written),
+                links.restore,
+                links.parameters,
+                links.chosen,
+                links.written,
             ],
         )
         ui.Help(None, words=texts.HELP_WORDS, keys=texts.KEYS)
@@ -253,16 +256,16 @@ def _see(maps: Maps, words: Words, opened: Opened, saving: Saving) -> See:
             None,
             elem_id="sl-beside",
             words=texts.BESIDE,
-            server_functions=[_served(words.places)],
+            server_functions=[words.places],
         )
         view = ui.MapView(
             {},
             elem_id="sl-view",
             server_functions=[
-                _served(maps.maps),
-                _served(maps.places),
-                _served(saving.save),
-                _served(saving.progress),
+                maps.maps,
+                maps.places,
+                saving.save,
+                saving.progress,
             ],
             **payload.view_props(),
         )
@@ -279,7 +282,7 @@ def _see(maps: Maps, words: Words, opened: Opened, saving: Saving) -> See:
         with gr.Row(elem_id="sl-folds"):
             whatif = ui.WhatIf(None, elem_id="sl-whatif", words=texts.WHATIF)
             proof = ui.Proof(None, elem_id="sl-proof", words=texts.PROOF)
-            ui.Anatomy({}, server_functions=[_served(opened.anatomy)], **anatomy_props())
+            ui.Anatomy({}, server_functions=[opened.anatomy], **anatomy_props())
             options = ui.OptionPanel(
                 controls.option_value(),
                 spec=controls.option_spec(),
@@ -304,13 +307,3 @@ def _try(
                 ui.Details(None)
                 gr.Markdown(texts.ABOUT_TEXT)
     return strip, kept
-
-
-def _served(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return a function that scripts of the page may call; Gradio marks it, and cannot a method."""
-
-    @wraps(method)
-    def called(asked: Any) -> Any:
-        return method(asked)
-
-    return called

@@ -245,6 +245,16 @@ NO_METHOD = "At least one method has to stay on. The maps below are the last one
 NO_SCALE = "At least one scale has to stay on. The maps below are the last ones."
 BROKEN = "Something went wrong on our side. Press Explain again; if it stays, restart the app."
 BAD_REQUEST = "The page sent something that cannot be read; reload it and try again."
+NO_UPLOAD = (
+    "This file is not among the files uploaded to this server, or was cleared away; upload it."
+)
+BAD_FORM = "The request is nested deeper than any that is answered here."
+BAD_INPUTS = "The inputs are not what is expected here: one is missing, or has another type."
+LONG_TEXT = "A text in the request is longer than {most:,} characters; shorten it."
+LONG_BODY = "The request is longer than {most} MB; send less at a time."
+NO_SUCH_ADDRESS = "There is nothing at this address."
+NO_SUCH_NAME = "There is no such endpoint, function or component here; see /gradio_api/info."
+NOT_FINITE = "A number in the request is not finite; write an ordinary number."
 
 # Runs that were recorded before.
 RECORDED = "Recorded answers"
