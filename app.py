@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
+import explainer  # noqa: F401 - sets how threads wait, before anything imports torch
+
 try:  # on ZeroGPU; has to come before anything touches CUDA
     from spaces import GPU as gpu
 except ImportError:

@@ -27,6 +27,7 @@ from explainer.errors import (
     SightlineError,
     TokenError,
 )
+from explainer.waiting import let_threads_sleep
 
 if TYPE_CHECKING:
     from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from explainer.run.run import Run
 
 __version__ = "0.1.0"
+
+let_threads_sleep()  # before torch is imported, which reads it once
 
 # Looked up on first use, so that opening a recorded run never pays for importing torch.
 _HOMES = {

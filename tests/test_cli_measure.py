@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sys
 
+import psutil
 import pytest
 
 from explainer.__main__ import main
-from explainer.commands import bench, browser
+from explainer.commands import bench, browser, crowding
 from explainer.commands.figure import Figure
 from explainer.emoji_world import checkpoint
 from explainer.emoji_world.architectures.qwen2_vl import Qwen2VL
 from explainer.errors import SightlineError
+from explainer.models import threads
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,24 @@ def test_evaluating_costs_little_beside_the_forwards():
     assert seconds.value > 0
     assert 0 < share.value < 100
     assert (share.unit, share.bar) == ("%", 5)
+
+
+def test_a_crowded_recording_is_measured_beside_busy_processes():
+    beside = []
+
+    def record() -> float:
+        beside.append(_busy())
+        return 1.0 + beside[-1]
+
+    figure = crowding.measure_crowded(record, repeat=2)
+    cores = threads.usable_cores()
+    assert beside == [0, cores, 0, cores]
+    assert (figure.value, figure.bar) == (1.0 + cores, 3.0)
+    assert _busy() == 0
+
+
+def _busy() -> int:
+    return sum(crowding._BUSY in p.cmdline() for p in psutil.Process().children())
 
 
 def test_a_figure_is_held_against_its_bar():

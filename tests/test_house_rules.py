@@ -108,6 +108,7 @@ LIGHT = (
     "explainer/probing/hiding.py",
     "explainer/probing/curves.py",
     "explainer/probing/map_test.py",
+    "explainer/waiting.py",
     "explainer/__main__.py",
 )
 

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from explainer.commands import browser
+from explainer.commands.crowding import measure_crowded
 from explainer.commands.figure import Figure
 from explainer.emoji_world.scenes import Limits, make_scene
 from explainer.errors import SightlineError
@@ -36,9 +37,10 @@ from explainer.evaluation.report import machine, made
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.evaluation.words import FUNCTION, NOUN, Grammar
 from explainer.methods import METHODS
+from explainer.models.threads import usable_cores
 from explainer.recording.explainer import Explainer
 from explainer.run.run import ANSWER, Run
-from explainer.serving.model_flags import add_model_flags, load_from_flags
+from explainer.serving.model_flags import add_model_flags, hush, load_from_flags
 
 HELP = "measure speed and size against the promised figures"
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +63,7 @@ def main(args: argparse.Namespace) -> int:
     """Measure, print a table, and write it to `--out`."""
     if args.repeat < 1:
         raise SightlineError(f"--repeat must be at least 1, got {args.repeat}")
-    print(f"{machine()}, torch threads {torch.get_num_threads()}, load {os.getloadavg()[0]:.1f}")
+    print(f"{machine()}, cores {usable_cores()}, load {os.getloadavg()[0]:.1f}")
     print("| figure | value | bar | |\n| --- | --- | --- | --- |")
     figures = []
     for figure in _measure(args):
@@ -76,6 +78,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _measure(args: argparse.Namespace) -> Iterator[Figure]:
+    hush()
     explainer = load_from_flags(args)
     yield from recording(explainer, args.repeat)
     yield explaining(args.repeat)
@@ -88,7 +91,10 @@ def _measure(args: argparse.Namespace) -> Iterator[Figure]:
 
 
 def recording(explainer: Explainer, repeat: int) -> Iterator[Figure]:
-    """Yield generation alone, in seconds, and recording with three scales as a multiple of it."""
+    """Yield generation alone in seconds, then recording: with three scales, and on a busy machine.
+
+    Both are multiples: of generation alone, and of the same recording on an idle machine.
+    """
     image = make_scene(SEED, Limits(count=(3, 3)), (336, 336)).image
 
     def record(scales: tuple[float, ...]) -> float:
@@ -102,6 +108,7 @@ def recording(explainer: Explainer, repeat: int) -> Iterator[Figure]:
     yield Figure("generation alone, 336x336", alone, "s", None)
     share = statistics.median(b / a for a, b in pairs)
     yield Figure("recording with three scales / generation alone", share, "x", 1.6)
+    yield measure_crowded(lambda: record((0.5, 0.75, 1.0)), repeat)
 
 
 def explaining(repeat: int) -> Figure:

@@ -23,6 +23,7 @@ import torch
 
 from explainer.errors import ModelError
 from explainer.models.base import Family, Inputs
+from explainer.models.threads import choose_threads, running_on, usable_cores
 from explainer.recording.request import Decoding
 
 Layers = Sequence[int]  # numbers of decoder layers, from 1, ascending, without the last
@@ -60,6 +61,13 @@ class Engine:
         self.family = family
         self._ordinary = family.codec.ordinary()
         self._lock = Lock()
+        self.threads = None if family.device.type != "cpu" else _threads_of(family)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Hold the model alone, on the number of threads that suits its size."""
+        with self._lock, running_on(self.threads):
+            yield
 
     # Running the model ---------------------------------------------------------------------------
 
@@ -73,7 +81,7 @@ class Engine:
 
     def choose(self, answer: Answering, pick: Picker) -> int:
         """Return the id that `pick` takes from the logits of the last state."""
-        with self._lock, torch.inference_mode():
+        with self._turn(), torch.inference_mode():
             return pick(self.family.unembedding(answer.last))
 
     def feed(self, answer: Answering, token: int) -> torch.Tensor:
@@ -106,7 +114,7 @@ class Engine:
     ) -> tuple[Any, torch.Tensor]:
         """Return what the base model returns, and the states (D, B, L, d)."""
         decoder = self.family.decoder
-        with self._lock, torch.inference_mode(), _outputs(decoder, layers) as outputs:
+        with self._turn(), torch.inference_mode(), _outputs(decoder, layers) as outputs:
             device = self.family.input_device
             moved = {name: t.to(device) for name, t in tensors.items()}
             out = self.family.base(**moved, return_dict=True, **options)
@@ -120,7 +128,7 @@ class Engine:
 
         Whoever holds it leaves no hook behind and calls nothing else of this engine.
         """
-        with self._lock, torch.inference_mode(False), torch.enable_grad():
+        with self._turn(), torch.inference_mode(False), torch.enable_grad():
             yield self.family
 
     def free(self) -> None:
@@ -134,7 +142,7 @@ class Engine:
 
     def close(self) -> None:
         """Let go of the model, once the call under way is done, and give its memory back."""
-        with self._lock:
+        with self._turn():
             self.family.close()
         self.free()
 
@@ -145,7 +153,7 @@ class Engine:
 
         Equal logits rank by id, so that the lists do not depend on the device.
         """
-        with self._lock, torch.inference_mode():
+        with self._turn(), torch.inference_mode():
             parts = [
                 self._rank_rows(states[i : i + _ROWS], ids[i : i + _ROWS], k, c)
                 for i in range(0, len(ids), _ROWS)
@@ -168,7 +176,7 @@ class Engine:
     ) -> npt.NDArray[np.float32]:
         """Return (n,) float32: how probable id n is after state n, of (n, d)."""
         parts = []
-        with self._lock, torch.inference_mode():
+        with self._turn(), torch.inference_mode():
             for i in range(0, len(ids), _ROWS):
                 logits = self._logits(states[i : i + _ROWS])
                 wanted = torch.from_numpy(ids[i : i + _ROWS].astype(np.int64)).to(logits.device)
@@ -183,7 +191,7 @@ class Engine:
         The vocabulary passes by in pieces, so that no more than (N, 16k) logits are held.
         """
         values, ids = [], []
-        with self._lock, torch.inference_mode():
+        with self._turn(), torch.inference_mode():
             layer, states = self.family.unembedding, states.float()
             for start in range(0, len(layer.weight), _IDS):
                 part = slice(start, start + _IDS)
@@ -207,7 +215,7 @@ class Engine:
 
         The sum of the logits is the logit of the sum: one product instead of N (A_0 of Eq. 8).
         """
-        with self._lock, torch.inference_mode():
+        with self._turn(), torch.inference_mode():
             mean = states.float().mean(0, keepdim=True)
             logits = self._logits(mean)[0, : len(self._ordinary)]
             allowed = torch.from_numpy(self._ordinary[: len(logits)]).to(logits.device)
@@ -215,11 +223,16 @@ class Engine:
 
     def rows(self, ids: npt.NDArray[np.int32]) -> tuple[npt.NDArray, npt.NDArray]:
         """Return the rows of W (U, d) float16 and the bias (U,) float32 of these ids."""
-        with self._lock, torch.inference_mode():
+        with self._turn(), torch.inference_mode():
             layer = self.family.unembedding
             at = torch.from_numpy(ids.astype(np.int64)).to(layer.weight.device)
             bias = torch.zeros(len(ids)) if layer.bias is None else layer.bias[at]
             return to_float16(layer.weight[at]), bias.float().cpu().numpy()
+
+
+def _threads_of(family: Family) -> int | None:
+    parameters = sum(p.numel() for p in family.model.parameters())
+    return choose_threads(parameters, usable_cores())
 
 
 def _ordered(values: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
