@@ -165,7 +165,8 @@ def _plant(
 
 def _scale(alpha: float, views: tuple[View, ...], visual: np.ndarray, rows: np.ndarray) -> Scale:
     total = rows[N_TEMPLATE_IDS:].astype(np.float32) @ visual.astype(np.float32).sum(axis=0)
-    return Scale(alpha, views, visual, base_id=int(total.argmin()) + N_TEMPLATE_IDS)
+    least = int((rows.astype(np.float32) @ visual.astype(np.float32).sum(axis=0)).argmin())
+    return Scale(alpha, views, visual, int(total.argmin()) + N_TEMPLATE_IDS, least)
 
 
 def _unembedding(
@@ -180,6 +181,12 @@ def _unembedding(
     strangers = rng.integers(0, len(rows), 10)
     rivals = topk[-1 - int((tokens.roles == ANSWER).sum()) :, :N_CANDIDATES].ravel()
     first = topk[topk[:, 0] >= 0, 0]
-    in_play = [tokens.ids, first, rivals[rivals >= 0], [s.base_id for s in scales], strangers]
+    in_play = [
+        tokens.ids,
+        first,
+        rivals[rivals >= 0],
+        [i for s in scales for i in (s.base_id, s.least_id)],
+        strangers,
+    ]
     ids = np.unique(np.concatenate(in_play)).astype(np.int32)
     return Unembedding(ids, rows[ids], np.zeros(len(ids), np.float32))

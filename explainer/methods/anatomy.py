@@ -115,11 +115,11 @@ def anatomy(run: Run, token: int, **knobs: Any) -> Anatomy:
     `KnobError` for k above the stored K also where the weights do not need the lists.
     """
     t, s = run.check_token(token), Settings(**MSEA_ARC.settings(**knobs))
-    layout = Layout.of(run).divided(s.factor)
+    layout = s.layout(run)
     wanted = needed(run, [t], s.normalisation)
     steps = derive(run, wanted, s, layout)
     cleaned, notes = steps.cleaned, steps.cleaned.notes(0)
-    final = finish(run, wanted, cleaned.maps, layout, s.normalisation, s.window)
+    final = finish(run, wanted, cleaned.maps, layout, s.finishing)
     subtracted = notes["beta"] * steps.interference[:1]
     shown = [steps.own[:1], steps.interference[:1], subtracted, cleaned.maps[:1], final[:1]]
     fused, interference, taken, before, after = (_parts(cells, layout) for cells in shown)

@@ -27,6 +27,7 @@ from explainer.methods.display import (
     NORMALISATION,
     SIGNED_WORDS,
     WORDS,
+    Finishing,
     as_parts,
     finish,
     finish_signed,
@@ -80,7 +81,7 @@ def explain(
     if signed:
         values = finish_signed(run, wanted, maps, normalisation)
     else:
-        values = finish(run, wanted, np.maximum(0.0, maps), layout, normalisation, window=1)
+        values = finish(run, wanted, np.maximum(0.0, maps), layout, Finishing(normalisation))
     words, parts = (SIGNED_WORDS if signed else WORDS)[normalisation], as_parts(values, layout)
     notes = [run.attribution_notes.get(ALL[name].key(t, knobs), {}) for t in tokens]
     return [Heatmap(parts[i], signed, words, notes[i]) for i in range(len(tokens))]

@@ -7,6 +7,7 @@ image and text. All three ways are offered, and every `Heatmap` says in words wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from explainer.errors import KnobError
 from explainer.methods.base import Knob, MapPart
-from explainer.methods.filters import rank_gaussian
+from explainer.methods.filters import BORDERS, rank_gaussian
 from explainer.methods.lens import earlier, text_scores
 from explainer.run.geometry import Layout
 from explainer.run.run import ANSWER, Run
@@ -55,6 +56,24 @@ WINDOW = Knob(
     high=5,
     step=2,
 )
+BORDER = Knob(
+    "border",
+    "choice",
+    "mirror",
+    "what the filter sees past the edge of the picture: the picture mirrored, as in TAM's code, "
+    "which moves peaks outward; the edge repeated; or nothing (inside)",
+    choices=tuple(BORDERS),
+    advanced=True,
+)
+
+
+@dataclass(frozen=True)
+class Finishing:
+    """How cleaned maps become numbers between 0 and 1; `WINDOW` and `BORDER` say what they mean."""
+
+    normalisation: str
+    window: int = 1
+    border: str = BORDER.default
 
 
 def needed(run: Run, tokens: Sequence[int], normalisation: str) -> list[int]:
@@ -68,9 +87,7 @@ def needed(run: Run, tokens: Sequence[int], normalisation: str) -> list[int]:
     return [*tokens, *rest]
 
 
-def finish(
-    run: Run, tokens: Sequence[int], maps: Maps, layout: Layout, normalisation: str, window: int
-) -> Maps:
+def finish(run: Run, tokens: Sequence[int], maps: Maps, layout: Layout, how: Finishing) -> Maps:
     """Return (M, G) float32 in [0, 1]: the filtered, normalised maps of `needed` tokens.
 
     The range is that of all images together; the filter stays within an image.
@@ -80,7 +97,8 @@ def finish(
     prompt tokens do not see the tokens after them. token, answer: the filter first, so that 1.0 is
     reached. A map without any range gives zeros. `RAW`, `ABSOLUTE`: the filter, and no range.
     """
-    smooth = partial(rank_gaussian, window=window)
+    normalisation = how.normalisation
+    smooth = partial(rank_gaussian, window=how.window, border=how.border)
     if normalisation == "joint":
         low, high = joint_range(maps, *_pool(run, tokens))
         return layout.each(smooth, stretch(maps, low, high))

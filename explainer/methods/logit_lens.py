@@ -12,6 +12,7 @@ from explainer.methods.display import (
     NORMALISATION,
     SIGNED_WORDS,
     WORDS,
+    Finishing,
     as_parts,
     finish,
     finish_signed,
@@ -36,7 +37,7 @@ def explain(
     if signed:
         values = finish_signed(run, wanted, maps, normalisation)
     else:
-        values = finish(run, wanted, np.maximum(0.0, maps), layout, normalisation, window=1)
+        values = finish(run, wanted, np.maximum(0.0, maps), layout, Finishing(normalisation))
     words = (SIGNED_WORDS if signed else WORDS)[normalisation]
     parts = as_parts(values, layout)
     return [Heatmap(parts[i], signed, words) for i in range(len(tokens))]

@@ -1,7 +1,7 @@
 """MSEA + ARC: the lens fused over several scales, minus what unrelated earlier words explain.
 
 Source: "MSEA + ARC", arXiv 2509.22415, Eq. 2-9. What the paper leaves open is a knob here; the
-defaults are ours, the preset `paper` reads the equations to the letter.
+defaults are ours, the preset `paper` reads the equations to the letter, see `PAPER`.
 
     A_t     weighted mean over scales s (and views of an image) of Resize(A_t^(s))         (5)
     r_j     RBO(top-k at the state of j, top-k at the state of t)                          (7)
@@ -20,7 +20,16 @@ import numpy.typing as npt
 
 from explainer.errors import KnobError, RunError
 from explainer.methods.base import Heatmap, Knob, Method
-from explainer.methods.display import NORMALISATION, WINDOW, WORDS, as_parts, finish, needed
+from explainer.methods.display import (
+    BORDER,
+    NORMALISATION,
+    WINDOW,
+    WORDS,
+    Finishing,
+    as_parts,
+    finish,
+    needed,
+)
 from explainer.methods.interference import Cleaned, best_beta, subtract, weighted_mean
 from explainer.methods.lens import (
     PREDECESSORS,
@@ -59,10 +68,23 @@ class Settings:
     weights: str
     normalisation: str
     window: int
+    border: str
     resize: str
     factor: int
+    fuse_at: str
+
+    @property
+    def finishing(self) -> Finishing:
+        return Finishing(self.normalisation, self.window, self.border)
+
+    def layout(self, run: Run) -> Layout:
+        """Return the grids on which maps of this run are fused and cleaned."""
+        layout = Layout.of(run)
+        return layout.at_pixels() if self.fuse_at == "pixels" else layout.divided(self.factor)
 
     def __post_init__(self) -> None:
+        if self.fuse_at == "pixels" and self.factor != 1:
+            raise KnobError("factor divides cells of the token grid; leave it at 1 with pixels")
         weights = self.scale_weights or ()
         if weights and len(weights) != len(self.scales):
             raise KnobError(
@@ -98,19 +120,21 @@ class Derivation:
 
 
 def explain(run: Run, tokens: Sequence[int], **knobs: Any) -> list[Heatmap]:
-    """Return one heatmap for each token, on the token grids of scale 1 (times `factor`).
+    """Return one heatmap for each token, on the token grids of scale 1 (times `factor`) or pixels.
 
     `knobs` are the fields of `Settings`. Notes: `beta`, the factor used, and `beta_auto`, the one
     that Eq. 9 gives. Departures from the paper by default: maps are clipped at 0 before Eq. 8,
-    repeats of the word are left out of the sum, beta is never negative, maps are fused on the token
-    grid and not at pixel size, and the result is normalised jointly with the text, as TAM does.
-    Raises `ScaleError` for a scale that was not recorded, `KnobError` for k above the stored K.
+    repeats of the word and the template's tokens are left out of the sum, A_0 is that of an
+    ordinary word and fused like the others, beta is never negative, and maps are fused on the token
+    grid and not at pixel size. The result is normalised jointly with the text, as TAM does; the
+    paper has no equation for it. Raises `ScaleError` for a scale that was not recorded, `KnobError`
+    for k above the stored K.
     """
     s = Settings(**knobs)
-    layout = Layout.of(run).divided(s.factor)
+    layout = s.layout(run)
     wanted = needed(run, tokens, s.normalisation)
     cleaned = derive(run, wanted, s, layout).cleaned
-    values = finish(run, wanted, cleaned.maps, layout, s.normalisation, s.window)
+    values = finish(run, wanted, cleaned.maps, layout, s.finishing)
     parts, words = as_parts(values, layout), WORDS[s.normalisation]
     return [Heatmap(parts[i], False, words, cleaned.notes(i)) for i in range(len(tokens))]
 
@@ -214,6 +238,9 @@ def _fused(run: Run, ids: npt.NDArray[np.int32], s: Settings, layout: Layout) ->
         for alpha in s.scales
     ]
     fused = join([_fuse(of_image, s) for of_image in zip(*scales, strict=True)])
+    if s.base == "raw" and s.weights != "none":
+        raw = readings(run, [_least_id(run)], 1.0, s, layout)
+        fused = np.concatenate([fused, join([np.mean(views, axis=0) for views in raw])])
     return np.maximum(0.0, fused) if s.clip == "fused" else fused
 
 
@@ -231,10 +258,20 @@ def _fuse(scales: Sequence[Sequence[Maps]], s: Settings) -> Maps:
 
 
 def _base_ids(run: Run, scale: Scale, s: Settings) -> list[int]:
-    """Return the id of A_0 at this scale, as a list of one or none."""
-    if s.base == "off" or s.weights == "none":
+    """Return the id of an A_0 that is fused like other maps, as a list of one or none."""
+    if s.base in ("off", "raw") or s.weights == "none":
         return []
     return [scale.base_id if s.base == "per_scale" else run.scales[0].base_id]
+
+
+def _least_id(run: Run) -> int:
+    """Return k of A_0 as the paper has it: of the whole vocabulary, at scale 1 alone."""
+    if run.scales[0].least_id is None:
+        raise RunError(
+            "the run was recorded before A_0 of the whole vocabulary was kept; record it again, or "
+            "choose another base"
+        )
+    return run.scales[0].least_id
 
 
 KNOBS = (
@@ -253,6 +290,7 @@ KNOBS = (
     Knob("beta", "float", None, "how much is subtracted; automatic solves Eq. 9", 0.0, 2.0, 0.05),
     NORMALISATION,
     WINDOW,
+    BORDER,
     Knob(
         "p",
         "float",
@@ -316,8 +354,10 @@ KNOBS = (
         "base",
         "choice",
         "scale1",
-        "the base map A_0: its id chosen at scale 1, at each scale, or no base map",
-        choices=("scale1", "per_scale", "off"),
+        "the base map A_0, of the word with the least score in the picture: chosen among ordinary "
+        "words at scale 1 or at each scale, or among the whole vocabulary with its map at scale 1 "
+        "alone (raw, Eq. 4); or none. It counts with clip none only: clipped at 0 it is empty",
+        choices=("scale1", "per_scale", "raw", "off"),
         advanced=True,
     ),
     Knob(
@@ -331,13 +371,30 @@ KNOBS = (
     ),
     Knob("resize", "choice", "bilinear", "how maps are resized", choices=MODES, advanced=True),
     Knob("factor", "int", 1, "cells of the map for each token, per side", 1, 4, advanced=True),
+    Knob(
+        "fuse_at",
+        "choice",
+        "tokens",
+        "where maps are fused and cleaned: on the token grid, or at the picture's size as in Eq. 5",
+        choices=("tokens", "pixels"),
+        advanced=True,
+    ),
 )
 
+# Eq. 5 to 9 to the letter: maps at the size of the picture, with their sign, until Eq. 9 cuts it;
+# every token before this one counts, the template's and equal ones too; A_0 is the map of Eq. 4 of
+# whichever id scores least; beta is the unbounded minimum; the filter is TAM's. Ours, because the
+# paper is silent: the joint normalisation (its figures follow TAM's evaluation), r_0 = 0, RBO with
+# p = 0.9 divided by its largest value, and the state that predicts a token as that of its guesses.
 PAPER: Mapping[str, Any] = {
+    "fuse_at": "pixels",
     "clip": "none",
+    "predecessors": "all",
     "repeats": "keep",
+    "base": "raw",
     "beta_range": "free",
-    "normalisation": "token",
+    "normalisation": "joint",
+    "border": "mirror",
 }
 
 MSEA_ARC = Method(

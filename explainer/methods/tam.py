@@ -12,7 +12,16 @@ import numpy as np
 
 from explainer.errors import KnobError
 from explainer.methods.base import Heatmap, Knob, Method
-from explainer.methods.display import NORMALISATION, WINDOW, WORDS, as_parts, finish, needed
+from explainer.methods.display import (
+    BORDER,
+    NORMALISATION,
+    WINDOW,
+    WORDS,
+    Finishing,
+    as_parts,
+    finish,
+    needed,
+)
 from explainer.methods.interference import Cleaned, best_beta, subtract, weighted_mean
 from explainer.methods.lens import earlier, lens_maps, repeated, score_weights
 from explainer.methods.tam_published import explain_published
@@ -21,7 +30,7 @@ from explainer.run.run import Run
 
 
 def explain(
-    run: Run, tokens: Sequence[int], *, mode: str, normalisation: str, window: int
+    run: Run, tokens: Sequence[int], *, mode: str, normalisation: str, window: int, border: str
 ) -> list[Heatmap]:
     """Return one TAM heatmap on the token grids of scale 1 for each token.
 
@@ -34,8 +43,9 @@ def explain(
 
     Departures of `corrected` from the reference code: every token has its own class; prompt tokens
     are represented by the state that predicts them, like answer tokens, and see no later token;
-    repeats are found by id; no 8-bit rounding; empty sums give zeros in place of NaN. `published`
-    has none of these; see `tam_published.explain_published`.
+    repeats are found by id; no 8-bit rounding; empty sums give zeros in place of NaN; the filter's
+    border. `published` has none of these, mirrors the border whatever `border` says, and is
+    described at `tam_published.explain_published`.
     """
     if mode == "published":
         if normalisation != "joint":
@@ -43,7 +53,8 @@ def explain(
         return explain_published(run, tokens, window)
     wanted = needed(run, tokens, normalisation)
     cleaned, layout = _clean(run, wanted)
-    values = finish(run, wanted, cleaned.maps, layout, normalisation, window)
+    how = Finishing(normalisation, window, border)
+    values = finish(run, wanted, cleaned.maps, layout, how)
     parts = as_parts(values, layout)
     return [
         Heatmap(parts[i], False, WORDS[normalisation], cleaned.notes(i)) for i in range(len(tokens))
@@ -80,6 +91,7 @@ TAM = Method(
         ),
         NORMALISATION,
         WINDOW,
+        BORDER,
     ),
     explain=explain,
     presets=PRESETS,

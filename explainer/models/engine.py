@@ -210,16 +210,19 @@ class Engine:
         logits = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
         return logits if layer.bias is None else logits + layer.bias.float()
 
-    def base_id(self, states: torch.Tensor) -> int:
-        """Return the ordinary id whose logits, summed over the states (N, d), are the smallest.
+    def least_ids(self, states: torch.Tensor) -> tuple[int, int]:
+        """Return the ordinary id whose logits, summed over the states (N, d), are the smallest, and
+        the one of all ids, special and unused ones too.
 
         The sum of the logits is the logit of the sum: one product instead of N (A_0 of Eq. 8).
         """
         with self._turn(), torch.inference_mode():
             mean = states.float().mean(0, keepdim=True)
-            logits = self._logits(mean)[0, : len(self._ordinary)]
-            allowed = torch.from_numpy(self._ordinary[: len(logits)]).to(logits.device)
-            return int(logits.masked_fill(~allowed, torch.inf).argmin())
+            whole = self._logits(mean)[0]
+            known = whole[: len(self._ordinary)]
+            allowed = torch.from_numpy(self._ordinary[: len(known)]).to(whole.device)
+            ordinary = int(known.masked_fill(~allowed, torch.inf).argmin())
+            return ordinary, int(whole.argmin())
 
     def rows(self, ids: npt.NDArray[np.int32]) -> tuple[npt.NDArray, npt.NDArray]:
         """Return the rows of W (U, d) float16 and the bias (U,) float32 of these ids."""

@@ -21,7 +21,7 @@ from explainer.models.loading.load import load_family
 from explainer.models.loading.options import LoadOptions, OnProgress
 from explainer.probing.regions import Region, hidden
 from explainer.probing.reliance import EMPTY
-from explainer.recording.packing import with_ids, with_words
+from explainer.recording.packing import ids_of_bases, with_ids, with_words
 from explainer.recording.request import (
     Asked,
     Decoding,
@@ -267,7 +267,7 @@ class Explainer:
         *_, forced = self._recorder.start(request)
         held = [scale for part in (run, *run.layers) for scale in part.scales]
         return replace(
-            with_ids(self._engine, forced, [scale.base_id for scale in held]),
+            with_ids(self._engine, forced, ids_of_bases(held)),
             scales=run.scales,
             layers=tuple(
                 replace(new, scales=old.scales)

@@ -58,7 +58,7 @@ def pack_run(
     words = engine.top_ids(states[-1, list(inputs.visual)], WORDS)
     listed = [ranking.topk, words, *(layer.topk for layer in layers)]
     in_play = _in_play(tokens, ranking.topk, len(answer.ids))
-    in_play |= {scale.base_id for scale in scales} | _first_guesses(tokens, layers)
+    in_play |= ids_of_bases(scales) | _first_guesses(tokens, layers)
     return Run(
         images=request.asked.images,
         labels=request.asked.labels,
@@ -90,10 +90,16 @@ def pack_scales(
             alpha=alpha,
             views=inputs.views,
             states=to_float16(part),
-            base_id=engine.base_id(part),
+            base_id=base_id,
+            least_id=least_id,
         )
-        for part in states
+        for part, (base_id, least_id) in zip(states, map(engine.least_ids, states), strict=True)
     )
+
+
+def ids_of_bases(scales: Iterable[Scale]) -> set[int]:
+    """Return the ids of all A_0, whose rows travel with a run."""
+    return {i for s in scales for i in (s.base_id, s.least_id) if i is not None}
 
 
 def with_ids(engine: Engine, run: Run, ids: Iterable[int]) -> Run:

@@ -16,7 +16,7 @@ from explainer.media.fills import filled
 from explainer.models.base import Inputs, Media
 from explainer.models.engine import Answering, Engine, Picker, memory_in_words
 from explainer.models.text.tokens import TextStream
-from explainer.recording.packing import Answer, pack_run, pack_scales, with_ids
+from explainer.recording.packing import Answer, ids_of_bases, pack_run, pack_scales, with_ids
 from explainer.recording.request import (
     Request,
     check_layer_bytes,
@@ -139,7 +139,7 @@ class Recorder:
         grown = run.with_scale(scale, lower)
         asked = sorted({*run.settings.get("scales", ()), alpha})
         return replace(
-            with_ids(self._engine, grown, [s.base_id for s in (*lower, scale)]),
+            with_ids(self._engine, grown, ids_of_bases((*lower, scale))),
             scales=_sorted(grown.scales),
             layers=tuple(replace(y, scales=_sorted(y.scales)) for y in grown.layers),
             settings={**run.settings, "scales": asked},

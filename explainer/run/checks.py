@@ -31,6 +31,8 @@ def check_run(run: Run, max_bytes: int) -> None:
         for scale in read.scales:
             _check_states(f"the states of scale {scale.alpha:g}", scale.states)
             read.unembedding.index([scale.base_id])
+            if scale.least_id is not None:
+                read.unembedding.index([scale.least_id])
     for scale in run.scales:
         _check_views(scale)
     _check_text(run)

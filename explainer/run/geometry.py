@@ -25,6 +25,8 @@ from explainer.run.run import Run, View
 
 Floats = npt.NDArray[np.float64]
 Maps = npt.NDArray[np.float32]
+MOST_PIXELS = 1 << 17  # cells of one image at pixel size, as maps of all words are held at once
+
 Extent = tuple[float, float, float, float]
 
 
@@ -57,6 +59,17 @@ class Grid:
         """Return a grid of the same extent with each cell cut into `factor` x `factor`."""
         return Grid(self.rows, self.columns, _divide(self.y, factor), _divide(self.x, factor))
 
+    def at_pixels(self) -> Grid:
+        """Return a grid of the same extent with square cells of one pixel, or of more where there
+        would be more than `MOST_PIXELS` of them."""
+        x0, y0, x1, y1 = self.extent
+        step = int(np.ceil(np.sqrt(max(1.0, (x1 - x0) * (y1 - y0) / MOST_PIXELS))))
+        y, x = (
+            np.linspace(low, high, max(1, round((high - low) / step)) + 1)
+            for low, high in ((y0, y1), (x0, x1))
+        )
+        return Grid(self.rows, self.columns, y, x)
+
 
 @dataclass(frozen=True, eq=False)
 class Layout:
@@ -74,6 +87,11 @@ class Layout:
     def divided(self, factor: int) -> Layout:
         """Return the layout with each cell cut into `factor` x `factor`."""
         return Layout(tuple(grid.divided(factor) for grid in self.grids))
+
+    def at_pixels(self) -> Layout:
+        """Return the layout with cells of one pixel; of whole pixels, equally many each way, where
+        there would be more than `MOST_PIXELS` cells to an image."""
+        return Layout(tuple(grid.at_pixels() for grid in self.grids))
 
     def split(self, cells: Maps) -> list[Maps]:
         """Return the maps of each image, (M, h, w), from rows of cells (M, G)."""

@@ -60,6 +60,7 @@ def _header(run: Run) -> dict[str, Any]:
             {
                 "alpha": s.alpha,
                 "base_id": s.base_id,
+                "least_id": s.least_id,
                 "views": [[v.image, *v.grid] for v in s.views],
             }
             for s in run.scales
@@ -69,7 +70,11 @@ def _header(run: Run) -> dict[str, Any]:
         "evidence": evidence and list(evidence.fills),
         "layer": run.layer,
         "layers": [
-            {"number": layer.number, "base_ids": [s.base_id for s in layer.scales]}
+            {
+                "number": layer.number,
+                "base_ids": [s.base_id for s in layer.scales],
+                "least_ids": [s.least_id for s in layer.scales],
+            }
             for layer in run.layers
         ],
     }
@@ -234,7 +239,9 @@ def _scale(told: Mapping[str, Any], states: np.ndarray, rects: np.ndarray) -> Sc
         View(int(image), grid, part)
         for (image, *_), grid, part in zip(told["views"], grids, parts, strict=True)
     )
-    return Scale(float(told["alpha"]), views, states, int(told["base_id"]))
+    return Scale(
+        float(told["alpha"]), views, states, int(told["base_id"]), _id_or_none(told.get("least_id"))
+    )
 
 
 def _layers(told: list[Any], scales: tuple[Scale, ...], a: Arrays) -> tuple[Layer, ...]:
@@ -243,8 +250,14 @@ def _layers(told: list[Any], scales: tuple[Scale, ...], a: Arrays) -> tuple[Laye
         Layer(
             number=int(layer["number"]),
             scales=tuple(
-                Scale(s.alpha, s.views, a[f"layers_scale{k}_states"][i], int(base_id))
-                for k, (s, base_id) in enumerate(zip(scales, layer["base_ids"], strict=True))
+                Scale(
+                    s.alpha,
+                    s.views,
+                    a[f"layers_scale{k}_states"][i],
+                    int(layer["base_ids"][k]),
+                    _id_or_none(layer.get("least_ids", [None] * len(scales))[k]),
+                )
+                for k, s in enumerate(scales)
             ),
             states=a["layers_states"][i],
             topk=a["layers_topk"][i],
@@ -253,6 +266,10 @@ def _layers(told: list[Any], scales: tuple[Scale, ...], a: Arrays) -> tuple[Laye
         )
         for i, layer in enumerate(told)
     )
+
+
+def _id_or_none(told: Any) -> int | None:
+    return None if told is None else int(told)
 
 
 def _attributions(told: list[Any], arrays: Arrays) -> dict[AttributionKey, np.ndarray]:

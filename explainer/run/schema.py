@@ -91,12 +91,14 @@ class Scale:
             maps of it are drawn; others (such as a thumbnail beside tiles) are further readings.
         states: (N, d) float16, last-layer states after the final norm.
         base_id: the ordinary vocabulary id with the smallest summed visual logit (A_0 of Eq. 8).
+        least_id: the same of all ids, special and unused ones too; None in older files.
     """
 
     alpha: float
     views: tuple[View, ...]
     states: npt.NDArray[np.float16]
     base_id: int
+    least_id: int | None = None
 
     def __post_init__(self) -> None:
         n = sum(map(len, self.views))

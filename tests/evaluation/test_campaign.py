@@ -43,7 +43,7 @@ def test_candidates_are_methods_with_presets_and_knobs():
     first, second, tam, random, grad = found
     assert (first.settings["scales"], first.settings["k"]) == ((0.75, 1.0), 30)
     assert (second.settings["scales"], second.settings["k"]) == ((0.5, 1.0), 20)
-    assert second.settings["normalisation"] == "token"  # of the preset
+    assert second.settings["fuse_at"] == "pixels"  # of the preset
     assert second.alphas == {0.5, 1.0}
     assert tam.alphas == random.alphas == set()
     assert random.method is CONTROLS["random"]

@@ -71,7 +71,7 @@ def enlarge(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return out
 
 
-def rank_gaussian(values: np.ndarray, flat: str = "keep") -> np.ndarray:
+def rank_gaussian(values: np.ndarray, flat: str = "keep", border: str = "mirror") -> np.ndarray:
     """Return the 3 x 3 rank Gaussian filter; `flat` = "zero" for windows without deviation."""
     h, w = values.shape
     out = np.zeros((h, w))
@@ -80,23 +80,42 @@ def rank_gaussian(values: np.ndarray, flat: str = "keep") -> np.ndarray:
             window = []
             for di in (-1, 0, 1):
                 for dj in (-1, 0, 1):
-                    y, x = abs(i + di), abs(j + dj)
-                    y = 2 * (h - 1) - y if y >= h else y
-                    x = 2 * (w - 1) - x if x >= w else x
+                    y, x = i + di, j + dj
+                    if not (0 <= y < h and 0 <= x < w):
+                        if border == "inside":
+                            continue
+                        y, x = (
+                            (mirrored(y, h), mirrored(x, w))
+                            if border == "mirror"
+                            else (
+                                min(max(y, 0), h - 1),
+                                min(max(x, 0), w - 1),
+                            )
+                        )
                     window.append(values[y, x])
             window.sort()
-            mu = sum(window) / 9
+            n = len(window)
+            mu = sum(window) / n
             if mu <= 0:
                 continue
             if flat == "zero" and np.array(window, np.float32).std() == 0:
                 continue
-            if window[0] == window[8]:
+            if window[0] == window[-1]:
                 out[i, j] = window[0]
                 continue
-            cv = math.sqrt(sum((v - mu) ** 2 for v in window) / 9) / mu
-            g = [math.exp(-((m - 4) ** 2) / (2 * cv * cv)) for m in range(9)]
+            cv = math.sqrt(sum((v - mu) ** 2 for v in window) / n) / mu
+            g = [math.exp(-((m - (n - 1) / 2) ** 2) / (2 * cv * cv)) for m in range(n)]
+            if sum(g) == 0:  # two values in the middle, and all others too far to count
+                out[i, j] = (window[n // 2 - 1] + window[n // 2]) / 2
+                continue
             out[i, j] = sum(a * b for a, b in zip(g, window, strict=True)) / sum(g)
     return out
+
+
+def mirrored(at: int, n: int) -> int:
+    """Return the place on an axis of n cells that a place outside mirrors; no edge repeated."""
+    at = abs(at) if n > 1 else 0
+    return 2 * (n - 1) - at if at >= n else at
 
 
 def overlap(first: list[int], second: list[int], p: float, variant: str) -> float:
@@ -173,12 +192,15 @@ def tam_published(run: Run) -> list[list[np.ndarray]]:
     return maps
 
 
-def fused(run: Run, ids: dict[float, int], fuse: str, clip: str, told=None) -> np.ndarray:
+def fused(
+    run: Run, ids: dict[float, int], fuse: str, clip: str, told=None, at: str = "tokens"
+) -> np.ndarray:
     """Return A of Eq. 5 on all images, flat; `ids` gives the class at each scale, `told` the
-    weights of the scales."""
+    weights of the scales; `at` whether on the token grid or at the size of the picture."""
     maps, told = [], dict(zip(ids, told or [1.0] * len(ids), strict=True))
     for image in range(len(run.images)):
         shape = lens(run, ids[next(iter(ids))], 1.0, image).shape
+        shape = run.images[image].shape[:2] if at == "pixels" else shape
         layers, weights = [], []
         for alpha, token_id in ids.items():
             for layer in readings(run, token_id, alpha, image):
@@ -204,7 +226,7 @@ def derivation(run: Run, t: int, s: dict) -> dict:
     """
     ids = [int(i) for i in run.tokens.ids]
     words = [text.strip().lower() for text in run.tokens.texts]
-    fusion = s["fuse"], s["clip"], s["scale_weights"]
+    fusion = s["fuse"], s["clip"], s["scale_weights"], s["fuse_at"]
 
     def a(token_id: int) -> np.ndarray:
         return fused(run, dict.fromkeys(s["scales"], token_id), *fusion)
@@ -238,7 +260,10 @@ def derivation(run: Run, t: int, s: dict) -> dict:
 
     weights = {j: weight(j) for j in kept}
     maps = {j: weights[j] * a(ids[j]) for j in kept}
-    if s["base"] != "off":
+    if s["base"] == "raw":
+        raw = fused(run, {1.0: run.scales[0].least_id}, "mean", s["clip"], None, s["fuse_at"])
+        weights["base"], maps["base"] = 1.0, raw
+    elif s["base"] != "off":
         chosen = {x.alpha: x.base_id for x in run.scales}
         base = {x: chosen[1.0 if s["base"] == "scale1" else x] for x in s["scales"]}
         weights["base"], maps["base"] = 1.0, fused(run, base, *fusion)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from explainer.methods.display import finish, joint_range, needed, stretch
+from explainer.methods.display import Finishing, finish, joint_range, needed, stretch
 from explainer.methods.filters import rank_gaussian
 from explainer.methods.lens import earlier, text_scores
 from explainer.run.geometry import Layout, join
@@ -37,7 +37,7 @@ def test_stretch_by_hand():
 def test_joint_filters_last_and_the_others_first(normalisation):
     tokens = needed(RUN, [12], normalisation)
     raw = (np.random.default_rng(0).random((len(tokens), 6, 7)) + 3).astype(np.float32)
-    got = finish(RUN, tokens, join([raw]), LAYOUT, normalisation, 3)[0].reshape(6, 7)
+    got = finish(RUN, tokens, join([raw]), LAYOUT, Finishing(normalisation, 3))[0].reshape(6, 7)
     filtered = rank_gaussian(raw)
     if normalisation == "joint":
         scores = text_scores(RUN, RUN.tokens.ids[[12]])[earlier(RUN, [12])]
@@ -54,7 +54,7 @@ def test_joint_filters_last_and_the_others_first(normalisation):
 def test_joint_moves_zero_to_the_least_value_before_the_filter():
     # At the first prompt token no text counts, so the map alone sets the range.
     raw = (np.random.default_rng(1).random((1, 6, 7)) + 3).astype(np.float32)
-    got = finish(RUN, [3], join([raw]), LAYOUT, "joint", 3).reshape(1, 6, 7)
+    got = finish(RUN, [3], join([raw]), LAYOUT, Finishing("joint", 3)).reshape(1, 6, 7)
     np.testing.assert_allclose(got, rank_gaussian((raw - raw.min()) / np.ptp(raw)), atol=1e-6)
 
 

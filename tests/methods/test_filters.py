@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from explainer.methods.filters import rank_gaussian, zero_deviation
+from explainer.methods.filters import BORDERS, rank_gaussian, zero_deviation
 from tests.methods import slow
 
 
@@ -23,28 +23,62 @@ def test_one_to_nine_gives_its_middle():
     assert centre([9, 2, 7, 4, 5, 6, 3, 8, 1]) == pytest.approx(5.0, abs=1e-6)
 
 
-def test_a_constant_stays():
-    np.testing.assert_allclose(rank_gaussian(np.full((2, 4, 5), 0.5, np.float32)), 0.5, atol=1e-6)
+@pytest.mark.parametrize("border", BORDERS)
+def test_a_constant_stays(border):
+    maps = np.full((2, 4, 5), 0.5, np.float32)
+    np.testing.assert_allclose(rank_gaussian(maps, border=border), 0.5, atol=1e-6)
 
 
-def test_zero_stays_zero():
-    assert not rank_gaussian(np.zeros((1, 4, 5), np.float32)).any()
+@pytest.mark.parametrize("border", BORDERS)
+def test_zero_stays_zero(border):
+    assert not rank_gaussian(np.zeros((1, 4, 5), np.float32), border=border).any()
 
 
-def test_agrees_with_the_definition():
+@pytest.mark.parametrize("border", BORDERS)
+def test_agrees_with_the_definition(border):
     rng = np.random.default_rng(0)
     maps = np.maximum(0, rng.normal(size=(4, 7, 6))).astype(np.float32)
     maps[1, :4, :4] = 0.25
     maps[2] = 0
-    got = rank_gaussian(maps)
-    np.testing.assert_allclose(got, [slow.rank_gaussian(m.astype(float)) for m in maps], atol=1e-5)
+    got = rank_gaussian(maps, border=border)
+    want = [slow.rank_gaussian(m.astype(float), border=border) for m in maps]
+    np.testing.assert_allclose(got, want, atol=1e-5)
 
 
+def spike(row: int, column: int) -> np.ndarray:
+    maps = np.zeros((1, 6, 7), np.float32)
+    maps[0, row, column] = 1
+    return maps
+
+
+def test_a_mirrored_border_pulls_a_spike_onto_it():
+    got = rank_gaussian(spike(1, 1))[0]
+    assert got[1, 1] == pytest.approx(0.0582848, abs=1e-6)
+    assert got[0, 0] == pytest.approx(0.322, abs=1e-3) == got.max()
+
+
+@pytest.mark.parametrize("row", range(6))
+@pytest.mark.parametrize("column", range(7))
+def test_a_repeated_edge_keeps_a_spike_in_its_place(row, column):
+    maps = spike(row, column)
+    got = rank_gaussian(maps, border="edge")
+    assert got.max() == pytest.approx(got[0, row, column], rel=1e-6)
+
+
+def test_a_window_in_the_corner_by_hand():
+    # Of 0, 0, 0, 1 inside: mean 1/4, deviation sqrt(3)/4, ranks -3/2 to 3/2, cv^2 = 3.
+    end, middle = np.exp(-(1.5**2) / 6), np.exp(-(0.5**2) / 6)
+    got = rank_gaussian(spike(1, 1), border="inside")[0]
+    assert got[0, 0] == pytest.approx(end / (2 * end + 2 * middle), abs=1e-6)
+
+
+@pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("window", [3, 5])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 6), (2, 2), (9, 3)])
-def test_any_shape_stays_finite_and_within_its_values(window, shape):
+def test_any_shape_stays_finite_and_within_its_values(window, shape, border):
     maps = np.random.default_rng(1).random((3, *shape)).astype(np.float32)
-    got = rank_gaussian(maps, window)
+    with np.errstate(all="raise", under="ignore"):
+        got = rank_gaussian(maps, window, border)
     assert got.shape == maps.shape
     assert np.isfinite(got).all()
     assert got.min() >= maps.min() - 1e-6

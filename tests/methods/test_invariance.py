@@ -71,7 +71,10 @@ def test_the_names_of_ids_play_no_part(method):
         tokens=Tokens(order[t.ids], t.texts, t.roles, t.positions),
         topk=np.where(RUN.topk < 0, RUN.topk, order[RUN.topk]),
         unembedding=Unembedding(order[w.ids][at], w.rows[at], w.bias[at]),
-        scales=tuple(replace(s, base_id=int(order[s.base_id])) for s in RUN.scales),
+        scales=tuple(
+            replace(s, base_id=int(order[s.base_id]), least_id=int(order[s.least_id]))
+            for s in RUN.scales
+        ),
     )
     for a, b in zip(values(method, RUN), values(method, renamed), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)

@@ -21,7 +21,9 @@ TOKENS = [*RUN.indices(1), *RUN.indices(ANSWER)]
 
 OPTIONS = [
     {},
-    {"preset": "paper"},
+    {"preset": "paper", "fuse_at": "tokens"},
+    {"clip": "none", "base": "raw"},
+    {"clip": "none", "base": "raw", "scale_weights": [1, 0.5, 2], "fuse": "mean"},
     {"scales": [1.0]},
     {"scales": [0.5]},
     {"scale_weights": [1, 0.5, 2]},
@@ -73,6 +75,7 @@ def test_every_option_changes_some_map():
         "normalisation": "token", "window": 1, "p": 0.6, "rbo": "average", "beta_range": "free",
         "clip": "per_scale", "predecessors": "all", "repeats": "keep", "state": "own",
         "base": "off", "weights": "uniform", "resize": "nearest", "factor": 2,
+        "border": "inside", "fuse_at": "pixels",
     }  # fmt: skip
     assert set(knobs) == {knob.name for knob in METHOD.knobs}
     for name, value in knobs.items():

@@ -51,7 +51,8 @@ def test_each_image_gets_a_map_on_its_base_grid(method):
     "knobs",
     [
         {},
-        {"preset": "paper"},
+        {"preset": "paper", "fuse_at": "tokens"},
+        {"clip": "none", "base": "raw"},
         {"scales": [1.0]},
         {"scale_weights": [0.5, 0.75, 2]},
         {"fuse": "max", "clip": "per_scale"},
