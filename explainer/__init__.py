@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
     from explainer.models.loading.options import LoadStep
     from explainer.recording.explainer import Explainer, Step, load
-    from explainer.run.run import Run
+    from explainer.run import Run
 
 __version__ = "0.1.0"
 
@@ -45,7 +45,7 @@ _HOMES = {
     "Explainer": "explainer.recording.explainer",
     "Step": "explainer.recording.explainer",
     "LoadStep": "explainer.models.loading.options",
-    "Run": "explainer.run.run",
+    "Run": "explainer.run",
     "METHODS": "explainer.methods",
     "COMPARISON": "explainer.methods",
     "OPT_IN": "explainer.methods",

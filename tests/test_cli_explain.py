@@ -18,7 +18,7 @@ from explainer.commands.subject_flags import find_word
 from explainer.errors import TokenError
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.methods import METHODS
-from explainer.run.run import ANSWER, PROMPT, Run, Tokens
+from explainer.run import ANSWER, PROMPT, Run, Tokens
 from tests import tiny
 from tests.test_video import clip
 

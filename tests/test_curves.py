@@ -15,7 +15,7 @@ from explainer.media.fills import FILLS
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.controls import CONTROLS
 from explainer.probing.curves import Curves, Plan, Readings, read, reading
-from explainer.run.run import ANSWER
+from explainer.run import ANSWER
 from tests.evaluation.saying import saying
 
 BLACK = Plan("black", 64, 16)

@@ -7,8 +7,8 @@ import pytest
 
 from explainer.errors import RunError
 from explainer.evaluation.synthetic import grid_rects
+from explainer.run import View
 from explainer.run.geometry import MODES, Grid, Resampler, axis_weights, seen_grid, seen_maps
-from explainer.run.run import View
 
 
 def edges(n: int, start: float = 0.0, stop: float = 336.0) -> np.ndarray:

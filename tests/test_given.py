@@ -13,7 +13,7 @@ from explainer.models.text.sentencepiece import build_backend, read_model
 from explainer.models.text.tokens import TextCodec
 from explainer.recording.explainer import BUNDLED, Step, load
 from explainer.recording.packing import LONGEST_WORD, MOST_WORDS
-from explainer.run.run import ANSWER, Run
+from explainer.run import ANSWER, Run
 from tests import tiny
 from tests.models import sentencepiece_reference as reference
 from tests.test_record import _reference, _same_arrays

@@ -15,8 +15,8 @@ from explainer.methods.subjects import Span, explain_subject
 from explainer.probing.reliance import EMPTY, reliance
 from explainer.recording.explainer import Explainer
 from explainer.recording.request import check_layers
-from explainer.run.run import ANSWER, Evidence, Run, Video
-from explainer.run.store import footprint
+from explainer.run import ANSWER, Evidence, Run, Video
+from explainer.run.record import footprint
 from tests import tiny
 from tests.test_record import PROMPT_TEXT, _reference, _same_arrays, _whole
 from tests.test_run import make

@@ -9,7 +9,7 @@ import pytest
 
 import app
 from explainer.__main__ import main
-from explainer.run.run import Run
+from explainer.run import Run
 from explainer.serving import model_flags
 from tests import tiny
 

@@ -9,7 +9,7 @@ from explainer.errors import TokenError
 from explainer.methods.controls import CONTROLS
 from explainer.probing.curves import Curves, Plan
 from explainer.probing.map_test import CLEAR, RANDOM, Proof, check_word, prove, random_maps
-from explainer.run.run import ANSWER
+from explainer.run import ANSWER
 from tests.test_curves import Pixels, flipped, quarter
 
 SHARE = np.linspace(0, 1, 6)

@@ -15,7 +15,7 @@ import torch
 from explainer.errors import Cancelled, ImageError, ModelError, PromptError, RunError, ScaleError
 from explainer.models.base import Inputs
 from explainer.recording.explainer import Explainer, Step, load
-from explainer.run.run import ANSWER, PROMPT, TEMPLATE, Run
+from explainer.run import ANSWER, PROMPT, TEMPLATE, Run
 from tests import tiny
 
 PROMPT_TEXT = "what is in the picture?"

@@ -15,7 +15,7 @@ from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.otsu import otsu, stands_out
 from explainer.probing.hiding import Change, change, verdict_of_hiding, verdict_of_keeping
 from explainer.probing.regions import HOW, Region, hidden, shown_by, within_box
-from explainer.run.run import ANSWER, Video
+from explainer.run import ANSWER, Video
 from tests import tiny
 from tests.evaluation.saying import saying
 

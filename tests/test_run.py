@@ -12,7 +12,7 @@ import pytest
 from explainer.errors import RunError, ScaleError, SightlineError, TokenError
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.methods import METHODS
-from explainer.run.run import ANSWER, PROMPT, TEMPLATE, Run, Scale, Tokens, Unembedding, View
+from explainer.run import ANSWER, PROMPT, TEMPLATE, Run, Scale, Tokens, Unembedding, View
 
 DATA = Path(__file__).parent / "data"
 GRIDS = {1.0: (5, 6), 0.5: (3, 3)}

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from explainer.errors import RunError
+from explainer.run import Evidence, Layer, Run
 from explainer.run.archive import MOST_MEMBERS
-from explainer.run.run import Evidence, Layer, Run
 from tests.test_run import DATA, RUN, assert_equal, make, rewritten
 
 FULL = make()

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from explainer.evaluation.synthetic import synthetic_run
-from explainer.run.run import Run
-from explainer.run.store import RunStore, footprint
+from explainer.run import Run
+from explainer.run.record import footprint
+from explainer.run.store import RunStore
 
 
 @pytest.fixture

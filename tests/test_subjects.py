@@ -21,7 +21,7 @@ from explainer.methods.subjects import (
     unsaid,
     whole_words,
 )
-from explainer.run.run import ANSWER, Run, Unembedding
+from explainer.run import ANSWER, Run, Unembedding
 from tests.methods import slow
 from tests.methods.small import small_run, with_texts
 

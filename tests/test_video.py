@@ -13,7 +13,7 @@ from PIL import Image
 from explainer.errors import ImageError, VideoError
 from explainer.media import video as module
 from explainer.media.video import clock, is_video, open_video, step_label
-from explainer.run.run import Video
+from explainer.run import Video
 
 
 def clip(

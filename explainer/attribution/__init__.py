@@ -30,7 +30,7 @@ from explainer.attribution.relevance import attn_lrp, cp_lrp
 from explainer.attribution.surgery import archi_surgery
 from explainer.errors import ModelError
 from explainer.models.engine import Engine
-from explainer.run.run import Run
+from explainer.run import Run
 
 __all__ = ["COMPUTED", "Computed", "Progress", "compute"]
 

@@ -15,7 +15,7 @@ from explainer.attribution.patches import Patches
 from explainer.errors import ModelError, RunError, TokenError
 from explainer.models.base import Family, Inputs, Media
 from explainer.models.engine import Engine, memory_in_words
-from explainer.run.run import ANSWER, Run
+from explainer.run import ANSWER, Run
 
 
 class Reading:

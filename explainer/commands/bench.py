@@ -39,7 +39,7 @@ from explainer.evaluation.words import FUNCTION, NOUN, Grammar
 from explainer.methods import METHODS
 from explainer.models.threads import usable_cores
 from explainer.recording.explainer import Explainer
-from explainer.run.run import ANSWER, Run
+from explainer.run import ANSWER, Run
 from explainer.serving.model_flags import add_model_flags, hush, load_from_flags
 
 HELP = "measure speed and size against the promised figures"

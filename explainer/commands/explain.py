@@ -21,7 +21,7 @@ from explainer.methods.base import Method
 from explainer.methods.comparison import Comparison
 from explainer.methods.subjects import Span, Subject, words_of
 from explainer.probing.reliance import EMPTY, reliance
-from explainer.run.run import ROLE_NAMES, Run
+from explainer.run import ROLE_NAMES, Run
 from explainer.serving import model_flags
 from explainer.web.formats import FORMATS, WHOLE, WORD, Format
 

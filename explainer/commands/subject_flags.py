@@ -12,7 +12,7 @@ import numpy as np
 from explainer.errors import TokenError
 from explainer.methods import COMBINE
 from explainer.methods.subjects import Contrast, Span, Subject, Unsaid, spelled, unsaid
-from explainer.run.run import ANSWER, Run
+from explainer.run import ANSWER, Run
 
 # Returns the run with the rows of W for these words; it takes the model.
 Bring = Callable[[Run, list[str]], Run]

@@ -12,7 +12,7 @@ from explainer.emoji_world.examples import EXAMPLES
 from explainer.emoji_world.examples import FOLDER as PICTURES
 from explainer.models.loading.catalogue import FOLDER as MODELS
 from explainer.recording.explainer import load
-from explainer.run.run import Run
+from explainer.run import Run
 
 FOLDER = PICTURES.parent / "gallery"
 

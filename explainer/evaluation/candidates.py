@@ -19,7 +19,7 @@ from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
 from explainer.methods.base import Heatmap, Method
 from explainer.methods.comparison import Comparison
 from explainer.methods.controls import CONTROLS
-from explainer.run.run import Run
+from explainer.run import Run
 
 if TYPE_CHECKING:
     from explainer.recording.explainer import Explainer

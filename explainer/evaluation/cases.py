@@ -19,7 +19,7 @@ from explainer.evaluation.words import clean_words
 from explainer.export import colour_table, overlay
 from explainer.methods import combine_maps
 from explainer.methods.base import Heatmap
-from explainer.run.run import Run
+from explainer.run import Run
 
 if TYPE_CHECKING:
     from explainer.recording.explainer import Explainer

@@ -11,7 +11,7 @@ from explainer.errors import SightlineError
 from explainer.evaluation.contract_checks import CHECKS, Failed, Skipped, Subject, explained
 from explainer.methods import METHODS
 from explainer.recording.explainer import Explainer
-from explainer.run.run import ANSWER
+from explainer.run import ANSWER
 
 PASS, FAIL, SKIPPED = "pass", "FAIL", "skipped"
 

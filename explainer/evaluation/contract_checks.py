@@ -20,8 +20,8 @@ import torch
 from explainer.methods import METHODS
 from explainer.models.base import Inputs
 from explainer.recording.explainer import Explainer
+from explainer.run import ANSWER, PROMPT, Run, View
 from explainer.run.geometry import seen_grid
-from explainer.run.run import ANSWER, PROMPT, Run, View
 
 PROMPT_TEXT = "Describe the image."
 ANOTHER_TEXT = "How many things are there, and where are they?"

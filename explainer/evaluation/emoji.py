@@ -28,8 +28,8 @@ from explainer.evaluation.intervals import Ratio, ratio
 from explainer.methods import METHODS
 from explainer.methods.subjects import Span, explain_subject
 from explainer.recording.explainer import Explainer
+from explainer.run import ANSWER, Run
 from explainer.run.geometry import seen_grid
-from explainer.run.run import ANSWER, Run
 
 FIGURES = (
     "recall",

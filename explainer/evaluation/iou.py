@@ -35,8 +35,8 @@ from explainer.evaluation.words import (
 )
 from explainer.methods.base import Heatmap
 from explainer.methods.otsu import otsu
+from explainer.run import ANSWER, PROMPT, Run
 from explainer.run.geometry import shares
-from explainer.run.run import ANSWER, PROMPT, Run
 
 Cells = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]

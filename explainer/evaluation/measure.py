@@ -28,7 +28,7 @@ from explainer.methods import combine_maps
 from explainer.methods.base import Heatmap
 from explainer.probing.curves import Readings, read
 from explainer.recording.request import check_scales
-from explainer.run.run import ANSWER, Run
+from explainer.run import ANSWER, Run
 
 if TYPE_CHECKING:
     from explainer.recording.explainer import Explainer

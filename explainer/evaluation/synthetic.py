@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from explainer.run.run import ANSWER, PROMPT, TEMPLATE, Run, Scale, Tokens, Unembedding, View
+from explainer.run import ANSWER, PROMPT, TEMPLATE, Run, Scale, Tokens, Unembedding, View
 
 Box = tuple[float, float, float, float]
 Grid = tuple[int, int]

@@ -18,8 +18,8 @@ from explainer.evaluation.candidates import Candidate
 from explainer.evaluation.iou import Fit, Grey, Greys, Mask, Named, Tally, Truth, fit
 from explainer.evaluation.words import FUNCTION, Grammar, Word
 from explainer.methods.msea_arc import MSEA_ARC, Settings, predecessor_weights
+from explainer.run import PROMPT, Run
 from explainer.run.geometry import Layout, shares
-from explainer.run.run import PROMPT, Run
 
 # What is summed over things, each as [sum, count], and what tables call it.
 PLACES: Mapping[str, str] = {

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from explainer.errors import SightlineError
-from explainer.run.run import ANSWER, Run
+from explainer.run import ANSWER, Run
 
 FUNCTION, NOUN, OTHER, PUNCTUATION = "function", "noun", "other", "punctuation"
 POS = ("list", "textblob", "nltk")

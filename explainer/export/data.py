@@ -13,7 +13,7 @@ from explainer.export.exhibit import Chosen, Exhibit, title
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.subjects import Contrast, Span, Subject, candidates, probability
 from explainer.probing.reliance import reliance
-from explainer.run.run import ROLE_NAMES, Run
+from explainer.run import ROLE_NAMES, Run
 
 FORMAT, VERSION = "sightline-maps", 1
 _DIGITS = 4  # of values between -1 and 1

@@ -25,7 +25,7 @@ from explainer.methods.subjects import (
     whole_words,
     words_of,
 )
-from explainer.run.run import ANSWER, Run
+from explainer.run import ANSWER, Run
 
 _LARGEST = 900  # enough for any panel
 THEMES = ("light", "dark")

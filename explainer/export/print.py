@@ -11,7 +11,7 @@ from explainer import __version__
 from explainer.export.exhibit import Chosen, Exhibit
 from explainer.methods.base import Heatmap
 from explainer.probing.reliance import SENSITIVE
-from explainer.run.run import Run
+from explainer.run import Run
 
 UNSEEN = "Hatched: not seen by the model."
 LONGEST = 400  # characters of a prompt

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from explainer.export.drawing import Font, Span, width_of
-from explainer.run.run import ANSWER, TEMPLATE, Run
+from explainer.run import ANSWER, TEMPLATE, Run
 
 
 @dataclass(frozen=True)

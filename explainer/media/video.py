@@ -17,7 +17,7 @@ from PIL import Image
 
 from explainer.errors import VideoError
 from explainer.media.images import MAX_ASPECT
-from explainer.run.run import Video
+from explainer.run import Video
 
 if TYPE_CHECKING:
     from av.container import InputContainer

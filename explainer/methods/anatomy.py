@@ -28,8 +28,8 @@ from explainer.methods.msea_arc import (
     state_rows,
 )
 from explainer.methods.rbo import gains, rbo
+from explainer.run import Run
 from explainer.run.geometry import Layout, join
-from explainer.run.run import Run
 
 Parts = tuple[MapPart, ...]
 Floats = npt.NDArray[np.float64]

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import KnobError, MethodError
+from explainer.run import Run
 from explainer.run.geometry import Extent
-from explainer.run.run import Run
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ from explainer.methods.display import (
 )
 from explainer.methods.logit_lens import LOGIT_LENS
 from explainer.methods.logit_lens import explain as explain_lens
+from explainer.run import AttributionKey, Run
 from explainer.run.geometry import Layout, join, seen_maps
-from explainer.run.run import AttributionKey, Run
 
 PATENT = (
     "Layer-wise relevance propagation is, by the word of the authors of its reference code for "

@@ -8,8 +8,8 @@ from types import MappingProxyType
 import numpy as np
 
 from explainer.methods.base import Heatmap, MapPart, Method
+from explainer.run import Run
 from explainer.run.geometry import Grid, Layout
-from explainer.run.run import Run
 
 SPREAD = 0.25  # standard deviation of the centre bias, as a share of each side
 

@@ -17,8 +17,8 @@ from explainer.errors import KnobError
 from explainer.methods.base import Knob, MapPart
 from explainer.methods.filters import BORDERS, rank_gaussian
 from explainer.methods.lens import earlier, text_scores
+from explainer.run import ANSWER, Run
 from explainer.run.geometry import Layout
-from explainer.run.run import ANSWER, Run
 
 Maps = npt.NDArray[np.float32]
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from explainer.run import ANSWER, TEMPLATE, Run, View
 from explainer.run.geometry import Grid, Layout, join, seen_grid, seen_maps
-from explainer.run.run import ANSWER, TEMPLATE, Run, View
 
 Maps = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

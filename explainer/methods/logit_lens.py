@@ -19,7 +19,7 @@ from explainer.methods.display import (
     needed,
 )
 from explainer.methods.lens import lens_maps
-from explainer.run.run import Run
+from explainer.run import Run
 
 
 def explain(

@@ -42,8 +42,8 @@ from explainer.methods.lens import (
     score_weights,
 )
 from explainer.methods.rbo import VARIANTS, rbo
+from explainer.run import Run, Scale
 from explainer.run.geometry import MODES, Grid, Layout, Resampler, join
-from explainer.run.run import Run, Scale
 
 Weights = npt.NDArray[np.float64]
 

@@ -25,7 +25,7 @@ from explainer.methods import COMBINE, Heatmap, MapPart, Method, combine_maps
 from explainer.methods.comparison import Comparison
 from explainer.methods.display import RAW
 from explainer.methods.lens import earlier
-from explainer.run.run import ANSWER, Run
+from explainer.run import ANSWER, Run
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from explainer.methods.display import (
 from explainer.methods.interference import Cleaned, best_beta, subtract, weighted_mean
 from explainer.methods.lens import earlier, lens_maps, repeated, score_weights
 from explainer.methods.tam_published import explain_published
+from explainer.run import Run
 from explainer.run.geometry import Layout
-from explainer.run.run import Run
 
 
 def explain(

@@ -32,7 +32,7 @@ from explainer.methods.display import as_parts, joint_range, stretch
 from explainer.methods.filters import rank_gaussian, zero_deviation
 from explainer.methods.interference import best_beta, subtract
 from explainer.methods.lens import lens_maps
-from explainer.run.run import ANSWER, PROMPT, Run
+from explainer.run import ANSWER, PROMPT, Run
 
 NORMALISATION = (
     "1.0 is the largest score of TAM's class in the picture or in the text, in steps of 1/255"

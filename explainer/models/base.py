@@ -19,7 +19,7 @@ import transformers
 
 from explainer.errors import ModelError, VideoError
 from explainer.models.text.tokens import TextCodec
-from explainer.run.run import TEMPLATE, Video, View
+from explainer.run import TEMPLATE, Video, View
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +24,8 @@ from PIL import Image
 from explainer.errors import Cancelled, RunError, SightlineError
 from explainer.media.fills import FILLS, covered
 from explainer.methods.base import Heatmap
-from explainer.run.run import ANSWER, Run
-
-if TYPE_CHECKING:
-    from explainer.recording.explainer import Explainer
+from explainer.probing.reader import AnswerReader
+from explainer.run import ANSWER, Run
 
 Picture = npt.NDArray[np.uint8]
 
@@ -138,7 +135,7 @@ class Readings:
 
 
 def read(
-    explainer: Explainer,
+    reader: AnswerReader,
     run: Run,
     heatmap: Heatmap,
     plan: Plan = PLAN,
@@ -149,7 +146,7 @@ def read(
     `cancel` is asked before each batch; True raises `Cancelled`. Several pictures are ranked
     together. Raises `RunError` for a run about a video, or made with another model.
     """
-    steps = reading(explainer, run, heatmap, plan)
+    steps = reading(reader, run, heatmap, plan)
     while not (cancel and cancel()):
         item = next(steps)
         if isinstance(item, Readings):
@@ -158,7 +155,7 @@ def read(
 
 
 def reading(
-    explainer: Explainer, run: Run, heatmap: Heatmap, plan: Plan
+    reader: AnswerReader, run: Run, heatmap: Heatmap, plan: Plan
 ) -> Iterator[int | Readings]:
     """Yield how many pictures have been read after each batch, and `Readings` as the last item, see
     `read`."""
@@ -174,7 +171,7 @@ def reading(
             _mixed(run.images, empty, order[:cut], removed)
             for removed, cut in kinds[start : start + plan.batch]
         ]
-        probs.extend(explainer.token_probabilities(run, pictures))
+        probs.extend(reader.token_probabilities(run, pictures))
         yield len(probs)
     shown = np.stack(probs[: len(cuts)])
     taken = np.stack([shown[-1], *probs[len(cuts) :], shown[0]])

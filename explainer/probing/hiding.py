@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.probing.reliance import SENSITIVE
-from explainer.run.run import ANSWER, Run
+from explainer.run import ANSWER, Run
 
 CLEAR = SENSITIVE  # a difference of probability that counts
 SLIGHT = 0.05  # and one that is to be seen; below, nothing has changed

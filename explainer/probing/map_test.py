@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,11 +17,9 @@ from explainer.errors import TokenError
 from explainer.methods.base import Heatmap
 from explainer.methods.controls import noise
 from explainer.probing.curves import PLAN, Curves, Plan, Readings, read
+from explainer.probing.reader import AnswerReader
 from explainer.probing.reliance import SENSITIVE
-from explainer.run.run import ANSWER, Run
-
-if TYPE_CHECKING:
-    from explainer.recording.explainer import Explainer
+from explainer.run import ANSWER, Run
 
 RANDOM = 4  # random orders: one that knows nothing beats them all in one case of five
 # How far an area has to be from chance, as a part of what the picture adds to the word. Two random
@@ -112,7 +109,7 @@ def proof_of(
 
 
 def prove(
-    explainer: Explainer,
+    reader: AnswerReader,
     run: Run,
     tokens: Sequence[int],
     maps: Mapping[str, Heatmap],
@@ -132,6 +129,6 @@ def prove(
         ModelError: the memory is not enough.
     """
     tokens = check_word(run, tokens)
-    found = {name: read(explainer, run, heatmap, plan) for name, heatmap in maps.items()}
-    random = [read(explainer, run, heatmap, plan) for heatmap in random_maps(run)]
+    found = {name: read(reader, run, heatmap, plan) for name, heatmap in maps.items()}
+    random = [read(reader, run, heatmap, plan) for heatmap in random_maps(run)]
     return proof_of(tokens, found, random)

@@ -19,8 +19,8 @@ from explainer.errors import ImageError, RunError
 from explainer.media.fills import FILLS, Pixels, covered
 from explainer.methods.base import Heatmap
 from explainer.methods.otsu import stands_out
+from explainer.run import Run
 from explainer.run.geometry import Extent, Layout
-from explainer.run.run import Run
 
 Mask = npt.NDArray[np.bool_]
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from explainer.run.run import ANSWER, Run
+from explainer.run import ANSWER, Run
 
 EMPTY = ("black", "mean")  # what recording puts in place of the pictures, names in `fills`
 SENSITIVE = 0.2  # EAGLE calls a word sensitive to the picture from here on

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from explainer.media.fills import FILLS, Pixels, covered
 from explainer.probing.regions import at_pixels, check_pictures
+from explainer.run import Run
 from explainer.run.geometry import Grid, Layout
-from explainer.run.run import Run
 
 Numbers = npt.NDArray[np.intp]
 

@@ -35,7 +35,7 @@ from explainer.recording.request import (
     open_asked,
 )
 from explainer.recording.steps import Recorder, Step
-from explainer.run.run import AttributionKey, Run
+from explainer.run import AttributionKey, Run
 
 __all__ = ["BUNDLED", "SCALES", "Explainer", "Step", "load"]
 

@@ -16,7 +16,7 @@ from explainer.errors import RunError
 from explainer.models.base import Inputs
 from explainer.models.engine import Engine, Ranking, to_float16
 from explainer.recording.request import Decoding, Request, check_text
-from explainer.run.run import ANSWER, PROMPT, Layer, Run, Scale, Tokens, Unembedding
+from explainer.run import ANSWER, PROMPT, Layer, Run, Scale, Tokens, Unembedding
 
 TOP_K = 200
 CANDIDATES = 10

@@ -15,7 +15,7 @@ from explainer.media.images import ImageSource, open_images
 from explainer.media.video import VideoSource, open_video, step_label
 from explainer.models.base import Family, Inputs, Media
 from explainer.models.loading.memory import free_memory
-from explainer.run.run import Video
+from explainer.run import Video
 
 Pictures = ImageSource | Sequence[ImageSource]
 

@@ -23,7 +23,7 @@ from explainer.recording.request import (
     check_length,
     check_scale_length,
 )
-from explainer.run.run import ANSWER, Evidence, Run, Scale
+from explainer.run import ANSWER, Evidence, Run, Scale
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,15 @@ import numpy as np
 
 from explainer.errors import RunError
 from explainer.run.geometry import seen_grid
-from explainer.run.run import Run
+from explainer.run.record import RunRecord, footprint
 from explainer.run.schema import Scale
-from explainer.run.store import footprint
 
 MOST_TOKENS, MOST_VISUAL, MOST_RANKS, MOST_SCALES = 1 << 16, 1 << 17, 1000, 32
 MOST_NOTES = 32  # numbers that belong to one map
 LONGEST_SIDE = 100_000  # pixels that a rectangle may be away from the corner of its picture
 
 
-def check_run(run: Run, max_bytes: int) -> None:
+def check_run(run: RunRecord, max_bytes: int) -> None:
     """Raise `RunError` for values that no recording makes, or if using the run takes more memory
     than `max_bytes`."""
     _check_sizes(run, max_bytes)
@@ -40,7 +39,7 @@ def check_run(run: Run, max_bytes: int) -> None:
     _check_settings(run.settings)
 
 
-def _check_sizes(run: Run, max_bytes: int) -> None:
+def _check_sizes(run: RunRecord, max_bytes: int) -> None:
     sizes = {
         "text tokens": (len(run.tokens), MOST_TOKENS),
         "visual tokens": (max(len(s.states) for s in run.scales), MOST_VISUAL),
@@ -53,7 +52,7 @@ def _check_sizes(run: Run, max_bytes: int) -> None:
             raise RunError(f"{size} {name} are more than the {most} that are read")
 
 
-def _check_lists(run: Run) -> None:
+def _check_lists(run: RunRecord) -> None:
     """Check text states, what they predict, and how probable it was."""
     _check_states("the text states", run.states)
     topk, chances = run.topk, run.candidate_probs
@@ -88,7 +87,7 @@ def _check_views(scale: Scale) -> None:
         seen_grid(view)
 
 
-def _check_text(run: Run) -> None:
+def _check_text(run: RunRecord) -> None:
     if run.tokens.positions[0] < 0 or run.unembedding.ids[:1].min(initial=0) < 0:
         raise RunError("positions and ids are counted from 0")
     run.unembedding.index(run.tokens.ids)
@@ -98,7 +97,7 @@ def _check_text(run: Run) -> None:
         raise RunError("layers are counted from 1")
 
 
-def _check_extras(run: Run) -> None:
+def _check_extras(run: RunRecord) -> None:
     """Check what not every run has: words of visual tokens, evidence, a video, other maps."""
     for values in run.attributions.values():
         _check_states("the maps of comparison methods", values)

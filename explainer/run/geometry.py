@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import RunError
-from explainer.run.run import Run, View
+from explainer.run.record import RunRecord
+from explainer.run.schema import View
 
 Floats = npt.NDArray[np.float64]
 Maps = npt.NDArray[np.float32]
@@ -78,7 +79,7 @@ class Layout:
     grids: tuple[Grid, ...]
 
     @classmethod
-    def of(cls, run: Run, alpha: float = 1.0) -> Layout:
+    def of(cls, run: RunRecord, alpha: float = 1.0) -> Layout:
         """Return the seen grids of the base views of a run at one scale."""
         scale = run.scale(alpha)
         bases = (scale.of_image(i)[0][0] for i in range(len(run.images)))

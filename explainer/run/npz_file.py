@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +19,14 @@ from PIL import Image
 from explainer.errors import RunError
 from explainer.run.archive import read_arrays
 from explainer.run.checks import check_run
-from explainer.run.run import AttributionKey, Run
+from explainer.run.record import AttributionKey, RunRecord
 from explainer.run.schema import Evidence, Layer, Scale, Tokens, Unembedding, Video, View
 
 FORMAT = "sightline-run"
 FORMAT_VERSION = 3
 MOST_HEADER, MOST_PIXELS = 16 << 20, 64_000_000  # bytes of JSON; pixels of all pictures
 
+R = TypeVar("R", bound=RunRecord)
 Arrays = Mapping[str, np.ndarray]
 Pixels = npt.NDArray[np.uint8]
 
@@ -33,7 +34,7 @@ Pixels = npt.NDArray[np.uint8]
 # Writing -----------------------------------------------------------------------------------------
 
 
-def write(run: Run, file: str | Path | BinaryIO) -> None:
+def write(run: RunRecord, file: str | Path | BinaryIO) -> None:
     """Write the run to a path or a binary file, see `Run.save`."""
     header = json.dumps(_header(run), allow_nan=False).encode("utf-8", "surrogatepass")
     arrays = {"header": np.frombuffer(header, np.uint8), **_arrays(run)}
@@ -44,7 +45,7 @@ def write(run: Run, file: str | Path | BinaryIO) -> None:
         np.savez_compressed(opened, **arrays)
 
 
-def _header(run: Run) -> dict[str, Any]:
+def _header(run: RunRecord) -> dict[str, Any]:
     video, evidence = run.video, run.evidence
     return {
         "format": FORMAT,
@@ -80,7 +81,7 @@ def _header(run: Run) -> dict[str, Any]:
     }
 
 
-def _arrays(run: Run) -> dict[str, np.ndarray]:
+def _arrays(run: RunRecord) -> dict[str, np.ndarray]:
     arrays = {
         "ids": run.tokens.ids,
         "roles": run.tokens.roles,
@@ -130,23 +131,23 @@ def _png(image: Pixels) -> bytes:
 # Reading -----------------------------------------------------------------------------------------
 
 
-def read(file: str | Path | BinaryIO, max_bytes: int) -> Run:
-    """Return the run of a path or a binary file, see `Run.load`."""
+def read(file: str | Path | BinaryIO, max_bytes: int, kind: type[R]) -> R:
+    """Return the run of a path or a binary file as one of this class, see `Run.load`."""
     if not isinstance(file, (str, Path)):
-        return _read(file, max_bytes, "the file")
+        return _read(file, max_bytes, "the file", kind)
     try:
         with open(file, "rb") as opened:
-            return _read(opened, max_bytes, Path(file).name)
+            return _read(opened, max_bytes, Path(file).name, kind)
     except FileNotFoundError:
         raise RunError(f"no such file: {file}") from None
     except OSError as error:
         raise RunError(f"{file} cannot be read: {error.strerror}") from None
 
 
-def _read(file: BinaryIO, max_bytes: int, name: str) -> Run:
+def _read(file: BinaryIO, max_bytes: int, name: str, kind: type[R]) -> R:
     refusal = f"{name} is not a recorded run, or is damaged"
     try:
-        run = _from_arrays(read_arrays(file, max_bytes))
+        run = _from_arrays(read_arrays(file, max_bytes), kind)
         check_run(run, max_bytes)
         return run
     except RunError as error:
@@ -155,7 +156,7 @@ def _read(file: BinaryIO, max_bytes: int, name: str) -> Run:
         raise RunError(refusal) from error
 
 
-def _from_arrays(a: Arrays) -> Run:
+def _from_arrays(a: Arrays, kind: type[R]) -> R:
     header = _open_header(a["header"])
     if header["format"] != FORMAT or header["version"] not in (1, 2, FORMAT_VERSION):
         raise RunError(f"run format {header['format']} {header['version']} is not known here")
@@ -168,7 +169,7 @@ def _from_arrays(a: Arrays) -> Run:
     )
     fills = header.get("evidence")
     attributions = _attributions(header.get("attributions", []), a)
-    return Run(
+    return kind(
         images=images,
         video=video,
         labels=tuple(map(str, header["labels"])),

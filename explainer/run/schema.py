@@ -1,4 +1,4 @@
-"""The parts of a `Run`, each checked when it is made. Dimensions are those named in `run`."""
+"""The parts of a `Run`, each checked when it is made. Dimensions are those named in `record`."""
 
 from __future__ import annotations
 

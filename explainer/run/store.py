@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from explainer.run.record import footprint
 from explainer.run.run import Run
 
 MAX_BYTES = 1 << 30
@@ -86,18 +87,6 @@ class RunStore:
     def nbytes(self) -> int:
         """Return the sum of `footprint` of all runs held."""
         return self._nbytes
-
-
-def footprint(run: Run) -> int:
-    """Return the bytes that a run can come to hold: its arrays, and the logits it keeps once used.
-
-    A run remembers its lens products after the first look, (U, N) float32 for each scale, (T + 1,
-    U) for the text, each at every layer, and W's rows in float32; they outweigh the record and have
-    to count.
-    """
-    u, d = run.unembedding.rows.shape
-    states = len(run.states) + sum(len(scale.states) for scale in run.scales)
-    return run.nbytes + 4 * u * ((1 + len(run.layers)) * states + d)
 
 
 def _array_bytes(image: npt.NDArray[np.uint8]) -> bytes:

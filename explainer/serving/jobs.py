@@ -16,7 +16,7 @@ import numpy.typing as npt
 from explainer.methods import Heatmap
 from explainer.probing.curves import PLAN, Plan, reading
 from explainer.probing.regions import Region
-from explainer.run.run import Run, Video
+from explainer.run import Run, Video
 from explainer.serving.model_pool import Loaded
 
 Media = Sequence[npt.NDArray[np.uint8]] | Video

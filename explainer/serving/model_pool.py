@@ -22,7 +22,7 @@ from explainer.models.loading.catalogue import BUNDLED, OWN, Entry, entry_for
 from explainer.models.loading.memory import with_room
 from explainer.models.loading.options import WEIGHTS, LoadStep
 from explainer.probing.regions import Region
-from explainer.run.run import Run
+from explainer.run import Run
 from explainer.serving.load_task import TICK, LoadTask, Progress
 
 log = logging.getLogger(__name__)

@@ -16,12 +16,12 @@ from explainer.methods import METHODS
 from explainer.methods.anatomy import Parts, anatomy, leading
 from explainer.methods.base import MapPart
 from explainer.methods.subjects import Contrast, Span, Word, explain_subject, text_of, words_of
-from explainer.run.run import Run
+from explainer.run import Run
 from explainer.run.store import RunStore
 from explainer.ui.context import Case, base_sentence, earlier_words, pair_of_lists, percent
 from explainer.ui.maps import stored
-from explainer.ui.missing import missing_scales
 from explainer.web import controls, messages, payload, texts
+from explainer.web.lacking import missing_scales
 from explainer.web.messages import Value, failed
 from explainer.web.subjects import at_layer, read_subject
 from explainer.web.texts import listed

@@ -22,13 +22,13 @@ from explainer.probing.hiding import change
 from explainer.probing.map_test import Proof, proof_of
 from explainer.probing.regions import HOW, shown_by
 from explainer.probing.reliance import reliance
-from explainer.run.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
+from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
 from explainer.ui.handlers import Handlers, inputs
-from explainer.ui.missing import missing_maps, missing_of
 from explainer.ui.proof import Prover, read_plan, said_word
 from explainer.web import controls, payload, texts
 from explainer.web.controls import Settings
 from explainer.web.formats import find_format
+from explainer.web.lacking import missing_maps, missing_of
 from explainer.web.subjects import heat_of, lacking, read_subject
 
 SCALES = list(controls.knob(controls.METHODS["msea_arc"], "scales").default)

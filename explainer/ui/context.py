@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from explainer.methods.anatomy import Anatomy, Overlap, overlap, peak
-from explainer.run.run import ROLE_NAMES, Chip, Run
+from explainer.run import ROLE_NAMES, Chip, Run
 from explainer.web import texts
 from explainer.web.messages import Value
 

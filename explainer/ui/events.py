@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -16,14 +16,11 @@ from explainer.ui.links import Links
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
 from explainer.ui.proof import Proving
+from explainer.ui.sides import PLUMBING, Ask, See
 from explainer.ui.whatif import WhatIf
 from explainer.ui.words import Words
 from explainer.web import texts
 
-if TYPE_CHECKING:
-    from explainer.ui.layout import Ask, See
-
-PLUMBING: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 # Loading takes no turn from those who are asking; its own turns are kept by `Models`.
 LOAD: dict[str, Any] = {"concurrency_limit": 8, "show_progress": "hidden"}
 GPU: dict[str, Any] = {"concurrency_id": "gpu", "concurrency_limit": 1, "show_progress": "hidden"}

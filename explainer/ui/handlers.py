@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 from explainer.errors import ImageError, RunError, SightlineError, VideoError
 from explainer.media.images import Picture, open_images
 from explainer.media.video import is_video, open_video
-from explainer.run.run import ANSWER, Run, Video
+from explainer.run import ANSWER, Run, Video
 from explainer.run.store import RunStore
 from explainer.serving.jobs import Job, Media, Wanted, Worker, make_worker
 from explainer.serving.model_pool import Loaded, Models
 from explainer.ui.maps import stored
-from explainer.ui.missing import missing_scales
 from explainer.web import controls, payload, texts
 from explainer.web.controls import Decoding
+from explainer.web.lacking import missing_scales
 from explainer.web.messages import Value, busy, failed, said
 from explainer.web.subjects import read_subject
 

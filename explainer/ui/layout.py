@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from explainer.ui.opening import Opening, Shown
 from explainer.ui.proof import Proving
 from explainer.ui.saving import Saving
 from explainer.ui.settings import all_options, defaults
+from explainer.ui.sides import Ask, See
 from explainer.ui.whatif import WhatIf
 from explainer.ui.words import Words
 from explainer.web import controls, payload, texts
@@ -131,36 +131,6 @@ def load_examples(folder: Path) -> list[Example]:
 
 
 # Regions -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Ask:
-    """What a person gives, and the buttons."""
-
-    image: gr.Image
-    more: gr.File
-    notice: ui.Notice
-    prompt: gr.Textbox
-    run: gr.Button
-    stop: gr.Button
-    decoding: tuple[gr.Slider, gr.Slider, gr.Number]
-    layers: gr.Dropdown
-    memory: ui.Notice
-
-
-@dataclass(frozen=True)
-class See:
-    """What they see, and the controls of it."""
-
-    bar: ui.TokenBar
-    beside: ui.Beside
-    view: ui.MapView
-    backdrop: ui.Backdrop
-    panel: ui.ControlPanel
-    options: ui.OptionPanel
-    whatif: ui.WhatIf
-    proof: ui.Proof
-    masked: ui.Masked
 
 
 def _header() -> str:

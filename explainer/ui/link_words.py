@@ -19,7 +19,7 @@ from explainer.errors import SightlineError, TokenError
 from explainer.methods import COMBINE
 from explainer.methods.base import Knob
 from explainer.methods.subjects import Contrast, Span, Word, text_of, unsaid_exactly
-from explainer.run.run import Run
+from explainer.run import Run
 from explainer.web import texts
 from explainer.web.messages import Value
 from explainer.web.subjects import check_word, read_subject

@@ -32,7 +32,7 @@ import numpy as np
 from explainer.errors import SightlineError
 from explainer.media.images import fit
 from explainer.methods.base import Knob
-from explainer.run.run import Run
+from explainer.run import Run
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
 from explainer.ui import link_words

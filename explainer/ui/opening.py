@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 from explainer.errors import RunError, SightlineError
 from explainer.export import RGB
-from explainer.run.run import ANSWER, Run
+from explainer.run import ANSWER, Run
 from explainer.run.store import RunStore
 from explainer.ui.handlers import NOTHING
-from explainer.ui.missing import missing_scales
 from explainer.web import controls, payload, texts
+from explainer.web.lacking import missing_scales
 from explainer.web.messages import Value, failed, said
 
 MOST_BYTES = 64_000_000  # of a file; a run of a large model at five scales has a third of it

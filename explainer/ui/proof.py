@@ -16,12 +16,12 @@ from explainer.methods import Heatmap
 from explainer.methods.subjects import Span, text_of
 from explainer.probing.curves import Curves, Plan, Readings
 from explainer.probing.map_test import ENOUGH, Proof, check_word, proof_of, random_maps
-from explainer.run.run import Run
+from explainer.run import Run
 from explainer.ui.context import percent
 from explainer.ui.handlers import Handlers
-from explainer.ui.maps import heat_or_why
 from explainer.web import controls, texts
 from explainer.web.controls import OFFERED
+from explainer.web.map_entry import heat_or_why
 from explainer.web.messages import Value, busy, failed, said
 from explainer.web.subjects import read_subject
 

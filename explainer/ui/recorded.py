@@ -9,8 +9,8 @@ from typing import Any
 import gradio as gr
 
 from explainer.ui import components as ui
-from explainer.ui.events import PLUMBING
 from explainer.ui.opening import Opening, Shown
+from explainer.ui.sides import PLUMBING
 from explainer.web import payload, texts
 
 # The scales that are on become those that the run was read at, wherever they are kept.

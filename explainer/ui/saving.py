@@ -16,13 +16,13 @@ from typing import Any
 from explainer.errors import SightlineError
 from explainer.export import Chosen, Exhibit, Look, chips, title, words
 from explainer.export.film import film_gif, film_webp
-from explainer.run.run import PROMPT
+from explainer.run import PROMPT
 from explainer.run.store import RunStore
 from explainer.ui.maps import stored
-from explainer.ui.missing import check_saved
 from explainer.web import controls, texts
 from explainer.web.controls import OFFERED
 from explainer.web.formats import RECORD, WORD, Format, find_format
+from explainer.web.lacking import check_saved
 from explainer.web.messages import Value, failed
 from explainer.web.subjects import at_layer, read_subject
 

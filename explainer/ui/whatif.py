@@ -25,14 +25,14 @@ from explainer.probing.hiding import (
 )
 from explainer.probing.regions import HOW, Region, hidden, shown_by, within_box
 from explainer.probing.reliance import reliance
+from explainer.run import ANSWER, Run
 from explainer.run.geometry import Extent
-from explainer.run.run import ANSWER, Run
 from explainer.run.store import RunStore
 from explainer.ui.context import percent
 from explainer.ui.handlers import NOTHING, Handlers, Page, Recorded
-from explainer.ui.missing import missing_of
 from explainer.web import controls, payload, texts
 from explainer.web.controls import OFFERED, Settings
+from explainer.web.lacking import missing_of
 from explainer.web.messages import Value, busy, failed, said
 from explainer.web.subjects import heat_of, read_subject
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from explainer.errors import RunError
 from explainer.methods.subjects import Span, candidates, probability
-from explainer.run.run import Run
+from explainer.run import Run
 from explainer.ui.handlers import Handlers, Page
 from explainer.web import controls, payload, texts
 from explainer.web.messages import Value, busy, failed, said

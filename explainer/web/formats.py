@@ -14,7 +14,7 @@ from explainer.export.figure import figure_png, figure_svg
 from explainer.export.film import film_gif, film_webp
 from explainer.export.run_file import run_file
 from explainer.methods.subjects import Span
-from explainer.run.run import Run
+from explainer.run import Run
 from explainer.web.one_file import one_file
 
 WORD, WHOLE, RECORD = "word", "whole", "record"

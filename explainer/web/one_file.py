@@ -16,11 +16,11 @@ from typing import Any
 
 from explainer.export import Exhibit
 from explainer.export.print import about_run, small_print
-from explainer.run.run import TEMPLATE
-from explainer.ui.maps import entry_of
+from explainer.run import TEMPLATE
 from explainer.web import payload, texts
 from explainer.web import scripts as web
 from explainer.web.controls import Settings
+from explainer.web.map_entry import entry_of
 from explainer.web.places import place_words
 
 RUN = "file"  # the name of the only run that the file's scripts know

@@ -19,8 +19,8 @@ from explainer.methods.comparison import Comparison
 from explainer.methods.otsu import levels, otsu
 from explainer.methods.subjects import Span, probability, whole_words
 from explainer.probing.reliance import Reliance, reliance
+from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
 from explainer.run.geometry import shares
-from explainer.run.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
 from explainer.web import controls, texts
 
 _ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "center", "right")

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from explainer.run import Run
 from explainer.run.geometry import Layout, seen_maps, shares
-from explainer.run.run import Run
 from explainer.web import texts
 
 

@@ -25,7 +25,7 @@ from explainer.methods.subjects import (
     unsaid,
     unsaid_exactly,
 )
-from explainer.run.run import Run
+from explainer.run import Run
 from explainer.web import texts
 from explainer.web.controls import read_number
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from explainer.recording.explainer import Explainer, load
-from explainer.run.run import Run
+from explainer.run import Run
 from tests import tiny
 from tests.conftest import FAMILIES
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from explainer.models.base import Inputs
 from explainer.recording.explainer import Explainer
-from explainer.run.run import ANSWER, Run
+from explainer.run import ANSWER, Run
 
 
 @dataclass(eq=False)

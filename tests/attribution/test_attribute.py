@@ -14,8 +14,8 @@ from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
 from explainer.methods.comparison import PATENT
 from explainer.methods.subjects import Span, explain_subject
 from explainer.recording.explainer import Explainer, load
+from explainer.run import ANSWER, PROMPT, Run
 from explainer.run.geometry import Layout
-from explainer.run.run import ANSWER, PROMPT, Run
 from tests import tiny
 from tests.attribution.conftest import PROMPT_TEXT
 from tests.methods.test_registry import check_sound

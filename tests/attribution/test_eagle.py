@@ -17,8 +17,8 @@ from explainer.models.engine import Engine
 from explainer.probing.eagle_search import count
 from explainer.probing.tiling import Tiling
 from explainer.recording.explainer import Explainer
+from explainer.run import ANSWER, Run
 from explainer.run.geometry import Layout
-from explainer.run.run import ANSWER, Run
 from tests import slow_eagle, tiny
 from tests.attribution.conftest import PROMPT_TEXT
 from tests.test_video import clip

@@ -16,7 +16,7 @@ from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
 from explainer.methods.comparison import Comparison
 from explainer.models.engine import Engine
 from explainer.recording.explainer import Explainer, load
-from explainer.run.run import ANSWER, PROMPT, Run
+from explainer.run import ANSWER, PROMPT, Run
 from tests import tiny
 from tests.attribution import slow
 from tests.attribution.slow import Slow

@@ -11,7 +11,7 @@ from explainer.evaluation.synthetic import grid_rects
 from explainer.export import DIVERGING as TABLES
 from explainer.export import Look, colour_table
 from explainer.methods import METHODS
-from explainer.run.run import Run, View
+from explainer.run import Run, View
 from tests.ui.fake import ANSWER_TEXTS, SIDE, FakeExplainer, box_of
 
 CHIP = ".sl-answer .sl-chip"

@@ -10,7 +10,7 @@ import pytest
 
 from explainer.export import Chosen, Exhibit, Look, chips, colour_table, overlay
 from explainer.methods import METHODS
-from explainer.run.run import ANSWER, Run
+from explainer.run import ANSWER, Run
 from explainer.web.controls import SHOWN
 from explainer.web.one_file import one_file
 from explainer.web.places import place_words

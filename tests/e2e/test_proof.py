@@ -7,7 +7,7 @@ from dataclasses import replace
 from explainer.methods import METHODS
 from explainer.probing.curves import Plan
 from explainer.probing.map_test import RANDOM, prove
-from explainer.run.run import ANSWER
+from explainer.run import ANSWER
 from explainer.web import texts
 from explainer.web.controls import SHOWN
 from tests.e2e.test_accessibility import serious

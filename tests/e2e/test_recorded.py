@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainer.run.run import Run
+from explainer.run import Run
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import NoModels
 from explainer.ui.layout import build_demo, launch_options

@@ -10,7 +10,7 @@ import numpy as np
 from explainer.methods import METHODS
 from explainer.probing.hiding import change
 from explainer.probing.regions import HOW, hidden, shown_by, within_box
-from explainer.run.run import ANSWER
+from explainer.run import ANSWER
 from explainer.web import texts
 from tests.e2e.test_accessibility import serious
 from tests.ui.fake import SIDE, FakeExplainer

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from explainer.evaluation.synthetic import synthetic_run
-from explainer.run.run import ANSWER, Run
+from explainer.run import ANSWER, Run
 from tests.methods.small import with_texts
 
 

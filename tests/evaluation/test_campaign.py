@@ -27,7 +27,7 @@ from explainer.evaluation.words import grammar
 from explainer.methods import METHODS
 from explainer.methods.controls import CONTROLS
 from explainer.methods.otsu import otsu
-from explainer.run.run import ANSWER
+from explainer.run import ANSWER
 from tests.evaluation.saying import saying
 
 ROOT = Path(__file__).parents[2]

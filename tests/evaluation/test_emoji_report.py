@@ -13,7 +13,7 @@ from explainer.errors import SightlineError
 from explainer.evaluation import emoji, report
 from explainer.evaluation.intervals import Ratio, ratio
 from explainer.evaluation.synthetic import synthetic_run
-from explainer.run.run import ANSWER
+from explainer.run import ANSWER
 
 
 def test_the_longest_name_wins_and_plurals_count():

@@ -21,7 +21,7 @@ from explainer.evaluation.iou import (
 from explainer.evaluation.words import Word, grammar
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.otsu import otsu
-from explainer.run.run import ANSWER, PROMPT
+from explainer.run import ANSWER, PROMPT
 from tests.evaluation.saying import saying
 
 CATEGORIES = {1: "person", 18: "dog", 23: "bear", 46: "wine glass", 58: "hot dog", 88: "teddy bear"}

@@ -11,7 +11,7 @@ from explainer.evaluation import tables, why
 from explainer.evaluation.candidates import parse
 from explainer.evaluation.iou import Grey, Truth, things_named
 from explainer.evaluation.words import clean_words, grammar
-from explainer.run.run import ANSWER, PROMPT
+from explainer.run import ANSWER, PROMPT
 from tests.evaluation.saying import saying
 
 ENGLISH = grammar("list", ["cat", "dog"])

@@ -8,7 +8,7 @@ import pytest
 
 from explainer.export import Chosen, Exhibit, Look, chips
 from explainer.methods import METHODS
-from explainer.run.run import Run
+from explainer.run import Run
 from tests.ui.fake import fake_run
 
 SHOWN = ("msea_arc", "tam", "logit_lens")

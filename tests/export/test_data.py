@@ -14,7 +14,7 @@ from explainer.export.data import FORMAT, VERSION, maps_json
 from explainer.export.print import small_print
 from explainer.methods.subjects import Contrast, Span, Unsaid
 from explainer.probing.reliance import reliance
-from explainer.run.run import ANSWER, PROMPT, Video
+from explainer.run import ANSWER, PROMPT, Video
 from tests.export import schema
 from tests.ui.fake import FakeExplainer, fake_run
 

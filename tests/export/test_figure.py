@@ -19,7 +19,7 @@ from explainer.export.figure import MOST_SUBJECTS, figure, figure_png, figure_sv
 from explainer.export.print import small_print
 from explainer.methods import METHODS
 from explainer.methods.subjects import Contrast, Span
-from explainer.run.run import ANSWER
+from explainer.run import ANSWER
 from tests.ui.fake import ANSWER_TEXTS, box_of, fake_run
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -12,7 +12,7 @@ from PIL import Image
 
 from explainer.export import words
 from explainer.export.film import FRAME_MS, LAST_MS, film_gif, film_webp, frames
-from explainer.run.run import PROMPT
+from explainer.run import PROMPT
 from tests.ui.fake import fake_run
 
 ANSWER = ("A", " cat", "ty", " on", " a", " mat", ".", "\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from explainer.run.run import Run
+from explainer.run import Run
 from explainer.web.formats import FORMATS
 from tests.ui.fake import fake_run
 

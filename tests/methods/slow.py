@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from explainer.run.run import ANSWER, PROMPT, TEMPLATE, Run
+from explainer.run import ANSWER, PROMPT, TEMPLATE, Run
 
 
 def row(run: Run, token_id: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from explainer.evaluation.synthetic import synthetic_run
-from explainer.run.run import Run, Tokens
+from explainer.run import Run, Tokens
 
 GRIDS = {1.0: (6, 7), 0.75: (5, 5), 0.5: (3, 4)}
 

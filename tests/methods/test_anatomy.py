@@ -10,7 +10,7 @@ import pytest
 from explainer.errors import KnobError, ScaleError, TokenError
 from explainer.methods import METHODS, Heatmap, MapPart
 from explainer.methods.anatomy import Anatomy, anatomy, leading, overlap, peak
-from explainer.run.run import ANSWER, PROMPT, TEMPLATE
+from explainer.run import ANSWER, PROMPT, TEMPLATE
 from tests.methods import slow
 from tests.methods.small import GRIDS, small_run
 from tests.methods.test_invariance import CORNERS

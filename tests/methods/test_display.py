@@ -8,8 +8,8 @@ import pytest
 from explainer.methods.display import Finishing, finish, joint_range, needed, stretch
 from explainer.methods.filters import rank_gaussian
 from explainer.methods.lens import earlier, text_scores
+from explainer.run import ANSWER
 from explainer.run.geometry import Layout, join
-from explainer.run.run import ANSWER
 from tests.methods.small import small_run
 
 RUN = small_run()

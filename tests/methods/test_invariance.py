@@ -9,7 +9,7 @@ import pytest
 
 from explainer.errors import KnobError
 from explainer.methods import METHODS
-from explainer.run.run import ANSWER, PROMPT, Run, Tokens, Unembedding
+from explainer.run import ANSWER, PROMPT, Run, Tokens, Unembedding
 from tests.methods.small import cut, small_run
 
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)

@@ -7,7 +7,7 @@ import pytest
 
 from explainer.errors import ScaleError
 from explainer.methods import METHODS
-from explainer.run.run import ANSWER
+from explainer.run import ANSWER
 from tests.methods import slow
 from tests.methods.small import GRIDS, small_run
 

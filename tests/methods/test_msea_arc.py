@@ -10,8 +10,8 @@ import pytest
 from explainer.errors import KnobError, RunError, ScaleError
 from explainer.methods import METHODS
 from explainer.methods.msea_arc import Settings, derive, explain
+from explainer.run import ANSWER, TEMPLATE, View
 from explainer.run.geometry import Layout
-from explainer.run.run import ANSWER, TEMPLATE, View
 from tests.methods import slow
 from tests.methods.small import small_run, with_texts
 

@@ -7,8 +7,8 @@ import pytest
 
 from explainer.methods import METHODS
 from explainer.methods.base import Method
+from explainer.run import ANSWER, PROMPT, Run
 from explainer.run.geometry import Layout
-from explainer.run.run import ANSWER, PROMPT, Run
 from tests import tiny
 from tests.methods.test_registry import check_sound
 

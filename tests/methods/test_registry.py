@@ -18,7 +18,7 @@ from explainer.methods import (
     find_method,
 )
 from explainer.methods.base import Method
-from explainer.run.run import TEMPLATE
+from explainer.run import TEMPLATE
 from tests.methods.small import small_run
 
 RUN = small_run()

@@ -8,7 +8,7 @@ import pytest
 from explainer.errors import KnobError, RunError, TokenError
 from explainer.methods import METHODS
 from explainer.methods.tam_published import _classes
-from explainer.run.run import ANSWER, PROMPT, Tokens
+from explainer.run import ANSWER, PROMPT, Tokens
 from tests.methods import slow
 from tests.methods.small import small_run, with_texts
 

@@ -10,8 +10,8 @@ import pytest
 from explainer.errors import MethodError
 from explainer.methods import METHODS, combine_maps
 from explainer.methods.msea_arc import Settings, derive
+from explainer.run import ANSWER, PROMPT, Run, Scale
 from explainer.run.geometry import Layout
-from explainer.run.run import ANSWER, PROMPT, Run, Scale
 from tests.methods import slow
 from tests.methods.small import small_run
 

@@ -17,8 +17,8 @@ from transformers import LlavaImageProcessorPil, SiglipImageProcessorPil
 
 from explainer.models.base import Family, Picture
 from explainer.recording.explainer import load
+from explainer.run import View
 from explainer.run.geometry import Grid, Resampler, seen_grid, seen_maps
-from explainer.run.run import View
 from tests import tiny
 
 SIZES = ((40, 160), (160, 40), (97, 131), (64, 64), (300, 211), (33, 47), (200, 201))

@@ -18,7 +18,7 @@ import explainer
 from explainer.errors import ModelError
 from explainer.models.loading.internvl_chat import load_parts
 from explainer.models.loading.internvl_chat.tokenizer import IMAGE_TOKEN
-from explainer.run.run import ANSWER
+from explainer.run import ANSWER
 from tests import tiny
 from tests.models import internvl_chat_reference as reference
 from tests.models import sentencepiece_reference as spm

@@ -20,7 +20,7 @@ from transformers import (
 
 from explainer.errors import ModelError, ScaleError
 from explainer.recording.explainer import Explainer, load
-from explainer.run.run import PROMPT
+from explainer.run import PROMPT
 from tests import tiny
 
 SIZE = {"size": {"shortest_edge": 64}, "crop_size": {"height": 64, "width": 64}}

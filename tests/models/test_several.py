@@ -11,7 +11,7 @@ from explainer.errors import ImageError, ModelError, PromptError, VideoError
 from explainer.methods import METHODS
 from explainer.models.base import Media
 from explainer.recording.explainer import Explainer, load
-from explainer.run.run import ANSWER, Run, Video
+from explainer.run import ANSWER, Run, Video
 from tests import tiny
 
 PICTURES = [tiny.image(96, 128), tiny.image(64, 48, seed=1), tiny.image(40, 120, seed=2)]

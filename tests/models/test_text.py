@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from explainer.errors import ModelError
 from explainer.models.text.tokens import TextCodec, TextStream
-from explainer.run.run import PROMPT, TEMPLATE
+from explainer.run import PROMPT, TEMPLATE
 from tests import tiny
 
 WORDS = tiny.tokenizer()

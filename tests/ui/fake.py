@@ -16,7 +16,7 @@ from explainer.media.video import step_label
 from explainer.methods import find_method
 from explainer.probing.regions import Region
 from explainer.probing.reliance import EMPTY
-from explainer.run.run import ANSWER, PROMPT, Evidence, Layer, Run, Scale, View
+from explainer.run import ANSWER, PROMPT, Evidence, Layer, Run, Scale, View
 
 ANSWER_TEXTS = ("A", " cat", " and", " a", " dog", " on", " the", " grass", ".")
 SIDE = 336

@@ -11,7 +11,7 @@ import pytest
 
 from explainer.methods import METHODS
 from explainer.methods.anatomy import anatomy, overlap
-from explainer.run.run import ANSWER, Tokens
+from explainer.run import ANSWER, Tokens
 from explainer.run.store import RunStore
 from explainer.ui.anatomy import Opened
 from explainer.ui.context import percent

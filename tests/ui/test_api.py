@@ -19,7 +19,7 @@ from explainer.probing.curves import Plan
 from explainer.probing.map_test import prove
 from explainer.probing.regions import shown_by
 from explainer.probing.reliance import reliance
-from explainer.run.run import ANSWER, Run
+from explainer.run import ANSWER, Run
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import NoModels
 from explainer.ui.api import Api

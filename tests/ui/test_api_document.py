@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from explainer.run.run import Run
+from explainer.run import Run
 from explainer.web.formats import FORMATS
 
 ROOT = Path(__file__).parent.parent.parent

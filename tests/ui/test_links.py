@@ -9,7 +9,7 @@ import pytest
 
 from explainer.errors import ModelError
 from explainer.media.images import open_image
-from explainer.run.run import ANSWER, Run
+from explainer.run import ANSWER, Run
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Example

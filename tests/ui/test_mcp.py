@@ -21,7 +21,7 @@ from PIL import Image
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 from explainer.methods import METHODS
-from explainer.run.run import ANSWER
+from explainer.run import ANSWER
 from explainer.run.store import RunStore
 from explainer.ui.layout import build_demo, launch_options
 from tests.ui.fake import FakeExplainer, fake_run

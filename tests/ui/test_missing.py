@@ -10,7 +10,7 @@ import pytest
 from explainer.errors import MethodError, SightlineError
 from explainer.methods import COMPARISON, find_method
 from explainer.methods.subjects import Span, explain_subject
-from explainer.run.run import ANSWER, Run
+from explainer.run import ANSWER, Run
 from explainer.run.store import RunStore
 from explainer.serving.jobs import Job, Wanted, make_worker
 from explainer.serving.model_pool import NoModels

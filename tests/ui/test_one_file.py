@@ -15,7 +15,7 @@ import pytest
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.export import Chosen, Exhibit, Look, chips
 from explainer.methods import METHODS
-from explainer.run.run import Run
+from explainer.run import Run
 from explainer.ui import components
 from explainer.web.controls import SHOWN
 from explainer.web.one_file import one_file

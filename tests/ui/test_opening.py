@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from explainer.errors import ModelError
-from explainer.run.run import Run
+from explainer.run import Run
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models, NoModels
 from explainer.ui.handlers import Handlers

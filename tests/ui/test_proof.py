@@ -12,7 +12,7 @@ from explainer.methods import METHODS
 from explainer.models.loading.catalogue import Entry
 from explainer.probing.curves import Plan, Readings
 from explainer.probing.map_test import RANDOM, prove
-from explainer.run.run import ANSWER, Video
+from explainer.run import ANSWER, Video
 from explainer.run.store import RunStore
 from explainer.serving.jobs import Job, make_worker
 from explainer.serving.model_pool import Models

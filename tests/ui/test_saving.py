@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from explainer.methods import METHODS
-from explainer.run.run import PROMPT, Run
+from explainer.run import PROMPT, Run
 from explainer.run.store import RunStore
 from explainer.ui.saving import Saving
 from explainer.web import controls, texts

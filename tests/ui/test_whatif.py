@@ -11,7 +11,7 @@ import pytest
 from explainer.methods import METHODS
 from explainer.models.loading.catalogue import Entry
 from explainer.probing.regions import HOW, hidden, shown_by, within_box
-from explainer.run.run import ANSWER, Evidence, Video
+from explainer.run import ANSWER, Evidence, Video
 from explainer.run.store import RunStore
 from explainer.serving.jobs import Job, make_worker
 from explainer.serving.model_pool import Models

@@ -8,7 +8,7 @@ import pytest
 from explainer.errors import RunError, TokenError
 from explainer.methods.subjects import Contrast, Span, Unsaid, candidates
 from explainer.models.loading.catalogue import Entry
-from explainer.run.run import ANSWER, TEMPLATE
+from explainer.run import ANSWER, TEMPLATE
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers

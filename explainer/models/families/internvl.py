@@ -9,7 +9,7 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optim
 from explainer.errors import ModelError
 from explainer.models.base import Family, Picture
 from explainer.models.families.canvas import Canvas
-from explainer.run.run import View
+from explainer.run import View
 
 MOST_TILES = 12  # what the models were trained with
 

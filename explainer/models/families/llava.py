@@ -11,7 +11,7 @@ import transformers
 from explainer.errors import ModelError
 from explainer.models.base import Family, Picture
 from explainer.models.families.canvas import Canvas
-from explainer.run.run import View
+from explainer.run import View
 
 # Whether a vision tower puts a class token before its patches, and so which of the two strategies
 # leaves one feature for each patch.

@@ -14,7 +14,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_res
 
 from explainer.errors import ModelError
 from explainer.models.base import Family, Inputs, Picture, grid_rects
-from explainer.run.run import Video, View
+from explainer.run import Video, View
 
 STEP_TOKENS = 256  # visual tokens of one step of a video, at most
 

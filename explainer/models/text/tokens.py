@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from explainer.errors import ModelError, PromptError
-from explainer.run.run import PROMPT, TEMPLATE
+from explainer.run import PROMPT, TEMPLATE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

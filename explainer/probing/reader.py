@@ -1,0 +1,22 @@
+"""What probing needs of a model: the probabilities of a recorded answer under changed pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from explainer.run import Run
+
+
+class AnswerReader(Protocol):
+    """Reads a recorded answer again with other pictures; `Explainer` is one."""
+
+    def token_probabilities(
+        self, run: Run, variants: Sequence[Sequence[npt.NDArray[np.uint8]]]
+    ) -> npt.NDArray[np.float32]:
+        """Return (V, R): the probability of each of the R answer tokens under each of V variants,
+        a variant being one picture in place of each picture of the run."""
+        ...

@@ -1,0 +1,43 @@
+"""The two sides of the page, as the components that events connect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from explainer.ui import components as ui
+
+# Options of events that take no turn in the queue.
+PLUMBING: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a person gives, and the buttons."""
+
+    image: gr.Image
+    more: gr.File
+    notice: ui.Notice
+    prompt: gr.Textbox
+    run: gr.Button
+    stop: gr.Button
+    decoding: tuple[gr.Slider, gr.Slider, gr.Number]
+    layers: gr.Dropdown
+    memory: ui.Notice
+
+
+@dataclass(frozen=True)
+class See:
+    """What they see, and the controls of it."""
+
+    bar: ui.TokenBar
+    beside: ui.Beside
+    view: ui.MapView
+    backdrop: ui.Backdrop
+    panel: ui.ControlPanel
+    options: ui.OptionPanel
+    whatif: ui.WhatIf
+    proof: ui.Proof
+    masked: ui.Masked
