@@ -21,7 +21,8 @@ PROGRAM = "python -m explainer"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 2 a message to the user, 130 stopped."""
+    """Run one command and return its exit code: 0 done, 2 a message to the user, 130 stopped, or a
+    code that the command documents, such as 3 of `evaluate`."""
     words = sys.argv[1:] if argv is None else list(argv)
     if not words or words[0] in ("-h", "--help"):
         print(_help())

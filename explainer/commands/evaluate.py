@@ -7,12 +7,16 @@ all methods on one recorded run of each sample.
     python -m explainer evaluate --methods msea_arc,tam,logit_lens --n 200 --out results
     python -m explainer evaluate --table 3 --n 200 --out results
     accelerate launch -m explainer evaluate --dataset coco --root coco --methods tam --out results
+
+Exit codes: 0 done; 2 a message to the user; 3 nothing was judged, because no thing that an answer
+names has a mask that can be used, so that there is no figure; 130 stopped.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +30,7 @@ from explainer.evaluation import emoji, report
 from explainer.evaluation.datasets import DATASETS, Dataset, open_dataset
 from explainer.evaluation.paper import TABLES
 from explainer.evaluation.report import SampleLog
+from explainer.evaluation.tables import Summary, nothing_judged
 from explainer.evaluation.words import POS, grammar
 from explainer.recording.explainer import BUNDLED, Explainer, load
 from explainer.serving.model_flags import add_model_flags, hush, loading
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
     from explainer.evaluation.measure import Plan
     from explainer.evaluation.shards import Place
 
+NOTHING_JUDGED = 3  # exit code
 HELP = "measure a model on held-out scenes, or methods by their maps, on your data sets too"
 
 
@@ -99,7 +105,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Judge the samples, print the table and write the report."""
+    """Judge the samples, print the table and write the report.
+
+    Returns 0, or `NOTHING_JUDGED` if no map was compared with any mask.
+    """
     if args.n < 1:
         raise SightlineError(f"--n must be at least 1, got {args.n}")
     if args.processes != 1 and not _is_divided():
@@ -108,13 +117,12 @@ def main(args: argparse.Namespace) -> int:
     if args.table:
         from explainer.commands.paper_tables import table_on
 
-        table_on(args)
-    elif args.methods:
-        maps_on(model, args)
-    elif args.dataset != "emoji":
+        return table_on(args)
+    if args.methods:
+        return maps_on(model, args)
+    if args.dataset != "emoji":
         raise SightlineError(f"say with --methods whose maps to measure on {args.dataset}")
-    else:
-        report_on(model, args.n, args.out, args.first_seed, **loading(args))
+    report_on(model, args.n, args.out, args.first_seed, **loading(args))
     return 0
 
 
@@ -140,19 +148,28 @@ def _need_folder(out: Path | None) -> None:
 # Maps --------------------------------------------------------------------------------------------
 
 
-def maps_on(model: str, args: argparse.Namespace) -> None:
+def maps_on(model: str, args: argparse.Namespace) -> int:
     """Measure the maps of `--methods`, print the tables and, with `--out`, write the report."""
     from explainer.evaluation import tables
     from explainer.evaluation.campaign import summary_of
 
     plan, samples = measured(model, named(args.methods), args, args.out)
     if samples is None:
-        return
+        return 0
     summary = summary_of(samples, plan)
     print(tables.markdown(summary))
     if args.out:
         facts = {"model": Path(model).name} | about(args, plan, samples)
         print(f"written: {', '.join(map(str, tables.write(args.out, summary, facts)))}")
+    return exit_code([summary])
+
+
+def exit_code(summaries: Sequence[Summary]) -> int:
+    """Return 0, or `NOTHING_JUDGED` with a sentence on stderr if a summary rests on nothing."""
+    reasons = [why for summary in summaries if (why := nothing_judged(summary))]
+    for why in reasons:
+        print(f"python -m explainer evaluate: {why}", file=sys.stderr)
+    return NOTHING_JUDGED if reasons else 0
 
 
 def measured(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from explainer.commands.evaluate import about, asked_dataset, digest, measured, named
+from explainer.commands.evaluate import about, asked_dataset, digest, exit_code, measured, named
 from explainer.evaluation import paper_report
 from explainer.evaluation.campaign import summary_of
 from explainer.evaluation.candidates import parse
@@ -20,10 +20,10 @@ from explainer.recording.explainer import BUNDLED, load
 from explainer.serving.model_flags import loading
 
 
-def table_on(args: argparse.Namespace) -> None:
+def table_on(args: argparse.Namespace) -> int:
     """Measure `--table` on its models, print it and, with `--out`, write it.
 
-    Samples are kept in a folder for each table and model.
+    Samples are kept in a folder for each table and model. Returns the exit code.
     """
     table = _with_rows(TABLES[args.table], named(args.methods))
     if table.curves:
@@ -43,13 +43,14 @@ def table_on(args: argparse.Namespace) -> None:
             file = args.out / f"table-{args.table}-cases-{name}.png"
             _draw_cases(file, model, args, table, (plan, samples))
     if not summaries:
-        return
+        return 0
     facts["weights"] = ", ".join(f"{m} {sha or 'of the hub'}" for m, sha in weights.items())
     found = paper_report.told(table, summaries, facts)
     print(paper_report.markdown(args.table, found))
     if args.out:
         files = paper_report.write(args.out, args.table, found, table.panels)
         print(f"written: {', '.join(map(str, files))}")
+    return exit_code(list(summaries.values()))
 
 
 def _with_rows(table: Table, methods: Sequence[str]) -> Table:

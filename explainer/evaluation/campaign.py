@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from explainer.errors import SightlineError
 from explainer.evaluation import tables
 from explainer.evaluation.datasets import Dataset
-from explainer.evaluation.measure import Plan, measure
+from explainer.evaluation.measure import Plan, left_out, measure
 from explainer.evaluation.report import SampleLog
 from explainer.evaluation.shards import Place, gathered, open_log, own_share, wait_for_others
 from explainer.evaluation.tables import Summary
@@ -79,13 +80,19 @@ class Campaign:
         hidden = not self.place.is_first
         with tqdm(total=share, initial=share - len(left), unit="sample", disable=hidden) as bar:
             for number in left:
-                sample = self.dataset.sample(number)
-                told = measure(explainer, sample, self.plan, curves=number < self.with_curves)
+                told = self._measured(explainer, number)
                 if log:
                     log.add(told)
                 made[told["key"]] = told
                 bar.update()
         return made
+
+    def _measured(self, explainer: Explainer, number: int) -> dict[str, Any]:
+        try:
+            sample = self.dataset.sample(number)
+        except SightlineError as error:  # of its files: the others are measured all the same
+            return left_out(self.dataset.key(number), str(error))
+        return measure(explainer, sample, self.plan, curves=number < self.with_curves)
 
     def _wait(self, keys: Sequence[str]) -> dict[str, dict]:
         assert self.out is not None

@@ -12,7 +12,7 @@ import numpy as np
 from explainer.evaluation import why
 from explainer.evaluation.candidates import Candidate
 from explainer.evaluation.datasets import Dataset
-from explainer.evaluation.iou import Grey, Mask, things_named
+from explainer.evaluation.iou import Grey, Mask, things_named, unite_names
 from explainer.evaluation.measure import Plan
 from explainer.evaluation.why import Site
 from explainer.evaluation.words import clean_words
@@ -87,10 +87,11 @@ class Cases:
         run = self.explainer.record(
             sample.image, sample.prompt, scales=plan.alphas, max_new_tokens=plan.max_new_tokens
         )
-        things = things_named(clean_words(run), plan.grammar, sample.categories)
+        categories, truth = unite_names(sample.categories, sample.truth(), plan.grammar)
+        things = things_named(clean_words(run), plan.grammar, categories)
         found = [
             (site, [self._map(run, site, candidate) for candidate in self.shown.values()])
-            for site in why.sites(run, things, sample.truth())
+            for site in why.sites(run, things, truth)
         ]
         if not found:
             return None

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,7 @@ from explainer.evaluation.words import (
     Grammar,
     Word,
     find_mentions,
+    name_of,
     tam_label,
 )
 from explainer.methods.base import Heatmap
@@ -46,6 +48,12 @@ Tally = dict[str, list[float]]
 FIGURES = ("obj_iou", "func_iou", "precision", "recall", "pointing", "punct_iou", "obj_iou_shown")
 
 
+class Fillable(Protocol):
+    """A part of a mask."""
+
+    def fill(self, shape: tuple[int, int]) -> Mask: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Truth:
     """Where the things of a picture are.
@@ -53,10 +61,28 @@ class Truth:
     Attributes:
         shape: (height, width) of the masks; None if there is no mask file.
         masks: (height, width) bool for each label that is in the picture; kinds may overlap.
+        unusable: for each label of which a mask cannot be used, why. Such a label has no mask: part
+            of one would judge maps against part of a thing.
     """
 
     shape: tuple[int, int] | None
     masks: Mapping[int, Mask] = field(default_factory=dict)
+    unusable: Mapping[int, Sequence[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of_parts(
+        cls,
+        shape: tuple[int, int],
+        parts: Mapping[int, Sequence[Fillable]],
+        unusable: Mapping[int, Sequence[str]],
+    ) -> Truth:
+        """Return the masks of all labels that can be used, the parts of each united."""
+        masks = {}
+        for label in parts.keys() - unusable.keys():
+            masks[label] = np.zeros(shape, bool)
+            for part in parts[label]:
+                masks[label] |= part.fill(shape)
+        return cls(shape, dict(sorted(masks.items())), unusable)
 
     def of(self, label: int) -> Mask | None:
         """Return where things of this kind are, None if there are none."""
@@ -232,6 +258,24 @@ def judge_tam(
 
 
 # As meant ----------------------------------------------------------------------------------------
+
+
+def unite_names(categories: Categories, truth: Truth, grammar: Grammar) -> tuple[Categories, Truth]:
+    """Return categories and masks with one label, the first, for all that share a name.
+
+    "a bus", "the bus" and "buses" name the same: an answer that says "bus" may mean any of them.
+    """
+    first: dict[tuple[str, ...], int] = {}
+    label_of = {i: first.setdefault(name_of(n, grammar.lemma), i) for i, n in categories.items()}
+    unusable: dict[int, list[str]] = {}
+    for i, reasons in truth.unusable.items():
+        unusable.setdefault(label_of.get(i, i), []).extend(reasons)
+    masks: dict[int, Mask] = {}
+    for i, mask in truth.masks.items():
+        label = label_of.get(i, i)
+        if label not in unusable:
+            masks[label] = masks[label] | mask if label in masks else mask
+    return {i: categories[i] for i in first.values()}, Truth(truth.shape, masks, unusable)
 
 
 @dataclass(frozen=True)

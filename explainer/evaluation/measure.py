@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from explainer.errors import (
@@ -18,10 +18,12 @@ from explainer.errors import (
     ModelError,
     PromptError,
     ScaleError,
+    SightlineError,
 )
 from explainer.evaluation import faithfulness, iou, why
 from explainer.evaluation.candidates import Candidate
 from explainer.evaluation.datasets import Sample
+from explainer.evaluation.datasets.photos import alike
 from explainer.evaluation.iou import Grey, Named, Tally, Truth
 from explainer.evaluation.words import Grammar, Word, clean_words, tam_words
 from explainer.methods import combine_maps
@@ -38,6 +40,7 @@ MODES = ("clean", "tam")
 EMPTY = "the answer is empty"
 TOKENISED_ANEW = "the answer's text has other tokens when it is tokenised anew"
 NO_MASK = "there is no mask file"
+OTHER_SHAPE = "its masks are {} x {} and its picture is {} x {}: other proportions"
 
 
 @dataclass(frozen=True)
@@ -84,17 +87,27 @@ def measure(
 ) -> dict[str, Any]:
     """Return the judged sample as JSON values.
 
-    "dropped" says why a sample counts for nothing, "" if it counts; "methods" holds the sums of
+    "dropped" says why a sample counts for nothing, "" if it counts; "unusable" names the entries
+    of annotations that were left out; "masked" counts the kinds of thing that have a usable mask,
+    "named" the things that the answer names; "methods" holds the sums of
     `iou.FIGURES` for each method; "refused" the methods that do not apply to the model, and why;
     "curves", where asked for, the sums of `faithfulness.FIGURES` for each fill and method; "why"
     those of `why.FIGURES` for the methods inspected.
 
-    Raises `SightlineError` where files of the data set are damaged, `Cancelled` if `cancel` says
-    so.
+    Raises `Cancelled` if `cancel` says so.
     """
     start = time.perf_counter()
-    told: dict[str, Any] = {"key": sample.key, "dropped": "", "answer": "", "methods": {}}
+    told = left_out(sample.key, "")
     beyond = _beyond(explainer, plan.alphas)
+    try:
+        truth = sample.truth()
+    except SightlineError as error:  # its files are damaged, or do not fit its picture
+        return told | {"dropped": str(error)}
+    if plan.mode == "clean":
+        categories, truth = iou.unite_names(sample.categories, truth, plan.grammar)
+        sample = replace(sample, categories=categories)
+    if unusable := [why for reasons in truth.unusable.values() for why in reasons]:
+        told["unusable"] = unusable
     try:
         run = explainer.record(
             sample.image,
@@ -107,12 +120,13 @@ def measure(
         return told | {"dropped": str(error)}
     recorded = time.perf_counter()
     told["answer"] = run.answer
-    truth = sample.truth()
     words = _words(explainer, run, plan.mode)
     told["dropped"] = _why_dropped(run, words, truth, plan.mode)
     if told["dropped"]:
         return told
     judged = _Judge(run, words or [], plan, sample, truth)
+    told |= {"masked": sum(truth.of(label) is not None for label in truth.masks)}
+    told |= {"named": judged.count_things()}
     maps: dict[str, dict[int, Heatmap]] = {}
     for candidate in plan.candidates:
         try:
@@ -132,6 +146,11 @@ def measure(
     if curves and plan.curves:
         told["curves"] = _curves(explainer, run, judged.shown_things(maps), plan.curves, cancel)
     return told
+
+
+def left_out(key: str, why: str) -> dict[str, Any]:
+    """Return a sample of which nothing is measured yet; `why` says why nothing will be."""
+    return {"key": key, "dropped": why, "answer": "", "methods": {}}
 
 
 def _beyond(explainer: Explainer, alphas: Sequence[float]) -> dict[float, str]:
@@ -157,7 +176,11 @@ def _why_dropped(run: Run, words: Sequence[Word] | None, truth: Truth, mode: str
         return EMPTY
     if words is None:
         return TOKENISED_ANEW
-    return NO_MASK if truth.shape is None and mode == "clean" else ""
+    if truth.shape is None:
+        return NO_MASK if mode == "clean" else ""
+    if not alike(truth.shape, run.image.shape[:2]):
+        return OTHER_SHAPE.format(*truth.shape[::-1], *run.image.shape[1::-1])
+    return ""
 
 
 def _rounded(tally: Tally) -> Tally:
@@ -178,6 +201,10 @@ class _Judge:
         self._sources = (
             iou.tam_sources(run) if self._is_tam else {int(i): int(i) for i in run.indices(ANSWER)}
         )
+
+    def count_things(self) -> int:
+        """Return how many things the answer names."""
+        return len(self._things)
 
     def maps(self, explainer: Explainer, candidate: Candidate) -> dict[int, Heatmap]:
         """Return the map that stands for each answer token."""

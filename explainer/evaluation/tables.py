@@ -30,6 +30,8 @@ NAMES: Mapping[str, str] = {
     "confidence": "highest confidence",
 }
 
+_MOST_LISTED = 10  # reasons in a report
+
 COMPARED = ("obj_iou", "func_iou", "f1_iou")
 
 Figures = dict[str, dict[str, Ratio]]  # of each method
@@ -48,6 +50,9 @@ class Summary:
         refused: methods that do not apply to the model, and why.
         samples: how many were judged or dropped.
         dropped: how many were dropped, by reason.
+        unusable: entries of annotations that were left out, each with its reason.
+        masked: how many samples that were not dropped have a usable mask.
+        named: how many things their answers name.
     """
 
     methods: Figures
@@ -58,6 +63,14 @@ class Summary:
     refused: dict[str, str]
     samples: int
     dropped: dict[str, int]
+    unusable: tuple[str, ...] = ()
+    masked: int = 0
+    named: int = 0
+
+    @property
+    def judged(self) -> int:
+        """Return how many named things were compared with their masks."""
+        return max((f["obj_iou"].n for f in self.methods.values() if "obj_iou" in f), default=0)
 
 
 def summarise(
@@ -89,6 +102,9 @@ def summarise(
         refused=refused,
         samples=len(samples),
         dropped=dict(Counter(s["dropped"] for s in samples if s["dropped"]).most_common()),
+        unusable=tuple(why for s in samples for why in s.get("unusable", ())),
+        masked=sum(s.get("masked", 1) > 0 for s in judged),
+        named=sum(s.get("named", 0) for s in judged),
     )
 
 
@@ -201,12 +217,44 @@ def _left_out(summary: Summary) -> str:
     out = sum(summary.dropped.values())
     share = f" ({out / summary.samples:.1%})" if summary.samples else ""
     lines = [f"{summary.samples} samples, {out} of them dropped{share}."]
-    lines += [f"* {count}: {why}" for why, count in summary.dropped.items()]
+    lines += _listed([f"{count}: {why}" for why, count in summary.dropped.items()])
+    if summary.unusable:
+        count = f"{len(summary.unusable)} entries" if len(summary.unusable) > 1 else "1 entry"
+        lines.append(f"\n{count} of annotations could not be used; what they mark was left out:")
+        lines += _listed(summary.unusable)
+    if why := nothing_judged(summary):
+        return "\n".join([*lines, f"\n{why}"])
     things = [f["obj_iou"].n for f in summary.methods.values() if "obj_iou" in f]
     words = [f["func_iou"].n for f in summary.methods.values() if "func_iou" in f]
     if things and words:
         lines.append(f"\nJudged: {things[0]} named things, {words[0]} function words.")
     return "\n".join(lines)
+
+
+def _listed(items: Sequence[str]) -> list[str]:
+    """Return a Markdown list of the first `_MOST_LISTED` items and how many more there are."""
+    more = len(items) - _MOST_LISTED
+    return [f"* {i}" for i in items[:_MOST_LISTED]] + ([f"* and {more} more"] if more > 0 else [])
+
+
+def nothing_judged(summary: Summary) -> str:
+    """Return why no map was compared with any mask; "" if one was."""
+    if summary.judged:
+        return ""
+    left = summary.samples - sum(summary.dropped.values())
+    if not summary.samples:
+        why = "the data set has no samples"
+    elif not left:
+        why = f"all {summary.samples} samples were dropped"
+    elif not summary.methods:
+        why = "no method applies to this model"
+    elif not summary.masked:
+        why = f"none of the {left} samples has a mask that can be used"
+    elif not summary.named:
+        why = f"none of the {left} answers names anything that the data set knows"
+    else:
+        why = f"no answer of {left} names a thing whose mask is there"
+    return f"Nothing was judged: {why}."
 
 
 # On disk -----------------------------------------------------------------------------------------
@@ -225,6 +273,8 @@ def write(folder: Path, summary: Summary, about: Mapping[str, Any]) -> list[Path
         "refused": summary.refused,
         "samples": summary.samples,
         "dropped": summary.dropped,
+        "unusable": list(summary.unusable),
+        "judged": summary.judged,
         "about": about,
     }
     files = [folder / f"report.{kind}" for kind in ("json", "md", "png")]

@@ -146,6 +146,11 @@ def _starts_word(piece: str) -> bool:
 # What words name ---------------------------------------------------------------------------------
 
 
+def name_of(category: str, lemma: Callable[[str], str]) -> tuple[str, ...]:
+    """Return the words of a category's name in the singular, as an answer is searched for them."""
+    return tuple(map(lemma, re.split(r"[\s_-]+", category.strip())))
+
+
 def find_mentions(
     words: Sequence[Word], categories: Categories, lemma: Callable[[str], str]
 ) -> list[Mention]:
@@ -156,7 +161,7 @@ def find_mentions(
     """
     at = [i for i, word in enumerate(words) if word.text not in "-‐‑"]
     said = [lemma(words[i].text) if words[i].text[:1].isalnum() else "" for i in at]
-    names = {tuple(map(lemma, re.split(r"[\s-]+", name))): i for i, name in categories.items()}
+    names = {name_of(name, lemma): i for i, name in categories.items()}
     longest_first = sorted(names, key=len, reverse=True)
     found: list[Mention] = []
     i = 0

@@ -12,6 +12,7 @@ import pytest
 
 from explainer.__main__ import main
 from explainer.commands import evaluate
+from explainer.commands.evaluate import NOTHING_JUDGED  # what a random model says names nothing
 from explainer.errors import KnobError, MethodError, SightlineError
 from explainer.evaluation import tables
 from explainer.evaluation.candidates import parse
@@ -355,9 +356,9 @@ def words(model: Path, out: Path, n: int = 2) -> list[str]:
 
 
 def test_the_command_writes_a_report_and_goes_on(qwen_folder, tmp_path, capsys):
-    assert main(words(qwen_folder, tmp_path, 1)) == 0
+    assert main(words(qwen_folder, tmp_path, 1)) == NOTHING_JUDGED
     first = (tmp_path / "samples.jsonl").read_text()
-    assert main([*words(qwen_folder, tmp_path, 2)]) == 0
+    assert main([*words(qwen_folder, tmp_path, 2)]) == NOTHING_JUDGED
     assert (tmp_path / "samples.jsonl").read_text().startswith(first)
     out = capsys.readouterr().out
     assert "| method |" in out
@@ -371,13 +372,13 @@ def test_the_command_writes_a_report_and_goes_on(qwen_folder, tmp_path, capsys):
 
 
 def test_a_finished_evaluation_is_summed_up_without_its_model(qwen_folder, tmp_path, monkeypatch):
-    assert main(words(qwen_folder, tmp_path, 1)) == 0
+    assert main(words(qwen_folder, tmp_path, 1)) == NOTHING_JUDGED
 
     def refuse(*_, **__):
         raise AssertionError("the model is not needed")
 
     monkeypatch.setattr(evaluate, "load", refuse)
-    assert main(words(qwen_folder, tmp_path, 1)) == 0
+    assert main(words(qwen_folder, tmp_path, 1)) == NOTHING_JUDGED
 
 
 def test_stopping_keeps_what_is_done(qwen_folder, tmp_path, monkeypatch, capsys):
@@ -394,7 +395,7 @@ def test_stopping_keeps_what_is_done(qwen_folder, tmp_path, monkeypatch, capsys)
     assert (tmp_path / "samples.jsonl").read_text().count("\n") == 2
     assert not (tmp_path / "report.json").exists()
     monkeypatch.undo()
-    assert main(words(qwen_folder, tmp_path, 3)) == 0
+    assert main(words(qwen_folder, tmp_path, 3)) == NOTHING_JUDGED
     assert (tmp_path / "samples.jsonl").read_text().count("\n") == 4
 
 

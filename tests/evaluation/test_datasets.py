@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from explainer.emoji_world.language import GROUNDS
 from explainer.emoji_world.scenes import make_scene
 from explainer.errors import SightlineError
 from explainer.evaluation.datasets import masks, open_dataset
-from explainer.evaluation.datasets.masks import polygons, read_labels, run_lengths, union
+from explainer.evaluation.datasets.masks import read_labels, union
 
 CATEGORIES = [
     {"id": 1, "name": "person"},
@@ -131,6 +132,7 @@ def test_coco_says_what_is_missing_or_wrong(tams_coco, cocos_coco, tmp_path):
     labels(tams_coco / "seg_label" / "000000000042.png", {200: (0, 0, 4, 4)})
     with pytest.raises(SightlineError, match=r"000000000042\.png holds category ids \[200\]"):
         open_dataset("coco", tams_coco).sample(0).truth()
+    labels(tams_coco / "seg_label" / "000000000042.png", {1: (0, 0, 4, 4)})
     renumbered = [{"id": i, "name": c["name"]} for i, c in enumerate(CATEGORIES)]
     file = write(folder / "instances_minival2014.json", {"images": [], "categories": renumbered})
     with pytest.raises(SightlineError, match="1, person, to 90"):
@@ -143,19 +145,24 @@ def test_coco_says_what_is_missing_or_wrong(tams_coco, cocos_coco, tmp_path):
         open_dataset("coco", tams_coco)
     file.unlink()
     (folder / "instances_val2014.json").unlink()
-    with pytest.raises(SightlineError, match=r"instances_minival2014\.json"):
+    with pytest.raises(SightlineError, match=r"instances_\w+2014\.json"):
         open_dataset("coco", tams_coco)
 
 
 @pytest.mark.parametrize(
-    ("part", "key"), [("images", "height"), ("categories", "name"), ("annotations", "segmentation")]
+    ("part", "key"),
+    [("images", "id"), ("categories", "name"), ("categories", "id"), ("annotations", "image_id")],
 )
-def test_entries_that_lack_something_are_named(cocos_coco, part, key):
+@pytest.mark.parametrize("wrong", ["is missing", "is null", r'is "(\\u2603)?"', r"is \[1\]"])
+def test_entries_without_which_nothing_can_be_told_are_named(cocos_coco, part, key, wrong):
     file = cocos_coco / "annotations" / "instances_val2014.json"
     told = json.loads(file.read_text())
-    del told[part][1][key]
+    values = {"is null": None, r"is \[1\]": [1]}
+    told[part][1][key] = values.get(wrong, "" if key == "name" else "\u2603")
+    if wrong == "is missing":
+        del told[part][1][key]
     write(file, told)
-    with pytest.raises(SightlineError, match=f"entry 1 of {part} has no {key}"):
+    with pytest.raises(SightlineError, match=f"entry 1 of {part}: {key} {wrong}"):
         open_dataset("coco", cocos_coco)
 
 
@@ -164,7 +171,7 @@ def test_categories_that_are_not_listed_are_caught(cocos_coco):
     told = json.loads(file.read_text())
     told["annotations"][0]["category_id"] = 91
     write(file, told)
-    with pytest.raises(SightlineError, match=r"category ids \[91\]"):
+    with pytest.raises(SightlineError, match=r"entry 0 of annotations is of category 91"):
         open_dataset("coco", cocos_coco)
 
 
@@ -220,7 +227,7 @@ def test_grounded_captions_as_published(tmp_path):
     assert truth.of(2) is None
     rle["size"] = [10, 8]
     write(file, [entry])
-    with pytest.raises(SightlineError, match="another size"):
+    with pytest.raises(SightlineError, match="run lengths are for 8 x 10 pixels"):
         open_dataset("openpsg", tmp_path).sample(0).truth()
     write(file, [{}])
     with pytest.raises(SightlineError, match="no groundings"):
@@ -244,22 +251,22 @@ def test_a_missing_data_set_is_named(tmp_path):
 
 
 def test_polygons_cover_the_pixels_whose_centres_lie_inside():
-    mask = polygons((8, 10), [SQUARE, [0.0, 0.0, 1.0, 1.0]])
+    mask = union((8, 10), [[SQUARE, [0.0, 0.0, 1.0, 1.0]]])
     assert mask[1:5, 2:6].all()
     assert mask.sum() == 16
 
 
 def test_run_lengths_run_down_the_columns():
-    mask = run_lengths({"size": [3, 4], "counts": [2, 3, 7]})
+    mask = union((3, 4), [{"size": [3, 4], "counts": [2, 3, 7]}])
     assert np.argwhere(mask).tolist() == [[0, 1], [1, 1], [2, 0]]
     with pytest.raises(SightlineError, match="11 of 12"):
-        run_lengths({"size": [3, 4], "counts": [2, 3, 6]})
+        union((3, 4), [{"size": [3, 4], "counts": [2, 3, 6]}])
 
 
 def test_packed_run_lengths_by_hand():
     """Counts 2, 3, 7, then 3 as the difference 0 to the one before the last."""
-    assert run_lengths({"size": [3, 5], "counts": "2370"}).sum() == 6
-    assert run_lengths({"size": [3, 5], "counts": b"2370"}).sum() == 6
+    assert union((3, 5), [{"size": [3, 5], "counts": "2370"}]).sum() == 6
+    assert union((3, 5), [{"size": [3, 5], "counts": b"2370"}]).sum() == 6
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -270,7 +277,7 @@ def test_packed_run_lengths_agree_with_cocos_library(seed):
     for _ in range(5):
         y, x = rng.integers(0, 60), rng.integers(0, 80)
         mask[y : y + 20, x : x + 30] ^= 1
-    assert np.array_equal(run_lengths(coco.encode(np.asfortranarray(mask))), mask)
+    assert np.array_equal(union(mask.shape, [coco.encode(np.asfortranarray(mask))]), mask)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -281,9 +288,9 @@ def test_polygons_are_those_of_cocos_library_where_it_is_installed(seed, monkeyp
     angles = np.sort(rng.random(40)) * 2 * np.pi
     outline = np.stack([160 + 110 * np.cos(angles), 120 + 80 * np.sin(angles)], 1).ravel().tolist()
     theirs = coco.decode(coco.merge(coco.frPyObjects([outline], 240, 320))).astype(bool)
-    assert np.array_equal(polygons((240, 320), [outline, [1.0, 1.0, 2.0, 2.0]]), theirs)
+    assert np.array_equal(union((240, 320), [[outline, [1.0, 1.0, 2.0, 2.0]]]), theirs)
     monkeypatch.setattr(masks, "FILLED_BY", "Pillow")
-    pillows = polygons((240, 320), [outline])
+    pillows = union((240, 320), [[outline]])
     assert 0 < np.sum(pillows != theirs) < 0.01 * theirs.sum()
 
 
@@ -292,27 +299,67 @@ def test_both_fill_the_same_square(by, monkeypatch):
     if by == "pycocotools":
         pytest.importorskip("pycocotools")
     monkeypatch.setattr(masks, "FILLED_BY", by)
-    assert np.argwhere(polygons((8, 10), [SQUARE])).tolist() == [
+    assert np.argwhere(union((8, 10), [[SQUARE]])).tolist() == [
         [y, x] for y in range(1, 5) for x in range(2, 6)
     ]
-    assert not polygons((8, 10), []).any()
 
 
 def test_who_fills_polygons_belongs_to_the_figures(cocos_coco):
-    assert open_dataset("coco", cocos_coco).made_with == {"polygons": masks.FILLED_BY}
+    made_with = open_dataset("coco", cocos_coco).made_with
+    assert made_with == {"polygons": masks.FILLED_BY, "frame": "of the annotations"}
     assert not open_dataset("emoji", None).made_with
 
 
-@pytest.mark.parametrize(
-    "segment", [{"size": [8, 10]}, {"counts": [80]}, [[1.0, 2.0, 3.0]], 7, [["x"] * 6]]
-)
-def test_damaged_masks_are_said_in_words(segment):
-    with pytest.raises(SightlineError, match="neither polygons nor run lengths"):
+DAMAGED = [
+    ({"size": [8, 10]}, "counts of run lengths are null"),
+    ({"counts": [80]}, "size of run lengths is null"),
+    ({"size": [8, 10], "counts": [-8, 88]}, "a count of run lengths is -8"),
+    ({"size": [8, 10], "counts": [float("nan")]}, "a count of run lengths is NaN"),
+    ({"size": [10**6, 10**6], "counts": [10**12]}, "size of run lengths .* too large"),
+    ({"size": [8, 10], "counts": "\x00~~"}, "a text that packs none"),
+    ({"size": [8, 10], "counts": "o" * 99}, "a text that packs none"),
+    ([[1.0, 2.0, 3.0]], "an odd count"),
+    ([[float("nan"), 1, 2, 3, 4, 5]], "holds NaN"),
+    ([[1, 2, 3, float("inf"), 4, 5]], "holds Infinity"),
+    ([[1, 2, 3, 10**400, 4, 5]], "holds a number of 20 digits or more"),
+    ([[1, 2, 3, 1e9, 4, 5]], r"holds 1000000000\.0"),
+    ([[1, 2, 3, 1e5, 4, 5]], "leaves the picture of 10 x 8"),
+    ([[1, 2, 3, 4]], "no polygon of three points"),
+    ([2, 1, 4, 4], "holds 2 where an outline"),
+    ([], "segmentation is empty"),
+    ([[]], "no polygon of three points"),
+    ([[SQUARE]], r"holds \[2.0.* should be pairs"),
+    ([["x"] * 6], 'holds "x"'),
+    ([[True] * 6], "holds true"),
+    (7, "neither polygons nor run lengths"),
+    ("7", "neither polygons nor run lengths"),
+]
+
+
+@pytest.mark.parametrize(("segment", "words"), DAMAGED)
+def test_damaged_masks_are_said_in_words(segment, words):
+    with pytest.raises(SightlineError, match=words):
         union((8, 10), [segment])
 
 
+def test_outlines_of_any_size_are_filled_in_little_memory(monkeypatch):
+    """Without finer pixels the edge goes the other way by less than a pixel."""
+    monkeypatch.setattr(masks, "FILLED_BY", "Pillow")
+    outline = [10.0, 5.0, 80.0, 12.0, 60.0, 66.0]
+    fine = union((70, 90), [[outline]])
+    monkeypatch.setattr(masks, "_MOST_FINE", 25 * 90 * 70 - 1)
+    coarse = union((70, 90), [[outline]])
+    grown = ndimage.binary_dilation(fine, np.ones((3, 3)))
+    shrunk = ndimage.binary_erosion(fine, np.ones((3, 3)))
+    assert not np.any(coarse & ~grown)
+    assert not np.any(shrunk & ~coarse)
+    zigzag = np.array([[0, 0], [9000, 6000]] * 1000, float).ravel().tolist()
+    with pytest.raises(SightlineError, match="longer than"):
+        union((6000, 9000), [[zigzag]])
+
+
 def test_a_mask_of_another_size_is_said_in_words():
-    with pytest.raises(SightlineError, match="is 8 x 10, its picture 10 x 8"):
+    with pytest.raises(SightlineError, match="are for 8 x 10 pixels, its picture has 10 x 8"):
         union((8, 10), [{"size": [10, 8], "counts": [80]}])
 
 

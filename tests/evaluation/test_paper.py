@@ -10,6 +10,7 @@ import pytest
 
 from explainer.__main__ import main
 from explainer.commands import evaluate
+from explainer.commands.evaluate import NOTHING_JUDGED  # what a random model says names nothing
 from explainer.evaluation import paper_report
 from explainer.evaluation.candidates import parse
 from explainer.evaluation.cases import Cases, widest
@@ -66,7 +67,7 @@ def test_a_table_of_two_models_is_written_and_can_be_made_again(
     qwen_folder, family_folders, tmp_path, monkeypatch, capsys
 ):
     models = f"{qwen_folder},{family_folders['internvl']}"
-    assert main(words(2, models, tmp_path, "--methods", "logit_lens")) == 0
+    assert main(words(2, models, tmp_path, "--methods", "logit_lens")) == NOTHING_JUDGED
     told = json.loads((tmp_path / "table-2.json").read_text())
     assert list(told["models"]) == [qwen_folder.name, family_folders["internvl"].name]
     rows = told["models"][qwen_folder.name]["rows"]
@@ -83,11 +84,11 @@ def test_a_table_of_two_models_is_written_and_can_be_made_again(
         raise AssertionError("the models are not needed again")
 
     monkeypatch.setattr(evaluate, "load", refuse)
-    assert main(words(2, models, tmp_path, "--methods", "logit_lens")) == 0
+    assert main(words(2, models, tmp_path, "--methods", "logit_lens")) == NOTHING_JUDGED
 
 
 def test_scales_that_a_model_does_not_take_are_refused_with_the_reason(family_folders, tmp_path):
-    assert main(words(4, str(family_folders["llava"]), tmp_path)) == 0
+    assert main(words(4, str(family_folders["llava"]), tmp_path)) == NOTHING_JUDGED
     told = json.loads((tmp_path / "table-4.json").read_text())
     part = told["models"][family_folders["llava"].name]
     assert "0.5 to 1" in part["rows"]
@@ -97,7 +98,7 @@ def test_scales_that_a_model_does_not_take_are_refused_with_the_reason(family_fo
 
 
 def test_curves_are_in_the_table_that_is_about_them(qwen_folder, tmp_path, capsys):
-    assert main(words(7, str(qwen_folder), tmp_path, "--steps", "2")) == 0
+    assert main(words(7, str(qwen_folder), tmp_path, "--steps", "2")) == NOTHING_JUDGED
     told = json.loads((tmp_path / "table-7.json").read_text())
     curves = told["models"][qwen_folder.name]["curves"]["black"]
     assert list(curves) == list(TABLES[7].rows)
@@ -106,7 +107,7 @@ def test_curves_are_in_the_table_that_is_about_them(qwen_folder, tmp_path, capsy
 
 
 def test_what_is_looked_at_closely_is_in_the_table(qwen_folder, tmp_path, capsys):
-    assert main(words(6, str(qwen_folder), tmp_path)) == 0
+    assert main(words(6, str(qwen_folder), tmp_path)) == NOTHING_JUDGED
     assert "Table 6" in capsys.readouterr().out
     assert (tmp_path / f"table-6-cases-{qwen_folder.name}.png").exists()
     sample = json.loads(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +25,8 @@ class Sample:
         image: a file, or (H, W, 3) uint8.
         prompt: what to ask.
         categories: what can be named: labels above 0, and names.
-        truth: reads the masks; `SightlineError` naming the file if one is damaged or does not fit.
+        truth: reads the masks; `SightlineError` naming the file if they are damaged or do not fit
+            the picture.
     """
 
     key: str
@@ -79,16 +78,6 @@ class Dataset(ABC):
 
 
 _NO_NOUNS = {"hot", "potted", "a", "an", "the", "of", "in", "on"}
-
-
-def read_json(file: Path) -> Any:
-    """Return what a JSON file holds; `SightlineError` if it is missing or damaged."""
-    try:
-        return json.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        raise SightlineError(f"there is no {file}; the data set is not complete") from None
-    except ValueError:
-        raise SightlineError(f"{file} is not a JSON file, or is damaged") from None
 
 
 def there(file: Path) -> Path:

@@ -1,9 +1,10 @@
-"""COCO 2014, in the layout of TAM's evaluation or as COCO publishes it.
+"""COCO, LVIS, and data sets of your own in COCO's format.
 
     TAM's       image/<12 digits>.jpg, seg_label/<12 digits>.png (pixels are category ids),
                 annotations/instances_minival2014.json (which pictures)
-    COCO's      val2014/<file name>, annotations/instances_val2014.json (polygons, run lengths);
-                instances_minival2014.json, if it is there, says which pictures
+    COCO's      annotations/instances_minival2014.json, instances_val2014.json, or whichever JSON
+                file is alone there or in the folder itself (polygons, run lengths); pictures in
+                the folder of that name (val2014), images, image, or beside the file
 
 Captions by people are not read: no figure depends on them.
 """
@@ -11,18 +12,23 @@ Captions by people are not read: no figure depends on them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from explainer.errors import SightlineError
-from explainer.evaluation.datasets.base import Dataset, Sample, read_json, there
-from explainer.evaluation.datasets.masks import FILLED_BY, read_labels, union
+from explainer.evaluation.datasets.base import Dataset, Sample, there
+from explainer.evaluation.datasets.masks import FILLED_BY, Outlines, Runs, parse, read_labels
+from explainer.evaluation.datasets.photos import Photo, Shape, alike
+from explainer.evaluation.datasets.values import Entry, entries, read_json
 from explainer.evaluation.iou import Truth
 
 PROMPT = "Write a one-sentence caption for this image:"
 # What TAM's list of categories calls otherwise.
 TAM_NAMES = {"sports ball": "ball", "wine glass": "glass"}
+_KNOWN = ("instances_minival2014.json", "instances_val2014.json", "instances_val2017.json")
+_FOLDERS = ("val2014", "images", "image", "train2014", "val2017", "train2017", "")
+
+Segment = tuple[int, str, Runs | Outlines | str]  # category, which entry, its mask or what is wrong
 
 
 class Coco(Dataset):
@@ -34,29 +40,27 @@ class Coco(Dataset):
         self.root = root
         self._prompt = prompt or PROMPT
         self._drawn = (root / "seg_label").is_dir()
-        folder = root / "annotations"
-        minival = folder / "instances_minival2014.json"
-        file = minival if self._drawn or minival.is_file() else folder / "instances_val2014.json"
-        told = read_json(file)
-        keys = ("id",) if self._drawn else ("id", "file_name", "height", "width")
-        self._images = _list_of(told, "images", file, *keys)
-        self.categories = _categories(_list_of(told, "categories", file, "id", "name"), file)
+        self._file = root / "annotations" / _KNOWN[0] if self._drawn else _annotations(root)
+        told = read_json(self._file)
+        self._images = entries(told, "images", self._file)
+        self._ids = _unique_ids(self._images)
+        self.categories = _categories(entries(told, "categories", self._file), self._drawn)
         if mode == "tam":
             self.categories = {i: TAM_NAMES.get(n, n) for i, n in self.categories.items()}
-        self._segments: dict[int, list[dict]] = defaultdict(list)
+        self._segments: dict[int, list[Entry]] = defaultdict(list)
+        self.made_with = {"frame": "of the annotations"}
         if not self._drawn:
-            self.made_with = {"polygons": FILLED_BY}
-            keys = ("image_id", "category_id", "segmentation")
-            self._read_segments(_list_of(told, "annotations", file, *keys), file)
+            self.made_with |= {"polygons": FILLED_BY}
+            self._read_segments(entries(told, "annotations", self._file))
 
-    def _read_segments(self, annotations: list[dict], file: Path) -> None:
-        unknown = sorted({a["category_id"] for a in annotations} - set(self.categories))
-        if unknown:
-            raise SightlineError(
-                f"{file} annotates category ids {unknown}, which its list of categories lacks"
-            )
-        for annotation in annotations:
-            self._segments[annotation["image_id"]].append(annotation)
+    def _read_segments(self, annotations: Sequence[Entry]) -> None:
+        for entry in annotations:
+            category = entry.whole("category_id")
+            if category not in self.categories:
+                raise SightlineError(
+                    f"{entry.where} is of category {category}, which the list of categories lacks"
+                )
+            self._segments[entry.whole("image_id")].append(entry)
 
     def __len__(self) -> int:
         return len(self._images)
@@ -65,52 +69,154 @@ class Coco(Dataset):
         return self.categories.values()
 
     def key(self, number: int) -> str:
-        return str(self._images[number]["id"])
+        return str(self._ids[number])
 
     def sample(self, number: int) -> Sample:
-        image = self._images[number]
         if self._drawn:
-            name = f"{int(image['id']):012d}"
-            file, mask = self.root / "image" / f"{name}.jpg", f"{name}.png"
+            return self._drawn_sample(number)
+        entry = self._images[number]
+        photo, told = Photo.open(self._picture(entry)), entry.shape()
+        segments = [self._segment(e) for e in self._segments[self._ids[number]]]
+        masks = [mask for _, _, mask in segments if not isinstance(mask, str)]
+        shapes: dict[Shape, Shape] = {}
 
-            def truth() -> Truth:
-                path = self.root / "seg_label" / mask
-                return read_labels(path, self.categories) if path.is_file() else Truth(None)
+        def misfit(shape: Shape) -> str:
+            shapes[shape] = told if alike(told, shape) else told[::-1]
+            return _misfit(entry, told, photo, shape, masks)
+
+        frame = photo.first(misfit)
+        shape = shapes[frame.shape]
+        return Sample(
+            self.key(number),
+            photo.image(frame),
+            self._prompt,
+            self.categories,
+            lambda: _truth(shape, segments),
+        )
+
+    def _drawn_sample(self, number: int) -> Sample:
+        name = f"{self._ids[number]:012d}"
+        file, mask = there(self.root / "image" / f"{name}.jpg"), f"{name}.png"
+        return labelled(
+            self.key(number), file, self.root / "seg_label" / mask, self._prompt, self.categories
+        )
+
+    def _segment(self, entry: Entry) -> Segment:
+        category = entry.whole("category_id")
+        try:
+            return category, entry.where, parse(entry.get("segmentation"))
+        except SightlineError as error:
+            why = str(error).removeprefix(f"{entry.where}: ")
+            return category, entry.where, why
+
+    def _picture(self, entry: Entry) -> Path:
+        """Return where a picture lies; names of other systems and LVIS's addresses count too."""
+        name = "file_name" if "file_name" in entry.values else "coco_url"
+        path = Path(entry.text(name).replace("\\", "/").split("://")[-1])
+        folders = [self._file.stem.removeprefix("instances_"), *_FOLDERS]
+        tried = [self.root / folder / path for folder in folders]
+        tried += [self._file.parent / path, *(self.root / folder / path.name for folder in folders)]
+        tried += [self.root / Path(*path.parts[-2:])]
+        try:
+            return next((file for file in tried if file.is_file()), None) or there(tried[1])
+        except (OSError, ValueError, SightlineError):
+            raise SightlineError(
+                f"{entry.where}: there is no picture {path.name!r} in {self.root / _FOLDERS[0]} or "
+                f"{self.root / 'images'}; the data set is not complete"
+            ) from None
+
+
+def labelled(key: str, file: Path, labels: Path, prompt: str, categories: dict[int, str]) -> Sample:
+    """Return a sample whose masks are a picture of labels; without that picture it has none."""
+    if not labels.is_file():
+        return Sample(key, file, prompt, categories, lambda: Truth(None))
+    truth, photo = read_labels(labels, categories), Photo.open(file)
+    assert truth.shape is not None
+    drawn: Shape = truth.shape
+
+    def misfit(shape: Shape) -> str:
+        size = f"{drawn[1]} x {drawn[0]}"
+        return "" if alike(drawn, shape) else f"{labels} has {size} pixels; that is another shape"
+
+    return Sample(key, photo.image(photo.first(misfit)), prompt, categories, lambda: truth)
+
+
+def _misfit(
+    entry: Entry, told: Shape, photo: Photo, shape: Shape, masks: Sequence[Runs | Outlines]
+) -> str:
+    """Return why annotations do not fit a picture of this shape, "" if they do.
+
+    Only of a picture that is stored turned its masks say in which orientation they were drawn; of
+    others, masks that do not fit are left out one by one.
+    """
+    size = f"{told[1]} x {told[0]}"
+    if len(photo.frames) == 1:
+        wrong = "" if alike(told, shape) else f"{entry.where} says {size}; the picture has "
+        return wrong and f"{wrong}{shape[1]} x {shape[0]} pixels"
+    if not alike(told, shape) and not alike(told[::-1], shape):
+        return f"{entry.where} says {size}"
+    drawn = told if alike(told, shape) else told[::-1]
+    return next(filter(None, (mask.misfit(drawn) for mask in masks)), "")
+
+
+def _truth(shape: Shape, segments: Sequence[Segment]) -> Truth:
+    """Return the masks of all categories but those of which a mask cannot be used."""
+    found: dict[int, list[Runs | Outlines]] = defaultdict(list)
+    unusable: dict[int, list[str]] = defaultdict(list)
+    for category, where, mask in segments:
+        why = mask if isinstance(mask, str) else mask.misfit(shape)
+        if why:
+            unusable[category].append(f"{where}: {why}")
         else:
-            file = self.root / "val2014" / image["file_name"]
-
-            def truth() -> Truth:
-                return self._truth(image)
-
-        return Sample(self.key(number), there(file), self._prompt, self.categories, truth)
-
-    def _truth(self, image: dict[str, Any]) -> Truth:
-        shape = (int(image["height"]), int(image["width"]))
-        parts: dict[int, list[Any]] = defaultdict(list)
-        for annotation in self._segments[image["id"]]:
-            parts[annotation["category_id"]].append(annotation["segmentation"])
-        return Truth(shape, {label: union(shape, found) for label, found in parts.items()})
+            assert not isinstance(mask, str)
+            found[category].append(mask)
+    return Truth.of_parts(shape, found, unusable)
 
 
-def _list_of(told: Any, part: str, file: Path, *keys: str) -> list[dict]:
-    """Return one of the lists of a file; `SightlineError` if an entry lacks one of the keys."""
-    found = told.get(part) if isinstance(told, dict) else None
-    if not isinstance(found, list):
-        raise SightlineError(f"{file} holds no list of {part}; is it one of COCO's files?")
-    for number, entry in enumerate(found):
-        missing = [key for key in keys if not isinstance(entry, dict) or key not in entry]
-        if missing:
-            raise SightlineError(f"{file}: entry {number} of {part} has no {', '.join(missing)}")
-    return found
+def _annotations(root: Path) -> Path:
+    """Return the annotation file of a folder in COCO's layout."""
+    folder = root / "annotations"
+    for name in _KNOWN:
+        if (folder / name).is_file():
+            return folder / name
+    for place in (folder, root):
+        found = sorted(place.glob("*.json"))
+        instances = [file for file in found if file.stem.startswith("instances")] or found
+        if len(instances) == 1:
+            return instances[0]
+        if instances:
+            names = ", ".join(file.name for file in instances[:5])
+            raise SightlineError(
+                f"{place} holds several annotation files ({names}); leave one, or call one "
+                f"{_KNOWN[1]}"
+            )
+    raise SightlineError(f"there is no {folder / _KNOWN[1]}; the data set is not complete")
 
 
-def _categories(listed: list[dict], file: Path) -> dict[int, str]:
-    """Return names by id; COCO's ids run from 1 to 90 with gaps, and masks are drawn with them."""
-    names = {int(c["id"]): str(c["name"]) for c in listed}
+def _unique_ids(images: Sequence[Entry]) -> list[int]:
+    """Return the ids of the pictures; they are what samples are named after."""
+    seen: dict[int, Entry] = {}
+    for entry in images:
+        number = entry.whole("id")
+        if number in seen:
+            raise SightlineError(f"{entry.where} has the id {number}, as has {seen[number].where}")
+        seen[number] = entry
+    return list(seen)
+
+
+def _categories(listed: Sequence[Entry], drawn: bool) -> dict[int, str]:
+    """Return names by id. Masks that are drawn as labels hold COCO's ids, 1 to 90 with gaps."""
+    names: dict[int, str] = {}
+    for entry in listed:
+        number = entry.whole("id")
+        if number in names:
+            raise SightlineError(f"{entry.where} has the id {number}, as has {names[number]!r}")
+        names[number] = entry.text("name")
     wrong = [i for i in names if not 1 <= i <= 90]
-    if wrong or names.get(1, "person") != "person":
+    if drawn and (wrong or names.get(1, "person") != "person"):
         raise SightlineError(
-            f"{file} numbers its categories in its own way (ids {sorted(names)[:3]}...); "
-            "COCO's ids run from 1, person, to 90"
+            f"{listed[0].where.split(': ')[0]} numbers its categories in its own way "
+            f"(ids {sorted(names)[:3]}...); the pictures in seg_label hold COCO's ids, from 1, "
+            "person, to 90"
         )
     return names

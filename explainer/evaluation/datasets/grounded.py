@@ -12,13 +12,16 @@ so that few of them are named word for word.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from explainer.errors import SightlineError
-from explainer.evaluation.datasets.base import Dataset, Sample, read_json, there
-from explainer.evaluation.datasets.masks import read_labels, union
+from explainer.evaluation.datasets.base import Dataset, Sample, there
+from explainer.evaluation.datasets.coco import labelled
+from explainer.evaluation.datasets.masks import Outlines, Runs, parse
+from explainer.evaluation.datasets.photos import Photo, Shape
+from explainer.evaluation.datasets.values import Entry, read_json, shown
 from explainer.evaluation.iou import Truth
 
 PROMPTS = {
@@ -43,6 +46,7 @@ class Grounded(Dataset):
     def __init__(self, name: str, root: Path, prompt: str = "") -> None:
         self.name = name
         self.root = root
+        self.made_with = {"frame": "of the annotations"}
         self._prompt = prompt or PROMPTS[name]
         published, self._folders = FILES[name]
         self._file = root / "anno.json"
@@ -63,28 +67,41 @@ class Grounded(Dataset):
 
     def names(self) -> Iterable[str]:
         for number in range(len(self)):
-            yield from self._categories(number).values()
+            try:
+                yield from self._categories(number).values()
+            except SightlineError:  # `sample` names the entry
+                continue
 
     def key(self, number: int) -> str:
         entry = self._entries[number]
-        return f"{number} {entry[0] if self._is_tams else entry['file_name']}"
+        if self._is_tams:
+            picture = entry[0] if isinstance(entry, list) and entry else None
+        else:
+            picture = entry.get("file_name") if isinstance(entry, dict) else None
+        return f"{number} {picture}"
 
     def sample(self, number: int) -> Sample:
         entry, categories = self._entries[number], self._categories(number)
         if self._is_tams:
             picture, _, mask, _ = entry
             file = there(self.root / picture)
+            return labelled(self.key(number), file, self.root / mask, self._prompt, categories)
+        where = f"{self._file}: entry {number}"
+        photo = Photo.open(self._picture(Entry.of(entry, where)))
+        found, unusable = _masks(entry["groundings"], where)
 
-            def truth() -> Truth:
-                path = self.root / mask
-                return read_labels(path, categories) if path.is_file() else Truth(None)
-        else:
-            file = self._picture(entry["file_name"])
+        def misfit(shape: Shape) -> str:
+            masks = [mask for masks in found.values() for mask in masks]
+            return next(filter(None, (mask.misfit(shape) for mask in masks)), "")
 
-            def truth() -> Truth:
-                return _truth(entry, file)
-
-        return Sample(self.key(number), file, self._prompt, categories, truth)
+        frame = photo.first(misfit)
+        return Sample(
+            self.key(number),
+            photo.image(frame),
+            self._prompt,
+            categories,
+            lambda: Truth.of_parts(frame.shape, found, unusable),
+        )
 
     def _categories(self, number: int) -> dict[int, str]:
         """Return the names by label; `SightlineError` if the entry is of another form."""
@@ -93,33 +110,36 @@ class Grounded(Dataset):
             if not isinstance(entry, dict) or not isinstance(entry.get("groundings"), dict):
                 raise SightlineError(f"{where} has no groundings")
             return {i: _without_article(p) for i, p in enumerate(entry["groundings"], 1)}
-        if not isinstance(entry, list) or len(entry) != 4 or not isinstance(entry[3], dict):
+        is_whole = isinstance(entry, list) and len(entry) == 4 and isinstance(entry[3], dict)
+        if not is_whole or not all(isinstance(name, str) and name for name in entry[:3:2]):
             raise SightlineError(f"{where} is not [picture, caption, mask, {{category: id}}]")
-        wrong = {n: i for n, i in entry[3].items() if not isinstance(i, int) or not 1 <= i <= 255}
+        wrong = {n: i for n, i in entry[3].items() if type(i) is not int or not 1 <= i <= 255}
         if wrong or len(set(entry[3].values())) < len(entry[3]):
             raise SightlineError(
                 f"{where}: ids of categories are different numbers from 1 to 255, got {entry[3]}"
             )
         return {i: str(n) for n, i in entry[3].items()}
 
-    def _picture(self, name: str) -> Path:
-        tried = [self.root / folder / name for folder in self._folders]
+    def _picture(self, entry: Entry) -> Path:
+        tried = [self.root / folder / entry.text("file_name") for folder in self._folders]
         return next((file for file in tried if file.is_file()), None) or there(tried[0])
 
 
-def _truth(entry: dict[str, Any], picture: Path) -> Truth:
-    from PIL import Image
-
-    with Image.open(picture) as opened:
-        shape = opened.height, opened.width
-    segments = [grounding["rle_masks"] for grounding in entry["groundings"].values()]
-    sizes = {tuple(rle["size"]) for masks in segments for rle in masks}
-    if sizes - {shape}:
-        raise SightlineError(
-            f"{picture} is {shape[1]} x {shape[0]}, its masks are for another size; "
-            "are pictures and annotations of the same data set?"
-        )
-    return Truth(shape, {i: union(shape, masks) for i, masks in enumerate(segments, 1)})
+def _masks(
+    groundings: Mapping[str, Any], where: str
+) -> tuple[dict[int, list[Runs | Outlines]], dict[int, list[str]]]:
+    """Return the masks of each phrase by its label, and what is wrong with those of others."""
+    found: dict[int, list[Runs | Outlines]] = {}
+    unusable: dict[int, list[str]] = {}
+    for label, (phrase, grounding) in enumerate(groundings.items(), 1):
+        try:
+            masks = Entry.of(grounding, "it").get("rle_masks")
+            if not isinstance(masks, list):
+                raise SightlineError(f"rle_masks is {shown(masks)}, not a list")
+            found[label] = [parse(mask) for mask in masks]
+        except SightlineError as error:
+            unusable[label] = [f"{where}, {phrase!r:.60}: {error}"]
+    return found, unusable
 
 
 def _without_article(phrase: str) -> str:

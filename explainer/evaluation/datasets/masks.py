@@ -1,5 +1,9 @@
 """Masks as data sets store them: pictures of labels, run lengths, and polygons.
 
+`parse` turns the JSON of one mask into `Runs` or `Outlines` and refuses values that are none;
+`misfit` compares one with the size of its picture; only then is it filled. So no number of a file
+reaches a library before it is bounded.
+
 Run lengths are read as COCO writes them, and need no library. Polygons are filled by COCO's own,
 pycocotools, if it is installed, and otherwise by Pillow: along their edges a pixel in some
 hundreds goes the other way then, so `FILLED_BY` belongs to what figures were made with.
@@ -7,23 +11,32 @@ hundreds goes the other way then, so `FILLED_BY` belongs to what figures were ma
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, UnidentifiedImageError
+from PIL import Image, ImageDraw
 
 from explainer.errors import SightlineError
+from explainer.evaluation.datasets.values import shown, whole
 from explainer.evaluation.iou import Mask, Truth
+from explainer.media.images import MAX_PIXELS
 
 _FINER = (
     5  # Pillow fills the pixels on an outline too; so it draws finer ones, of which centres count
 )
+_MOST_FINE = 300_000_000  # finer pixels: beyond 12 million pixels the outline's own are taken
 FILLED_BY = "pycocotools" if find_spec("pycocotools") else "Pillow"
 IGNORED = 255  # in pictures of labels: neither a thing nor ground
+OUTSIDE = 0.05  # how far, as a share of its side, an outline may leave the picture
+MOST_LENGTH = 4_000_000  # pixels along the outlines of one mask: COCO's library keeps each one
+
+Shape = tuple[int, int]  # (height, width)
+Points = npt.NDArray[np.float64]  # (N, 2): x, y
 
 
 def read_labels(file: Path, known: Collection[int]) -> Truth:
@@ -33,8 +46,10 @@ def read_labels(file: Path, known: Collection[int]) -> Truth:
     """
     try:
         with Image.open(file) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise ValueError("too large")
             labels = np.asarray(picture)
-    except (UnidentifiedImageError, OSError):
+    except Exception:  # decoders raise all sorts of things on damaged files
         raise SightlineError(f"{file} is not a picture, or is damaged") from None
     if labels.ndim != 2:
         raise SightlineError(f"{file} is a picture in colour; its pixels should be category ids")
@@ -48,84 +63,125 @@ def read_labels(file: Path, known: Collection[int]) -> Truth:
     return Truth(labels.shape, {i: labels == i for i in found if i})
 
 
-def union(shape: tuple[int, int], segments: Iterable[Any]) -> Mask:
-    """Return (H, W) bool: what any of these segments covers, run lengths or lists of polygons.
-
-    `SightlineError` if one is neither.
-    """
-    mask = np.zeros(shape, bool)
-    for segment in segments:
-        packed = isinstance(segment, Mapping)
-        try:
-            part = run_lengths(segment) if packed else polygons(shape, segment)
-        except (KeyError, TypeError, ValueError):
-            raise SightlineError(
-                f"a mask is neither polygons nor run lengths: {str(segment)[:80]}; "
-                "the annotations are damaged"
-            ) from None
-        if part.shape != mask.shape:
-            raise SightlineError(
-                f"a mask of run lengths is {part.shape[1]} x {part.shape[0]}, its picture "
-                f"{shape[1]} x {shape[0]}; the annotations are damaged"
-            )
-        mask |= part
-    return mask
+# Masks in JSON -----------------------------------------------------------------------------------
 
 
-def polygons(shape: tuple[int, int], outlines: Sequence[Sequence[float]]) -> Mask:
-    """Return (H, W) bool from outlines [x0, y0, x1, y1, ...] of the parts of one thing."""
-    points = [np.asarray(outline, float).reshape(-1, 2) for outline in outlines]
-    points = [outline for outline in points if len(outline) > 2]
-    return (_cocos_fill if FILLED_BY == "pycocotools" else _fill)(shape, points)
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Lengths of runs of 0 and 1 by turns, starting with 0, down the columns of `size`."""
 
+    size: Shape
+    lengths: npt.NDArray[np.int64]
 
-def _cocos_fill(shape: tuple[int, int], outlines: Sequence[npt.NDArray[np.float64]]) -> Mask:
-    from pycocotools import mask as coco
-
-    if not outlines:
-        return np.zeros(shape, bool)
-    parts = coco.frPyObjects([outline.ravel().tolist() for outline in outlines], *shape)
-    return coco.decode(coco.merge(parts)).astype(bool)
-
-
-def _fill(shape: tuple[int, int], outlines: Sequence[npt.NDArray[np.float64]]) -> Mask:
-    height, width = shape
-    picture = Image.new("L", (width * _FINER, height * _FINER))
-    draw = ImageDraw.Draw(picture)
-    for outline in outlines:
-        draw.polygon([tuple(p) for p in (outline * _FINER - 0.5).tolist()], fill=1)
-    centres = slice(_FINER // 2, None, _FINER)
-    return np.asarray(picture)[centres, centres] > 0
-
-
-def run_lengths(segment: Mapping[str, Any]) -> Mask:
-    """Return (H, W) bool from COCO's {"size": [H, W], "counts": ...}.
-
-    Counts are lengths of runs of 0 and 1 by turns, starting with 0, down the columns; a list, or
-    a text that packs them.
-    """
-    height, width = segment["size"]
-    counts = segment["counts"]
-    if isinstance(counts, bytes):
-        counts = counts.decode()
-    lengths = _unpack(counts) if isinstance(counts, str) else counts
-    if sum(lengths) != height * width:
-        raise SightlineError(
-            f"a mask of run lengths covers {sum(lengths)} of {height * width} pixels; "
-            "the annotations are damaged"
+    def misfit(self, shape: Shape) -> str:
+        """Return why the mask does not fit a picture of this shape, "" if it does."""
+        if self.size == shape:
+            return ""
+        return (
+            f"its run lengths are for {_times(self.size)} pixels, its picture has {_times(shape)}"
         )
-    values = np.arange(len(lengths)) % 2 == 1
-    flat: npt.NDArray[np.bool_] = np.repeat(values, lengths)
-    return flat.reshape(width, height).T
+
+    def fill(self, shape: Shape) -> Mask:
+        """Return (H, W) bool of a mask that fits."""
+        values = np.arange(len(self.lengths)) % 2 == 1
+        flat: npt.NDArray[np.bool_] = np.repeat(values, self.lengths)
+        return flat.reshape(shape[::-1]).T
 
 
-def _unpack(text: str) -> list[int]:
+@dataclass(frozen=True, eq=False)
+class Outlines:
+    """Outlines of the parts of one thing."""
+
+    parts: tuple[Points, ...]
+
+    def misfit(self, shape: Shape) -> str:
+        """Return why the mask does not fit a picture of this shape, "" if it does.
+
+        Annotators often click a few pixels outside, see `OUTSIDE`.
+        """
+        sides = np.array(shape[::-1], float)
+        slack = np.maximum(2.0, OUTSIDE * sides)
+        for points in self.parts:
+            low, high = points.min(axis=0), points.max(axis=0)
+            if np.any(low < -slack) or np.any(high > sides + slack):
+                spans = [
+                    f"{name} {a:g} to {b:g}" for name, a, b in zip("xy", low, high, strict=True)
+                ]
+                return f"its outline ({', '.join(spans)}) leaves the picture of {_times(shape)}"
+        if sum(_length(points) for points in self.parts) > MOST_LENGTH:
+            return f"its outlines are longer than {MOST_LENGTH} pixels"
+        return ""
+
+    def fill(self, shape: Shape) -> Mask:
+        """Return (H, W) bool of a mask that fits."""
+        return (_cocos_fill if FILLED_BY == "pycocotools" else _fill)(shape, self.parts)
+
+
+def parse(segmentation: Any) -> Runs | Outlines:
+    """Return a mask as COCO's `segmentation` has it; `SightlineError` says why it is none."""
+    if isinstance(segmentation, Mapping):
+        return _parse_runs(segmentation)
+    if not isinstance(segmentation, list):
+        raise SightlineError(
+            f"segmentation is {shown(segmentation)}, neither polygons nor run lengths"
+        )
+    if not segmentation:
+        raise SightlineError("segmentation is empty")
+    parts = tuple(filter(lambda points: len(points) > 2, map(_parse_outline, segmentation)))
+    if not parts:
+        raise SightlineError(
+            f"segmentation {shown(segmentation)} has no polygon of three points or more"
+        )
+    return Outlines(parts)
+
+
+def _parse_outline(outline: Any) -> Points:
+    if not isinstance(outline, list):
+        raise SightlineError(
+            f"segmentation holds {shown(outline)} where an outline [x0, y0, x1, y1, ...] should be"
+        )
+    wrong = [v for v in outline if not isinstance(v, (int, float)) or isinstance(v, bool)]
+    if wrong or len(outline) % 2:
+        what = f"holds {shown(wrong[0])}" if wrong else f"has {len(outline)} numbers, an odd count"
+        raise SightlineError(f"an outline of segmentation {what}; it should be pairs of x and y")
+    # A finite bound before numpy: an integer of a file may be too large for any float.
+    absurd = [v for v in outline if not -(10**9) < v < 10**9]  # NaN is absurd too
+    if absurd:
+        raise SightlineError(f"an outline of segmentation holds {shown(absurd[0])}")
+    return np.array(outline, np.float64).reshape(-1, 2)
+
+
+def _parse_runs(segment: Mapping[str, Any]) -> Runs:
+    size, counts = segment.get("size"), segment.get("counts")
+    if not isinstance(size, (list, tuple)) or len(size) != 2:
+        raise SightlineError(f"size of run lengths is {shown(size)}, not [height, width]")
+    height, width = (whole(side, 1, MAX_PIXELS, "size of run lengths") for side in size)
+    pixels = height * width
+    if pixels > MAX_PIXELS:
+        raise SightlineError(f"size of run lengths is {shown(size)}, too large for a picture")
+    if isinstance(counts, (str, bytes)):
+        lengths = _unpack(counts)
+    elif isinstance(counts, list):
+        lengths = [whole(n, 0, pixels, "a count of run lengths") for n in counts]
+    else:
+        raise SightlineError(f"counts of run lengths are {shown(counts)}, neither list nor text")
+    if any(not 0 <= n <= pixels for n in lengths) or sum(lengths) != pixels:
+        raise SightlineError(
+            f"run lengths cover {shown(sum(lengths))} of {pixels} pixels; they are damaged"
+        )
+    return Runs((height, width), np.array(lengths, np.int64))
+
+
+def _unpack(text: str | bytes) -> list[int]:
     """Return the counts in a text: 5 bits in each character, least first; from the third count on
     the difference to the count before the last."""
+    codes = text.encode("ascii", "replace") if isinstance(text, str) else text
     counts: list[int] = []
     value = shift = 0
-    for code in text.encode("ascii", "replace"):
+    for code in codes:
         bits = code - 48
+        if not 0 <= bits < 64 or shift > 60:
+            raise SightlineError("counts of run lengths are a text that packs none; it is damaged")
         value |= (bits & 0x1F) << shift
         shift += 5
         if bits & 0x20:
@@ -135,3 +191,46 @@ def _unpack(text: str) -> list[int]:
         counts.append(value + counts[-2] if len(counts) > 2 else value)
         value = shift = 0
     return counts
+
+
+def union(shape: Shape, segments: Sequence[Any]) -> Mask:
+    """Return (H, W) bool: what any of these masks in JSON covers.
+
+    `SightlineError` if one is no mask, or does not fit the shape.
+    """
+    mask = np.zeros(shape, bool)
+    for segment in map(parse, segments):
+        if why := segment.misfit(shape):
+            raise SightlineError(why)
+        mask |= segment.fill(shape)
+    return mask
+
+
+def _times(shape: Shape) -> str:
+    return f"{shape[1]} x {shape[0]}"
+
+
+def _length(points: Points) -> float:
+    """Return the number of pixels along a closed outline."""
+    return float(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum())
+
+
+# Filling -----------------------------------------------------------------------------------------
+
+
+def _cocos_fill(shape: Shape, outlines: Sequence[Points]) -> Mask:
+    from pycocotools import mask as coco
+
+    parts = coco.frPyObjects([outline.ravel().tolist() for outline in outlines], *shape)
+    return coco.decode(coco.merge(parts)).astype(bool)
+
+
+def _fill(shape: Shape, outlines: Sequence[Points]) -> Mask:
+    height, width = shape
+    finer = _FINER if height * width * _FINER**2 <= _MOST_FINE else 1
+    picture = Image.new("L", (width * finer, height * finer))
+    draw = ImageDraw.Draw(picture)
+    for outline in outlines:
+        draw.polygon([tuple(p) for p in (outline * finer - 0.5).tolist()], fill=1)
+    centres = slice(finer // 2, None, finer)
+    return np.asarray(picture)[centres, centres] > 0

@@ -1,0 +1,99 @@
+"""Photographs that are stored turned: in which orientation the masks of a data set were drawn.
+
+Cameras store pixels as the sensor gave them and say in EXIF how to turn them. Viewers turn them,
+and so does `open_image`; pycocotools, OpenCV's older readers and most annotation tools of the time
+did not, so masks of a data set may be drawn over the stored pixels or over the upright picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from explainer.errors import SightlineError
+from explainer.media.images import open_image
+
+Shape = tuple[int, int]  # (height, width)
+_ORIENTATION = 0x0112
+# What takes the upright picture back to the stored pixels, by EXIF orientation.
+_BACK: dict[int, Callable[[npt.NDArray], npt.NDArray]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, 1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: np.rot90(a, -1),
+}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An orientation of a picture: its (height, width), and whether viewers show it so."""
+
+    shape: Shape
+    upright: bool
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A picture file and the orientations in which masks can fit it.
+
+    Attributes:
+        frames: the stored pixels, and the upright picture if that is another one.
+    """
+
+    file: Path
+    orientation: int
+    frames: tuple[Frame, ...]
+
+    @classmethod
+    def open(cls, file: Path) -> Photo:
+        """Read the header of a picture; `SightlineError` if it is none."""
+        try:
+            with Image.open(file) as picture:
+                turn = picture.getexif().get(_ORIENTATION, 1)
+                shape, is_tiff = (picture.height, picture.width), picture.format == "TIFF"
+        except Exception:  # `open_image` says what is wrong with it
+            pixels = open_image(file).pixels
+            return cls(file, 1, (Frame(pixels.shape[:2], True),))
+        turn = turn if isinstance(turn, int) and turn in _BACK else 1
+        if turn == 1:
+            return cls(file, 1, (Frame(shape, True),))
+        turned = shape[::-1] if turn >= 5 else shape
+        stored, upright = (turned, shape) if is_tiff else (shape, turned)  # Pillow has turned those
+        return cls(file, turn, (Frame(stored, False), Frame(upright, True)))
+
+    def first(self, misfit: Callable[[Shape], str]) -> Frame:
+        """Return the first frame that masks fit, the stored pixels before the upright picture.
+
+        Raises `SightlineError` with the reason of `misfit` if they fit none.
+        """
+        reasons = {frame: misfit(frame.shape) for frame in self.frames}
+        for frame, why in reasons.items():
+            if not why:
+                return frame
+        why = reasons[self.frames[0]]
+        if len(self.frames) == 1:
+            raise SightlineError(f"{self.file}: {why}")
+        raise SightlineError(
+            f"{self.file} is stored turned (EXIF orientation {self.orientation}), and its masks "
+            f"fit it neither as it is stored nor upright: {why}"
+        )
+
+    def image(self, frame: Frame) -> Path | npt.NDArray[np.uint8]:
+        """Return the picture in this orientation: its file, or (H, W, 3) uint8 of stored pixels."""
+        if frame.upright or self.orientation == 1:
+            return self.file
+        return np.ascontiguousarray(_BACK[self.orientation](open_image(self.file).pixels))
+
+
+def alike(one: Shape, other: Shape) -> bool:
+    """Return whether two shapes have the same proportions, to a pixel of the shorter side."""
+    (a, b), (c, d) = sorted([one, other])
+    return abs(a - b * c / d) <= 1 if a <= b else abs(b - a * d / c) <= 1
