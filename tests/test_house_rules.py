@@ -98,7 +98,7 @@ LIGHT = (
     "explainer/export",
     "explainer/run/store.py",
     "explainer/methods/subjects.py",
-    "explainer/media/images.py",
+    "explainer/media/images",
     "explainer/media/fills.py",
     "explainer/methods/otsu.py",
     "explainer/probing/regions.py",

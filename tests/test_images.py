@@ -201,11 +201,6 @@ def test_text_named_png_is_refused_by_name(tmp_path: Path):
         open_image(tmp_path / "cat.png")
 
 
-def test_a_folder_is_refused(tmp_path: Path):
-    with pytest.raises(ImageError, match="no such picture"):
-        open_image(tmp_path)
-
-
 # Odd sizes, all the way through a model ----------------------------------------------------------
 
 

@@ -240,7 +240,10 @@ def test_a_checkpoint_without_the_token_takes_no_video(explainer, monkeypatch):
 def test_notes_name_the_picture_they_are_about(explainer):
     faint = np.zeros((32, 32, 4), np.uint8)
     run = explainer.record([tiny.image(), faint], "a", scales=(1.0,), max_new_tokens=1)
-    assert run.settings["image_notes"] == ["Picture 2: Its transparent parts are shown on white."]
+    assert run.settings["image_notes"] == [
+        "Picture 2: Its transparent parts are shown on white.",
+        "Picture 2: All of it has nearly the same colour, so there is little to see.",
+    ]
 
 
 def test_a_template_that_writes_a_picture_once_is_refused_for_two(explainer, monkeypatch):

@@ -1,0 +1,170 @@
+"""Opening picture files: which kind they are, and what their headers say; nothing is decoded."""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from PIL import Image, TiffImagePlugin
+
+from explainer.errors import ImageError
+from explainer.media.images import pnm
+from explainer.media.images.limits import damaged
+from explainer.media.images.orientation import stored_orientation
+from explainer.media.images.png import SIGNATURE, pixels_only
+
+MAX_PIPE_BYTES = 100_000_000
+
+# Named one by one, so that formats which run helper programs (EPS) are never tried.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "HEIF")
+READABLE = "PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM or HEIC"
+_HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"mif1", b"msf1")
+_START = 4096  # bytes by which a file is recognised
+_UNCOMPRESSED, _YCBCR = 1, 6  # of a TIFF
+
+
+class Opened(NamedTuple):
+    """A picture file whose header has been read, as it is stored: not turned.
+
+    `profile` is its ICC profile, if there is one, `size` its width and height. An image that a
+    caller handed over is not `owned` and stays open.
+    """
+
+    name: str
+    image: Image.Image
+    orientation: int
+    profile: bytes | None
+    size: tuple[int, int]
+    owned: bool
+
+
+@contextmanager
+def opened(source: str | Path | bytes) -> Iterator[Opened]:
+    """Open a file or its bytes as a picture; closed at the end.
+
+    Raises:
+        ImageError: there is no such file, or it is no picture that can be read.
+    """
+    with ExitStack() as stack:
+        name, stream = _stream_of(source)
+        stack.enter_context(stream)
+        start = stream.read(_START)
+        _refuse_known(name, start)
+        profile = None
+        if start.startswith(SIGNATURE):
+            stream, profile = pixels_only(stream)
+        image = stack.enter_context(_image(name, stream, start))
+        orientation = stored_orientation(image)
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            _prepare_tiff(image)
+        profile = profile or image.info.get("icc_profile")
+        yield Opened(name, image, orientation, profile, image.size, owned=True)
+
+
+def frame_notes(image: Image.Image) -> list[str]:
+    """Return a sentence if an opened picture has several frames. MPO holds one and its previews."""
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        return ["It has several frames; the first one is used."]
+    return []
+
+
+def _stream_of(source: object) -> tuple[str, BinaryIO]:
+    if isinstance(source, (bytes, bytearray)):
+        return "the picture", io.BytesIO(source)
+    if not isinstance(source, (str, Path)):
+        kind = type(source).__name__
+        raise ImageError(f"a picture is a file, a PIL image or an array, got {kind}")
+    if str(source).startswith(("http://", "https://")):
+        raise ImageError("addresses are not fetched; download the picture and pass the file")
+    path = Path(source)
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ImageError(f"{path} is a folder; name a picture in it")
+        if stat.S_ISFIFO(mode):
+            return path.name, _read_pipe(path)
+        if stat.S_ISREG(mode):
+            return path.name, path.open("rb")
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        if isinstance(error, ImageError):
+            raise
+    except OSError as error:
+        raise ImageError(f"{path.name} cannot be opened: {error.strerror}") from None
+    raise ImageError(f"no such picture: {path}")
+
+
+def _read_pipe(path: Path) -> BinaryIO:
+    with path.open("rb") as pipe:
+        data = pipe.read(MAX_PIPE_BYTES + 1)
+    if len(data) > MAX_PIPE_BYTES:
+        raise ImageError(
+            f"more than {MAX_PIPE_BYTES // 1_000_000} MB came from {path}; save a file"
+        )
+    return io.BytesIO(data)
+
+
+def _refuse_known(name: str, start: bytes) -> None:
+    """Refuse what is a picture to people but cannot be read, with words of its own."""
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith(b"<svg") or (text.startswith(b"<?xml") and b"<svg" in text):
+        raise ImageError(f"{name} is an SVG drawing; export it as PNG and use that")
+    if start[4:8] == b"ftyp" and start[8:12] in _HEIC_BRANDS and b"avif" not in start[:64]:
+        _register_heif(name)
+
+
+def _register_heif(name: str) -> None:
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        raise ImageError(
+            f'{name} is a HEIC photo; install what reads it with "pip install pillow-heif", or '
+            "save the photo as JPEG"
+        ) from None
+    register_heif_opener()
+
+
+def _image(name: str, stream: BinaryIO, start: bytes) -> Image.Image:
+    """Return the opened file by the first format that takes it.
+
+    This is `Image.open` without its own limit on pixels: `limits` knows more about each format.
+    """
+    Image.init()
+    known = False
+    try:
+        if (image := pnm.read(stream, start)) is not None:
+            return image
+        for factory, accept in (Image.OPEN[form] for form in FORMATS if form in Image.OPEN):
+            if accept is None or accept(start[:16]) is not True:
+                continue
+            known = True
+            stream.seek(0)
+            try:
+                return factory(stream, "")
+            except (SyntaxError, IndexError, TypeError, struct.error):
+                continue  # of another format, or damaged
+    except Exception as error:  # decoders raise all sorts of things on damaged files
+        raise damaged(name) from error
+    if known:
+        raise damaged(name)
+    raise ImageError(f"{name} is not a picture that can be read; use {READABLE}")
+
+
+def _prepare_tiff(image: TiffImagePlugin.TiffImageFile) -> None:
+    """Have a TIFF decoded as it is stored, and uncompressed YCbCr by libtiff.
+
+    Pillow turns a TIFF itself when it has loaded it, at full size, and fails there on damaged EXIF;
+    and it takes YCbCr without compression for four bytes a pixel.
+    """
+    image.load_end = lambda: None
+    image._size = (image.tag_v2[256], image.tag_v2[257])
+    if image.tag_v2.get(262) == _YCBCR and image.tag_v2.get(259, 1) == _UNCOMPRESSED:
+        rawmode = image.tile[0][3][0]
+        box = (0, 0, *image._size)
+        args = (rawmode, "raw", False, image.tag_v2._offset)
+        image.tile = [type(image.tile[0])("libtiff", box, 0, args)]
+        image.use_load_libtiff = True
