@@ -55,7 +55,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_model_flags(parser)
     add = parser.add_argument
     add("--models", metavar="IDS", help="what the menu offers besides: ID,ID,...")
-    add("--allow-any-model", action="store_true", help="let visitors name any other, too")
+    add("--allow-any-model", action="store_true", help="let visitors name any hub id, too")
     add("--mcp", action="store_true", help="offer the endpoints to agents too, as an MCP server")
     add("--host", help="address to listen on; default: GRADIO_SERVER_NAME or 127.0.0.1")
     add("--port", type=int, help="default: GRADIO_SERVER_PORT or the first free one from 7860")

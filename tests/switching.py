@@ -22,7 +22,7 @@ def main(*folders: str) -> None:
     """Load the models in turn, ask each a question, and come back to the first."""
     entries, free = [entry_for(f) for f in folders], [0]
     models = Models(
-        entries, lambda entry, **how: load(entry.id, device="cpu", **how), free=lambda: free[0]
+        entries, lambda entry, **how: load(entry.source, device="cpu", **how), free=lambda: free[0]
     )
     models.start()
     told = []

@@ -51,7 +51,7 @@ class Shop:
         on_progress(LoadStep(WEIGHTS, 100, 100))
         if entry.id in self.late:
             raise self.late[entry.id]
-        self.made.append(Model(entry.name))
+        self.made.append(Model(entry.id))
         return self.made[-1]
 
     def alive(self) -> list[str]:
@@ -237,12 +237,22 @@ def test_only_what_is_offered_can_be_named(models):
             models.entry(name)
 
 
+def test_a_failed_load_tells_visitors_no_folder(shop, tmp_path):
+    folder = tmp_path / "my models" / "one"
+    shop.fails["one"] = ModelError(f"{folder} is not complete; /srv/hub/models--a/config.json too")
+    models = Models([SMALL[0], Entry("one", folder=folder)], shop)
+    models.start()
+    with pytest.raises(ModelError) as told:
+        finish(models.load("one"))
+    assert str(told.value) == "one is not complete; config.json too"
+
+
 def test_any_model_only_if_the_owner_says_so(shop):
     models = Models(SMALL, shop, Rules(any_model=True))
     models.start()
     finish(models.load(" org/three "))
     assert models.entries[-1].id == "org/three"
-    for name in ("x" * 301, "a\nb", "   "):
+    for name in ("x" * 301, "a/" + "b" * 100, "a\nb", "   ", "/etc", "org/../x", "org"):
         with pytest.raises(ModelError, match="not one of the models"):
             models.entry(name)
 

@@ -10,7 +10,7 @@ import pytest
 
 from explainer.errors import ModelError
 from explainer.models import family_class
-from explainer.models.loading.catalogue import BUNDLED
+from explainer.models.loading.catalogue import BUNDLED, NAMED
 from explainer.serving import page_models as serving
 from explainer.serving.page_models import Place, make_models, precision
 
@@ -99,8 +99,8 @@ def test_flags_reach_the_models_that_they_are_meant_for(parse, monkeypatch, qwen
     assert not {"adapter", "tiles"} & set(other), "neither fits this model"
     for entry in models.entries[1:]:
         tiles = not entry.bundled and "tiles" in family_class(entry.model_type).OPTIONS
-        assert ("tiles" in seen[entry.id]) == tiles
-    small = next(e.id for e in models.entries if e.bundled)
+        assert ("tiles" in seen[entry.source]) == tiles
+    small = next(e.source for e in models.entries if e.bundled)
     assert set(seen[small]) <= {"device", "dtype", "revision"}
 
 
@@ -109,3 +109,43 @@ def test_a_real_model_is_loaded_and_asked(parse, qwen_folder):
     models.start()
     with models.use("") as entry:
         assert models.loaded(entry.id).model_id == qwen_folder.name
+
+
+def test_visitors_name_hub_ids_alone_and_never_see_a_folder(parse, monkeypatch, tmp_path):
+    seen = {}
+    monkeypatch.setattr(serving, "load", lambda model, **options: seen.update({model: options}))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "org" / "name").mkdir(parents=True)
+    (tmp_path / "org" / "name" / "config.json").write_text("{}")
+    flags = parse("--model", str(tmp_path / "org" / "name"), "--allow-any-model")
+    models = make_models(flags)
+    assert not [e.id for e in models.entries if "/" in e.id and e.kind != "hub"]
+    for name in (
+        str(tmp_path / "org" / "name"),
+        "./org/name",
+        "../x",
+        "org",
+        "a/b/c",
+        "a/..",
+        "~/x",
+    ):
+        with pytest.raises(ModelError, match="not one of the models"):
+            models.entry(name)
+    entry = models.entry("org/name")
+    assert entry.kind == NAMED, "a folder of that name counts for nothing"
+    models._load(entry)
+    assert seen["org/name"]["for_visitor"]
+    models._load(models.entries[0])
+    assert "for_visitor" not in seen[str(tmp_path / "org" / "name")]
+
+
+def test_two_folders_of_one_name_are_told_apart(parse, tmp_path):
+    folders = [tmp_path / where / "mine" for where in "ab"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    models = make_models(parse("--model", str(folders[0]), "--models", ",".join(map(str, folders))))
+    own = [e for e in models.entries if e.kind == "own"]
+    assert [(e.id, e.source) for e in own] == [
+        ("mine", str(folders[0])),
+        ("mine (2)", str(folders[1])),
+    ]

@@ -67,7 +67,7 @@ class LoadTask:
         """Return how far it is, for somebody who holds this ticket."""
         fraction = min(1.0, self.done / self.total) if self.total else None
         seconds = time.monotonic() - self.began
-        return Progress(self.entry.name, self.stage, fraction, seconds, ticket)
+        return Progress(self.entry.id, self.stage, fraction, seconds, ticket)
 
     def watch(self, ticket: str) -> Iterator[Progress]:
         """Yield how far it is until it has ended; raise what it has failed with."""
@@ -79,4 +79,4 @@ class LoadTask:
 
     def stopped(self) -> LoadCancelled:
         """Return the error that ends it once it was cancelled."""
-        return LoadCancelled(f"loading {self.entry.name} was stopped")
+        return LoadCancelled(f"loading {self.entry.id} was stopped")

@@ -9,6 +9,7 @@ comes back if the new one fails.
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,7 @@ from threading import Condition, Event, Thread
 from typing import Any, Protocol
 
 from explainer.errors import ModelError, SightlineError
-from explainer.models.loading.catalogue import BUNDLED, OWN, Entry, entry_for
+from explainer.models.loading.catalogue import BUNDLED, OWN, Entry, named_by_visitor
 from explainer.models.loading.memory import with_room
 from explainer.models.loading.options import WEIGHTS, LoadStep
 from explainer.probing.regions import Region
@@ -29,8 +30,8 @@ log = logging.getLogger(__name__)
 
 WAITING = "waiting for an answer by {name} to end"
 RETURNING = "bringing {name} back"
+_FOLDERS = re.compile(r"(?<![\w/:.])/(?:[^/\s'\"]+/)+")
 PATIENCE = 120.0  # seconds that a new model waits for answers under way
-LONGEST_ID = 300
 
 
 class Loaded(Protocol):
@@ -147,8 +148,8 @@ class Models:
             name = model.strip()
             if name in self._entries:
                 return self._entries[name]
-            if self.rules.any_model and 0 < len(name) <= LONGEST_ID and name.isprintable():
-                return entry_for(name)
+            if self.rules.any_model and (entry := named_by_visitor(name)):
+                return entry
         raise ModelError(
             f"{str(model)[:80]!r} is not one of the models offered here; {self._way()}"
         )
@@ -220,7 +221,7 @@ class Models:
             if held.explainer.model_id == run.model_id and not held.leaving:
                 return held.entry.id
         for entry in self.entries:
-            if entry.bundled and entry.name == run.model_id:
+            if entry.bundled and entry.id == run.model_id:
                 return entry.id
         raise ModelError(
             f"this answer is by {run.model_id}, which is not loaded any more. What was recorded "
@@ -232,22 +233,22 @@ class Models:
         task = self._tasks.get(entry.id)
         if task:
             return (
-                f"the model {entry.name} is still being loaded ({task.stage}); wait for it, or "
+                f"the model {entry.id} is still being loaded ({task.stage}); wait for it, or "
                 "choose another"
             )
         replacing = [t for t in self._tasks.values() if t.freed == entry or not t.entry.bundled]
         held = self._held.get(entry.id)
         if held and held.leaving and replacing:
             return (
-                f"the model {entry.name} is making room for {replacing[0].entry.name}, which "
+                f"the model {entry.id} is making room for {replacing[0].entry.id}, which "
                 "somebody is loading; wait for that one or choose another"
             )
-        return f"the model {entry.name} is not loaded; {self._way()}"
+        return f"the model {entry.id} is not loaded; {self._way()}"
 
     def _way(self) -> str:
         if self.rules.at_start_only:
             return "choose one that is in the menu"
-        return f"choose it in the menu, or another; {self.current().name} is ready"
+        return f"choose it in the menu, or another; {self.current().id} is ready"
 
     # Loading -------------------------------------------------------------------------------------
 
@@ -287,7 +288,7 @@ class Models:
             others = [t for t in self._tasks.values() if not t.entry.bundled]
             if others and not entry.bundled:
                 raise ModelError(
-                    f"somebody is loading {others[0].entry.name} just now, and only one large "
+                    f"somebody is loading {others[0].entry.id} just now, and only one large "
                     "model is loaded at a time; try again when that is done"
                 )
             task = self._tasks[entry.id] = LoadTask(entry)
@@ -297,13 +298,13 @@ class Models:
     def _run(self, task: LoadTask) -> None:
         try:
             self._bring(task)
+        except ModelError as error:
+            task.error = ModelError(without_folders(str(error), task.entry))
         except SightlineError as error:
             task.error = error
         except Exception as error:
             log.exception("loading failed", exc_info=error)
-            task.error = ModelError(
-                f"cannot load {task.entry.name}; the log of the server says why"
-            )
+            task.error = ModelError(f"cannot load {task.entry.id}; the log of the server says why")
         if task.freed:
             self._bring_back(task)
         with self._change:
@@ -343,7 +344,7 @@ class Models:
         old, free = self._large(), self._free()
         if old is None or (free is not None and total and with_room(total) <= free):
             return
-        task.at(WAITING.format(name=old.entry.name) if old.users else WEIGHTS)
+        task.at(WAITING.format(name=old.entry.id) if old.users else WEIGHTS)
         with self._change:
             old.leaving = True
             end = time.monotonic() + PATIENCE
@@ -354,7 +355,7 @@ class Models:
                 if task.cancelled.is_set():
                     raise task.stopped()
                 raise ModelError(
-                    f"{old.entry.name} is still answering somebody, and {task.entry.name} does "
+                    f"{old.entry.id} is still answering somebody, and {task.entry.id} does "
                     "not fit beside it; try again in a few minutes"
                 )
             del self._held[old.entry.id]
@@ -364,7 +365,7 @@ class Models:
     def _bring_back(self, task: LoadTask) -> None:
         """Load the model again that went to make room for one that failed."""
         old, task.cancelled = task.freed, Event()
-        task.at(RETURNING.format(name=old.name))
+        task.at(RETURNING.format(name=old.id))
         try:
             explainer = self._load(
                 old, on_progress=lambda at: task.at(task.stage, at.done, at.total)
@@ -374,7 +375,7 @@ class Models:
         except Exception as error:
             log.exception("bringing a model back failed", exc_info=error)
             task.error = ModelError(
-                f"{task.error}; and {old.name}, which had made room for it, could not be loaded "
+                f"{task.error}; and {old.id}, which had made room for it, could not be loaded "
                 "again: choose it in the menu, or another"
             )
 
@@ -420,6 +421,11 @@ class NoModels(Models):
 
     def _refuse(self, entry: Entry, **how: Any) -> Loaded:
         raise ModelError(self._absent(entry))
+
+
+def without_folders(text: str, entry: Entry) -> str:
+    """Return a text for visitors: of absolute paths only the last part is left."""
+    return _FOLDERS.sub("", text if entry.folder is None else text.replace(entry.source, entry.id))
 
 
 def _close(explainer: Any) -> None:

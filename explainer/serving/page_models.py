@@ -92,4 +92,6 @@ def _load(flags: argparse.Namespace, entry: Entry, first: bool, how: dict[str, A
         options = {k: v for k, v in options.items() if k in ("device", "dtype")}
     if not first and entry.model_type and "tiles" not in family_class(entry.model_type).OPTIONS:
         options.pop("tiles", None)
-    return load(entry.id, **options, **how)
+    if entry.kind == catalogue.NAMED:
+        options["for_visitor"] = True
+    return load(entry.source, **options, **how)

@@ -46,7 +46,7 @@ class LayerMemory:
         entry = self._models.entry(chosen(fields.model))
         explainer = self._models.loaded(entry.id)
         if explainer is None:
-            return texts.LAYERS_NO_MODEL.format(model=entry.name)
+            return texts.LAYERS_NO_MODEL.format(model=entry.id)
         media, prompt, _ = inputs(fields.source, fields.more, fields.prompt)
         scales = controls.read_settings(fields.panel, fields.option).needed
         options = {
@@ -57,10 +57,10 @@ class LayerMemory:
         pictures, video = told_apart(media)
         size = explainer.layer_bytes(pictures, prompt, **video, **options)
         if not size:
-            return texts.LAYERS_NONE.format(model=entry.name)
+            return texts.LAYERS_NONE.format(model=entry.id)
         return texts.LAYERS_SIZE.format(
             size=f"{max(size / 1e6, 0.1):,.1f} MB",
             scales=texts.listed({1.0, *scales}),
-            model=entry.name,
+            model=entry.id,
             longest=decoding.max_new_tokens,
         )

@@ -216,7 +216,7 @@ class Links:
     def _model(self, text: str) -> str:
         entry = self._models.entry(text)
         if not self._models.ready(entry.id):
-            raise SightlineError(texts.LINK_MODEL.format(name=entry.name))
+            raise SightlineError(texts.LINK_MODEL.format(name=entry.id))
         return entry.id
 
 

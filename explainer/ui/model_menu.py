@@ -88,7 +88,7 @@ class ModelMenu:
 
     def _kept(self, before: Any, error: Exception, kind: str) -> Value:
         value = self.value(before)
-        still = texts.MODEL_KEPT.format(name=self._models.entry(value["model"]).name)
+        still = texts.MODEL_KEPT.format(name=self._models.entry(value["model"]).id)
         text = in_words(error).rstrip(".")
         if "/" in text.split(" ")[0]:  # a hub id, in which capitals count
             text = str(error).rstrip(".")
@@ -102,7 +102,7 @@ class ModelMenu:
             return self._about
         can = can_do(self._facts(entry).get("model_type") or entry.model_type)
         if entry.bundled:
-            said = describe(entry.id, bundled=False).partition(". ")[2]
+            said = describe(entry.source, bundled=False).partition(". ")[2]
         else:
             size = f"{_count(entry.parameters)} parameters" if entry.parameters else ""
             said = ", ".join(filter(None, (size, entry.licence)))
@@ -112,11 +112,11 @@ class ModelMenu:
         """Return the facts of a loaded model for the part that explains the page."""
         facts, why = self._facts(entry), self._models.rules.why
         if not facts:
-            return f"Model: {entry.name}. {why}".strip()
+            return f"Model: {entry.id}. {why}".strip()
         size = f", {_count(entry.parameters)} parameters" if entry.parameters else ""
         at = f", revision {entry.revision}" if entry.revision else ""
         return (
-            f"Model: {entry.name}{at} ({facts['label']}{size}), "
+            f"Model: {entry.id}{at} ({facts['label']}{size}), "
             f"on {facts['device']} in {facts['dtype']}. {why}"
         ).strip()
 
@@ -167,7 +167,7 @@ class ModelMenu:
 
     def _option(self, entry: Entry) -> str:
         """Return the text of an entry: name, and what it needs where that matters."""
-        name, needs = entry.name, entry.needs(self._precision)
+        name, needs = entry.id, entry.needs(self._precision)
         if not entry.bundled and self._models.loaded(entry.id):
             return f"{name} · {texts.MODEL_LOADED}"
         if entry.bundled or not needs:

@@ -35,7 +35,7 @@ def file_value(path: Any, form: str) -> dict[str, Any]:
 
 
 def hostile_paths(server: Server, private: Path) -> dict[str, Any]:
-    """Return paths of every kind that must not be opened, those that exist and those that do not."""
+    """Return paths of every kind that must not be opened, whether they exist or not."""
     theirs = server.upload(png(11), "theirs.png")
     digest = hashlib.sha256(png(11)).hexdigest()
     link = server.uploads / ("a" * 64) / "link.png"

@@ -25,6 +25,7 @@ class Hub:
         slow: seconds to wait before each piece of a file.
         address: where it listens.
         asked: the paths of all requests.
+        tokens: what each request authorised itself by.
     """
 
     repos: dict[str, Path] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class Hub:
     slow: float = 0.0
     address: str = ""
     asked: list[str] = field(default_factory=list)
+    tokens: list[str | None] = field(default_factory=list)
 
 
 @contextmanager
@@ -64,6 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, with_body: bool) -> None:
         self.hub.asked.append(self.path)
+        self.hub.tokens.append(self.headers.get("Authorization"))
         parts = self.path.split("?")[0].strip("/").split("/")
         if parts[:2] == ["api", "models"]:
             return self._about("/".join(parts[2:4]), parts[4:])

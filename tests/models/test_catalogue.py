@@ -145,9 +145,9 @@ def test_the_bundled_models_are_found_by_listing(tmp_path, qwen_folder):
     assert catalogue.bundled(tmp_path / "none") == []
 
 
-@pytest.mark.parametrize("entry", catalogue.bundled(), ids=lambda e: e.name)
+@pytest.mark.parametrize("entry", catalogue.bundled(), ids=lambda e: e.id)
 def test_every_example_works_with_every_bundled_model(entry):
-    explainer = load(entry.id, device="cpu")
+    explainer = load(entry.source, device="cpu")
     scales = [a for a in (0.5, 0.75) if a >= explainer.family.alphas[0]]
     for example in load_examples(EXAMPLES):
         run = explainer.record(
@@ -161,7 +161,7 @@ def test_sizes_of_a_folder_are_read_off_its_weights(qwen_folder, qwen, tmp_path)
     words = qwen.family.model.get_input_embeddings().weight.numel()
     assert entry.parameters == qwen.family.model.num_parameters()
     assert entry.embeddings == words
-    assert entry.name == qwen.model_id
+    assert entry.id == qwen.model_id
     (tmp_path / "config.json").write_text("not json")
     assert catalogue.of_folder(tmp_path).parameters == 0
 
@@ -200,12 +200,12 @@ def test_a_known_id_brings_its_facts_and_any_revision():
 def test_what_is_offered(qwen_folder):
     start = catalogue.entry_for(str(qwen_folder))
     ids = [e.id for e in catalogue.offered(start, None, public=False)]
-    assert ids[0] == str(qwen_folder)
+    assert ids[0] == qwen_folder.name
     assert set(ids) >= {e.id for e in catalogue.hub()}
     shown = catalogue.offered(start, None, public=True)
     assert {e.kind for e in shown[1:]} <= {catalogue.BUNDLED}
     named = catalogue.offered(start, ["a/b", "a/b"], public=True)
-    assert [e.id for e in named if e.kind != catalogue.BUNDLED] == [str(qwen_folder), "a/b"]
+    assert [e.id for e in named if e.kind != catalogue.BUNDLED] == [qwen_folder.name, "a/b"]
 
 
 @pytest.mark.parametrize("make", [tiny.llava, tiny.internvl], ids=["llava", "internvl"])

@@ -197,3 +197,20 @@ def test_offline_mode_never_asks(server, monkeypatch):
 @pytest.mark.parametrize("name", ["what is/this?", "a--b/c..d"])
 def test_what_can_be_no_id_is_said(unreachable, name):
     assert _refusal(name)
+
+
+def test_what_a_visitor_names_is_no_folder_needs_no_token_and_leaves_room(
+    server, monkeypatch, tmp_path, qwen_folder
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_TOKEN", "hf_of_the_owner")
+    shutil.copytree(qwen_folder, tmp_path / "own" / "secret")
+    assert "no model own/secret" in _refusal("own/secret", for_visitor=True)
+    assert explainer.load("own/secret", device="cpu").model_id == "secret"
+    monkeypatch.setattr(hub, "RESERVE", 1.0)
+    assert "no room" in _refusal(for_visitor=True)
+    assert not list((tmp_path / "cache").rglob("config.json"))
+    monkeypatch.setattr(hub, "RESERVE", 0.0)
+    server.tokens.clear()
+    assert explainer.load(NAME, device="cpu", for_visitor=True).model_id == NAME
+    assert set(server.tokens) == {None}

@@ -18,7 +18,11 @@ from explainer.models.loading.memory import weight_bytes, with_room
 from explainer.models.loading.weights import Counts, count, stored
 
 FOLDER = Path(__file__).parent.parent.parent.parent / "assets" / "models"
-BUNDLED, HUB, OWN = "bundled", "hub", "own"
+BUNDLED, HUB, OWN, NAMED = "bundled", "hub", "own", "named"
+
+# What the hub takes as OWNER/NAME, so that no part of it can lead out of a folder.
+_HUB_ID = re.compile(r"(?!.*(\.\.|--))[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?<![.-])", re.ASCII)
+_LONGEST_HUB_ID = 96
 
 
 @dataclass(frozen=True)
@@ -26,14 +30,15 @@ class Entry:
     """One model to choose.
 
     Attributes:
-        id: hub id or folder, as `explainer.load` takes it.
+        id: hub id, or the name of a folder: what visitors know the model by.
         model_type: of its config.json; "" if nobody has looked yet.
         parameters: how many, 0 if not known.
         embeddings: those in the word embedding and the unembedding.
         licence: its name, "" if not known.
-        kind: `BUNDLED` (tiny, comes with the program), `HUB` (of the list here) or `OWN` (named
-            by the person).
+        kind: `BUNDLED` (tiny, comes with the program), `HUB` (of the list here), `OWN` (named by
+            the owner of the server) or `NAMED` (by a visitor).
         revision: a branch, tag or commit of the hub id.
+        folder: where the model lies on this machine, which visitors never learn.
     """
 
     id: str
@@ -43,11 +48,12 @@ class Entry:
     licence: str = ""
     kind: str = OWN
     revision: str | None = None
+    folder: Path | None = None
 
     @property
-    def name(self) -> str:
-        """Return the hub id, or the name of the folder: what runs carry as `model_id`."""
-        return Path(self.id).resolve().name if Path(self.id).is_dir() else self.id
+    def source(self) -> str:
+        """Return what `explainer.load` takes: the folder, or the hub id."""
+        return str(self.folder or self.id)
 
     @property
     def bundled(self) -> bool:
@@ -110,8 +116,19 @@ def offered(start: Entry, names: Sequence[str] | None, public: bool) -> list[Ent
     would fill the disk and take the model from one another, so the owner has to name them.
     """
     named = [entry_for(name) for name in names] if names is not None else [] if public else hub()
-    found = {e.id: e for e in [start, *bundled(), *named]}
-    return list(found.values())
+    found = {e.source: e for e in [start, *bundled(), *named]}
+    return _told_apart(list(found.values()))
+
+
+def _told_apart(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries with a number after the id of a folder whose name another one has."""
+    names: dict[str, int] = {}
+    numbered = []
+    for entry in entries:
+        names[entry.id] = names.get(entry.id, 0) + 1
+        number = names[entry.id]
+        numbered.append(entry if number == 1 else replace(entry, id=f"{entry.id} ({number})"))
+    return numbered
 
 
 def of_folder(folder: Path, kind: str = OWN) -> Entry:
@@ -125,12 +142,13 @@ def of_folder(folder: Path, kind: str = OWN) -> Entry:
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     licence = re.search(r"\A---\n.*?^license:\s*(\S+)", text, re.S | re.M)
     return Entry(
-        str(folder),
+        folder.resolve().name,
         str(raw.get("model_type", "")),
         size.parameters,
         size.embeddings,
         licence[1] if licence else "",
         kind,
+        folder=folder,
     )
 
 
@@ -143,6 +161,17 @@ def entry_for(model: str, revision: str | None = None) -> Entry:
         if known.id == model:
             return replace(known, revision=revision)
     return Entry(model, revision=revision)
+
+
+def named_by_visitor(name: str) -> Entry | None:
+    """Return the entry of a hub id that a visitor names, None if it is none.
+
+    No folder is looked at, so that nobody learns which there are.
+    """
+    if len(name) > _LONGEST_HUB_ID or not _HUB_ID.fullmatch(name):
+        return None
+    known = next((entry for entry in hub() if entry.id == name), Entry(name))
+    return replace(known, kind=NAMED)
 
 
 def can_do(model_type: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fnmatch
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from explainer.models.loading.options import DOWNLOADING, LoadStep, OnProgress
 # A slow link is slow after it is connected; only the first figure decides that there is no network.
 _PATIENCE = (4.0, 20.0, 20.0, 4.0)
 _TELL_EVERY = 0.2  # seconds
+RESERVE = 0.1  # of the disk, that models which visitors name leave free
 _WORDS = ("*.json", "*.txt", "*.model", "*.jinja", "README.md")  # all but the weights
 
 
@@ -39,12 +41,14 @@ class Listing:
         revision: as it was asked for.
         commit: the commit that it means now.
         sizes: bytes of each file in its top folder.
+        token: as `look_up` was given it.
     """
 
     name: str
     revision: str | None
     commit: str
     sizes: Mapping[str, int]
+    token: bool | None = None
 
     @property
     def words(self) -> list[str]:
@@ -64,8 +68,13 @@ class Listing:
         return sum(self.sizes[name] for name in self.weights)
 
 
-def look_up(name: str, revision: str | None) -> Listing | Path:
+def look_up(name: str, revision: str | None, token: bool | None = None) -> Listing | Path:
     """Return what the hub holds under this id, or the cached folder where it cannot be asked.
+
+    Args:
+        name: the hub id.
+        revision: a branch, tag or commit, None for the main one.
+        token: None to show the hub the token that is set on this machine, False to show none.
 
     Raises:
         ModelError: there is no such id or revision, it is gated, or neither hub nor cache has it.
@@ -73,7 +82,9 @@ def look_up(name: str, revision: str | None) -> Listing | Path:
     if constants.is_offline_mode():
         return cached(name, revision) or _unreachable(name, "HF_HUB_OFFLINE is set")
     try:
-        info = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=_PATIENCE)
+        info = HfApi(token=token).model_info(
+            name, revision=revision, files_metadata=True, timeout=_PATIENCE
+        )
     except errors.HFValidationError:
         raise ModelError(f"{name!r} is no hub id; write OWNER/NAME, or a folder") from None
     except errors.HfHubHTTPError as error:
@@ -81,7 +92,24 @@ def look_up(name: str, revision: str | None) -> Listing | Path:
     except Exception:  # no route, no name service, a proxy, a broken certificate: each its own
         return cached(name, revision) or _unreachable(name, "the hub does not answer")
     files = {s.rfilename: s.size or 0 for s in info.siblings or () if "/" not in s.rfilename}
-    return Listing(name, revision, str(info.sha), files)
+    return Listing(name, revision, str(info.sha), files, token)
+
+
+def check_disk(listing: Listing) -> None:
+    """Raise `ModelError` if a download would leave less than `RESERVE` of the disk free."""
+    place = Path(constants.HF_HUB_CACHE)
+    while not place.exists():
+        place = place.parent
+    disk = shutil.disk_usage(place)
+    wanted = {*listing.words, *listing.weights}
+    missing = sum(
+        listing.sizes[n] for n in wanted if not _in_cache(listing.name, n, listing.commit)
+    )
+    if missing > disk.free - RESERVE * disk.total:
+        raise ModelError(
+            f"{listing.name} has {missing / 1e9:.1f} GB to download, for which this server has no "
+            "room; choose a smaller model"
+        )
 
 
 def fetch(listing: Listing, names: Iterable[str], on_progress: OnProgress) -> Path:
@@ -98,6 +126,7 @@ def fetch(listing: Listing, names: Iterable[str], on_progress: OnProgress) -> Pa
         huggingface_hub.snapshot_download,
         listing.name,
         revision=listing.revision,
+        token=listing.token,
         allow_patterns=[n.replace("[", "[[]") for n in wanted],
         tqdm_class=_bar_class(told),
         max_workers=4,

@@ -75,19 +75,22 @@ def _origin(options: LoadOptions, adapted: str | None) -> dict[str, Any]:
 
 def _open(name: str, options: LoadOptions, device: torch.device, tell: OnProgress) -> Checkpoint:
     """Return the checkpoint, downloaded if need be; it is refused before its weights are."""
-    if is_folder(name):
+    if not options.for_visitor and is_folder(name):
         folder = Path(name)
         checkpoint = read_config(folder, folder.resolve().name, name)
         check_files(folder)
         return checkpoint
     tell(LoadStep(LOOKING_UP))
-    found = hub.look_up(name, options.revision)
+    token = False if options.for_visitor else None
+    found = hub.look_up(name, options.revision, token)
     if isinstance(found, Path):
         checkpoint = read_config(found, name, name)
         check_files(found)
         return checkpoint
     if "config.json" not in found.sizes:
         raise ModelError(f"{name} is no model for transformers: it holds no config.json")
+    if options.for_visitor:
+        hub.check_disk(found)
     folder = hub.fetch(found, found.words, tell)
     checkpoint = read_config(folder, name, name)
     check_files(folder, {*found.sizes})

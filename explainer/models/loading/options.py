@@ -53,6 +53,8 @@ class LoadOptions:
         tiles: for families that cut the picture into tiles, the most tiles.
         reclaimable: bytes on the device that the caller gives back when it is told of `WEIGHTS`;
             they count as free when it is judged whether the model fits.
+        for_visitor: the name comes from a visitor: it is a hub id and never a folder, it is looked
+            up without the owner's token, and its download leaves `hub.RESERVE` of the disk free.
     """
 
     device: str = "auto"
@@ -64,6 +66,7 @@ class LoadOptions:
     attention: str = "sdpa"
     tiles: int | None = None
     reclaimable: int = 0
+    for_visitor: bool = False
 
     def __post_init__(self) -> None:
         _check("dtype", self.dtype, DTYPES)
