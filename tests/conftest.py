@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from explainer.recording.explainer import Explainer, load
-from tests import tiny
+from tests import WORKER, tiny
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the number of workers of `-n auto`: the cores that may be used, up to eight.
+
+    More would need memory before they need cores: each holds torch, a page and a browser.
+    """
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(8, cores)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run slow tests first where workers share the tests: none waits for one at the end."""
+    if WORKER is not None:
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

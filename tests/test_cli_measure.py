@@ -46,6 +46,7 @@ def test_train_says_what_it_cannot_do(trained, tmp_path, capsys):
     assert "nothing to resume" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_evaluate_writes_each_promised_figure_and_goes_on(trained, tmp_path, capsys):
     words = ["evaluate", "--dataset", "emoji", "--model", str(trained), "--out", str(tmp_path)]
     assert main([*words, "--n", "1"]) == 0

@@ -73,6 +73,7 @@ def _large(small: Path, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="read off Linux's /proc")
 def test_the_memory_of_a_closed_model_comes_back(qwen_folder, tmp_path):
     large = _large(qwen_folder, tmp_path / "large")

@@ -120,6 +120,7 @@ def test_the_readme_counts_the_things_that_the_model_knows():
     assert set(re.findall(r"(\d+) things", README)) == {str(len(THINGS))}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (BUNDLED / "config.json").is_file(), reason="no bundled model here")
 def test_the_python_of_the_readme_runs_as_printed(tmp_path):
     block = "\n".join(_blocks("python"))  # the second goes on where the first ends
@@ -210,6 +211,7 @@ def test_tables_come_from_the_reports_as_written(tmp_path):
 
 # The test command --------------------------------------------------------------------------------
 
+PYTEST = "-m pytest -n auto --dist worksteal"
 TOOLS = ["bash", "cat", "dirname", "env", "grep", "id", "mktemp", "rm", "sed", "sha256sum", "tail"]
 
 
@@ -243,7 +245,7 @@ def _run_tests(machine: Path, *arguments: str, **env: str) -> tuple[int, list[st
 
 
 def test_the_test_command_installs_once_and_then_checks_everything(machine):
-    checks = ["-m ruff check", "-m ruff format --check", "-m pytest -q -k not e2e"]
+    checks = ["-m ruff check", "-m ruff format --check", f"{PYTEST} -q -k not e2e"]
     code, calls, _ = _run_tests(machine, "-q", "-k", "not e2e")
     assert code == 0
     assert [c for c in calls if " pip " not in c] == checks
@@ -260,7 +262,7 @@ def test_without_chromium_the_test_command_goes_on_except_on_ci(machine):
     (machine / "bin" / "chromium").unlink()
     code, calls, said = _run_tests(machine)
     assert code == 0
-    assert calls[-1] == "-m pytest"
+    assert calls[-1] == PYTEST
     assert "browser tests are skipped" in said
     code, calls, said = _run_tests(machine, CI="true")
     assert code == 1

@@ -44,6 +44,7 @@ def large(tmp_path_factory) -> list[Path]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_memory_of_the_old_model_comes_back(large, capsys):
     done = subprocess.run(
         [sys.executable, "-m", "tests.switching", *map(str, large)],

@@ -50,6 +50,7 @@ def worker(launcher: subprocess.Popen, rank: int) -> int:
     return next(p.pid for p in started if p.environ().get("RANK") == str(rank))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_killed_process_loses_its_current_sample_and_the_command_again_does_the_rest(
     qwen_folder, tmp_path
@@ -100,6 +101,7 @@ def test_the_first_process_says_what_the_others_have_not_done(
     assert (tmp_path / "samples.jsonl").read_text().count("\n") - 1 == 1
 
 
+@pytest.mark.slow
 def test_one_command_divides_its_samples_among_processes_of_this_machine(
     qwen_folder, tmp_path, monkeypatch, capfd
 ):
@@ -114,6 +116,7 @@ def test_one_command_divides_its_samples_among_processes_of_this_machine(
     assert reports[0]["methods"] == reports[1]["methods"]
 
 
+@pytest.mark.slow
 def test_a_failed_process_ends_the_others_and_gives_its_exit_code(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(ROOT)
     asked = ["evaluate", "--methods", "nosuch", "--out", str(tmp_path), "--processes", "2"]

@@ -145,6 +145,7 @@ def test_the_bundled_models_are_found_by_listing(tmp_path, qwen_folder):
     assert catalogue.bundled(tmp_path / "none") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", catalogue.bundled(), ids=lambda e: e.id)
 def test_every_example_works_with_every_bundled_model(entry):
     explainer = load(entry.source, device="cpu")
