@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,21 @@ sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 LOCAL = {"127.0.0.1", "localhost"}
+
+# Counts the timers of a page that have not run yet, up to those of two seconds: what it will still
+# do by itself.
+COUNT_TIMERS = """(() => {
+  const pending = new Set(), {setTimeout, clearTimeout} = window;
+  window.setTimeout = (act, wait = 0, ...given) => {
+    const id = setTimeout(() => { pending.delete(id); act(...given); }, wait);
+    if (wait <= 2000) pending.add(id);
+    return id;
+  };
+  window.clearTimeout = id => { pending.delete(id); clearTimeout(id); };
+  window.pendingTimers = pending;
+})()"""
+PATIENCE = 30  # seconds for anything to happen: a busy machine is slow
+DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -108,6 +124,7 @@ def visit(browser: sync_api.Browser) -> Iterator[Callable[..., Visitor]]:
         url: str, width: int = 1440, height: int = 900, theme: str = "light", **kind: bool
     ) -> Visitor:
         context = browser.new_context(viewport={"width": width, "height": height}, **kind)
+        context.add_init_script(COUNT_TIMERS)
         visitors.append(Visitor(context.new_page()))
         visitors[-1].page.goto(f"{url}{'&' if '?' in url else '?'}__theme={theme}")
         visitors[-1].page.wait_for_selector(".sl-example", state="attached")
@@ -125,14 +142,17 @@ class Visitor:
     """A person in front of the page."""
 
     def __init__(self, page: sync_api.Page) -> None:
-        self.requests = 0
         self.page = page
+        self.requests = 0
+        self.in_flight: set[sync_api.Request] = set()
         self.complaints: list[str] = []
         self.foreign: list[str] = []
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(1000 * PATIENCE)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._console)
         page.on("request", self._request)
+        page.on("requestfinished", lambda request: self.in_flight.discard(request))
+        page.on("requestfailed", lambda request: self.in_flight.discard(request))
         page.on("dialog", lambda dialog: self.complaints.append("a dialog opened"))
 
     def _console(self, message: sync_api.ConsoleMessage) -> None:
@@ -142,6 +162,8 @@ class Visitor:
     def _request(self, request: sync_api.Request) -> None:
         self.requests += 1
         address = urlparse(request.url)
+        if "/heartbeat/" not in address.path:  # stays open as long as the page
+            self.in_flight.add(request)
         if address.scheme not in ("data", "blob") and address.hostname not in LOCAL:
             self.foreign.append(request.url)
 
@@ -169,12 +191,21 @@ class Visitor:
             "return subjects.length > 0 && here === subjects.length; }"
         )
 
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is true that is not in the page, while the page goes on."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end, "waited in vain"
+            self.page.wait_for_timeout(20)
+
     def quiet(self) -> None:
-        """Wait until the page asks for nothing more: what it fetches after an answer is there."""
+        """Wait until the page does nothing more by itself: no request, no timer, no frame."""
         seen = -1
         while seen != self.requests:
             seen = self.requests
-            self.page.wait_for_timeout(600)
+            self.until(lambda: not self.in_flight)
+            self.page.wait_for_function("() => pendingTimers.size === 0")
+            self.page.evaluate(DRAWN)
 
     def still(self) -> None:
         """Wait until nothing in the page moves or fades any more, to measure places or colours."""

@@ -54,7 +54,7 @@ def test_grad_cam_is_computed_for_the_chosen_word_alone(served, visitor):
     visitor.settled("grass", WORD)
     assert page.inner_text(f"{WAITING} .sl-absent").startswith("Not computed for this word")
     assert page.locator("[data-method=tam] .sl-heat").is_visible()
-    page.wait_for_timeout(500)
+    visitor.quiet()
     assert len(asked) == 1, "pointing asks nothing"
     page.click(f"{CHIP} >> nth=4")
     visitor.settled("dog", WORD)
@@ -144,7 +144,7 @@ def test_a_method_without_a_map_says_why_beside_the_others(served, visitor):
     page.wait_for_selector("[data-method=attention]:not(.sl-without)")
     page.wait_for_selector(".sl-message[data-kind=error]")
     assert "CLIP's vision tower" in visitor.message()
-    page.wait_for_timeout(700)
+    visitor.quiet()
     assert [name for name, _ in served.explainer.attributed] == ["attention"]
     page.click(".sl-could-word[aria-pressed=false] >> nth=0")
     page.wait_for_selector("[data-method=attention].sl-without")

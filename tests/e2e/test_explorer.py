@@ -153,7 +153,7 @@ def test_a_server_that_is_gone_is_said(visitor):
     visitor.complaints[:] = [c for c in visitor.complaints if "Failed to load" not in c]
     page.click("[data-name=k] .sl-reset")
     visitor.settled("", "document.querySelector('.sl-message').textContent")
-    page.wait_for_timeout(400)
+    visitor.quiet()
     visitor.complaints[:] = [c for c in visitor.complaints if "Failed to load" not in c]
 
 
@@ -170,7 +170,7 @@ def test_the_answer_plays_like_a_film(visitor):
     visitor.settled("and", WORD)
     page.click(".sl-play")
     word = page.inner_text(".sl-word")
-    page.wait_for_timeout(400)
+    visitor.quiet()  # no timer is left that would go on
     assert page.inner_text(".sl-word") == word, "paused"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -144,10 +143,7 @@ def test_a_run_stays_explainable_and_takes_scales_after_its_model_was_left(
     visitor.wait_for_maps()
     visitor.page.check(".sl-dial[data-name=alpha5] input[type=checkbox]")
     key = visitor.page.get_attribute(".sl-view", "data-run")
-    end = time.monotonic() + 20  # bundled models stay loaded
-    while 0.25 not in app.store.get(key).alphas and time.monotonic() < end:
-        visitor.page.wait_for_timeout(50)
-    assert 0.25 in app.store.get(key).alphas
+    visitor.until(lambda: 0.25 in app.store.get(key).alphas)  # bundled models stay loaded
     visitor.wait_for_maps()
     assert visitor.message() == ""
 

@@ -14,7 +14,7 @@ from explainer.run import ANSWER, Run
 from explainer.web.controls import SHOWN
 from explainer.web.one_file import one_file
 from explainer.web.places import place_words
-from tests.e2e.conftest import sync_api
+from tests.e2e.conftest import DRAWN, sync_api
 from tests.ui.fake import ANSWER_TEXTS, fake_run
 from tests.ui.test_one_file import HOSTILE
 
@@ -100,7 +100,7 @@ def test_chips_keys_hover_methods_and_opacity_work(opened):
     opacity = "document.documentElement.style.getPropertyValue('--sl-heat')"
     assert page.evaluate(opacity) == "0.2"
     page.select_option("#sl-colours", "viridis")
-    page.wait_for_timeout(100)
+    page.evaluate(DRAWN)
     seen = {tuple(c) for c in _canvas(page, "msea_arc").reshape(-1, 3).tolist()}
     assert seen <= {tuple(c) for c in colour_table("viridis").tolist()}
 

@@ -66,7 +66,8 @@ def test_stop_in_the_middle_keeps_the_answer_before(serve, visit):
     visitor.settled("dog", "document.querySelector('[aria-selected=true]').textContent")
     visitor.page.click(".sl-answer .sl-chip >> nth=1")
     visitor.settled("cat", WORD)
-    visitor.page.wait_for_timeout(5000)
+    visitor.until(lambda: app.explainer.running == 0)
+    visitor.quiet()
     assert len(visitor.chips()) == len(ANSWER_TEXTS), "nothing arrives from the stopped one"
     visitor.settled("cat", WORD)
     assert visitor.page.is_enabled("#sl-run")
@@ -194,5 +195,5 @@ def test_enter_in_the_prompt_explains_and_a_second_press_does_nothing(serve, vis
     visitor.page.focus("#sl-prompt textarea")
     visitor.page.keyboard.press("Enter")
     visitor.wait_for_maps()
-    visitor.page.wait_for_timeout(500)
+    visitor.quiet()
     assert app.explainer.calls == ["What is this?"]

@@ -184,7 +184,7 @@ def test_a_preset_sets_its_options_and_the_maps_follow(app, visitor):
         "document.querySelector('[data-method=msea_arc] .sl-norm').textContent",
     )  # fmt: skip
     page.select_option("select[name='tam.mode']", "published")
-    page.wait_for_timeout(300)
+    visitor.quiet()
     assert visitor.message() == ""
     page.select_option("select[name='tam.normalisation']", "token")
     page.wait_for_function("() => document.querySelector('.sl-message').dataset.kind === 'error'")

@@ -102,6 +102,7 @@ class FakeExplainer:
         self.brought: list[str] = []
         self.forced: list[str] = []
         self.hid: list[tuple[int, str]] = []
+        self.running = 0
         self.measured = 0
         self.read = 0
         self.attributed: list[tuple[str, int]] = []
@@ -110,6 +111,15 @@ class FakeExplainer:
         self, image: Any, prompt: str, *, scales: Sequence[float], **options: Any
     ) -> Iterator[Any]:
         self.calls.append(prompt)
+        self.running += 1
+        try:
+            yield from self._steps(image, prompt, scales, options)
+        finally:
+            self.running -= 1
+
+    def _steps(
+        self, image: Any, prompt: str, scales: Sequence[float], options: dict[str, Any]
+    ) -> Iterator[Any]:
         yield Step("read", "", 1, 1)
         for i, text in enumerate(self.texts):
             time.sleep(self.delay)
