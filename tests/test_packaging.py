@@ -211,6 +211,7 @@ def test_tables_come_from_the_reports_as_written(tmp_path):
 
 # The test command --------------------------------------------------------------------------------
 
+CHECKS = ["-m ruff check", "-m ruff format --check", "-m mypy"]
 PYTEST = "-m pytest -n auto --dist worksteal"
 TOOLS = ["bash", "cat", "dirname", "env", "grep", "id", "mktemp", "rm", "sed", "sha256sum", "tail"]
 
@@ -245,7 +246,7 @@ def _run_tests(machine: Path, *arguments: str, **env: str) -> tuple[int, list[st
 
 
 def test_the_test_command_installs_once_and_then_checks_everything(machine):
-    checks = ["-m ruff check", "-m ruff format --check", f"{PYTEST} -q -k not e2e"]
+    checks = [*CHECKS, f"{PYTEST} -q -k not e2e"]
     code, calls, _ = _run_tests(machine, "-q", "-k", "not e2e")
     assert code == 0
     assert [c for c in calls if " pip " not in c] == checks
@@ -255,7 +256,19 @@ def test_the_test_command_installs_once_and_then_checks_everything(machine):
     assert _run_tests(machine, "-q", "-k", "not e2e")[1] == checks
     with (machine / "requirements.txt").open("a") as file:
         file.write("another>=1,<2\n")
-    assert len(_run_tests(machine)[1]) == 5
+    assert len(_run_tests(machine)[1]) == 2 + len(checks)
+
+
+def test_the_quick_check_names_tests_that_are_there(machine):
+    _, calls, _ = _run_tests(machine, "--quick", "-x")
+    assert [c for c in calls if " pip " not in c][:-1] == CHECKS
+    names, _, last = calls[-1].removeprefix(PYTEST).rpartition(" ")
+    assert last == "-x"
+    assert len(names.split()) > 5
+    for name in names.split():
+        file, *test = re.split(r"::|\[", name)
+        assert (ROOT / file).exists()
+        assert not test or f"def {test[0]}(" in (ROOT / file).read_text()
 
 
 def test_without_chromium_the_test_command_goes_on_except_on_ci(machine):

@@ -29,7 +29,8 @@ def table_on(args: argparse.Namespace) -> int:
     if table.curves:
         args.faithfulness = args.faithfulness or args.n
     inspected = tuple(table.rows[label] for label in table.inspected)
-    summaries, facts, weights = {}, {}, {}
+    summaries, weights = {}, {}
+    facts: dict[str, Any] = {}
     for model in named(args.model or ",".join(str(BUNDLED.parent / m) for m in table.models)):
         name = Path(model).name
         out = args.out / f"table-{args.table}" / name if args.out else None

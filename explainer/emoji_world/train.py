@@ -49,7 +49,8 @@ def new_optimizers(model: torch.nn.Module, recipe: Recipe) -> list[torch.optim.O
     """
     if not hasattr(torch.optim, "Muon"):
         raise ModelError(f"training needs torch 2.9 or newer (Muon); this is {torch.__version__}")
-    matrices, others = [], []
+    matrices: list[torch.nn.Parameter] = []
+    others: list[torch.nn.Parameter] = []
     for name, parameter in model.named_parameters():
         inner = parameter.ndim == 2 and "embed_tokens" not in name
         (matrices if inner else others).append(parameter)

@@ -78,7 +78,7 @@ def _token(run: Run, index: int) -> Value:
 def _evidence(run: Run, tokens: Sequence[int]) -> Value | None:
     """Return what the picture adds to a word of the answer; None if it is none, or not known."""
     told = reliance(run, tokens)
-    return told and told.told
+    return None if told is None else told.told
 
 
 def _method(chosen: Chosen) -> Value:

@@ -7,7 +7,7 @@ fixed number of frames at equal distances stands for it; the notes say how many,
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -153,7 +153,7 @@ def _opened(name: str, data: bytes) -> InputContainer:
         raise VideoError(f"{name} is not a video that can be read; use {_READABLE}")
     stream: BinaryIO = io.BytesIO(data)
     try:
-        return av.open(stream, format=kind, options={"protocol_whitelist": ""})
+        return av.open(stream, "r", format=kind, options={"protocol_whitelist": ""})
     except Exception as error:
         raise _damaged(name) from error
 
@@ -223,26 +223,28 @@ def _spread(total: int, most: int, multiple: int) -> npt.NDArray[np.int64]:
 
 
 def _decode(
-    name: str, container: InputContainer, stream: Any, plan: _Plan, picks: Sequence[int]
+    name: str, container: InputContainer, stream: Any, plan: _Plan, picks: npt.NDArray[np.int64]
 ) -> Iterator[npt.NDArray[np.uint8]]:
     """Yield the picked frames, going straight to the last point before each that allows it."""
     stream.thread_type = "AUTO"
     decoder: Iterator[VideoFrame] | None = None
     shown: VideoFrame | None = None
+    reached: int | None = None  # the time of the shown frame
     size: tuple[int, int] | None = None
     try:
         for pick in picks:
             wanted = int(plan.times[pick])
             before = plan.keys[plan.keys <= wanted]
             start = int(before[-1]) if len(before) else int(plan.times[0])
-            if decoder is None or (shown is not None and start > shown.pts):
+            if decoder is None or (reached is not None and start > reached):
                 container.seek(start, stream=stream)
                 decoder = container.decode(stream)
-            while shown is None or shown.pts < wanted:
+            while reached is None or reached < wanted:
                 following = next(decoder, None)
                 if following is None:
                     break
-                shown = following if following.pts is not None else shown
+                if following.pts is not None:
+                    shown, reached = following, following.pts
             if shown is None:
                 raise _damaged(name)
             pixels = _pixels(shown, size)

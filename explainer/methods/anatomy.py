@@ -121,6 +121,7 @@ def anatomy(run: Run, token: int, **knobs: Any) -> Anatomy:
     cleaned, notes = steps.cleaned, steps.cleaned.notes(0)
     final = finish(run, wanted, cleaned.maps, layout, s.finishing)
     subtracted = notes["beta"] * steps.interference[:1]
+    shown: list[Maps | Floats]
     shown = [steps.own[:1], steps.interference[:1], subtracted, cleaned.maps[:1], final[:1]]
     fused, interference, taken, before, after = (_parts(cells, layout) for cells in shown)
     return Anatomy(

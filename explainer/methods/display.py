@@ -115,6 +115,7 @@ def finish_signed(run: Run, tokens: Sequence[int], maps: Maps, normalisation: st
     if normalisation == RAW:
         return maps
     size = np.abs(maps)
+    high: Maps | float
     if normalisation == "joint":
         _, high = joint_range(size, *_pool(run, tokens))
     elif normalisation == "token":

@@ -57,7 +57,9 @@ def best_beta(maps: Maps, interference: Floats) -> npt.NDArray[np.float64]:
     return np.where(found, (a * b).sum(axis=1) / np.where(found, square, 1.0), 0.0)
 
 
-def subtract(maps: Maps, interference: Floats, beta: npt.ArrayLike, auto: Floats) -> Cleaned:
+def subtract(
+    maps: Maps, interference: Floats, beta: npt.ArrayLike, auto: npt.NDArray[np.float64]
+) -> Cleaned:
     """Return max(0, A - beta Ahat) for M maps (M, G); `beta` is one number or (M,) (Eq. 9)."""
     used = np.broadcast_to(np.asarray(beta, np.float64), auto.shape)
     rest = np.maximum(0.0, maps - used[:, None] * interference)

@@ -253,7 +253,7 @@ def _fuse(scales: Sequence[Sequence[Maps]], s: Settings) -> Maps:
     if s.fuse == "max":
         return maps.max(axis=0)
     told = s.scale_weights or (1.0,) * len(scales)
-    weights = np.repeat(np.float32(told), [len(views) for views in scales])
+    weights = np.repeat(np.asarray(told, np.float32), [len(views) for views in scales])
     return np.tensordot(weights / weights.sum(), maps, axes=1)
 
 

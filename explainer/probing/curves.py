@@ -199,7 +199,8 @@ def _at_pixels(
     out = np.full(shape, -np.inf, np.float32)
     size = (max(1, x1 - x0), max(1, y1 - y0))
     inner = Image.fromarray(np.ascontiguousarray(values, np.float32))
-    out[y0 : y0 + size[1], x0 : x0 + size[0]] = inner.resize(size, Image.Resampling.BILINEAR)
+    resized = np.asarray(inner.resize(size, Image.Resampling.BILINEAR))
+    out[y0 : y0 + size[1], x0 : x0 + size[0]] = resized
     return out
 
 

@@ -407,8 +407,8 @@ class Explainer:
         """Raise `RunError` if the run was recorded with another model, or is a look at a layer."""
         if run.layer not in (None, self.family.depth):
             raise RunError(f"this is a look at layer {run.layer}; use the run itself to {purpose}")
-        mine = {"revision": self.family.revision, **self.family.origin}
-        theirs, mine = _words(run.model_id, run.settings), _words(self.model_id, mine)
+        origin = {"revision": self.family.revision, **self.family.origin}
+        theirs, mine = _words(run.model_id, run.settings), _words(self.model_id, origin)
         if theirs != mine:
             raise RunError(
                 f"the run was recorded with {theirs}, this model is {mine}; "

@@ -125,11 +125,11 @@ def seen_grid(view: View) -> Grid:
     not line up in rows and columns without gaps (a layout of tiles must be put in order first).
     """
     rects = view.rects.reshape(*view.grid, 4).astype(np.float64)
-    seen = np.isfinite(rects).all(axis=-1)
+    seen: npt.NDArray[np.bool_] = np.all(np.isfinite(rects), axis=-1)
     name = f"grid of {view.grid[0]} x {view.grid[1]} tokens on image {view.image}"
     if not seen.any():
         raise RunError(f"{name}: no visual token saw anything of the picture")
-    rows, columns = _span(seen.any(axis=1)), _span(seen.any(axis=0))
+    rows, columns = _span(np.any(seen, axis=1)), _span(np.any(seen, axis=0))
     if not seen[rows, columns].all():
         raise RunError(f"{name}: the tokens that saw the picture form no rectangle")
     part = rects[rows, columns]

@@ -39,10 +39,10 @@ def write(run: RunRecord, file: str | Path | BinaryIO) -> None:
     header = json.dumps(_header(run), allow_nan=False).encode("utf-8", "surrogatepass")
     arrays = {"header": np.frombuffer(header, np.uint8), **_arrays(run)}
     if not isinstance(file, (str, Path)):
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
         return
     with open(file, "wb") as opened:
-        np.savez_compressed(opened, **arrays)
+        np.savez_compressed(opened, **arrays)  # type: ignore[arg-type]
 
 
 def _header(run: RunRecord) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def _header(run: RunRecord) -> dict[str, Any]:
 
 
 def _arrays(run: RunRecord) -> dict[str, np.ndarray]:
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "ids": run.tokens.ids,
         "roles": run.tokens.roles,
         "positions": run.tokens.positions,

@@ -137,9 +137,11 @@ class RunRecord:
     def _check_layers(self) -> None:
         """Raise `RunError` unless the layers are shaped like the run, earlier ones first."""
         numbers = [layer.number for layer in self.layers]
-        if numbers and (self.layer is None or numbers != sorted({*numbers} - {self.layer})):
+        if not numbers:
+            return
+        if self.layer is None or numbers != sorted({*numbers} - {self.layer}):
             raise RunError("the layers of a run must follow each other, the run's own last")
-        if numbers and not 0 < numbers[0] <= numbers[-1] < self.layer:
+        if not 0 < numbers[0] <= numbers[-1] < self.layer:
             raise RunError(f"layers {numbers[0]} to {numbers[-1]} do not lie below {self.layer}")
         for layer in self.layers:
             name = f"layer {layer.number}"
@@ -346,12 +348,13 @@ class RunRecord:
     def nbytes(self) -> int:
         """Return the bytes held by the arrays of the record."""
         shown = self.images if self.video is None else (self.video.frames,)
+        arrays: tuple[npt.NDArray[Any], ...]
         arrays = (*shown, self.states, self.topk, self.candidate_probs, self.probs)
         arrays += (self.unembedding.ids, self.unembedding.rows, self.unembedding.bias)
         arrays += tuple(self.attributions.values())
         arrays += () if self.visual_topk is None else (self.visual_topk,)
         arrays += () if self.evidence is None else (self.evidence.probs,)
-        parts = sum(part.nbytes for part in (*self.scales, *self.layers))
+        parts = sum(s.nbytes for s in self.scales) + sum(y.nbytes for y in self.layers)
         return sum(a.nbytes for a in arrays) + parts + sum(map(len, self.pieces.values()))
 
     # Logits by the lens --------------------------------------------------------------------------

@@ -96,5 +96,6 @@ def shown(handler: Callable[..., Any]) -> Callable[..., Any]:
         except SightlineError as error:
             raise gr.Error(str(error), print_exception=False) from None
 
-    guarded.__signature__ = inspect.signature(handler, eval_str=True)  # Gradio reads types off it
+    signature = inspect.signature(handler, eval_str=True)  # Gradio reads types off it
+    guarded.__signature__ = signature  # type: ignore[attr-defined]
     return guarded

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import unicodedata
 from collections.abc import Sequence
+from typing import Any
 
 from explainer.errors import SightlineError
 
@@ -25,7 +26,6 @@ DECODING = "Decoding settings"
 MAX_NEW_TOKENS = "Longest answer (tokens)"
 TEMPERATURE = "Temperature (0: greedy)"
 SEED = "Seed (above temperature 0)"
-EXAMPLES = "Examples"
 METHOD_OPTIONS = "Method options"
 ABOUT = "How to read it"
 WELCOME = (
@@ -200,7 +200,7 @@ PLAYING = {
     "speed": "{n}/s",
     "speedLong": "Words a second",
 }
-VIEW = {
+VIEW: dict[str, Any] = {
     "welcome": WELCOME,
     "pictures": "Pictures",
     "atMost": "{label}, at most {peak}",

@@ -24,7 +24,7 @@ from PIL import Image, ImageDraw
 from explainer.errors import SightlineError
 from explainer.evaluation.datasets.values import shown, whole
 from explainer.evaluation.iou import Mask, Truth
-from explainer.media.images import MAX_PIXELS
+from explainer.media.images.limits import MAX_PIXELS
 
 _FINER = (
     5  # Pillow fills the pixels on an outline too; so it draws finer ones, of which centres count

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from explainer.errors import SightlineError
-from explainer.media.images import MAX_PIXELS
+from explainer.media.images.limits import MAX_PIXELS
 
 MOST_BYTES = 2 << 30  # of an annotation file; COCO's largest has 0.5 GB
 LARGEST_ID = 1 << 63

@@ -72,8 +72,8 @@ class Canvas:
         if alpha == 1:
             return self
         width, height = self.image.size
-        small = (max(1, round(alpha * side)) for side in (width, height))
-        return self.resized(*small, resample).centred(width, height, colour)
+        narrow, low = (max(1, round(alpha * side)) for side in (width, height))
+        return self.resized(narrow, low, resample).centred(width, height, colour)
 
     def tiles(self, side: int) -> list[Image.Image]:
         """Return the squares of this side that the canvas consists of, row-major."""

@@ -74,7 +74,7 @@ class Qwen2VL(Family):
         return rows, columns
 
     def picture(self, image: npt.NDArray[np.uint8], alpha: float) -> Picture:
-        height, width = self.input_size(*image.shape[:2], alpha)
+        height, width = self.input_size(image.shape[0], image.shape[1], alpha)
         resized = Image.fromarray(image).resize((width, height), self.processor.resample)
         tensors = self.processor(images=resized, do_resize=False, return_tensors="pt")
         grid = (height // self.cell, width // self.cell)

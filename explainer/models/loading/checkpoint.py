@@ -57,7 +57,7 @@ def read_config(folder: Path, model_id: str, name: str) -> Checkpoint:
 def _model_type(name: str, raw: Any) -> str:
     model_type = raw.get("model_type") if isinstance(raw, dict) else None
     known = ", ".join(FAMILIES)
-    if model_type in FAMILIES:
+    if isinstance(model_type, str) and model_type in FAMILIES:
         return model_type
     if isinstance(raw, dict) and "auto_map" in raw:
         raise ModelError(
