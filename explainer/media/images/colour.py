@@ -58,7 +58,7 @@ def _by_profile(image: Image.Image, data: object) -> tuple[Image.Image, str]:
     converted = ImageCms.profileToProfile(
         image, profile, ImageCms.createProfile("sRGB"), _INTENT, "RGB", flags=_FLAGS
     )
-    return converted, _name_of(profile)
+    return converted, _name_of(profile)  # type: ignore[return-value]  # it is not done in place
 
 
 def _name_of(profile: ImageCms.ImageCmsProfile) -> str:
