@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 from explainer.__main__ import COMMANDS
 from explainer.emoji_world.objects import THINGS
@@ -54,6 +55,13 @@ def test_every_requirement_is_pinned_or_has_both_bounds(file):
     lines = (ROOT / file).read_text().splitlines()
     assert lines
     assert not [s for s in lines if not re.fullmatch(r"[\w-]+(==[\d.]+|>=[\d.]+,<[\d.]+)", s)]
+
+
+def test_a_space_gets_a_torch_of_zerogpu_within_the_range():
+    (pinned,) = re.findall(r"^torch==(.*)$", (ROOT / "pre-requirements.txt").read_text(), re.M)
+    bounds = re.search(r"^torch(.*)$", (ROOT / "requirements.txt").read_text(), re.M)[1]
+    assert pinned in {"2.8.0", "2.9.1", "2.10.0", "2.11.0"}, "what ZeroGPU offers"
+    assert pinned in SpecifierSet(bounds)
 
 
 def test_the_readme_names_the_torch_that_is_required():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ class Engine:
         self.family = family
         self._ordinary = family.codec.ordinary()
         self._lock = Lock()
+        self._cache = _name_of_cache(family.base)
         self.threads = None if family.device.type != "cpu" else _threads_of(family)
 
     @contextmanager
@@ -77,7 +79,7 @@ class Engine:
         out, states = self._forward(tensors, layers, use_cache=True)
         light = {name: t for name, t in tensors.items() if t.dtype != torch.float32}
         last = states[-1, 0, -1]
-        return states[:, 0], Answering(light, out.past_key_values, last, tuple(layers))
+        return states[:, 0], Answering(light, getattr(out, self._cache), last, tuple(layers))
 
     def choose(self, answer: Answering, pick: Picker) -> int:
         """Return the id that `pick` takes from the logits of the last state."""
@@ -88,9 +90,8 @@ class Engine:
         """Append one token to the answer and return the states (D, d) at it."""
         tensors = self.family.step_inputs(answer.forward_inputs, answer.fed)
         tensors = {"input_ids": torch.tensor([[token]]), **tensors}
-        _, states = self._forward(
-            tensors, answer.layers, use_cache=True, past_key_values=answer.cache
-        )
+        options = {"use_cache": True, self._cache: answer.cache}
+        _, states = self._forward(tensors, answer.layers, **options)
         answer.last = states[-1, 0, -1]
         answer.fed += 1
         return states[:, 0, -1]
@@ -236,6 +237,12 @@ class Engine:
 def _threads_of(family: Family) -> int | None:
     parameters = sum(p.numel() for p in family.model.parameters())
     return choose_threads(parameters, usable_cores())
+
+
+def _name_of_cache(base: torch.nn.Module) -> str:
+    """Return how `forward` and its result call the cache: transformers renamed it in 5.24."""
+    names = inspect.signature(base.forward).parameters
+    return "cache" if "cache" in names else "past_key_values"
 
 
 def _ordered(values: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -120,6 +121,18 @@ def test_importing_the_package_does_not_import_torch():
         "assert not {'torch', 'transformers', 'gradio'} & set(sys.modules), 'too much'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_normal_run_prints_nothing_of_its_own(folder):
+    code = (
+        "import sys, numpy, explainer\n"
+        "grey = numpy.full((64, 64, 3), 99, numpy.uint8)\n"
+        "explainer.load(sys.argv[1]).record(grey, 'What is it?', max_new_tokens=2)"
+    )
+    command = [sys.executable, "-W", "default", "-c", code, str(folder)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_an_unknown_name_of_the_package_is_an_attribute_error():

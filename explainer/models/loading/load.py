@@ -44,8 +44,9 @@ def load_family(
     _check_options(checkpoint, options)
     size = _check_fit(checkpoint, options, device, weights.count(weights.stored(checkpoint.folder)))
     with _in_words(checkpoint.name):
-        at = on_progress and (lambda read: tell(LoadStep(WEIGHTS, round(read * size), size)))
-        network, tokenizer, processor = read_parts(checkpoint, chosen, at)
+        network, tokenizer, processor = read_parts(
+            checkpoint, chosen, lambda read: tell(LoadStep(WEIGHTS, round(read * size), size))
+        )
         network = network.eval().requires_grad_(False)
         if options.adapter:
             network = adapter.put_on(

@@ -8,7 +8,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock, get_ident
 from typing import Any
@@ -30,7 +30,7 @@ _TURN = Lock()  # transformers has one place for progress, shared by all threads
 
 
 def read_parts(
-    checkpoint: Checkpoint, options: Mapping[str, Any], at: OnFraction | None
+    checkpoint: Checkpoint, options: Mapping[str, Any], at: OnFraction
 ) -> tuple[Any, Any, Any]:
     """Return network, tokenizer and image processor of a checkpoint.
 
@@ -38,7 +38,7 @@ def read_parts(
         checkpoint: where it is, with all files there.
         options: for `from_pretrained` of the network: dtype, device_map, quantization and so on.
         at: called with the fraction of weights that was read, in this thread: 0 before memory is
-            taken. Without it transformers shows a bar of its own.
+            taken. It stands in for transformers' progress bar, which is never shown.
 
     Raises:
         ModelError: the weights do not agree with config.json.
@@ -106,18 +106,17 @@ def _kind(key: str) -> str:
 
 
 @contextmanager
-def _reading(at: OnFraction | None) -> Iterator[None]:
+def _reading(at: OnFraction) -> Iterator[None]:
     """Tell `at` the fraction of weights that was read, and keep transformers' own report quiet.
 
     The first step is told before other loads are waited for.
     """
-    if at:
-        at(0.0)
+    at(0.0)
     logger, report = logging.getLogger("transformers.modeling_utils"), _NoReport()
     with _TURN:
         logger.addFilter(report)
         try:
-            with _counting(at) if at else nullcontext():
+            with _counting(at):
                 yield
         finally:
             logger.removeFilter(report)
