@@ -9,21 +9,17 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
-import matplotlib
 import numpy as np
-from matplotlib.ft2font import FT2Font
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from explainer.export.colours import RGB
+from explainer.export.fonts import Font, named, runs_of
 from explainer.export.overlay import hatching
+from explainer.export.script import runs_right_to_left
 
 FAMILY = "DejaVu Sans, Verdana, Arial, sans-serif"
-_FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-_FILES = {False: _FONTS / "DejaVuSans.ttf", True: _FONTS / "DejaVuSans-Bold.ttf"}
 MOST_PIXELS = 60_000_000
 
 
@@ -37,16 +33,13 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Font:
-    """Size in units and weight of a line of text."""
-
-    size: float
-    bold: bool = False
-
-
-@dataclass(frozen=True)
 class Line:
-    """A line of text whose baseline is at y; `anchor` is "start", "middle" or "end"."""
+    """A line of text whose baseline is at y.
+
+    Attributes:
+        anchor: what of the line is at x: its left end "start", "middle", or its right end "end".
+        rtl: the direction of its paragraph; None for that of its first letter.
+    """
 
     x: float
     y: float
@@ -54,6 +47,13 @@ class Line:
     font: Font
     colour: str
     anchor: str = "start"
+    rtl: bool | None = None
+
+    @property
+    def runs_right_to_left(self) -> bool:
+        """Return the direction of its paragraph."""
+        text = "".join(span.text for span in self.spans)
+        return runs_right_to_left(text) if self.rtl is None else self.rtl
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,33 +91,9 @@ class Drawing:
 # Text --------------------------------------------------------------------------------------------
 
 
-def drawable(text: str) -> str:
-    """Return the text with what the font cannot draw spelled out, as ↵ or [U+1F600]."""
-    return "".join(_named(c) for c in text)
-
-
-@lru_cache(maxsize=4096)
-def _named(character: str) -> str:
-    if character in "\n\t":
-        return {"\n": "↵", "\t": "⇥"}[character]
-    known = character.isprintable() and _glyphs().get_char_index(ord(character))
-    return character if known else f"[U+{ord(character):04X}]"
-
-
-@lru_cache(maxsize=1)
-def _glyphs() -> FT2Font:
-    return FT2Font(str(_FILES[False]))
-
-
-@lru_cache(maxsize=64)
-def _face(size: float, bold: bool) -> ImageFont.FreeTypeFont:
-    basic = ImageFont.Layout.BASIC  # one glyph after the other: widths of pieces add up
-    return ImageFont.truetype(str(_FILES[bold]), size, layout_engine=basic)
-
-
 def width_of(text: str, font: Font) -> float:
     """Return the width of a line of text."""
-    return _face(font.size * 8, font.bold).getlength(drawable(text)) / 8
+    return sum(run.width(font, 8) for run in runs_of([text])) / 8
 
 
 def wrapped(text: str, font: Font, width: float) -> list[str]:
@@ -209,9 +185,13 @@ def _svg_item(item: Line | Picture | Hatch, stored: dict[int, str]) -> str:
 def _svg_line(line: Line) -> str:
     weight = ' font-weight="bold"' if line.font.bold else ""
     spans = "".join(_svg_span(span) for span in line.spans)
+    rtl, anchor = "", line.anchor
+    if line.runs_right_to_left:  # an anchor is where reading starts
+        rtl = ' direction="rtl"'
+        anchor = {"start": "end", "end": "start"}.get(anchor, anchor)
     return (
         f'<text x="{line.x:g}" y="{line.y:g}" font-size="{line.font.size:g}"{weight} '
-        f'fill="{line.colour}" text-anchor="{line.anchor}" xml:space="preserve">{spans}</text>'
+        f'fill="{line.colour}" text-anchor="{anchor}"{rtl} xml:space="preserve">{spans}</text>'
     )
 
 
@@ -230,7 +210,7 @@ def _xml(text: str) -> str:
 
 def _spelt(character: str) -> str:
     joins = character in "\u200c\u200d\ufe0f"  # parts of emoji and of some scripts
-    return character if joins else _named(character)
+    return character if joins else named(character)
 
 
 def _data_uri(item: Picture) -> str:
@@ -274,15 +254,15 @@ def to_pixels(drawing: Drawing, scale: float = 2.0) -> RGB:
 
 
 def _draw_line(draw: ImageDraw.ImageDraw, line: Line, scale: float) -> None:
-    face = _face(line.font.size * scale, line.font.bold)
-    pieces = [(drawable(span.text), span) for span in line.spans]
-    total = sum(face.getlength(text) for text, _ in pieces)
-    x = line.x * scale - total * {"start": 0, "middle": 0.5, "end": 1}[line.anchor]
+    runs = runs_of([span.text for span in line.spans], line.rtl)
+    widths = [run.width(line.font, scale) for run in runs]
+    x = line.x * scale - sum(widths) * {"start": 0, "middle": 0.5, "end": 1}[line.anchor]
     y, thick = line.y * scale, max(1, round(line.font.size * scale / 12))
-    for text, span in pieces:
-        colour, width = span.colour or line.colour, face.getlength(text)
-        draw.text((x, y), text, colour, face, anchor="ls")
-        if span.underlined:
+    for run, width in zip(runs, widths, strict=True):
+        span = line.spans[run.span]
+        colour, face = span.colour or line.colour, run.face(line.font, scale)
+        draw.text((x, y), run.text, colour, face, anchor="ls", **run.options)
+        if span.underlined and round(x + width) > round(x):
             under = round(y + 1.5 * thick)
             draw.rectangle((round(x), under, round(x + width) - 1, under + thick - 1), colour)
         x += width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from explainer.export.drawing import (
 from explainer.export.exhibit import Exhibit, title, tokens_of
 from explainer.export.overlay import magnified, png
 from explainer.export.print import notes, small_print
+from explainer.export.script import runs_right_to_left, with_base
 from explainer.export.sentence import around, lines_of, sentence, spans
 from explainer.methods.base import Heatmap
 from explainer.methods.otsu import levels
@@ -120,7 +121,10 @@ class Sheet:
         self, x: float, font: Font, text: str | Sequence[Span], ink: str, anchor: str
     ) -> None:
         parts = (Span(text),) if isinstance(text, str) else tuple(text)
-        self.drawing.items.append(Line(round(x, 2), round(self.y, 2), parts, font, ink, anchor))
+        self._put(Line(x, self.y, parts, font, ink, anchor))
+
+    def _put(self, line: Line) -> None:
+        self.drawing.items.append(replace(line, x=round(line.x, 2), y=round(line.y, 2)))
 
     def heading(self, subject: Subject) -> None:
         """Put the word with its probability, and the sentence around it."""
@@ -128,19 +132,22 @@ class Sheet:
         chance = None if isinstance(subject, Contrast) else probability(run, subject)
         about = "" if chance is None else f"probability {share(chance)}"
         room = self.inner - width_of(about, TEXT) - GAP
-        word = cut(f"“{title(run, subject)}”", HEADING, room)
+        word = cut(f"“{with_base(title(run, subject))}”", HEADING, room)
         self.y += HEADING.size
-        self.write(MARGIN, HEADING, word)
+        self._put(Line(MARGIN, self.y, (Span(word),), HEADING, self.inks.text, rtl=False))
         self.quietly(MARGIN + width_of(word, HEADING) + GAP, TEXT, about)
         self.y += 10
         self.sentence(tokens)
 
     def sentence(self, tokens: Sequence[int]) -> None:
         """Put the text that the tokens are in, with them marked."""
-        lines = lines_of(sentence(self.exhibit.run, tokens), TEXT, self.inner)
-        for line in around(lines, tokens, self.lines):
+        pieces = sentence(self.exhibit.run, tokens)
+        rtl = runs_right_to_left("".join(piece.text for piece in pieces))
+        for line in around(lines_of(pieces, TEXT, self.inner), tokens, self.lines):
             self.y += TEXT.size
-            self.write(MARGIN, TEXT, spans(line, tokens, self.inks.mark))
+            told, x = spans(line, tokens, self.inks.mark), MARGIN + (self.inner if rtl else 0)
+            anchor = "end" if rtl else "start"
+            self._put(Line(x, self.y, told, TEXT, self.inks.text, anchor, rtl))
             self.y += 0.4 * TEXT.size
         self.y += 8
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from explainer.export.drawing import Font, Span, width_of
+from explainer.export.script import with_base
 from explainer.run import ANSWER, TEMPLATE, Run
 
 
@@ -72,7 +73,8 @@ def spans(line: Sequence[Piece], tokens: Collection[int], mark: str) -> tuple[Sp
     for piece in line:
         if set(piece.tokens) & set(tokens):
             space = piece.text[: len(piece.text) - len(piece.text.lstrip(" "))]
-            found += [Span(space), Span(piece.text[len(space) :], mark, underlined=True)]
+            word = with_base(piece.text[len(space) :])
+            found += [Span(space), Span(word, mark, underlined=True)]
         else:
             found.append(Span(piece.text))
     return tuple(span for span in found if span.text)

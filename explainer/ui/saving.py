@@ -16,12 +16,13 @@ from typing import Any
 from explainer.errors import SightlineError
 from explainer.export import Chosen, Exhibit, Look, chips, title, words
 from explainer.export.film import film_gif, film_webp
+from explainer.export.fonts import undrawn
 from explainer.run import PROMPT
 from explainer.run.store import RunStore
 from explainer.ui.maps import stored
 from explainer.web import controls, texts
 from explainer.web.controls import OFFERED
-from explainer.web.formats import RECORD, WORD, Format, find_format
+from explainer.web.formats import DRAWN, RECORD, WORD, Format, find_format
 from explainer.web.lacking import check_saved
 from explainer.web.messages import Value, failed
 from explainer.web.subjects import at_layer, read_subject
@@ -42,7 +43,9 @@ class Saving:
         self._lock = Lock()
 
     def save(self, asked: Any) -> Value:
-        """Return a file as {"name", "mime", "data"}, data in base64, or {"text", "kind"}.
+        """Return a file as {"name", "mime", "note", "data"}, data in base64, or {"text", "kind"}.
+
+        The note says what the file could not show, "" if nothing.
 
         Args:
             asked: {run, subject, panel, options, format, look, ticket}: what the page shows, a name
@@ -59,7 +62,9 @@ class Saving:
             finally:
                 self._turns.release()
             name = f"{_stem(exhibit, form)}.{form.name}"
-            return {"name": name, "mime": form.mime, "data": base64.b64encode(data).decode()}
+            note = undrawn((exhibit.run.prompt, exhibit.run.answer)) if form.name in DRAWN else ""
+            told = {"name": name, "mime": form.mime, "note": note}
+            return told | {"data": base64.b64encode(data).decode()}
         except Exception as error:
             return failed(error)
 

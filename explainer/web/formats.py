@@ -18,6 +18,7 @@ from explainer.run import Run
 from explainer.web.one_file import one_file
 
 WORD, WHOLE, RECORD = "word", "whole", "record"
+DRAWN = ("png", "gif", "webp")  # formats whose text is drawn with fonts of this machine
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from PIL import Image
 
 from explainer.errors import MethodError, RunError, SightlineError, TokenError
 from explainer.export import Exhibit, Look, colour_table, overlay
-from explainer.export.drawing import Font, cut, drawable, width_of, wrapped
+from explainer.export.drawing import Font, cut, width_of, wrapped
 from explainer.export.figure import MOST_SUBJECTS, figure, figure_png, figure_svg
+from explainer.export.fonts import drawable
 from explainer.export.print import small_print
 from explainer.methods import METHODS
 from explainer.methods.subjects import Contrast, Span

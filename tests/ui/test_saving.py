@@ -129,3 +129,14 @@ def test_whatever_cannot_be_made_is_said(store, changes):
 def test_anything_may_be_asked():
     for odd in (None, 3, "x", [], {}):
         assert Saving(RunStore()).save(odd)["kind"] == "error"
+
+
+def test_what_no_font_draws_is_said_beside_the_file(store, monkeypatch):
+    from explainer.export import fonts
+
+    monkeypatch.setattr(fonts, "missing", lambda text: ["🦊"])
+    said = Saving(store).save(asked())["note"]
+    assert "🦊 (U+1F98A), so pictures spell the code point; SVG" in said
+    assert Saving(store).save(asked(format="svg"))["note"] == ""
+    monkeypatch.undo()
+    assert Saving(store).save(asked())["note"] == ""

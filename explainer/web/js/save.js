@@ -34,7 +34,7 @@ function saveMenu(text, {save, progress}) {
     busy = false;
     list.classList.remove('sl-waiting');
     status.dataset.kind = got.kind ?? '';
-    status.textContent = got.data ? fill(text.saved, got) : got.text;
+    status.textContent = got.data ? `${fill(text.saved, got)} ${got.note}`.trim() : got.text;
     if (got.data) download(got);
   }
 
