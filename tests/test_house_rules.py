@@ -99,6 +99,7 @@ LIGHT = (
     "explainer/run/store.py",
     "explainer/methods/subjects.py",
     "explainer/media/images",
+    "explainer/media/lane.py",
     "explainer/media/fills.py",
     "explainer/methods/otsu.py",
     "explainer/probing/regions.py",

@@ -241,7 +241,7 @@ def _stem(args: argparse.Namespace) -> Path:
 
 def _is_recorded(args: argparse.Namespace) -> bool:
     """Return whether the one file named is a recorded run."""
-    recorded = [name for name in args.images if name.endswith(".npz")]
+    recorded = [name for name in args.images if name.lower().endswith(".npz")]
     if recorded and (len(args.images) > 1 or args.video):
         raise ImageError(f"{recorded[0]} is a recorded run; explain it on its own")
     return bool(recorded)

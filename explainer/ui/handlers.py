@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from explainer.errors import ImageError, RunError, SightlineError, VideoError
-from explainer.media.images import Picture, open_images
+from explainer.media import lane
+from explainer.media.images import Picture, open_image, open_images
 from explainer.media.video import is_video, open_video
 from explainer.run import ANSWER, Run, Video
 from explainer.run.store import RunStore
@@ -267,8 +269,8 @@ def _media(source: Any, more: Any) -> tuple[Media, tuple[str, ...]]:
     if any(is_video(s) for s in files):
         if len(sources) > 1:
             raise VideoError(texts.VIDEO_ALONE)
-        return open_video(files[0], multiple=2)
-    return open_images(sources)
+        return lane.VIDEOS.run(partial(open_video, multiple=2), files[0])
+    return open_images(sources, partial(lane.PICTURES.run, open_image))
 
 
 def _content(media: Media) -> bytes:

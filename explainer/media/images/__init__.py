@@ -7,7 +7,7 @@ long; that, and limits on declared sizes, keep one picture below 300 MB of memor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,10 +88,10 @@ def read_header(source: str | Path | bytes) -> Header:
 
 
 def open_images(
-    sources: Sequence[ImageSource],
+    sources: Sequence[ImageSource], read: Callable[[ImageSource], Picture] = open_image
 ) -> tuple[tuple[npt.NDArray[np.uint8], ...], tuple[str, ...]]:
-    """Read several pictures as `open_image` does; notes are numbered if there are several."""
-    opened = [open_image(source) for source in sources]
+    """Read several pictures, each by `read`; notes are numbered if there are several."""
+    opened = [read(source) for source in sources]
     notes = [
         f"Picture {i}: {note}" if len(opened) > 1 else note
         for i, picture in enumerate(opened, 1)
