@@ -12,7 +12,7 @@ from PIL import Image
 
 from explainer.errors import ImageError, VideoError
 from explainer.media import video as module
-from explainer.media.video import clock, is_video, open_video, step_label
+from explainer.media.video import clock, container, is_video, open_video, step_label
 from explainer.run import Video
 
 
@@ -222,11 +222,13 @@ def test_damage_raises_nothing_else(seed):
 
 
 def test_too_long_and_too_large_are_refused(monkeypatch, tmp_path):
-    with pytest.raises(VideoError, match=r"too long \(16:40\.0\); cut it to at most 10 minutes"):
+    with pytest.raises(
+        VideoError, match=r"too long \(17 minutes, 1001 frames\); cut it to at most 10 minutes"
+    ):
         open_video(clip(1001, (16, 16), rate=1))
     with pytest.raises(VideoError, match="16x3200"):
         open_video(clip(1, (3200, 16), codec="libx264"))
-    monkeypatch.setattr(module, "MAX_PIXELS", 3_000_000)
+    monkeypatch.setattr(container, "MAX_PIXELS", 3_000_000)
     with pytest.raises(VideoError, match="at most 3 million pixels"):
         open_video(clip(1, (2000, 2000)))
     monkeypatch.setattr(module, "MAX_BYTES", 1_000_000)

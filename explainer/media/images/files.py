@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import stat
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,8 +15,10 @@ from explainer.media.images import pnm
 from explainer.media.images.limits import damaged
 from explainer.media.images.orientation import stored_orientation
 from explainer.media.images.png import SIGNATURE, pixels_only
+from explainer.media.sources import Kind, open_source
 
-MAX_PIPE_BYTES = 100_000_000
+MAX_FILE_BYTES = 500_000_000  # 64 million pixels of three times 16 bits, not compressed
+_KIND = Kind("picture", ImageError, MAX_FILE_BYTES)
 
 # Named one by one, so that formats which run helper programs (EPS) are never tried.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "HEIF")
@@ -51,7 +51,7 @@ def opened(source: str | Path | bytes) -> Iterator[Opened]:
         ImageError: there is no such file, or it is no picture that can be read.
     """
     with ExitStack() as stack:
-        name, stream = _stream_of(source)
+        name, stream = open_source(source, _KIND)
         stack.enter_context(stream)
         start = stream.read(_START)
         _refuse_known(name, start)
@@ -71,41 +71,6 @@ def frame_notes(image: Image.Image) -> list[str]:
     if image.format != "MPO" and getattr(image, "is_animated", False):
         return ["It has several frames; the first one is used."]
     return []
-
-
-def _stream_of(source: object) -> tuple[str, BinaryIO]:
-    if isinstance(source, (bytes, bytearray)):
-        return "the picture", io.BytesIO(source)
-    if not isinstance(source, (str, Path)):
-        kind = type(source).__name__
-        raise ImageError(f"a picture is a file, a PIL image or an array, got {kind}")
-    if str(source).startswith(("http://", "https://")):
-        raise ImageError("addresses are not fetched; download the picture and pass the file")
-    path = Path(source)
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise ImageError(f"{path} is a folder; name a picture in it")
-        if stat.S_ISFIFO(mode):
-            return path.name, _read_pipe(path)
-        if stat.S_ISREG(mode):
-            return path.name, path.open("rb")
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-        if isinstance(error, ImageError):
-            raise
-    except OSError as error:
-        raise ImageError(f"{path.name} cannot be opened: {error.strerror}") from None
-    raise ImageError(f"no such picture: {path}")
-
-
-def _read_pipe(path: Path) -> BinaryIO:
-    with path.open("rb") as pipe:
-        data = pipe.read(MAX_PIPE_BYTES + 1)
-    if len(data) > MAX_PIPE_BYTES:
-        raise ImageError(
-            f"more than {MAX_PIPE_BYTES // 1_000_000} MB came from {path}; save a file"
-        )
-    return io.BytesIO(data)
 
 
 def _refuse_known(name: str, start: bytes) -> None:
