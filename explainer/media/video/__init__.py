@@ -56,7 +56,7 @@ def open_video(source: VideoSource, most: int = MAX_FRAMES, multiple: int = 1) -
         with opened(name, stream) as reader:
             reader.limit()
             notes = list(reader.notes())
-            read = list(frames.decode(name, reader, times, picks, notes))
+            read = list(frames.decode(name, reader, times, picks.tolist(), notes))
     video = _video(read, times)
     notes += _use_notes(video, len(times.ticks))
     return Opened(_filled(video, multiple), tuple(notes))

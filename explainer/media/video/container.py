@@ -87,7 +87,7 @@ def opened(name: str, stream: BinaryIO) -> Iterator[Reader]:
     stream.seek(0)
     options = {"protocol_whitelist": "", "format_whitelist": _FORMATS}
     try:
-        container = av.open(stream, options=options)
+        container = av.open(stream, "r", options=options)
     except Exception as error:
         if starts_like_a_video(start) or start.startswith(b"GIF8"):
             raise damaged(name) from error

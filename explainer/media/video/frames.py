@@ -71,10 +71,17 @@ def _timed(
     """Yield frames told by their times, with their numbers."""
     search = _Search(reader, times)
     for pick in picks:
-        frame = search.frame_at(int(times.ticks[pick]))
-        if frame is not None:
-            number = int(np.searchsorted(times.ticks, frame.pts, side="right")) - 1
-            yield max(0, number), frame
+        shown = search.frame_at(int(times.ticks[pick]))
+        if shown is not None:
+            number = int(np.searchsorted(times.ticks, shown.at, side="right")) - 1
+            yield max(0, number), shown.frame
+
+
+class _Shown(NamedTuple):
+    """A decoded frame and when it is shown."""
+
+    frame: VideoFrame
+    at: int
 
 
 class _Search:
@@ -83,45 +90,46 @@ class _Search:
     def __init__(self, reader: Reader, times: Timeline) -> None:
         self._reader, self._times = reader, times
         self._frames = iter(reader.container.decode(reader.stream))
-        self._shown: VideoFrame | None = None
+        self._shown: _Shown | None = None
 
-    def frame_at(self, wanted: int) -> VideoFrame | None:
+    def frame_at(self, wanted: int) -> _Shown | None:
         """Return the first frame at or behind a time, None if there is none left to show."""
-        here = self._times.ticks[0] if self._shown is None else self._shown.pts
+        here = int(self._times.ticks[0]) if self._shown is None else self._shown.at
         first = int(np.searchsorted(self._times.keys, here, side="right"))
         last = int(np.searchsorted(self._times.keys, wanted, side="right"))
         if first < last:
-            self._go_before(wanted, self._times.seeks[first:last][: -_TRIES - 1 : -1])
-        while self._shown is None or self._shown.pts < wanted:
+            places = self._times.seeks[first:last][: -_TRIES - 1 : -1]
+            self._shown = self._go_before(wanted, places.tolist())
+        while self._shown is None or self._shown.at < wanted:
             following = self._next()
             if following is None:
                 break
             self._shown = following
         return self._shown
 
-    def _go_before(self, wanted: int, places: Sequence[int]) -> None:
+    def _go_before(self, wanted: int, places: Sequence[int]) -> _Shown | None:
         """Continue at the first of some places that is not behind a time, or at the beginning.
 
         Formats without an index are searched by guessing, which may end behind the frame.
         """
         for place in places:
             self._go(place)
-            self._shown = self._next()
-            if self._shown is not None and self._shown.pts <= wanted:
-                return
-        self._go(min(self._times.seeks[0], self._times.ticks[0]))
-        self._shown = None
+            shown = self._next()
+            if shown is not None and shown.at <= wanted:
+                return shown
+        self._go(min(int(self._times.seeks[0]), int(self._times.ticks[0])))
+        return None
 
     def _go(self, place: int) -> None:
-        self._reader.container.seek(int(place), stream=self._reader.stream)
+        self._reader.container.seek(place, stream=self._reader.stream)
         self._frames = iter(self._reader.container.decode(self._reader.stream))
 
-    def _next(self) -> VideoFrame | None:
+    def _next(self) -> _Shown | None:
         """Return the next frame that has a time, None at the end."""
         for frame in self._frames:
             self._reader.check_time()
             if frame.pts is not None:
-                return frame
+                return _Shown(frame, frame.pts)
         return None
 
 
@@ -153,17 +161,17 @@ class Painter:
         transfer = hdr.TRANSFERS.get(int(frame.color_trc or 0))
         if transfer is not None:
             self._note(f"Its HDR brightness ({transfer.name}) was converted to the usual range.")
-            return transfer.to_sdr(frame.to_ndarray(format="rgb48le"))
+            return transfer.to_sdr(frame.to_ndarray(format="rgb48le").astype(np.uint16, copy=False))
         if frame.format.name in ("bgra", "rgba", "argb", "abgr", "pal8", "yuva420p", "yuva444p"):
             image = Image.fromarray(frame.to_ndarray(format="rgba"))
             white = Image.new("RGBA", image.size, "white")
             return np.asarray(Image.alpha_composite(white, image).convert("RGB"))
-        return frame.to_ndarray(format="rgb24")
+        return frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
 
     def _square(self, frame: VideoFrame) -> tuple[int, int]:
         """Return the (width, height) at which the pixels of a frame are square."""
-        shape = self._reader.pixel_shape
-        width, height = frame.width * max(shape, 1), frame.height / min(shape, 1)
+        shape = float(self._reader.pixel_shape)
+        width, height = frame.width * max(shape, 1.0), frame.height / min(shape, 1.0)
         if shape != 1:
             self._note(
                 "Its pixels are not square; frames were stretched to their true proportions."
@@ -206,7 +214,7 @@ def _matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     """
     from av.sidedata.sidedata import Type
 
-    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    data = next((d for d in frame.side_data if d.type == Type.DISPLAYMATRIX), None)
     if data is None:
         return 1, 0, 0, 1
     values = np.frombuffer(bytes(data), np.int32)[:9].tolist()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Light = npt.NDArray[np.float32]
+Light = npt.NDArray[np.floating]
 
 _WHITE = 203.0  # cd/m2
 _PEAK = 1000.0  # cd/m2 of the screen that HLG is defined for

@@ -7,6 +7,7 @@ frame that the decoder gives is shown at the k-th time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -84,12 +85,10 @@ def _timeline(
     stored, decoded = zip(*shown, strict=True)
     in_avi = reader.container.format.name == "avi" and reader.stream.codec_context.has_b_frames
     counted = bool(in_avi) or None in stored
-    times = decoded if counted else stored
-    if None in times:
-        times = range(len(shown))
+    times: Sequence[int | None] = decoded if counted else stored
     tick = reader.stream.time_base or Fraction(1, 25)
-    if isinstance(times, range):
-        tick = 1 / Fraction(reader.stream.average_rate or 25)
+    if None in times:  # raw pictures one after another
+        times, tick = range(len(shown)), 1 / Fraction(reader.stream.average_rate or 25)
     starts = np.array(sorted(keys), np.int64).reshape(-1, 2)
     ticks = np.unique(np.array(times, np.int64))
     return Timeline(ticks, tick, starts[:, 0], starts[:, 1], counted)
