@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +19,7 @@ from PIL import Image
 from explainer.errors import RunError
 from explainer.run import Evidence, Layer, Run
 from explainer.run.archive import MOST_MEMBERS
+from explainer.run.checks import _check_shares, _check_states
 from tests.test_run import DATA, RUN, assert_equal, make, rewritten
 
 FULL = make()
@@ -84,6 +86,59 @@ def test_a_file_that_unpacks_to_too_much_is_refused_before_it_is_unpacked(path):
     assert path.stat().st_size < 300_000_000
     with pytest.raises(RunError, match=r"unpacks to 2\d\d MB"):
         Run.load(path, max_bytes=100_000_000)
+
+
+def test_a_file_that_takes_too_much_in_use_is_refused_before_it_is_unpacked(path):
+    rewritten(path, scale1_states=np.zeros((200_000, FULL.states.shape[1]), np.float16))
+    rewritten(path, unembedding_rows=np.zeros((40_000, FULL.states.shape[1]), np.float16))
+    tracemalloc.start()
+    try:
+        with pytest.raises(RunError, match=r"takes 64,0\d\d MB in use"):
+            Run.load(path, max_bytes=256_000_000)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_reading_a_file_takes_little_more_than_its_arrays(path):
+    rows = np.zeros((3_000_000, 8), np.float16)
+    rewritten(path, layers_states=np.zeros((1, 3_000_000, 8), np.float16), states=rows)
+    size = 2 * rows.nbytes
+    tracemalloc.start()
+    try:
+        with pytest.raises(RunError, match="expected float16"):
+            Run.load(path, max_bytes=2_000_000_000)
+        assert size < tracemalloc.get_traced_memory()[1] < size + 8_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_checking_values_takes_little_memory():
+    states = np.zeros((200_000, 64), np.float16)
+    tracemalloc.start()
+    try:
+        _check_states("the states", states)
+        _check_shares("shares", states)
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+        states[-1, -1] = np.inf
+        for check in (_check_states, _check_shares):
+            with pytest.raises(RunError):
+                check("them", states)
+    finally:
+        tracemalloc.stop()
+
+
+def test_large_pictures_are_refused_before_any_is_decoded(path):
+    picture = io.BytesIO()
+    Image.new("RGB", (9_000, 9_000)).save(picture, "PNG")
+    rewritten(path, image0_png=np.frombuffer(picture.getvalue(), np.uint8))
+    tracemalloc.start()
+    try:
+        with pytest.raises(RunError, match="9000 x 9000"):
+            Run.load(path, max_bytes=256_000_000)
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def npy(header: str, data: bytes = b"") -> bytes:

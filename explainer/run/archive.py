@@ -10,6 +10,8 @@ import io
 import math
 import re
 import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
@@ -21,11 +23,44 @@ MOST_MEMBERS = 256
 _DTYPES = frozenset(map(np.dtype, ("u1", "<i4", "<f2", "<f4", "<f8")))
 _NAME = re.compile(r"[a-z0-9_]{1,40}\.npy")
 _END = struct.Struct("<4s4H2LH")  # the end record of a zip: mark, ..., bytes of the list, ...
+_PIECE = 1 << 20  # bytes that are unpacked at a time
 _ENTRY = 46 + 64  # bytes that the list may spend on a member
 
 
-def read_arrays(file: BinaryIO, max_bytes: int) -> dict[str, np.ndarray]:
+@dataclass(frozen=True)
+class Declared:
+    """What an array of a file says of itself, before its values are unpacked.
+
+    Attributes:
+        name: of the array.
+        shape, dtype: as numpy has them.
+        by_column: whether the first index runs fastest.
+        offset: bytes of its header, after which the values begin.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    by_column: bool
+    offset: int
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of all values."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def read_arrays(
+    file: BinaryIO,
+    max_bytes: int,
+    check: Callable[[Mapping[str, Declared]], None] = lambda declared: None,
+) -> dict[str, np.ndarray]:
     """Return the arrays of an `.npz`, read-only, by name.
+
+    Args:
+        file: the archive.
+        max_bytes: the most that all arrays may unpack to.
+        check: called with what all arrays declare before any of them is unpacked; raises to refuse.
 
     Raises:
         RunError: there are too many of them, they take more than `max_bytes` together, or one is
@@ -36,7 +71,9 @@ def read_arrays(file: BinaryIO, max_bytes: int) -> dict[str, np.ndarray]:
     with ZipFile(file) as archive:
         members = archive.infolist()
         _check_members(members, max_bytes)
-        return {m.filename.removesuffix(".npy"): _array(archive, m) for m in members}
+        declared = {member.filename: _declared(archive, member) for member in members}
+        check({told.name: told for told in declared.values()})
+        return {told.name: _array(archive, name, told) for name, told in declared.items()}
 
 
 def _check_list(file: BinaryIO) -> None:
@@ -62,18 +99,33 @@ def _check_members(members: list[ZipInfo], max_bytes: int) -> None:
         )
 
 
-def _array(archive: ZipFile, member: ZipInfo) -> np.ndarray:
-    """Return one array; the zip reader gives out no more bytes than the checked size."""
-    data = io.BytesIO(archive.read(member))
-    if np.lib.format.read_magic(data) != (1, 0):
-        raise RunError(f"{member.filename} is of another format")
-    shape, by_column, dtype = np.lib.format.read_array_header_1_0(data)
-    left = member.file_size - data.tell()
+def _declared(archive: ZipFile, member: ZipInfo) -> Declared:
+    """Return what the header of an array says, checked against the size of the member."""
+    with archive.open(member) as stream:
+        if np.lib.format.read_magic(stream) != (1, 0):
+            raise RunError(f"{member.filename} is of another format")
+        shape, by_column, dtype = np.lib.format.read_array_header_1_0(stream)
+        offset = stream.tell()
+    left = member.file_size - offset
     if dtype not in _DTYPES or len(shape) > 4 or min(shape, default=0) < 0:
         raise RunError(f"{member.filename} holds {dtype} {shape}, which is no array of a run")
-    if math.prod(shape) * dtype.itemsize != left:
+    told = Declared(member.filename.removesuffix(".npy"), shape, dtype, by_column, offset)
+    if told.nbytes != left:
         raise RunError(f"{member.filename} says it holds {shape} and has {left} bytes")
-    flat = np.frombuffer(data.getbuffer()[data.tell() :], dtype)
-    array = flat.reshape(shape, order="F" if by_column else "C")
+    return told
+
+
+def _array(archive: ZipFile, name: str, told: Declared) -> np.ndarray:
+    """Return one array, unpacked piece by piece into the memory that it keeps."""
+    flat = np.empty(math.prod(told.shape), told.dtype)
+    view, at = flat.view(np.uint8).data, 0
+    with archive.open(name) as stream:
+        stream.read(told.offset)
+        while at < len(view) and (piece := stream.read(_PIECE)):
+            view[at : at + len(piece)] = piece
+            at += len(piece)
+        if at < len(view) or stream.read(1):  # reading to the end compares the checksum
+            raise RunError(f"{name} is cut off")
+    array = flat.reshape(told.shape, order="F" if told.by_column else "C")
     array.setflags(write=False)
     return array

@@ -6,7 +6,7 @@ none, an id that leads nowhere or a grid that is no grid would fail later, in th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from explainer.run.schema import Scale
 
 MOST_TOKENS, MOST_VISUAL, MOST_RANKS, MOST_SCALES = 1 << 16, 1 << 17, 1000, 32
 MOST_NOTES = 32  # numbers that belong to one map
+_PIECE = 1 << 20  # values that are checked at a time
 LONGEST_SIDE = 100_000  # pixels that a rectangle may be away from the corner of its picture
 
 
@@ -58,10 +59,12 @@ def _check_lists(run: RunRecord) -> None:
     topk, chances = run.topk, run.candidate_probs
     if not topk.shape[1] or chances.shape[1] > topk.shape[1]:
         raise RunError("the lists of words are empty, or shorter than their probabilities")
-    ordered = np.sort(topk, axis=1)
-    none = (topk == -1).all(axis=1)
-    if np.any((ordered[:, 0] < 0) & ~none) or np.any((np.diff(ordered) == 0).any(axis=1) & ~none):
-        raise RunError("a list of words holds an id twice, or one that is none")
+    for part in _pieces(topk):
+        ordered = np.sort(part, axis=1)
+        none = (part == -1).all(axis=1)
+        twice = (np.diff(ordered) == 0).any(axis=1)
+        if np.any(((ordered[:, 0] < 0) | twice) & ~none):
+            raise RunError("a list of words holds an id twice, or one that is none")
     _check_shares("probabilities of words", chances)
     _check_shares("probabilities of tokens", run.probs[np.isfinite(run.probs)])
     if np.isinf(run.probs).any():
@@ -69,13 +72,20 @@ def _check_lists(run: RunRecord) -> None:
 
 
 def _check_states(name: str, states: np.ndarray) -> None:
-    if not np.isfinite(states).all():
+    if not all(np.isfinite(part).all() for part in _pieces(states)):
         raise RunError(f"{name} are not all numbers")
 
 
 def _check_shares(name: str, values: np.ndarray) -> None:
-    if not ((values >= 0) & (values <= 1.001)).all():  # NaN fails too
+    parts = _pieces(values)
+    if not all(((part >= 0) & (part <= 1.001)).all() for part in parts):  # NaN fails too
         raise RunError(f"{name} must lie in 0 to 1")
+
+
+def _pieces(values: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield an array in pieces of some of its rows, so that checking it takes little memory."""
+    rows = max(1, _PIECE * len(values) // max(1, values.size)) if values.ndim else 1
+    yield from (values[at : at + rows] for at in range(0, len(values), rows))
 
 
 def _check_views(scale: Scale) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -17,14 +18,16 @@ import numpy.typing as npt
 from PIL import Image
 
 from explainer.errors import RunError
-from explainer.run.archive import read_arrays
+from explainer.run.archive import Declared, read_arrays
 from explainer.run.checks import check_run
-from explainer.run.record import AttributionKey, RunRecord
+from explainer.run.record import AttributionKey, RunRecord, kept_bytes
 from explainer.run.schema import Evidence, Layer, Scale, Tokens, Unembedding, Video, View
 
 FORMAT = "sightline-run"
 FORMAT_VERSION = 3
-MOST_HEADER, MOST_PIXELS = 16 << 20, 64_000_000  # bytes of JSON; pixels of all pictures
+MOST_HEADER, MOST_PIXELS = 4 << 20, 64_000_000  # bytes of JSON; pixels of all pictures
+_PER_PIXEL = 6  # bytes that a pixel takes while it is decoded and copied
+_PER_HEADER_BYTE = 16  # bytes of memory that a byte of JSON may become
 
 R = TypeVar("R", bound=RunRecord)
 Arrays = Mapping[str, np.ndarray]
@@ -147,7 +150,9 @@ def read(file: str | Path | BinaryIO, max_bytes: int, kind: type[R]) -> R:
 def _read(file: BinaryIO, max_bytes: int, name: str, kind: type[R]) -> R:
     refusal = f"{name} is not a recorded run, or is damaged"
     try:
-        run = _from_arrays(read_arrays(file, max_bytes), kind)
+        arrays = read_arrays(file, max_bytes, lambda declared: _check_declared(declared, max_bytes))
+        left = max_bytes - sum(array.nbytes for array in arrays.values())
+        run = _from_arrays(arrays, kind, min(MOST_PIXELS, left // _PER_PIXEL))
         check_run(run, max_bytes)
         return run
     except RunError as error:
@@ -156,13 +161,30 @@ def _read(file: BinaryIO, max_bytes: int, name: str, kind: type[R]) -> R:
         raise RunError(refusal) from error
 
 
-def _from_arrays(a: Arrays, kind: type[R]) -> R:
+def _check_declared(declared: Mapping[str, Declared], max_bytes: int) -> None:
+    """Raise `RunError` if using the run would take more memory than `max_bytes`, by the shapes that
+    its file declares: nothing of it is unpacked before."""
+    shapes = {name: told.shape for name, told in declared.items()}
+    states = [
+        shape[0] for name, shape in shapes.items() if re.fullmatch(r"(scale\d+_)?states", name)
+    ]
+    size = sum(told.nbytes for told in declared.values())
+    size += _PER_HEADER_BYTE * declared["header"].nbytes
+    layers = shapes.get("layers_states", (0,))[0]
+    size += kept_bytes(shapes["unembedding_rows"], sum(states), layers)
+    if size > max_bytes:
+        raise RunError(
+            f"it takes {size / 1e6:,.0f} MB in use, and {max_bytes / 1e6:,.0f} MB are the most"
+        )
+
+
+def _from_arrays(a: Arrays, kind: type[R], most_pixels: int) -> R:
     header = _open_header(a["header"])
     if header["format"] != FORMAT or header["version"] not in (1, 2, FORMAT_VERSION):
         raise RunError(f"run format {header['format']} {header['version']} is not known here")
     if header["version"] == 1:
         header, a = _from_version_1(header, a)
-    images, video = _media(header, a)
+    images, video = _media(header, a, most_pixels)
     scales = tuple(
         _scale(told, a[f"scale{i}_states"], a[f"scale{i}_rects"])
         for i, told in enumerate(header["scales"])
@@ -205,29 +227,40 @@ def _open_header(data: np.ndarray) -> dict[str, Any]:
     return json.loads(text, parse_constant=refuse)
 
 
-def _media(header: Mapping[str, Any], arrays: Arrays) -> tuple[tuple[Pixels, ...], Video | None]:
-    """Return the images, and the video whose frames they are."""
+def _media(
+    header: Mapping[str, Any], arrays: Arrays, most_pixels: int
+) -> tuple[tuple[Pixels, ...], Video | None]:
+    """Return the images, and the video whose frames they are; `RunError`, before any of them is
+    decoded, if they have more than `most_pixels` together."""
     told, count = header.get("video"), len(header["labels"])
-    stored = len(told["numbers"]) if told else count
-    images: list[Pixels] = []
-    for i in range(stored):
-        left = MOST_PIXELS - sum(image.size // 3 for image in images)
-        images.append(_open_png(arrays[f"image{i}_png"], left))
+    stored = [
+        arrays[f"image{i}_png"].tobytes() for i in range(len(told["numbers"]) if told else count)
+    ]
+    _check_pictures(stored, most_pixels)
+    images = [_open_png(data) for data in stored]
     if not told:
         return tuple(images), None
     frames, numbers = np.stack(images), tuple(map(int, told["numbers"]))
     video = Video(frames, arrays["video_times"], float(told["interval"]), numbers)
-    return tuple(frames[:: stored // count]), video
+    return tuple(frames[:: len(stored) // count]), video
 
 
-def _open_png(data: np.ndarray, most: int) -> Pixels:
-    """Return the pixels of a PNG; `RunError` if it is not as `write` makes them."""
-    with Image.open(io.BytesIO(data.tobytes()), formats=["PNG"]) as picture:
-        if picture.mode != "RGB" or picture.width * picture.height > most:
-            raise RunError(
-                f"a picture of {picture.width} x {picture.height} ({picture.mode}) is too large, "
-                "or no picture that a recording holds"
-            )
+def _check_pictures(stored: list[bytes], most_pixels: int) -> None:
+    """Raise `RunError` unless these are PNGs as `write` makes them, of so many pixels at most."""
+    pixels = 0
+    for data in stored:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            pixels += picture.width * picture.height
+            if picture.mode != "RGB" or pixels > most_pixels:
+                raise RunError(
+                    f"a picture of {picture.width} x {picture.height} ({picture.mode}) is too "
+                    "large, or no picture that a recording holds"
+                )
+
+
+def _open_png(data: bytes) -> Pixels:
+    """Return the pixels of a PNG."""
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
         return np.array(picture)
 
 

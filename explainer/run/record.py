@@ -396,6 +396,16 @@ def footprint(run: RunRecord) -> int:
     U) for the text, each at every layer, and W's rows in float32; they outweigh the record and have
     to count.
     """
-    u, d = run.unembedding.rows.shape
     states = len(run.states) + sum(len(scale.states) for scale in run.scales)
-    return run.nbytes + 4 * u * ((1 + len(run.layers)) * states + d)
+    return run.nbytes + kept_bytes(run.unembedding.rows.shape, states, len(run.layers))
+
+
+def kept_bytes(rows: tuple[int, ...], states: int, layers: int) -> int:
+    """Return the bytes of the products that a run comes to keep.
+
+    Args:
+        rows: (U, d), the shape of its rows of the unembedding.
+        states: of the text and of all scales, counted at one layer.
+        layers: how many there are besides the run's own.
+    """
+    return 4 * rows[0] * ((1 + layers) * states + rows[1])

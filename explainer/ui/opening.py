@@ -6,6 +6,7 @@ were read; a new scale or word needs the model that recorded it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +17,16 @@ from explainer.errors import RunError, SightlineError
 from explainer.export import RGB
 from explainer.run import ANSWER, Run
 from explainer.run.store import RunStore
+from explainer.serving.turns import Turns
 from explainer.ui.handlers import NOTHING
 from explainer.web import controls, payload, texts
 from explainer.web.lacking import missing_scales
 from explainer.web.messages import Value, failed, said
 
 MOST_BYTES = 64_000_000  # of a file; a run of a large model at five scales has a third of it
-MOST_IN_USE = 512_000_000  # that a run may take once it is looked at
+MOST_IN_USE = 256_000_000  # that a run may take once it is looked at
+AT_ONCE, MOST_WAITING = 1, 8  # files that are opened at the same time, and that wait for it
+PATIENCE = 20.0  # seconds to wait for one's turn
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +74,7 @@ class Opening:
 
     def __init__(self, store: RunStore, gallery: Sequence[Shown] = ()) -> None:
         self._store, self._gallery = store, tuple(gallery)
+        self._turns = Turns(AT_ONCE, MOST_WAITING, PATIENCE)
 
     def upload(self, path: Any, panel: Any) -> OpenedRun:
         """Return the page with the run of an uploaded file; or a message, and the rest stays."""
@@ -104,11 +109,13 @@ class Opening:
         """Return a run from a file and its name in the store; the same file has the same name."""
         if path.stat().st_size > MOST_BYTES:
             raise RunError(texts.RUN_TOO_LARGE.format(most=MOST_BYTES // 1_000_000))
-        data = path.read_bytes()
-        key = self._store.key(data, "", "", {"opened": True})
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+        key = self._store.key(digest, "", "", {"opened": True})
         run = self._store.get(key)
         if run is None:
-            run = Run.load(path, min(MOST_IN_USE, self._store.max_bytes))
+            with self._turns.take():
+                run = Run.load(path, min(MOST_IN_USE, self._store.max_bytes))
             if payload.first_chip(run) is None:
                 raise RunError(texts.RUN_EMPTY)
             self._store.put(key, run)
