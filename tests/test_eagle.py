@@ -63,6 +63,14 @@ def test_it_asks_as_often_as_the_reference_and_never_twice(regions, masks):
     assert max(world.batches) <= 4
 
 
+@pytest.mark.parametrize("regions", range(1, 14))
+@pytest.mark.parametrize("settings", [EFFICIENT, Settings(2, 6, 3), Settings(1, 1, 100)], ids=str)
+def test_the_count_is_that_of_different_masks(regions, settings):
+    world = World(regions)
+    *_, last = search(Readings(world.score, regions, 4), [0], settings)
+    assert count(regions, settings) == last.total == last.done == len(set(world.asked))
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("regions", [1, 2, 3, 5, 6, 7, 12, 25, 36])
 def test_it_is_the_efficient_search_step_by_step(regions, seed):

@@ -59,7 +59,7 @@ WINDOW = Knob(
 BORDER = Knob(
     "border",
     "choice",
-    "mirror",
+    "edge",
     "what the filter sees past the edge of the picture: the picture mirrored, as in TAM's code, "
     "which moves peaks outward; the edge repeated; or nothing (inside)",
     choices=tuple(BORDERS),

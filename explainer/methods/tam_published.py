@@ -11,7 +11,8 @@ tokens. Slips that are kept:
 * The text score of a prompt token is read at its own position, that of an answer token one
   position earlier, where it is predicted.
 * The joint range of a prompt token includes the prompt tokens after it.
-* Earlier tokens with the same text (not id) are skipped.
+* Earlier tokens with the same text (not id) are skipped; of a character that is split over several
+  tokens, those with the same bytes.
 * A window whose deviation is 0 in float32 divides by zero and comes out as 0; so does a map
   without range. A constant window escapes if its mean is not its value to the last bit: nine times
   0.5 gives 0, nine times 0.9 stays 0.9.
@@ -65,7 +66,7 @@ def explain_published(run: Run, tokens: Sequence[int], window: int) -> list[Heat
     maps = np.maximum(0.0, lens)
     scores = _text_scores(run, classes, prompt, answer)
 
-    texts = np.array([run.tokens.texts[i] for i in walk], dtype=object)
+    texts = _compared(run, walk)
     place = np.arange(len(walk))
     use = (place < c[:, None]) & (texts != texts[c][:, None])
     weights = np.where(use, scores[c], 0.0)
@@ -90,6 +91,19 @@ def _classes(run: Run, prompt: Indices, answer: Indices) -> npt.NDArray[np.int32
     if len(answer) and answer[0] > 0:
         classes[len(prompt)] = run.tokens.ids[answer[0] - 1]
     return classes
+
+
+def _compared(run: Run, walk: Indices) -> npt.NDArray[np.object_]:
+    """Return (E,): what the code compares to find repeats, the piece that a token stands for.
+
+    A run keeps the text of a split character with the first of its tokens and none with the others,
+    so that of these tokens the ids are compared; an id stands for one sequence of bytes.
+    """
+    texts = run.tokens.texts
+    split = np.array([text == "" for text in texts])
+    split[:-1] |= split[1:]
+    pieces = [int(run.tokens.ids[i]) if split[i] else texts[i] for i in walk]
+    return np.array(pieces, dtype=object)
 
 
 def _text_scores(

@@ -140,12 +140,17 @@ class Readings:
 
 
 def count(regions: int, settings: Settings = Settings()) -> int:
-    """Return how many masks a search looks at."""
+    """Return how many different masks a search looks at.
+
+    Of few regions none is taken from the end, so that the last two are what the rest hides: their
+    masks are known from the first round, or, of two regions, are each other's.
+    """
     total, left, turn = 2, regions, 0
+    whole = regions <= settings.pending_samples + 1
     while left > 1:
-        total += 2 * (
-            left if turn % settings.update_step == 0 else min(settings.search_scope, left)
-        )
+        scope = left if turn % settings.update_step == 0 else min(settings.search_scope, left)
+        known = whole and left == 2
+        total += (2 if turn == 0 else 0) if known else 2 * scope
         left -= 1
         if left > settings.pending_samples:
             total += 2 * settings.pending_samples if turn else 0
@@ -183,6 +188,7 @@ class _Search:
         self._best: list[int] = []
         self._left = list(range(readings.regions))
         self._worst: list[int] = []  # the very worst first
+        self._seen: set[bytes] = set()  # masks that this search has looked at
         self._rising: list[_Point] = []  # of the first 1, 2, ... of the best
         self._falling: list[_Point] = []  # of all but the first 1, 2, ... of the worst
 
@@ -235,11 +241,21 @@ class _Search:
         for mask, regions in zip(only, sets, strict=True):
             mask[list(regions)] = True
         masks = np.concatenate([only, ~only])
-        for known in self._readings.ask(masks):
+        new = self._unseen(masks)
+        for known in self._readings.ask(new):
             yield Progress(self._done + known, self._total, self._order)
-        self._done += len(masks)
+        self._done += len(new)
         probs = self._readings.of(masks)[:, self._targets].mean(axis=1, dtype=np.float64)
         return [_Point(*pair) for pair in zip(*np.split(probs, 2), strict=True)]
+
+    def _unseen(self, masks: Masks) -> Masks:
+        """Return the masks (M, n) that this search has not looked at yet, each once."""
+        names = [mask.tobytes() for mask in masks]
+        fresh = [
+            i for i, name in enumerate(names) if name not in self._seen and name not in names[:i]
+        ]
+        self._seen.update(names)
+        return masks[fresh]
 
     def _objective(self, point: _Point) -> float:
         return self._to.insight * point.only + self._to.necessity * (1 - point.without)

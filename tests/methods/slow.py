@@ -159,7 +159,7 @@ def tam(run: Run, t: int) -> list[np.ndarray]:
             interference += score(run, ids[t], j) / total * np.maximum(0, together(run, ids[j]))
     clean = np.maximum(0, a - fit(a, interference) * interference)
     shown = joint(clean, [score(run, ids[t], j) for j in before(run, t)])
-    return [rank_gaussian(m) for m in apart(run, shown)]
+    return [rank_gaussian(m, border="edge") for m in apart(run, shown)]
 
 
 def tam_published(run: Run) -> list[list[np.ndarray]]:

@@ -37,7 +37,9 @@ def test_stretch_by_hand():
 def test_joint_filters_last_and_the_others_first(normalisation):
     tokens = needed(RUN, [12], normalisation)
     raw = (np.random.default_rng(0).random((len(tokens), 6, 7)) + 3).astype(np.float32)
-    got = finish(RUN, tokens, join([raw]), LAYOUT, Finishing(normalisation, 3))[0].reshape(6, 7)
+    got = finish(RUN, tokens, join([raw]), LAYOUT, Finishing(normalisation, 3, "mirror"))[
+        0
+    ].reshape(6, 7)
     filtered = rank_gaussian(raw)
     if normalisation == "joint":
         scores = text_scores(RUN, RUN.tokens.ids[[12]])[earlier(RUN, [12])]
@@ -54,7 +56,7 @@ def test_joint_filters_last_and_the_others_first(normalisation):
 def test_joint_moves_zero_to_the_least_value_before_the_filter():
     # At the first prompt token no text counts, so the map alone sets the range.
     raw = (np.random.default_rng(1).random((1, 6, 7)) + 3).astype(np.float32)
-    got = finish(RUN, [3], join([raw]), LAYOUT, Finishing("joint", 3)).reshape(1, 6, 7)
+    got = finish(RUN, [3], join([raw]), LAYOUT, Finishing("joint", 3, "mirror")).reshape(1, 6, 7)
     np.testing.assert_allclose(got, rank_gaussian((raw - raw.min()) / np.ptp(raw)), atol=1e-6)
 
 

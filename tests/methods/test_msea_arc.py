@@ -75,7 +75,7 @@ def test_every_option_changes_some_map():
         "normalisation": "token", "window": 1, "p": 0.6, "rbo": "average", "beta_range": "free",
         "clip": "per_scale", "predecessors": "all", "repeats": "keep", "state": "own",
         "base": "off", "weights": "uniform", "resize": "nearest", "factor": 2,
-        "border": "inside", "fuse_at": "pixels",
+        "border": "mirror", "fuse_at": "pixels",
     }  # fmt: skip
     assert set(knobs) == {knob.name for knob in METHOD.knobs}
     for name, value in knobs.items():
@@ -90,7 +90,9 @@ def test_the_default_map_is_filtered_and_jointly_normalised(t):
     scores = [slow.score(RUN, int(RUN.tokens.ids[t]), j) for j in slow.before(RUN, t)]
     heat = METHOD(RUN, t)
     np.testing.assert_allclose(
-        heat.values, slow.rank_gaussian(slow.joint(clean, scores).reshape(6, 7)), atol=1e-5
+        heat.values,
+        slow.rank_gaussian(slow.joint(clean, scores).reshape(6, 7), border="edge"),
+        atol=1e-5,
     )
     assert heat.values.dtype == np.float32
     assert heat.notes["beta"] == pytest.approx(beta, abs=1e-5)
@@ -100,7 +102,7 @@ def test_the_default_map_is_filtered_and_jointly_normalised(t):
 
 def test_normalised_by_token_and_by_answer():
     raw = {t: slow.msea_arc(RUN, t, METHOD.settings())[0].reshape(6, 7) for t in TOKENS}
-    clean = {t: slow.rank_gaussian(a) for t, a in raw.items()}
+    clean = {t: slow.rank_gaussian(a, border="edge") for t, a in raw.items()}
     peak = max(clean[t].max() for t in RUN.indices(ANSWER))
     for t in TOKENS:
         own, shared = (METHOD(RUN, t, normalisation=n).values for n in ("token", "answer"))

@@ -7,7 +7,7 @@ import pytest
 
 from explainer.errors import KnobError, RunError, TokenError
 from explainer.methods import METHODS
-from explainer.methods.tam_published import _classes
+from explainer.methods.tam_published import _classes, _compared
 from explainer.run import ANSWER, PROMPT, Tokens
 from tests.methods import slow
 from tests.methods.small import small_run, with_texts
@@ -67,6 +67,28 @@ def test_published_skips_equal_text_and_corrected_equal_id(entry):
             found.append(np.abs(one - other).max())
     assert max(changes["corrected"]) == 0
     assert max(changes["published"]) > 0.01
+
+
+def test_published_compares_the_bytes_of_split_characters():
+    """Of two characters whose first token is the same: their other tokens are no repeats."""
+    run = small_run(answer_ids=[20, 21, 33, 20, 47, 34])
+    first = int(run.indices(ANSWER)[0])
+    texts = {
+        first: "😀",
+        first + 1: "",
+        first + 2: "",
+        first + 3: "😁",
+        first + 4: "",
+        first + 5: "",
+    }
+    prompt, answer = run.indices(PROMPT), run.indices(ANSWER)
+    split = with_texts(run, texts)
+    compared = _compared(split, np.concatenate([prompt, answer]))[len(prompt) :]
+    assert compared.tolist() == [20, 21, 33, 20, 47, 34]
+    named = with_texts(run, {int(i): f" {run.tokens.ids[i]}" for i in answer})
+    for t in answer:
+        one, whole = (METHOD(r, int(t), mode="published").values for r in (split, named))
+        np.testing.assert_array_equal(one, whole)
 
 
 def test_published_explains_no_template_token():
