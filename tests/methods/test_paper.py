@@ -7,8 +7,8 @@ import pytest
 
 from explainer.errors import KnobError, RunError
 from explainer.methods import METHODS
-from explainer.run.geometry import MOST_PIXELS, Layout
 from explainer.run import ANSWER, Run
+from explainer.run.geometry import MOST_PIXELS, Layout
 from tests.methods import slow
 from tests.methods.small import small_run
 
