@@ -1,4 +1,4 @@
-"""Write the measured figures into the README and docs/evidence.md, so that none is typed by hand.
+"""Write the measured figures into docs/measured.md and docs/evidence.md, so that none is typed.
 
 python -m explainer evaluate --model assets/models/NAME --out assets/models/NAME
 python -m explainer evaluate --table N --out docs/tables
@@ -18,7 +18,7 @@ from explainer.evaluation import paper_report
 from explainer.evaluation.tables import NAMES, percent
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+MEASURED = ROOT / "docs" / "measured.md"
 MODELS = ROOT / "assets" / "models"
 EVIDENCE = ROOT / "docs" / "evidence.md"
 TABLES = ROOT / "docs" / "tables"
@@ -92,7 +92,7 @@ def _about(about: Mapping[str, Any]) -> str:
 
 
 def with_figures(readme: str, models: Path = MODELS, tables: Path = TABLES) -> str:
-    """Return the README with the figures of today between its markers."""
+    """Return the page with the figures of today between its markers."""
     written = _between(readme, (BEGIN, END), figures(models))
     return _between(written, HEADLINE, headline(tables))
 
@@ -151,6 +151,6 @@ TABLE_FACTS = ("samples", "scales", "weights", "machine", "date")
 
 
 if __name__ == "__main__":
-    README.write_text(with_figures(README.read_text("utf-8")), "utf-8")
+    MEASURED.write_text(with_figures(MEASURED.read_text("utf-8")), "utf-8")
     EVIDENCE.write_text(with_tables(EVIDENCE.read_text("utf-8")), "utf-8")
-    print("README.md, docs/evidence.md: figures written")
+    print("docs/measured.md, docs/evidence.md: figures written")

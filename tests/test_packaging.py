@@ -23,26 +23,36 @@ from explainer.__main__ import COMMANDS
 from explainer.emoji_world.objects import THINGS
 from explainer.recording.explainer import BUNDLED
 from tests import dockerfile
-from tests.readme_figures import EVIDENCE, MEANING, figures, headline, with_figures, with_tables
+from tests.readme_figures import (
+    EVIDENCE,
+    MEANING,
+    MEASURED,
+    figures,
+    headline,
+    with_figures,
+    with_tables,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = "\n".join(page.read_text("utf-8") for page in PAGES)  # all that people read
 TEN_MB = 10_000_000
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # of a Space
 
 
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.M | re.S)
+def _blocks(language: str, text: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
 
 
 def _commands() -> list[list[str]]:
-    """Return every command that the README prints, as words."""
-    lines = "\n".join(_blocks("bash")).splitlines()
+    """Return every command that the README and the pages of docs/ print, as words."""
+    lines = re.sub(r"\\\n\s*", " ", "\n".join(_blocks("bash", DOCS))).splitlines()
     return [shlex.split(part) for line in lines for part in line.split(" && ")]
 
 
 def _after(*start: str) -> list[list[str]]:
-    """Return the arguments of the README's commands that start with these words."""
+    """Return the arguments of the printed commands that start with these words."""
     plain = [[w for w in c if "=" not in w.split("/")[0] or w[0] == "-"] for c in _commands()]
     return [c[len(start) :] for c in plain if c[: len(start)] == list(start)]
 
@@ -83,20 +93,33 @@ def test_the_head_of_the_readme_configures_a_space():
     assert {head["colorFrom"], head["colorTo"]} <= COLOURS
 
 
-def test_what_the_readme_links_to_is_there():
-    prose = re.sub(r"^```.*?^```$", "", README, flags=re.M | re.S)
-    targets = re.findall(r"\]\((?!https?://)([^)#]+)\)", prose)
-    assert targets
-    assert not [t for t in targets if not (ROOT / t).is_file()]
+def test_what_pages_link_to_is_there():
+    missing = []
+    for page in PAGES:
+        prose = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.M | re.S)
+        targets = re.findall(r"\]\((?!https?://)([^)#]+)\)", prose)
+        missing += [f"{page.name}: {t}" for t in targets if not (page.parent / t).is_file()]
+    assert not missing
+
+
+def test_the_readme_leads_to_every_page():
+    assert not [page.name for page in PAGES[1:] if page.name not in README]
+    assert len(README) < 7000, "the rest belongs into docs/"
+
+
+def test_the_files_that_pages_name_are_there():
+    named = set(re.findall(r"`((?:explainer|tests|docs|assets)/[\w./-]+)`", DOCS))
+    assert named
+    assert not sorted(name for name in named if not (ROOT / name).exists())
 
 
 def test_the_readme_prints_the_two_commands():
-    assert _after("bash") == [["tests/run"]]
+    assert ["tests/run"] in _after("bash")
     assert [] in _after("python", "app.py")
     assert ["-r", "requirements.txt"] in _after("pip", "install")
 
 
-def test_every_command_of_the_readme_is_understood():
+def test_every_printed_command_is_understood():
     found = _after("python", "-m", "explainer")
     assert {c[0] for c in found} >= {"explain", "train", "evaluate", "bench"}
     for name, *rest in found:
@@ -107,7 +130,7 @@ def test_every_command_of_the_readme_is_understood():
     app = _module(ROOT / "app.py")
     for rest in _after("python", "app.py"):
         app.parse(rest)
-    for name in re.findall(r"python -m (tests\.\w+)", README):
+    for name in re.findall(r"python -m (tests\.\w+)", DOCS):
         assert importlib.util.find_spec(name)
 
 
@@ -118,20 +141,22 @@ def _module(file: Path):
     return module
 
 
-def test_every_variable_that_the_readme_names_is_read():
-    named = set(re.findall(r"SIGHTLINE_\w+", README))
+def test_every_variable_that_pages_name_is_read():
+    named = set(re.findall(r"SIGHTLINE_\w+", DOCS))
     assert named
     assert named <= set(re.findall(r"SIGHTLINE_\w+", (ROOT / "app.py").read_text()))
 
 
-def test_the_readme_counts_the_things_that_the_model_knows():
-    assert set(re.findall(r"(\d+) things", README)) == {str(len(THINGS))}
+def test_pages_count_the_things_that_the_model_knows():
+    assert set(re.findall(r"(\d+) things", DOCS)) == {str(len(THINGS))}
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not (BUNDLED / "config.json").is_file(), reason="no bundled model here")
-def test_the_python_of_the_readme_runs_as_printed(tmp_path):
-    block = "\n".join(_blocks("python"))  # the second goes on where the first ends
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+def test_the_python_of_pages_runs_as_printed(page, tmp_path):
+    text = (ROOT / page).read_text("utf-8")
+    block = "\n".join(_blocks("python", text))  # each goes on where the one before ends
     (tmp_path / "assets").symlink_to(ROOT / "assets")
     done = subprocess.run(
         [sys.executable, "-c", block],
@@ -146,8 +171,9 @@ def test_the_python_of_the_readme_runs_as_printed(tmp_path):
     assert list(tmp_path.glob("token-*.png"))
 
 
-def test_the_figures_of_the_readme_are_those_of_the_reports():
-    assert with_figures(README) == README, "run: python -m tests.readme_figures"
+def test_the_figures_of_the_docs_are_those_of_the_reports():
+    page = MEASURED.read_text("utf-8")
+    assert with_figures(page) == page, "run: python -m tests.readme_figures"
 
 
 def test_figures_come_from_the_reports_as_written(tmp_path):
