@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import astuple
 from typing import Any
 
@@ -29,6 +30,10 @@ PRESS_RUN_ON_PICTURE = "picture => { if (picture) document.querySelector('#sl-ru
 LOST = "() => ({lost: Date.now()})"
 ENDED = "() => ({ended: Date.now()})"
 PRESS_RUN = "() => { document.querySelector('#sl-run').click(); }"
+# What a browser can do without the server, which may be what failed.
+UPDATES = "{__type__: 'update', interactive: true}, {__type__: 'update', interactive: false}"
+READY = f"() => [{UPDATES}]"
+FAILED = f"() => [{json.dumps({'text': texts.REFUSED, 'kind': 'error'})}, {UPDATES}]"
 
 
 def wire_missing(missing: Missing, see: See) -> None:
@@ -53,26 +58,37 @@ def wire_run(handlers: Handlers, whatif: WhatIf, ask: Ask, see: See, picker: ui.
     asked = [ask.image, ask.prompt, previous, *ask.decoding, see.panel, see.options, picker]
     asked += [ask.more, ask.layers]
     hidden = [see.whatif, previous, *ask.decoding, ask.layers]
-    first, again = (
+    begun = [
         _begun(press, handlers, previous, ask, see) for press in (ask.run.click, see.whatif.again)
-    )
-    first = first.then(
+    ]
+    first = begun[0].then(
         handlers.record, asked, [*shown, ask.notice], api_name="answer", **PRIVATE, **GPU
     )
-    again = again.then(
+    again = begun[1].then(
         whatif.again, hidden, [*shown, see.masked], api_name="again", **PRIVATE, **GPU
     )
     for recording in (first, again):
-        recording.then(lambda: _running(False), None, [ask.run, ask.stop], **PLUMBING)
+        recording.then(None, None, [ask.run, ask.stop], js=READY, **PLUMBING)
+    for event in (*begun, first, again):
+        _say_failure(event, handlers, previous, ask, see)
     ask.stop.click(
         lambda before: (*handlers.stopped(before), *_running(False)),
         previous,
         [*shown, ask.run, ask.stop],
         cancels=[first, again],
         **PLUMBING,
-    )
+    ).failure(None, None, [see.view, ask.run, ask.stop], js=FAILED, **PLUMBING)
     ask.prompt.submit(None, js=PRESS_RUN)  # a click, so that a running answer is not started twice
     return first
+
+
+def _say_failure(event: Any, handlers: Handlers, previous: gr.State, ask: Ask, see: See) -> None:
+    """Say that the server refused or could not be reached, and make Explain work again.
+
+    The browser does both by itself; the chips of before come back if the server answers.
+    """
+    told = event.failure(None, None, [see.view, ask.run, ask.stop], js=FAILED, **PLUMBING)
+    told.then(handlers.restored, previous, see.bar, **PLUMBING)
 
 
 def _begun(press: Any, handlers: Handlers, previous: gr.State, ask: Ask, see: See) -> Any:

@@ -106,6 +106,10 @@ EXPIRED = "This run has expired; press Explain again."
 NOT_RUN = "There is nothing to explain yet; press Explain first."
 STOPPED = "Stopped. Press Explain to start again."
 STOPPED_BACK = "Stopped. The answer before it is still here."
+REFUSED = (
+    "The server did not take the question: it is busy, or the connection was lost. "
+    "Press Explain to try again."
+)
 UNREACHABLE = "The server does not answer. Check the connection, then try again."
 NO_WEIGHT = "At least one scale has to count. The maps are the last ones."
 BUSY_MAP = "The model is asked for the {method} map of this word…"

@@ -1,0 +1,86 @@
+"""Whatever fails while a visitor waits is said on the page, and Explain works again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from explainer.ui import components as ui
+from explainer.ui import texts
+from tests.ui.fake import ANSWER_TEXTS, FakeExplainer
+
+READY = "() => !document.querySelector('#sl-run').disabled"
+SAID = "() => document.querySelector('.sl-message').dataset.kind === 'error'"
+ALL_CHIPS = "n => document.querySelectorAll('.sl-answer .sl-chip').length === n"
+JOIN, RUN = "**/queue/join*", "**/gradio_api/run/**"
+
+
+def answer(status: int, content: dict):
+    """Return a route handler that answers in place of the server."""
+    return lambda route: route.fulfill(
+        status=status, content_type="application/json", body=json.dumps(content)
+    )
+
+
+def assert_said(visitor, words: str = texts.REFUSED) -> None:
+    visitor.page.wait_for_function(SAID)
+    visitor.page.wait_for_function(READY)
+    assert visitor.message() == words
+    assert visitor.page.is_disabled("#sl-stop")
+
+
+def assert_answered(visitor) -> None:
+    visitor.page.click("#sl-run")
+    visitor.settled("", "document.querySelector('.sl-message').textContent")
+    visitor.wait_for_maps()
+
+
+def forgive(visitor) -> None:
+    """Leave out what the browser itself writes about an answer that failed."""
+    visitor.complaints = [c for c in visitor.complaints if "Failed to load resource" not in c]
+
+
+@pytest.mark.parametrize("pattern", [JOIN, RUN])
+@pytest.mark.parametrize("status", [503, 500])
+def test_a_refused_question_is_said_and_can_be_asked_again(serve, visit, pattern, status):
+    visitor = visit(serve().url)
+    visitor.explain()
+    visitor.page.route(pattern, answer(status, {"error": None, "detail": "busy"}))
+    visitor.page.click("#sl-run")
+    assert_said(visitor)
+    visitor.shot(f"refused-{status}")
+    assert len(visitor.chips()) == len(ANSWER_TEXTS), "the answer before is still there"
+    visitor.page.unroute(pattern)
+    assert_answered(visitor)
+    forgive(visitor)
+
+
+def test_an_error_in_the_middle_is_said_and_brings_the_answer_before_back(
+    serve, visit, monkeypatch
+):
+    visitor = visit(serve(FakeExplainer(delay=0.05)).url)
+    visitor.explain()
+
+    def broken(bar, value):
+        if len(value.get("chips", ())) > 2 and value.get("live"):
+            raise RuntimeError("broken on purpose")
+        return value
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ui.TokenBar, "postprocess", broken)
+        visitor.page.click(".sl-example >> nth=1")
+        assert_said(visitor)
+    visitor.page.wait_for_function(ALL_CHIPS, arg=len(ANSWER_TEXTS))
+    assert_answered(visitor)
+
+
+def test_a_lost_connection_is_said(serve, visit):
+    visitor = visit(serve(FakeExplainer(delay=0.05)).url)
+    visitor.explain()
+    visitor.page.route("**/gradio_api/**", lambda route: route.abort())
+    visitor.page.click("#sl-run")
+    assert_said(visitor)
+    visitor.page.unroute("**/gradio_api/**")
+    assert_answered(visitor)
+    forgive(visitor)
