@@ -72,9 +72,10 @@ class Beside(_Drawn):
 
 class MapView(_Drawn):
     """The maps of what is explained, side by side. Server function: maps. Events: need (scales,
-    or maps of the chosen word, that the model has to make), end (of making them)."""
+    or maps of the chosen word, that the model has to make), end (of making them), lost (the server
+    says nothing any more)."""
 
-    SCRIPTS, TEMPLATE = web.MAPS.scripts, web.MAPS.template
+    SCRIPTS, TEMPLATE = (*web.MAPS.scripts, "guard.js"), web.MAPS.template
 
 
 class Backdrop(_Drawn):

@@ -71,6 +71,10 @@ def wire_run(handlers: Handlers, whatif: WhatIf, ask: Ask, see: See, picker: ui.
         recording.then(None, None, [ask.run, ask.stop], js=READY, **PLUMBING)
     for event in (*begun, first, again):
         _say_failure(event, handlers, previous, ask, see)
+    lost = see.view.lost(
+        None, None, [ask.run, ask.stop], js=READY, cancels=[first, again], **PLUMBING
+    )
+    lost.then(handlers.restored, previous, see.bar, **PLUMBING)
     ask.stop.click(
         lambda before: (*handlers.stopped(before), *_running(False)),
         previous,

@@ -110,6 +110,11 @@ REFUSED = (
     "The server did not take the question: it is busy, or the connection was lost. "
     "Press Explain to try again."
 )
+SILENT = (
+    "The server has said nothing for a while, so this was given up. Check the connection, then "
+    "press Explain again."
+)
+INTERRUPTED = "The connection was lost before the answer came. Press Explain to ask again."
 UNREACHABLE = "The server does not answer. Check the connection, then try again."
 NO_WEIGHT = "At least one scale has to count. The maps are the last ones."
 BUSY_MAP = "The model is asked for the {method} map of this word…"
@@ -209,6 +214,8 @@ VIEW: dict[str, Any] = {
     "pictures": "Pictures",
     "atMost": "{label}, at most {peak}",
     "unreachable": UNREACHABLE,
+    "silent": SILENT,
+    "interrupted": INTERRUPTED,
     "methods": "Methods",
     "methodsLong": "Choose which methods are shown",
     "asking": "These ask the model anew for each word that is chosen:",

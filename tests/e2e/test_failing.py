@@ -13,6 +13,7 @@ from tests.ui.fake import ANSWER_TEXTS, FakeExplainer
 READY = "() => !document.querySelector('#sl-run').disabled"
 SAID = "() => document.querySelector('.sl-message').dataset.kind === 'error'"
 ALL_CHIPS = "n => document.querySelectorAll('.sl-answer .sl-chip').length === n"
+MESSAGE = "document.querySelector('.sl-message').textContent"
 JOIN, RUN = "**/queue/join*", "**/gradio_api/run/**"
 
 
@@ -32,7 +33,7 @@ def assert_said(visitor, words: str = texts.REFUSED) -> None:
 
 def assert_answered(visitor) -> None:
     visitor.page.click("#sl-run")
-    visitor.settled("", "document.querySelector('.sl-message').textContent")
+    visitor.settled("", MESSAGE)
     visitor.wait_for_maps()
 
 
@@ -75,12 +76,29 @@ def test_an_error_in_the_middle_is_said_and_brings_the_answer_before_back(
     assert_answered(visitor)
 
 
-def test_a_lost_connection_is_said(serve, visit):
+def test_a_lost_connection_is_said_once_the_page_is_back(serve, visit):
     visitor = visit(serve(FakeExplainer(delay=0.05)).url)
     visitor.explain()
     visitor.page.route("**/gradio_api/**", lambda route: route.abort())
     visitor.page.click("#sl-run")
-    assert_said(visitor)
-    visitor.page.unroute("**/gradio_api/**")
-    assert_answered(visitor)
-    forgive(visitor)
+    visitor.page.wait_for_selector("text=Connection Lost")
+    visitor.page.unroute("**/gradio_api/**")  # now Gradio loads the page anew
+    assert_said(visitor, texts.INTERRUPTED)
+    visitor.shot("interrupted")
+    visitor.explain()
+    visitor.settled("", MESSAGE)
+    visitor.complaints.clear()
+
+
+def test_a_silent_server_is_given_up(serve, visit):
+    app = serve(FakeExplainer())
+    visitor = visit(app.url)
+    visitor.explain()
+    hung = []
+    visitor.page.route("**/queue/data*", hung.append)  # neither answered nor refused
+    visitor.page.click(".sl-example >> nth=1")
+    assert_said(visitor, texts.SILENT)
+    visitor.page.wait_for_function(ALL_CHIPS, arg=len(ANSWER_TEXTS))
+    visitor.page.unroute("**/queue/data*")
+    for route in hung:
+        route.abort()

@@ -1,0 +1,31 @@
+// Looks after a visitor who waits for the model: where the server falls silent, or the page was loaded
+// anew meanwhile, that is said, and Explain works again. (Runs after view.js, in the same scope.)
+const SILENCE_MS = 20e3;  // the server says every few seconds that it is still there
+const ASKED = 'sightline.asked';
+let silence = 0;
+
+// A browser may keep no storage, in a frame of another site for instance.
+function asked(is) {
+  try {
+    if (is === undefined) return sessionStorage.getItem(ASKED);
+    if (is) sessionStorage.setItem(ASKED, 'yes');
+    else sessionStorage.removeItem(ASKED);
+  } catch { /* then it is not remembered */ }
+  return null;
+}
+
+function heed() {
+  const waits = root.classList.contains('sl-busy');
+  clearTimeout(silence);
+  asked(waits);
+  if (waits) silence = setTimeout(giveUp, SILENCE_MS);
+}
+
+function giveUp() {
+  say(text.silent, 'error');
+  trigger('lost', {});
+}
+
+new MutationObserver(heed).observe(message, {childList: true});
+document.addEventListener('click', event => { if (event.target.closest?.('#sl-run')) asked(true); });
+if (asked()) say(text.interrupted, 'error');
