@@ -57,3 +57,7 @@ class Cancelled(SightlineError):
 
 class LoadCancelled(SightlineError):
     """The caller asked to stop loading a model; nothing was kept."""
+
+
+class BusyError(SightlineError):
+    """Too many are waiting already, or this call would take too long for a shared model."""

@@ -35,7 +35,9 @@ class Wanted:
 class Job:
     """What the model of this id is to do: a recording, or, with `run`, something more on that: an
     `answer` to read in place of its own, `words`, `scales`, `attributions` and `evidence` to add,
-    `regions` to hide, each in turn, under a `fill`, or `maps` whose curves to read by a `plan`."""
+    `regions` to hide, each in turn, under a `fill`, or `maps` whose curves to read by a `plan`.
+
+    Jobs of the same `name` are done once for all who ask for them meanwhile; "" for none."""
 
     scales: tuple[float, ...] = ()
     media: Media = ()
@@ -51,6 +53,7 @@ class Job:
     fill: str = ""
     maps: tuple[Heatmap, ...] = ()
     plan: Plan = PLAN
+    name: str = ""
 
 
 Worker = Callable[[Job], Iterator[Any]]

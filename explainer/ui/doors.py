@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from anyio import CapacityLimiter
 from gradio.utils import get_upload_folder
 
 from explainer.errors import SightlineError
@@ -26,6 +27,7 @@ from explainer.web import texts
 
 log = logging.getLogger(__name__)
 
+MOST_THREADS = 40
 LONGEST_TEXT = 200_000  # characters of one text; a page that is sent back is shorter
 DEEPEST = 32  # values inside of values
 _FOLDER = re.compile(r"[0-9a-f]{64}")
@@ -100,6 +102,10 @@ def guard(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 class Page(gr.Blocks):
     """Blocks that check all inputs of all their functions, whichever way they come."""
+
+    def create_limiter(self) -> None:
+        """Bound the threads for functions that Gradio runs in one: few, as they are quick."""
+        self.limiter = CapacityLimiter(MOST_THREADS)
 
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False

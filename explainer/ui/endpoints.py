@@ -21,6 +21,7 @@ from explainer.errors import SightlineError
 from explainer.ui import components as ui
 from explainer.ui.api import Api, File
 from explainer.ui.model_menu import ModelMenu
+from explainer.ui.visitors import Visits
 
 # Files go through components: they see to it that nobody names a file of the server.
 FILES: Mapping[str, Callable[..., gr.components.Component]] = MappingProxyType(
@@ -28,33 +29,28 @@ FILES: Mapping[str, Callable[..., gr.components.Component]] = MappingProxyType(
 )
 
 
-def offer(api: Api, menu: ModelMenu, gpu: dict[str, Any]) -> None:
-    """Offer recording, explaining and the models to programs, inside of a `gr.Blocks`.
-
-    `gpu` are the arguments of an event that uses the model.
-    """
-    record = shown(api.record)
+def offer(api: Api, menu: ModelMenu, visits: Visits) -> None:
+    """Offer recording, explaining and the models to programs, inside of a `gr.Blocks`."""
+    record = visits.served(shown(api.record))
     told = inspect.signature(record)
     gr.Button(visible=False).click(
         record,
         [_input(parameter) for parameter in told.parameters.values()],
         Typed(None, python_type_to_json_schema(told.return_annotation), "answer"),
         api_name="record",
-        **gpu,
+        show_progress="hidden",
     )
     gr.api(shown(api.tokens), api_name="tokens", queue=False)
-    gr.api(shown(api.explain), api_name="explain", queue=False)
-    turn = {name: gpu[name] for name in ("concurrency_id", "concurrency_limit")}
-    gr.api(shown(api.hide), api_name="hide", **turn)
-    gr.api(shown(api.curves), api_name="curves", **turn)
+    gr.api(visits.served(shown(api.explain)), api_name="explain", queue=False)
+    gr.api(visits.served(shown(api.hide)), api_name="hide")
+    gr.api(visits.served(shown(api.curves)), api_name="curves")
     export = shown(api.export)
     gr.Button(visible=False).click(
-        _cached(export),
+        visits.served(_cached(export), slow=True),
         [_input(parameter) for parameter in inspect.signature(export).parameters.values()],
         gr.File(visible=False, label="file"),
         api_name="export",
         show_progress="hidden",
-        concurrency_limit=2,  # films take a while
     )
     gr.api(_named("models", menu.listing), api_name="models", queue=False)
     gr.api(_named("load", menu.load_api), api_name="load", concurrency_limit=8)

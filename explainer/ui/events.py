@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import astuple
 from typing import Any
 
@@ -11,20 +12,23 @@ import gradio as gr
 from explainer.ui import components as ui
 from explainer.ui.endpoints import shown
 from explainer.ui.evidence import Evidence
-from explainer.ui.handlers import Handlers
+from explainer.ui.handlers import NOTHING, Handlers, Page
 from explainer.ui.layer_memory import Fields, LayerMemory
 from explainer.ui.links import Links
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
 from explainer.ui.proof import Proving
 from explainer.ui.sides import PLUMBING, Ask, See
+from explainer.ui.visitors import Visits
 from explainer.ui.whatif import WhatIf
 from explainer.ui.words import Words
 from explainer.web import texts
+from explainer.web.controls import read_ticket
 
 # Loading takes no turn from those who are asking; its own turns are kept by `Models`.
 LOAD: dict[str, Any] = {"concurrency_limit": 8, "show_progress": "hidden"}
-GPU: dict[str, Any] = {"concurrency_id": "gpu", "concurrency_limit": 1, "show_progress": "hidden"}
+# Functions that ask the model wait in `Visits`, and not in Gradio's queue.
+MODEL: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 PRESS_RUN_ON_PICTURE = "picture => { if (picture) document.querySelector('#sl-run').click(); }"
 LOST = "() => ({lost: Date.now()})"
@@ -36,11 +40,12 @@ READY = f"() => [{UPDATES}]"
 FAILED = f"() => [{json.dumps({'text': texts.REFUSED, 'kind': 'error'})}, {UPDATES}]"
 
 
-def wire_missing(missing: Missing, see: See) -> None:
+def wire_missing(missing: Missing, see: See, visits: Visits) -> None:
     """Connect what the model has to add before maps can be drawn."""
     state = [see.bar, see.panel, see.options]
-    how = {"trigger_mode": "always_last", **PRIVATE, **GPU}  # the last of words chosen meanwhile
-    making = see.view.need(missing.bring, state, see.view, api_name="bring_missing", **how)
+    how = {"trigger_mode": "always_last", **MODEL}  # the last of words chosen meanwhile
+    bring = visits.served(missing.bring, lambda message, *_: {**message, "endable": True})
+    making = see.view.need(bring, state, see.view, api_name="bring_missing", **how)
     see.view.end(None, cancels=[making], **PLUMBING)
     making.failure(None, None, see.view, js=ENDED, **PLUMBING)
 
@@ -52,7 +57,14 @@ def wire_examples(handlers: Handlers, ask: Ask, strip: ui.ExampleStrip) -> None:
     chosen.then(None, js=PRESS_RUN)
 
 
-def wire_run(handlers: Handlers, whatif: WhatIf, ask: Ask, see: See, picker: ui.ModelMenu) -> Any:
+def wire_run(
+    handlers: Handlers,
+    whatif: WhatIf,
+    ask: Ask,
+    see: See,
+    picker: ui.ModelMenu,
+    visits: Visits,
+) -> Any:
     """Connect both ways to an answer, Explain and asking again; return the event of the first."""
     previous, shown = gr.State({}), [see.bar, see.view, see.backdrop]
     asked = [ask.image, ask.prompt, previous, *ask.decoding, see.panel, see.options, picker]
@@ -62,10 +74,18 @@ def wire_run(handlers: Handlers, whatif: WhatIf, ask: Ask, see: See, picker: ui.
         _begun(press, handlers, previous, ask, see) for press in (ask.run.click, see.whatif.again)
     ]
     first = begun[0].then(
-        handlers.record, asked, [*shown, ask.notice], api_name="answer", **PRIVATE, **GPU
+        visits.served(handlers.record, _waiting),
+        asked,
+        [*shown, ask.notice],
+        api_name="answer",
+        **MODEL,
     )
     again = begun[1].then(
-        whatif.again, hidden, [*shown, see.masked], api_name="again", **PRIVATE, **GPU
+        visits.served(whatif.again, _waiting),
+        hidden,
+        [*shown, see.masked],
+        api_name="again",
+        **MODEL,
     )
     for recording in (first, again):
         recording.then(None, None, [ask.run, ask.stop], js=READY, **PLUMBING)
@@ -105,31 +125,49 @@ def _begun(press: Any, handlers: Handlers, previous: gr.State, ask: Ask, see: Se
     )
 
 
-def wire_whatif(whatif: WhatIf, see: See) -> None:
+def _waiting(message: dict[str, Any], *_: Any) -> Page:
+    """Return what the page shows while it waits: chips and picture stay."""
+    return Page(NOTHING, message)
+
+
+def _asked(message: dict[str, Any], asked: Any) -> dict[str, Any]:
+    """Return what a section shows while it waits for the answer to its last question."""
+    return {"asked": read_ticket(asked), **message}
+
+
+def wire_whatif(whatif: WhatIf, see: See, visits: Visits) -> None:
     """Connect hiding a place, and the way back from an answer without it."""
-    see.whatif.measure(whatif.measure, see.whatif, see.whatif, **PRIVATE, **GPU)
+    measure = visits.served(whatif.measure, _asked)
+    see.whatif.measure(measure, see.whatif, see.whatif, **MODEL)
     see.masked.back(whatif.back, see.masked, [see.bar, see.view, see.backdrop], **PLUMBING)
 
 
-def wire_proof(proving: Proving, see: See) -> None:
+def wire_proof(proving: Proving, see: See, visits: Visits) -> None:
     """Connect measuring whether a word follows its maps, and stopping that."""
-    how = {"api_name": "prove", "trigger_mode": "multiple", **PRIVATE, **GPU}
-    measured = see.proof.measure(proving.measure, see.proof, see.proof, **how)
+    how = {"api_name": "prove", "trigger_mode": "multiple", **MODEL}
+    measured = see.proof.measure(
+        visits.served(proving.measure, _asked), see.proof, see.proof, **how
+    )
     measured.failure(None, None, see.proof, js=LOST, **PLUMBING)
     see.proof.halt(proving.stopped, see.proof, see.proof, cancels=[measured], **PLUMBING)
 
 
-def wire_evidence(evidence: Evidence, see: See) -> None:
+def wire_evidence(evidence: Evidence, see: See, visits: Visits) -> None:
     """Connect the bars that say how much words rest on the picture."""
-    see.bar.measure(evidence.measure, see.bar, see.bar, **PRIVATE, **GPU)
+    see.bar.measure(visits.served(evidence.measure), see.bar, see.bar, **MODEL)
 
 
-def wire_beside(words: Words, see: See) -> None:
+def _run_of(asked: Any) -> Any:
+    return asked.get("run") if isinstance(asked, Mapping) else None
+
+
+def wire_beside(words: Words, see: See, visits: Visits) -> None:
     """Connect words that are typed and answers that are edited."""
-    private = {**PRIVATE, **GPU}
-    see.beside.word(words.bring, see.beside, see.beside, api_name="bring", **private)
+    bring = visits.served(words.bring, lambda message, asked: {"run": _run_of(asked), **message})
+    see.beside.word(bring, see.beside, see.beside, api_name="bring", **MODEL)
     shown = [see.bar, see.view, see.backdrop, see.beside]
-    see.beside.answer(words.edited, see.beside, shown, api_name="edited", **private)
+    edited = visits.served(words.edited, _waiting)
+    see.beside.answer(edited, see.beside, shown, api_name="edited", **MODEL)
 
 
 def wire_menu(menu: ModelMenu, picker: ui.ModelMenu, demo: gr.Blocks, recorded: Any) -> Any:
@@ -155,7 +193,12 @@ def wire_memory(memory: LayerMemory, ask: Ask, see: See, picker: ui.ModelMenu, l
 
 
 def wire_link(
-    links: Links, menu: ModelMenu, settings: ui.Settings, ask: Ask, picker: ui.ModelMenu
+    links: Links,
+    menu: ModelMenu,
+    settings: ui.Settings,
+    ask: Ask,
+    picker: ui.ModelMenu,
+    visits: Visits,
 ) -> None:
     """Fill in what a link asks, and answer it if it names an example."""
 
@@ -167,7 +210,8 @@ def wire_link(
     fields = [ask.image, ask.prompt, *ask.decoding, ask.layers, picker]
     filled = settings.ask(shown(fill), settings, fields, **PLUMBING)
     filled.then(None, ask.image, js=PRESS_RUN_ON_PICTURE)
-    settings.bring(links.bring, settings, settings, api_name="bring_link", **PRIVATE, **GPU)
+    bring = visits.served(links.bring)
+    settings.bring(bring, settings, settings, api_name="bring_link", **MODEL)
 
 
 def _running(running: bool) -> tuple[Any, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from threading import Lock
 from typing import Any, NamedTuple
 
 from explainer.errors import ImageError, RunError, SightlineError, VideoError
@@ -65,6 +66,7 @@ class Handlers:
         self._store = store
         self._examples = examples
         self._work = gpu(make_worker(self._models.loaded))
+        self._keeping = Lock()
 
     # Recording -----------------------------------------------------------------------------------
 
@@ -136,7 +138,7 @@ class Handlers:
         missing = missing_scales(run, scales)
         if run is None or missing:
             with self._models.use(entry.id):
-                job = Job(missing, media, prompt, asdict(decoding), run, entry.id)
+                job = Job(missing, media, prompt, asdict(decoding), run, entry.id, name=key)
                 for item in self._work(job):
                     if isinstance(item, Run):
                         run = item
@@ -162,10 +164,21 @@ class Handlers:
     def adding(self, key: str, **asked: Any) -> Iterator[Any]:
         """Yield the steps in which the model of a stored run adds to it, and the run as the last
         item; only then it is kept."""
-        for item in self.doing(self.run(key), **asked):
-            if isinstance(item, Run):
-                self._store.put(key, item)
-            yield item
+        before = self.run(key)
+        for item in self.doing(before, name=_name(key, asked), **asked):
+            yield self._keep(key, before, item) if isinstance(item, Run) else item
+
+    def _keep(self, key: str, before: Run, grown: Run) -> Run:
+        """Return what a stored run has become, and keep that: maps of comparison methods may have
+        been added to it meanwhile, or all else while maps were made."""
+        with self._keeping:
+            now = self._store.get(key)
+            if now is not None and now is not before:
+                only_maps = grown.attributions.keys() != before.attributions.keys()
+                kept, other = (now, grown) if only_maps else (grown, now)
+                grown = kept.with_attributions(other.attributions, other.attribution_notes)
+            self._store.put(key, grown)
+            return grown
 
     def with_words(self, key: str, words: tuple[str, ...]) -> Run:
         """Return a stored run with the rows of further words."""
@@ -186,7 +199,7 @@ class Handlers:
         name = self._store.key(key.encode(), answer, run.model_id, {})
         other = self._store.get(name)
         if other is None:
-            other = self.more(run, answer=answer)
+            other = self.more(run, answer=answer, name=name)
             self._store.put(name, other)
         return Recorded(other, name)
 
@@ -235,6 +248,13 @@ class Handlers:
         """Return the picture and prompt of an example, and nothing in place of further files."""
         example = self._examples[controls.read_index(index, len(self._examples))]
         return example.picture.pixels, example.prompt, None
+
+
+def _name(key: str, asked: Mapping[str, Any]) -> str:
+    """Return the name of a job that adds to a stored run: maps may be made beside other things,
+    which are added one after another."""
+    told = [(w.method, w.tokens, sorted(w.knobs.items())) for w in asked.get("attributions", ())]
+    return f"{key} {told or 'more'}"
 
 
 def chosen(menu: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from starlette.middleware import Middleware
 from explainer.export import Look
 from explainer.media.images import open_image
 from explainer.run.store import RunStore
+from explainer.serving.calls import Calls
 from explainer.serving.jobs import Worker
 from explainer.serving.model_pool import Loaded, Models
 from explainer.ui import components as ui
@@ -35,10 +37,14 @@ from explainer.ui.proof import Proving
 from explainer.ui.saving import Saving
 from explainer.ui.settings import all_options, defaults
 from explainer.ui.sides import Ask, See
+from explainer.ui.visitors import Visits, forget
 from explainer.ui.whatif import WhatIf
 from explainer.ui.words import Words
 from explainer.web import controls, payload, texts
 from explainer.web.scripts import path
+
+MOST_EVENTS = 1024  # of all visitors at once, most of which wait
+MOST_SESSIONS = 300  # whose state Gradio keeps; each takes about 175 kB
 
 
 def build_demo(
@@ -64,7 +70,9 @@ def build_demo(
         gpu: decorates the generator function that uses the model.
     """
     models = models if isinstance(models, Models) else Models.of_one(models)
-    handlers, menu = Handlers(models, store, examples, gpu), ModelMenu(models, precision, about)
+    calls = Calls()
+    visits, menu = Visits(calls), ModelMenu(models, precision, about)
+    handlers = Handlers(models, store, examples, lambda worker: calls.guard(gpu(worker)))
     maps, words, opened = Maps(store), Words(handlers), Opened(store)
     whatif = WhatIf(handlers, store)
     links = Links(models, store, examples, handlers.with_words)
@@ -77,20 +85,24 @@ def build_demo(
             ask = _ask()
             see = _see(maps, words, opened, Saving(store))
             strip, kept = _try(examples, gallery, menu)
-        answered = events.wire_run(handlers, whatif, ask, see, picker)
-        events.wire_missing(Missing(handlers), see)
+        answered = events.wire_run(handlers, whatif, ask, see, picker, visits)
+        events.wire_missing(Missing(handlers), see, visits)
         events.wire_examples(handlers, ask, strip)
         shows = [see.bar, see.view, see.backdrop, ask.notice]
         recorded.wire(Opening(store, gallery), kept, see.panel, shows)
-        events.wire_beside(words, see)
-        events.wire_whatif(whatif, see)
-        events.wire_proof(Proving(handlers), see)
-        events.wire_evidence(Evidence(handlers), see)
+        events.wire_beside(words, see, visits)
+        events.wire_whatif(whatif, see, visits)
+        events.wire_proof(Proving(handlers), see, visits)
+        events.wire_evidence(Evidence(handlers), see, visits)
         loaded = events.wire_menu(menu, picker, demo, answered)
         events.wire_memory(LayerMemory(models), ask, see, picker, loaded)
-        events.wire_link(links, menu, settings, ask, picker)
-        offer(Api(handlers), menu, events.GPU)
-    demo.queue(max_size=20)
+        events.wire_link(links, menu, settings, ask, picker, visits)
+        offer(Api(handlers), menu, visits)
+        demo.unload(forget)
+    # Else Gradio summarises recent calls with pandas after each call, for a page that is closed.
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
+    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
+    demo.queue(max_size=MOST_EVENTS, default_concurrency_limit=None)
     return demo
 
 
@@ -112,6 +124,8 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": "50mb",
         "show_error": False,
         "enable_monitoring": False,
+        "max_threads": MOST_EVENTS,  # of events under way, see `Page.create_limiter` for threads
+        "state_session_capacity": MOST_SESSIONS,
         "app_kwargs": {"middleware": [Middleware(Gate)]},
     }
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from explainer.errors import SightlineError
+
+if TYPE_CHECKING:
+    from explainer.serving.calls import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +109,12 @@ EXPIRED = "This run has expired; press Explain again."
 NOT_RUN = "There is nothing to explain yet; press Explain first."
 STOPPED = "Stopped. Press Explain to start again."
 STOPPED_BACK = "Stopped. The answer before it is still here."
+WAITING_FIRST = "Waiting for the model: you are next"
+WAITING_PLACE = "Waiting for the model: {before} before you"
+WAITING_ABOUT = ", about {duration}"
+WAITING_SHARED = "Somebody asked the same, and their answer will be yours: {duration} so far"
+WORKING = "The model is at work: {duration} so far"
+LEFT = "The client has left, so this was ended."
 REFUSED = (
     "The server did not take the question: it is busy, or the connection was lost. "
     "Press Explain to try again."
@@ -702,6 +711,21 @@ def share(p: float | None) -> str:
     if p is None:
         return ""
     return "< 0.1 %" if p < 0.001 else f"{100 * p:.1f} %"
+
+
+def waiting(told: Waiting) -> str:
+    """Return what those who wait for the model are told."""
+    if told.place is None:
+        line = WAITING_SHARED if told.shared else WORKING
+        return line.format(duration=duration(told.seconds))
+    before, seconds = told.place.before, told.place.seconds
+    line = WAITING_PLACE.format(before=before) if before else WAITING_FIRST
+    return line + (WAITING_ABOUT.format(duration=about(seconds)) if seconds else "") + "…"
+
+
+def about(seconds: float) -> str:
+    """Return a rough duration in words: "7 s", "3 min"."""
+    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
 
 
 def duration(seconds: float) -> str:

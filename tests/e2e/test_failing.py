@@ -7,7 +7,7 @@ import json
 import pytest
 
 from explainer.ui import components as ui
-from explainer.ui import texts
+from explainer.web import texts
 from tests.ui.fake import ANSWER_TEXTS, FakeExplainer
 
 READY = "() => !document.querySelector('#sl-run').disabled"
@@ -76,13 +76,29 @@ def test_an_error_in_the_middle_is_said_and_brings_the_answer_before_back(
     assert_answered(visitor)
 
 
-def test_a_lost_connection_is_said_once_the_page_is_back(serve, visit):
-    visitor = visit(serve(FakeExplainer(delay=0.05)).url)
+def test_a_server_that_is_not_reached_is_said(serve, visit):
+    visitor = visit(serve().url)
     visitor.explain()
     visitor.page.route("**/gradio_api/**", lambda route: route.abort())
     visitor.page.click("#sl-run")
-    visitor.page.wait_for_selector("text=Connection Lost")
-    visitor.page.unroute("**/gradio_api/**")  # now Gradio loads the page anew
+    assert_said(visitor, texts.SILENT)
+    visitor.shot("unreached")
+    with visitor.page.expect_event("load"):  # Gradio loads the page anew once the server is back
+        visitor.page.unroute("**/gradio_api/**")
+    visitor.page.wait_for_selector(".sl-example", state="attached")
+    visitor.explain()
+    visitor.settled("", MESSAGE)
+    visitor.complaints.clear()
+
+
+def test_a_lost_connection_is_said_once_the_page_is_back(serve, visit):
+    visitor = visit(serve(FakeExplainer(delay=0.05)).url)
+    visitor.explain()
+    visitor.page.route("**/queue/data*", lambda route: route.abort())
+    visitor.page.click(".sl-example >> nth=1")
+    visitor.page.wait_for_event("load")  # Gradio loads the page anew
+    visitor.page.unroute("**/queue/data*")
+    visitor.page.wait_for_selector(".sl-example", state="attached")
     assert_said(visitor, texts.INTERRUPTED)
     visitor.shot("interrupted")
     visitor.explain()

@@ -14,8 +14,7 @@ function asked(is) {
   return null;
 }
 
-function heed() {
-  const waits = root.classList.contains('sl-busy');
+function wait(waits) {
   clearTimeout(silence);
   asked(waits);
   if (waits) silence = setTimeout(giveUp, SILENCE_MS);
@@ -26,6 +25,6 @@ function giveUp() {
   trigger('lost', {});
 }
 
-new MutationObserver(heed).observe(message, {childList: true});
-document.addEventListener('click', event => { if (event.target.closest?.('#sl-run')) asked(true); });
+new MutationObserver(() => wait(root.classList.contains('sl-busy'))).observe(message, {childList: true});
+document.addEventListener('click', event => { if (event.target.closest?.('#sl-run')) wait(true); });
 if (asked()) say(text.interrupted, 'error');
