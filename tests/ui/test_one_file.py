@@ -109,8 +109,15 @@ def test_the_maps_are_those_of_the_methods_and_settings_shown():
 
 def test_the_file_shows_the_parts_that_the_page_shows():
     text = file_of(fake_run())
-    for part in (components.TokenBar, components.MapView, components.Backdrop):
-        first, last = part.SCRIPTS[0], part.SCRIPTS[-1]
-        for name in (first, last):
-            assert (components.web.read(name)) in text
+    web = components.web
+    parts = (
+        (components.TokenBar, web.TOKENS),
+        (components.MapView, web.MAPS),
+        (components.Backdrop, web.BACKDROP),
+    )
+    for part, shared in parts:
+        assert part.SCRIPTS[: len(shared.scripts)] == shared.scripts
+        for name in (shared.scripts[0], shared.scripts[-1]):
+            assert web.read(name) in text
+    assert web.read("guard.js") not in text, "a file has no server to wait for"
     assert not re.search(r"https?://(?!www\.w3\.org/)", text)
