@@ -38,6 +38,9 @@ PRESS_RUN = "() => { document.querySelector('#sl-run').click(); }"
 UPDATES = "{__type__: 'update', interactive: true}, {__type__: 'update', interactive: false}"
 READY = f"() => [{UPDATES}]"
 FAILED = f"() => [{json.dumps({'text': texts.REFUSED, 'kind': 'error'})}, {UPDATES}]"
+# A recording that is stopped ends as a failure, too.
+STOPPED = "Date.now() - document.querySelector('.sl-view').dataset.stopped < 10000"
+FAILED_UNSTOPPED = f"() => {STOPPED} ? Array(3).fill({{__type__: 'update'}}) : ({FAILED})()"
 
 
 def wire_missing(missing: Missing, see: See, visits: Visits) -> None:
@@ -111,7 +114,7 @@ def _say_failure(event: Any, handlers: Handlers, previous: gr.State, ask: Ask, s
 
     The browser does both by itself; the chips of before come back if the server answers.
     """
-    told = event.failure(None, None, [see.view, ask.run, ask.stop], js=FAILED, **PLUMBING)
+    told = event.failure(None, None, [see.view, ask.run, ask.stop], js=FAILED_UNSTOPPED, **PLUMBING)
     told.then(handlers.restored, previous, see.bar, **PLUMBING)
 
 

@@ -26,5 +26,9 @@ function giveUp() {
 }
 
 new MutationObserver(() => wait(root.classList.contains('sl-busy'))).observe(message, {childList: true});
-document.addEventListener('click', event => { if (event.target.closest?.('#sl-run')) wait(true); });
+document.addEventListener('click', event => {
+  const pressed = event.target.closest?.('#sl-run, #sl-stop');
+  if (pressed) root.dataset.stopped = pressed.id === 'sl-stop' ? Date.now() : 0;
+  if (pressed?.id === 'sl-run') wait(true);
+});
 if (asked()) say(text.interrupted, 'error');
