@@ -1,6 +1,7 @@
 // Looks after a visitor who waits for the model: where the server falls silent, or the page was loaded
 // anew meanwhile, that is said, and Explain works again. (Runs after view.js, in the same scope.)
 const SILENCE_MS = 20e3;  // the server says every few seconds that it is still there
+const SETTLED_MS = 1500;
 const ASKED = 'sightline.asked';
 let silence = 0;
 
@@ -31,4 +32,5 @@ document.addEventListener('click', event => {
   if (pressed) root.dataset.stopped = pressed.id === 'sl-stop' ? Date.now() : 0;
   if (pressed?.id === 'sl-run') wait(true);
 });
-if (asked()) say(text.interrupted, 'error');
+// Said once the controls have their values, since whatever changes with them is cleared away.
+if (asked()) setTimeout(() => { if (sightline.now.run === null) say(text.interrupted, 'error'); }, SETTLED_MS);
