@@ -16,6 +16,7 @@ from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.controls import CONTROLS
 from explainer.probing.curves import Curves, Plan, Readings, read, reading
 from explainer.run import ANSWER
+from explainer.run.geometry import Placement
 from tests.evaluation.saying import saying
 
 BLACK = Plan("black", 64, 16)
@@ -79,7 +80,7 @@ def quarter():
     picture[:20, :20] = 255
     run = replace(run, images=(picture,))
     values = np.array([[1, 0], [0, 0]], np.float32)
-    return run, Heatmap((MapPart(values, (0.0, 0.0, 40.0, 40.0)),), False, "")
+    return run, Heatmap((MapPart(values, Placement.even((0.0, 0.0, 40.0, 40.0))),), False, "")
 
 
 def flipped(heat: Heatmap) -> Heatmap:
@@ -118,7 +119,9 @@ def test_a_flat_map_favours_no_corner():
 
 def test_what_the_model_did_not_see_comes_last():
     run, heat = quarter()
-    low = replace(heat, parts=(MapPart(np.zeros((1, 1), np.float32), (0.0, 0.0, 20.0, 20.0)),))
+    low = replace(
+        heat, parts=(MapPart(np.zeros((1, 1), np.float32), Placement.even((0.0, 0.0, 20.0, 20.0))),)
+    )
     found = curves(Pixels(run), run, run.indices(ANSWER), low, Plan("black", 4))
     assert found.insertion[1] == 0.25
 

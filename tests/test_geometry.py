@@ -8,7 +8,16 @@ import pytest
 from explainer.errors import RunError
 from explainer.evaluation.synthetic import grid_rects
 from explainer.run import View
-from explainer.run.geometry import MODES, Grid, Resampler, axis_weights, seen_grid, seen_maps
+from explainer.run.geometry import (
+    MODES,
+    Grid,
+    Placement,
+    Resampler,
+    axis_weights,
+    seen_grid,
+    seen_maps,
+    whole_edges,
+)
 
 
 def edges(n: int, start: float = 0.0, stop: float = 336.0) -> np.ndarray:
@@ -100,7 +109,8 @@ def test_a_ramp_stays_a_ramp(n, m, mode):
 def test_a_ramp_over_uneven_cells_stays_a_ramp():
     source = np.array([0.0, 5, 19, 33, 47, 50])  # cut off at both ends, as by a centre crop
     target = edges(25, 0, 50)
-    middle, centres = (source[:-1] + source[1:]) / 2, (target[:-1] + target[1:]) / 2
+    middle = np.array([-2.0, 12, 26, 40, 54])  # of whole cells
+    centres = (target[:-1] + target[1:]) / 2
     got = axis_weights(source, target, "bilinear") @ middle
     np.testing.assert_allclose(got, np.clip(centres, middle[0], middle[-1]), atol=1e-4)
 
@@ -189,3 +199,76 @@ def test_a_view_that_saw_nothing_is_refused():
     rects = np.full((4, 4), np.nan, np.float32)
     with pytest.raises(RunError, match="saw anything"):
         seen_grid(View(0, (2, 2), rects))
+
+
+# Where cells lie that are cut down to the picture ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cut", "whole"),
+    [
+        ([0, 0.7, 27.4, 54.1, 80], [-26, 0.7, 27.4, 54.1, 80.8]),
+        ([0, 10, 20, 30], [0, 10, 20, 30]),
+        ([0, 4, 14], [-6, 4, 14]),
+        ([0, 5, 10], [0, 5, 10]),
+        ([3, 8], [3, 8]),
+        ([0, 10.1, 20.1, 30.1], [0.1, 10.1, 20.1, 30.1]),  # took up a sliver
+    ],
+)
+def test_whole_cells_are_as_large_as_those_that_are_not_at_the_border(cut, whole):
+    np.testing.assert_allclose(whole_edges(np.array(cut, float)), whole, atol=1e-9)
+
+
+def test_even_cells_stay_exactly_as_they_are():
+    axis = edges(13, 0, 427).astype(np.float32).astype(np.float64)
+    np.testing.assert_array_equal(whole_edges(axis), axis)
+    grid = Grid(slice(0, 13), slice(0, 13), axis, axis)
+    assert grid.placement == Placement.even((0, 0, 427, 427))
+
+
+CUT = Grid(slice(0, 5), slice(0, 3), np.array([0, 0.7, 27.4, 54.1, 80]), np.array([0, 9.0, 29, 44]))
+
+
+def test_edges_and_areas_are_those_of_the_cut_cells():
+    y, x = CUT.placement.edges(CUT.shape)
+    np.testing.assert_allclose(y, CUT.y)
+    np.testing.assert_allclose(x, CUT.x)
+    areas = CUT.placement.areas(CUT.shape)
+    np.testing.assert_allclose(areas, np.outer(np.diff(CUT.y), np.diff(CUT.x)) / (80 * 44))
+    assert areas.sum() == pytest.approx(1)
+    half = CUT.placement.shares((160, 88))
+    np.testing.assert_allclose(half.edges(CUT.shape)[0], CUT.y / 160)
+    np.testing.assert_allclose(half.sized((160, 88)).frame, CUT.placement.frame)
+
+
+def test_a_cut_grid_is_divided_into_equal_cells():
+    """Half of the first row, and half of the first column, hold nothing of the picture."""
+    fine = CUT.divided(2)
+    assert fine.extent == CUT.extent
+    np.testing.assert_allclose(fine.y, [0, 0.7, 14.05, 27.4, 40.75, 54.1, 67.45, 80])
+    np.testing.assert_allclose(fine.x, [0, 9, 19, 29, 39, 44])
+    np.testing.assert_allclose(np.diff(whole_edges(fine.y)), 13.35)
+    assert CUT.divided(1) is CUT
+
+
+def test_an_impulse_stays_in_place_beside_a_sliver():
+    """One cell of a coarse grid, read on a fine one: the middle of what it becomes is its own."""
+    coarse = np.array([0, 0.7, 27.4, 54.1, 80.8, 107.5, 134.2, 134.9])
+    fine = coarse[0] + np.array([0, 6.0, 22.4, 38.8, 55.2, 71.6, 88, 104.4, 120.8, 134.9])
+    weights = axis_weights(coarse, fine, "bilinear")
+    whole = whole_edges(fine)
+    centres = (whole[:-1] + whole[1:]) / 2
+    for cell in (2, 3, 4):
+        middle = (weights[:, cell] * centres).sum() / weights[:, cell].sum()
+        assert middle == pytest.approx((coarse[cell] + coarse[cell + 1]) / 2, abs=0.05 * 26.7)
+
+
+def test_cells_of_different_sizes_are_refused():
+    rects = grid_rects((1, 4), (0, 0, 80, 20))
+    rects[1, 2] = rects[2, 0] = 30
+    with pytest.raises(RunError, match="one size"):
+        seen_grid(View(0, (1, 4), rects))
+    rects = grid_rects((1, 4), (0, 0, 80, 20))
+    rects[0, 0] = -9
+    with pytest.raises(RunError, match="one size"):
+        seen_grid(View(0, (1, 4), rects))

@@ -12,10 +12,11 @@ from explainer.errors import ImageError, RunError
 from explainer.media.fills import FILLS
 from explainer.methods import METHODS
 from explainer.methods.base import Heatmap, MapPart
-from explainer.methods.otsu import otsu, stands_out
+from explainer.methods.otsu import levels, otsu, stands_out
 from explainer.probing.hiding import Change, change, verdict_of_hiding, verdict_of_keeping
 from explainer.probing.regions import HOW, Region, hidden, shown_by, within_box
 from explainer.run import ANSWER, Video
+from explainer.run.geometry import Placement
 from tests import tiny
 from tests.evaluation.saying import saying
 
@@ -26,13 +27,13 @@ def picture_of(run, seed: int = 0):
 
 
 def heat(values, extent, signed: bool = False) -> Heatmap:
-    return Heatmap((MapPart(np.array(values, np.float32), extent),), signed, "")
+    return Heatmap((MapPart(np.array(values, np.float32), Placement.even(extent)),), signed, "")
 
 
 def test_the_pixels_of_a_region_are_those_whose_centres_lie_in_its_cells():
     """Slowly, pixel by pixel, on a grid that leaves a rim and does not divide the picture."""
     rng = np.random.default_rng(0)
-    region = Region(0, rng.random((3, 4)) > 0.5, (2.5, 1.0, 29.0, 20.5))
+    region = Region(0, rng.random((3, 4)) > 0.5, Placement.even((2.5, 1.0, 29.0, 20.5)))
     got = region.mask(23, 31)
     for y in range(23):
         for x in range(31):
@@ -50,17 +51,43 @@ def test_a_map_points_at_what_its_outline_is_drawn_around():
     levels = np.round(values * 255).astype(np.uint8)
     np.testing.assert_array_equal(stands_out(values), levels > otsu(levels))
     below = heat(-values, (0.0, 0.0, 70.0, 60.0), True)
-    with pytest.raises(RunError, match="empty"):
+    with pytest.raises(RunError, match="nothing stands out"):
         shown_by(below)
     np.testing.assert_array_equal(
         shown_by(heat(values, (0.0, 0.0, 70.0, 60.0))).cells, stands_out(values)
     )
 
 
+def test_a_faint_map_points_at_nothing():
+    """Otsu's threshold parts any map in two, however dark."""
+    values = np.random.default_rng(0).random((6, 7), np.float32) * np.float32(0.0999)
+    assert (levels(values) > otsu(levels(values))).mean() > 0.3
+    assert not stands_out(values).any()
+    with pytest.raises(RunError, match=r"its peak is below 0\.1 of full strength"):
+        shown_by(heat(values, (0.0, 0.0, 70.0, 60.0)))
+    values[2, 3] = 0.1
+    assert stands_out(values)[2, 3]
+    assert shown_by(heat(values, (0.0, 0.0, 70.0, 60.0))).cells.any()
+
+
+def test_the_control_of_a_region_beside_slivers_is_as_large_as_it():
+    """The first row and column are a tenth as large: counted by cells a control would be small."""
+    place = Placement((0.0, 0.0, 61.0, 51.0), (-9.0, -9.0, 61.0, 51.0))
+    cells = np.zeros((6, 7), bool)
+    cells[2:4, 3:6] = True
+    region = Region(0, cells, place)
+    assert region.share == pytest.approx(6 * 100 / (61 * 51))
+    assert region.mask(51, 61).mean() == pytest.approx(region.share)
+    for seed in range(20):
+        other = region.elsewhere(seed)
+        assert abs(other.share - region.share) <= 50 / (61 * 51) + 1e-9
+        assert not (other.cells & cells).any()
+
+
 def test_the_control_is_as_much_and_elsewhere_and_always_the_same():
     cells = np.zeros((5, 6), bool)
     cells[1:3, 2:5] = True
-    place = Region(0, cells, (0.0, 0.0, 60.0, 50.0))
+    place = Region(0, cells, Placement.even((0.0, 0.0, 60.0, 50.0)))
     other = place.elsewhere()
     assert other.cells.sum() == cells.sum()
     assert not (other.cells & cells).any()
@@ -82,7 +109,7 @@ def test_only_the_region_is_filled(fill):
     run = replace(run, images=(picture_of(run),))
     cells = np.zeros((6, 7), bool)
     cells[1, 2:4] = True
-    (shown,) = hidden(run, Region(0, cells, (0.0, 0.0, 70.0, 60.0)), fill)
+    (shown,) = hidden(run, Region(0, cells, Placement.even((0.0, 0.0, 70.0, 60.0))), fill)
     want = run.image.copy()
     want[10:20, 20:40] = FILLS[fill](run.image)[10:20, 20:40]
     np.testing.assert_array_equal(shown, want)
@@ -91,7 +118,7 @@ def test_only_the_region_is_filled(fill):
 
 def test_what_cannot_be_hidden_is_said():
     run = saying(" a", " cat")
-    place = Region(0, np.ones((6, 7), bool), (0.0, 0.0, 70.0, 60.0))
+    place = Region(0, np.ones((6, 7), bool), Placement.even((0.0, 0.0, 70.0, 60.0)))
     with pytest.raises(ImageError, match="black"):
         hidden(run, place, "sand")
     with pytest.raises(RunError, match="picture 3"):

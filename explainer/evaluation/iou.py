@@ -38,7 +38,7 @@ from explainer.evaluation.words import (
 from explainer.methods.base import Heatmap
 from explainer.methods.otsu import otsu
 from explainer.run import ANSWER, PROMPT, Run
-from explainer.run.geometry import shares
+from explainer.run.geometry import Placement
 
 Cells = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -110,11 +110,11 @@ class Grey:
 
     Attributes:
         cells: (h, w), on the token grid.
-        box: (x0, y0, x1, y1), the part of the picture that the cells cover, as shares of it.
+        placement: where the cells lie in the picture, in shares of its sides.
     """
 
     cells: Cells
-    box: tuple[float, float, float, float]
+    placement: Placement
 
     @classmethod
     def of(cls, heatmap: Heatmap, run: Run) -> Grey:
@@ -122,8 +122,13 @@ class Grey:
         part = heatmap.parts[0]
         # The eighth of a level lifts what float32 has pressed just below its level.
         levels = np.floor(255.0 * part.values.astype(np.float64) + 0.125)
-        box = shares(part.extent, run.image.shape)
-        return cls(np.clip(levels, 0, 255).astype(np.uint8), box)
+        place = part.placement.shares(run.image.shape)
+        return cls(np.clip(levels, 0, 255).astype(np.uint8), place)
+
+    @property
+    def areas(self) -> npt.NDArray[np.float64]:
+        """Return (h, w): how much each cell holds of the part of the picture that was seen."""
+        return self.placement.areas(self.cells.shape)
 
     def over(self, shape: tuple[int, int]) -> Cells:
         """Return the map stretched over the whole of a mask (H, W), as TAM does it."""
@@ -135,22 +140,17 @@ class Grey:
 
         Outside the part of the picture that the model saw the map is 0 and predicts nothing.
         """
-        x0, y0, x1, y1 = self._pixels(shape)
-        inner = self.over((y1 - y0, x1 - x0))
+        place = self.placement.sized(shape)
+        x0, y0, x1, y1 = place.pixels(shape)
+        box = place.within((x0, y0, x1, y1), self.cells.shape)
+        picture, size = Image.fromarray(self.cells), (x1 - x0, y1 - y0)
+        inner = np.asarray(picture.resize(size, Image.Resampling.BILINEAR, box))
         threshold = otsu(inner)
         if inner.shape == shape:
             return inner, inner > threshold, threshold
         levels, predicted = np.zeros(shape, np.uint8), np.zeros(shape, bool)
         levels[y0:y1, x0:x1], predicted[y0:y1, x0:x1] = inner, inner > threshold
         return levels, predicted, threshold
-
-    def _pixels(self, shape: tuple[int, int]) -> tuple[int, int, int, int]:
-        """Return the pixels (x0, y0, x1, y1) of a mask that the map covers, at least one."""
-        height, width = shape
-        x0, y0 = min(round(self.box[0] * width), width - 1), round(self.box[1] * height)
-        y0 = min(y0, height - 1)
-        x1, y1 = round(self.box[2] * width), round(self.box[3] * height)
-        return x0, y0, min(max(x1, x0 + 1), width), min(max(y1, y0 + 1), height)
 
 
 Greys = Mapping[int, Grey]  # of answer tokens, by their index in the run
@@ -195,6 +195,13 @@ def _best(fits: Sequence[Fit]) -> Fit:
 def _share_below(word: Word, maps: Greys, dark: float) -> float:
     """Return the share of cells on the token grid below `dark`, a mean over the word's tokens."""
     return float(np.mean([np.mean(maps[token].cells < dark) for token in word.tokens]))
+
+
+def _area_below(word: Word, maps: Greys, dark: float) -> float:
+    """Return the share of what was seen of the picture that lies in cells below `dark`, a mean over
+    the word's tokens."""
+    shares = [maps[token].areas[maps[token].cells < dark].sum() for token in word.tokens]
+    return float(np.mean(shares))
 
 
 # As published ------------------------------------------------------------------------------------
@@ -313,7 +320,8 @@ def judge_clean(
     longest name counts; all words of a name, and nothing else, are judged together, by the token
     that fits best (`obj_iou` and the figures beside it) and by the map that the page shows for
     them (`obj_iou_shown`); a map lies where its tokens saw the picture and predicts nothing
-    elsewhere; a prediction of nothing has precision 0; punctuation is judged like function words,
+    elsewhere; a cell at the border counts for what it holds of the picture; a prediction of nothing
+    has precision 0; punctuation is judged like function words,
     as a figure of its own (`punct_iou`).
 
     Args:
@@ -333,7 +341,7 @@ def judge_clean(
         dark = float(np.mean(thresholds))
         for i, kind in kinds.items():
             if kind in _DARK:
-                _count(tally, _DARK[kind], _share_below(words[i], maps, dark))
+                _count(tally, _DARK[kind], _area_below(words[i], maps, dark))
     return tally
 
 

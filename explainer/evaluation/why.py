@@ -19,7 +19,7 @@ from explainer.evaluation.iou import Fit, Grey, Greys, Mask, Named, Tally, Truth
 from explainer.evaluation.words import FUNCTION, Grammar, Word
 from explainer.methods.msea_arc import MSEA_ARC, Settings, predecessor_weights
 from explainer.run import PROMPT, Run
-from explainer.run.geometry import Layout, shares
+from explainer.run.geometry import Layout
 
 # What is summed over things, each as [sum, count], and what tables call it.
 PLACES: Mapping[str, str] = {
@@ -99,22 +99,22 @@ def sites(run: Run, things: Sequence[Named], truth: Truth) -> list[Site]:
 
 
 def _cell(run: Run, shape: tuple[int, int]) -> float:
-    """Return the area of a cell of the first image's map, in pixels of a mask."""
+    """Return the area of a whole cell of the first image's map, in pixels of a mask."""
     grid = Layout.of(run).grids[0]
-    x0, y0, x1, y1 = shares(grid.extent, run.image.shape)
-    seen = (x1 - x0) * (y1 - y0)
-    return seen * shape[0] * shape[1] / (grid.shape[0] * grid.shape[1])
+    x0, y0, x1, y1 = grid.placement.shares(run.image.shape).frame
+    return (x1 - x0) * (y1 - y0) * shape[0] * shape[1] / (grid.shape[0] * grid.shape[1])
 
 
 def _ceiling(run: Run, mask: Mask) -> float:
     """Return the IoU of the map that shows how much of each cell the thing fills."""
     grid = Layout.of(run).grids[0]
-    x0, y0, x1, y1 = box = shares(grid.extent, run.image.shape)
-    rows, columns = mask.shape
-    seen = (x0 * columns, y0 * rows, x1 * columns, y1 * rows)
-    picture = Image.fromarray(np.uint8(mask) * 255)
-    filled = picture.resize(grid.shape[::-1], Image.Resampling.BOX, box=seen)
-    levels, predicted, _ = Grey(np.asarray(filled), box).cut(mask.shape)
+    place = grid.placement.shares(run.image.shape)
+    frame = np.array(place.sized(mask.shape).frame)
+    beside = int(np.ceil(max(0.0, *-frame[:2], *(frame[2:] - mask.shape[::-1]))))
+    picture = Image.fromarray(np.pad(np.uint8(mask) * 255, beside))
+    whole = picture.resize(grid.shape[::-1], Image.Resampling.BOX, box=tuple(frame + beside))
+    filled = np.round(np.asarray(whole) / np.outer(*grid.held)).clip(0, 255).astype(np.uint8)
+    levels, predicted, _ = Grey(filled, place).cut(mask.shape)
     return fit(levels, predicted, mask).iou
 
 

@@ -15,7 +15,7 @@ from explainer.methods.subjects import Contrast, Span, Subject, candidates, prob
 from explainer.probing.reliance import reliance
 from explainer.run import ROLE_NAMES, Run
 
-FORMAT, VERSION = "sightline-maps", 1
+FORMAT, VERSION = "sightline-maps", 2
 _DIGITS = 4  # of values between -1 and 1
 
 Value = dict[str, Any]
@@ -125,7 +125,14 @@ def _map(method: str, heat: Heatmap) -> Value:
 
 def _part(image: int, part: MapPart) -> Value:
     values = [[round(v, _DIGITS) for v in row] for row in part.values.astype(float).tolist()]
-    return {"image": image, "extent": [float(edge) for edge in part.extent], "values": values}
+    y, x = part.edges()
+    return {
+        "image": image,
+        "extent": [float(edge) for edge in part.extent],
+        "x": x.tolist(),
+        "y": y.tolist(),
+        "values": values,
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -210,7 +210,7 @@ class Sheet:
         table = colour_table(look.diverging if heat.signed else look.colours)
         x, y, width, height = box
         sx, sy = width / image.shape[1], height / image.shape[0]
-        x0, y0, x1, y1 = part.extent
+        x0, y0, x1, y1 = part.extent  # what `magnified` fills
         place = (x + x0 * sx, y + y0 * sy, (x1 - x0) * sx, (y1 - y0) * sy)
         colours = table[levels(magnified(part, _SIDE), heat.signed)]
         place, colours = _within(box, place, colours)

@@ -11,14 +11,14 @@ from PIL import Image
 from explainer.export.colours import RGB
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.otsu import levels
+from explainer.run.geometry import Extent
 
 
 def overlay(image: RGB, heat: Heatmap, table: RGB, opacity: float = 0.55, index: int = 0) -> RGB:
     """Return (H, W, 3) uint8: the image with the colours of its part of the heatmap laid over it.
 
-    Each cell of the map covers its own share of the part's extent; between the centres of cells
-    values are interpolated. Pixels outside the extent, which the model did not see, are
-    hatched.
+    A cell of the map has its value at its centre, see `MapPart`; between the centres values are
+    interpolated. Pixels outside the extent, which the model did not see, are hatched.
 
     Args:
         image: (H, W, 3) uint8, one of `Run.images`.
@@ -28,24 +28,39 @@ def overlay(image: RGB, heat: Heatmap, table: RGB, opacity: float = 0.55, index:
     """
     height, width = image.shape[:2]
     part = heat.parts[index]
-    x0, y0, x1, y1 = part.extent
-    rows, seen_y = _interpolate(height, y0, y1, part.values.shape[0])
-    columns, seen_x = _interpolate(width, x0, x1, part.values.shape[1])
-    values = rows @ part.values.astype(np.float64) @ columns.T
+    values, seen = interpolated(part, (0, 0, width, height), (height, width))
     colours = table[levels(values, heat.signed)]
-    seen = (seen_y[:, None] & seen_x)[..., None]
-    colours = np.where(seen, colours, hatching(height, width))
+    colours = np.where(seen[..., None], colours, hatching(height, width))
     return np.round((1 - opacity) * image + opacity * colours).astype(np.uint8)
 
 
 def magnified(part: MapPart, side: int) -> npt.NDArray[np.float64]:
-    """Return the values of a part interpolated as `overlay` does, `side` or more on the long side
-    and a whole number of them for each cell."""
+    """Return the values of a part over its extent, interpolated as `overlay` does: `side` or more
+    on the long side, and a whole number of them for each cell that is not cut."""
     height, width = part.values.shape
     factor = max(1, -(-side // max(height, width)))
-    rows, _ = _interpolate(factor * height, 0, factor * height, height)
-    columns, _ = _interpolate(factor * width, 0, factor * width, width)
-    return rows @ part.values.astype(np.float64) @ columns.T
+    x0, y0, x1, y1 = part.placement.within(part.extent, part.values.shape)
+    size = max(1, round(factor * (y1 - y0))), max(1, round(factor * (x1 - x0)))
+    return interpolated(part, part.extent, size)[0]
+
+
+def interpolated(
+    part: MapPart, window: Extent, size: tuple[int, int]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Return (H, W) values of a part at the centres of H x W pixels that divide a window of the
+    picture evenly, and which of these the model saw."""
+    rows, seen_y = _weights(part, window, 1, size[0])
+    columns, seen_x = _weights(part, window, 0, size[1])
+    return rows @ part.values.astype(np.float64) @ columns.T, seen_y[:, None] & seen_x
+
+
+def _weights(
+    part: MapPart, window: Extent, axis: int, pixels: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Return (pixels, cells) weights of pixels along an axis of a window, and which were seen."""
+    start, stop = window[axis], window[axis + 2]
+    centres = start + (np.arange(pixels) + 0.5) * ((stop - start) / pixels)
+    return part.placement.interpolate(centres, axis, part.values.shape[1 - axis])
 
 
 def hatching(height: int, width: int) -> RGB:
@@ -61,13 +76,3 @@ def png(pixels: RGB) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")
     return buffer.getvalue()
-
-
-def _interpolate(
-    pixels: int, start: float, stop: float, cells: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Return (pixels, cells) bilinear weights of the pixels' centres, and which ones lie inside."""
-    centres = np.arange(pixels) + 0.5
-    at = np.clip((centres - start) / (stop - start) * cells - 0.5, 0, cells - 1)
-    weights = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(cells)))
-    return weights, (centres >= start) & (centres <= stop)

@@ -10,9 +10,11 @@ import numpy as np
 from explainer import __version__
 from explainer.export.exhibit import Chosen, Exhibit
 from explainer.methods.base import Heatmap
+from explainer.methods.otsu import is_faint
 from explainer.probing.reliance import SENSITIVE
 from explainer.run import Run
 
+NOTHING = "nothing stands out"
 UNSEEN = "Hatched: not seen by the model."
 LONGEST = 400  # characters of a prompt
 HABIT = 0.1  # EAGLE calls a reliance near 0 a habit of language; how near is our choice
@@ -45,8 +47,10 @@ def shown(value: Any) -> str:
 
 
 def notes(heat: Heatmap) -> str:
-    """Return the numbers that belong to a map, such as "β = 0.63"; "" if there are none."""
-    return ", ".join(filter(None, [_beta(heat), _reliance(heat)]))
+    """Return what to know of a map, such as "β = 0.63" or that nothing stands out in it; "" if
+    there is nothing."""
+    faint = all(is_faint(np.abs(part.values)) for part in heat.parts)
+    return ", ".join(filter(None, [_beta(heat), _reliance(heat), NOTHING if faint else ""]))
 
 
 def _beta(heat: Heatmap) -> str:

@@ -64,7 +64,7 @@ def combine_maps(maps: Sequence[Heatmap], combine: str = "max") -> Heatmap:
         return first
     reduce = np.max if combine == "max" else np.mean
     parts = tuple(
-        MapPart(reduce([part.values for part in same], axis=0), same[0].extent)
+        MapPart(reduce([part.values for part in same], axis=0), same[0].placement)
         for same in zip(*(m.parts for m in maps), strict=True)
     )
     notes = {name: float(np.mean([m.notes[name] for m in maps])) for name in first.notes}

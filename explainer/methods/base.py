@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from explainer.errors import KnobError, MethodError
 from explainer.run import Run
-from explainer.run.geometry import Extent
+from explainer.run.geometry import Extent, Placement
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,20 @@ class MapPart:
 
     Attributes:
         values: (h, w) float32, in [0, 1], or in [-1, 1] when the heatmap is signed.
-        extent: (x0, y0, x1, y1), the part of the image that the grid covers, in pixels.
+        placement: where its cells lie in the image, in pixels.
     """
 
     values: npt.NDArray[np.float32]
-    extent: Extent
+    placement: Placement
+
+    @property
+    def extent(self) -> Extent:
+        """Return (x0, y0, x1, y1), the part of the image that the cells hold, in pixels."""
+        return self.placement.extent
+
+    def edges(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return y (h + 1,) and x (w + 1,): the edges of the cells, in pixels of the image."""
+        return self.placement.edges(self.values.shape)
 
 
 @dataclass(frozen=True, eq=False)

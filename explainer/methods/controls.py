@@ -48,7 +48,7 @@ def _bell(edges: np.ndarray) -> np.ndarray:
 
 
 def _heatmap(layout: Layout, make: Callable[[Grid], np.ndarray]) -> Heatmap:
-    parts = tuple(MapPart(make(grid), grid.extent) for grid in layout.grids)
+    parts = tuple(MapPart(make(grid), grid.placement) for grid in layout.grids)
     return Heatmap(parts, False, "a control, the same for any model")
 
 

@@ -149,8 +149,8 @@ def stretch(maps: Maps, low: npt.ArrayLike, high: npt.ArrayLike) -> Maps:
 
 def as_parts(values: Maps, layout: Layout) -> list[tuple[MapPart, ...]]:
     """Return the parts of M heatmaps from their cells (M, G)."""
-    extents = [grid.extent for grid in layout.grids]
-    return [tuple(map(MapPart, maps, extents)) for maps in zip(*layout.split(values), strict=True)]
+    places = [grid.placement for grid in layout.grids]
+    return [tuple(map(MapPart, maps, places)) for maps in zip(*layout.split(values), strict=True)]
 
 
 def _pool(run: Run, tokens: Sequence[int]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+FAINT = 0.1  # of a map's full strength, 1.0
+
 
 def levels(values: npt.NDArray[np.floating], signed: bool = False) -> npt.NDArray[np.uint8]:
     """Return which of 256 steps from 0 to 1, or from -1 to 1 if signed, each value is nearest to;
@@ -33,8 +35,16 @@ def otsu(levels: npt.NDArray[np.uint8]) -> int:
     return int(np.where(parted, variance, 0.0).argmax())
 
 
+def is_faint(values: npt.NDArray[np.floating]) -> bool:
+    """Return whether nothing stands out in a map: its peak is below `FAINT`.
+
+    Otsu's threshold parts any map in two, so of a nearly dark one it outlines a third or more.
+    """
+    return not float(values.max()) >= FAINT
+
+
 def stands_out(values: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """Return where a map is above its threshold, in 256 steps from 0 to 1; what is below 0 counts
-    as 0."""
+    as 0. Nowhere if the map is faint."""
     cells = levels(values)
-    return cells > otsu(cells)
+    return (cells > otsu(cells)) & (not is_faint(values))

@@ -138,7 +138,8 @@ def _contrast(method: Method, run: Run, subject: Contrast, settings: Mapping[str
     raw |= {"show": "signed"} if "show" in settings else {}
     plus, minus = (combine_maps(_maps(method, run, w, raw), w.by) for w in words_of(subject))
     parts = [
-        MapPart(a.values - b.values, a.extent) for a, b in zip(plus.parts, minus.parts, strict=True)
+        MapPart(a.values - b.values, a.placement)
+        for a, b in zip(plus.parts, minus.parts, strict=True)
     ]
     high = _size(parts)
     if settings["normalisation"] == "joint":
@@ -148,7 +149,7 @@ def _contrast(method: Method, run: Run, subject: Contrast, settings: Mapping[str
         if not answer:
             raise KnobError("normalisation 'answer' needs an answer, and this run holds none")
         high = max(_size(heat.parts) for heat in method.explain(run, answer, **raw))
-    scaled = tuple(MapPart(_divided(part.values, high), part.extent) for part in parts)
+    scaled = tuple(MapPart(_divided(part.values, high), part.placement) for part in parts)
     return Heatmap(scaled, True, CONTRAST_WORDS[settings["normalisation"]])
 
 

@@ -23,7 +23,7 @@ from PIL import Image
 
 from explainer.errors import Cancelled, RunError, SightlineError
 from explainer.media.fills import FILLS, covered
-from explainer.methods.base import Heatmap
+from explainer.methods.base import Heatmap, MapPart
 from explainer.probing.reader import AnswerReader
 from explainer.run import ANSWER, Run
 
@@ -185,22 +185,19 @@ def _ranking(heatmap: Heatmap, run: Run) -> npt.NDArray[np.intp]:
     """
     values = []
     for part, image in zip(heatmap.parts, run.images, strict=True):
-        values.append(_at_pixels(part.values, part.extent, image.shape[:2]).ravel())
+        values.append(_at_pixels(part, image.shape[:2]).ravel())
     flat = np.concatenate(values)
     return np.lexsort((np.random.default_rng(0).permutation(len(flat)), -flat))
 
 
-def _at_pixels(
-    values: npt.NDArray[np.float32], extent: tuple[float, ...], shape: tuple[int, int]
-) -> npt.NDArray[np.float32]:
+def _at_pixels(part: MapPart, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
     """Return (H, W): the map at pixel size, lowest where the model did not see the picture."""
-    x0, y0, x1, y1 = (round(edge) for edge in extent)
-    x0, y0, x1, y1 = max(0, x0), max(0, y0), min(x1, shape[1]), min(y1, shape[0])
+    x0, y0, x1, y1 = part.placement.pixels(shape)
     out = np.full(shape, -np.inf, np.float32)
-    size = (max(1, x1 - x0), max(1, y1 - y0))
-    inner = Image.fromarray(np.ascontiguousarray(values, np.float32))
-    resized = np.asarray(inner.resize(size, Image.Resampling.BILINEAR))
-    out[y0 : y0 + size[1], x0 : x0 + size[0]] = resized
+    inner = Image.fromarray(np.ascontiguousarray(part.values, np.float32))
+    box = part.placement.within((x0, y0, x1, y1), part.values.shape)
+    size = (x1 - x0, y1 - y0)
+    out[y0:y1, x0:x1] = np.asarray(inner.resize(size, Image.Resampling.BILINEAR, box))
     return out
 
 

@@ -18,9 +18,9 @@ import numpy.typing as npt
 from explainer.errors import ImageError, RunError
 from explainer.media.fills import FILLS, Pixels, covered
 from explainer.methods.base import Heatmap
-from explainer.methods.otsu import stands_out
+from explainer.methods.otsu import FAINT, stands_out
 from explainer.run import Run
-from explainer.run.geometry import Extent, Layout
+from explainer.run.geometry import Extent, Layout, Placement
 
 Mask = npt.NDArray[np.bool_]
 
@@ -34,63 +34,71 @@ class Region:
     Attributes:
         image: index into `Run.images`.
         cells: (h, w) bool, those that belong to it.
-        extent: (x0, y0, x1, y1), the part of the picture that all cells cover, in pixels.
+        placement: where all cells lie in the picture, in pixels.
     """
 
     image: int
     cells: Mask
-    extent: Extent
+    placement: Placement
 
     @property
     def share(self) -> float:
-        """Return which part of the cells belongs to it, 0 to 1."""
-        return float(self.cells.mean())
+        """Return which part of what the model saw of the picture belongs to it, 0 to 1."""
+        return float(self._areas[self.cells].sum())
+
+    @property
+    def _areas(self) -> npt.NDArray[np.float64]:
+        return self.placement.areas(self.cells.shape)
 
     def around(self) -> Region:
         """Return all the other cells."""
         return replace(self, cells=~self.cells)
 
     def elsewhere(self, seed: int = 0) -> Region | None:
-        """Return as many of the other cells, drawn at random; None if there are not so many."""
-        free, count = np.flatnonzero(~self.cells), int(self.cells.sum())
-        if len(free) < count:
+        """Return as much of the other cells, drawn at random; None if there is not so much."""
+        areas = self._areas.ravel()
+        free = np.random.default_rng(seed).permutation(np.flatnonzero(~self.cells))
+        held = np.append(0.0, np.cumsum(areas[free]))
+        if held[-1] < self.share - areas.max() / 2:
             return None
         drawn = np.zeros(self.cells.size, bool)
-        drawn[np.random.default_rng(seed).choice(free, count, replace=False)] = True
+        drawn[free[: np.abs(held - self.share).argmin()]] = True
         return replace(self, cells=drawn.reshape(self.cells.shape))
 
     def mask(self, height: int, width: int) -> Mask:
         """Return (H, W) bool: the pixels whose centres lie in its cells."""
-        return at_pixels(self.cells, self.extent, (height, width), False)
+        return at_pixels(self.cells, self.placement, (height, width), False)
 
 
 def at_pixels(
-    cells: npt.NDArray[Any], extent: Extent, shape: tuple[int, int], outside: Any
+    cells: npt.NDArray[Any], placement: Placement, shape: tuple[int, int], outside: Any
 ) -> npt.NDArray[Any]:
     """Return (H, W): the value of the cell (h, w) in which the centre of each pixel lies; `outside`
-    where that is none of those that cover the extent."""
-    x0, y0, x1, y1 = extent
-    (height, width), (rows, columns) = shape, cells.shape
-    row = np.floor((np.arange(height) + 0.5 - y0) / (y1 - y0) * rows).astype(int)
-    column = np.floor((np.arange(width) + 0.5 - x0) / (x1 - x0) * columns).astype(int)
-    y = np.flatnonzero((row >= 0) & (row < rows))
-    x = np.flatnonzero((column >= 0) & (column < columns))
-    pixels = np.full(shape, outside, cells.dtype)
-    pixels[np.ix_(y, x)] = cells[np.ix_(row[y], column[x])]
-    return pixels
+    where the model did not see the picture."""
+    found = []
+    for axis, pixels, count in zip((1, 0), shape, cells.shape, strict=True):
+        at, seen = placement.cell_of(np.arange(pixels) + 0.5, axis, count)
+        found.append((np.flatnonzero(seen), np.floor(at[seen]).clip(0, count - 1).astype(int)))
+    (y, row), (x, column) = found
+    out = np.full(shape, outside, cells.dtype)
+    out[np.ix_(y, x)] = cells[np.ix_(row, column)]
+    return out
 
 
 def shown_by(heatmap: Heatmap, image: int = 0) -> Region:
     """Return what a map points at in a picture: the cells above Otsu's threshold.
 
     The page's outline is drawn around the same cells; of a signed map only what is above 0 counts.
-    Raises `RunError` where the map is empty.
+    Raises `RunError` where nothing stands out, see `otsu.is_faint`.
     """
     part = heatmap.parts[image]
     cells = stands_out(part.values)
     if not cells.any():
-        raise RunError("the map is empty, so it points at no place; choose another map or word")
-    return Region(image, cells, part.extent)
+        raise RunError(
+            f"nothing stands out in this map: its peak is below {FAINT:g} of full strength; choose "
+            "another map or word"
+        )
+    return Region(image, cells, part.placement)
 
 
 def within_box(run: Run, box: Extent, image: int = 0) -> Region:
@@ -104,7 +112,7 @@ def within_box(run: Run, box: Extent, image: int = 0) -> Region:
     cells = np.outer((y >= y0) & (y <= y1), (x >= x0) & (x <= x1))
     if not cells.any():
         raise RunError("the rectangle holds no cell that the model saw; draw a larger one")
-    return Region(image, cells, grid.extent)
+    return Region(image, cells, grid.placement)
 
 
 def hidden(run: Run, region: Region, fill: str = "mean") -> tuple[Pixels, ...]:

@@ -51,8 +51,12 @@ class Tiling:
 
     @cached_property
     def sizes(self) -> npt.NDArray[np.float64]:
-        """Return (n,): how many cells each region has."""
-        return np.bincount(np.concatenate([cells.ravel() for cells in self.cells])).astype(float)
+        """Return (n,): how much of the pictures each region holds, in whole cells."""
+        grids = Layout.of(self.run).grids
+        return np.bincount(
+            np.concatenate([cells.ravel() for cells in self.cells]),
+            np.concatenate([np.outer(*grid.held).ravel() for grid in grids]),
+        ).astype(float)
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -82,21 +86,31 @@ class Tiling:
     @cached_property
     def _at_pixels(self) -> tuple[list[Numbers], list[Pixels]]:
         """Return for each picture (H, W) numbers of regions, and what is put in their place."""
-        extents = [grid.extent for grid in Layout.of(self.run).grids]
         numbers = [
-            at_pixels(cells, extent, image.shape[:2], _UNSEEN)
-            for cells, extent, image in zip(self.cells, extents, self.run.images, strict=True)
+            at_pixels(cells, grid.placement, image.shape[:2], _UNSEEN)
+            for cells, grid, image in zip(
+                self.cells, Layout.of(self.run).grids, self.run.images, strict=True
+            )
         ]
         return numbers, [FILLS[self.fill](image) for image in self.run.images]
 
 
 def _cut(grid: Grid, regions: float) -> Numbers:
-    """Return (h, w) numbers from 0 of about so many blocks of cells, as square as can be."""
-    (h, w), (x0, y0, x1, y1) = grid.shape, grid.extent
-    rows = int(np.clip(round(np.sqrt(regions * (y1 - y0) / (x1 - x0))), 1, h))
-    columns = int(np.clip(round(regions / rows), 1, w))
-    row, column = (
-        np.digitize(np.arange(cells), np.linspace(0, cells, parts + 1).round()[1:-1])
-        for cells, parts in ((h, rows), (w, columns))
-    )
+    """Return (h, w) numbers from 0 of about so many blocks of cells, as square as can be.
+
+    Cells at the border count for what they hold of the picture.
+    """
+    x0, y0, x1, y1 = grid.extent
+    held_y, held_x = grid.held
+    most_y, most_x = (max(1, int(held.sum() + 1e-6)) for held in (held_y, held_x))
+    rows = int(np.clip(round(np.sqrt(regions * (y1 - y0) / (x1 - x0))), 1, most_y))
+    columns = int(np.clip(round(regions / rows), 1, most_x))
+    row, column = _parts(held_y, rows), _parts(held_x, columns)
     return row[:, None] * columns + column
+
+
+def _parts(held: npt.NDArray[np.float64], parts: int) -> Numbers:
+    """Return (n,): which of so many equal parts each cell of an axis falls into."""
+    ends = np.append(0.0, np.cumsum(held))
+    cuts = np.interp(np.linspace(0, ends[-1], parts + 1), ends, np.arange(len(ends)))
+    return np.digitize(np.arange(len(held)), cuts.round()[1:-1])

@@ -8,6 +8,11 @@ A grid is treated as two independent axes. So resampling a stack of maps is two 
 and padding, crops and odd sizes are all the same case: a token with a NaN rectangle saw nothing of
 the picture and takes no part.
 
+All tokens of a grid are equally large, but the picture may begin or end within one: a row of tokens
+that is 27 pixels tall can hold a single row of pixels, and padding besides. Values stand at the
+centres of whole cells, wherever these are; a `Placement` says both, where whole cells lie and how
+far they hold picture.
+
 Methods work on the tokens of all images at once, as rows of cells. A `Layout` says which cell lies
 where, and cuts rows into maps where neighbours count: resampling and filters.
 """
@@ -16,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +36,11 @@ MOST_PIXELS = 1 << 17  # cells of one image at pixel size, as maps of all words 
 
 Extent = tuple[float, float, float, float]
 
+# A cell of which less than this share of a side holds picture counts as padding: so thin a strip
+# has no pixel of its own, and its edges could fall together in float32.
+SLIVER = 0.01
+_EVEN = 1e-3  # sizes of cells that differ by less than this share are the same
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:
@@ -38,8 +49,8 @@ class Grid:
     Attributes:
         rows: which rows of the view's grid belong to it, h of them.
         columns: which columns, w of them.
-        y: (h + 1,) float64, increasing pixel edges between the rows.
-        x: (w + 1,) float64, increasing pixel edges between the columns.
+        y: (h + 1,) float64, increasing pixel edges between the rows, cut down to the picture.
+        x: (w + 1,) float64, increasing pixel edges between the columns, likewise.
     """
 
     rows: slice
@@ -54,10 +65,27 @@ class Grid:
     @property
     def extent(self) -> Extent:
         """Return (x0, y0, x1, y1) in pixels of the picture."""
-        return float(self.x[0]), float(self.y[0]), float(self.x[-1]), float(self.y[-1])
+        return _box(self.y, self.x)
+
+    @property
+    def placement(self) -> Placement:
+        """Return where the cells of a map on this grid lie, in pixels of the picture."""
+        return Placement(self.extent, _box(whole_edges(self.y), whole_edges(self.x)))
+
+    @property
+    def held(self) -> tuple[Floats, Floats]:
+        """Return (h,) and (w,): which part of each row and column holds picture, 1 but at the
+        border."""
+        y, x = (np.diff(edges) / np.diff(whole_edges(edges)) for edges in (self.y, self.x))
+        return y, x
 
     def divided(self, factor: int) -> Grid:
-        """Return a grid of the same extent with each cell cut into `factor` x `factor`."""
+        """Return a grid of the same extent with each whole cell cut into `factor` x `factor`.
+
+        Pieces of border cells that hold nothing of the picture are left out.
+        """
+        if factor == 1:
+            return self
         return Grid(self.rows, self.columns, _divide(self.y, factor), _divide(self.x, factor))
 
     def at_pixels(self) -> Grid:
@@ -70,6 +98,94 @@ class Grid:
             for low, high in ((y0, y1), (x0, x1))
         )
         return Grid(self.rows, self.columns, y, x)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the cells of a map (h, w) lie in its picture.
+
+    Attributes:
+        extent: (x0, y0, x1, y1), the part of the picture that the cells hold, in pixels.
+        frame: (x0, y0, x1, y1), the rectangle that h x w whole cells of equal size fill. It sticks
+            out of `extent` where the cells at the border hold padding too.
+    """
+
+    extent: Extent
+    frame: Extent
+
+    @classmethod
+    def even(cls, extent: Extent) -> Placement:
+        """Return the placement of cells that divide an extent evenly."""
+        return cls(extent, extent)
+
+    def shares(self, shape: Sequence[int]) -> Placement:
+        """Return it in shares of the sides of a picture (H, W) or (H, W, 3)."""
+        return Placement(shares(self.extent, shape), shares(self.frame, shape))
+
+    def sized(self, shape: tuple[int, int]) -> Placement:
+        """Return it in pixels of a picture (H, W), from shares of its sides."""
+        height, width = shape
+        (a, b, c, d), (e, f, g, h) = self.extent, self.frame
+        extent = a * width, b * height, c * width, d * height
+        return Placement(extent, (e * width, f * height, g * width, h * height))
+
+    def edges(self, shape: tuple[int, int]) -> tuple[Floats, Floats]:
+        """Return y (h + 1,) and x (w + 1,): the edges of h x w cells, cut down to the extent."""
+        y, x = (self._edges(axis, cells) for axis, cells in ((1, shape[0]), (0, shape[1])))
+        return y, x
+
+    def _edges(self, axis: int, cells: int) -> Floats:
+        low, high = self.extent[axis], self.extent[axis + 2]
+        edges = np.linspace(self.frame[axis], self.frame[axis + 2], cells + 1).clip(low, high)
+        edges[0], edges[-1] = low, high
+        return edges
+
+    def areas(self, shape: tuple[int, int]) -> Floats:
+        """Return (h, w): the share of the extent that lies in each of h x w cells; sums to 1."""
+        y, x = (np.diff(edges) / (edges[-1] - edges[0]) for edges in self.edges(shape))
+        return np.outer(y, x)
+
+    def cell_of(
+        self, points: npt.NDArray[np.floating[Any]], axis: int, cells: int
+    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """Return where points lie, counted in whole cells from the first one's edge, and whether
+        they lie within the extent.
+
+        Args:
+            points: (n,) in pixels of the picture.
+            axis: 0 for x, 1 for y.
+            cells: how many there are along the axis.
+        """
+        start, stop = self.frame[axis], self.frame[axis + 2]
+        seen = (points >= self.extent[axis]) & (points < self.extent[axis + 2])
+        at = np.asarray((points - start) / (stop - start) * cells, np.float64)
+        return at, seen
+
+    def interpolate(
+        self, points: npt.NDArray[np.floating[Any]], axis: int, cells: int
+    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """Return (n, cells) bilinear weights of cells at points, and which points were seen.
+
+        A cell has its own value at its centre. The arguments are those of `cell_of`.
+        """
+        at, seen = self.cell_of(points, axis, cells)
+        at = np.clip(at - 0.5, 0, cells - 1)
+        return np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(cells))), seen
+
+    def pixels(self, shape: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Return (x0, y0, x1, y1): the whole pixels of a picture (H, W) in the extent, at least
+        one."""
+        (height, width), (x0, y0, x1, y1) = shape, map(round, self.extent)
+        x0, y0 = min(max(0, x0), width - 1), min(max(0, y0), height - 1)
+        return x0, y0, min(max(x1, x0 + 1), width), min(max(y1, y0 + 1), height)
+
+    def within(self, window: Extent, shape: tuple[int, int]) -> Extent:
+        """Return a window of the picture, in pixels, counted in whole cells of h x w: 0 to w, 0 to
+        h; what lies beside the cells is cut off."""
+        (h, w), (x0, y0, x1, y1) = shape, self.frame
+        x = np.clip((np.array(window[::2]) - x0) / (x1 - x0) * w, 0, w)
+        y = np.clip((np.array(window[1::2]) - y0) / (y1 - y0) * h, 0, h)
+        return float(x[0]), float(y[0]), float(x[1]), float(y[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +238,8 @@ def seen_grid(view: View) -> Grid:
     """Return the part of the view's grid whose tokens saw the picture.
 
     Raises `RunError` when that part is empty, is not a rectangle of the grid, or when its cells do
-    not line up in rows and columns without gaps (a layout of tiles must be put in order first).
+    not line up in rows and columns without gaps (a layout of tiles must be put in order first), or
+    are not of one size.
     """
     rects = view.rects.reshape(*view.grid, 4).astype(np.float64)
     seen: npt.NDArray[np.bool_] = np.all(np.isfinite(rects), axis=-1)
@@ -140,6 +257,8 @@ def seen_grid(view: View) -> Grid:
     rising = np.all(np.diff(y) > 0) and np.all(np.diff(x) > 0)
     if not rising or np.abs(placed - part).max() > tolerance:
         raise RunError(f"{name}: the rectangles of the tokens form no grid")
+    if not (_is_even(y, tolerance) and _is_even(x, tolerance)):
+        raise RunError(f"{name}: the rectangles of the tokens are not of one size")
     return Grid(rows, columns, y, x)
 
 
@@ -173,12 +292,12 @@ class Resampler:
 def axis_weights(source: Floats, target: Floats, mode: str) -> npt.NDArray[np.float32]:
     """Return (m, n) float32 weights that read m target cells from n source cells; rows sum to 1.
 
-    Both axes are given by their cell edges in pixels, (n + 1,) and (m + 1,). Values stand at cell
-    centres. Where the target is finer the kernel interpolates; where it is coarser the kernel is
-    widened to the target cell, so every source cell counts (no aliasing); "nearest" does neither.
-    Past its ends the source goes on with its edge value.
+    Both axes are given by their cell edges in pixels, (n + 1,) and (m + 1,). Values stand at the
+    centres of whole cells. Where the target is finer the kernel interpolates; where it is coarser
+    the kernel is widened to the target cell, so every source cell counts (no aliasing); "nearest"
+    does neither. Past its ends the source goes on with its edge value.
     """
-    n = len(source) - 1
+    n, source, target = len(source) - 1, whole_edges(source), whole_edges(target)
     centres = (source[:-1] + source[1:]) / 2
     knots = np.concatenate([source[:1], centres, source[-1:]])
     index = np.concatenate([[-0.5], np.arange(n), [n - 0.5]])
@@ -191,6 +310,35 @@ def axis_weights(source: Floats, target: Floats, mode: str) -> npt.NDArray[np.fl
     weights = _KERNELS[mode]((cells - at[:, None]) / width[:, None])
     weights = weights @ np.eye(n)[np.clip(cells, 0, n - 1)]  # cells past the edge repeat it
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def whole_edges(edges: Floats) -> Floats:
+    """Return the edges (n + 1,) of whole cells from those that are cut down to the picture.
+
+    Whole cells are as large as those that are not at the border. Of two cells the smaller one is
+    taken to be cut; a single one stays as it is.
+    """
+    n = len(edges) - 1
+    sizes = np.diff(edges[1:-1] if n > 2 else edges)
+    step = sizes.mean() if n > 2 else sizes.max()
+    ends = np.array([edges[1] - step, edges[-2] + step])
+    own = edges[[0, -1]]
+    whole = edges.copy()
+    whole[[0, -1]] = np.where(np.abs(ends - own) > _EVEN * step, ends, own)
+    return whole
+
+
+def _is_even(edges: Floats, tolerance: float) -> bool:
+    """Return whether cells are of one size, but for those at the border, which may be cut."""
+    whole = whole_edges(edges)
+    even = np.linspace(whole[0], whole[-1], len(edges))
+    spare = 2 * SLIVER * (even[1] - even[0])  # a border cell may have taken up a sliver
+    sticks_out = max(whole[0] - edges[0], edges[-1] - whole[-1])
+    return bool(np.abs(whole - even).max() <= tolerance and sticks_out <= spare)
+
+
+def _box(y: Floats, x: Floats) -> Extent:
+    return float(x[0]), float(y[0]), float(x[-1]), float(y[-1])
 
 
 def _triangle(x: Floats) -> Floats:
@@ -215,6 +363,10 @@ def _span(used: npt.NDArray[np.bool_]) -> slice:
 
 
 def _divide(edges: Floats, factor: int) -> Floats:
-    """Return the edges with `factor` cells in place of each."""
-    steps = np.arange(len(edges[:-1]) * factor + 1) / factor
-    return np.interp(steps, np.arange(len(edges)), edges)
+    """Return the edges with `factor` cells in place of each whole one, cut down to the picture."""
+    steps, whole = np.arange(len(edges[:-1]) * factor + 1) / factor, whole_edges(edges)
+    fine = np.interp(steps, np.arange(len(whole)), whole).clip(edges[0], edges[-1])
+    size = (whole[-1] - whole[0]) / (len(steps) - 1)
+    held = np.flatnonzero(np.diff(fine) > SLIVER * size)
+    fine[held[0]], fine[held[-1] + 1] = edges[0], edges[-1]
+    return fine[held[0] : held[-1] + 2]

@@ -162,7 +162,7 @@ def _drawn(case: Case, parts: Parts, title: str, high: float) -> list[Value]:
     return [
         payload.part_value(
             image,
-            MapPart(np.clip(part.values / high, -1 if case.found.signed else 0, 1), part.extent),
+            MapPart(np.clip(part.values / high, -1 if case.found.signed else 0, 1), part.placement),
             case.found.signed,
             _named(case, title),
         )

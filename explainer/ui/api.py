@@ -106,11 +106,14 @@ class RunTokens(TypedDict):
 
 
 class MapTold(TypedDict):
-    """A heatmap on one image: rows of values, and the box (x0, y0, x1, y1) that they cover."""
+    """A heatmap on one image: rows of values, the box (x0, y0, x1, y1) that they cover, and the
+    edges of their columns `x` and rows `y`, all in pixels of the image."""
 
     values: list[list[float]]
     signed: bool
     extent: list[float]
+    x: list[float]
+    y: list[float]
     normalisation: str
     notes: dict[str, float]
 
@@ -266,10 +269,13 @@ class Api:
         """
         _, heat = self._explained(run, subject, _chosen(method, preset, knobs))
         part = heat.parts[_whole(image, "image", 0, len(heat.parts) - 1)]
+        y, x = part.edges()
         return {
             "values": [[round(float(v), 4) for v in row] for row in part.values],
             "signed": heat.signed,
             "extent": list(part.extent),
+            "x": x.tolist(),
+            "y": y.tolist(),
             "normalisation": heat.normalisation,
             "notes": dict(heat.notes),
         }

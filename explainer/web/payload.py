@@ -13,14 +13,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from explainer.export import DIVERGING, SEQUENTIAL, Look, colour_table
-from explainer.export.print import notes
+from explainer.export.print import NOTHING, notes
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.comparison import Comparison
-from explainer.methods.otsu import levels, otsu
+from explainer.methods.otsu import is_faint, levels, otsu, stands_out
 from explainer.methods.subjects import Span, probability, whole_words
 from explainer.probing.reliance import Reliance, reliance
 from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
-from explainer.run.geometry import shares
+from explainer.run.geometry import Placement
 from explainer.web import controls, texts
 
 _ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "center", "right")
@@ -227,34 +227,47 @@ def part_value(
 ) -> dict[str, Any]:
     """Return one part of a map as the scripts draw it.
 
-    "otsu" is the step of the colour table above which lies what stands out, "alt" the title and
-    in words where that is.
+    "otsu" is the step of the colour table above which lies what stands out, None if nothing does;
+    "alt" the title and in words where that is.
     """
-    above = levels(part.values)  # what is below 0 counts as 0
-    cut = otsu(above)
+    cut = None if is_faint(part.values) else otsu(levels(part.values))  # below 0 counts as 0
     return {
         "shape": list(part.values.shape),
         "data": _base64(levels(part.values, signed)),
-        "extent": list(shares(part.extent, image.shape)),
-        "otsu": 127.5 + cut / 2 if signed else cut,
-        "alt": f"{title}: {_where(part.values, above > cut)}",
+        **placed(part.placement, image),
+        "otsu": 127.5 + cut / 2 if signed and cut is not None else cut,
+        "alt": f"{title}: {_where(part)}",
     }
+
+
+def placed(placement: Placement, image: npt.NDArray[np.uint8]) -> dict[str, list[float]]:
+    """Return the boxes of a placement in shares of the image, as the scripts read them."""
+    within = placement.shares(image.shape)
+    return {"extent": list(within.extent), "frame": list(within.frame)}
 
 
 def _on(title: str) -> str:
     return f" on {title}" if title else ""
 
 
-def _where(values: npt.NDArray[np.float32], above: npt.NDArray[np.bool_]) -> str:
-    """Return in words where a map is strongest, and how much of it stands out."""
-    peak = float(values.max())
+def _where(part: MapPart) -> str:
+    """Return in words where a map is strongest, and how much of what was seen stands out."""
+    values, peak = part.values, float(part.values.max())
     if not peak > 0:
         return "empty"
-    (rows, columns), at = values.shape, int(values.argmax())
-    row, column = _ROWS[3 * (at // columns) // rows], _COLUMNS[3 * (at % columns) // columns]
-    place = f"{row} {column}".replace("middle center", "center")
-    share = round(100 * float(above.mean()))
+    if is_faint(values):
+        return f"{NOTHING}, its peak is {peak:.2f}"
+    highest = np.unravel_index(int(values.argmax()), values.shape)
+    row, column = map(_third, part.edges(), highest)
+    place = f"{_ROWS[row]} {_COLUMNS[column]}".replace("middle center", "center")
+    share = round(100 * float(part.placement.areas(values.shape)[stands_out(values)].sum()))
     return f"strongest in the {place}, {peak:.2f}; {share or '< 1'} % of it stands out"
+
+
+def _third(edges: npt.NDArray[np.float64], cell: np.intp) -> int:
+    """Return in which third of what all cells hold the centre of one lies."""
+    centre = (edges[cell] + edges[cell + 1]) / 2
+    return int(3 * (centre - edges[0]) / (edges[-1] - edges[0]))
 
 
 def _finite(value: float | None) -> float | None:

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 
 from explainer.run import Run
-from explainer.run.geometry import Layout, seen_maps, shares
+from explainer.run.geometry import Layout, seen_maps
 from explainer.web import texts
+from explainer.web.payload import placed
 
 
 def place_words(run: Run) -> dict[str, Any]:
-    """Return {texts, images}: texts once each, and for each image {shape, extent, words}.
+    """Return {texts, images}: texts once each, and for each image {shape, extent, frame, words}.
 
     `words` are (h * w * 5) numbers of texts, the five with the highest logits at each cell of the
-    base grid, best first; none if the run holds no such words. `extent` is in shares of the image.
+    base grid, best first; none if the run holds no such words. `extent` and `frame`
+    are those of `geometry.Placement`, in shares of the image.
     """
     if run.visual_topk is None:
         return {"texts": [], "images": []}
@@ -36,6 +38,6 @@ def _image(run: Run, index: int, numbers: np.ndarray) -> dict[str, Any]:
     words = seen_maps(view, grid, numbers[place].T)  # (5, h, w)
     return {
         "shape": list(words.shape[1:]),
-        "extent": list(shares(grid.extent, run.images[index].shape)),
+        **placed(grid.placement, run.images[index]),
         "words": words.transpose(1, 2, 0).ravel().tolist(),
     }

@@ -288,7 +288,7 @@ def test_squares_outline_and_full_strength(app, visitor):
     above = levels > otsu(levels)
     edges = int(np.abs(np.diff(np.pad(above, 1).astype(int), axis=0)).sum())
     path = page.get_attribute("[data-method=logit_lens] .sl-outline", "d")
-    assert path.count("h1") == edges, "the outline runs along the cells above Otsu's threshold"
+    assert path.count("H") == edges, "the outline runs along the cells above Otsu's threshold"
     sheet.locator("select").nth(1).select_option("token")
     visitor.wait_for_maps()
     norms = {p.strip() for p in page.locator(".sl-norm:visible").all_inner_texts()}

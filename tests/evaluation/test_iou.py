@@ -22,11 +22,12 @@ from explainer.evaluation.words import Word, grammar
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.otsu import otsu
 from explainer.run import ANSWER, PROMPT
+from explainer.run.geometry import Placement
 from tests.evaluation.saying import saying
 
 CATEGORIES = {1: "person", 18: "dog", 23: "bear", 46: "wine glass", 58: "hot dog", 88: "teddy bear"}
 NOUNS = ["person", "dog", "bear", "glass", "teddy", "man", "grass", "hot"]
-WHOLE = (0.0, 0.0, 1.0, 1.0)
+WHOLE = Placement.even((0.0, 0.0, 1.0, 1.0))
 SHAPE = (40, 48)
 
 
@@ -69,24 +70,24 @@ def test_otsu_by_hand():
 def test_levels_are_cut_and_survive_being_cut_before():
     run = saying(" a")
     every = (np.arange(256, dtype=np.float32) / np.float32(255)).reshape(16, 16)
-    heat = Heatmap((MapPart(every, (0.0, 0.0, 70.0, 60.0)),), False, "")
+    heat = Heatmap((MapPart(every, Placement.even((0.0, 0.0, 70.0, 60.0))),), False, "")
     assert Grey.of(heat, run).cells.ravel().tolist() == list(range(256))
     between = np.array([[0.999, 0.5, -0.4]], np.float32)
-    heat = Heatmap((MapPart(between, (0.0, 0.0, 70.0, 30.0)),), True, "")
+    heat = Heatmap((MapPart(between, Placement.even((0.0, 0.0, 70.0, 30.0))),), True, "")
     grey = Grey.of(heat, run)
     assert grey.cells.tolist() == [[254, 127, 0]]
-    assert grey.box == (0.0, 0.0, 1.0, 0.5)
+    assert grey.placement.extent == (0.0, 0.0, 1.0, 0.5)
 
 
 def test_a_map_lies_where_its_tokens_saw_the_picture():
-    grey = Grey(np.array([[0, 200], [0, 200]], np.uint8), (0.25, 0.0, 0.75, 1.0))
+    grey = Grey(np.array([[0, 200], [0, 200]], np.uint8), Placement.even((0.25, 0.0, 0.75, 1.0)))
     levels, predicted, threshold = grey.cut((8, 16))
     assert levels.shape == predicted.shape == (8, 16)
     assert not predicted[:, :4].any()
     assert not predicted[:, 12:].any()
     assert predicted[:, 9:12].all()
     assert threshold == otsu(grey.over((8, 8)))
-    thin = Grey(np.array([[9]], np.uint8), (0.999, 0.999, 1.0, 1.0))
+    thin = Grey(np.array([[9]], np.uint8), Placement.even((0.999, 0.999, 1.0, 1.0)))
     assert thin.cut((2, 2))[1].tolist() == [[False, False], [False, True]]
 
 

@@ -12,6 +12,7 @@ from explainer.evaluation.candidates import parse
 from explainer.evaluation.iou import Grey, Truth, things_named
 from explainer.evaluation.words import clean_words, grammar
 from explainer.run import ANSWER, PROMPT
+from explainer.run.geometry import Placement
 from tests.evaluation.saying import saying
 
 ENGLISH = grammar("list", ["cat", "dog"])
@@ -37,7 +38,7 @@ def shown(*boxes) -> Grey:
     cells = np.zeros((6, 7), np.uint8)
     for y, x in boxes:
         cells[y.start // 10 : y.stop // 10, x.start // 10 : x.stop // 10] = 255
-    return Grey(cells, (0, 0, 1, 1))
+    return Grey(cells, Placement.even((0, 0, 1, 1)))
 
 
 def looked(name: str, cat: Grey, dog: Grey) -> dict:

@@ -38,6 +38,10 @@ def test_the_file_follows_its_schema_and_holds_the_maps(make):
         for map_, heat in zip(told["maps"], heats, strict=True):
             assert np.allclose(map_["parts"][0]["values"], heat.values, atol=1e-4)
             assert map_["parts"][0]["extent"] == list(heat.extent)
+            edges = [np.array(map_["parts"][0][name]) for name in "yx"]
+            assert tuple(len(e) - 1 for e in edges) == heat.values.shape
+            assert [e[0] for e in edges] == [heat.extent[1], heat.extent[0]]
+            assert [e[-1] for e in edges] == [heat.extent[3], heat.extent[2]]
 
 
 def test_every_kind_of_subject_and_run_follows_the_schema(make):
@@ -75,9 +79,11 @@ def test_the_schema_is_strict(make):
     value = _file(make(FakeExplainer().add_evidence(fake_run())))
     for spoil in (
         lambda v: v.pop("tokens"),
-        lambda v: v.update(version=2),
+        lambda v: v.update(version=1),
         lambda v: v["tokens"][0].update(probability=1.5),
         lambda v: v["subjects"][0]["maps"][0]["parts"][0].update(extent=[0, 0]),
+        lambda v: v["subjects"][0]["maps"][0]["parts"][0].pop("x"),
+        lambda v: v["subjects"][0]["maps"][0]["parts"][0].update(y=[0]),
         lambda v: v["subjects"][0].update(subject={"tokens": ["a"], "by": "max"}),
         lambda v: v["subjects"][0]["evidence"].pop("delta"),
         lambda v: v["subjects"][0]["evidence"]["empty"].update(black=2),

@@ -21,6 +21,7 @@ from explainer.export.print import small_print
 from explainer.methods import METHODS
 from explainer.methods.subjects import Contrast, Span
 from explainer.run import ANSWER
+from explainer.run.geometry import Placement
 from tests.ui.fake import ANSWER_TEXTS, box_of, fake_run
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -82,7 +83,7 @@ def test_an_svg_holds_text_as_text_and_each_picture_once(make):
 def test_the_map_of_an_svg_lies_on_its_part_of_the_picture(make):
     made = make(methods=["logit_lens"], look=Look(opacity=1.0))
     heat = made.heats[0][0]
-    part = replace(heat.parts[0], extent=(84, 0, 336, 168))
+    part = replace(heat.parts[0], placement=Placement.even((84, 0, 336, 168)))
     made.__dict__["heats"] = ((replace(heat, parts=(part,)),),)
     drawing = figure(made)
     picture, map_of = [i for i in drawing.items if hasattr(i, "pixels")][:2]
@@ -202,7 +203,7 @@ def test_lines_fit_and_nothing_is_lost():
 def test_a_map_that_sticks_out_of_its_picture_is_cut(make):
     made = make(methods=["logit_lens"])
     heat = made.heats[0][0]
-    part = replace(heat.parts[0], extent=(-336, 0, 336, 672))
+    part = replace(heat.parts[0], placement=Placement.even((-336, 0, 336, 672)))
     made.__dict__["heats"] = ((replace(heat, parts=(part,)),),)
     picture, map_of = [i for i in figure(made).items if hasattr(i, "pixels")][:2]
     assert map_of.box == pytest.approx(picture.box)

@@ -9,12 +9,13 @@ from PIL import Image
 from explainer.export import DIVERGING, SEQUENTIAL, colour_table, overlay, png
 from explainer.export.overlay import magnified
 from explainer.methods.base import Heatmap, MapPart
+from explainer.run.geometry import Placement
 
 GREY = np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)
 
 
 def _heat(values, extent, signed=False) -> Heatmap:
-    part = MapPart(np.asarray(values, np.float32), extent)
+    part = MapPart(np.asarray(values, np.float32), Placement.even(extent))
     return Heatmap((part,), signed, "1.0 is the maximum")
 
 
@@ -71,7 +72,7 @@ def test_opacity_mixes():
 
 def test_a_magnified_map_is_what_the_overlay_shows():
     values = np.random.default_rng(0).random((3, 5)).astype(np.float32)
-    large = magnified(MapPart(values, (0, 0, 50, 30)), 50)
+    large = magnified(MapPart(values, Placement.even((0, 0, 50, 30))), 50)
     assert large.shape == (30, 50)
     laid = overlay(np.zeros((30, 50, 3), np.uint8), _heat(values, (0, 0, 50, 30)), GREY, 1.0)
     assert np.array_equal(np.round(large * 255), laid[..., 0])

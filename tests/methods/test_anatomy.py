@@ -11,6 +11,7 @@ from explainer.errors import KnobError, ScaleError, TokenError
 from explainer.methods import METHODS, Heatmap, MapPart
 from explainer.methods.anatomy import Anatomy, anatomy, leading, overlap, peak
 from explainer.run import ANSWER, PROMPT, TEMPLATE
+from explainer.run.geometry import Placement
 from tests.methods import slow
 from tests.methods.small import GRIDS, small_run
 from tests.methods.test_invariance import CORNERS
@@ -126,7 +127,10 @@ def test_the_map_of_one_scale_is_the_lens_there_put_on_the_grid():
 
 
 def test_the_peak_is_the_largest_value_of_either_sign_on_any_picture():
-    several = (MapPart(np.array([[1.0, -3]]), (0, 0, 1, 1)), MapPart(np.eye(2), (0, 0, 1, 1)))
+    several = (
+        MapPart(np.array([[1.0, -3]]), Placement.even((0, 0, 1, 1))),
+        MapPart(np.eye(2), Placement.even((0, 0, 1, 1))),
+    )
     assert peak(several) == 3
     assert peak(several[1:], several[1:]) == 1
 
@@ -238,7 +242,9 @@ def test_tokens_without_guesses_are_named():
 
 
 def heat(*values: float) -> Heatmap:
-    return Heatmap((MapPart(np.array([values], np.float32), (0, 0, 1, 1)),), False, "words")
+    return Heatmap(
+        (MapPart(np.array([values], np.float32), Placement.even((0, 0, 1, 1))),), False, "words"
+    )
 
 
 def test_the_map_that_supplies_most_of_the_maximum_leads():

@@ -19,6 +19,7 @@ from explainer.methods import (
 )
 from explainer.methods.base import Method
 from explainer.run import TEMPLATE
+from explainer.run.geometry import Placement
 from tests.methods.small import small_run
 
 RUN = small_run()
@@ -177,7 +178,12 @@ def test_a_preset_can_be_changed():
 
 
 def heat(values: list[list[float]], **notes: float) -> Heatmap:
-    return Heatmap((MapPart(np.array(values, np.float32), (0, 0, 1, 1)),), False, "words", notes)
+    return Heatmap(
+        (MapPart(np.array(values, np.float32), Placement.even((0, 0, 1, 1))),),
+        False,
+        "words",
+        notes,
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 
 from explainer.export import DIVERGING, SEQUENTIAL, colour_table
+from explainer.export.print import notes
 from explainer.methods import COMPARISON, METHODS
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.otsu import levels
 from explainer.methods.subjects import Span, explain_subject
+from explainer.run.geometry import Placement
 from explainer.web import controls, payload
 from tests.ui.fake import fake_run
 
 
 def heat(values, signed=False, extent=(0.0, 0.0, 336.0, 336.0)):
-    part = MapPart(np.asarray(values, np.float32), extent)
+    part = MapPart(np.asarray(values, np.float32), Placement.even(extent))
     return Heatmap((part,), signed, "words", {"beta": 0.5})
 
 
@@ -100,6 +102,35 @@ def test_where_a_map_is_strongest_is_said_in_words():
     assert told(values) == "map: strongest in the lower left, 0.75; 1 % of it stands out"
     values[4, 4] = 1
     assert told(values) == "map: strongest in the center, 1.00; 2 % of it stands out"
+
+
+def test_a_faint_map_has_no_outline_and_says_so():
+    """On the page, in figures and for screen readers; of a signed map either sign stands out."""
+    values = np.zeros((9, 9), np.float32)
+    values[0, :] = 0.06
+    value = payload.entry(fake_run(), {"chip": 8}, "cat", {"tam": heat(values)}, "")
+    (told,) = value["maps"]
+    assert told["note"] == "β = 0.50, nothing stands out"
+    assert told["parts"][0]["otsu"] is None
+    assert told["parts"][0]["alt"].endswith("nothing stands out, its peak is 0.06")
+    values[4, 4] = 0.1
+    (told,) = payload.entry(fake_run(), {"chip": 8}, "cat", {"tam": heat(values)}, "")["maps"]
+    assert told["note"] == "β = 0.50"
+    assert told["parts"][0]["otsu"] is not None
+    assert notes(heat(-10 * values, signed=True)) == "β = 0.50"
+    assert notes(heat(-0.5 * values, signed=True)) == "β = 0.50, nothing stands out"
+
+
+def test_what_stands_out_is_told_in_shares_of_the_picture():
+    """The first row is a sliver: half of its cells are no part of the picture worth telling."""
+    values = np.zeros((3, 2), np.float32)
+    values[0] = 1
+    place = Placement((0.0, 0.0, 100.0, 201.0), (0.0, -99.0, 100.0, 201.0))
+    part = MapPart(values, place)
+    told = payload.part_value(np.zeros((201, 100, 3), np.uint8), part, False, "map")
+    assert told["alt"] == "map: strongest in the upper left, 1.00; < 1 % of it stands out"
+    assert told["frame"] == pytest.approx([0, -99 / 201, 1, 1])
+    assert told["extent"] == [0, 0, 1, 1]
 
 
 def test_pictures_are_sent_as_data():

@@ -12,11 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-Box = tuple[float, float, float, float]
+from explainer.run.geometry import SLIVER
 
-# A token of which less than this share of a side holds picture counts as padding: so thin a strip
-# has no pixel of its own, and its edges could fall together in float32.
-_SLIVER = 0.01
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +112,7 @@ def _spans(
     """Return (n, 2): the stretch of the picture in each of n cells along one axis, or NaN."""
     low, high, first, last = _cut(*content, n * cell, seen)
     edges = np.clip(np.arange(n + 1) * float(cell), low, high)
-    held = np.flatnonzero(np.diff(edges) > _SLIVER * cell)
+    held = np.flatnonzero(np.diff(edges) > SLIVER * cell)
     if not held.size:  # content thinner than a sliver
         held = np.array([np.diff(edges).argmax()])
     at = first + (edges - low) * (last - first) / (high - low)

@@ -3,11 +3,10 @@
 
 // What map `a` has above map `b` on one image, on the cells of `a`, as steps of `full`.
 function partDifference(a, b) {
-  const [h, w] = a.part.shape, [x0, y0, x1, y1] = a.part.extent, out = new Float32Array(h * w);
+  const [h, w] = a.part.shape, out = new Float32Array(h * w);
   for (let r = 0, at = 0; r < h; r++) {
     for (let c = 0; c < w; c++, at++) {
-      const x = x0 + (c + .5) / w * (x1 - x0), y = y0 + (r + .5) / h * (y1 - y0);
-      const other = cellAt(b.part.shape, b.part.extent, {x, y});
+      const other = cellAt(b.part, middleOf(a.part, [r, c]));
       out[at] = other ? valueAt(a.map, a.part, [r, c]) - valueAt(b.map, b.part, other) : 0;
     }
   }
@@ -21,7 +20,7 @@ function difference(a, b, text) {
   return {
     name: 'difference', label: `${a.label} − ${b.label}`, note: '', signed: true, full, norm: put(text.differenceNorm),
     parts: parts.map((values, i) => ({
-      shape: a.parts[i].shape, extent: a.parts[i].extent, alt: put(text.differenceAlt),
+      shape: a.parts[i].shape, extent: a.parts[i].extent, frame: a.parts[i].frame, alt: put(text.differenceAlt),
       cells: Float32Array.from(values, v => 127.5 + 127.5 * v / full),
     })),
   };

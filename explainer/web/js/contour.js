@@ -1,8 +1,10 @@
 // The outline of what lies above a threshold, as an SVG path over the map. (Runs after paint.js.)
 
+// Both outlines are in units of cells; `near` keeps [column, row] on what was seen of the picture.
+
 // Marching squares between the centres of cells, so that it lies on the smooth map's own line; a
 // rim of cells below everything closes it at the edges.
-function smoothOutline(cells, [h, w], level) {
+function smoothOutline(cells, [h, w], level, near) {
   const at = (r, c) => r < 0 || c < 0 || r >= h || c >= w ? -1 : cells[r * w + c];
   const lines = [];
   for (let r = -1; r < h; r++) {
@@ -12,8 +14,8 @@ function smoothOutline(cells, [h, w], level) {
       corners.forEach(([i, j, a], n) => {
         const [k, l, b] = corners[(n + 1) % 4];
         if (a > level === b > level) return;
-        const t = (level + .5 - a) / (b - a), near = (v, most) => Math.min(most, Math.max(0, v));
-        cuts.push([near(j + (l - j) * t + .5, w), near(i + (k - i) * t + .5, h)]);
+        const t = (level + .5 - a) / (b - a);
+        cuts.push(near([j + (l - j) * t + .5, i + (k - i) * t + .5]));
       });
       for (let n = 0; n + 1 < cuts.length; n += 2) lines.push(`M${cuts[n].map(v => v.toFixed(3))}L${cuts[n + 1].map(v => v.toFixed(3))}`);
     }
@@ -22,12 +24,13 @@ function smoothOutline(cells, [h, w], level) {
 }
 
 // Along the edges of cells.
-function cellOutline(cells, [h, w], level) {
+function cellOutline(cells, [h, w], level, near) {
   const above = (r, c) => r >= 0 && c >= 0 && r < h && c < w && cells[r * w + c] > level, lines = [];
   for (let r = 0; r <= h; r++) {
     for (let c = 0; c <= w; c++) {
-      if (above(r, c) !== above(r - 1, c)) lines.push(`M${c},${r}h1`);
-      if (above(r, c) !== above(r, c - 1)) lines.push(`M${c},${r}v1`);
+      const [x, y] = near([c, r]), [right, below] = near([c + 1, r + 1]);
+      if (above(r, c) !== above(r - 1, c)) lines.push(`M${x},${y}H${right}`);
+      if (above(r, c) !== above(r, c - 1)) lines.push(`M${x},${y}V${below}`);
     }
   }
   return lines.join('');
@@ -50,11 +53,13 @@ function outline() {
     show(part, drawing, on) {
       svg.style.display = on ? '' : 'none';
       if (!on) return;
-      const [h, w] = part.shape, [x0, y0, x1, y1] = part.extent;
+      const [h, w] = part.shape, {extent, frame: [x0, y0, x1, y1]} = part;
+      const seen = extent.map((v, i) => i % 2 ? (v - y0) / (y1 - y0) * h : (v - x0) / (x1 - x0) * w);
+      const near = place => place.map((v, i) => Math.min(seen[i + 2], Math.max(seen[i], v)));
       Object.assign(svg.style, {left: `${100 * x0}%`, top: `${100 * y0}%`, width: `${100 * (x1 - x0)}%`, height: `${100 * (y1 - y0)}%`});
       svg.setAttribute('viewBox', `0 0 ${w} ${h}`);
       const trace = drawing === 'cells' ? cellOutline : smoothOutline;
-      const line = trace(cellsOf(part), part.shape, part.otsu);
+      const line = trace(cellsOf(part), part.shape, part.otsu, near);
       for (const path of paths) path.setAttribute('d', line);
     },
   };

@@ -32,18 +32,22 @@ function tableOf(data) {
     (255 << 24 | rgb[3 * i + 2] << 16 | rgb[3 * i + 1] << 8 | rgb[3 * i]) >>> 0);
 }
 
+// A map has as many cells as its `shape` says, rows and columns, of equal size in its `frame`, and
+// shows those of the picture within its `extent`: at the border of a padded picture the frame sticks
+// out. Both are [x0, y0, x1, y1] in shares of the picture.
+
 // Weights along one axis, for each pixel: two cells and the share of the second; low is -1 where
-// the model saw nothing. Smooth weights are bilinear: the centre of a cell of the map falls on the
-// centre of that cell's share of the extent, since half a cell off would point at the wrong thing.
+// the model saw nothing. Smooth weights are bilinear: a cell has its own value at the centre of its
+// place in the frame, since half a cell off would point at the wrong thing.
 const axes = new Map();
-function axis(pixels, start, stop, cells, drawing) {
-  const name = [pixels, start, stop, cells, drawing].join();
+function axis(pixels, [from, to], [start, stop], cells, drawing) {
+  const name = [pixels, from, to, start, stop, cells, drawing].join();
   if (axes.has(name)) return axes.get(name);
   const low = new Int32Array(pixels), high = new Int32Array(pixels), part = new Float32Array(pixels);
   for (let i = 0; i < pixels; i++) {
     const f = (i + .5) / pixels, place = (f - start) / (stop - start) * cells;
     const at = Math.min(cells - 1, Math.max(0, drawing === 'cells' ? Math.floor(place) : place - .5));
-    low[i] = f >= start && f <= stop ? Math.floor(at) : -1;
+    low[i] = f >= from && f < to ? Math.floor(at) : -1;
     high[i] = Math.min(cells - 1, Math.floor(at) + 1);
     part[i] = at - Math.floor(at);
   }
@@ -62,8 +66,9 @@ function fitCanvas(canvas, ratio) {
 
 // The steps of a map at each pixel of width x height, not yet rounded; -1 where nothing was seen.
 function sample(map, width, height, drawing = 'smooth') {
-  const [h, w] = map.shape, cells = cellsOf(map), [x0, y0, x1, y1] = map.extent;
-  const xs = axis(width, x0, x1, w, drawing), ys = axis(height, y0, y1, h, drawing);
+  const [h, w] = map.shape, cells = cellsOf(map);
+  const [xs, ys] = [[width, w], [height, h]].map(([pixels, count], i) =>
+    axis(pixels, [map.extent[i], map.extent[i + 2]], [map.frame[i], map.frame[i + 2]], count, drawing));
   const out = new Float32Array(width * height), row = new Float32Array(w);
   for (let y = 0, at = 0; y < height; y++) {
     const low = ys.low[y], high = ys.high[y], part = ys.part[y];

@@ -34,7 +34,7 @@ function mapPanel(name, text) {
     if (!part) return point();
     paint(canvas, part, table, picture.ratio, drawing);
     paintBar(bar, table);
-    line.show(part, drawing, contour && part.otsu !== undefined);
+    line.show(part, drawing, contour && part.otsu != null);
     canvas.setAttribute('aria-label', part.alt);
     note.textContent = map.note;
     norm.textContent = map.norm;
@@ -44,7 +44,7 @@ function mapPanel(name, text) {
 
   // Mark the place that is pointed at, and say the value there.
   function point() {
-    const {probe} = sightline.now, cell = probe && shown && cellAt(shown.part.shape, shown.part.extent, probe);
+    const {probe} = sightline.now, cell = probe && shown && cellAt(shown.part, probe);
     cross.show(cell ? valueAt(shown.map, shown.part, cell).toFixed(2) : text.unseen);
     return cell;
   }

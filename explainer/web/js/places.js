@@ -17,7 +17,7 @@ function placeWords(fetch, arrived) {
   return (image, place) => {
     const {run} = sightline.now;
     if (known.run !== run) ask(run);
-    const own = known.images?.[image], cell = own && cellAt(own.shape, own.extent, place);
+    const own = known.images?.[image], cell = own && cellAt(own, place);
     if (!cell) return [];
     const most = own.words.length / (own.shape[0] * own.shape[1]), at = (cell[0] * own.shape[1] + cell[1]) * most;
     return own.words.slice(at, at + most).map(number => known.texts[number]);

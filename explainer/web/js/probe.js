@@ -3,10 +3,19 @@
 // (Runs after state.js, paint.js and zoom.js.)
 
 // The cell of a map at a place of the picture, as [row, column]; null where nothing was seen.
-function cellAt(shape, [x0, y0, x1, y1], {x, y}) {
-  const column = Math.floor((x - x0) / (x1 - x0) * shape[1]), row = Math.floor((y - y0) / (y1 - y0) * shape[0]);
-  const inside = x >= x0 && x <= x1 && y >= y0 && y <= y1;
-  return inside ? [Math.min(row, shape[0] - 1), Math.min(column, shape[1] - 1)] : null;
+function cellAt({shape: [h, w], extent, frame: [x0, y0, x1, y1]}, {x, y}) {
+  const column = Math.floor((x - x0) / (x1 - x0) * w), row = Math.floor((y - y0) / (y1 - y0) * h);
+  const inside = x >= extent[0] && x <= extent[2] && y >= extent[1] && y <= extent[3];
+  return inside ? [clamp(row, 0, h - 1), clamp(column, 0, w - 1)] : null;
+}
+
+// The middle of what a cell holds of the picture.
+function middleOf({shape: [h, w], extent, frame}, [row, column]) {
+  const [x, y] = [[column, w], [row, h]].map(([at, count], i) => {
+    const edge = n => clamp(frame[i] + n / count * (frame[i + 2] - frame[i]), extent[i], extent[i + 2]);
+    return (edge(at) + edge(at + 1)) / 2;
+  });
+  return {x, y};
 }
 
 // The value of a map at a cell: 0 to 1, or -1 to 1 if it is signed.
@@ -33,10 +42,8 @@ function crosshair(frame) {
     if (event.key === 'Escape') sightline.set({probe: null});
     if (!by || !part || event.shiftKey || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    const [h, w] = part.shape, [x0, y0, x1, y1] = part.extent;
-    const [row, column] = probe && cellAt(part.shape, part.extent, probe) || [h >> 1, w >> 1];
-    const next = [clamp(row + by[0], 0, h - 1), clamp(column + by[1], 0, w - 1)];
-    sightline.set({probe: {x: x0 + (next[1] + .5) / w * (x1 - x0), y: y0 + (next[0] + .5) / h * (y1 - y0)}});
+    const [h, w] = part.shape, [row, column] = probe && cellAt(part, probe) || [h >> 1, w >> 1];
+    sightline.set({probe: middleOf(part, [clamp(row + by[0], 0, h - 1), clamp(column + by[1], 0, w - 1)])});
   });
   return {
     show(text) {
