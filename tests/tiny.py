@@ -56,6 +56,7 @@ INTERN_SPECIAL = (
     "<IMG_CONTEXT>",
     "<video>",
 )
+LATER = "<|later|>"
 SENTENCES = (
     "a red apple and a cat on the grass.",
     "the dog sits next to a blue car.",
@@ -218,6 +219,20 @@ def internvl(
     processor = GotOcr2ImageProcessorPil(size=size, crop_to_patches=False)
     make = InternVLForConditionalGeneration
     return _save(folder, config, make, dtype, seed, words, processor)
+
+
+def internvl_with_later_token(folder: Path) -> Path:
+    """Save an InternVL whose tokenizer knows one special token more than the model has rows.
+
+    So are InternVL3-*-hf as published, where the token is a placeholder for videos.
+    """
+    network = InternVLForConditionalGeneration.from_pretrained(internvl(folder))
+    words = PreTrainedTokenizerFast.from_pretrained(folder)
+    network.resize_token_embeddings(len(words))
+    words.add_special_tokens({"additional_special_tokens": [LATER]})
+    network.save_pretrained(folder)
+    words.save_pretrained(folder)
+    return folder
 
 
 def _text(words: PreTrainedTokenizerFast, bos: str, eos: str) -> dict[str, Any]:

@@ -180,11 +180,23 @@ class Family(ABC):
                 f"{self.image_token_id} in config.json; tokenizer and model are not a pair"
             )
         rows = self.model.get_input_embeddings().weight.shape[0]
-        if len(self.codec) > rows:
+        if max(self._written_ids()) >= rows:
             raise ModelError(
                 f"{self.model_id}: the tokenizer knows {len(self.codec)} tokens and the model "
                 f"{rows}; tokenizer and model are not a pair"
             )
+
+    def _written_ids(self) -> list[int]:
+        """Return the highest word of the vocabulary, and all ids that the template writes.
+
+        Only these need a row of weights. A tokenizer may know further special tokens, which text
+        of a user never becomes: that of InternVL3-*-hf has one for videos that its model lacks.
+        """
+        text = self.lay_out(self.image_token, 1)
+        head = self.codec.encode_start(text.before[0] + self.opening)
+        tail = self.codec.encode_template(self.closing + text.between + text.after)
+        words = np.flatnonzero(self.codec.ordinary())[-1:].tolist()
+        return [*words, *head, *tail, self.image_token_id]
 
     def forward_inputs(self, inputs: Inputs) -> dict[str, torch.Tensor]:
         """Return what the base model's forward takes for a whole sequence, on the CPU."""

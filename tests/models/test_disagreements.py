@@ -123,9 +123,8 @@ def test_a_damaged_file_is_refused_in_one_line(folder, file, text):
 
 
 def test_the_tokenizer_of_another_model_is_refused(folder):
-    words = tiny.tokenizer()
-    words.add_tokens(["<|extra|>"] * 1 + [f"<|more{i}|>" for i in range(10)])
-    words.save_pretrained(folder)
+    more = [f"<|more{i}|>" for i in range(11)]  # all words come after them
+    tiny.tokenizer(431, special=[*tiny.SPECIAL, *more]).save_pretrained(folder)
     said = _refusal(folder)
     assert "tokenizer and model are not a pair" in said
 

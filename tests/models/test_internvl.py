@@ -165,3 +165,13 @@ def test_parts_that_do_not_fit_are_refused(folder, tmp_path, file, change, words
     _edit(copy, file, **change)
     with pytest.raises(ModelError, match=words):
         load(copy, device="cpu")
+
+
+def test_a_tokenizer_may_know_a_special_token_more_than_the_model(tmp_path):
+    explainer = load(tiny.internvl_with_later_token(tmp_path / "model"), device="cpu")
+    family, rows = explainer.family, len(explainer.family.unembedding.weight)
+    assert len(family.codec) == rows + 1
+    assert family.codec.special_id(tiny.LATER) == rows
+    run = explainer.record(tiny.image(), f"a {tiny.LATER} of a cat", max_new_tokens=3)
+    assert run.tokens.ids.max() < rows
+    assert tiny.LATER in "".join(run.tokens.texts)
