@@ -18,6 +18,7 @@ from explainer.commands.subject_flags import find_word
 from explainer.errors import TokenError
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.methods import METHODS
+from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, PROMPT, Run, Tokens
 from tests import tiny
 from tests.test_video import clip
@@ -158,6 +159,26 @@ def test_a_comparison_method_is_computed_with_the_model_and_kept(
     assert {name.rpartition("_end_")[2] for name in made} == {
         "msea_arc-grad_cam.png", "cp_lrp.png",
     }  # fmt: skip
+
+
+def test_a_stopped_command_leaves_the_run_and_the_maps_that_were_done(
+    picture, qwen_folder, tmp_path, monkeypatch, capsys
+):
+    def stop(self, run, tokens, method, **options):
+        if method == "grad_cam":
+            raise KeyboardInterrupt
+        return attribute(self, run, tokens, method, **options)
+
+    attribute = Explainer.attribute
+    monkeypatch.setattr(Explainer, "attribute", stop)
+    args = ["explain", picture, "--prompt", "a cat", "--model", qwen_folder, "--out", tmp_path]
+    args += ["--max-new-tokens", 2, "--method", "attention", "--method", "grad_cam"]
+    assert main([str(a) for a in args]) == 130
+    held = Run.load(tmp_path / "scene.npz").attributions
+    assert {method for method, *_ in held} == {"attention"}
+    said = capsys.readouterr().out
+    assert said.count("wrote ") == 1
+    assert "Attention: map 2 of 2" in said
 
 
 def test_eagle_tells_its_readings_and_how_much_a_word_rests_on_the_picture(

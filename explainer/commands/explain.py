@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -119,22 +119,23 @@ def main(args: argparse.Namespace) -> int:
             print(f"note: {method.name} has no preset {args.preset!r} and keeps its defaults")
     model = _Model(args)
     run, before = _run(args, model, settings)
+    args.out.mkdir(parents=True, exist_ok=True)
+    record = _Record(_stem(args), before)
+    record.keep(run)  # before maps are computed, which can take minutes
     _list_tokens(run)
     run, subjects = subject_flags.subjects(
         run, args, lambda run, words: model.explainer.add_words(run, words)
     )
     chosen = tuple(Chosen(m, settings[m.name]) for m in methods)
-    run = _compared(run, model, subjects or chips(run), chosen)
-    args.out.mkdir(parents=True, exist_ok=True)
-    stem = _stem(args)
-    if run is not before or "npz" in args.format:
-        record = stem.with_name(f"{stem.name}.npz")
-        run.save(record)
-        print(f"wrote {record}")
+    for grown in _compared(run, model, subjects or chips(run), chosen):
+        run = grown
+        record.keep(run)
+    if "npz" in args.format:
+        record.keep(run, always=True)
     looked = run if args.layer is None else run.at_layer(args.layer)
     for name in args.format:
         shown = subjects or FORMATS[name].pieces(run)
-        _write(Exhibit(looked, chosen, tuple(shown), look), FORMATS[name], stem)
+        _write(Exhibit(looked, chosen, tuple(shown), look), FORMATS[name], record.stem)
     return 0
 
 
@@ -207,10 +208,35 @@ def _tell(step: Step) -> None:
         print(f"{layers} kept, {step.text}")
 
 
+class _Record:
+    """The file of the run, written whenever the run has grown.
+
+    Args:
+        stem: folder and start of the names of what is written.
+        saved: the run as it is on disk, None if it is on none.
+    """
+
+    def __init__(self, stem: Path, saved: Run | None) -> None:
+        self.stem = stem
+        self._file = stem.with_name(f"{stem.name}.npz")
+        self._saved = saved
+        self._is_written = False
+
+    def keep(self, run: Run, always: bool = False) -> None:
+        """Write the run if it has grown, or with `always` unless it was written here already."""
+        if run is self._saved and not (always and not self._is_written):
+            return
+        run.save(self._file)
+        if not self._is_written:
+            print(f"wrote {self._file}")
+        self._saved, self._is_written = run, True
+
+
 def _compared(
     run: Run, model: _Model, subjects: Sequence[Subject], chosen: Sequence[Chosen]
-) -> Run:
-    """Return the run with the maps of those methods that need the model."""
+) -> Iterator[Run]:
+    """Yield the run, and then with the maps of each of the methods that need the model."""
+    yield run
     words = [word for subject in subjects for word in words_of(subject)]
     tokens = [token for word in words if isinstance(word, Span) for token in word.tokens]
     for method, settings in ((c.method, c.settings) for c in chosen):
@@ -219,15 +245,17 @@ def _compared(
         if method.notice:
             print(f"note on {method.label}: {method.notice}")
         if tokens and method.lacks(run, tokens, settings):
-            told = partial(_tell_readings, method.label)
+            told = partial(_tell_maps, method.label)
             run = model.explainer.attribute(run, tokens, method.name, on_progress=told, **settings)
-    return run
+            yield run
 
 
-def _tell_readings(label: str, step: Step) -> None:
-    """Say that a map which takes many readings of the picture is done, and for which word."""
+def _tell_maps(label: str, step: Step) -> None:
+    """Say that a map which needs the model is done, for which word, and how many there are."""
     if step.kind == "reading" and step.done == step.total:
         print(f"{label}: {step.text!r} after {step.total} readings of the picture", flush=True)
+    if step.kind == "map":
+        print(f"{label}: map {step.done} of {step.total}, {step.text!r}", flush=True)
 
 
 def _stem(args: argparse.Namespace) -> Path:
