@@ -265,6 +265,9 @@ def test_an_answer_ends_at_the_end_token_which_is_no_token_of_it(qwen, monkeypat
     run = _record(qwen, max_new_tokens=8)
     assert run.tokens.ids[run.indices(ANSWER)].tolist() == answer[:first]
     assert run.settings["finish"] == "eos"
+    assert run.settings["end"] == answer[4]
+    assert run.unembedding.index([answer[4]]).size == 1
+    assert "end" not in full.settings
     assert full.settings["finish"] == "length"
     assert run.topk[-1, 0] == answer[4]
 

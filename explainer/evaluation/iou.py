@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from explainer.evaluation.opencv_resize import resize
 from explainer.evaluation.words import (
     FUNCTION,
     NOUN,
@@ -131,7 +132,7 @@ class Grey:
         return self.placement.areas(self.cells.shape)
 
     def over(self, shape: tuple[int, int]) -> Cells:
-        """Return the map stretched over the whole of a mask (H, W), as TAM does it."""
+        """Return the map stretched over a mask (H, W)."""
         picture = Image.fromarray(self.cells)
         return np.asarray(picture.resize(shape[::-1], Image.Resampling.BILINEAR))
 
@@ -229,7 +230,9 @@ def judge_tam(
     category counts, so that a dog is looked for where hot dogs are; the map is stretched over the
     picture even where the model saw only a part; of the tokens of a word the one that fits best is
     taken; if the word before has the same label, the last two entries are merged, be they of these
-    words or not (for the first word the last one is asked, without effect); a map without any
+    words or not (for the first word the last one is asked, without effect); the token that ended
+    the answer is glued to its last word, which then names nothing; maps are enlarged by the
+    arithmetic of OpenCV, and one without any
     prediction has precision NaN, which spoils that average; without a mask file all masks are
     empty; punctuation is neither noun nor function word. With `tam_sources` for `maps` there is
     one more.
@@ -244,7 +247,8 @@ def judge_tam(
     for i, (word, label) in enumerate(zip(words, labels, strict=True)):
         if kinds[i] != NOUN:
             continue
-        shown = [maps[t].over(truth.shape or maps[t].cells.shape) for t in word.tokens]
+        shape = truth.shape
+        shown = [resize(maps[t].cells, shape or maps[t].cells.shape) for t in word.tokens]
         cuts = [otsu(levels) for levels in shown]
         thresholds.append(max(cuts))
         if label < 0:

@@ -24,6 +24,7 @@ from explainer.evaluation import faithfulness, iou, why
 from explainer.evaluation.candidates import Candidate
 from explainer.evaluation.datasets import Sample
 from explainer.evaluation.datasets.photos import alike
+from explainer.evaluation.end_token import with_end_token
 from explainer.evaluation.iou import Grey, Named, Tally, Truth
 from explainer.evaluation.words import Grammar, Word, clean_words, tam_words
 from explainer.methods import combine_maps
@@ -120,7 +121,7 @@ def measure(
         return told | {"dropped": str(error)}
     recorded = time.perf_counter()
     told["answer"] = run.answer
-    words = _words(explainer, run, plan.mode)
+    words, run = _words(explainer, run, plan.mode)
     told["dropped"] = _why_dropped(run, words, truth, plan.mode)
     if told["dropped"]:
         return told
@@ -164,11 +165,17 @@ def _beyond(explainer: Explainer, alphas: Sequence[float]) -> dict[float, str]:
     return found
 
 
-def _words(explainer: Explainer, run: Run, mode: str) -> list[Word] | None:
+def _words(explainer: Explainer, run: Run, mode: str) -> tuple[list[Word] | None, Run]:
+    """Return the words of the answer, and the run whose tokens spell them: in mode `tam` the token
+    that ended the answer is one of them."""
     if mode == "clean":
-        return clean_words(run)
+        return clean_words(run), run
     codec = explainer.family.codec
-    return tam_words(run, [codec.piece(i) for i in codec.encode_template(run.answer)])
+    pieces = [codec.piece(i) for i in codec.encode_template(run.answer)]
+    if len(run.indices(ANSWER)) and "end" in run.settings:
+        pieces.append(codec.piece(int(run.settings["end"])))
+        run = with_end_token(run, pieces[-1])
+    return tam_words(run, pieces), run
 
 
 def _why_dropped(run: Run, words: Sequence[Word] | None, truth: Truth, mode: str) -> str:

@@ -28,12 +28,14 @@ LONGEST_WORD, MOST_WORDS = 16, 200  # of words typed later: tokens of one, and h
 class Answer:
     """What a generation leaves: R ids, the states (D, d) at them, and why it ended.
 
-    `finish` is "eos", "length", or "given" for an answer that was not generated.
+    `finish` is "eos", "length", or "given" for an answer that was not generated; `end` is the token
+    that ended it, which is none of its R, None if there was none.
     """
 
     ids: list[int] = field(default_factory=list)
     states: list[torch.Tensor] = field(default_factory=list)
     finish: str = "length"
+    end: int | None = None
 
 
 def pack_run(
@@ -58,6 +60,7 @@ def pack_run(
     words = engine.top_ids(states[-1, list(inputs.visual)], WORDS)
     listed = [ranking.topk, words, *(layer.topk for layer in layers)]
     in_play = _in_play(tokens, ranking.topk, len(answer.ids))
+    in_play |= {answer.end} - {None}
     in_play |= ids_of_bases(scales) | _first_guesses(tokens, layers)
     return Run(
         images=request.asked.images,
@@ -205,6 +208,7 @@ def _settings(engine: Engine, request: Request, answer: Answer) -> dict[str, Any
         "scales": [1.0],
         **({"decoding": "given"} if request.given is not None else _drawn(request.decoding)),
         "finish": answer.finish,
+        **({} if answer.end is None else {"end": answer.end}),
         "dtype": str(family.unembedding.weight.dtype).removeprefix("torch."),
         "device": family.device.type,
         "image_notes": list(request.asked.notes),

@@ -114,7 +114,7 @@ class Recorder:
         for done in range(1, most + 1):
             token = self._engine.choose(answering, pick)
             if token in stop:
-                answer.finish = "eos"
+                answer.finish, answer.end = "eos", token
                 break
             answer.ids.append(token)
             answer.states.append(self._engine.feed(answering, token))

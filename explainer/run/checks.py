@@ -156,6 +156,7 @@ _SETTINGS: Mapping[str, Callable[[Any], bool]] = {
     "temperature": _is_number,
     "seed": _is_whole,
     "finish": _is_text,
+    "end": _is_whole,
     "dtype": _is_text,
     "device": _is_text,
     "image_notes": _list_of(_is_text),

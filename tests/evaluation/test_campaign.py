@@ -17,10 +17,12 @@ from explainer.errors import KnobError, MethodError, SightlineError
 from explainer.evaluation import tables
 from explainer.evaluation.candidates import parse
 from explainer.evaluation.datasets import Sample
+from explainer.evaluation.end_token import with_end_token
 from explainer.evaluation.faithfulness import Settings
 from explainer.evaluation.intervals import Bootstrap, ratio
 from explainer.evaluation.iou import Grey, Truth, fit
 from explainer.evaluation.measure import EMPTY, NO_MASK, TOKENISED_ANEW, Plan, measure
+from explainer.evaluation.opencv_resize import resize
 from explainer.evaluation.paper import TABLES
 from explainer.evaluation.report import SampleLog, read_log
 from explainer.evaluation.shards import Place, gathered, open_log, own_share, wait_for_others
@@ -109,7 +111,7 @@ class Recorded:
         return range(len(self._pieces))
 
     def piece(self, i):
-        return self._pieces[i]
+        return self._pieces[i] if i < len(self._pieces) else f"<|{i}|>"
 
     def token_probabilities(self, run, variants):
         self.reread += len(variants)
@@ -152,7 +154,8 @@ def test_a_sample_is_the_figures_of_every_method_on_one_run(mode):
     assert lens["obj_iou"][0] > 3 * told["methods"]["random"]["obj_iou"][0]
     # by hand: the word's map, cut to 8 bits and by Otsu
     cat = int(run.indices(ANSWER)[1])
-    levels = Grey.of(METHODS["logit_lens"](run, cat), run).over((60, 70))
+    grey = Grey.of(METHODS["logit_lens"](run, cat), run)
+    levels = resize(grey.cells, (60, 70)) if mode == "tam" else grey.over((60, 70))
     truth = cat_sample().truth().masks[3]
     alone = fit(levels, levels > otsu(levels), truth)
     assert lens["obj_iou"][0] == pytest.approx(2 * alone.iou, abs=1e-5)
@@ -166,9 +169,41 @@ def test_tams_first_word_wears_the_map_of_the_first_prompt_token():
     told = measure(Recorded(run), cat_sample(), plan("logit_lens", mode="tam"))
     maps = {t: Grey.of(METHODS["logit_lens"](run, t), run) for t in (prompt, prompt + 1)}
     cat = Grey.of(METHODS["logit_lens"](run, int(run.indices(ANSWER)[1])), run)
-    dark = otsu(cat.over((60, 70)))
+    dark = otsu(resize(cat.cells, (60, 70)))
     share = float(np.mean(maps[prompt].cells < dark))
     assert told["methods"]["logit_lens"]["func_iou"] == [pytest.approx(share, abs=1e-6), 1]
+
+
+def test_tams_last_word_has_the_end_token_glued_to_it():
+    """It names nothing then; with an end after a full stop the thing before it counts."""
+    for texts, things in ((("A", " cat"), 0), (("A", " cat", "."), 1)):
+        run = cat_run(*texts)
+        ended = replace(run, settings={**run.settings, "end": int(run.unembedding.ids[-1])})
+        plain, glued = (
+            measure(Recorded(r), cat_sample(), plan("logit_lens", "tam:published", mode="tam"))
+            for r in (run, ended)
+        )
+        assert glued["answer"] == run.answer
+        for method in ("logit_lens", "tam:published"):
+            assert plain["methods"][method]["obj_iou"][1] == 1
+            assert glued["methods"][method]["obj_iou"][1] == things
+
+
+def test_the_end_token_has_the_map_of_its_class_and_leaves_the_others_theirs():
+    run = cat_run("A", " cat")
+    end = int(run.topk[-1, 0])
+    ended = with_end_token(replace(run, settings={**run.settings, "end": end}), "<end>")
+    last = len(run.tokens)
+    assert (ended.tokens.texts[-1], ended.tokens.ids[-1]) == ("<end>", end)
+    assert ended.probs[-1] == run.candidate_probs[-1, 0]
+    shown = METHODS["logit_lens"](ended, last, show="signed").values
+    lens = ended.visual_logits(1.0)[run.unembedding.index([end])[0]].reshape(shown.shape)
+    np.testing.assert_allclose(shown, lens / np.abs(lens).max(), atol=1e-6)
+    for name in ("msea_arc", "tam"):
+        for t in run.indices(ANSWER):
+            one, other = (METHODS[name](r, int(t)).values for r in (run, ended))
+            np.testing.assert_allclose(one, other, atol=1e-6)
+        assert np.isfinite(METHODS[name](ended, last).values).all()
 
 
 def test_why_samples_are_dropped():

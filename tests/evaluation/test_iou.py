@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from explainer.evaluation.iou import (
     Grey,
@@ -18,6 +17,7 @@ from explainer.evaluation.iou import (
     tam_sources,
     things_named,
 )
+from explainer.evaluation.opencv_resize import resize
 from explainer.evaluation.words import Word, grammar
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.otsu import otsu
@@ -142,10 +142,7 @@ def slow_tam(words, maps, kinds, labels, truth) -> dict[str, list[float]]:
         per_token, tops = [], []
         for token in words[w].tokens:
             shape = truth.shape or maps[token].cells.shape
-            picture = Image.fromarray(maps[token].cells).resize(
-                (shape[1], shape[0]), Image.Resampling.BILINEAR
-            )
-            levels = np.array(picture)
+            levels = resize(maps[token].cells, shape)
             t = slow_otsu(levels)
             tops.append(t)
             gt = truth.masks.get(labels[w], np.zeros(shape, bool)) if labels[w] > 0 else None
