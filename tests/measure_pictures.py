@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import psutil
 from PIL import Image, ImageCms  # noqa: F401  (loaded before anything is measured)
 
 from explainer.media.images import open_image
@@ -38,20 +37,20 @@ def main() -> None:
 def measure(path: Path) -> str:
     """Return what reading a file takes: memory above what the process had before."""
     open_image(np.zeros((8, 8), np.uint8))
-    before = psutil.Process().memory_info().rss
+    before = _memory("VmRSS:")
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     start = time.perf_counter()
     pixels, notes = open_image(path)
     seconds = time.perf_counter() - start
-    peak = _peak()
+    peak = _memory("VmHWM:")
     shape = "x".join(map(str, pixels.shape[1::-1]))
     return f"{(peak - before) / 1e6:.0f} MB, {seconds:.1f} s, {shape}: {' '.join(notes)}"
 
 
-def _peak() -> int:
-    """Return the largest resident memory of this process, in bytes."""
+def _memory(line: str) -> int:
+    """Return the resident memory of this process in bytes: "VmRSS:" now, "VmHWM:" at most."""
     status = Path("/proc/self/status").read_text("ascii")
-    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+    return 1024 * int(status.partition(line)[2].split()[0])
 
 
 def largest() -> Iterator[tuple[str, bytes]]:

@@ -108,6 +108,22 @@ def test_the_whole_range_of_reals_is_stretched():
     assert pixels[0, [0, -1], 0].tolist() == [0, 255]
 
 
+def test_a_tiff_that_counts_from_white_is_not_a_negative():
+    ramp = np.tile(np.linspace(0, 4095, 64).round().astype("<u2"), (8, 1))
+    pixels, _ = open_image(pictures.tiff(16, 0, ramp))
+    assert pixels[0, [0, -1], 0].tolist() == [255, 0]
+
+
+@pytest.mark.parametrize(("low", "high", "sign"), [(0, 4_000_000_000, 1), (-5, 9, 2)])
+def test_whole_numbers_of_32_bits_keep_their_sign(low, high, sign):
+    kind = "<u4" if sign == 1 else "<i4"
+    ramp = np.tile(np.linspace(low, high, 64).round().astype(kind), (8, 1))
+    pixels, notes = open_image(pictures.tiff(32, 1, ramp, sign))
+    assert pixels[0, [0, -1], 0].tolist() == [0, 255]
+    assert np.all(np.diff(pixels[0, :, 0].astype(int)) >= 0)
+    assert f"from {low:g} to {high:g}" in notes[0]
+
+
 def test_nearly_black_and_flat_pictures_are_said():
     dark = pictures.scene() // 10
     assert open_image(dark).notes == ("It is nearly black; brighten it if that is not meant.",)
@@ -181,6 +197,25 @@ def test_a_tiff_in_ycbcr_is_read(compression):
     assert pictures.corners(pixels) == "rgwb"
     assert np.abs(pixels.astype(int) - pictures.scene())[4:20, 4:28].max() <= 4
     assert notes == ()
+
+
+def test_a_tiff_palette_of_8_bits_keeps_its_colours():
+    pixels, notes = open_image(pictures.tiff_of_8_bit_palette())
+    assert pictures.corners(pixels) == "rgwb"
+    assert notes == ()
+
+
+@pytest.mark.parametrize(
+    ("bits", "photometric", "values"),
+    [
+        (64, 1, np.zeros((9, 9), "<f8")),
+        (32, 2, np.zeros((9, 9, 3), "<f4")),
+        (8, 34892, np.zeros((9, 9), np.uint8)),
+    ],
+)
+def test_a_sound_tiff_that_is_not_read_is_not_called_damaged(bits, photometric, values):
+    with pytest.raises(ImageError, match=r"stores its pixels in a way that is not read; save it"):
+        open_image(pictures.tiff(bits, photometric, values, 3 if bits > 8 else 1))
 
 
 def test_jpeg_2000_is_read_and_scaled_while_decoding():

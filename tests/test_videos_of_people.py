@@ -96,6 +96,16 @@ def test_other_containers_are_read(kind, tmp_path):
     assert video.times == pytest.approx(np.arange(10) * 2 / rate, abs=0.002)
 
 
+@pytest.mark.parametrize("kind", ["mp4", "matroska", "mpegts"])
+def test_what_lies_behind_a_damaged_part_is_read(kind):
+    video, _ = open_video(videos.damaged_inside(kind))
+    levels = [(float(np.median(frame)) - 20) / 3 for frame in video.frames]
+    wrong = np.abs(np.array(levels) - 10 * video.times)
+    assert len(wrong) >= 14
+    assert np.sum(wrong > 1.5) <= 2  # within the damaged part
+    assert wrong[-6:].max() < 1.5
+
+
 # Geometry ----------------------------------------------------------------------------------------
 
 
@@ -127,6 +137,13 @@ def test_hlg_is_not_washed_out():
     assert np.ptp(white.astype(int)) <= 4
     assert black.max() < 12
     assert notes == ("Its HDR brightness (HLG) was converted to the usual range.",)
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("matrix", [1, 5])
+def test_colours_of_each_matrix_and_range_are_right(full, matrix):
+    video, _ = open_video(videos.coloured(full, matrix))
+    assert video.frames[0, 30, 40].astype(int) == pytest.approx((200, 40, 90), abs=3)
 
 
 def test_interlaced_frames_show_one_moment():

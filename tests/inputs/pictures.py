@@ -215,6 +215,40 @@ def ycbcr_tiff(compression: str | None = None) -> bytes:
     return encode(image, "TIFF", compression=compression)
 
 
+def tiff(bits: int, photometric: int, values: npt.NDArray, sign: int = 1) -> bytes:
+    """Return an uncompressed TIFF of (H, W) or (H, W, 3) values, stored as they are.
+
+    Args:
+        bits: of each sample.
+        photometric: 0 counts from white, 1 from black, 2 is RGB, 6 YCbCr, 34892 a raw photo.
+        sign: 1 for unsigned, 2 for signed, 3 for real numbers.
+    """
+    height, width, bands = (*values.shape, 1)[:3]
+    data = values.tobytes()
+    tags = [(256, width), (257, height), (258, bits), (259, 1), (262, photometric), (273, 8)]
+    tags += [(277, bands), (278, height), (279, len(data)), (339, sign)]
+    entries, further = b"", b""
+    start = 8 + len(data) + 2 + 12 * len(tags) + 4
+    for tag, value in tags:
+        if tag in (258, 339) and bands > 1:
+            entries += struct.pack("<HHII", tag, 3, bands, start + len(further))
+            further += struct.pack(f"<{bands}H", *[value] * bands)
+        else:
+            entries += struct.pack("<HHII", tag, 4, 1, value)
+    directory = struct.pack("<H", len(tags)) + entries + b"\0\0\0\0"
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory + further
+
+
+def tiff_of_8_bit_palette() -> bytes:
+    """Return `scene` as a TIFF whose palette has levels up to 255, where 65535 is usual."""
+    data = bytearray(encode(Image.fromarray(scene()).convert("P"), "TIFF"))
+    entry = data.index(struct.pack("<HHI", 320, 3, 768))
+    place = struct.unpack_from("<I", data, entry + 8)[0]
+    levels = struct.unpack_from("<768H", data, place)
+    struct.pack_into("<768H", data, place, *(level // 256 for level in levels))
+    return bytes(data)
+
+
 def pnm(kind: int, white: int = 255, height: int = 48, width: int = 64) -> bytes:
     """Return `scene` as PBM (1, 4), PGM (2, 5) or PPM (3, 6) with `white` as its largest value."""
     pixels = scene(height, width).astype(np.uint32)

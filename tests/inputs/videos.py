@@ -69,6 +69,38 @@ def video(
     return file.getvalue()
 
 
+def damaged_inside(kind: str, share: float = 0.05) -> bytes:
+    """Return 60 noisy frames, a key frame each 6, with a part of the file overwritten."""
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 9, (64, 96, 3), dtype=np.uint8) for _ in range(60)]
+    frames = [np.uint8(3 * i) + 16 + part for i, part in enumerate(noise)]
+    data = bytearray(video(frames, kind, g="6"))
+    start, size = len(data) // 3, round(len(data) * share)
+    data[start : start + size] = rng.integers(0, 256, size, dtype=np.uint8).tobytes()
+    return bytes(data)
+
+
+def coloured(full: bool, matrix: int) -> bytes:
+    """Return one frame of colour (200, 40, 90) in BT.709 (1) or BT.601 (5), of limited or full
+    range."""
+    pixels = np.full((64, 96, 3), (200, 40, 90), np.uint8)
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+        format="yuv420p",
+        dst_colorspace={1: "ITU709", 5: "ITU601"}[matrix],
+        dst_color_range="JPEG" if full else "MPEG",
+    )
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 64, 96, "yuv420p"
+        stream.options = {"qp": "1"}
+        stream.codec_context.color_range = 2 if full else 1
+        stream.codec_context.colorspace = matrix
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return file.getvalue()
+
+
 def wide_pixels(aspect: Fraction = Fraction(2)) -> bytes:
     """Return a video of a circle whose pixels are `aspect` times as wide as they are high."""
     height, width = 96, int(96 / aspect)

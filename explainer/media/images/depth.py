@@ -17,6 +17,9 @@ from explainer.errors import ImageError
 
 _STRIP = 1 << 18  # pixels that are looked at together
 _NO_RANGE = 1e-30
+# Tags of a TIFF. Pillow takes 32 bits for signed, and more than 8 bits to count from black.
+_BITS, _PHOTOMETRIC, _SIGNS = 258, 262, 339
+_FROM_WHITE, _UNSIGNED = 0, (None, (1,), 1)
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -27,6 +30,8 @@ def is_deep(image: Image.Image) -> bool:
 def shrink_grey(image: Image.Image, factor: int, notes: list[str]) -> Image.Image:
     """Stretch a deep grey image to 8 bits, with means of `factor` x `factor` pixels.
 
+    A TIFF may count from white.
+
     Pixels that are no numbers or infinite take no part in the range and in the means; where there
     is nothing else they become black.
     """
@@ -36,14 +41,26 @@ def shrink_grey(image: Image.Image, factor: int, notes: list[str]) -> Image.Imag
         notes.append(f"{bad} of its pixels are not finite numbers and are shown black.")
     low, high = _scale_of(low, high, image.mode)
     rows = [_to_8_bit(_means(strip, factor), low, high) for strip in _strips(image, factor)]
-    return Image.fromarray(np.concatenate(rows))
+    grey = np.concatenate(rows)
+    from_white = _tag(image, _PHOTOMETRIC) == _FROM_WHITE
+    return Image.fromarray(255 - grey if from_white else grey)
 
 
 def _strips(image: Image.Image, factor: int = 1) -> Iterator[npt.NDArray]:
     """Yield an image in strips of whole blocks of `factor` rows."""
     rows = max(1, _STRIP // image.width // factor) * factor
+    unsigned = (
+        image.mode == "I" and _tag(image, _BITS) == (32,) and _tag(image, _SIGNS) in _UNSIGNED
+    )
     for top in range(0, image.height, rows):
-        yield np.asarray(image.crop((0, top, image.width, min(image.height, top + rows))))
+        box = (0, top, image.width, min(image.height, top + rows))
+        strip = np.asarray(image.crop(box))
+        yield strip.view(np.uint32) if unsigned else strip
+
+
+def _tag(image: Image.Image, number: int) -> object:
+    """Return a tag of a TIFF; None for other files."""
+    return getattr(image, "tag_v2", {}).get(number)
 
 
 def _finite_range(image: Image.Image) -> tuple[float, float, int]:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImagePalette, TiffImagePlugin
 
 from explainer.errors import ImageError
 from explainer.media.images import pnm
@@ -99,37 +99,41 @@ def _image(name: str, stream: BinaryIO, start: bytes) -> Image.Image:
     This is `Image.open` without its own limit on pixels: `limits` knows more about each format.
     """
     Image.init()
-    known = False
+    refusal = f"{name} is not a picture that can be read; use {READABLE}"
     try:
         if (image := pnm.read(stream, start)) is not None:
             return image
         for factory, accept in (Image.OPEN[form] for form in FORMATS if form in Image.OPEN):
             if accept is None or accept(start[:16]) is not True:
                 continue
-            known = True
             stream.seek(0)
             try:
                 return factory(stream, "")
-            except (SyntaxError, IndexError, TypeError, struct.error):
-                continue  # of another format, or damaged
+            except (SyntaxError, IndexError, TypeError, struct.error) as error:
+                refusal = str(damaged(name))  # or of another format
+                if "unknown" in str(error):
+                    refusal = f"{name} stores its pixels in a way that is not read; save it as PNG"
     except Exception as error:  # decoders raise all sorts of things on damaged files
         raise damaged(name) from error
-    if known:
-        raise damaged(name)
-    raise ImageError(f"{name} is not a picture that can be read; use {READABLE}")
+    raise ImageError(refusal)
 
 
 def _prepare_tiff(image: TiffImagePlugin.TiffImageFile) -> None:
     """Have a TIFF decoded as it is stored, and uncompressed YCbCr by libtiff.
 
     Pillow turns a TIFF itself when it has loaded it, at full size, and fails there on damaged EXIF;
-    and it takes YCbCr without compression for four bytes a pixel.
+    and it takes YCbCr without compression for four bytes a pixel, and all palettes for 16 bits.
     """
     image.load_end = lambda: None
     image._size = (image.tag_v2[256], image.tag_v2[257])
-    if image.tag_v2.get(262) == _YCBCR and image.tag_v2.get(259, 1) == _UNCOMPRESSED:
-        rawmode = image.tile[0][3][0]
-        box = (0, 0, *image._size)
-        args = (rawmode, "raw", False, image.tag_v2._offset)
+    tags = image.tag_v2
+    if tags.get(262) == _YCBCR and tags.get(259, 1) == _UNCOMPRESSED:
+        box, rawmode = (0, 0, *image._size), image.tile[0][3][0]
+        args = (rawmode, "raw", False, tags._offset)
         image.tile = [type(image.tile[0])("libtiff", box, 0, args)]
         image.use_load_libtiff = True
+    colours = tags.get(320)
+    if image.mode == "P" and colours and max(colours) < 256:  # of 8 bits, where 16 are usual
+        third = len(colours) // 3
+        levels = [colours[i + third * band] for i in range(third) for band in range(3)]
+        image.palette = ImagePalette.raw("RGB", bytes(levels))

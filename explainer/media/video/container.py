@@ -14,10 +14,12 @@ from explainer.media.images import MAX_ASPECT
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 MAX_PIXELS = 16_800_000  # of a frame, refused before decoding: 4096 x 4096
 MAX_WORK = 60.0  # seconds that reading one video may take
+_MAX_DAMAGES = 1000
 _THREADS = 2  # of a decoder; each holds frames of its own
 
 # Named one by one, so that formats which refer to other files or addresses (playlists) are never
@@ -37,18 +39,20 @@ _PICTURES = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")  # brands in 
 _MAX_SHAPE = 8  # largest ratio of the sides of a pixel that is believed
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reader:
     """An opened video and the track that is read.
 
     Attributes:
         until: when reading has to be done, on the monotonic clock.
+        damages: what the decoder could not read so far.
     """
 
     name: str
     container: InputContainer
     stream: VideoStream
     until: float = field(default_factory=lambda: time.monotonic() + MAX_WORK)
+    damages: int = 0
 
     @property
     def pixel_shape(self) -> Fraction:
@@ -62,6 +66,20 @@ class Reader:
         """Bound what the decoder takes; called before the first frame."""
         self.stream.codec_context.thread_count = _THREADS
         self.stream.thread_type = "AUTO"
+
+    def decode(self) -> Iterator[VideoFrame]:
+        """Yield the frames from here on, beyond damaged parts, as players do."""
+        from av.error import FFmpegError
+
+        while self.damages <= _MAX_DAMAGES:
+            try:
+                for frame in self.container.decode(self.stream):
+                    self.check_time()
+                    yield frame
+                return
+            except FFmpegError:
+                self.damages += 1
+                self.check_time()
 
     def check_time(self) -> None:
         """Raise `VideoError` once reading has taken too long."""

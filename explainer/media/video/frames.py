@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -52,13 +52,14 @@ def decode(
         raise damaged(name) from error
     if last < 0:
         raise damaged(name)
+    if reader.damages:
+        notes.append("Parts of it are damaged; what could be read is used.")
 
 
 def _counted(reader: Reader, picks: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
     """Yield frames told by their order, with their numbers."""
     wanted = {int(pick) for pick in picks}
-    for number, frame in enumerate(reader.container.decode(reader.stream)):
-        reader.check_time()
+    for number, frame in enumerate(reader.decode()):
         if number in wanted:
             yield number, frame
         if number >= max(wanted):
@@ -89,7 +90,7 @@ class _Search:
 
     def __init__(self, reader: Reader, times: Timeline) -> None:
         self._reader, self._times = reader, times
-        self._frames = iter(reader.container.decode(reader.stream))
+        self._frames = reader.decode()
         self._shown: _Shown | None = None
 
     def frame_at(self, wanted: int) -> _Shown | None:
@@ -122,12 +123,11 @@ class _Search:
 
     def _go(self, place: int) -> None:
         self._reader.container.seek(place, stream=self._reader.stream)
-        self._frames = iter(self._reader.container.decode(self._reader.stream))
+        self._frames = self._reader.decode()
 
     def _next(self) -> _Shown | None:
         """Return the next frame that has a time, None at the end."""
         for frame in self._frames:
-            self._reader.check_time()
             if frame.pts is not None:
                 return _Shown(frame, frame.pts)
         return None
@@ -214,10 +214,11 @@ def _matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     """
     from av.sidedata.sidedata import Type
 
-    data = next((d for d in frame.side_data if d.type == Type.DISPLAYMATRIX), None)
-    if data is None:
+    side_data: Any = frame.side_data  # by PyAV's own types it holds nothing of the kind
+    if Type.DISPLAYMATRIX not in side_data:
         return 1, 0, 0, 1
-    values = np.frombuffer(bytes(data), np.int32)[:9].tolist()
+    data = memoryview(side_data[Type.DISPLAYMATRIX])
+    values = np.frombuffer(data, np.int32)[:9].tolist()
     if len(values) < 9 or not any(values[:5]):
         return 1, 0, 0, 1
     return values[0], values[1], values[3], values[4]

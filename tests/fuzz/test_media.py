@@ -1,0 +1,22 @@
+"""A few seconds of fuzzing with fixed seeds; the commands in this folder run for longer."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("reader", ["pictures", "videos"])
+def test_damaged_files_never_break_the_readers(reader, tmp_path):
+    pytest.importorskip("hypothesis")
+    command = f"-m tests.fuzz.media {reader} --minutes 0.08 --seed 1 --keep".split()
+    result = subprocess.run(
+        [sys.executable, *command, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    read, refused = re.match(rf"{reader}: (\d+) read, (\d+) refused", result.stdout).groups()
+    assert int(read) > 5
+    assert int(refused) > 50
