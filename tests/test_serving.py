@@ -11,6 +11,7 @@ import pytest
 from explainer.errors import ModelError
 from explainer.models import family_class
 from explainer.models.loading.catalogue import BUNDLED, NAMED
+from explainer.models.loading.precision import TINY, auto_dtype
 from explainer.serving import page_models as serving
 from explainer.serving.page_models import Place, make_models, precision
 
@@ -71,7 +72,7 @@ def test_on_zero_gpu_nothing_is_loaded_later(parse):
 
 
 def test_what_weights_are_loaded_in(parse):
-    assert precision(parse("--device", "cpu")) == "float32"
+    assert precision(parse("--device", "cpu")) == auto_dtype(TINY)
     assert precision(parse("--device", "cpu", "--dtype", "bfloat16")) == "bfloat16"
     assert precision(parse("--quantize", "4bit")) == "4bit"
 

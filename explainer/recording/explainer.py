@@ -58,8 +58,9 @@ def load(
     Args:
         model_or_path: folder or hub id.
         device: "auto" (CUDA if there is one, else MPS, else CPU), or a torch device.
-        dtype: "auto" (the checkpoint's own on a GPU, float32 on a CPU), "float32", "bfloat16" or
-            "float16".
+        dtype: "auto", "float32", "bfloat16" or "float16". "auto" is the checkpoint's own on a GPU;
+            on a CPU bfloat16 where it computes that natively (AMX, AVX512-BF16, Arm's BF16), else
+            float32, which tiny models keep everywhere.
         revision: a branch, tag or commit of the hub id.
         on_progress: called with each `LoadStep`; raising `LoadCancelled` there ends the load.
         options: quantize, device_map, adapter, attention, tiles and so on, see `LoadOptions`.

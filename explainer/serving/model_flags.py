@@ -40,7 +40,8 @@ def add_model_flags(parser: argparse.ArgumentParser, positional: bool = False) -
         "--dtype",
         default="auto",
         metavar="TYPE",
-        help=f"{_or(DTYPES)}; default: auto, float32 on a CPU and the checkpoint's own on a GPU",
+        help=f"{_or(DTYPES)}; default: auto, the checkpoint's own on a GPU; on a CPU bfloat16 "
+        "where it computes that natively, else float32",
     )
     add(
         "--quantize",

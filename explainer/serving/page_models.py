@@ -12,6 +12,7 @@ from explainer.models.loading.catalogue import Entry
 from explainer.models.loading.memory import BITS, free_memory
 from explainer.models.loading.options import LoadOptions
 from explainer.models.loading.placing import pick_device
+from explainer.models.loading.precision import TINY, auto_dtype
 from explainer.recording.explainer import BUNDLED, Explainer, load
 from explainer.serving.model_flags import loading
 from explainer.serving.model_pool import Models, Rules
@@ -63,11 +64,11 @@ def make_models(flags: argparse.Namespace, place: Place = Place()) -> Models:
 
 
 def precision(flags: argparse.Namespace) -> str:
-    """Return what weights are loaded in, a key of `memory.BITS`."""
+    """Return what weights are loaded in, except tiny ones: a key of `memory.BITS`."""
     for wanted in (flags.quantize, flags.dtype):
         if wanted in BITS:
             return wanted
-    return "float32" if target(flags) == "cpu" else "bfloat16"
+    return auto_dtype(TINY) if target(flags) == "cpu" else "bfloat16"
 
 
 def target(flags: argparse.Namespace) -> str:

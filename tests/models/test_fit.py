@@ -110,6 +110,7 @@ def test_a_folder_that_is_too_large_is_refused_before_memory_is_taken(
     _head_only(tmp_path / "model.safetensors", {"model.layers.0.weight": (2_000_000, 1000)})
     free = 3 * GB
     monkeypatch.setattr("explainer.models.loading.fit.free_memory", lambda device: free)
+    monkeypatch.setattr("explainer.models.loading.precision.computes_bfloat16", lambda cpu: False)
     steps = []
     with pytest.raises(ModelError) as told:
         explainer.load(tmp_path, device="cpu", on_progress=steps.append)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from explainer.errors import ModelError, SightlineError
 from explainer.models.loading import adapter, fit, hub, placing, weights
 from explainer.models.loading.checkpoint import Checkpoint, check_files, is_folder, read_config
 from explainer.models.loading.options import LOOKING_UP, WEIGHTS, LoadOptions, LoadStep, OnProgress
+from explainer.models.loading.precision import auto_dtype
 from explainer.models.loading.reading import read_parts
 
 if TYPE_CHECKING:
@@ -42,7 +44,10 @@ def load_family(
     adapted = adapter.check_adapter(options.adapter) if options.adapter else None
     checkpoint = _open(name, options, device, tell)
     _check_options(checkpoint, options)
-    size = _check_fit(checkpoint, options, device, weights.count(weights.stored(checkpoint.folder)))
+    counts = weights.count(weights.stored(checkpoint.folder))
+    options = _with_dtype(options, checkpoint, device, counts)
+    chosen["dtype"] = placing.network_dtype(options, device)
+    size = _check_fit(checkpoint, options, device, counts)
     with _in_words(checkpoint.name):
         network, tokenizer, processor = read_parts(
             checkpoint, chosen, lambda read: tell(LoadStep(WEIGHTS, round(read * size), size))
@@ -96,7 +101,8 @@ def _open(name: str, options: LoadOptions, device: torch.device, tell: OnProgres
     checkpoint = read_config(folder, name, name)
     check_files(folder, {*found.sizes})
     _check_options(checkpoint, options)
-    _check_fit(checkpoint, options, device, _estimate(found.nbytes, checkpoint.raw))
+    counts = _estimate(found.nbytes, checkpoint.raw)
+    _check_fit(checkpoint, _with_dtype(options, checkpoint, device, counts), device, counts)
     hub.fetch(found, [*found.words, *found.weights], tell)
     return checkpoint
 
@@ -110,6 +116,16 @@ def _check_options(checkpoint: Checkpoint, options: LoadOptions) -> None:
             raise ModelError(f"{checkpoint.family.label} has no {given}; leave it out")
     if options.quantize and "quantization_config" in checkpoint.raw:
         raise ModelError(f"{checkpoint.name} is quantized already; leave out quantize")
+
+
+def _with_dtype(
+    options: LoadOptions, checkpoint: Checkpoint, device: torch.device, counts: weights.Counts
+) -> LoadOptions:
+    """Return the options with a dtype in place of "auto" where the model runs on the CPU."""
+    quantized = options.quantize or "quantization_config" in checkpoint.raw
+    if device.type != "cpu" or options.dtype != "auto" or quantized:
+        return options
+    return replace(options, dtype=auto_dtype(counts.parameters))
 
 
 def _check_fit(

@@ -43,7 +43,8 @@ class LoadOptions:
 
     Attributes:
         device: "auto" (CUDA if there is one, else MPS, else CPU), or a torch device.
-        dtype: "auto" (the checkpoint's own on a GPU, float32 on a CPU), or one of `DTYPES`.
+        dtype: "auto", or one of `DTYPES`. "auto" is the checkpoint's own on a GPU, and on a CPU
+            what `precision.auto_dtype` says: bfloat16 where it is native, float32 elsewhere.
         revision: a branch, tag or commit of the hub id.
         quantize: None, "4bit" or "8bit".
         device_map: None, one of `DEVICE_MAPS` or a mapping as accelerate takes it, for a model that

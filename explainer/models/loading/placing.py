@@ -39,7 +39,7 @@ def network_options(options: LoadOptions, device: torch.device) -> dict[str, Any
     Raises `ModelError` naming what to install, or what does not go together.
     """
     wanted: dict[str, Any] = {
-        "dtype": _dtype(options, device),
+        "dtype": network_dtype(options, device),
         "attn_implementation": _attention(options, device),
         "use_safetensors": True,
     }
@@ -77,7 +77,8 @@ def need(module: str, what: str, package: str = "") -> None:
         raise ModelError(f"{what} needs {module}; install it with: pip install {package or module}")
 
 
-def _dtype(options: LoadOptions, device: torch.device) -> torch.dtype | str:
+def network_dtype(options: LoadOptions, device: torch.device) -> torch.dtype | str:
+    """Return the dtype that `from_pretrained` takes; "auto" is the checkpoint's own."""
     if options.dtype != "auto":
         return getattr(torch, options.dtype)
     if device.type == "cpu":
