@@ -41,6 +41,8 @@ ENVIRONMENT = {
     "models": "SIGHTLINE_MODELS",
     "allow_any_model": "SIGHTLINE_ALLOW_ANY_MODEL",
     "mcp": "SIGHTLINE_MCP",
+    "host": "GRADIO_SERVER_NAME",
+    "port": "GRADIO_SERVER_PORT",
 }
 ON_SPACE = bool(os.environ.get("SPACE_ID"))  # set by Hugging Face, as is the next
 ON_ZERO_GPU = bool(os.environ.get("SPACES_ZERO_GPU"))
@@ -50,6 +52,7 @@ NO_MCP = "--mcp needs the package mcp; install it with: pip install 'gradio[mcp]
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the flags; what is not given comes from the environment."""
     from explainer.serving.model_flags import add_model_flags
+    from explainer.serving.startup import read_host, read_port
 
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add_model_flags(parser)
@@ -57,8 +60,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--models", metavar="IDS", help="what the menu offers besides: ID,ID,...")
     add("--allow-any-model", action="store_true", help="let visitors name any hub id, too")
     add("--mcp", action="store_true", help="offer the endpoints to agents too, as an MCP server")
-    add("--host", help="address to listen on; default: GRADIO_SERVER_NAME or 127.0.0.1")
-    add("--port", type=int, help="default: GRADIO_SERVER_PORT or the first free one from 7860")
+    add(
+        "--host",
+        type=read_host,
+        help="address to listen on; default: GRADIO_SERVER_NAME or 127.0.0.1",
+    )
+    add(
+        "--port", type=read_port, help="default: GRADIO_SERVER_PORT or the first free one from 7860"
+    )
     add("--store-mb", type=int, default=1024, help="memory for recorded answers, in MB")
     told = {name: os.environ.get(variable) for name, variable in ENVIRONMENT.items()}
     parser.set_defaults(**{name: value for name, value in told.items() if value})
@@ -73,6 +82,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     from explainer.errors import SightlineError
     from explainer.run.store import RunStore
+    from explainer.serving.startup import exempt_localhost, own_temporary_folder
+
+    for note in exempt_localhost(os.environ):
+        print(f"app.py: {note}", file=sys.stderr)
+    own_temporary_folder(os.environ, "GRADIO_TEMP_DIR")  # read when gradio is imported
+    if flags.host and ":" in flags.host:  # Gradio binds what this names as IPv4, to try a port
+        os.environ.pop("GRADIO_SERVER_NAME", None)
     from explainer.ui.layout import build_demo, launch_options, load_examples
     from explainer.ui.opening import load_gallery
     from explainer.web.texts import NO_MODEL

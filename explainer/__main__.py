@@ -8,21 +8,26 @@ imported does not take the others with it.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
 
+from explainer.commands.terminal import escape_unprintable
 from explainer.errors import SightlineError
 
 COMMANDS = ("explain", "check", "train", "evaluate", "bench")
 PROGRAM = "python -m explainer"
+# What a disk may say at any time, and no defect of ours.
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 2 a message to the user, 130 stopped, or a
     code that the command documents, such as 3 of `evaluate`."""
+    escape_unprintable()
     words = sys.argv[1:] if argv is None else list(argv)
     if not words or words[0] in ("-h", "--help"):
         print(_help())
@@ -48,6 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{PROGRAM} {name}: {where}{error.strerror}", file=sys.stderr)
+        return 2
 
 
 def _command(name: str) -> ModuleType:

@@ -51,6 +51,10 @@ class ModelError(SightlineError):
     """The model cannot be loaded or run."""
 
 
+class OutputError(SightlineError):
+    """A file or folder cannot be written."""
+
+
 class Cancelled(SightlineError):
     """The caller asked to stop; nothing was kept."""
 

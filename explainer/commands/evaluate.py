@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from explainer.commands.processes import divide
+from explainer.commands.terminal import typed
 from explainer.errors import SightlineError
 from explainer.evaluation import emoji, report
 from explainer.evaluation.datasets import DATASETS, Dataset, open_dataset
@@ -33,6 +34,7 @@ from explainer.evaluation.report import SampleLog
 from explainer.evaluation.tables import Summary, nothing_judged
 from explainer.evaluation.words import POS, grammar
 from explainer.recording.explainer import BUNDLED, Explainer, load
+from explainer.run.files import check_folder
 from explainer.serving.model_flags import add_model_flags, hush, loading
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="figures as they are meant, or as published with all side effects; default: clean",
     )
     add("--pos", choices=POS, default="list", help="who tells word classes; default: list")
-    add("--prompt", default="", help="what to ask in place of the data set's prompt")
+    add("--prompt", default="", type=typed, help="what to ask in place of the data set's prompt")
     add("--max-new-tokens", type=int, default=64, metavar="N")
     add("--no-controls", action="store_true", help="leave out the rows random and centre")
     add(
@@ -111,6 +113,8 @@ def main(args: argparse.Namespace) -> int:
     """
     if args.n < 1:
         raise SightlineError(f"--n must be at least 1, got {args.n}")
+    if args.out:
+        check_folder(args.out)
     if args.processes != 1 and not _is_divided():
         return _divided(args)
     model = args.model or str(BUNDLED)

@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from explainer.commands import knob_flags, subject_flags
+from explainer.commands.terminal import typed
 from explainer.errors import ImageError, PromptError, RunError
 from explainer.export import SEQUENTIAL, THEMES, Chosen, Exhibit, Look, chips
 from explainer.export.exhibit import title, tokens_of
+from explainer.export.fonts import undrawn
 from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
 from explainer.methods.base import Method
 from explainer.methods.comparison import Comparison
 from explainer.methods.subjects import Span, Subject, words_of
 from explainer.probing.reliance import EMPTY, reliance
 from explainer.run import ROLE_NAMES, Run
+from explainer.run.files import check_folder, file_name, free_stem, write_whole
 from explainer.serving import model_flags
-from explainer.web.formats import FORMATS, WHOLE, WORD, Format
+from explainer.web.formats import DRAWN, FORMATS, WHOLE, WORD, Format
 
 if TYPE_CHECKING:
     from explainer.recording.explainer import Explainer, Step
@@ -53,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a picture, several for models that take them, or a run recorded before (.npz)",
     )
     add("--video", metavar="FILE", help="ask about a video in place of pictures")
-    add("--prompt", metavar="TEXT", help="what to ask; needed for a picture or a video")
+    add("--prompt", type=typed, metavar="TEXT", help="what to ask; needed for a picture or a video")
     add(
         "--method",
         action="append",
@@ -66,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--layer", type=int, metavar="N", help="read the maps from this layer of the run")
     add("--preset", help="start from a named setting of the method, such as paper")
     add("--out", type=Path, default=Path("out"), metavar="DIR", help="where to write; default: out")
+    add("--overwrite", action="store_true", help="replace a run of the same name in that folder")
     add(
         "--format",
         nargs="+",
@@ -98,6 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     answer.add_argument(
         "--answer",
+        type=typed,
         metavar="TEXT",
         help="explain this text as if the model had said it; of a recorded run, in place of its "
         "answer",
@@ -117,9 +122,9 @@ def main(args: argparse.Namespace) -> int:
     for method in methods:
         if args.preset and args.preset not in method.presets:
             print(f"note: {method.name} has no preset {args.preset!r} and keeps its defaults")
+    check_folder(args.out)
     model = _Model(args)
     run, before = _run(args, model, settings)
-    args.out.mkdir(parents=True, exist_ok=True)
     record = _Record(_stem(args), before)
     record.keep(run)  # before maps are computed, which can take minutes
     _list_tokens(run)
@@ -133,6 +138,8 @@ def main(args: argparse.Namespace) -> int:
     if "npz" in args.format:
         record.keep(run, always=True)
     looked = run if args.layer is None else run.at_layer(args.layer)
+    if set(args.format) & set(DRAWN) and (note := undrawn((run.prompt, run.answer))):
+        print(f"note: {note}")
     for name in args.format:
         shown = subjects or FORMATS[name].pieces(run)
         _write(Exhibit(looked, chosen, tuple(shown), look), FORMATS[name], record.stem)
@@ -218,7 +225,7 @@ class _Record:
 
     def __init__(self, stem: Path, saved: Run | None) -> None:
         self.stem = stem
-        self._file = stem.with_name(f"{stem.name}.npz")
+        self._file = stem.with_name(file_name(stem.name, "npz"))
         self._saved = saved
         self._is_written = False
 
@@ -261,10 +268,19 @@ def _tell_maps(label: str, step: Step) -> None:
 def _stem(args: argparse.Namespace) -> Path:
     """Return folder and start of the names of what is written.
 
-    A recorded run never gives way to one with another answer.
+    A recorded run never gives way to another one, unless `--overwrite` says so.
     """
-    stem = Path(args.video or args.images[0]).stem
-    return args.out / (stem if args.answer is None or not _is_recorded(args) else f"{stem}-edited")
+    source = Path(args.video or args.images[0])
+    stem, own = source.stem, source if _is_recorded(args) else None
+    if args.answer is not None and own is not None:
+        stem, own = f"{stem}-edited", None
+    free = stem if args.overwrite else free_stem(args.out, stem, "npz", own)
+    if free != stem:
+        print(
+            f"note: {args.out} has a run {stem}.npz, so this one is called {free}.npz; "
+            "--overwrite replaces the first"
+        )
+    return args.out / free
 
 
 def _is_recorded(args: argparse.Namespace) -> bool:
@@ -320,8 +336,9 @@ def _write(exhibit: Exhibit, form: Format, stem: Path) -> None:
     elif form.scope == WHOLE:
         files[f"{stem.name}_{methods}"] = exhibit
     for name, shown in files.items():
-        path = stem.with_name(f"{name}.{form.name}")
-        path.write_bytes(form.make(shown))
+        path = stem.with_name(file_name(name, form.name))
+        data = form.make(shown)
+        write_whole(path, lambda file, data=data: file.write(data))
         print(f"wrote {path}")
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from explainer.commands.terminal import typed
 from explainer.errors import TokenError
 from explainer.methods import COMBINE
 from explainer.methods.subjects import Contrast, Span, Subject, Unsaid, spelled, unsaid
@@ -24,7 +25,10 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     which = group.add_mutually_exclusive_group()
     which.add_argument("--token", type=int, metavar="N", help="this token, as numbered")
     which.add_argument(
-        "--word", metavar="W", help='this word of the answer, or several in a row: "hot dog"'
+        "--word",
+        metavar="W",
+        type=typed,
+        help='this word of the answer, or several in a row: "hot dog"',
     )
     group.add_argument(
         "--by",
@@ -34,12 +38,14 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--instead",
+        type=typed,
         metavar="W",
         help="any word in the place of the chosen one: where is the evidence for it?",
     )
     group.add_argument(
         "--not",
         dest="minus",
+        type=typed,
         metavar="W",
         help="the chosen word against this one in a signed map: why that and not this?",
     )

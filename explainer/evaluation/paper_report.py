@@ -51,7 +51,7 @@ def write(folder: Path, number: int, found: Told, panels: Sequence[Panel]) -> li
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"table-{number}.{kind}" for kind in ("json", "md", "png")]
     files[0].write_text(json.dumps(found, indent=1) + "\n")
-    files[1].write_text(markdown(number, found))
+    files[1].write_text(markdown(number, found), "utf-8")
     if panels:
         plot_panels(files[2], found, panels)
     else:

@@ -114,4 +114,4 @@ def write(
     about = made(about)
     summary = {name: entry(r) for name, r in figures.items()} | {"about": about}
     (folder / "report.json").write_text(json.dumps(summary, indent=2) + "\n")
-    (folder / "report.md").write_text(f"{table(figures, bars)}\n\n{facts(about)}\n")
+    (folder / "report.md").write_text(f"{table(figures, bars)}\n\n{facts(about)}\n", "utf-8")

@@ -279,7 +279,7 @@ def write(folder: Path, summary: Summary, about: Mapping[str, Any]) -> list[Path
     }
     files = [folder / f"report.{kind}" for kind in ("json", "md", "png")]
     files[0].write_text(json.dumps(values, indent=2) + "\n")
-    files[1].write_text(f"{markdown(summary)}\n\n{facts(about)}\n")
+    files[1].write_text(f"{markdown(summary)}\n\n{facts(about)}\n", "utf-8")
     plot(files[2], summary)
     return files
 

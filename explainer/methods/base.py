@@ -160,9 +160,18 @@ class Method:
 def _number(knob: Knob, value: Any) -> float:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
         raise KnobError(f"{knob.name} is a number, got {type(value).__name__}")
-    if not knob.low - 1e-9 <= float(value) <= knob.high + 1e-9:  # NaN fails too
-        raise KnobError(f"{knob.name} must lie in {knob.low:g}..{knob.high:g}, got {value:g}")
+    if not knob.low - 1e-9 <= value <= knob.high + 1e-9:  # NaN fails too
+        bounds = f"{shown_number(knob.low)}..{shown_number(knob.high)}"
+        raise KnobError(f"{knob.name} must lie in {bounds}, got {shown_number(value)}")
     return float(value)
+
+
+def shown_number(value: Any) -> str:
+    """Return a number for people: whole ones in full, unless they have more than 20 digits."""
+    if isinstance(value, int) and abs(value) >= 10**20:
+        return "a number of more than 20 digits"
+    is_whole = float(value).is_integer() and abs(value) < 1e15
+    return str(int(value)) if is_whole else f"{value:g}"
 
 
 def _float(knob: Knob, value: Any) -> float | None:
@@ -180,7 +189,7 @@ def _int(knob: Knob, value: Any) -> int:
 
 
 def _choice(knob: Knob, value: Any) -> str:
-    if value not in knob.choices:
+    if not isinstance(value, str) or value not in knob.choices:
         raise KnobError(f"{knob.name} must be one of {', '.join(knob.choices)}, got {value!r}")
     return value
 

@@ -19,6 +19,7 @@ from explainer.run import Video
 
 Pictures = ImageSource | Sequence[ImageSource]
 
+LARGEST_SEED, COLDEST = 2**31 - 1, 1e-4
 LAYERS = ("last", "even", "all")  # which layers can be asked for by name
 MOST_LAYER_BYTES = 1 << 30  # what a run's further layers may take, as what a file may unpack to
 _LISTED = 4 * (200 + 10 + 1)  # bytes of a text state's list of words and its probabilities
@@ -30,8 +31,10 @@ class Decoding:
 
     Attributes:
         max_new_tokens: the longest answer, at least 1.
-        temperature: 0 for the most probable token each time, above 0 to draw; at most 10.
-        seed: of the draws.
+        temperature: 0 for the most probable token each time, above 0 to draw; at most 10. Below
+            `COLDEST` it becomes 0: logits divided by less than that overflow float32, and a draw
+            would be of the most probable token anyway.
+        seed: of the draws, from 0 to `LARGEST_SEED`, as the page and the API have it.
     """
 
     max_new_tokens: int
@@ -45,8 +48,12 @@ class Decoding:
                 raise PromptError(f"{name} must be a whole number, got {value!r}")
         if self.max_new_tokens < 1:
             raise PromptError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise PromptError(f"seed must lie in 0..{LARGEST_SEED}, got {self.seed}")
         if not _is_number(self.temperature) or not 0 <= self.temperature <= 10:
             raise PromptError(f"temperature must lie in 0..10, got {self.temperature!r}")
+        if self.temperature < COLDEST:
+            object.__setattr__(self, "temperature", 0.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -264,7 +264,7 @@ VIEW: dict[str, Any] = {
 NO_METHOD = "At least one method has to stay on. The maps below are the last ones."
 NO_SCALE = "At least one scale has to stay on. The maps below are the last ones."
 BROKEN = "Something went wrong on our side. Press Explain again; if it stays, restart the app."
-BAD_REQUEST = "The page sent something that cannot be read; reload it and try again."
+BAD_REQUEST = "The request cannot be read. In a browser, reload the page and try again."
 NO_UPLOAD = (
     "This file is not among the files uploaded to this server, or was cleared away; upload it."
 )
