@@ -153,9 +153,9 @@ _SCALES = Table(
 
 _GRID: tuple[tuple[str, ...], ...] = (
     ("clip=fused", "clip=none"),
-    ("predecessors=content", "predecessors=all"),
+    ("beta_range=nonnegative", "beta_range=free"),
+    ("repeats=drop", "repeats=keep"),
     ("normalisation=joint", "normalisation=token"),
-    ("state=predicting", "state=own"),
 )
 _SINGLE = (
     "p=0.5",
@@ -167,9 +167,13 @@ _SINGLE = (
     "rbo=average",
     "k=10",
     "k=200",
+    "predecessors=all",
+    "state=own",
+    "base=off",
     "repeats=drop_word",
-    "repeats=keep",
     "clip=per_scale",
+    "border=mirror",
+    "border=inside",
     "resize=nearest",
     "resize=bicubic",
     "factor=2",
@@ -188,7 +192,10 @@ _READINGS = Table(
         **{_say(settings): _knobs(*settings) for settings in product(*_GRID)},
         **{_say([setting]): _knobs(setting) for setting in _SINGLE},
         "to the letter": "msea_arc:paper",
+        "to the letter, on the token grid": "msea_arc:paper+fuse_at=tokens",
+        "to the letter, each map on its own scale": "msea_arc:paper+normalisation=token",
         TAM: "tam",
+        "TAM, border mirror": "tam+border=mirror",
         **CONTROLS,
     },
     against="default",
