@@ -34,7 +34,7 @@ def table_on(args: argparse.Namespace) -> int:
     for model in named(args.model or ",".join(str(BUNDLED.parent / m) for m in table.models)):
         name = Path(model).name
         out = args.out / f"table-{args.table}" / name if args.out else None
-        plan, samples = measured(model, list(table.rows.values()), args, out, inspected)
+        plan, samples = measured(model, table.measured, args, out, inspected)
         if samples is None:
             continue
         summaries[name] = summary_of(samples, plan, table.rows[table.against])

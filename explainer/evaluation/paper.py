@@ -8,7 +8,7 @@ figures are as they are, and 7 what the model does when places are shown or take
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import product
 from types import MappingProxyType
 
@@ -34,6 +34,8 @@ class Table:
         inspected: labels of rows that are looked at closely, see `why`.
         cases: labels of rows drawn on the samples on which the first two differ most.
         curves: insertion and deletion are measured, too, of all samples if no number is given.
+        one_scale: for rows by their label, the same maps with 1.0 as the largest value in the maps
+            of the whole answer; what they gain by it is not the method's doing.
     """
 
     title: str
@@ -44,6 +46,12 @@ class Table:
     inspected: tuple[str, ...] = ()
     cases: tuple[str, ...] = ()
     curves: bool = False
+    one_scale: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def measured(self) -> list[str]:
+        """Return all methods, each once, those of `rows` first."""
+        return list(dict.fromkeys([*self.rows.values(), *self.one_scale.values()]))
 
 
 MSEA_ARC, TAM = "MSEA + ARC", "TAM"
@@ -80,6 +88,17 @@ _METHODS = Table(
         **CONTROLS,
     },
     against=TAM,
+)
+
+# Gradients and attention have no unit in common with the scores of words in the text, so there is
+# no joint scale for them; that of the answer is one for every method.
+_METHODS = replace(
+    _METHODS,
+    one_scale={
+        label: f"{method}+normalisation=answer"
+        for label, method in _METHODS.rows.items()
+        if label not in CONTROLS and ":published" not in method
+    },
 )
 
 # Table 2 -----------------------------------------------------------------------------------------

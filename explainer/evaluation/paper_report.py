@@ -19,6 +19,7 @@ Told = Mapping[str, Any]  # as in the JSON file
 
 SHOWN = ("obj_iou", "func_iou", "f1_iou", "pointing")
 GAINS = ("obj_iou", "f1_iou")
+ON_ONE_SCALE = ("func_iou", "f1_iou")
 
 
 def told(table: Table, summaries: Mapping[str, Summary], about: Mapping[str, Any]) -> Told:
@@ -26,16 +27,20 @@ def told(table: Table, summaries: Mapping[str, Summary], about: Mapping[str, Any
     return {
         "title": table.title,
         "against": table.against,
-        "models": {model: _model(table.rows, s) for model, s in summaries.items()},
+        "models": {model: _model(table, s) for model, s in summaries.items()},
         "about": made(about),
     }
 
 
-def _model(rows: Mapping[str, str], summary: Summary) -> dict[str, Any]:
-    def labelled(figures: Mapping[str, Any]) -> dict[str, Any]:
+def _model(table: Table, summary: Summary) -> dict[str, Any]:
+    def labelled(
+        figures: Mapping[str, Any], rows: Mapping[str, str] = table.rows
+    ) -> dict[str, Any]:
         return {label: figures[name] for label, name in rows.items() if name in figures}
 
+    one_scale = labelled(tables.entries(summary.methods), table.one_scale)
     return {
+        **({"one_scale": one_scale} if one_scale else {}),
         "rows": labelled(tables.entries(summary.methods)),
         "gains": labelled(tables.entries(summary.gains)),
         "why": labelled(tables.entries(summary.why)),
@@ -74,10 +79,13 @@ def body(found: Told) -> str:
     names = {f: NAMES[f] for f in SHOWN} | {
         f"{f} gain": f"{NAMES[f]} against {found['against']}" for f in GAINS
     }
+    names |= {f"{f} on one scale": f"{NAMES[f]} on the answer's scale" for f in ON_ONE_SCALE}
     parts = []
     for model, part in found["models"].items():
         head = model if len(found["models"]) > 1 else "method"
-        parts.append(tables.grid(head, names, _rows(part), part["refused"], names.keys() - SHOWN))
+        parts.append(
+            tables.grid(head, names, _rows(part), part["refused"], [f"{f} gain" for f in GAINS])
+        )
         if part["why"]:
             parts += tables.closer(ratios(part["why"]))
         for fill, curves in part["curves"].items():
@@ -90,9 +98,11 @@ def body(found: Told) -> str:
 def _rows(part: Told) -> Figures:
     """Return the figures shown of each row, and its differences."""
     rows, gains = ratios(part["rows"]), ratios(part["gains"])
+    shared = ratios(part.get("one_scale", {}))
     return {
         label: {f: r for f, r in figures.items() if f in SHOWN}
         | {f"{f} gain": r for f, r in gains.get(label, {}).items() if f in GAINS}
+        | {f"{f} on one scale": r for f, r in shared.get(label, {}).items() if f in ON_ONE_SCALE}
         for label, figures in rows.items()
     }
 

@@ -18,7 +18,8 @@ from explainer.evaluation.datasets import Sample
 from explainer.evaluation.intervals import Ratio
 from explainer.evaluation.iou import Truth
 from explainer.evaluation.measure import Plan
-from explainer.evaluation.paper import CONTROLS, TABLES, Panel
+from explainer.evaluation.paper import CONTROLS, TABLES, Panel, Table
+from explainer.evaluation.tables import Summary
 from explainer.evaluation.words import grammar
 from explainer.methods import METHODS
 from tests.evaluation.saying import saying
@@ -52,6 +53,29 @@ def test_rows_that_are_a_method_in_other_words():
     assert _same("MSEA + ARC", 6, "msea_arc")
     assert _same("none, mean of scales", 3, "msea")
     assert _same("3 scales", 4, "msea_arc")
+
+
+def test_every_method_of_table_1_is_measured_on_the_answers_scale_too():
+    """So that a lead by the method can be told from one by its normalisation."""
+    table = TABLES[1]
+    parsed = dict(zip(table.measured, parse(table.measured), strict=True))
+    for label, name in table.one_scale.items():
+        own, shared = parsed[table.rows[label]], parsed[name]
+        assert shared.settings == {**own.settings, "normalisation": "answer"}
+    assert set(table.rows) - set(table.one_scale) == {"TAM, published code", *CONTROLS}
+
+
+def test_figures_on_the_answers_scale_are_columns_of_their_own():
+    figure = Ratio(0.5, 0.4, 0.6, 9)
+    rows = {name: dict.fromkeys(paper_report.SHOWN, figure) for name in ("cam", "tam")}
+    shared = {"cam+normalisation=answer": {"func_iou": Ratio(0.25, 0.2, 0.3, 9), "f1_iou": figure}}
+    summary = Summary({**rows, **shared}, "tam", {"cam": {}}, {}, {}, {}, 9, {})
+    table = Table("T", {"CAM": "cam", "TAM": "tam"}, "TAM", one_scale={"CAM": next(iter(shared))})
+    told = paper_report.told(table, {"model": summary}, {})
+    head, _, cam, tam = paper_report.body(json.loads(json.dumps(told))).splitlines()[:4]
+    assert "Func-IoU on the answer's scale | F1-IoU on the answer's scale |" in head
+    assert cam.endswith("| 25.00 [20.00, 30.00] | 50.00 [40.00, 60.00] |")
+    assert tam.endswith("|  |  |")
 
 
 def test_lrp_is_asked_for_by_name():
