@@ -244,7 +244,7 @@ VIEW: dict[str, Any] = {
     "normalisations": {
         "": "as each method's options say",
         "token": "each map's own maximum",
-        "joint": "the word's largest score in picture or text",
+        "joint": "one for all: the word's largest score in picture or text",
         "answer": "the strongest map of the answer",
     },
     "contour": "Outline",
