@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.font_manager import findSystemFonts
@@ -72,7 +73,7 @@ class Run:
         return self.face(font, scale).getlength(self.text, **self.options)
 
     @property
-    def options(self) -> dict[str, str]:
+    def options(self) -> dict[str, Any]:
         return {"direction": self.direction} if self.direction else {}
 
 
@@ -196,7 +197,7 @@ def runs_of(spans: Sequence[str], rtl: bool | None = None) -> list[Run]:
         spans: the text of the line in pieces, in the order in which it is read.
         rtl: the direction of its paragraph; None for that of its first letter.
     """
-    text, owners = "", []
+    text, owners = "", list[int]()
     for number, span in enumerate(spans):
         told = drawable(span)
         text, owners = text + told, owners + [number] * len(told)

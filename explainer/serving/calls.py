@@ -13,7 +13,7 @@ import asyncio
 import inspect
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -139,7 +139,7 @@ class Calls:
         client: Client,
         show: Callable[[Waiting], Any] | None = None,
         slow: bool = False,
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         """Yield what a handler yields or returns, and while it waits what `show` makes of that.
 
         A handler that is `slow` even without the model does not hold up those that are not.
@@ -192,7 +192,7 @@ async def _at_once(
         yield item
 
 
-def _steps(handler: Handler, values: tuple[Any, ...]) -> Iterator[Any]:
+def _steps(handler: Handler, values: tuple[Any, ...]) -> Generator[Any, None, None]:
     """Return the values of a handler, one if it is no generator."""
     if inspect.isgeneratorfunction(inspect.unwrap(handler)):
         yield from handler(*values)

@@ -77,7 +77,8 @@ def _like(handler: Callable[..., Any], function: Callable[..., Any]) -> Callable
     """Return the function under the handler's name and signature, which Gradio reads."""
     named = wraps(handler)(function)
     del named.__wrapped__  # Gradio would take the handler's kind for the function's
-    signature = named.__signature__ = inspect.signature(handler, eval_str=True)
+    signature = inspect.signature(handler, eval_str=True)
+    named.__signature__ = signature  # type: ignore[attr-defined]
     told = {name: p.annotation for name, p in signature.parameters.items()}
     told["return"] = signature.return_annotation
     named.__annotations__ = {k: v for k, v in told.items() if v is not inspect.Signature.empty}
