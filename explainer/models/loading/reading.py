@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 from explainer.errors import ModelError
 from explainer.models.loading.checkpoint import Checkpoint
+from explainer.models.loading.pages import release_file_pages
 
 OnFraction = Callable[[float], None]
 
@@ -44,15 +45,20 @@ def read_parts(
         ModelError: the weights do not agree with config.json.
     """
     folder = checkpoint.folder
+
+    def tell(fraction: float) -> None:
+        release_file_pages(folder)
+        at(fraction)
+
     own = _OWN_LAYOUT.get(checkpoint.raw["model_type"])
     if own:
-        with _reading(at):
+        with _reading(tell):
             return importlib.import_module(own).load_parts(folder, checkpoint.name, **options)
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     tokenizer.chat_template = _processors_template(folder) or tokenizer.chat_template
     processor = checkpoint.family.load_processor(str(folder), None)
-    with _reading(at):
+    with _reading(tell):
         network, found = getattr(transformers, checkpoint.family.model_class).from_pretrained(
             folder,
             config=config,
