@@ -15,16 +15,17 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from explainer.commands import browser
+from explainer.commands import browser, crowd
 from explainer.commands.crowding import measure_crowded
 from explainer.commands.figure import Figure
 from explainer.emoji_world.scenes import Limits, make_scene
@@ -57,6 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="folder for bench.json")
     parser.add_argument("--browser", action="store_true", help="measure the page in Chromium too")
     parser.add_argument("--repeat", type=int, default=9, help="times each thing is measured")
+    add = parser.add_argument
+    add("--visitors", type=int, metavar="N", help="only measure a crowd of N at a served page")
+    add("--seconds", type=float, default=180, help="how long the crowd stays")
+    add("--url", help="a page that is served on this machine, for the crowd; default: one is begun")
+    add("--pid", type=int, help="the process that serves --url")
+    add("--files", type=Path, help="the folder of its temporary files, for --url")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -78,16 +85,31 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _measure(args: argparse.Namespace) -> Iterator[Figure]:
+    if args.visitors is not None:
+        yield from visiting(args)
+        return
     hush()
     explainer = load_from_flags(args)
     yield from recording(explainer, args.repeat)
     yield explaining(args.repeat)
     yield from evaluating(args.repeat)
     yield size_of_run()
-    with served() as (url, seconds):
-        yield Figure("python app.py to page served", seconds, "s", 15)
+    with served() as page:
+        yield Figure("python app.py to page served", page.seconds, "s", 15)
         if args.browser:
-            yield from browser.measure(url)
+            yield from browser.measure(page.url)
+
+
+def visiting(args: argparse.Namespace) -> Iterator[Figure]:
+    """Yield what becomes of a crowd at a page that is served for it, or at `--url`."""
+    crowd.check(args.url or "http://127.0.0.1", args.visitors, args.seconds)
+    if args.url:
+        if not args.pid or not args.files:
+            raise SightlineError("--url needs --pid, which serves it, and --files, its folder")
+        yield from crowd.measure(args.url, args.visitors, args.seconds, args.pid, args.files)
+        return
+    with tempfile.TemporaryDirectory() as folder, served({"GRADIO_TEMP_DIR": folder}) as page:
+        yield from crowd.measure(page.url, args.visitors, args.seconds, page.pid, Path(folder))
 
 
 def recording(explainer: Explainer, repeat: int) -> Iterator[Figure]:
@@ -203,21 +225,34 @@ def _large_run() -> Run:
     return replace(run, images=(scene.image,))
 
 
+class Served(NamedTuple):
+    """A page that `python app.py` serves, and the seconds that it took to."""
+
+    url: str
+    pid: int
+    seconds: float
+
+
 @contextmanager
-def served() -> Iterator[tuple[str, float]]:
-    """Yield the address of `python app.py` while it serves, and the seconds that it took to."""
+def served(environment: Mapping[str, str] | None = None) -> Iterator[Served]:
+    """Yield a page while `python app.py` serves it, with further variables of the environment."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     start, url = time.perf_counter(), f"http://127.0.0.1:{port}/"
     command = [sys.executable, str(ROOT / "app.py"), "--port", str(port)]
-    app = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    app = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **(environment or {})},
+    )
     try:
         while not _answers(url):
             if app.poll() is not None or time.perf_counter() - start > PATIENCE:
                 raise SightlineError("python app.py did not serve its page; start it by hand")
             time.sleep(0.05)
-        yield url, time.perf_counter() - start
+        yield Served(url, app.pid, time.perf_counter() - start)
     finally:
         app.terminate()
         app.wait(10)
