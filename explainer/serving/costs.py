@@ -15,7 +15,7 @@ from explainer.run import Video
 from explainer.serving.jobs import Job, Media, Wanted
 from explainer.serving.lanes import ANSWERS, LONG_ANSWERS, READINGS, SEARCHES, Lane
 
-MOST_READINGS = 6_000  # of one call; EAGLE with 64 regions takes about 1,300 for a word
+MOST_READINGS = 6_000  # of one call; EAGLE with 64 regions takes 944 for a word
 FEW_READINGS = 4
 MOST_PICTURES = 4  # of an answer that does not count as long
 MOST_TOKENS = 128

@@ -35,16 +35,17 @@ from explainer.ui.model_menu import ModelMenu
 from explainer.ui.opening import Opening, Shown
 from explainer.ui.proof import Proving
 from explainer.ui.saving import Saving
+from explainer.ui.sessions import lighten_sessions
 from explainer.ui.settings import all_options, defaults
 from explainer.ui.sides import Ask, See
-from explainer.ui.visitors import Visits, forget
+from explainer.ui.visitors import Visits
 from explainer.ui.whatif import WhatIf
 from explainer.ui.words import Words
 from explainer.web import controls, payload, texts
 from explainer.web.scripts import path
 
 MOST_EVENTS = 1024  # of all visitors at once, most of which wait
-MOST_SESSIONS = 300  # whose state Gradio keeps; each takes about 175 kB
+MOST_SESSIONS = 600  # whose state Gradio keeps
 
 
 def build_demo(
@@ -98,7 +99,7 @@ def build_demo(
         events.wire_memory(LayerMemory(models), ask, see, picker, loaded)
         events.wire_link(links, menu, settings, ask, picker, visits)
         offer(Api(handlers), menu, visits)
-        demo.unload(forget)
+    lighten_sessions(demo)
     # Else Gradio summarises recent calls with pandas after each call, for a page that is closed.
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")

@@ -116,8 +116,3 @@ def _gone(request: gr.Request | None) -> Awaitable[bool]:
 
 async def _never() -> bool:
     return False
-
-
-def forget(request: gr.Request) -> None:
-    """Drop what Gradio keeps of a page that was closed."""
-    LocalContext.blocks.get().state_holder.session_data.pop(request.session_hash, None)

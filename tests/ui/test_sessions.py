@@ -1,0 +1,52 @@
+"""What is left of visitors: memory stays level, closed pages are dropped, few threads are begun."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio.state_holder import SessionState
+
+from explainer.ui.layout import MOST_SESSIONS, build_demo
+from tests.ui.fake import FakeExplainer, fake_run
+
+STATUS = Path("/proc/self/status")
+CALLS, MOST_MB = 2_000, 20
+
+
+def memory() -> float:
+    """Return the resident memory of this process in MB."""
+    (line,) = [row for row in STATUS.read_text().splitlines() if row.startswith("VmRSS")]
+    return int(line.split()[1]) / 1000
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="reads memory as Linux tells it")
+def test_two_thousand_calls_leave_no_memory_behind(url, store):
+    key = store.key(b"sessions", "", "", {})
+    store.put(key, fake_run())
+
+    def call(number: int) -> None:
+        name = ("tokens", "explain")[number % 2]
+        data = [key, 3] if name == "tokens" else [key, 5, "tam", "", {}, 0]
+        body = {"data": data, "session_hash": f"visitor {number}"}
+        answer = http.post(f"{url}gradio_api/run/{name}", json=body)
+        assert answer.status_code == 200, answer.text
+
+    with httpx.Client(timeout=60) as http:
+        for number in range(MOST_SESSIONS + 100):
+            call(number)
+        before = memory()
+        for number in range(CALLS):
+            call(number + 10_000)
+        assert memory() - before < MOST_MB
+    assert threading.active_count() < 80
+
+
+def test_a_session_keeps_no_copy_of_the_page(store):
+    demo = build_demo(FakeExplainer(), store)
+    session = SessionState(demo)
+    assert not any(session.config_values.values())
+    assert session.blocks_config.blocks == demo.blocks
+    assert demo.config["components"], "the page itself keeps its settings"
