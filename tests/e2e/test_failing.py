@@ -108,7 +108,7 @@ def test_a_silent_server_is_given_up(serve, visit):
     visitor = visit(app.url)
     visitor.explain()
     hung = []
-    visitor.page.route("**/queue/data*", hung.append)  # neither answered nor refused
+    visitor.page.route("**/queue/data*", lambda route: hung.append(route))  # no answer at all
     visitor.page.click(".sl-example >> nth=1")
     assert_said(visitor, texts.SILENT)
     visitor.page.wait_for_function(ALL_CHIPS, arg=len(ANSWER_TEXTS))
