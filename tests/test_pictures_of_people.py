@@ -280,6 +280,14 @@ def test_without_its_library_heic_says_how_to_get_it(monkeypatch, tmp_path):
         open_image(tmp_path / "x.heic")
 
 
+def test_damage_behind_the_first_frame_of_a_gif_does_not_matter():
+    image = Image.fromarray(pictures.scene())
+    data = pictures.encode(image, "GIF")
+    pixels, notes = open_image(data[:-1] + b",")  # a second frame that is not there
+    assert pictures.corners(pixels) == "rgwb"
+    assert notes == ()
+
+
 def test_names_stay_as_they_are(tmp_path):
     (tmp_path / "xY.HEIC").write_text("no photo")
     with pytest.raises(ImageError, match=r"^xY\.HEIC is not a picture"):

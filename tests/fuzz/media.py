@@ -18,7 +18,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import av
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -113,7 +112,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=None, help="of the examples; else random")
     parser.add_argument("--keep", type=Path, default=Path("fuzz-failure"))
     args = parser.parse_args(arguments)
-    av.logging.set_level(av.logging.PANIC)
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     read, make_seeds = READERS[args.reader]

@@ -68,9 +68,11 @@ def opened(source: str | Path | bytes) -> Iterator[Opened]:
 
 def frame_notes(image: Image.Image) -> list[str]:
     """Return a sentence if an opened picture has several frames. MPO holds one and its previews."""
-    if image.format != "MPO" and getattr(image, "is_animated", False):
-        return ["It has several frames; the first one is used."]
-    return []
+    try:
+        several = image.format != "MPO" and getattr(image, "is_animated", False)
+    except Exception:  # what comes behind the first frame may be damaged
+        return []
+    return ["It has several frames; the first one is used."] if several else []
 
 
 def _refuse_known(name: str, start: bytes) -> None:
