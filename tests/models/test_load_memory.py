@@ -24,7 +24,8 @@ def held(name):
 
 before = held("VmRSS")
 loaded = load(sys.argv[1], device="cpu", dtype="float32")
-print(held("VmHWM") - before, loaded.nbytes, float(next(loaded.family.model.parameters()).detach().sum()))
+first = next(loaded.family.model.parameters())
+print(held("VmHWM") - before, loaded.nbytes, float(first.detach().sum()))
 """
 
 
