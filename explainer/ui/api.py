@@ -208,7 +208,8 @@ class Api:
         media, asked, notes = inputs(picture, more, prompt)
         alphas = controls.read_alphas({"alphas": [[a, True] for a in _list(scales)]})
         decoding = controls.read_decoding(max_new_tokens, temperature, seed, layers)
-        *_, recorded = self._handlers.steps(media, asked, decoding, alphas, model)
+        steps = self._handlers.steps(media, asked, decoding, alphas, model)
+        *_, recorded = self._handlers.uploads.giving_up(steps, picture, more)
         run, key = recorded
         if controls.read_yes(evidence):
             run = self._handlers.with_evidence(key)

@@ -1,7 +1,7 @@
 """The checks that every value from outside passes before a component or a handler reads it.
 
-`Page` applies them to the inputs of all its functions (page events, API, MCP), and `components` to
-all functions that scripts call on the server. A new input therefore cannot skip them.
+`GuardedBlocks` applies them to the inputs of all its functions (page events, API, MCP), and
+`components` to all functions that scripts call on the server. A new input cannot skip them.
 
 A file is named by its path in the upload folder, where it lies below a folder that Gradio calls
 after a hash of the content and of a secret: whoever knows the path has uploaded the file, or was
@@ -10,7 +10,6 @@ shown it. No other path is opened.
 
 from __future__ import annotations
 
-import logging
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -18,16 +17,11 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
-from anyio import CapacityLimiter
 from gradio.utils import get_upload_folder
 
 from explainer.errors import SightlineError
 from explainer.web import texts
 
-log = logging.getLogger(__name__)
-
-MOST_THREADS = 40
 LONGEST_TEXT = 200_000  # characters of one text; a page that is sent back is shorter
 DEEPEST = 32  # values inside of values
 _FOLDER = re.compile(r"[0-9a-f]{64}")
@@ -59,8 +53,9 @@ def uploaded_file(path: Any) -> Path:
     return found
 
 
-def check_value(value: Any, depth: int = 0) -> Any:
-    """Return a JSON value from outside with every file in it reduced to its checked path.
+def check_value(value: Any, find: Callable[[Any], Path] = uploaded_file, depth: int = 0) -> Any:
+    """Return a JSON value from outside with every file in it reduced to the path that `find`
+    returns for it.
 
     Raises `Refused` for paths outside of the upload folder, numbers that are not finite, texts
     longer than `LONGEST_TEXT` and values nested deeper than `DEEPEST`.
@@ -73,18 +68,18 @@ def check_value(value: Any, depth: int = 0) -> Any:
         raise Refused(texts.NOT_FINITE)
     if isinstance(value, Mapping):
         if "path" in value or "url" in value:
-            return _check_file(value)
-        return {key: check_value(part, depth + 1) for key, part in value.items()}
+            return _check_file(value, find)
+        return {key: check_value(part, find, depth + 1) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [check_value(part, depth + 1) for part in value]
+        return [check_value(part, find, depth + 1) for part in value]
     return value
 
 
-def _check_file(value: Mapping[str, Any]) -> dict[str, Any]:
+def _check_file(value: Mapping[str, Any], find: Callable[[Any], Path]) -> dict[str, Any]:
     """Return the value of a file with its path and name alone: addresses in it are not fetched."""
     name = value.get("orig_name")
     return {
-        "path": str(uploaded_file(value.get("path"))),
+        "path": str(find(value.get("path"))),
         "orig_name": name if isinstance(name, str) else None,
         "meta": {"_type": "gradio.FileData"},
     }
@@ -98,31 +93,3 @@ def guard(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return function(check_value(value))
 
     return guarded
-
-
-class Page(gr.Blocks):
-    """Blocks that check all inputs of all their functions, whichever way they come."""
-
-    def create_limiter(self) -> None:
-        """Bound the threads for functions that Gradio runs in one: few, as they are quick."""
-        self.limiter = CapacityLimiter(MOST_THREADS)
-
-    async def preprocess_data(
-        self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False
-    ) -> list[Any]:
-        """Return the inputs as the function takes them; errors are sentences, in one line of log.
-
-        A function that raises is not meant here: this is what Gradio does before it is called.
-        """
-        try:
-            checked = [check_value(value) for value in inputs]
-            return await super().preprocess_data(block_fn, checked, state, explicit_call)
-        except gr.Error as error:
-            sentence = error.message
-        except SightlineError as error:
-            sentence = str(error)
-        except Exception as error:  # Gradio and pydantic raise all sorts of things on odd inputs
-            log.debug("inputs that cannot be read", exc_info=error)
-            sentence = texts.BAD_INPUTS
-        log.warning("%s: refused: %s", block_fn.api_name, sentence)
-        raise gr.Error(sentence, print_exception=False)

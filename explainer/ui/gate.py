@@ -15,7 +15,8 @@ from typing import Any
 from starlette.responses import JSONResponse
 
 from explainer.errors import SightlineError
-from explainer.ui.doors import Refused, uploaded_file
+from explainer.ui.doors import Refused
+from explainer.ui.uploads import Uploads
 from explainer.web import texts
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refusal = refuse(scope)
+        uploads = scope["app"].get_blocks().uploads
+        refusal = refuse(scope, uploads)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
@@ -78,16 +80,21 @@ class _Answer:
         await self._send(message)
 
 
-def refuse(scope: Scope) -> JSONResponse | None:
+def refuse(scope: Scope, uploads: Uploads) -> JSONResponse | None:
     """Return the refusal of a request by its address and stated length, None to answer it."""
     path = _route(scope)
     if not _OPEN.fullmatch(path):
         return _said(404, texts.NO_SUCH_ADDRESS)
     if path.startswith(_FILE):
         try:
-            uploaded_file(path.removeprefix(_FILE))
+            uploads.find(path.removeprefix(_FILE))
         except Refused as error:
             return _said(403, str(error))
+    if path.rstrip("/") == _UPLOAD:
+        try:
+            uploads.check_room()
+        except Refused as error:
+            return _said(503, str(error))
     length = dict(scope["headers"]).get(b"content-length", b"")
     if length.isdigit() and int(length) > most_bytes(scope):
         return _said(413, texts.LONG_BODY.format(most=most_bytes(scope) // 1_000_000))

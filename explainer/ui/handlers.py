@@ -21,6 +21,7 @@ from explainer.run.store import RunStore
 from explainer.serving.jobs import Job, Media, Wanted, Worker, make_worker
 from explainer.serving.model_pool import Loaded, Models
 from explainer.ui.maps import stored
+from explainer.ui.uploads import Uploads
 from explainer.web import controls, payload, texts
 from explainer.web.controls import Decoding
 from explainer.web.lacking import missing_scales
@@ -65,6 +66,7 @@ class Handlers:
         self._models = models if isinstance(models, Models) else Models.of_one(models)
         self._store = store
         self._examples = examples
+        self.uploads = Uploads(store)
         self._work = gpu(make_worker(self._models.loaded))
         self._keeping = Lock()
 
@@ -94,7 +96,7 @@ class Handlers:
             decoding = controls.read_decoding(max_new_tokens, temperature, seed, layers)
             yield Page({"chips": [], "live": True}, busy(texts.BUSY_READING), notice=_note(notes))
             steps = self.steps(media, asked, decoding, settings.needed, chosen(model))
-            yield from self.follow(steps)
+            yield from self.follow(self.uploads.giving_up(steps, source, more))
         except Exception as error:
             message = failed(error)
             picture_is_wrong = isinstance(error, ImageError)

@@ -22,10 +22,10 @@ from explainer.ui import components as ui
 from explainer.ui import events, recorded
 from explainer.ui.anatomy import Opened, anatomy_props
 from explainer.ui.api import Api
-from explainer.ui.doors import Page
 from explainer.ui.endpoints import offer
 from explainer.ui.evidence import Evidence
 from explainer.ui.gate import Gate
+from explainer.ui.guarded_blocks import GuardedBlocks
 from explainer.ui.handlers import Example, Handlers
 from explainer.ui.layer_memory import LayerMemory
 from explainer.ui.links import Links
@@ -77,7 +77,9 @@ def build_demo(
     maps, words, opened = Maps(store), Words(handlers), Opened(store)
     whatif = WhatIf(handlers, store)
     links = Links(models, store, examples, handlers.with_words)
-    with Page(title=texts.TITLE, fill_width=True, delete_cache=(3600, 86400)) as demo:
+    with GuardedBlocks(
+        handlers.uploads, title=texts.TITLE, fill_width=True, delete_cache=(600, 7200)
+    ) as demo:
         with gr.Row(elem_id="sl-top"):
             gr.HTML(_header(), elem_id="sl-title", apply_default_css=False)
             picker = ui.ModelMenu(menu.value(), elem_id="sl-menu", words=texts.MODEL_WORDS)

@@ -268,6 +268,7 @@ BAD_REQUEST = "The request cannot be read. In a browser, reload the page and try
 NO_UPLOAD = (
     "This file is not among the files uploaded to this server, or was cleared away; upload it."
 )
+NO_ROOM = "This server has no room for further files just now; try again in a few minutes."
 BAD_FORM = "The request is nested deeper than any that is answered here."
 BAD_INPUTS = "The inputs are not what is expected here: one is missing, or has another type."
 LONG_TEXT = "A text in the request is longer than {most:,} characters; shorten it."

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainer.ui.doors import Page, Refused, check_value, uploaded_file
+from explainer.ui.doors import Refused, check_value, uploaded_file
+from explainer.ui.guarded_blocks import GuardedBlocks
 from explainer.web import texts
 from tests.attack.conftest import META, Server
 
@@ -121,7 +122,7 @@ def test_every_way_to_call_refuses_in_the_same_words(server, private):
 
 
 def test_every_input_of_every_function_refuses_files_that_were_not_uploaded(server, private):
-    assert isinstance(server.demo, Page)
+    assert isinstance(server.demo, GuardedBlocks)
     calls = 0
     for index, fn in server.demo.fns.items():
         for place in range(len(fn.inputs)):

@@ -197,3 +197,29 @@ def test_enter_in_the_prompt_explains_and_a_second_press_does_nothing(serve, vis
     visitor.wait_for_maps()
     visitor.quiet()
     assert app.explainer.calls == ["What is this?"]
+
+
+def test_an_upload_can_be_asked_about_again_though_its_file_is_gone(serve, visit, tmp_path):
+    app = serve()
+    visitor = visit(app.url)
+    pixels = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    upload = {"name": "mine.png", "mimeType": "image/png", "buffer": file.getvalue()}
+    visitor.page.set_input_files("#sl-image input[type=file]", upload)
+    visitor.page.wait_for_selector("#sl-image img")
+    keys = []
+    for prompt in ("What is it?", "And this?", "What is it?"):
+        visitor.page.fill("#sl-prompt textarea", prompt)
+        visitor.page.click("#sl-run")
+        visitor.page.wait_for_function(
+            "old => { const run = document.querySelector('.sl-view').dataset.run; "
+            "return run && run !== old; }",
+            arg=keys[-1] if keys else "",
+        )
+        visitor.wait_for_maps()
+        keys.append(visitor.page.get_attribute(".sl-view", "data-run"))
+        assert not list(tmp_path.rglob("mine.png")), "deleted once it was recorded"
+        np.testing.assert_array_equal(app.store.get(keys[-1]).images[0], pixels)
+    assert keys[0] == keys[2] != keys[1]
+    assert visitor.page.evaluate("document.querySelector('#sl-image img').naturalWidth") == 120

@@ -1,0 +1,71 @@
+"""The Blocks of the page: every value is checked before anything reads it, every file is looked
+after, and what Gradio says of a request in a traceback is said in a sentence."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import gradio as gr
+from anyio import CapacityLimiter, to_thread
+
+from explainer.errors import SightlineError
+from explainer.ui.doors import check_value
+from explainer.ui.uploads import Uploads, paths_in
+from explainer.web import texts
+
+log = logging.getLogger(__name__)
+
+MOST_THREADS = 40
+
+
+class GuardedBlocks(gr.Blocks):
+    """Blocks that check all inputs of all their functions, whichever way they come.
+
+    Args:
+        uploads: looks after the files that visitors send and are sent.
+        props: as `gr.Blocks` takes them.
+    """
+
+    def __init__(self, uploads: Uploads, **props: Any) -> None:
+        super().__init__(**props)
+        self.uploads = uploads
+        uploads.waiting = self._waiting
+
+    def create_limiter(self) -> None:
+        """Bound the threads for functions that Gradio runs in one: few, as they are quick."""
+        self.limiter = CapacityLimiter(MOST_THREADS)
+
+    async def preprocess_data(
+        self, block_fn: Any, inputs: list[Any], state: Any, explicit_call: bool = False
+    ) -> list[Any]:
+        """Return the inputs as the function takes them; errors are sentences, in one line of log.
+
+        A function that raises is not meant here: this is what Gradio does before it is called.
+        """
+        try:
+            checked = [check_value(value, self.uploads.find) for value in inputs]
+            return await super().preprocess_data(block_fn, checked, state, explicit_call)
+        except gr.Error as error:
+            sentence = error.message
+        except SightlineError as error:
+            sentence = str(error)
+        except Exception as error:  # Gradio and pydantic raise all sorts of things on odd inputs
+            log.debug("inputs that cannot be read", exc_info=error)
+            sentence = texts.BAD_INPUTS
+        log.warning("%s: refused: %s", block_fn.api_name, sentence)
+        raise gr.Error(sentence, print_exception=False)
+
+    async def process_api(self, block_fn: Any, inputs: list[Any], *rest: Any, **named: Any) -> Any:
+        """Return what a function answers; its files stay as long as it works."""
+        with self.uploads.using(paths_in(inputs)):
+            answer = await super().process_api(block_fn, inputs, *rest, **named)
+        if self.uploads.due:
+            await to_thread.run_sync(self.uploads.sweep)
+        return answer
+
+    def _waiting(self) -> list[str]:
+        """Return the paths in requests that wait in Gradio's queue."""
+        queues = list(self._queue.event_queue_per_concurrency_id.values())
+        events = [event for queue in queues for event in list(queue.queue) if event.data]
+        return [path for event in events for path in paths_in(event.data.data)]
