@@ -21,6 +21,7 @@ MAX_PIXELS = 16_800_000  # of a frame, refused before decoding: 4096 x 4096
 MAX_WORK = 60.0  # seconds that reading one video may take
 _MAX_DAMAGES = 1000
 _THREADS = 2  # of a decoder; each holds frames of its own
+_LARGE = 4_000_000  # pixels of a frame, above which a decoder has one thread
 
 # Named one by one, so that formats which refer to other files or addresses (playlists) are never
 # tried. Which of them a file is, is for FFmpeg to find out.
@@ -64,7 +65,9 @@ class Reader:
 
     def limit(self) -> None:
         """Bound what the decoder takes; called before the first frame."""
-        self.stream.codec_context.thread_count = _THREADS
+        context = self.stream.codec_context
+        large = context.width * context.height > _LARGE
+        context.thread_count = 1 if large else _THREADS
         self.stream.thread_type = "AUTO"
 
     def decode(self) -> Iterator[VideoFrame]:

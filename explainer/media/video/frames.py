@@ -143,7 +143,7 @@ class Painter:
     def paint(self, frame: VideoFrame) -> Pixels:
         """Return a frame as (H, W, 3) uint8, its long side at most `MAX_SIDE`."""
         check_size(self._reader.name, frame.width, frame.height)
-        pixels = self._rgb(frame)
+        pixels = self._rgb(_halved(frame))
         if frame.interlaced_frame and frame.height > 1:
             pixels = pixels[::2]  # one of the two moments that such a frame holds
             self._note("It is interlaced; every second line of each frame is used.")
@@ -205,6 +205,15 @@ class Painter:
         image = Image.fromarray(np.ascontiguousarray(pixels))
         canvas.paste(image.resize(fitted, Image.Resampling.LANCZOS), place)
         return np.asarray(canvas)
+
+
+def _halved(frame: VideoFrame) -> VideoFrame:
+    """Return a large frame at a half, a third ... of its size, to keep its RGB copies small."""
+    factor = max(frame.width, frame.height) // (2 * MAX_SIDE)
+    if factor < 2 or frame.interlaced_frame:
+        return frame
+    width, height = max(1, frame.width // factor), max(1, frame.height // factor)
+    return frame.reformat(width=width, height=height, interpolation="AREA")
 
 
 def _matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
