@@ -31,6 +31,7 @@ MOST_VISITORS = 500
 MOST_SECONDS = 900
 LOCAL = ("127.0.0.1", "localhost", "::1")
 PATIENCE = 300.0  # seconds for one answer
+LINGER = 20.0  # seconds after the end in which visitors still wait; then they leave
 SHARED, LEAVES, STOPS, COSTLY = 0.25, 0.08, 0.08, 0.05  # shares of the questions
 SETTLE = 20.0  # seconds after the last visitor before what is left over is counted
 
@@ -83,7 +84,7 @@ def measure(url: str, visitors: int, seconds: float, pid: int, folder: Path) -> 
 def _figures(tally: Tally, before: dict[str, float], after: dict[str, float]) -> Iterator[Figure]:
     for kind, bar in (("answers", None), ("refusals", 0), ("mix-ups", 0), ("server errors", 0)):
         yield Figure(kind, tally.counts[kind], "", bar)
-    for kind in ("other errors", "left", "stopped"):
+    for kind in ("other errors", "left", "stopped", "left at the end"):
         yield Figure(kind, tally.counts[kind], "", None)
     for kind, times in sorted(tally.seconds.items()):
         yield Figure(f"{kind}, median of {len(times)}", float(np.median(times)), "s", None)
@@ -143,7 +144,10 @@ class _Visitor:
         while time.monotonic() < end:
             asked += 1
             try:
-                await self._ask(f"visitor {self._number} question {asked}")
+                question = self._ask(f"visitor {self._number} question {asked}")
+                await asyncio.wait_for(question, end + LINGER - time.monotonic())
+            except TimeoutError:
+                self._tally.counts["left at the end"] += 1
             except Failed as error:
                 self._tally.fail(error.kind, str(error))
                 await asyncio.sleep(1.0)
