@@ -23,6 +23,7 @@ function wait(waits) {
 
 function giveUp() {
   say(text.silent, 'error');
+  root.dataset.stopped = Date.now();  // so that its end counts as wanted
   trigger('lost', {});
 }
 
