@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -20,6 +21,8 @@ except ImportError:
     gpu = None
 
 if TYPE_CHECKING:
+    from gradio import Blocks
+
     from explainer.serving.model_pool import Models
 
 EXAMPLES = Path(__file__).parent / "assets" / "examples"
@@ -109,6 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         gallery=load_gallery(GALLERY),
         gpu=gpu or (lambda worker: worker),
     )
+    _end_on_sigterm(demo)
     try:
         demo.launch(
             server_name=flags.host,
@@ -121,6 +125,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"app.py: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _end_on_sigterm(demo: Blocks) -> None:
+    """Let SIGTERM end this process at once, whatever threads are in the middle of.
+
+    Python's own default does so, but not for the first process of a container; and an ordinary end
+    would wait for searches that take minutes.
+    """
+    from gradio.route_utils import delete_files_created_by_app
+
+    def end(number: int, frame: object) -> None:
+        delete_files_created_by_app(demo, None)
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def _models(flags: argparse.Namespace) -> tuple[Models, str]:
