@@ -49,13 +49,15 @@ def _run(words: list[str | bytes], **variables: str) -> subprocess.CompletedProc
 # Encodings ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "gbk"])
 def test_what_a_terminal_lacks_is_printed_as_escapes(qwen_folder, picture, tmp_path, encoding):
-    words = _explain(qwen_folder, picture, tmp_path, "--answer", CHINESE, "--token", "0")
+    answer = f"{CHINESE} 🍁"
+    words = _explain(qwen_folder, picture, tmp_path, "--answer", answer, "--token", "0")
     done = _run(words, PYTHONIOENCODING=encoding, LC_ALL="C.UTF-8")
     assert done.returncode == 0, done.stderr
-    assert b"\\u732b" in done.stdout
-    assert Run.load(tmp_path / "scene.npz").answer == CHINESE
+    assert (b"\\u732b" in done.stdout) == (encoding != "gbk")
+    assert b"\\U0001f341" in done.stdout
+    assert Run.load(tmp_path / "scene.npz").answer == answer
     assert len(list(tmp_path.glob("*.png"))) == 1
 
 
@@ -69,6 +71,29 @@ def test_arguments_are_utf_8_where_the_locale_says_nothing(qwen_folder, picture,
     pictures = list(tmp_path.glob("scene_*.png"))
     assert pictures, "one for each chip, named without letters that ASCII lacks"
     assert all(file.name.isascii() for file in pictures)
+
+
+def test_names_of_pictures_that_are_no_text_are_read_and_written(qwen_folder, tmp_path):
+    """jpylyzer 103, dottorrent 9, bleachbit 2108: names whose bytes are no UTF-8."""
+    name = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    Image.new("RGB", (64, 64)).save(os.fsdecode(name))
+    words = _explain(qwen_folder, Path("x"), tmp_path / "out", "--token", "0", "--answer", "a")
+    words[1] = os.fsdecode(name)
+    for variables in ({"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}):
+        done = _run([os.fsencode(word) for word in [*words, "--overwrite"]], **variables)
+        assert done.returncode == 0, done.stderr
+        assert b"caf\xe9.npz" in os.listdir(os.fsencode(tmp_path / "out"))
+
+
+def test_half_a_character_in_a_prompt_is_told(qwen_folder, picture, tmp_path):
+    """shell_gpt 667: surrogates that reach a prompt."""
+    words = _explain(qwen_folder, picture, tmp_path, "--prompt", "x")
+    encoded = [word.encode() for word in words]
+    encoded[-1] = b"caf\xe9"
+    done = _run(encoded, LC_ALL="C.UTF-8")
+    assert done.returncode == 2
+    assert done.stderr.count(b"\n") == 1
+    assert b"half a character" in done.stderr
 
 
 def test_bytes_that_are_no_utf_8_stay_as_they_came():

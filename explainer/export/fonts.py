@@ -140,7 +140,10 @@ def _file_of(character: str) -> Path | None:
     """Return the font file that draws a character: None for DejaVu Sans, `_NONE` for none."""
     if _glyphs(_PLAIN[False]).get_char_index(ord(character)):
         return None
-    for file in (*_system_fonts(), *_bundled_fonts()):
+    for file in _system_fonts():
+        if _has(file, ord(character)) and _draws(file, character):
+            return file
+    for file in _bundled_fonts():
         if _has(file, ord(character)):
             return file
     return _NONE
@@ -151,6 +154,15 @@ def _has(file: Path, code: int) -> bool:
         return bool(_glyphs(file).get_char_index(code))
     except Exception:  # fonts of a system may be of any kind, or damaged
         return False
+
+
+def _draws(file: Path, character: str) -> bool:
+    """Return whether a font can draw what it lists: outlines may be damaged."""
+    try:
+        _face(file, 16, shaping=False).getmask(character)
+    except Exception:
+        return False
+    return True
 
 
 @lru_cache(maxsize=_MOST_FONTS + 16)

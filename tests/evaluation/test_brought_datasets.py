@@ -434,3 +434,91 @@ def test_absurd_numbers_take_no_memory(tmp_path):
     count, megabytes = map(int, done.stdout.split())
     assert count == len(made.BROKEN_MASKS) + 1, done.stderr
     assert megabytes < 500
+
+
+# Public reports about other tools ----------------------------------------------------------------
+
+
+def _first(**values):
+    return lambda told: told["annotations"][0].update(values)
+
+
+def _with_part(part):
+    return lambda told: told["annotations"][0]["segmentation"].append(part)
+
+
+def _far_edges(told):
+    width, height = (float(told["images"][0][side]) for side in ("width", "height"))
+    return [0.0, height, width, height, width, 0.0]
+
+
+def _without(part, key):
+    return lambda told: [entry.pop(key, None) for entry in told[part]] and None
+
+
+def _by_id(told):
+    told["annotations"] = {str(i): entry for i, entry in enumerate(told["annotations"])}
+
+
+def _of_another(told):
+    told["annotations"].append(told["annotations"][0] | {"image_id": 1})
+
+
+# What was reported of pycocotools and of tools built on it, and what is right here: the number of
+# entries that are left out, or a part of the sentence that refuses the file.
+REPORTS = {
+    "cocoapi 1: corners on the far edges": (lambda told: _with_part(_far_edges(told))(told), 0),
+    "yolact_pytorch 4: no segmentation in an entry": (
+        lambda told: told["annotations"][0].pop("segmentation") and None,
+        1,
+    ),
+    "Mask_RCNN 1439: annotations without ids": (_without("annotations", "id"), 0),
+    "supervision 285: annotations that share an id": (_first(id=1), 0),
+    "cocoapi 348: a part of two points": (_with_part([1.0, 2.0, 1.0, 5.0]), 0),
+    "coco-annotator 169: a part of one point": (_with_part([4.0, 4.0]), 0),
+    "mmdetection 3338: an empty part": (_with_part([]), 0),
+    "COCO-Semantic-Segmentation 4: parts nested once more": (
+        lambda told: _first(segmentation=[told["annotations"][0]["segmentation"]])(told),
+        1,
+    ),
+    "yolact 156: one flat list of corners": (
+        lambda told: _first(segmentation=told["annotations"][0]["segmentation"][0])(told),
+        1,
+    ),
+    "yolact 156: ids of pictures as text": (_first(image_id="0"), 'image_id is "0"'),
+    "LIVECell 23: annotations by their id": (_by_id, 0),
+    "mask-rcnn-keras 16: LVIS without iscrowd": (_without("annotations", "iscrowd"), 0),
+}
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_what_was_reported_elsewhere_of_coco(tmp_path, report):
+    edit, right = REPORTS[report]
+    root = made.coco(tmp_path, as_mask=made.boxes)
+    made.change(root, edit)
+    if isinstance(right, str):
+        with pytest.raises(SightlineError, match=right):
+            open_dataset("coco", root)
+        return
+    truth = open_dataset("coco", root).sample(0).truth()
+    assert sum(map(len, truth.unusable.values())) == right
+    assert len(truth.masks) == len(made.things(0)) - right
+
+
+def test_a_mask_of_another_picture_is_left_out(tmp_path):
+    """yolact 103: run lengths of one picture listed with another of another size."""
+    root = made.coco(tmp_path)
+    made.change(root, _of_another)
+    (reasons,) = open_dataset("coco", root).sample(1).truth().unusable.values()
+    assert "run lengths are for" in reasons[0]
+
+
+def test_empty_entries_of_grounded_captions_are_named(tmp_path):
+    """CompBench 2: entries that hold nothing."""
+    root = made.grandf(tmp_path)
+    made.change(root, lambda told: told.insert(1, {}))
+    data = open_dataset("grandf", root)
+    assert data.sample(2).truth().masks
+    with pytest.raises(SightlineError, match=r"entry 1 of .* has no groundings"):
+        data.sample(1)
+    assert data.known_nouns()

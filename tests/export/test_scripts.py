@@ -85,6 +85,24 @@ def test_fonts_of_the_system_come_before_bundled_ones(monkeypatch, tmp_path):
     assert [run.file for run in runs_of(["a猫"])] == [None, own]
 
 
+def test_fonts_that_list_letters_and_cannot_draw_them_are_passed_by(monkeypatch, tmp_path):
+    """Pillow 5576 and 6093: errors of FreeType in the middle of a figure."""
+    (bundled,) = [f for f in fonts_module._bundled_fonts() if "Droid" in f.name]
+    damaged = tmp_path / "damaged.ttf"
+    damaged.write_bytes(bundled.read_bytes())
+    monkeypatch.setattr(fonts_module, "_system_fonts", lambda: (damaged,))
+    face = fonts_module._face
+
+    def raise_on_damaged(file, size, shaping):
+        if file == damaged:
+            raise OSError("invalid outline")
+        return face(file, size, shaping)
+
+    monkeypatch.setattr(fonts_module, "_face", raise_on_damaged)
+    fonts_module._file_of.cache_clear()
+    assert runs_of(["猫"])[0].file == bundled
+
+
 # Marks without letters ---------------------------------------------------------------------------
 
 

@@ -3,33 +3,21 @@
     python -m tests.fuzz.media pictures --minutes 10
     python -m tests.fuzz.media videos --minutes 10
 
-Each example must end within 10 s, with a result or an `ImageError`, and the process stays below
-1 GB. What breaks that is left in the folder named by --keep, and the exit code is not 0.
+What is promised of each example is said in `harness`.
 """
 
 from __future__ import annotations
 
-import argparse
-import faulthandler
-import logging
-import random
-import time
-import warnings
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from explainer.errors import ImageError
 from explainer.media.images import open_image
 from explainer.media.video import open_video
+from tests.fuzz.harness import Reader, main
 from tests.inputs import pictures, videos
-
-MAX_SECONDS = 10
-MAX_BYTES = 1_000_000_000
-_ROUND = 100  # examples between two looks at the clock
 
 
 def picture_seeds() -> list[bytes]:
@@ -99,80 +87,11 @@ def damaged(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
     return bytes(data)
 
 
-READERS: dict[str, tuple[Callable[[bytes], object], Callable[[], list[bytes]]]] = {
-    "pictures": (open_image, picture_seeds),
-    "videos": (open_video, video_seeds),
+READERS = {
+    "pictures": Reader(open_image, lambda: damaged(picture_seeds()), ImageError),
+    "videos": Reader(open_video, lambda: damaged(video_seeds()), ImageError),
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("reader", choices=sorted(READERS))
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=None, help="of the examples; else random")
-    parser.add_argument("--keep", type=Path, default=Path("fuzz-failure"))
-    args = parser.parse_args(arguments)
-    logging.disable(logging.CRITICAL)
-    warnings.simplefilter("ignore")
-    read, make_seeds = READERS[args.reader]
-    until, counts = time.monotonic() + 60 * args.minutes, {"read": 0, "refused": 0}
-    check, start = checked(read, args.keep, counts), args.seed
-    seeds = make_seeds()
-    start = random.SystemRandom().randrange(2**32) if start is None else start
-    number, slowest = 0, check.slowest  # type: ignore[attr-defined]
-    while time.monotonic() < until:
-        run_round(check, seeds, start + number)
-        number += 1
-    print(
-        f"{args.reader}: {counts['read']} read, {counts['refused']} refused, slowest "
-        f"{slowest[0]:.2f} s, at most {peak_bytes() / 1e6:.0f} MB, seed {start}"
-    )
-
-
-def run_round(check: Callable[[bytes], None], seeds: Sequence[bytes], number: int) -> None:
-    """Run the examples of one round, which its number decides."""
-    test = given(damaged(seeds))(check)
-    health = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
-    options = settings(
-        max_examples=_ROUND, deadline=None, database=None, suppress_health_check=health
-    )
-    seed(number)(options(test))()
-
-
-def checked(
-    read: Callable[[bytes], object], keep: Path, counts: dict[str, int]
-) -> Callable[[bytes], None]:
-    """Return a function that reads one example and checks what is promised of it."""
-    slowest = [0.0]
-
-    def check(data: bytes) -> None:
-        keep.mkdir(exist_ok=True)
-        current = keep / "current"
-        current.write_bytes(data)  # what is left of a process that is killed
-        faulthandler.dump_traceback_later(2 * MAX_SECONDS, exit=True)
-        start = time.perf_counter()
-        try:
-            read(data)
-            counts["read"] += 1
-        except ImageError:
-            counts["refused"] += 1
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-        seconds = time.perf_counter() - start
-        slowest[0] = max(slowest[0], seconds)
-        assert seconds < MAX_SECONDS, f"{seconds:.1f} s"
-        assert peak_bytes() < MAX_BYTES, f"{peak_bytes() / 1e6:.0f} MB"
-        current.unlink()
-
-    check.slowest = slowest  # type: ignore[attr-defined]
-    return check
-
-
-def peak_bytes() -> int:
-    """Return the largest resident memory of this process so far."""
-    status = Path("/proc/self/status").read_text("ascii")
-    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__.splitlines()[0], READERS, None)

@@ -91,6 +91,8 @@ class Entry:
 def entries(told: Any, part: str, file: Path) -> list[Entry]:
     """Return one of the lists of an annotation file; `SightlineError` if there is none."""
     found = told.get(part) if isinstance(told, Mapping) else None
+    if isinstance(found, Mapping):  # by their ids, as some tools write them
+        found = list(found.values())
     if not isinstance(found, list):
         raise SightlineError(f"{file} holds no list of {part}; is it in COCO's format?")
     return [Entry.of(value, f"{file}: entry {i} of {part}") for i, value in enumerate(found)]
