@@ -47,6 +47,7 @@ def main(description: str, readers: Mapping[str, Reader], arguments: Sequence[st
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("reader", choices=sorted(readers))
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--rounds", type=int, help="of 100 examples, in place of minutes")
     parser.add_argument("--seed", type=int, default=None, help="of the examples; else random")
     parser.add_argument("--keep", type=Path, default=Path("fuzz-failure"))
     args = parser.parse_args(arguments)
@@ -58,7 +59,7 @@ def main(description: str, readers: Mapping[str, Reader], arguments: Sequence[st
     start = random.SystemRandom().randrange(2**32) if start is None else start
     number, slowest = 0, check.slowest  # type: ignore[attr-defined]
     until = time.monotonic() + 60 * args.minutes
-    while time.monotonic() < until:
+    while number < args.rounds if args.rounds else time.monotonic() < until:
         run_round(check, examples, start + number)
         number += 1
     print(
