@@ -16,7 +16,7 @@ KINDS = {"media": ["pictures", "videos"], "records": ["runs", "links", "knobs", 
 )
 def test_damaged_files_never_break_the_readers(module, reader, tmp_path):
     pytest.importorskip("hypothesis")
-    command = f"-m tests.fuzz.{module} {reader} --rounds 1 --seed 1 --keep".split()
+    command = f"-m tests.fuzz.{module} {reader} --rounds 2 --seed 1 --keep".split()
     result = subprocess.run(
         [sys.executable, *command, str(tmp_path)], capture_output=True, text=True, check=False
     )
