@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -47,4 +48,17 @@ def family_class(model_type: str) -> type[Family]:
             f"supported: {', '.join(FAMILIES)}"
         )
     module, name = FAMILIES[model_type].split(":")
+    if sys.flags.optimize > 1:
+        _do_without_docstrings()
     return getattr(importlib.import_module(module), name)
+
+
+def _do_without_docstrings() -> None:
+    """Let transformers import its models under `python -OO`.
+
+    It writes docstrings of functions from those of the classes that they return, and refuses where
+    these have none.
+    """
+    for module, name in (("doc", "output_docstrings"), ("auto_docstring", "return_docstring")):
+        found = importlib.import_module(f"transformers.utils.{module}")
+        setattr(found, f"_prepare_{name}", lambda *_, **__: "")
