@@ -149,9 +149,9 @@ def _models(flags: argparse.Namespace) -> tuple[Models, str]:
         from explainer.serving.model_pool import NoModels
 
         return NoModels(), "float32"
-    from explainer.serving.page_models import Place, make_models, precision
+    from explainer.serving.page_models import HostPlace, make_models, precision
 
-    return make_models(flags, Place(ON_SPACE, ON_ZERO_GPU)), precision(flags)
+    return make_models(flags, HostPlace(ON_SPACE, ON_ZERO_GPU)), precision(flags)
 
 
 if __name__ == "__main__":

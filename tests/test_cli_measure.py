@@ -12,7 +12,7 @@ from explainer.__main__ import main
 from explainer.commands import bench, browser, crowding
 from explainer.commands.figure import Figure
 from explainer.emoji_world import checkpoint
-from explainer.emoji_world.architectures.qwen2_vl import Qwen2VL
+from explainer.emoji_world.architectures.qwen2_vl import TinyQwen2VL
 from explainer.errors import SightlineError
 from explainer.models import threads
 
@@ -24,7 +24,7 @@ def trained(tmp_path_factory):
     texts = checkpoint.corpus(scenes=40)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "corpus", lambda: texts)
-        patch.setattr(Qwen2VL, "curriculum", Qwen2VL.curriculum[:1])
+        patch.setattr(TinyQwen2VL, "curriculum", TinyQwen2VL.curriculum[:1])
         assert main(["train", "--out", str(folder), "--steps", "1", "--report", "0"]) == 0
     return folder
 

@@ -10,16 +10,16 @@ from PIL import Image
 
 from explainer.errors import Cancelled, RunError, SightlineError
 from explainer.evaluation import faithfulness
-from explainer.evaluation.faithfulness import Settings
+from explainer.evaluation.faithfulness import CurveSettings
 from explainer.media.fills import FILLS
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.controls import CONTROLS
-from explainer.probing.curves import Curves, Plan, Readings, read, reading
+from explainer.probing.curves import CurvePlan, Curves, Readings, read, reading
 from explainer.run import ANSWER
 from explainer.run.geometry import Placement
 from tests.evaluation.saying import saying
 
-BLACK = Plan("black", 64, 16)
+BLACK = CurvePlan("black", 64, 16)
 
 
 def curves(model, run, tokens, heat, plan=BLACK, **named) -> Curves:
@@ -45,7 +45,9 @@ def test_pictures_of_several_images_are_read_together(qwen):
     run = qwen.record(pictures, "What?", scales=(1.0,), max_new_tokens=3)
     probs = qwen.token_probabilities(run, [run.media])
     np.testing.assert_allclose(probs[0], run.probs[run.indices(ANSWER)], atol=2e-5)
-    found = curves(qwen, run, run.indices(ANSWER)[:1], CONTROLS["centre"](run, 0), Plan("mean", 3))
+    found = curves(
+        qwen, run, run.indices(ANSWER)[:1], CONTROLS["centre"](run, 0), CurvePlan("mean", 3)
+    )
     assert found.insertion[-1] == pytest.approx(float(probs[0, 0]), abs=1e-5)
 
 
@@ -91,7 +93,7 @@ def test_the_right_map_is_best_by_hand():
     """White is a quarter: shown first, the word is as probable as can be from a quarter on."""
     run, heat = quarter()
     token = run.indices(ANSWER)[:1]
-    model, plan = Pixels(run), Plan("black", 8, 3)
+    model, plan = Pixels(run), CurvePlan("black", 8, 3)
     good = curves(model, run, token, heat, plan)
     bad = curves(model, run, token, flipped(heat), plan)
     assert good.share.tolist() == [i / 8 for i in range(9)]
@@ -113,7 +115,7 @@ def test_the_right_map_is_best_by_hand():
 def test_a_flat_map_favours_no_corner():
     run, heat = quarter()
     flat = replace(heat, parts=(replace(heat.parts[0], values=np.zeros((2, 2), np.float32)),))
-    found = curves(Pixels(run), run, run.indices(ANSWER), flat, Plan("black", 4))
+    found = curves(Pixels(run), run, run.indices(ANSWER), flat, CurvePlan("black", 4))
     np.testing.assert_allclose(found.insertion, [0, 0.0625, 0.125, 0.1875, 0.25], atol=0.02)
 
 
@@ -122,7 +124,7 @@ def test_what_the_model_did_not_see_comes_last():
     low = replace(
         heat, parts=(MapPart(np.zeros((1, 1), np.float32), Placement.even((0.0, 0.0, 20.0, 20.0))),)
     )
-    found = curves(Pixels(run), run, run.indices(ANSWER), low, Plan("black", 4))
+    found = curves(Pixels(run), run, run.indices(ANSWER), low, CurvePlan("black", 4))
     assert found.insertion[1] == 0.25
 
 
@@ -133,7 +135,7 @@ def test_fills_keep_the_size_and_take_the_thing_away(fill):
     assert blank.shape == run.image.shape
     assert blank.dtype == np.uint8
     assert not np.array_equal(blank, run.image)
-    curves(Pixels(run), run, run.indices(ANSWER), heat, Plan(fill, 2))
+    curves(Pixels(run), run, run.indices(ANSWER), heat, CurvePlan(fill, 2))
 
 
 def test_blurring_spreads_the_picture():
@@ -171,16 +173,16 @@ def test_a_word_of_two_tokens_is_averaged_or_counts_as_a_whole():
 
 def test_progress_is_told_after_each_batch():
     run, heat = quarter()
-    *read, last = reading(Pixels(run), run, heat, Plan("black", 4, 3))
+    *read, last = reading(Pixels(run), run, heat, CurvePlan("black", 4, 3))
     assert read == [3, 6, 8]
     assert isinstance(last, Readings)
 
 
 def test_wrong_settings_are_named():
     with pytest.raises(SightlineError, match="black, mean, blur"):
-        Settings(fills=("white",))
+        CurveSettings(fills=("white",))
     with pytest.raises(SightlineError, match="at least 1"):
-        Settings(steps=0)
+        CurveSettings(steps=0)
     with pytest.raises(SightlineError, match="got none"):
-        Settings(fills=())
+        CurveSettings(fills=())
     assert faithfulness.empty_tally() == {n: [0.0, 0] for n in faithfulness.FIGURES}

@@ -10,12 +10,12 @@ import pytest
 from explainer.errors import RunError
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.probing import eagle_search as eagle
-from explainer.probing.eagle_search import Found, Readings, Settings, count, search
+from explainer.probing.eagle_search import Found, RegionReadings, SearchSettings, count, search
 from explainer.probing.tiling import Tiling
 from explainer.run.schema import Video
 from tests import slow_eagle
 
-EFFICIENT = Settings()
+EFFICIENT = SearchSettings()
 
 
 class World:
@@ -40,8 +40,8 @@ class World:
         return np.stack([first, 1 - x.mean(1), np.full(len(x), 0.3)], axis=1)
 
 
-def found(world: World, targets=(0,), settings: Settings = EFFICIENT) -> Found:
-    steps = search(Readings(world.score, world.regions, 4), targets, settings)
+def found(world: World, targets=(0,), settings: SearchSettings = EFFICIENT) -> Found:
+    steps = search(RegionReadings(world.score, world.regions, 4), targets, settings)
     while True:
         try:
             next(steps)
@@ -64,10 +64,12 @@ def test_it_asks_as_often_as_the_reference_and_never_twice(regions, masks):
 
 
 @pytest.mark.parametrize("regions", range(1, 14))
-@pytest.mark.parametrize("settings", [EFFICIENT, Settings(2, 6, 3), Settings(1, 1, 100)], ids=str)
+@pytest.mark.parametrize(
+    "settings", [EFFICIENT, SearchSettings(2, 6, 3), SearchSettings(1, 1, 100)], ids=str
+)
 def test_the_count_is_that_of_different_masks(regions, settings):
     world = World(regions)
-    *_, last = search(Readings(world.score, regions, 4), [0], settings)
+    *_, last = search(RegionReadings(world.score, regions, 4), [0], settings)
     assert count(regions, settings) == last.total == last.done == len(set(world.asked))
 
 
@@ -76,7 +78,7 @@ def test_the_count_is_that_of_different_masks(regions, settings):
 def test_it_is_the_efficient_search_step_by_step(regions, seed):
     world = World(regions, seed)
     for scope, pending, step in ((8, 4, 10), (3, 2, 2), (10, 8, 5)):
-        got = found(world, settings=Settings(scope, pending, step))
+        got = found(world, settings=SearchSettings(scope, pending, step))
         order, insertion, deletion = slow_eagle.efficient(world.p, regions, scope, pending, step)
         assert got.order.tolist() == order
         np.testing.assert_allclose(got.insertion, insertion, atol=1e-12)
@@ -86,7 +88,7 @@ def test_it_is_the_efficient_search_step_by_step(regions, seed):
 @pytest.mark.parametrize("regions", [2, 6, 11])
 def test_without_its_shortcuts_it_is_the_plain_greedy_search(regions):
     world = World(regions, seed=3)
-    plainly = Settings(search_scope=regions, pending_samples=regions, update_step=1)
+    plainly = SearchSettings(search_scope=regions, pending_samples=regions, update_step=1)
     assert found(world, settings=plainly).order.tolist() == slow_eagle.plain(world.p, regions)
 
 
@@ -97,8 +99,8 @@ def test_weights_turn_insight_or_necessity_off():
 
     world = World(6)
     world.score = score
-    assert found(world, settings=Settings(necessity=0)).order[0] == 0
-    only = found(world, settings=Settings(insight=0, update_step=1))
+    assert found(world, settings=SearchSettings(necessity=0)).order[0] == 0
+    only = found(world, settings=SearchSettings(insight=0, update_step=1))
     assert only.order[0] == 0
     assert only.order[1] == 1
 
@@ -115,7 +117,7 @@ def test_several_targets_count_by_their_mean():
 
 def test_it_tells_after_each_batch_how_far_it_is_and_can_be_left():
     world = World(12)
-    readings = Readings(world.score, 12, batch=4)
+    readings = RegionReadings(world.score, 12, batch=4)
     steps = search(readings, [0])
     told = [next(steps) for _ in range(12)]
     assert [t.total for t in told] == [count(12)] * 12
@@ -134,7 +136,7 @@ def test_it_tells_after_each_batch_how_far_it_is_and_can_be_left():
 
 def test_another_word_takes_only_what_is_new():
     world = World(16)
-    readings = Readings(world.score, 16)
+    readings = RegionReadings(world.score, 16)
     for _ in search(readings, [0]):
         pass
     first = len(world.asked)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import house
+
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "explainer").rglob("*.py"), *ROOT.glob("*.py")])
 WEB = sorted(
@@ -225,3 +227,23 @@ def test_the_space_runs_the_gradio_that_is_pinned():
     assert pinned
     assert shown
     assert pinned[1] == shown[1]
+
+
+def test_imports_run_down_the_floors():
+    assert house.upward() == ["explainer.models.engine -> explainer.recording.request"]
+
+
+def test_there_are_no_new_import_cycles():
+    known = ["explainer.commands.evaluate", "explainer.commands.paper_tables"]
+    assert house.cycles(house.imports()) == [known]
+
+
+def test_the_folders_and_their_imports_stay_few():
+    assert set(house.folders()) <= set(house.FLOORS)
+    assert len(house.folders()) <= 14
+    assert house.depth(house.folder_imports()) <= 12
+    assert len(house.top_modules()) <= 3
+
+
+def test_a_public_class_name_occurs_once():
+    assert house.repeated_classes() == []

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from explainer.errors import ImageError
-from explainer.media.lane import Lane
+from explainer.media.lane import DecodingLane
 
 
 def test_no_more_run_at_once_than_there_are_places():
-    lane, running, most, lock = Lane("test", 2, 30), [0], [0], threading.Lock()
+    lane, running, most, lock = DecodingLane("test", 2, 30), [0], [0], threading.Lock()
 
     def work(number: int) -> int:
         with lock:
@@ -30,7 +30,7 @@ def test_no_more_run_at_once_than_there_are_places():
 
 
 def test_what_cannot_wait_is_refused_and_the_lane_goes_on():
-    lane, go = Lane("test", 1, 1), threading.Event()
+    lane, go = DecodingLane("test", 1, 1), threading.Event()
     with ThreadPoolExecutor(2) as callers:
         held = [callers.submit(lane.run, go.wait, 10) for _ in range(2)]
         while lane._places._value:
@@ -44,4 +44,4 @@ def test_what_cannot_wait_is_refused_and_the_lane_goes_on():
 
 def test_what_a_function_raises_reaches_the_caller():
     with pytest.raises(ZeroDivisionError):
-        Lane("test", 1, 0).run(lambda: 1 / 0)
+        DecodingLane("test", 1, 0).run(lambda: 1 / 0)

@@ -7,8 +7,8 @@ import pytest
 
 from explainer.errors import TokenError
 from explainer.methods.controls import CONTROLS
-from explainer.probing.curves import Curves, Plan
-from explainer.probing.map_test import CLEAR, RANDOM, Proof, check_word, prove, random_maps
+from explainer.probing.curves import CurvePlan, Curves
+from explainer.probing.map_test import CLEAR, RANDOM, MapTest, check_word, prove, random_maps
 from explainer.run import ANSWER
 from tests.test_curves import Pixels, flipped, quarter
 
@@ -23,10 +23,10 @@ def curves(back: float = 0.5, gone: float = 0.5, whole: float = 1.0, empty: floa
     return Curves(SHARE, shown, taken)
 
 
-def proof(back: float, gone: float, **ends: float) -> Proof:
+def proof(back: float, gone: float, **ends: float) -> MapTest:
     """Return the curves of a map against random orders that differ from one another."""
     random = [curves(at, at, **ends) for at in (0.4, 0.6, 0.6, 0.6)]
-    return Proof({"tam": curves(back, gone, **ends)}, tuple(random))
+    return MapTest({"tam": curves(back, gone, **ends)}, tuple(random))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_better_than_all_is_not_enough_if_it_is_by_little():
         best = Curves(SHARE, random[0].insertion.copy(), random[0].deletion.copy())
         best.insertion[1] += gap / 0.2  # a step is a fifth of the picture
         best.deletion[1] -= gap / 0.2
-        assert Proof({"tam": best}, random).verdict_of_map("tam") == said
+        assert MapTest({"tam": best}, random).verdict_of_map("tam") == said
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_the_ends_say_of_the_word(ends, back, said):
 def test_a_word_that_any_part_brings_back_needs_no_place():
     fine = np.linspace(0, 1, 11)
     at_once = Curves(fine, np.where(fine < 0.1, 0, 0.9), np.where(fine < 1, 0.9, 0))
-    assert Proof({}, (at_once,) * RANDOM).verdict_of_word() == "any"
+    assert MapTest({}, (at_once,) * RANDOM).verdict_of_word() == "any"
 
 
 def test_chance_is_the_mean_of_the_random_orders():
@@ -92,7 +92,7 @@ def test_a_word_follows_the_map_that_finds_it():
     run, heat = quarter()
     found = prove(
         Pixels(run), run, run.indices(ANSWER)[:1], {"right": heat, "wrong": flipped(heat)},
-        Plan("black", 8),
+        CurvePlan("black", 8),
     )  # fmt: skip
     assert (found.chance.empty, found.chance.whole) == (0, 0.25)
     assert len(found.random) == RANDOM

@@ -13,7 +13,7 @@ from explainer.models import family_class
 from explainer.models.loading.catalogue import BUNDLED, NAMED
 from explainer.models.loading.precision import TINY, auto_dtype
 from explainer.serving import page_models as serving
-from explainer.serving.page_models import Place, make_models, precision
+from explainer.serving.page_models import HostPlace, make_models, precision
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,8 +45,8 @@ def test_a_person_at_home_is_offered_the_whole_list(parse):
 
 
 def test_a_public_server_offers_what_its_owner_named(parse):
-    assert offered(make_models(parse(), Place(public=True))) == []
-    models = make_models(parse("--models", " a/b, ,c/d"), Place(public=True))
+    assert offered(make_models(parse(), HostPlace(public=True))) == []
+    models = make_models(parse("--models", " a/b, ,c/d"), HostPlace(public=True))
     assert offered(models) == ["a/b", "c/d"]
     assert "owner" in models.rules.why
     with pytest.raises(ModelError, match="not one of the models offered here"):
@@ -55,7 +55,7 @@ def test_a_public_server_offers_what_its_owner_named(parse):
 
 def test_the_environment_says_the_same(parse):
     flags = parse(SIGHTLINE_MODELS="a/b", SIGHTLINE_ALLOW_ANY_MODEL="1", SIGHTLINE_MODEL="c/d")
-    models = make_models(flags, Place(public=True))
+    models = make_models(flags, HostPlace(public=True))
     assert offered(models) == ["c/d", "a/b"]
     assert models.entry("any/thing").id == "any/thing"
 
@@ -65,7 +65,9 @@ def test_a_variable_can_say_no(parse):
 
 
 def test_on_zero_gpu_nothing_is_loaded_later(parse):
-    models = make_models(parse("--models", "a/b", "--allow-any-model"), Place(True, zero_gpu=True))
+    models = make_models(
+        parse("--models", "a/b", "--allow-any-model"), HostPlace(True, zero_gpu=True)
+    )
     assert models.rules.at_start_only
     assert not models.rules.any_model
     assert "when the Space starts" in models.rules.why

@@ -25,7 +25,7 @@ import torch
 from explainer.attribution.attention import attention, attention_rollout, grad_rollout
 from explainer.attribution.cams import grad_cam, grad_cam_pp, layer_cam, llava_cam
 from explainer.attribution.eagle import eagle
-from explainer.attribution.reading import Compute, Computed, Progress, Reading
+from explainer.attribution.reading import AttributionProgress, Compute, Computed, Reading
 from explainer.attribution.relevance import attn_lrp, cp_lrp
 from explainer.attribution.surgery import archi_surgery
 from explainer.errors import ModelError
@@ -53,7 +53,7 @@ COMPUTED: Mapping[str, Compute] = MappingProxyType(
 
 def compute(
     engine: Engine, run: Run, tokens: Sequence[int], method: str, options: Mapping[str, Any]
-) -> Iterator[Computed | Progress]:
+) -> Iterator[Computed | AttributionProgress]:
     """Yield the map of each token, and before it how far it is if it takes many readings.
 
     Nothing is run before the first item is asked for.

@@ -13,14 +13,14 @@ from collections.abc import Generator, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from explainer.attribution.reading import Computed, Progress, Reading
+from explainer.attribution.reading import AttributionProgress, Computed, Reading
 from explainer.probing import eagle_search as black_box
 from explainer.probing.tiling import Tiling
 
 
 def eagle(
     reading: Reading, tokens: Sequence[int], *, regions: int, fill: str
-) -> Iterator[Progress | Computed]:
+) -> Iterator[AttributionProgress | Computed]:
     """Yield progress after each batch of readings, and the map of each token.
 
     A visual token has the value of its region, see `Found.values`. The notes are "reliance", the
@@ -35,7 +35,7 @@ def eagle(
     def score(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
         return reading.probabilities([tiling.pictures(mask) for mask in masks], tokens)
 
-    readings = black_box.Readings(score, len(tiling))
+    readings = black_box.RegionReadings(score, len(tiling))
     for column, token in enumerate(tokens):
         search = black_box.search(readings, [column])
         found = yield from _told(search, token)
@@ -45,12 +45,12 @@ def eagle(
 
 
 def _told(
-    search: Generator[black_box.Progress, None, black_box.Found], token: int
-) -> Generator[Progress, None, black_box.Found]:
+    search: Generator[black_box.SearchProgress, None, black_box.Found], token: int
+) -> Generator[AttributionProgress, None, black_box.Found]:
     """Pass on how far a search is; return what it found."""
     while True:
         try:
             at = next(search)
         except StopIteration as end:
             return end.value
-        yield Progress(token, at.done, at.total)
+        yield AttributionProgress(token, at.done, at.total)

@@ -115,7 +115,7 @@ class Computed:
 
 
 @dataclass(frozen=True)
-class Progress:
+class AttributionProgress:
     """How many readings for the map of a token are done, of how many."""
 
     token: int
@@ -125,7 +125,7 @@ class Progress:
 
 # Takes a reading, the tokens and the method's options, and yields a map (N,) for each token; before
 # it how far it is, if it takes long.
-Compute = Callable[..., Iterator[torch.Tensor | Computed | Progress]]
+Compute = Callable[..., Iterator[torch.Tensor | Computed | AttributionProgress]]
 
 
 def recorded_inputs(family: Family, run: Run, media: Media | None = None) -> Inputs:

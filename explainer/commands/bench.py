@@ -33,7 +33,7 @@ from explainer.errors import SightlineError
 from explainer.evaluation.candidates import parse
 from explainer.evaluation.datasets import Sample
 from explainer.evaluation.iou import Truth
-from explainer.evaluation.measure import Plan, measure
+from explainer.evaluation.measure import MeasurePlan, measure
 from explainer.evaluation.report import machine, made
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.evaluation.words import FUNCTION, NOUN, Grammar
@@ -176,7 +176,7 @@ def evaluating(repeat: int) -> Iterator[Figure]:
     things = dict(zip(masks, dict.fromkeys(texts), strict=False))
     sample = Sample("bench", run.image, "", things, lambda: Truth((height, width), masks))
     words = Grammar(lambda word: FUNCTION if len(word) % 2 else NOUN, str.lower)
-    plan = Plan(tuple(parse(SHOWN)), "clean", words, tuple(QWEN2_VL_2B), 64)
+    plan = MeasurePlan(tuple(parse(SHOWN)), "clean", words, tuple(QWEN2_VL_2B), 64)
     times = [_seconds(lambda: measure(_Replay(run), sample, plan)) for _ in range(repeat + 1)]
     outside = statistics.median(times[1:])
     yield Figure("maps and figures of one sample at 2B dimensions", outside, "s", None)

@@ -49,7 +49,7 @@ class Tally:
         self.first_errors.setdefault(kind, text[:200])
 
 
-class Failed(Exception):
+class RequestFailed(Exception):
     """A call that was refused, or ended in an error."""
 
     def __init__(self, kind: str, text: str) -> None:
@@ -148,7 +148,7 @@ class _Visitor:
                 await asyncio.wait_for(question, end + LINGER - time.monotonic())
             except TimeoutError:
                 self._tally.counts["left at the end"] += 1
-            except Failed as error:
+            except RequestFailed as error:
                 self._tally.fail(error.kind, str(error))
                 await asyncio.sleep(1.0)
             except httpx.HTTPError as error:
@@ -186,23 +186,23 @@ class _Visitor:
             if kind == "error":
                 text = str((data or {}).get("error") if isinstance(data, dict) else data)
                 busy = "try again" in text or "wait already" in text
-                raise Failed("refusals" if busy else "other errors", f"{name}: {text}")
-        raise Failed("other errors", f"{name}: the answer broke off")
+                raise RequestFailed("refusals" if busy else "other errors", f"{name}: {text}")
+        raise RequestFailed("other errors", f"{name}: the answer broke off")
 
     async def _begin(self, name: str, asked: dict[str, Any]) -> str:
         found = await self._http.post(f"/gradio_api/call/v2/{name}", json=asked)
         if found.status_code == 503:
-            raise Failed("refusals", f"{name}: {found.text}")
+            raise RequestFailed("refusals", f"{name}: {found.text}")
         if found.status_code != 200:
             kind = "server errors" if found.status_code >= 500 else "other errors"
-            raise Failed(kind, f"{name}: {found.status_code} {found.text}")
+            raise RequestFailed(kind, f"{name}: {found.status_code} {found.text}")
         return found.json()["event_id"]
 
     async def _events(self, name: str, event: str) -> AsyncIterator[tuple[str, Any]]:
         kind = ""
         async with self._http.stream("GET", f"/gradio_api/call/{name}/{event}") as lines:
             if lines.status_code >= 500:
-                raise Failed("server errors", f"{name}: {lines.status_code}")
+                raise RequestFailed("server errors", f"{name}: {lines.status_code}")
             async for line in lines.aiter_lines():
                 if line.startswith("event: "):
                     kind = line[7:]
@@ -230,7 +230,7 @@ class _Visitor:
         found = await self._http.post("/gradio_api/upload", files=files)
         if found.status_code != 200:
             kind = "server errors" if found.status_code >= 500 else "other errors"
-            raise Failed(kind, f"upload: {found.status_code} {found.text}")
+            raise RequestFailed(kind, f"upload: {found.status_code} {found.text}")
         return {"path": found.json()[0], "meta": {"_type": "gradio.FileData"}}
 
 

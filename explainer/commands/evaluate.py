@@ -38,8 +38,8 @@ from explainer.run.files import check_folder
 from explainer.serving.model_flags import add_model_flags, hush, loading
 
 if TYPE_CHECKING:
-    from explainer.evaluation.measure import Plan
-    from explainer.evaluation.shards import Place
+    from explainer.evaluation.measure import MeasurePlan
+    from explainer.evaluation.shards import ShardPlace
 
 NOTHING_JUDGED = 3  # exit code
 HELP = "measure a model on held-out scenes, or methods by their maps, on your data sets too"
@@ -131,9 +131,9 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _is_divided() -> bool:
-    from explainer.evaluation.shards import Place
+    from explainer.evaluation.shards import ShardPlace
 
-    return Place.of().world > 1
+    return ShardPlace.of().world > 1
 
 
 def _divided(args: argparse.Namespace) -> int:
@@ -182,12 +182,12 @@ def measured(
     args: argparse.Namespace,
     out: Path | None,
     inspected: tuple[str, ...] = (),
-) -> tuple[Plan, list[dict] | None]:
+) -> tuple[MeasurePlan, list[dict] | None]:
     """Return what was measured and the samples, kept in `out`; None in all processes but one."""
     from explainer.evaluation.campaign import Campaign
-    from explainer.evaluation.shards import Place
+    from explainer.evaluation.shards import ShardPlace
 
-    place = Place.of()
+    place = ShardPlace.of()
     if place.world > 1:
         _need_folder(out)
     dataset = asked_dataset(args)
@@ -213,7 +213,9 @@ def asked_dataset(args: argparse.Namespace) -> Dataset:
     return open_dataset(args.dataset, args.root, args.mode, args.first_seed, args.prompt)
 
 
-def about(args: argparse.Namespace, plan: Plan, samples: Sequence[Mapping]) -> dict[str, str]:
+def about(
+    args: argparse.Namespace, plan: MeasurePlan, samples: Sequence[Mapping]
+) -> dict[str, str]:
     """Return the facts that figures cannot be judged without."""
     from explainer.evaluation.campaign import speed
 
@@ -228,10 +230,10 @@ def about(args: argparse.Namespace, plan: Plan, samples: Sequence[Mapping]) -> d
     }
 
 
-def _plan(names: Sequence[str], args: argparse.Namespace, known: Any) -> Plan:
+def _plan(names: Sequence[str], args: argparse.Namespace, known: Any) -> MeasurePlan:
     from explainer.evaluation.candidates import parse
-    from explainer.evaluation.faithfulness import Settings
-    from explainer.evaluation.measure import Plan
+    from explainer.evaluation.faithfulness import CurveSettings
+    from explainer.evaluation.measure import MeasurePlan
     from explainer.methods.controls import CONTROLS
 
     shared: dict[str, Any] = {}
@@ -241,13 +243,13 @@ def _plan(names: Sequence[str], args: argparse.Namespace, known: Any) -> Plan:
         shared["k"] = args.k
     candidates = parse([*names, *([] if args.no_controls else CONTROLS)], **shared)
     fills = tuple(dict.fromkeys(args.fills.split(",")))
-    return Plan(
+    return MeasurePlan(
         candidates=tuple(candidates),
         mode=args.mode,
         grammar=known,
         alphas=tuple(sorted({1.0}.union(*(c.alphas for c in candidates)))),
         max_new_tokens=args.max_new_tokens,
-        curves=Settings(fills, args.steps, args.batch) if args.faithfulness > 0 else None,
+        curves=CurveSettings(fills, args.steps, args.batch) if args.faithfulness > 0 else None,
     )
 
 
@@ -263,7 +265,7 @@ def _numbers(text: str) -> list[float]:
         raise SightlineError(f"--scales takes numbers such as 0.5,0.75,1, got {text!r}") from None
 
 
-def _own_device(device: str, place: Place) -> dict[str, str]:
+def _own_device(device: str, place: ShardPlace) -> dict[str, str]:
     """Return the GPU of this process, where each of several has one."""
     import torch
 

@@ -13,7 +13,7 @@ from explainer.evaluation import paper_report
 from explainer.evaluation.campaign import summary_of
 from explainer.evaluation.candidates import parse
 from explainer.evaluation.cases import Cases, widest
-from explainer.evaluation.measure import Plan
+from explainer.evaluation.measure import MeasurePlan
 from explainer.evaluation.paper import CONTROLS, TABLES, Table
 from explainer.methods import find_method
 from explainer.recording.explainer import BUNDLED, load
@@ -71,7 +71,7 @@ def _draw_cases(
     model: str,
     args: argparse.Namespace,
     table: Table,
-    measured: tuple[Plan, Sequence[Mapping[str, Any]]],
+    measured: tuple[MeasurePlan, Sequence[Mapping[str, Any]]],
 ) -> None:
     """Draw the samples on which the first two of `table.cases` differ most."""
     plan, samples = measured

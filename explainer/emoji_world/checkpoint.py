@@ -43,14 +43,14 @@ def corpus(scenes: int = 4000) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Words:
+class TrainedWords:
     """A byte-level BPE vocabulary, without special tokens: ids of the pieces, and the merges."""
 
     vocab: dict[str, int]
     merges: list[tuple[str, str]]
 
 
-def learn_words(texts: list[str]) -> Words:
+def learn_words(texts: list[str]) -> TrainedWords:
     """Return `WORDS` pieces learned from texts."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = _cutter()
@@ -63,12 +63,12 @@ def learn_words(texts: list[str]) -> Words:
     return _words(bpe)
 
 
-def words_of(folder: Path) -> Words:
+def words_of(folder: Path) -> TrainedWords:
     """Return the pieces of a bundled model."""
     return _words(Tokenizer.from_file(str(folder / "tokenizer.json")))
 
 
-def new_tokenizer(words: Words, architecture: Architecture) -> PreTrainedTokenizerBase:
+def new_tokenizer(words: TrainedWords, architecture: Architecture) -> PreTrainedTokenizerBase:
     """Return a byte-level BPE tokenizer of these words and the architecture's special tokens."""
     options = {
         "unk_token": None,
@@ -103,9 +103,9 @@ def _cutter() -> pre_tokenizers.PreTokenizer:
     )
 
 
-def _words(bpe: Tokenizer) -> Words:
+def _words(bpe: Tokenizer) -> TrainedWords:
     learned = json.loads(bpe.to_str())["model"]
-    return Words(learned["vocab"], [tuple(pair) for pair in learned["merges"]])
+    return TrainedWords(learned["vocab"], [tuple(pair) for pair in learned["merges"]])
 
 
 def model_class(architecture: Architecture) -> type[PreTrainedModel]:

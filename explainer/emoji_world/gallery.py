@@ -18,7 +18,7 @@ FOLDER = PICTURES.parent / "gallery"
 
 
 @dataclass(frozen=True)
-class Piece:
+class GalleryPiece:
     """One recorded answer: the example that it is about, and the bundled model that gives it."""
 
     example: str
@@ -38,11 +38,11 @@ class Piece:
 
 
 PIECES = (
-    Piece("street", "emoji-qwen2-vl"),
-    Piece("fruit", "emoji-qwen2-vl"),
-    Piece("room", "emoji-qwen2-vl"),
-    Piece("party", "emoji-internvl"),
-    Piece("bears", "emoji-llava"),
+    GalleryPiece("street", "emoji-qwen2-vl"),
+    GalleryPiece("fruit", "emoji-qwen2-vl"),
+    GalleryPiece("room", "emoji-qwen2-vl"),
+    GalleryPiece("party", "emoji-internvl"),
+    GalleryPiece("bears", "emoji-llava"),
 )
 
 

@@ -15,9 +15,9 @@ from tqdm import tqdm
 from explainer.errors import SightlineError
 from explainer.evaluation import tables
 from explainer.evaluation.datasets import Dataset
-from explainer.evaluation.measure import Plan, left_out, measure
+from explainer.evaluation.measure import MeasurePlan, left_out, measure
 from explainer.evaluation.report import SampleLog
-from explainer.evaluation.shards import Place, gathered, open_log, own_share, wait_for_others
+from explainer.evaluation.shards import ShardPlace, gathered, open_log, own_share, wait_for_others
 from explainer.evaluation.tables import Summary
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ class Campaign:
     """
 
     dataset: Dataset
-    plan: Plan
+    plan: MeasurePlan
     n: int
     with_curves: int
     made_with: Mapping[str, Any]
     out: Path | None
-    place: Place = field(default_factory=Place)
+    place: ShardPlace = field(default_factory=ShardPlace)
     patience: float = 600.0
 
     def run(self, load: Callable[[], Explainer]) -> list[dict] | None:
@@ -126,6 +126,8 @@ def speed(samples: Sequence[Mapping[str, Any]]) -> str:
     return f"median {record:.3f} s to record, {maps:.3f} s for all maps and their figures"
 
 
-def summary_of(samples: Sequence[Mapping[str, Any]], plan: Plan, against: str = "") -> Summary:
+def summary_of(
+    samples: Sequence[Mapping[str, Any]], plan: MeasurePlan, against: str = ""
+) -> Summary:
     """Return the figures of all methods of the plan, compared with `against` or else the first."""
     return tables.summarise(samples, [candidate.name for candidate in plan.candidates], against)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ConfiguredMethod:
     """A method with all its knobs set.
 
     Attributes:
@@ -54,7 +54,7 @@ class Candidate:
         return self.method.explain_many(run, tokens, **self.settings)
 
 
-def parse(names: Sequence[str], **shared: Any) -> list[Candidate]:
+def parse(names: Sequence[str], **shared: Any) -> list[ConfiguredMethod]:
     """Return the candidates with these names, in order and each once.
 
     `shared` are values of knobs for all methods that have them and do not set them by themselves.
@@ -62,7 +62,7 @@ def parse(names: Sequence[str], **shared: Any) -> list[Candidate]:
     return [_candidate(name, shared) for name in dict.fromkeys(names)]
 
 
-def _candidate(typed: str, shared: Mapping[str, Any]) -> Candidate:
+def _candidate(typed: str, shared: Mapping[str, Any]) -> ConfiguredMethod:
     told, *knobs = typed.split("+")
     name, _, preset = told.partition(":")
     method = _find(name)
@@ -76,7 +76,7 @@ def _candidate(typed: str, shared: Mapping[str, Any]) -> Candidate:
                 f"{typed}: {text!r} sets no knob of {name}; write knob=value, of {known}"
             )
         values[knob] = declared[knob].parse(value)
-    return Candidate(typed, method, method.settings(preset=preset or None, **values))
+    return ConfiguredMethod(typed, method, method.settings(preset=preset or None, **values))
 
 
 def _find(name: str) -> Method:

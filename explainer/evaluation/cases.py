@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from explainer.evaluation import why
-from explainer.evaluation.candidates import Candidate
+from explainer.evaluation.candidates import ConfiguredMethod
 from explainer.evaluation.datasets import Dataset
 from explainer.evaluation.iou import Grey, Mask, things_named, unite_names
-from explainer.evaluation.measure import Plan
+from explainer.evaluation.measure import MeasurePlan
 from explainer.evaluation.why import Site
 from explainer.evaluation.words import clean_words
 from explainer.export import colour_table, overlay
@@ -58,8 +58,8 @@ class Cases:
 
     explainer: Explainer
     dataset: Dataset
-    plan: Plan
-    shown: Mapping[str, Candidate]
+    plan: MeasurePlan
+    shown: Mapping[str, ConfiguredMethod]
 
     def write(self, file: Path, numbers: Sequence[int]) -> None:
         """Draw a row for each sample: the picture, and each method's map of the thing on which the
@@ -98,7 +98,9 @@ class Cases:
         site, maps = max(found, key=lambda pair: abs(pair[1][0][1] - pair[1][1][1]))
         return run, site, maps
 
-    def _map(self, run: Run, site: Site, candidate: Candidate) -> tuple[Heatmap, float, Mask]:
+    def _map(
+        self, run: Run, site: Site, candidate: ConfiguredMethod
+    ) -> tuple[Heatmap, float, Mask]:
         heats = candidate.maps(self.explainer, run, site.thing.tokens)
         greys = dict(zip(site.thing.tokens, [Grey.of(heat, run) for heat in heats], strict=True))
         best, predicted = why.best_cut(site, greys)

@@ -56,7 +56,7 @@ _NAMES = re.compile(
 
 
 @dataclass(frozen=True)
-class Mention:
+class NamedThing:
     """A thing named in a text: its singular name and the span of characters."""
 
     name: str
@@ -64,10 +64,10 @@ class Mention:
     end: int
 
 
-def mentions(text: str) -> list[Mention]:
+def mentions(text: str) -> list[NamedThing]:
     """Return the things that a text names; the longest name wins ("hot dog", not "dog")."""
     return [
-        Mention(_SINGULAR[m.group(1).lower()], m.start(), m.end()) for m in _NAMES.finditer(text)
+        NamedThing(_SINGULAR[m.group(1).lower()], m.start(), m.end()) for m in _NAMES.finditer(text)
     ]
 
 
@@ -125,14 +125,14 @@ def _judge_caption(run: Run, scene: Scene) -> dict[str, list[float]]:
     }
 
 
-def _first_of_each(named: Iterable[Mention]) -> list[Mention]:
-    first: dict[str, Mention] = {}
+def _first_of_each(named: Iterable[NamedThing]) -> list[NamedThing]:
+    first: dict[str, NamedThing] = {}
     for mention in named:
         first.setdefault(mention.name, mention)
     return list(first.values())
 
 
-def points_at(run: Run, scene: Scene, mention: Mention) -> tuple[bool, bool]:
+def points_at(run: Run, scene: Scene, mention: NamedThing) -> tuple[bool, bool]:
     """Return whether the highest cell of the word's raw lens map lies on the thing: its centre,
     and any of its pixels."""
     tokens = word_tokens(run, mention.start, mention.end)

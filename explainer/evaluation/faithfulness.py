@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from explainer.errors import SightlineError
 from explainer.media.fills import FILLS
-from explainer.probing.curves import Plan
+from explainer.probing.curves import CurvePlan
 
 FIGURES = ("insertion", "deletion", "confidence")
 STEPS = 64  # as EAGLE has it
@@ -14,7 +14,7 @@ BATCH = 16
 
 
 @dataclass(frozen=True)
-class Settings:
+class CurveSettings:
     """What pixels are replaced by, names in `FILLS`, in how many steps, and how many pictures are
     read at once."""
 
@@ -28,9 +28,9 @@ class Settings:
         for fill in self.fills:
             self.plan(fill)
 
-    def plan(self, fill: str) -> Plan:
+    def plan(self, fill: str) -> CurvePlan:
         """Return how the curves for one of the fills are measured."""
-        return Plan(fill, self.steps, self.batch)
+        return CurvePlan(fill, self.steps, self.batch)
 
 
 def empty_tally() -> dict[str, list[float]]:

@@ -1,7 +1,7 @@
 """One sample of an evaluation: a recorded run, the maps of all methods on it, and their figures.
 
-Everything that decides the figures of a sample is in a `Plan`; its `made_with` goes into the log,
-so that samples made with something else are never mixed in.
+Everything that decides the figures of a sample is in a `MeasurePlan`; its `made_with` goes into the
+log, so that samples made with something else are never mixed in.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from explainer.errors import (
     SightlineError,
 )
 from explainer.evaluation import faithfulness, iou, why
-from explainer.evaluation.candidates import Candidate
+from explainer.evaluation.candidates import ConfiguredMethod
 from explainer.evaluation.datasets import Sample
 from explainer.evaluation.datasets.photos import alike
 from explainer.evaluation.end_token import with_end_token
@@ -45,7 +45,7 @@ OTHER_SHAPE = "its masks are {} x {} and its picture is {} x {}: other proportio
 
 
 @dataclass(frozen=True)
-class Plan:
+class MeasurePlan:
     """What is measured, and how.
 
     Attributes:
@@ -58,12 +58,12 @@ class Plan:
         inspected: names of candidates whose maps are looked at closely, see `why`.
     """
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[ConfiguredMethod, ...]
     mode: str
     grammar: Grammar
     alphas: tuple[float, ...]
     max_new_tokens: int
-    curves: faithfulness.Settings | None = None
+    curves: faithfulness.CurveSettings | None = None
     inspected: tuple[str, ...] = ()
 
     @property
@@ -82,7 +82,7 @@ class Plan:
 def measure(
     explainer: Explainer,
     sample: Sample,
-    plan: Plan,
+    plan: MeasurePlan,
     curves: bool = False,
     cancel: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:
@@ -198,7 +198,7 @@ class _Judge:
     """The words of one answer, ready to judge the maps of any method."""
 
     def __init__(
-        self, run: Run, words: Sequence[Word], plan: Plan, sample: Sample, truth: Truth
+        self, run: Run, words: Sequence[Word], plan: MeasurePlan, sample: Sample, truth: Truth
     ) -> None:
         self._run, self._words, self._truth = run, words, truth
         self._inspected = [c for c in plan.candidates if c.name in plan.inspected]
@@ -213,7 +213,7 @@ class _Judge:
         """Return how many things the answer names."""
         return len(self._things)
 
-    def maps(self, explainer: Explainer, candidate: Candidate) -> dict[int, Heatmap]:
+    def maps(self, explainer: Explainer, candidate: ConfiguredMethod) -> dict[int, Heatmap]:
         """Return the map that stands for each answer token."""
         wanted = list(dict.fromkeys(self._sources.values()))
         found = dict(zip(wanted, candidate.maps(explainer, self._run, wanted), strict=True))
@@ -261,7 +261,7 @@ def _curves(
     explainer: Explainer,
     run: Run,
     things: Sequence[tuple[tuple[int, ...], Mapping[str, Heatmap]]],
-    settings: faithfulness.Settings,
+    settings: faithfulness.CurveSettings,
     cancel: Callable[[], bool] | None,
 ) -> dict[str, dict[str, Tally]]:
     """Return the sums over things for each fill and method.

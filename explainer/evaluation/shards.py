@@ -19,7 +19,7 @@ from explainer.evaluation.report import SampleLog, read_log
 
 
 @dataclass(frozen=True)
-class Place:
+class ShardPlace:
     """Which of how many processes this is, and which of those on its machine."""
 
     rank: int = 0
@@ -27,7 +27,7 @@ class Place:
     local: int = 0
 
     @classmethod
-    def of(cls, environment: Mapping[str, str] = os.environ) -> Place:
+    def of(cls, environment: Mapping[str, str] = os.environ) -> ShardPlace:
         """Return the place that RANK, WORLD_SIZE and LOCAL_RANK tell, or the only one."""
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
         try:
@@ -60,7 +60,7 @@ def gathered(folder: Path, made_with: Mapping[str, Any]) -> dict[str, dict]:
     return samples
 
 
-def own_share(keys: Sequence[str], place: Place, done: Mapping[str, Any]) -> list[int]:
+def own_share(keys: Sequence[str], place: ShardPlace, done: Mapping[str, Any]) -> list[int]:
     """Return the numbers of the samples that this process has to do.
 
     Every process takes its turn among all samples, done or not, so that they need not agree on
@@ -69,7 +69,7 @@ def own_share(keys: Sequence[str], place: Place, done: Mapping[str, Any]) -> lis
     return [i for i in range(place.rank, len(keys), place.world) if keys[i] not in done]
 
 
-def open_log(folder: Path, place: Place, made_with: Mapping[str, Any]) -> SampleLog:
+def open_log(folder: Path, place: ShardPlace, made_with: Mapping[str, Any]) -> SampleLog:
     """Return the file of this process; `SightlineError` if it is one of another evaluation."""
     folder.mkdir(parents=True, exist_ok=True)
     return SampleLog(place.file(folder), made_with)

@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from explainer.evaluation.candidates import Candidate
+from explainer.evaluation.candidates import ConfiguredMethod
 from explainer.evaluation.iou import Fit, Grey, Greys, Mask, Named, Tally, Truth, fit
 from explainer.evaluation.words import FUNCTION, Grammar, Word
-from explainer.methods.msea_arc import MSEA_ARC, Settings, predecessor_weights
+from explainer.methods.msea_arc import MSEA_ARC, MseaArcSettings, predecessor_weights
 from explainer.run import PROMPT, Run
 from explainer.run.geometry import Layout
 
@@ -119,7 +119,7 @@ def _ceiling(run: Run, mask: Mask) -> float:
 
 
 def look(
-    candidate: Candidate,
+    candidate: ConfiguredMethod,
     run: Run,
     found: Sequence[Site],
     maps: Greys,
@@ -167,7 +167,7 @@ def _takes_away(
 ) -> None:
     """Count how the weights of Eq. 8 are shared out, for a thing named after another."""
     tokens = list(site.thing.tokens)
-    weights = predecessor_weights(run, tokens, Settings(**settings))
+    weights = predecessor_weights(run, tokens, MseaArcSettings(**settings))
     own = {token for token, name in classes.items() if name == str(site.thing.label)}
     for row in weights[weights.sum(axis=1) > 0]:
         shares = dict.fromkeys(("to_things", "to_prompt", "to_function", "to_rest"), 0.0)

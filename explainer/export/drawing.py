@@ -24,7 +24,7 @@ MOST_PIXELS = 60_000_000
 
 
 @dataclass(frozen=True)
-class Span:
+class TextSpan:
     """A piece of a line of text; `colour` "" is the line's own."""
 
     text: str
@@ -43,7 +43,7 @@ class Line:
 
     x: float
     y: float
-    spans: tuple[Span, ...]
+    spans: tuple[TextSpan, ...]
     font: Font
     colour: str
     anchor: str = "start"
@@ -57,7 +57,7 @@ class Line:
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class DrawnPicture:
     """Pixels (h, w, 3) uint8 stretched over a rectangle (x, y, width, height).
 
     `photo` ones may be stored with losses.
@@ -85,7 +85,7 @@ class Drawing:
     width: float
     height: float
     paper: str
-    items: list[Line | Picture | Hatch] = field(default_factory=list)
+    items: list[Line | DrawnPicture | Hatch] = field(default_factory=list)
 
 
 # Text --------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ _PATTERN = (
 )
 
 
-def _svg_item(item: Line | Picture | Hatch, stored: dict[int, str]) -> str:
+def _svg_item(item: Line | DrawnPicture | Hatch, stored: dict[int, str]) -> str:
     if isinstance(item, Line):
         return _svg_line(item)
     x, y, width, height = item.box
@@ -195,7 +195,7 @@ def _svg_line(line: Line) -> str:
     )
 
 
-def _svg_span(span: Span) -> str:
+def _svg_span(span: TextSpan) -> str:
     colour = f" fill={quoteattr(span.colour)}" if span.colour else ""
     line = ' text-decoration="underline"' if span.underlined else ""
     text = escape(_xml(span.text))
@@ -213,7 +213,7 @@ def _spelt(character: str) -> str:
     return character if joins else named(character)
 
 
-def _data_uri(item: Picture) -> str:
+def _data_uri(item: DrawnPicture) -> str:
     kind, buffer = "jpeg" if item.photo else "png", io.BytesIO()
     if item.photo:
         Image.fromarray(item.pixels).save(buffer, format="JPEG", quality=92, subsampling=0)
@@ -246,7 +246,7 @@ def to_pixels(drawing: Drawing, scale: float = 2.0) -> RGB:
     for item in drawing.items:
         if isinstance(item, Line):
             _draw_line(draw, item, scale)
-        elif isinstance(item, Picture):
+        elif isinstance(item, DrawnPicture):
             _paste(canvas, item, scale)
         else:
             _paste_hatch(canvas, item, scale)
@@ -275,7 +275,7 @@ def _edges(box: Sequence[float], scale: float) -> tuple[int, int, int, int]:
     return left, top, max(left + 1, round(x + width)), max(top + 1, round(y + height))
 
 
-def _paste(canvas: Image.Image, item: Picture, scale: float) -> None:
+def _paste(canvas: Image.Image, item: DrawnPicture, scale: float) -> None:
     left, top, right, bottom = _edges(item.box, scale)
     size, pixels = (right - left, bottom - top), Image.fromarray(item.pixels)
     if pixels.size != size:

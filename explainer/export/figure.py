@@ -11,11 +11,11 @@ from explainer.errors import RunError
 from explainer.export.colours import RGB, colour_table
 from explainer.export.drawing import (
     Drawing,
+    DrawnPicture,
     Font,
     Hatch,
     Line,
-    Picture,
-    Span,
+    TextSpan,
     cut,
     to_pixels,
     to_svg,
@@ -108,7 +108,7 @@ class Sheet:
 
     # Text ----------------------------------------------------------------------------------------
 
-    def write(self, x: float, font: Font, text: str | Sequence[Span]) -> None:
+    def write(self, x: float, font: Font, text: str | Sequence[TextSpan]) -> None:
         """Put a line of text whose baseline is at `y`."""
         self._line(x, font, text, self.inks.text, "start")
 
@@ -118,9 +118,9 @@ class Sheet:
             self._line(x, font, text, self.inks.quiet, anchor)
 
     def _line(
-        self, x: float, font: Font, text: str | Sequence[Span], ink: str, anchor: str
+        self, x: float, font: Font, text: str | Sequence[TextSpan], ink: str, anchor: str
     ) -> None:
-        parts = (Span(text),) if isinstance(text, str) else tuple(text)
+        parts = (TextSpan(text),) if isinstance(text, str) else tuple(text)
         self._put(Line(x, self.y, parts, font, ink, anchor))
 
     def _put(self, line: Line) -> None:
@@ -134,7 +134,7 @@ class Sheet:
         room = self.inner - width_of(about, TEXT) - GAP
         word = cut(f"“{with_base(title(run, subject))}”", HEADING, room)
         self.y += HEADING.size
-        self._put(Line(MARGIN, self.y, (Span(word),), HEADING, self.inks.text, rtl=False))
+        self._put(Line(MARGIN, self.y, (TextSpan(word),), HEADING, self.inks.text, rtl=False))
         self.quietly(MARGIN + width_of(word, HEADING) + GAP, TEXT, about)
         self.y += 10
         self.sentence(tokens)
@@ -215,15 +215,15 @@ class Sheet:
         colours = table[levels(magnified(part, _SIDE), heat.signed)]
         place, colours = _within(box, place, colours)
         add = self.drawing.items.append
-        add(Picture(box, self.exhibit.photos[index], photo=True))
+        add(DrawnPicture(box, self.exhibit.photos[index], photo=True))
         if not np.allclose(place, box, atol=0.5):
             add(Hatch(box, place, look.opacity))
-        add(Picture(place, colours, look.opacity))
+        add(DrawnPicture(place, colours, look.opacity))
 
     def _bar(self, x: float, signed: bool) -> None:
         """Put a bar with the colours of all values, and what its ends are."""
         colours = self._bars[self._tables()[int(signed)]]
-        self.drawing.items.append(Picture((x, self.y, self.panel, 8), colours))
+        self.drawing.items.append(DrawnPicture((x, self.y, self.panel, 8), colours))
         self.y += 10 + LABEL.size
         ticks = ("−1", "0", "+1") if signed else ("0", "", "1")
         for tick, at, anchor in zip(ticks, (0, 0.5, 1), ("start", "middle", "end"), strict=True):

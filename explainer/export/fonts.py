@@ -48,7 +48,7 @@ class Font:
 
 
 @dataclass(frozen=True)
-class Run:
+class FontRun:
     """A stretch of a line that one font draws in one direction.
 
     Attributes:
@@ -202,7 +202,7 @@ def _bundled_fonts() -> tuple[Path, ...]:
 # Which order -------------------------------------------------------------------------------------
 
 
-def runs_of(spans: Sequence[str], rtl: bool | None = None) -> list[Run]:
+def runs_of(spans: Sequence[str], rtl: bool | None = None) -> list[FontRun]:
     """Return the runs of a line from left to right.
 
     Args:
@@ -216,7 +216,7 @@ def runs_of(spans: Sequence[str], rtl: bool | None = None) -> list[Run]:
     if not text:
         return []
     if text.isascii():
-        return [Run(span, i, None) for i, span in enumerate(map(drawable, spans)) if span]
+        return [FontRun(span, i, None) for i, span in enumerate(map(drawable, spans)) if span]
     rtl = runs_right_to_left(text) if rtl is None else rtl
     turned = rtl or has_right_to_left(text)
     found = levels(text, rtl) if turned else [0] * len(text)
@@ -266,19 +266,19 @@ def _is_complex(character: str) -> bool:
 
 def _run(
     text: str, drawn: list[str], part: list[int], key: tuple[int, Path | None, int, bool, bool]
-) -> tuple[Run, int]:
+) -> tuple[FontRun, int]:
     """Return the run of these characters, and its level."""
     span, file, level, is_complex, is_lone = key
     letters = "".join(drawn[i] for i in part)
     if is_lone:
-        return Run(letters[1:] + letters[0], span, file), level
+        return FontRun(letters[1:] + letters[0], span, file), level
     marks = any(is_mark(text[i]) for i in part)
     if _can_shape() and (is_complex or marks):
-        return Run(letters, span, file, "rtl" if level % 2 else "ltr"), level
+        return FontRun(letters, span, file, "rtl" if level % 2 else "ltr"), level
     letters = "".join(c for c in letters if c not in _JOINERS)
     if level % 2:
         letters = "".join(_reversed(letters))
-    return Run(letters, span, file), level
+    return FontRun(letters, span, file), level
 
 
 def _reversed(letters: str) -> Iterator[str]:

@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from explainer.export.drawing import Font, Span, width_of
+from explainer.export.drawing import Font, TextSpan, width_of
 from explainer.export.script import with_base
 from explainer.run import ANSWER, TEMPLATE, Run
 
 
 @dataclass(frozen=True)
-class Piece:
+class MarkedPiece:
     """A chip of the sentence: its text, and the tokens that it stands for."""
 
     text: str
     tokens: tuple[int, ...]
 
 
-def sentence(run: Run, tokens: Sequence[int]) -> list[Piece]:
+def sentence(run: Run, tokens: Sequence[int]) -> list[MarkedPiece]:
     """Return the chips of the part of the text, prompt or answer, that the tokens are in."""
     role = max((int(run.tokens.roles[t]) for t in tokens), default=ANSWER)
     roles = {role} if role != TEMPLATE else {TEMPLATE}
-    return [Piece(c.text, c.tokens) for c in run.chips if c.role in roles]
+    return [MarkedPiece(c.text, c.tokens) for c in run.chips if c.role in roles]
 
 
-def lines_of(pieces: Sequence[Piece], font: Font, width: float) -> list[list[Piece]]:
+def lines_of(pieces: Sequence[MarkedPiece], font: Font, width: float) -> list[list[MarkedPiece]]:
     """Return the pieces in lines that fit; a line breaks before a space, if it can, or after a
     line break of the text."""
-    lines: list[list[Piece]] = [[]]
+    lines: list[list[MarkedPiece]] = [[]]
     for piece in pieces:
         taken = sum(width_of(p.text, font) for p in lines[-1])
         full = taken + width_of(piece.text.rstrip(), font) > width
@@ -38,7 +38,7 @@ def lines_of(pieces: Sequence[Piece], font: Font, width: float) -> list[list[Pie
     return [_trimmed(line) for line in lines]
 
 
-def _tail(line: list[Piece], piece: Piece) -> list[Piece]:
+def _tail(line: list[MarkedPiece], piece: MarkedPiece) -> list[MarkedPiece]:
     """Take from a line the pieces that must stay together with the one that comes next."""
     if piece.text[:1].isspace() or line[-1].text[-1:].isspace():
         return []
@@ -50,31 +50,33 @@ def _tail(line: list[Piece], piece: Piece) -> list[Piece]:
     return tail
 
 
-def _trimmed(line: list[Piece]) -> list[Piece]:
+def _trimmed(line: list[MarkedPiece]) -> list[MarkedPiece]:
     """Return the line without the space that it starts with."""
-    return [Piece(line[0].text.lstrip(" "), line[0].tokens), *line[1:]] if line else line
+    return [MarkedPiece(line[0].text.lstrip(" "), line[0].tokens), *line[1:]] if line else line
 
 
-def around(lines: Sequence[list[Piece]], tokens: Collection[int], most: int) -> list[list[Piece]]:
+def around(
+    lines: Sequence[list[MarkedPiece]], tokens: Collection[int], most: int
+) -> list[list[MarkedPiece]]:
     """Return at most so many lines, those around the marked ones; … stands for what is left out."""
     marked = [i for i, line in enumerate(lines) if any(set(p.tokens) & set(tokens) for p in line)]
     first = max(0, min((marked or [0])[0] - most // 2, len(lines) - most))
     shown = [list(line) for line in lines[first : first + most]]
     if first > 0:
-        shown[0].insert(0, Piece("… ", ()))
+        shown[0].insert(0, MarkedPiece("… ", ()))
     if first + most < len(lines):
-        shown[-1].append(Piece(" …", ()))
+        shown[-1].append(MarkedPiece(" …", ()))
     return shown
 
 
-def spans(line: Sequence[Piece], tokens: Collection[int], mark: str) -> tuple[Span, ...]:
+def spans(line: Sequence[MarkedPiece], tokens: Collection[int], mark: str) -> tuple[TextSpan, ...]:
     """Return a line with the pieces of these tokens underlined in the colour `mark`."""
-    found: list[Span] = []
+    found: list[TextSpan] = []
     for piece in line:
         if set(piece.tokens) & set(tokens):
             space = piece.text[: len(piece.text) - len(piece.text.lstrip(" "))]
             word = with_base(piece.text[len(space) :])
-            found += [Span(space), Span(word, mark, underlined=True)]
+            found += [TextSpan(space), TextSpan(word, mark, underlined=True)]
         else:
-            found.append(Span(piece.text))
+            found.append(TextSpan(piece.text))
     return tuple(span for span in found if span.text)

@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 BUSY = "too many pictures and videos are being read just now; try again in a few seconds"
 
 
-class Lane:
+class DecodingLane:
     """Runs functions in threads of its own, `width` at a time; at most `waiting` more may wait."""
 
     def __init__(self, name: str, width: int, waiting: int) -> None:
@@ -39,5 +39,5 @@ class Lane:
             self._places.release()
 
 
-PICTURES = Lane("pictures", width=2, waiting=62)
-VIDEOS = Lane("videos", width=1, waiting=15)
+PICTURES = DecodingLane("pictures", width=2, waiting=62)
+VIDEOS = DecodingLane("videos", width=1, waiting=15)

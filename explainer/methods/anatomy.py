@@ -20,7 +20,7 @@ from explainer.methods.lens import Maps, earlier, repeated
 from explainer.methods.msea_arc import (
     MSEA_ARC,
     Derivation,
-    Settings,
+    MseaArcSettings,
     derive,
     guesses,
     readings,
@@ -114,7 +114,7 @@ def anatomy(run: Run, token: int, **knobs: Any) -> Anatomy:
     `Anatomy.heat` is what the method returns for them. Raises what the method raises, and
     `KnobError` for k above the stored K also where the weights do not need the lists.
     """
-    t, s = run.check_token(token), Settings(**MSEA_ARC.settings(**knobs))
+    t, s = run.check_token(token), MseaArcSettings(**MSEA_ARC.settings(**knobs))
     layout = s.layout(run)
     wanted = needed(run, [t], s.normalisation)
     steps = derive(run, wanted, s, layout)
@@ -149,7 +149,7 @@ def _parts(cells: Maps | Floats, layout: Layout) -> Parts:
     return as_parts(cells.astype(np.float32), layout)[0]
 
 
-def _scale_maps(run: Run, t: int, s: Settings, layout: Layout) -> Iterable[ScaleMap]:
+def _scale_maps(run: Run, t: int, s: MseaArcSettings, layout: Layout) -> Iterable[ScaleMap]:
     told = np.asarray(s.scale_weights or [1.0] * len(s.scales))
     scales = [readings(run, run.tokens.ids[[t]], alpha, s, layout) for alpha in s.scales]
     counts = np.array([[len(views) for views in of_images] for of_images in scales])
@@ -161,7 +161,7 @@ def _scale_maps(run: Run, t: int, s: Settings, layout: Layout) -> Iterable[Scale
         yield ScaleMap(alpha, _parts(cells, layout), tuple(map(float, share)) if mean else None)
 
 
-def _context(run: Run, t: int, s: Settings, steps: Derivation) -> Context:
+def _context(run: Run, t: int, s: MseaArcSettings, steps: Derivation) -> Context:
     """Return what the tokens before t have to do with it, from the first row of a derivation."""
     weights = steps.weights[0] / max(steps.weights[0].sum(), np.finfo(float).tiny)
     masses = weights * np.abs(steps.others).sum(axis=1, dtype=np.float64)
@@ -239,7 +239,7 @@ def overlap(run: Run, first: int, second: int, **knobs: Any) -> Overlap:
     With the lists of t and j the relevance is r_j. A shared id counts from the depth on at which
     both lists have reached it, so it adds what its lower rank is worth, `rbo.gains`.
     """
-    s = Settings(**MSEA_ARC.settings(**knobs))
+    s = MseaArcSettings(**MSEA_ARC.settings(**knobs))
     one, other = (_guesses(run, token, s) for token in (first, second))
     places, worth = {int(i): rank for rank, i in enumerate(other)}, gains(s.k, s.p, s.rbo)
     shared = tuple(
@@ -250,7 +250,7 @@ def overlap(run: Run, first: int, second: int, **knobs: Any) -> Overlap:
     return Overlap(one, other, shared, float(rbo(one[None], other[None], s.p, s.rbo)[0, 0]))
 
 
-def _guesses(run: Run, token: int, s: Settings) -> npt.NDArray[np.int32]:
+def _guesses(run: Run, token: int, s: MseaArcSettings) -> npt.NDArray[np.int32]:
     row = state_rows(run, s.state)[run.check_token(token)]
     found = guesses(run, s)[row]
     if row < 0 or found[0] < 0:

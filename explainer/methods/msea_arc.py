@@ -49,7 +49,7 @@ Weights = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Settings:
+class MseaArcSettings:
     """The values of all knobs; `KNOBS` says what each one means."""
 
     scales: tuple[float, ...]
@@ -122,15 +122,15 @@ class Derivation:
 def explain(run: Run, tokens: Sequence[int], **knobs: Any) -> list[Heatmap]:
     """Return one heatmap for each token, on the token grids of scale 1 (times `factor`) or pixels.
 
-    `knobs` are the fields of `Settings`. Notes: `beta`, the factor used, and `beta_auto`, the one
-    that Eq. 9 gives. Departures from the paper by default: maps are clipped at 0 before Eq. 8,
-    repeats of the word and the template's tokens are left out of the sum, A_0 is that of an
-    ordinary word and fused like the others, beta is never negative, and maps are fused on the token
-    grid and not at pixel size. The result is normalised jointly with the text, as TAM does; the
-    paper has no equation for it. Raises `ScaleError` for a scale that was not recorded, `KnobError`
-    for k above the stored K.
+    `knobs` are the fields of `MseaArcSettings`. Notes: `beta`, the factor used, and
+    `beta_auto`, the one that Eq. 9 gives. Departures from the paper by default: maps are
+    clipped at 0 before Eq. 8, repeats of the word and the template's tokens are left out of the
+    sum, A_0 is that of an ordinary word and fused like the others, beta is never negative, and
+    maps are fused on the token grid and not at pixel size. The result is normalised jointly
+    with the text, as TAM does; the paper has no equation for it. Raises `ScaleError` for a
+    scale that was not recorded, `KnobError` for k above the stored K.
     """
-    s = Settings(**knobs)
+    s = MseaArcSettings(**knobs)
     layout = s.layout(run)
     wanted = needed(run, tokens, s.normalisation)
     cleaned = derive(run, wanted, s, layout).cleaned
@@ -139,7 +139,7 @@ def explain(run: Run, tokens: Sequence[int], **knobs: Any) -> list[Heatmap]:
     return [Heatmap(parts[i], False, words, cleaned.notes(i)) for i in range(len(tokens))]
 
 
-def predecessor_weights(run: Run, tokens: Sequence[int], s: Settings) -> Weights:
+def predecessor_weights(run: Run, tokens: Sequence[int], s: MseaArcSettings) -> Weights:
     """Return (M, T) float64 in [0, 1]: 1 - r_j of each text token j that counts (Eq. 7), else 0.
 
     weights="score" has in its place how strongly the word scores at j, as TAM does.
@@ -155,7 +155,7 @@ def predecessor_weights(run: Run, tokens: Sequence[int], s: Settings) -> Weights
     return np.where(np.isnan(r), 0.0, 1.0 - r)
 
 
-def relevance(run: Run, tokens: Sequence[int], allowed: Mask, s: Settings) -> Weights:
+def relevance(run: Run, tokens: Sequence[int], allowed: Mask, s: MseaArcSettings) -> Weights:
     """Return (M, T) float64: r_j of Eq. 7 in [0, 1] for each of M tokens.
 
     NaN where `allowed`, (M, T), has no use for it or the state of j was not recorded.
@@ -174,7 +174,7 @@ def relevance(run: Run, tokens: Sequence[int], allowed: Mask, s: Settings) -> We
     return np.where(allowed, r, np.nan)
 
 
-def guesses(run: Run, s: Settings) -> npt.NDArray[np.int32]:
+def guesses(run: Run, s: MseaArcSettings) -> npt.NDArray[np.int32]:
     """Return (T + 1, k) int32: the top-k ids at every state, best first; `KnobError` if k > K."""
     if s.k > run.topk.shape[1]:
         raise KnobError(f"k = {s.k} is too large: this run holds lists of {run.topk.shape[1]}")
@@ -193,7 +193,7 @@ def state_rows(run: Run, state: str) -> npt.NDArray[np.intp]:
     return rows
 
 
-def derive(run: Run, tokens: Sequence[int], s: Settings, layout: Layout) -> Derivation:
+def derive(run: Run, tokens: Sequence[int], s: MseaArcSettings, layout: Layout) -> Derivation:
     """Return Eq. 5 to 9 for these tokens, before normalisation and filter."""
     weights = predecessor_weights(run, tokens, s)
     used = np.flatnonzero(weights.any(axis=0))
@@ -213,7 +213,7 @@ def derive(run: Run, tokens: Sequence[int], s: Settings, layout: Layout) -> Deri
 
 
 def readings(
-    run: Run, ids: npt.ArrayLike, alpha: float, s: Settings, layout: Layout
+    run: Run, ids: npt.ArrayLike, alpha: float, s: MseaArcSettings, layout: Layout
 ) -> list[list[Maps]]:
     """Return for each image the maps (n, h, w) of n ids by each of its views at one scale.
 
@@ -231,7 +231,7 @@ def readings(
     ]
 
 
-def _fused(run: Run, ids: npt.NDArray[np.int32], s: Settings, layout: Layout) -> Maps:
+def _fused(run: Run, ids: npt.NDArray[np.int32], s: MseaArcSettings, layout: Layout) -> Maps:
     """Return (n, G): A of Eq. 5 for each id, and for A_0 unless it is off."""
     scales = [
         readings(run, [*ids, *_base_ids(run, run.scale(alpha), s)], alpha, s, layout)
@@ -244,7 +244,7 @@ def _fused(run: Run, ids: npt.NDArray[np.int32], s: Settings, layout: Layout) ->
     return np.maximum(0.0, fused) if s.clip == "fused" else fused
 
 
-def _fuse(scales: Sequence[Sequence[Maps]], s: Settings) -> Maps:
+def _fuse(scales: Sequence[Sequence[Maps]], s: MseaArcSettings) -> Maps:
     """Return (n, h, w): one map from those of the views of an image at each scale.
 
     Every view counts as a reading of its own, with the weight of its scale.
@@ -257,7 +257,7 @@ def _fuse(scales: Sequence[Sequence[Maps]], s: Settings) -> Maps:
     return np.tensordot(weights / weights.sum(), maps, axes=1)
 
 
-def _base_ids(run: Run, scale: Scale, s: Settings) -> list[int]:
+def _base_ids(run: Run, scale: Scale, s: MseaArcSettings) -> list[int]:
     """Return the id of an A_0 that is fused like other maps, as a list of one or none."""
     if s.base in ("off", "raw") or s.weights == "none":
         return []

@@ -32,7 +32,7 @@ _USER = "\ue000user-text\ue001"
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class InputPicture:
     """One picture, or one video, at one scale, ready for the vision tower.
 
     Attributes:
@@ -156,13 +156,13 @@ class Family(ABC):
         return getattr(transformers, cls.processor_class).from_pretrained(name, revision=revision)
 
     @abstractmethod
-    def picture(self, image: npt.NDArray[np.uint8], alpha: float) -> Picture:
+    def picture(self, image: npt.NDArray[np.uint8], alpha: float) -> InputPicture:
         """Return the (H, W, 3) uint8 image at scale `alpha`.
 
         The factor applies to the size that the family's own preprocessing arrives at.
         """
 
-    def video(self, video: Video, alpha: float) -> Picture:
+    def video(self, video: Video, alpha: float) -> InputPicture:
         """Return a video at scale `alpha`, a view for each step; `VideoError` if it takes none."""
         raise VideoError(f"{self.label} takes pictures and no video; choose a frame of it")
 
@@ -363,7 +363,7 @@ def _nbytes(tensor: torch.Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def _joined(pictures: Sequence[Picture]) -> dict[str, torch.Tensor]:
+def _joined(pictures: Sequence[InputPicture]) -> dict[str, torch.Tensor]:
     """Return the tensors of all pictures, joined along their first dimension."""
     first, *others = (picture.tensors for picture in pictures)
     return {name: torch.cat([t, *(o[name] for o in others)]) for name, t in first.items()}

@@ -31,7 +31,7 @@ Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Plan:
+class CurvePlan:
     """How curves are measured.
 
     Attributes:
@@ -56,7 +56,7 @@ class Plan:
         return 2 * self.steps
 
 
-PLAN = Plan()
+PLAN = CurvePlan()
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +138,7 @@ def read(
     reader: AnswerReader,
     run: Run,
     heatmap: Heatmap,
-    plan: Plan = PLAN,
+    plan: CurvePlan = PLAN,
     cancel: Callable[[], bool] | None = None,
 ) -> Readings:
     """Return what the model makes of the picture while the pixels of a map come and go.
@@ -155,7 +155,7 @@ def read(
 
 
 def reading(
-    reader: AnswerReader, run: Run, heatmap: Heatmap, plan: Plan
+    reader: AnswerReader, run: Run, heatmap: Heatmap, plan: CurvePlan
 ) -> Iterator[int | Readings]:
     """Yield how many pictures have been read after each batch, and `Readings` as the last item, see
     `read`."""

@@ -34,7 +34,7 @@ NOISE = 1e-5  # of probabilities in float32: what changes by less does not chang
 
 
 @dataclass(frozen=True)
-class Settings:
+class SearchSettings:
     """How the search goes; names are those of EAGLE's code, values those of its experiments.
 
     Attributes:
@@ -51,7 +51,7 @@ class Settings:
     necessity: float = 1.0
 
 
-class Progress(NamedTuple):
+class SearchProgress(NamedTuple):
     """How far a search is: masks looked at, of how many, and the order of all regions as far as it
     is known, best first."""
 
@@ -110,7 +110,7 @@ class Found:
         return Curves(share, self.insertion, self.deletion)
 
 
-class Readings:
+class RegionReadings:
     """The probabilities under masks of n regions, asked for in batches and each once.
 
     Searches for several words may share one.
@@ -139,7 +139,7 @@ class Readings:
         return np.stack([self._known[mask.tobytes()] for mask in masks])
 
 
-def count(regions: int, settings: Settings = Settings()) -> int:
+def count(regions: int, settings: SearchSettings = SearchSettings()) -> int:
     """Return how many different masks a search looks at.
 
     Of few regions none is taken from the end, so that the last two are what the rest hides: their
@@ -160,8 +160,8 @@ def count(regions: int, settings: Settings = Settings()) -> int:
 
 
 def search(
-    readings: Readings, targets: Sequence[int], settings: Settings = Settings()
-) -> Generator[Progress, None, Found]:
+    readings: RegionReadings, targets: Sequence[int], settings: SearchSettings = SearchSettings()
+) -> Generator[SearchProgress, None, Found]:
     """Yield after each batch how far the search is, and return what it found.
 
     Closing the generator ends it; what was read stays known to `readings`.
@@ -182,7 +182,9 @@ class _Point(NamedTuple):
 class _Search:
     """The regions taken from both ends of the ranking, and those left between them."""
 
-    def __init__(self, readings: Readings, targets: Sequence[int], settings: Settings) -> None:
+    def __init__(
+        self, readings: RegionReadings, targets: Sequence[int], settings: SearchSettings
+    ) -> None:
         self._readings, self._targets, self._to = readings, list(targets), settings
         self._total, self._done = count(readings.regions, settings), 0
         self._best: list[int] = []
@@ -192,7 +194,7 @@ class _Search:
         self._rising: list[_Point] = []  # of the first 1, 2, ... of the best
         self._falling: list[_Point] = []  # of all but the first 1, 2, ... of the worst
 
-    def run(self) -> Generator[Progress, None, Found]:
+    def run(self) -> Generator[SearchProgress, None, Found]:
         ((shown, empty),) = yield from self._look([range(self._readings.regions)])
         turn = 0
         while len(self._left) > 1:
@@ -204,7 +206,7 @@ class _Search:
         only, without = np.array(points, np.float64).T
         return Found(np.array(self._order, np.intp), only, without)
 
-    def _take_best(self, anew: bool) -> Generator[Progress, None, _Point]:
+    def _take_best(self, anew: bool) -> Generator[SearchProgress, None, _Point]:
         """Take the best of those in scope, or rank all anew; return the point of the last."""
         scope = self._left if anew else self._left[: self._to.search_scope]
         points = yield from self._look([[*self._best, region] for region in scope])
@@ -218,7 +220,7 @@ class _Search:
         self._rising.append(points[ranking[0]])
         return points[ranking[-1]]
 
-    def _take_worst(self, single: _Point | None) -> Generator[Progress, None, None]:
+    def _take_worst(self, single: _Point | None) -> Generator[SearchProgress, None, None]:
         """Take from the end the region without which F of all the rest is highest.
 
         At first it is the worst of the ranking, whose own point says what the rest is worth.
@@ -235,7 +237,7 @@ class _Search:
         self._worst.append(ends[at])
         self._falling.append(points[at])
 
-    def _look(self, sets: Sequence[Sequence[int]]) -> Generator[Progress, None, list[_Point]]:
+    def _look(self, sets: Sequence[Sequence[int]]) -> Generator[SearchProgress, None, list[_Point]]:
         """Return the points of sets of regions."""
         only = np.zeros((len(sets), self._readings.regions), bool)
         for mask, regions in zip(only, sets, strict=True):
@@ -243,7 +245,7 @@ class _Search:
         masks = np.concatenate([only, ~only])
         new = self._unseen(masks)
         for known in self._readings.ask(new):
-            yield Progress(self._done + known, self._total, self._order)
+            yield SearchProgress(self._done + known, self._total, self._order)
         self._done += len(new)
         probs = self._readings.of(masks)[:, self._targets].mean(axis=1, dtype=np.float64)
         return [_Point(*pair) for pair in zip(*np.split(probs, 2), strict=True)]

@@ -16,7 +16,7 @@ import numpy as np
 from explainer.errors import TokenError
 from explainer.methods.base import Heatmap
 from explainer.methods.controls import noise
-from explainer.probing.curves import PLAN, Curves, Plan, Readings, read
+from explainer.probing.curves import PLAN, CurvePlan, Curves, Readings, read
 from explainer.probing.reader import AnswerReader
 from explainer.probing.reliance import SENSITIVE
 from explainer.run import ANSWER, Run
@@ -30,7 +30,7 @@ ENOUGH = 0.8  # of its probability with the whole picture, from where on a word 
 
 
 @dataclass(frozen=True, eq=False)
-class Proof:
+class MapTest:
     """The curves of one word.
 
     Attributes:
@@ -102,10 +102,10 @@ def check_word(run: Run, tokens: Sequence[int]) -> list[int]:
 
 def proof_of(
     tokens: Sequence[int], maps: Mapping[str, Readings], random: Sequence[Readings]
-) -> Proof:
+) -> MapTest:
     """Return the proof of a word of these answer tokens, which counts as a whole."""
     curves = {name: readings.of_word(tokens) for name, readings in maps.items()}
-    return Proof(curves, tuple(readings.of_word(tokens) for readings in random))
+    return MapTest(curves, tuple(readings.of_word(tokens) for readings in random))
 
 
 def prove(
@@ -113,8 +113,8 @@ def prove(
     run: Run,
     tokens: Sequence[int],
     maps: Mapping[str, Heatmap],
-    plan: Plan = PLAN,
-) -> Proof:
+    plan: CurvePlan = PLAN,
+) -> MapTest:
     """Return the curves of a word for each map and for `RANDOM` random orders.
 
     The model reads `2 * plan.steps` pictures for each.

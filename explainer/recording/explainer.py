@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explainer.attribution import Computed, Progress, compute
+from explainer.attribution import AttributionProgress, Computed, compute
 from explainer.errors import Cancelled, RunError
 from explainer.media.video import VideoSource
 from explainer.methods import Method, find_method
@@ -23,9 +23,9 @@ from explainer.probing.regions import Region, hidden
 from explainer.probing.reliance import EMPTY
 from explainer.recording.packing import ids_of_bases, with_ids, with_words
 from explainer.recording.request import (
-    Asked,
     Decoding,
     Pictures,
+    VisualInput,
     check_fills,
     check_layer_bytes,
     check_layers,
@@ -258,7 +258,7 @@ class Explainer:
         """
         self._check_origin(run, "read another answer")
         notes = tuple(run.settings.get("image_notes", ()))
-        asked = Asked(run.images, run.labels, run.video, notes)
+        asked = VisualInput(run.images, run.labels, run.video, notes)
         request = replace(
             check_request(self.family, asked, run.prompt, (), Decoding(1, 0.0, 0)),
             given=self._given(answer),
@@ -311,7 +311,7 @@ class Explainer:
         texts = run.tokens.texts
         with memory_in_words("use a smaller picture or load the model in bfloat16"):
             for item in compute(self._engine, run, left, method.name, options):
-                if isinstance(item, Progress):
+                if isinstance(item, AttributionProgress):
                     yield Step("reading", texts[item.token], item.done, item.total)
                     continue
                 token = left[len(made)]

@@ -25,7 +25,7 @@ LONGEST_WORD, MOST_WORDS = 16, 200  # of words typed later: tokens of one, and h
 
 
 @dataclass(eq=False)
-class Answer:
+class GeneratedAnswer:
     """What a generation leaves: R ids, the states (D, d) at them, and why it ended.
 
     `finish` is "eos", "length", or "given" for an answer that was not generated; `end` is the token
@@ -39,7 +39,7 @@ class Answer:
 
 
 def pack_run(
-    engine: Engine, request: Request, inputs: Inputs, states: torch.Tensor, answer: Answer
+    engine: Engine, request: Request, inputs: Inputs, states: torch.Tensor, answer: GeneratedAnswer
 ) -> Run:
     """Return the run at scale 1.
 
@@ -142,7 +142,7 @@ def pack_unembedding(engine: Engine, ids: Iterable[int]) -> Unembedding:
     return Unembedding(wanted, *engine.rows(wanted))
 
 
-def _tokens(engine: Engine, inputs: Inputs, answer: Answer) -> Tokens:
+def _tokens(engine: Engine, inputs: Inputs, answer: GeneratedAnswer) -> Tokens:
     at = inputs.text_positions
     end = len(inputs.ids)
     ids = [*(inputs.ids[p] for p in at), *answer.ids]
@@ -154,7 +154,7 @@ def _tokens(engine: Engine, inputs: Inputs, answer: Answer) -> Tokens:
     )
 
 
-def _predicting_rows(inputs: Inputs, states: torch.Tensor, answer: Answer) -> torch.Tensor:
+def _predicting_rows(inputs: Inputs, states: torch.Tensor, answer: GeneratedAnswer) -> torch.Tensor:
     """Return (D, T + 1, d): the state before each text token, and the one at the last."""
     before = [max(p - 1, 0) for p in [*inputs.text_positions, len(inputs.ids)]]
     return torch.cat([states[:, before], *(state[:, None] for state in answer.states)], dim=1)
@@ -199,7 +199,7 @@ def _pieces(
     return {i: engine.family.codec.piece(i) for i in sorted({*known, *others})}
 
 
-def _settings(engine: Engine, request: Request, answer: Answer) -> dict[str, Any]:
+def _settings(engine: Engine, request: Request, answer: GeneratedAnswer) -> dict[str, Any]:
     family = engine.family
     return {
         "family": family.label,

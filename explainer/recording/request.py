@@ -57,7 +57,7 @@ class Decoding:
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class VisualInput:
     """What is asked about: pictures, or the frames of a video.
 
     Attributes:
@@ -93,7 +93,7 @@ class Request:
         fills: what to put in place of the pictures to measure what the answer owes to them.
     """
 
-    asked: Asked
+    asked: VisualInput
     prompt: str
     scales: tuple[float, ...]
     decoding: Decoding
@@ -108,7 +108,7 @@ class Request:
 
 
 def check_request(
-    family: Family, asked: Asked, prompt: str, scales: Sequence[float], decoding: Decoding
+    family: Family, asked: VisualInput, prompt: str, scales: Sequence[float], decoding: Decoding
 ) -> Request:
     """Return the request, or raise `PromptError` or `ScaleError`."""
     check_text(prompt, "prompt", "write what the model should do")
@@ -125,7 +125,7 @@ def check_text(text: str, name: str, advice: str) -> str:
     return text
 
 
-def open_asked(family: Family, pictures: Pictures | None, video: VideoSource | None) -> Asked:
+def open_asked(family: Family, pictures: Pictures | None, video: VideoSource | None) -> VisualInput:
     """Return the opened pictures or video; `ImageError` if the family cannot take them."""
     if video is None:
         return _open_pictures(family, pictures)
@@ -135,10 +135,10 @@ def open_asked(family: Family, pictures: Pictures | None, video: VideoSource | N
     size = family.frames_per_step
     opened, notes = open_video(video, multiple=size)
     labels = [step_label(opened, i, size) for i in range(len(opened.frames) // size)]
-    return Asked(tuple(opened.frames[::size]), tuple(labels), opened, notes)
+    return VisualInput(tuple(opened.frames[::size]), tuple(labels), opened, notes)
 
 
-def _open_pictures(family: Family, pictures: Pictures | None) -> Asked:
+def _open_pictures(family: Family, pictures: Pictures | None) -> VisualInput:
     """Return the opened pictures; `ImageError` for none, or more than the family takes."""
     sources = list(pictures) if isinstance(pictures, (list, tuple)) else [pictures]
     if not sources or pictures is None:
@@ -149,7 +149,7 @@ def _open_pictures(family: Family, pictures: Pictures | None) -> Asked:
             f"{family.label} takes {most} at a time, got {len(sources)}; leave some out"
         )
     images, notes = open_images(sources)
-    return Asked(images, ("",) * len(images), None, notes)
+    return VisualInput(images, ("",) * len(images), None, notes)
 
 
 def check_scales(family: Family, scales: Sequence[float]) -> list[float]:

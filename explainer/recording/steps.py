@@ -16,7 +16,13 @@ from explainer.media.fills import filled
 from explainer.models.base import Inputs, Media
 from explainer.models.engine import Answering, Engine, Picker, memory_in_words
 from explainer.models.text.tokens import TextStream
-from explainer.recording.packing import Answer, ids_of_bases, pack_run, pack_scales, with_ids
+from explainer.recording.packing import (
+    GeneratedAnswer,
+    ids_of_bases,
+    pack_run,
+    pack_scales,
+    with_ids,
+)
 from explainer.recording.request import (
     Request,
     check_layer_bytes,
@@ -68,7 +74,7 @@ class Recorder:
     def _steps(
         self, request: Request, inputs: Inputs, layer_bytes: int
     ) -> Generator[Step | Run, None, None]:
-        clock, answer, layers = _Clock(), Answer(), request.layers
+        clock, answer, layers = _Clock(), GeneratedAnswer(), request.layers
         if layers:
             about = f"about {max(layer_bytes / 1e6, 0.1):,.1f} MB"
             yield Step("layers", about, len(layers), self.family.depth)
@@ -105,7 +111,7 @@ class Recorder:
             return replace(run, settings={**run.settings, "no_evidence": str(error)})
 
     def _generate(
-        self, request: Request, answering: Answering, answer: Answer
+        self, request: Request, answering: Answering, answer: GeneratedAnswer
     ) -> Generator[Step, None, None]:
         """Generate token after token into `answer`."""
         pick = Picker(request.decoding, self.family.device)
@@ -124,12 +130,12 @@ class Recorder:
 
     def _read_given(
         self, inputs: Inputs, ids: Sequence[int], layers: Sequence[int]
-    ) -> tuple[torch.Tensor, Answer]:
+    ) -> tuple[torch.Tensor, GeneratedAnswer]:
         """Return the states (D, L, d) of the sequence, and the answer that was given."""
         whole = replace(inputs, ids=(*inputs.ids, *ids))
         states = self._engine.reread([whole], range(len(whole.ids)), layers)[:, 0]
         asked, said = states[:, : len(inputs.ids)], states[:, len(inputs.ids) :]
-        return asked, Answer(list(ids), list(said.unbind(1)), "given")
+        return asked, GeneratedAnswer(list(ids), list(said.unbind(1)), "given")
 
     # What is added to a run ----------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from typing import Any
 from explainer.errors import BusyError, SightlineError
 from explainer.serving.costs import Cost, check_budget, cost_of
 from explainer.serving.jobs import Job, Worker
-from explainer.serving.lanes import MOST_UNDER_WAY, Caller, Hall, Place, Stopped, Work
+from explainer.serving.lanes import MOST_UNDER_WAY, Caller, Hall, QueuePlace, Stopped, Work
 
 TICK = 1.0  # seconds between two looks at whether a client is still there
 QUIET = 4.0  # seconds without news after which those who wait hear that work goes on
@@ -68,7 +68,7 @@ class Client:
 
     caller: Caller
     is_here: Callable[[], Awaitable[bool]]
-    hear: Callable[[Place], None] = lambda place: None
+    hear: Callable[[QueuePlace], None] = lambda place: None
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Waiting:
         seconds: since they began to wait.
     """
 
-    place: Place | None
+    place: QueuePlace | None
     shared: bool
     seconds: float
 
@@ -278,7 +278,7 @@ class Flight:
         if not self._work.began:
             place = self._calls.hall.place(self._work)
             rounded = None if place.seconds is None else float(round(place.seconds))
-            return Waiting(Place(place.before, rounded), shared, 0.0)
+            return Waiting(QueuePlace(place.before, rounded), shared, 0.0)
         if shared or now - news >= QUIET:
             return Waiting(None, shared, seconds)
         return None

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.methods import Heatmap
-from explainer.probing.curves import PLAN, Plan, reading
+from explainer.probing.curves import PLAN, CurvePlan, reading
 from explainer.probing.regions import Region
 from explainer.run import Run, Video
 from explainer.serving.model_pool import Loaded
@@ -52,7 +52,7 @@ class Job:
     regions: tuple[Region, ...] = ()
     fill: str = ""
     maps: tuple[Heatmap, ...] = ()
-    plan: Plan = PLAN
+    plan: CurvePlan = PLAN
     name: str = ""
 
 

@@ -110,7 +110,7 @@ class _Queue:
 
 
 @dataclass(frozen=True)
-class Place:
+class QueuePlace:
     """Where work waits: how many come before it, and about how long, None if not known yet."""
 
     before: int
@@ -206,12 +206,12 @@ class Hall:
         if waits:
             self.leave(work)
 
-    def place(self, work: Work) -> Place:
+    def place(self, work: Work) -> QueuePlace:
         """Return where work waits."""
         with self._change:
             waiting = self._queues[work.lane].waiting
             ahead = waiting[: waiting.index(work)] if work in waiting else []
-            return Place(len(ahead), self._seconds(work.lane, ahead))
+            return QueuePlace(len(ahead), self._seconds(work.lane, ahead))
 
     def _seconds(self, lane: Lane, ahead: list[Work]) -> float | None:
         """Return about how long until the model is free for a lane, from measured times."""

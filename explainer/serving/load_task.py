@@ -15,7 +15,7 @@ TICK = 0.2  # seconds between two looks at a load
 
 
 @dataclass(frozen=True)
-class Progress:
+class LoadProgress:
     """How far a load is.
 
     Attributes:
@@ -63,13 +63,13 @@ class LoadTask:
         """Remember how far it is."""
         self.stage, self.done, self.total = stage, done, total
 
-    def progress(self, ticket: str) -> Progress:
+    def progress(self, ticket: str) -> LoadProgress:
         """Return how far it is, for somebody who holds this ticket."""
         fraction = min(1.0, self.done / self.total) if self.total else None
         seconds = time.monotonic() - self.began
-        return Progress(self.entry.id, self.stage, fraction, seconds, ticket)
+        return LoadProgress(self.entry.id, self.stage, fraction, seconds, ticket)
 
-    def watch(self, ticket: str) -> Iterator[Progress]:
+    def watch(self, ticket: str) -> Iterator[LoadProgress]:
         """Yield how far it is until it has ended; raise what it has failed with."""
         yield self.progress(ticket)
         while not self.ended.wait(TICK):

@@ -24,7 +24,7 @@ from explainer.models.loading.memory import with_room
 from explainer.models.loading.options import WEIGHTS, LoadStep
 from explainer.probing.regions import Region
 from explainer.run import Run
-from explainer.serving.load_task import TICK, LoadTask, Progress
+from explainer.serving.load_task import TICK, LoadProgress, LoadTask
 
 log = logging.getLogger(__name__)
 
@@ -252,7 +252,7 @@ class Models:
 
     # Loading -------------------------------------------------------------------------------------
 
-    def load(self, model: Any) -> Iterator[Progress]:
+    def load(self, model: Any) -> Iterator[LoadProgress]:
         """Load a model, yielding how far it is; returns when it is ready.
 
         Whoever asks for a model that is being loaded watches that load.

@@ -31,7 +31,7 @@ _NO = (None, False, "", "0")  # a flag that is not set, or a variable that says 
 
 
 @dataclass(frozen=True)
-class Place:
+class HostPlace:
     """Where the page runs.
 
     Attributes:
@@ -43,7 +43,7 @@ class Place:
     zero_gpu: bool = False
 
 
-def make_models(flags: argparse.Namespace, place: Place = Place()) -> Models:
+def make_models(flags: argparse.Namespace, place: HostPlace = HostPlace()) -> Models:
     """Return the models that the page offers; nothing is loaded yet.
 
     Args:

@@ -29,7 +29,7 @@ from explainer.web.texts import listed
 METHOD = METHODS["msea_arc"]
 
 
-class Opened:
+class StepByStep:
     """Answers the section of the page that opens the method up, from a store of runs."""
 
     def __init__(self, store: RunStore) -> None:

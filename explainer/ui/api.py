@@ -19,14 +19,14 @@ from explainer.methods.base import Heatmap
 from explainer.methods.subjects import Span, candidates, probability
 from explainer.probing.curves import PLAN, Curves
 from explainer.probing.hiding import change
-from explainer.probing.map_test import Proof, proof_of
+from explainer.probing.map_test import MapTest, proof_of
 from explainer.probing.regions import HOW, shown_by
 from explainer.probing.reliance import reliance
 from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
 from explainer.ui.handlers import Handlers, inputs
 from explainer.ui.proof import Prover, read_plan, said_word
 from explainer.web import controls, payload, texts
-from explainer.web.controls import Settings
+from explainer.web.controls import MethodSettings
 from explainer.web.formats import find_format
 from explainer.web.lacking import missing_maps, missing_of
 from explainer.web.subjects import heat_of, lacking, read_subject
@@ -58,7 +58,7 @@ class ChipTold(TypedDict):
     evidence: EvidenceTold | None
 
 
-class Answer(TypedDict):
+class AnswerMessage(TypedDict):
     """A recorded answer."""
 
     run: str
@@ -190,7 +190,7 @@ class Api:
         more: list[str] | None = None,
         layers: str = LAYERS[0],
         evidence: bool = False,
-    ) -> Answer:
+    ) -> AnswerMessage:
         """Ask a model about a picture and record its answer, so that each word can be explained.
 
         Args:
@@ -370,7 +370,7 @@ class Api:
         found = self._with_words(run, _list(subjects))
         asked = [read_subject(found, _told(subject)) for subject in subjects]
         shown = tuple(asked or kind.pieces(found))
-        settings = Settings((), {c.method.name: c.settings for c in chosen})
+        settings = MethodSettings((), {c.method.name: c.settings for c in chosen})
         found = self._handlers.with_maps(run, missing_maps(found, shown, settings))
         data = kind.make(Exhibit(found, chosen, shown, Look.of(controls.read_mapping(look))))
         return File(f"sightline-{run[:8]}.{kind.name}", data)
@@ -381,7 +381,7 @@ class Api:
     def _explained(self, key: str, asked: Any, chosen: Chosen) -> tuple[Run, Heatmap]:
         """Return a stored run and the heatmap of a subject; its model brings what it lacks."""
         told, run = _told(asked), self._with_words(key, [asked])
-        settings = Settings((), {chosen.method.name: chosen.settings})
+        settings = MethodSettings((), {chosen.method.name: chosen.settings})
         run = self._handlers.with_maps(key, missing_of(run, told, settings))
         return run, heat_of(run, told, chosen.method, chosen.settings)
 
@@ -431,7 +431,7 @@ def _without(run: Run, index: int, probs: npt.NDArray[np.float32]) -> WordWithou
     return {**_chip(run, index), "hidden": found.hidden, "elsewhere": found.control}
 
 
-def _proof(proof: Proof) -> ProofTold:
+def _proof(proof: MapTest) -> ProofTold:
     word, chance = proof.verdict_of_word(), proof.chance
     return {
         "whole": chance.whole,

@@ -99,14 +99,14 @@ class OptionPanel(_Drawn):
     TEMPLATE = '<details class="sl-fold"></details>'
 
 
-class Anatomy(_Drawn):
+class StepByStepFold(_Drawn):
     """How the map of what is explained came about, folded. Server function: anatomy."""
 
     SCRIPTS = ("state.js", "paint.js", "dial.js", "formula.js", "lists.js", "anatomy.js")
     TEMPLATE = '<details class="sl-fold sl-opened"></details>'
 
 
-class WhatIf(_Drawn):
+class HidingFold(_Drawn):
     """What becomes of the words when a place is hidden, folded. Events: measure (what the model
     makes of the same answer then), again (what it answers then)."""
 
@@ -114,7 +114,7 @@ class WhatIf(_Drawn):
     TEMPLATE = '<details class="sl-fold sl-whatif"></details>'
 
 
-class Proof(_Drawn):
+class MapTestFold(_Drawn):
     """How probable a word is while the picture appears and goes by the order of its maps, folded.
     Events: measure, halt (stop measuring)."""
 
@@ -136,7 +136,7 @@ class ExampleStrip(_Drawn):
     TEMPLATE = '<div class="sl-examples" role="group"></div>'
 
 
-class ModelMenu(_Drawn):
+class ModelPicker(_Drawn):
     """The model menu, with the progress of loading one. Events: choose, cancel."""
 
     SCRIPTS = ("state.js", "paint.js", "models.js")
@@ -150,7 +150,7 @@ class Details(_Drawn):
     TEMPLATE = '<p class="sl-details"></p>'
 
 
-class Settings(_Drawn):
+class SettingsBar(_Drawn):
     """Buttons that copy a link, present, and reset; remembers settings. Server functions: restore,
     parameters, chosen, written. Events: ask (fill in what the link in the value asks), bring (the
     words that it chooses). Value: {query}, or {run, query}."""

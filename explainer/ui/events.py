@@ -11,8 +11,8 @@ import gradio as gr
 
 from explainer.ui import components as ui
 from explainer.ui.endpoints import shown
-from explainer.ui.evidence import Evidence
-from explainer.ui.handlers import NOTHING, Handlers, Page
+from explainer.ui.evidence import EvidenceHandler
+from explainer.ui.handlers import NOTHING, Handlers, PageUpdate
 from explainer.ui.layer_memory import Fields, LayerMemory
 from explainer.ui.links import Links
 from explainer.ui.missing import Missing
@@ -20,8 +20,8 @@ from explainer.ui.model_menu import ModelMenu
 from explainer.ui.proof import Proving
 from explainer.ui.sides import PLUMBING, Ask, See
 from explainer.ui.visitors import Visits
-from explainer.ui.whatif import WhatIf
-from explainer.ui.words import Words
+from explainer.ui.whatif import HidingHandler
+from explainer.ui.words import WordsHandler
 from explainer.web import texts
 from explainer.web.controls import read_ticket
 
@@ -62,10 +62,10 @@ def wire_examples(handlers: Handlers, ask: Ask, strip: ui.ExampleStrip) -> None:
 
 def wire_run(
     handlers: Handlers,
-    whatif: WhatIf,
+    whatif: HidingHandler,
     ask: Ask,
     see: See,
-    picker: ui.ModelMenu,
+    picker: ui.ModelPicker,
     visits: Visits,
 ) -> Any:
     """Connect both ways to an answer, Explain and asking again; return the event of the first."""
@@ -128,9 +128,9 @@ def _begun(press: Any, handlers: Handlers, previous: gr.State, ask: Ask, see: Se
     )
 
 
-def _waiting(message: dict[str, Any], *_: Any) -> Page:
+def _waiting(message: dict[str, Any], *_: Any) -> PageUpdate:
     """Return what the page shows while it waits: chips and picture stay."""
-    return Page(NOTHING, message)
+    return PageUpdate(NOTHING, message)
 
 
 def _asked(message: dict[str, Any], asked: Any) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _asked(message: dict[str, Any], asked: Any) -> dict[str, Any]:
     return {"asked": read_ticket(asked), **message}
 
 
-def wire_whatif(whatif: WhatIf, see: See, visits: Visits) -> None:
+def wire_whatif(whatif: HidingHandler, see: See, visits: Visits) -> None:
     """Connect hiding a place, and the way back from an answer without it."""
     measure = visits.served(whatif.measure, _asked)
     see.whatif.measure(measure, see.whatif, see.whatif, **MODEL)
@@ -155,7 +155,7 @@ def wire_proof(proving: Proving, see: See, visits: Visits) -> None:
     see.proof.halt(proving.stopped, see.proof, see.proof, cancels=[measured], **PLUMBING)
 
 
-def wire_evidence(evidence: Evidence, see: See, visits: Visits) -> None:
+def wire_evidence(evidence: EvidenceHandler, see: See, visits: Visits) -> None:
     """Connect the bars that say how much words rest on the picture."""
     see.bar.measure(visits.served(evidence.measure), see.bar, see.bar, **MODEL)
 
@@ -164,7 +164,7 @@ def _run_of(asked: Any) -> Any:
     return asked.get("run") if isinstance(asked, Mapping) else None
 
 
-def wire_beside(words: Words, see: See, visits: Visits) -> None:
+def wire_beside(words: WordsHandler, see: See, visits: Visits) -> None:
     """Connect words that are typed and answers that are edited."""
     bring = visits.served(words.bring, lambda message, asked: {"run": _run_of(asked), **message})
     see.beside.word(bring, see.beside, see.beside, api_name="bring", **MODEL)
@@ -173,7 +173,7 @@ def wire_beside(words: Words, see: See, visits: Visits) -> None:
     see.beside.answer(edited, see.beside, shown, api_name="edited", **MODEL)
 
 
-def wire_menu(menu: ModelMenu, picker: ui.ModelMenu, demo: gr.Blocks, recorded: Any) -> Any:
+def wire_menu(menu: ModelMenu, picker: ui.ModelPicker, demo: gr.Blocks, recorded: Any) -> Any:
     """Connect the menu; return the event of choosing a model."""
     loaded = picker.choose(menu.choose, picker, picker, api_name="choose_model", **PRIVATE, **LOAD)
     picker.cancel(menu.cancel, picker, None, **PLUMBING)
@@ -182,7 +182,9 @@ def wire_menu(menu: ModelMenu, picker: ui.ModelMenu, demo: gr.Blocks, recorded: 
     return loaded
 
 
-def wire_memory(memory: LayerMemory, ask: Ask, see: See, picker: ui.ModelMenu, loaded: Any) -> None:
+def wire_memory(
+    memory: LayerMemory, ask: Ask, see: See, picker: ui.ModelPicker, loaded: Any
+) -> None:
     """Say what further layers would take, whenever that changes."""
     longest = ask.decoding[0]
     fields = [ask.layers, ask.image, ask.more, ask.prompt, longest, see.panel, see.options, picker]
@@ -198,9 +200,9 @@ def wire_memory(memory: LayerMemory, ask: Ask, see: See, picker: ui.ModelMenu, l
 def wire_link(
     links: Links,
     menu: ModelMenu,
-    settings: ui.Settings,
+    settings: ui.SettingsBar,
     ask: Ask,
-    picker: ui.ModelMenu,
+    picker: ui.ModelPicker,
     visits: Visits,
 ) -> None:
     """Fill in what a link asks, and answer it if it names an example."""

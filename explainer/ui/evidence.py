@@ -10,7 +10,7 @@ from explainer.web.messages import Value
 from explainer.web.texts import in_words
 
 
-class Evidence:
+class EvidenceHandler:
     """Has the model read a shown answer again without its picture."""
 
     def __init__(self, handlers: Handlers) -> None:

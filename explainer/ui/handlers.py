@@ -23,7 +23,7 @@ from explainer.serving.model_pool import Loaded, Models
 from explainer.ui.maps import stored
 from explainer.ui.uploads import Uploads
 from explainer.web import controls, payload, texts
-from explainer.web.controls import Decoding
+from explainer.web.controls import DecodingControls
 from explainer.web.lacking import missing_scales
 from explainer.web.messages import Value, busy, failed, said
 from explainer.web.subjects import read_subject
@@ -32,7 +32,7 @@ MOST_FILES = 32  # opened for one request; models take fewer
 NOTHING: Value = {}  # leaves a drawn component as it is
 
 
-class Page(NamedTuple):
+class PageUpdate(NamedTuple):
     """New values of the drawn components during a recording."""
 
     bar: Value
@@ -42,7 +42,7 @@ class Page(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Example:
+class PageExample:
     """One picture and prompt to try."""
 
     picture: Picture
@@ -60,7 +60,7 @@ class Handlers:
         self,
         models: Models | Loaded,
         store: RunStore,
-        examples: Sequence[Example] = (),
+        examples: Sequence[PageExample] = (),
         gpu: Callable[[Worker], Worker] = lambda worker: worker,
     ) -> None:
         self._models = models if isinstance(models, Models) else Models.of_one(models)
@@ -85,7 +85,7 @@ class Handlers:
         model: Any = "",
         more: Any = None,
         layers: Any = None,
-    ) -> Iterator[Page]:
+    ) -> Iterator[PageUpdate]:
         """Yield what the page shows while an answer is recorded, and at last its chips.
 
         On an error the chips of the `previous` run come back.
@@ -94,40 +94,42 @@ class Handlers:
             media, asked, notes = inputs(source, more, prompt)
             settings = controls.read_settings(panel, option)
             decoding = controls.read_decoding(max_new_tokens, temperature, seed, layers)
-            yield Page({"chips": [], "live": True}, busy(texts.BUSY_READING), notice=_note(notes))
+            yield PageUpdate(
+                {"chips": [], "live": True}, busy(texts.BUSY_READING), notice=_note(notes)
+            )
             steps = self.steps(media, asked, decoding, settings.needed, chosen(model))
             yield from self.follow(self.uploads.giving_up(steps, source, more))
         except Exception as error:
             message = failed(error)
             picture_is_wrong = isinstance(error, ImageError)
             notice, view = (message, said("")) if picture_is_wrong else (NOTHING, message)
-            yield Page(self.restored(previous), view, notice=notice)
+            yield PageUpdate(self.restored(previous), view, notice=notice)
 
-    def follow(self, steps: Iterator[Any]) -> Iterator[Page]:
+    def follow(self, steps: Iterator[Any]) -> Iterator[PageUpdate]:
         """Yield the page after each step, and all chips at the end; the page asks for maps."""
         pieces: list[str] = []
         for item in steps:
-            if isinstance(item, Recorded):
+            if isinstance(item, RecordedRun):
                 run, key = item
                 empty = not len(run.indices(ANSWER))
                 note = said(texts.EMPTY_ANSWER, "note") if empty else said("", "")
-                yield Page(payload.bar(run, key), note, payload.picture(run, key))
+                yield PageUpdate(payload.bar(run, key), note, payload.picture(run, key))
             elif item.kind == "token":
                 pieces += [item.text] if item.text else []
                 line = texts.BUSY_ANSWERING.format(done=item.done, total=item.total)
-                yield Page(payload.live_bar(pieces), busy(line))
+                yield PageUpdate(payload.live_bar(pieces), busy(line))
             elif item.kind == "layers":
                 line = texts.BUSY_LAYERS.format(count=item.done, size=item.text)
-                yield Page(payload.live_bar(pieces), busy(line))
+                yield PageUpdate(payload.live_bar(pieces), busy(line))
             elif item.kind == "scale":
                 line = texts.BUSY_SCALES.format(done=item.done, total=item.total)
-                yield Page(payload.live_bar(pieces), busy(line))
+                yield PageUpdate(payload.live_bar(pieces), busy(line))
 
     def steps(
         self,
         media: Media,
         prompt: str,
-        decoding: Decoding,
+        decoding: DecodingControls,
         scales: Sequence[float],
         model: Any,
     ) -> Iterator[Any]:
@@ -149,10 +151,10 @@ class Handlers:
             if run is None:
                 raise RunError(texts.BROKEN)
             self._store.put(key, run)
-        yield Recorded(run, key)
+        yield RecordedRun(run, key)
 
     def anew(
-        self, run: Run, media: Media, decoding: Decoding, scales: Sequence[float]
+        self, run: Run, media: Media, decoding: DecodingControls, scales: Sequence[float]
     ) -> Iterator[Any]:
         """Yield the steps in which the model of a run answers its prompt about other pictures."""
         return self.steps(media, run.prompt, decoding, scales, self._models.maker_of(run))
@@ -195,7 +197,7 @@ class Handlers:
         run = self.run(key)
         return self.with_more(key, evidence=True) if run.evidence is None else run
 
-    def given(self, key: str, answer: str) -> Recorded:
+    def given(self, key: str, answer: str) -> RecordedRun:
         """Return the run in which the model said `answer` to what the stored run asks."""
         run = self.run(key)
         name = self._store.key(key.encode(), answer, run.model_id, {})
@@ -203,7 +205,7 @@ class Handlers:
         if other is None:
             other = self.more(run, answer=answer, name=name)
             self._store.put(name, other)
-        return Recorded(other, name)
+        return RecordedRun(other, name)
 
     def more(self, run: Run, **asked: Any) -> Any:
         """Return what the model of a run makes of a `Job` on it with these fields."""
@@ -264,7 +266,7 @@ def chosen(menu: Any) -> Any:
     return menu.get("model") if isinstance(menu, Mapping) else menu
 
 
-class Recorded(NamedTuple):
+class RecordedRun(NamedTuple):
     run: Run
     key: str
 

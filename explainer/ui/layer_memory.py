@@ -8,7 +8,7 @@ from explainer.serving.jobs import told_apart
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import chosen, inputs
 from explainer.web import controls, texts
-from explainer.web.controls import Decoding
+from explainer.web.controls import DecodingControls
 from explainer.web.messages import Value, failed, said
 
 
@@ -40,7 +40,7 @@ class LayerMemory:
         except Exception as error:
             return failed(error)
 
-    def _size(self, fields: Fields, decoding: Decoding) -> str:
+    def _size(self, fields: Fields, decoding: DecodingControls) -> str:
         if fields.source is None and not fields.more:
             return texts.LAYERS_NO_PICTURE
         entry = self._models.entry(chosen(fields.model))

@@ -20,13 +20,13 @@ from explainer.serving.jobs import Worker
 from explainer.serving.model_pool import Loaded, Models
 from explainer.ui import components as ui
 from explainer.ui import events, recorded
-from explainer.ui.anatomy import Opened, anatomy_props
+from explainer.ui.anatomy import StepByStep, anatomy_props
 from explainer.ui.api import Api
 from explainer.ui.endpoints import offer
-from explainer.ui.evidence import Evidence
+from explainer.ui.evidence import EvidenceHandler
 from explainer.ui.gate import Gate
 from explainer.ui.guarded_blocks import GuardedBlocks
-from explainer.ui.handlers import Example, Handlers
+from explainer.ui.handlers import Handlers, PageExample
 from explainer.ui.layer_memory import LayerMemory
 from explainer.ui.links import Links
 from explainer.ui.maps import Maps
@@ -39,8 +39,8 @@ from explainer.ui.sessions import lighten_sessions
 from explainer.ui.settings import all_options, defaults
 from explainer.ui.sides import Ask, See
 from explainer.ui.visitors import Visits
-from explainer.ui.whatif import WhatIf
-from explainer.ui.words import Words
+from explainer.ui.whatif import HidingHandler
+from explainer.ui.words import WordsHandler
 from explainer.web import controls, payload, texts
 from explainer.web.scripts import path
 
@@ -54,7 +54,7 @@ def build_demo(
     *,
     about: str = "",
     precision: str = "float32",
-    examples: Sequence[Example] = (),
+    examples: Sequence[PageExample] = (),
     gallery: Sequence[Shown] = (),
     gpu: Callable[[Worker], Worker] = lambda worker: worker,
 ) -> gr.Blocks:
@@ -74,15 +74,15 @@ def build_demo(
     calls = Calls()
     visits, menu = Visits(calls), ModelMenu(models, precision, about)
     handlers = Handlers(models, store, examples, lambda worker: calls.guard(gpu(worker)))
-    maps, words, opened = Maps(store), Words(handlers), Opened(store)
-    whatif = WhatIf(handlers, store)
+    maps, words, opened = Maps(store), WordsHandler(handlers), StepByStep(store)
+    whatif = HidingHandler(handlers, store)
     links = Links(models, store, examples, handlers.with_words)
     with GuardedBlocks(
         handlers.uploads, title=texts.TITLE, fill_width=True, delete_cache=(600, 7200)
     ) as demo:
         with gr.Row(elem_id="sl-top"):
             gr.HTML(_header(), elem_id="sl-title", apply_default_css=False)
-            picker = ui.ModelMenu(menu.value(), elem_id="sl-menu", words=texts.MODEL_WORDS)
+            picker = ui.ModelPicker(menu.value(), elem_id="sl-menu", words=texts.MODEL_WORDS)
             settings = _settings(links)
         with gr.Row(elem_id="sl-page"):
             ask = _ask()
@@ -96,7 +96,7 @@ def build_demo(
         events.wire_beside(words, see, visits)
         events.wire_whatif(whatif, see, visits)
         events.wire_proof(Proving(handlers), see, visits)
-        events.wire_evidence(Evidence(handlers), see, visits)
+        events.wire_evidence(EvidenceHandler(handlers), see, visits)
         loaded = events.wire_menu(menu, picker, demo, answered)
         events.wire_memory(LayerMemory(models), ask, see, picker, loaded)
         events.wire_link(links, menu, settings, ask, picker, visits)
@@ -133,7 +133,7 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def load_examples(folder: Path) -> list[Example]:
+def load_examples(folder: Path) -> list[PageExample]:
     """Return the examples that `examples.json` in this folder lists; none if there is no such file.
 
     The file is a list of {"image", "prompt", "label"}.
@@ -142,7 +142,7 @@ def load_examples(folder: Path) -> list[Example]:
     if not listing.is_file():
         return []
     return [
-        Example(open_image(folder / e["image"]), e["prompt"], e["label"])
+        PageExample(open_image(folder / e["image"]), e["prompt"], e["label"])
         for e in json.loads(listing.read_text(encoding="utf-8"))
     ]
 
@@ -154,9 +154,9 @@ def _header() -> str:
     return f"<h1>{texts.TITLE}</h1><p>{texts.TAGLINE}</p>"
 
 
-def _settings(links: Links) -> ui.Settings:
+def _settings(links: Links) -> ui.SettingsBar:
     with gr.Row(elem_id="sl-tools"):
-        settings = ui.Settings(
+        settings = ui.SettingsBar(
             {},
             words=texts.SETTINGS_WORDS,
             defaults=defaults(),
@@ -233,7 +233,7 @@ def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:
     )
 
 
-def _see(maps: Maps, words: Words, opened: Opened, saving: Saving) -> See:
+def _see(maps: Maps, words: WordsHandler, opened: StepByStep, saving: Saving) -> See:
     with gr.Column(elem_id="sl-see"):
         bar = ui.TokenBar(
             {"run": None, "subject": None}, elem_id="sl-bar", words=texts.PLAYING, rests=texts.RESTS
@@ -267,9 +267,9 @@ def _see(maps: Maps, words: Words, opened: Opened, saving: Saving) -> See:
             words=texts.SLIDERS,
         )
         with gr.Row(elem_id="sl-folds"):
-            whatif = ui.WhatIf(None, elem_id="sl-whatif", words=texts.WHATIF)
-            proof = ui.Proof(None, elem_id="sl-proof", words=texts.PROOF)
-            ui.Anatomy({}, server_functions=[opened.anatomy], **anatomy_props())
+            whatif = ui.HidingFold(None, elem_id="sl-whatif", words=texts.WHATIF)
+            proof = ui.MapTestFold(None, elem_id="sl-proof", words=texts.PROOF)
+            ui.StepByStepFold({}, server_functions=[opened.anatomy], **anatomy_props())
             options = ui.OptionPanel(
                 controls.option_value(),
                 spec=controls.option_spec(),
@@ -280,8 +280,8 @@ def _see(maps: Maps, words: Words, opened: Opened, saving: Saving) -> See:
 
 
 def _try(
-    examples: Sequence[Example], gallery: Sequence[Shown], menu: ModelMenu
-) -> tuple[ui.ExampleStrip, recorded.Recorded]:
+    examples: Sequence[PageExample], gallery: Sequence[Shown], menu: ModelMenu
+) -> tuple[ui.ExampleStrip, recorded.RecordedPanel]:
     shown = [
         {"thumbnail": payload.thumbnail(e.picture.pixels), "label": e.label, "prompt": e.prompt}
         for e in examples

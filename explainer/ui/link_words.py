@@ -31,7 +31,7 @@ _TOKENS = re.compile(r"t([0-9]{1,9}(?:,[0-9]{1,9})*)(?::([a-z]+))?")
 _OTHER = re.compile(r"([0-9]{1,9})(?::([a-z]+))?=(.+)", re.DOTALL)
 
 
-class Part(NamedTuple):
+class LinkPart(NamedTuple):
     """What a parameter chooses.
 
     Attributes:
@@ -43,15 +43,15 @@ class Part(NamedTuple):
     lacks: str = ""
 
 
-def read(run: Run, text: str) -> Part:
+def read(run: Run, text: str) -> LinkPart:
     """Return what a parameter chooses in a run; `SightlineError` if there is no such thing."""
     if _CHIP.fullmatch(text):
         Knob("word", "int", 0, "", 0, len(run.chips) - 1).check(int(text))
-        return Part({"chip": int(text)})
+        return LinkPart({"chip": int(text)})
     if found := _TOKENS.fullmatch(text):
         subject = {"tokens": [int(t) for t in found[1].split(",")], "by": _by(found[2])}
         read_subject(run, subject)
-        return Part(subject)
+        return LinkPart(subject)
     if found := _OTHER.fullmatch(text):
         return _other(run, int(found[1]), _by(found[2]), found[3])
     raise SightlineError(texts.LINK_NO_WORD.format(got=text[:40]))
@@ -63,14 +63,14 @@ def _by(name: str | None) -> str:
     return name or "max"
 
 
-def _other(run: Run, at: int, by: str, text: str) -> Part:
+def _other(run: Run, at: int, by: str, text: str) -> LinkPart:
     check_word(text)
     run.check_token(at)
     try:
         ids = list(unsaid_exactly(run, at, text).ids)
     except TokenError:
-        return Part(None, text)
-    return Part({"at": at, "ids": ids} | ({} if by == "max" else {"by": by}))
+        return LinkPart(None, text)
+    return LinkPart({"at": at, "ids": ids} | ({} if by == "max" else {"by": by}))
 
 
 def written(run: Run, subject: Any) -> dict[str, str]:

@@ -36,18 +36,18 @@ from explainer.run import Run
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
 from explainer.ui import link_words
-from explainer.ui.handlers import Example
+from explainer.ui.handlers import PageExample
 from explainer.ui.maps import stored
 from explainer.ui.parameters import Doubts, number, read_knob
 from explainer.ui.settings import defaults, linked, remembered
 from explainer.web import controls, texts
-from explainer.web.controls import Decoding
+from explainer.web.controls import DecodingControls
 from explainer.web.messages import Value
 from explainer.web.texts import in_words
 
 LONGEST = 2000  # characters of a parameter: the page sends its address with each request
 _LAYER = Knob("layer", "int", 1, "", 1, 999)
-_DECODING = (  # parameter of a link, field of `Decoding`, and what it can be
+_DECODING = (  # parameter of a link, field of `DecodingControls`, and what it can be
     ("tokens", "max_new_tokens", controls.MAX_NEW_TOKENS),
     ("temperature", "temperature", controls.TEMPERATURE),
     ("seed", "seed", controls.SEED),
@@ -55,12 +55,12 @@ _DECODING = (  # parameter of a link, field of `Decoding`, and what it can be
 )
 
 
-class Asked(NamedTuple):
+class LinkRequest(NamedTuple):
     """What a link asks: the fields of the page, the example None if it names none."""
 
-    example: Example | None
+    example: PageExample | None
     prompt: str
-    decoding: Decoding
+    decoding: DecodingControls
     model: str
 
 
@@ -72,7 +72,7 @@ class Links:
         self,
         models: Models,
         store: RunStore,
-        examples: Sequence[Example] = (),
+        examples: Sequence[PageExample] = (),
         with_words: Callable[[str, tuple[str, ...]], Run] | None = None,
     ) -> None:
         self._models, self._store, self._examples = models, store, examples
@@ -101,11 +101,11 @@ class Links:
         except Exception as error:
             return {"settings": defaults(), "asks": False, "layer": None, "text": in_words(error)}
 
-    def fill(self, told: Any) -> Asked:
+    def fill(self, told: Any) -> LinkRequest:
         """Return what the link in {query} asks; what is wrong with it `restore` has told."""
         return self.asked(_query(told), Doubts())
 
-    def asked(self, query: Mapping[str, str], doubts: Doubts) -> Asked:
+    def asked(self, query: Mapping[str, str], doubts: Doubts) -> LinkRequest:
         """Return what a link asks; the prompt of its example counts unless it has one."""
         example = doubts.keep(query, "example", self._example, None)
         prompt = query.get("prompt", example.prompt if example else "")
@@ -114,7 +114,7 @@ class Links:
             for name, field, knob in _DECODING
         }
         model = doubts.keep(query, "model", self._model, "")
-        return Asked(example, prompt, Decoding(**decoding), model)
+        return LinkRequest(example, prompt, DecodingControls(**decoding), model)
 
     def parameters(self, told: Any) -> Value:
         """Return {"run", "query", "text"}: the part of a link that says how a run was asked for,
@@ -180,7 +180,7 @@ class Links:
         except Exception as error:
             return {"query": {}, "text": texts.LINK_WITHOUT_WORD.format(why=in_words(error))}
 
-    def _part(self, run: Run, query: Mapping[str, str], text: str) -> link_words.Part:
+    def _part(self, run: Run, query: Mapping[str, str], text: str) -> link_words.LinkPart:
         asked = self.asked(query, Doubts())
         if "word" not in query or not asked.example or asked.prompt != run.prompt:
             return _astray(text)
@@ -206,7 +206,7 @@ class Links:
                 query[name] = value if isinstance(value, str) else f"{value:g}"
         return query
 
-    def _example(self, text: str) -> Example:
+    def _example(self, text: str) -> PageExample:
         knob = Knob("example", "int", 1, "", 1, max(1, len(self._examples)))
         index = knob.check(number(text)) - 1
         if index >= len(self._examples):
@@ -243,6 +243,6 @@ def _layers(run: Run) -> str:
     return controls.LAYERS.default
 
 
-def _shows(run: Run, example: Example) -> bool:
+def _shows(run: Run, example: PageExample) -> bool:
     """Return whether a run is about the picture of an example, and nothing else."""
     return len(run.images) == 1 and np.array_equal(run.images[0], fit(example.picture.pixels))

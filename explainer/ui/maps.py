@@ -10,7 +10,7 @@ from explainer.errors import RunError, SightlineError
 from explainer.run import Run
 from explainer.run.store import RunStore
 from explainer.web import controls, texts
-from explainer.web.controls import Settings
+from explainer.web.controls import MethodSettings
 from explainer.web.lacking import missing_of, missing_scales
 from explainer.web.map_entry import entry_of
 from explainer.web.messages import Value, busy, failed
@@ -77,7 +77,7 @@ def _read(asked: Any) -> tuple[str, list[Any]]:
     return controls.read_run(asked), subjects
 
 
-def _batch(run: Run, subjects: Sequence[Any], settings: Settings) -> Iterator[Value]:
+def _batch(run: Run, subjects: Sequence[Any], settings: MethodSettings) -> Iterator[Value]:
     begun, size = time.perf_counter(), 0
     for asked in subjects:
         started = time.perf_counter()

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from explainer.errors import LoadCancelled
 from explainer.models.loading.catalogue import BUNDLED, HUB, Entry, can_do, facts_of
-from explainer.serving.load_task import Progress
+from explainer.serving.load_task import LoadProgress
 from explainer.serving.model_pool import Models
 from explainer.ui.about import describe
 from explainer.web import texts
@@ -178,7 +178,7 @@ class ModelMenu:
         return f"{name} · {_gb(needs)} GB"
 
 
-def _busy(progress: Progress) -> Value:
+def _busy(progress: LoadProgress) -> Value:
     return {
         "name": progress.name,
         "stage": progress.stage,

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from explainer.errors import MethodError, TokenError
 from explainer.methods import Heatmap
 from explainer.methods.subjects import Span, text_of
-from explainer.probing.curves import Curves, Plan, Readings
-from explainer.probing.map_test import ENOUGH, Proof, check_word, proof_of, random_maps
+from explainer.probing.curves import CurvePlan, Curves, Readings
+from explainer.probing.map_test import ENOUGH, MapTest, check_word, proof_of, random_maps
 from explainer.run import Run
 from explainer.ui.context import percent
 from explainer.ui.handlers import Handlers
@@ -44,9 +44,11 @@ class Prover:
 
     def __init__(self, handlers: Handlers) -> None:
         self._handlers = handlers
-        self._random: OrderedDict[tuple[str, Plan], tuple[Readings, ...]] = OrderedDict()
+        self._random: OrderedDict[tuple[str, CurvePlan], tuple[Readings, ...]] = OrderedDict()
 
-    def steps(self, key: str, run: Run, maps: Sequence[Heatmap], plan: Plan) -> Iterator[Measured]:
+    def steps(
+        self, key: str, run: Run, maps: Sequence[Heatmap], plan: CurvePlan
+    ) -> Iterator[Measured]:
         """Yield after each batch how far the readings of the maps of a stored run are, and of the
         random orders."""
         known = self._random.get((key, plan), ())
@@ -63,7 +65,7 @@ class Prover:
             )
         self._keep((key, plan), known or tuple(made[len(maps) :]))
 
-    def _keep(self, name: tuple[str, Plan], random: tuple[Readings, ...]) -> None:
+    def _keep(self, name: tuple[str, CurvePlan], random: tuple[Readings, ...]) -> None:
         self._random[name] = random
         self._random.move_to_end(name)
         while len(self._random) > KEPT:
@@ -71,7 +73,7 @@ class Prover:
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class MapTestRequest:
     """What is to be measured, checked.
 
     Attributes:
@@ -84,7 +86,7 @@ class Asked:
     word: Span
     maps: Mapping[str, Heatmap]
     left: Sequence[str]
-    plan: Plan
+    plan: CurvePlan
 
     @property
     def name(self) -> str:
@@ -119,7 +121,7 @@ class Proving:
         """Return what the page is told once measuring was stopped; asked is {ask}."""
         return {"asked": controls.read_ticket(asked), **said(texts.PROOF_STOPPED, "note")}
 
-    def _read(self, asked: Any) -> Asked:
+    def _read(self, asked: Any) -> MapTestRequest:
         key = controls.read_run(asked)
         run, subject = self._handlers.run(key), asked.get("subject")
         settings = controls.read_settings(asked.get("panel"), asked.get("options"))
@@ -130,15 +132,15 @@ class Proving:
         left = [heat for heat in heats.values() if isinstance(heat, str)]
         if not maps:
             raise MethodError(" ".join(left))
-        return Asked(key, run, word, maps, left, plan)
+        return MapTestRequest(key, run, word, maps, left, plan)
 
 
-def read_plan(fill: Any, steps: Any) -> Plan:
+def read_plan(fill: Any, steps: Any) -> CurvePlan:
     """Return how curves are measured, checked; `SightlineError` for what cannot be."""
     steps = controls.read_number(steps)
     if steps > MOST_STEPS:
         raise MethodError(texts.PROOF_STEPS.format(most=MOST_STEPS))
-    return Plan(fill if isinstance(fill, str) else "", steps)
+    return CurvePlan(fill if isinstance(fill, str) else "", steps)
 
 
 def said_word(run: Run, asked: Any) -> Span:
@@ -153,18 +155,18 @@ def said_word(run: Run, asked: Any) -> Span:
 # What the page is told ---------------------------------------------------------------------------
 
 
-def _so_far(asked: Asked, at: Measured) -> Value:
+def _so_far(asked: MapTestRequest, at: Measured) -> Value:
     line = texts.PROOF_READ.format(done=at.done, total=at.total)
     chart = _chart(_proof(asked, at))
     return {**busy(line), "done": at.done, "total": at.total, "word": asked.name, "chart": chart}
 
 
-def _proof(asked: Asked, at: Measured) -> Proof:
+def _proof(asked: MapTestRequest, at: Measured) -> MapTest:
     maps = dict(zip(asked.maps, at.maps, strict=False))
     return proof_of(asked.word.tokens, maps, at.random)
 
 
-def _chart(proof: Proof) -> Value:
+def _chart(proof: MapTest) -> Value:
     """Return what is drawn: {lines, chance}, each line {label, share, insertion, deletion}; chance
     has also the lowest and the highest of the random orders, and is None before there is one."""
     lines = [_line(OFFERED[name].label, curves) for name, curves in proof.curves.items()]
@@ -176,7 +178,7 @@ def _line(label: str, curves: Curves) -> Value:
     return {"label": label, "share": _short(curves.share), **figures}
 
 
-def _chance(proof: Proof) -> Value:
+def _chance(proof: MapTest) -> Value:
     bounds = {
         bound: {name: _short(pick(getattr(c, name) for c in proof.random)) for name in FIGURES}
         for bound, pick in (("low", _lowest), ("high", _highest))
@@ -196,7 +198,7 @@ def _short(values: Any) -> list[float]:
     return [round(float(value), 4) for value in values]
 
 
-def _told(asked: Asked, at: Measured) -> Value:
+def _told(asked: MapTestRequest, at: Measured) -> Value:
     """Return {chart, word, line, verdict, columns, rows, rest}."""
     proof = _proof(asked, at)
     chance = proof.chance
@@ -220,7 +222,7 @@ def _cells(curves: Curves) -> list[str]:
     return [percent(curves.reaches(ENOUGH)), *(f"{number:.2f}" for number in numbers)]
 
 
-def _verdict(asked: Asked, proof: Proof) -> Iterator[str]:
+def _verdict(asked: MapTestRequest, proof: MapTest) -> Iterator[str]:
     """Yield in plain words what the curves mean."""
     word, name = asked.name, proof.verdict_of_word()
     if name != "rests":
@@ -241,7 +243,7 @@ def _verdict(asked: Asked, proof: Proof) -> Iterator[str]:
             yield from _sooner(proof, groups[name]) if name in ("follows", "back") else ()
 
 
-def _sooner(proof: Proof, methods: Sequence[str]) -> Iterator[str]:
+def _sooner(proof: MapTest, methods: Sequence[str]) -> Iterator[str]:
     """Yield how much of the picture is enough by these maps and at random, if that is more."""
     shares = [proof.curves[method].reaches(ENOUGH) for method in methods]
     chance = proof.chance.reaches(ENOUGH)

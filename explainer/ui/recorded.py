@@ -18,14 +18,14 @@ ADOPT = "panel => { document.sightline.set({panel}); }"
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedPanel:
     """Thumbnails to choose from, and a button that takes a file."""
 
     gallery: ui.ExampleStrip
     file: gr.UploadButton
 
 
-def place(gallery: Sequence[Shown], unfolded: bool) -> Recorded:
+def place(gallery: Sequence[Shown], unfolded: bool) -> RecordedPanel:
     """Put both where the page is being built, in a section that may begin unfolded."""
     shown = [
         {"thumbnail": payload.thumbnail(s.picture), "label": s.label, "prompt": s.prompt}
@@ -42,10 +42,12 @@ def place(gallery: Sequence[Shown], unfolded: bool) -> Recorded:
         file = gr.UploadButton(
             texts.OPEN_FILE, file_types=[".npz"], size="sm", variant="secondary", elem_id="sl-open"
         )
-    return Recorded(strip, file)
+    return RecordedPanel(strip, file)
 
 
-def wire(opening: Opening, parts: Recorded, panel: ui.ControlPanel, outputs: list[Any]) -> None:
+def wire(
+    opening: Opening, parts: RecordedPanel, panel: ui.ControlPanel, outputs: list[Any]
+) -> None:
     """Let both open a run in the `outputs`: chips, maps, backdrop and notice."""
     for event, source, handler in (
         (parts.gallery.select, parts.gallery, opening.choose),

@@ -38,6 +38,6 @@ class See:
     backdrop: ui.Backdrop
     panel: ui.ControlPanel
     options: ui.OptionPanel
-    whatif: ui.WhatIf
-    proof: ui.Proof
+    whatif: ui.HidingFold
+    proof: ui.MapTestFold
     masked: ui.Masked

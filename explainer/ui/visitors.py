@@ -16,7 +16,7 @@ from gradio.context import LocalContext
 from gradio.server_messages import EstimationMessage
 
 from explainer.serving.calls import Calls, Client, Left, Waiting
-from explainer.serving.lanes import Caller, Place
+from explainer.serving.lanes import Caller, QueuePlace
 from explainer.web import texts
 from explainer.web.messages import busy
 
@@ -96,7 +96,7 @@ def client() -> Client:
     async def is_here() -> bool:
         return event.alive if event is not None else not await _gone(request)
 
-    def hear(place: Place) -> None:
+    def hear(place: QueuePlace) -> None:
         if event is not None:
             told = EstimationMessage(
                 rank=place.before, rank_eta=place.seconds, queue_size=place.before + 1

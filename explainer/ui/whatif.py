@@ -29,9 +29,9 @@ from explainer.run import ANSWER, Run
 from explainer.run.geometry import Extent
 from explainer.run.store import RunStore
 from explainer.ui.context import percent
-from explainer.ui.handlers import NOTHING, Handlers, Page, Recorded
+from explainer.ui.handlers import NOTHING, Handlers, PageUpdate, RecordedRun
 from explainer.web import controls, payload, texts
-from explainer.web.controls import OFFERED, Settings
+from explainer.web.controls import OFFERED, MethodSettings
 from explainer.web.lacking import missing_of
 from explainer.web.messages import Value, busy, failed, said
 from explainer.web.subjects import heat_of, read_subject
@@ -47,7 +47,7 @@ _VERDICTS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class HidingRequest:
     """What is to be hidden, checked.
 
     Attributes:
@@ -79,7 +79,7 @@ class Asked:
         return texts.visible(text_of(self.run, self.word))
 
 
-class WhatIf:
+class HidingHandler:
     """The events of the section, for the runs and models of `handlers`, and their store."""
 
     def __init__(self, handlers: Handlers, store: RunStore) -> None:
@@ -112,7 +112,7 @@ class WhatIf:
         temperature: Any,
         seed: Any,
         layers: Any,
-    ) -> Iterator[Page]:
+    ) -> Iterator[PageUpdate]:
         """Yield what the page shows while the model answers again, and then the chips; the last
         value, in place of a notice, says how the picture was masked and what was before.
 
@@ -127,14 +127,14 @@ class WhatIf:
             decoding = controls.read_decoding(max_new_tokens, temperature, seed, layers)
             steps = self._handlers.anew(found.run, found.pictures[0], decoding, settings.needed)
             kept = self._handlers.restored(previous)
-            yield Page({"chips": [], "live": True}, busy(texts.BUSY_READING))
+            yield PageUpdate({"chips": [], "live": True}, busy(texts.BUSY_READING))
             note = _note(found)
             for page in self._handlers.follow(self._noted(steps, found.run, note)):
                 key = page.bar.get("run")
                 told = {"run": key, "note": note, "before": previous} if key else NOTHING
                 yield page._replace(notice=told)
         except Exception as error:
-            yield Page(kept, failed(error))
+            yield PageUpdate(kept, failed(error))
 
     def back(self, previous: Any) -> tuple[Value, Value, Value]:
         """Return chips, message and picture of the run that was asked again."""
@@ -145,7 +145,7 @@ class WhatIf:
         except Exception as error:
             return NOTHING, failed(error), NOTHING
 
-    def _read(self, asked: Any) -> Asked:
+    def _read(self, asked: Any) -> HidingRequest:
         key = controls.read_run(asked)
         run, subject = self._handlers.run(key), asked.get("subject")
         settings = controls.read_settings(asked.get("panel"), asked.get("options"))
@@ -157,20 +157,20 @@ class WhatIf:
         if how == "box":
             regions = HOW["hide"](within_box(run, _box(asked.get("box"), run, image), image))
         else:
-            shown = Settings((), {method: settings.knobs[method]})
+            shown = MethodSettings((), {method: settings.knobs[method]})
             run = self._handlers.with_maps(key, missing_of(run, subject, shown))
             heat = heat_of(run, subject, OFFERED[method], settings.knobs[method])
             regions = HOW[how](shown_by(heat, image))
-        return Asked(key, run, regions, words_of(word)[0], method, how, fill)
+        return HidingRequest(key, run, regions, words_of(word)[0], method, how, fill)
 
     def _noted(self, steps: Iterator[Any], run: Run, note: str) -> Iterator[Any]:
         """Yield the steps; the run tells wherever it goes that its picture was masked."""
         notes = [*run.settings.get("image_notes", ()), note]
         for item in steps:
-            if isinstance(item, Recorded):
+            if isinstance(item, RecordedRun):
                 noted = replace(item.run, settings={**item.run.settings, "image_notes": notes})
                 self._store.put(item.key, noted)
-                item = Recorded(noted, item.key)
+                item = RecordedRun(noted, item.key)
             yield item
 
 
@@ -191,7 +191,7 @@ def _picture(run: Run, region: Region) -> str:
     return payload.picture_labels(run)[region.image] if several else texts.WHATIF_PICTURE
 
 
-def _note(asked: Asked) -> str:
+def _note(asked: HidingRequest) -> str:
     """Return a sentence on how the picture was masked."""
     region = asked.regions[0]
     return texts.MASKED[asked.how].format(
@@ -203,7 +203,7 @@ def _note(asked: Asked) -> str:
     )
 
 
-def _pictures(asked: Asked, shown: list[tuple[npt.NDArray[np.uint8], ...]]) -> list[Value]:
+def _pictures(asked: HidingRequest, shown: list[tuple[npt.NDArray[np.uint8], ...]]) -> list[Value]:
     """Return what the model was shown: {src, label} of the place, and of the control."""
     place, told = asked.regions[0], texts.WHATIF_TOLD[asked.how]
     share = 1 - place.share if asked.how == "keep" else place.share
@@ -215,7 +215,7 @@ def _pictures(asked: Asked, shown: list[tuple[npt.NDArray[np.uint8], ...]]) -> l
     ]
 
 
-def _told(asked: Asked, probs: npt.NDArray[np.float32]) -> Value:
+def _told(asked: HidingRequest, probs: npt.NDArray[np.float32]) -> Value:
     """Return what became of the words: {word, line, verdict, note, columns, rows, rest}.
 
     `line` and `verdict` are about the chosen word, "" if it was not said; `rows` about all others
@@ -249,7 +249,7 @@ def _shares(found: Change) -> tuple[str, str, str]:
     return texts.share(found.shown), texts.share(found.hidden), texts.share(found.control)
 
 
-def _verdict(asked: Asked, tokens: Sequence[int], found: Change) -> str:
+def _verdict(asked: HidingRequest, tokens: Sequence[int], found: Change) -> str:
     """Return in plain words what the numbers of the chosen word mean."""
     judge, sentences = _VERDICTS[asked.how]
     name = judge(found)

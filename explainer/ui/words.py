@@ -8,7 +8,7 @@ from typing import Any
 from explainer.errors import RunError
 from explainer.methods.subjects import Span, candidates, probability
 from explainer.run import Run
-from explainer.ui.handlers import Handlers, Page
+from explainer.ui.handlers import Handlers, PageUpdate
 from explainer.web import controls, payload, texts
 from explainer.web.messages import Value, busy, failed, said
 from explainer.web.subjects import lacking, read_subject
@@ -16,7 +16,7 @@ from explainer.web.subjects import lacking, read_subject
 LONGEST_ANSWER = 20_000
 
 
-class Words:
+class WordsHandler:
     """The events of the row beside the chips, for the runs and models of `handlers`."""
 
     def __init__(self, handlers: Handlers) -> None:
@@ -53,7 +53,7 @@ class Words:
         except Exception as error:
             yield {"run": key, **failed(error)}
 
-    def edited(self, asked: Any) -> Iterator[Page]:
+    def edited(self, asked: Any) -> Iterator[PageUpdate]:
         """Yield what the page shows while an edited answer is read, and then its chips.
 
         Args:
@@ -61,11 +61,11 @@ class Words:
         """
         try:
             key, answer = _read_answer(asked)
-            yield Page({}, busy(texts.BUSY_GIVEN))
+            yield PageUpdate({}, busy(texts.BUSY_GIVEN))
             run, key = self._handlers.given(key, answer)
-            yield Page(payload.bar(run, key), said("", ""), payload.picture(run, key))
+            yield PageUpdate(payload.bar(run, key), said("", ""), payload.picture(run, key))
         except Exception as error:
-            yield Page({}, failed(error))
+            yield PageUpdate({}, failed(error))
 
 
 def places(run: Run) -> list[list[Value]]:

@@ -31,7 +31,7 @@ LONGEST_ID = 64
 
 
 @dataclass(frozen=True)
-class Settings:
+class MethodSettings:
     """All knobs of the shown methods, checked."""
 
     scales: tuple[float, ...]
@@ -45,7 +45,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Decoding:
+class DecodingControls:
     """How the answer is drawn."""
 
     max_new_tokens: int = MAX_NEW_TOKENS.default
@@ -142,7 +142,7 @@ def read_run(asked: Any) -> str:
     return run
 
 
-def read_settings(panel: Any, option: Any) -> Settings:
+def read_settings(panel: Any, option: Any) -> MethodSettings:
     """Return the checked knobs of all shown methods, from the values of both panels."""
     panel, option = read_mapping(panel), read_mapping(option)
     scales = read_alphas(panel)
@@ -158,7 +158,7 @@ def read_settings(panel: Any, option: Any) -> Settings:
         knobs[name] = method.settings(**given)
     if not knobs:
         raise MethodError(texts.NO_METHOD)
-    return Settings(scales, knobs)
+    return MethodSettings(scales, knobs)
 
 
 def read_alphas(panel: Any) -> tuple[float, ...]:
@@ -192,9 +192,11 @@ def _read_weights(panel: Mapping[str, Any], scales: Sequence[float]) -> list[Any
     return None if len(set(weights)) == 1 else weights
 
 
-def read_decoding(max_new_tokens: Any, temperature: Any, seed: Any, layers: Any = None) -> Decoding:
+def read_decoding(
+    max_new_tokens: Any, temperature: Any, seed: Any, layers: Any = None
+) -> DecodingControls:
     """Return the checked decoding settings; an empty field counts as its default."""
-    return Decoding(
+    return DecodingControls(
         _decoding(MAX_NEW_TOKENS, max_new_tokens),
         _decoding(TEMPERATURE, temperature),
         _decoding(SEED, seed),

@@ -11,7 +11,7 @@ from explainer.methods.subjects import Subject, Unsaid, places, words_of
 from explainer.run import Run
 from explainer.serving.jobs import Wanted
 from explainer.web import texts
-from explainer.web.controls import OFFERED, Settings
+from explainer.web.controls import OFFERED, MethodSettings
 from explainer.web.subjects import at_layer, read_subject
 
 
@@ -21,7 +21,7 @@ def missing_scales(run: Run | None, scales: Sequence[float]) -> tuple[float, ...
     return tuple(a for a in scales if all(abs(a - b) >= 1e-6 for b in known))
 
 
-def missing_of(run: Run, asked: Any, settings: Settings) -> tuple[Wanted, ...]:
+def missing_of(run: Run, asked: Any, settings: MethodSettings) -> tuple[Wanted, ...]:
     """Return the maps to compute before all shown methods can draw what the page asks for."""
     try:
         is_whole = at_layer(run, asked) is run
@@ -30,7 +30,9 @@ def missing_of(run: Run, asked: Any, settings: Settings) -> tuple[Wanted, ...]:
         return ()
 
 
-def missing_maps(run: Run, subjects: Sequence[Subject], settings: Settings) -> tuple[Wanted, ...]:
+def missing_maps(
+    run: Run, subjects: Sequence[Subject], settings: MethodSettings
+) -> tuple[Wanted, ...]:
     """Return the maps to compute before all shown methods can draw these subjects.
 
     Subjects with words that were not said have none: those methods explain what was said.
@@ -45,7 +47,9 @@ def missing_maps(run: Run, subjects: Sequence[Subject], settings: Settings) -> t
     return tuple(found)
 
 
-def check_saved(run: Run, looked: Run, subjects: Sequence[Subject], settings: Settings) -> None:
+def check_saved(
+    run: Run, looked: Run, subjects: Sequence[Subject], settings: MethodSettings
+) -> None:
     """Raise `MethodError` if a file cannot show all subjects by all methods without the model."""
     compared = [OFFERED[n].label for n in settings.knobs if isinstance(OFFERED[n], Comparison)]
     if compared and looked is not run:

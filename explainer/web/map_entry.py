@@ -19,13 +19,13 @@ from explainer.methods.subjects import (
 )
 from explainer.run import ANSWER, PROMPT, Run
 from explainer.web import payload, texts
-from explainer.web.controls import OFFERED, Settings
+from explainer.web.controls import OFFERED, MethodSettings
 from explainer.web.lacking import missing_of
 from explainer.web.messages import Value
 from explainer.web.subjects import at_layer, heat_of, read_subject
 
 
-def entry_of(run: Run, asked: Any, settings: Settings) -> Value:
+def entry_of(run: Run, asked: Any, settings: MethodSettings) -> Value:
     """Return the maps of what the page asks for, and the words beside them."""
     subject, looked = read_subject(run, asked), at_layer(run, asked)
     heats = {name: heat_or_why(run, asked, name, knobs) for name, knobs in settings.knobs.items()}
@@ -38,7 +38,7 @@ def heat_or_why(run: Run, asked: Any, name: str, knobs: Mapping[str, Any]) -> He
     method = OFFERED[name]
     if not isinstance(method, Comparison):
         return heat_of(run, asked, method, knobs)
-    if missing_of(run, asked, Settings((), {name: knobs})):
+    if missing_of(run, asked, MethodSettings((), {name: knobs})):
         return texts.NOT_COMPUTED.format(method=method.label)
     try:
         return heat_of(run, asked, method, knobs)

@@ -19,7 +19,7 @@ from explainer.export.print import about_run, small_print
 from explainer.run import TEMPLATE
 from explainer.web import payload, texts
 from explainer.web import scripts as web
-from explainer.web.controls import Settings
+from explainer.web.controls import MethodSettings
 from explainer.web.map_entry import entry_of
 from explainer.web.places import place_words
 
@@ -48,7 +48,7 @@ def one_file(exhibit: Exhibit) -> bytes:
 
 def _data(exhibit: Exhibit) -> dict[str, Any]:
     run, look = exhibit.run, exhibit.look
-    settings = Settings(run.alphas, {c.method.name: c.settings for c in exhibit.chosen})
+    settings = MethodSettings(run.alphas, {c.method.name: c.settings for c in exhibit.chosen})
     shown = [i for i, chip in enumerate(run.chips) if chip.role != TEMPLATE]
     return {
         "bar": payload.bar(run, RUN),

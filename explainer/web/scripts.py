@@ -9,7 +9,7 @@ WEB = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Part:
+class PagePart:
     """A part of a page: the scripts that draw it, in order, and the constant HTML to begin with."""
 
     scripts: tuple[str, ...]
@@ -21,11 +21,11 @@ class Part:
         return "".join(map(read, self.scripts))
 
 
-TOKENS = Part(
+TOKENS = PagePart(
     ("state.js", "paint.js", "toolbar.js", "film.js", "tokens.js", "spans.js", "evidence.js"),
     '<div class="sl-tokens" role="group"></div>',
 )
-MAPS = Part(
+MAPS = PagePart(
     (
         "state.js",
         "paint.js",
@@ -44,7 +44,7 @@ MAPS = Part(
     ),
     '<div class="sl-view"></div>',
 )
-BACKDROP = Part(("state.js", "backdrop.js"), '<div hidden class="sl-backdrop"></div>')
+BACKDROP = PagePart(("state.js", "backdrop.js"), '<div hidden class="sl-backdrop"></div>')
 
 
 def read(name: str) -> str:

@@ -22,7 +22,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 from explainer.media.images import open_image
 from explainer.run.store import RunStore
-from explainer.ui.handlers import Example
+from explainer.ui.handlers import PageExample
 from explainer.ui.layout import build_demo, launch_options
 from tests.ui.fake import FakeExplainer
 
@@ -90,7 +90,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     patch = pytest.MonkeyPatch()
     patch.setenv("GRADIO_TEMP_DIR", str(uploads))
     store = RunStore()
-    example = Example(open_image(np.full((64, 64, 3), 90, np.uint8)), "Describe it.", "Grey")
+    example = PageExample(open_image(np.full((64, 64, 3), 90, np.uint8)), "Describe it.", "Grey")
     demo = build_demo(FakeExplainer(), store, examples=[example])
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
     served = Server(demo, url, uploads, store)

@@ -14,7 +14,7 @@ from PIL import Image
 from explainer.run.store import RunStore
 from explainer.ui import uploads as module
 from explainer.ui.doors import Refused
-from explainer.ui.handlers import Recorded
+from explainer.ui.handlers import RecordedRun
 from explainer.ui.uploads import Uploads
 from explainer.web import texts
 from tests.attack.conftest import META, Server
@@ -119,7 +119,7 @@ def test_a_file_that_another_request_uses_is_not_deleted_under_it(folder):
     uploads, run = Uploads(store), fake_run()
     store.put("k" * 32, run)
     with uploads.using([str(path)]):
-        list(uploads.giving_up(iter([Recorded(run, "k" * 32)]), str(path), None))
+        list(uploads.giving_up(iter([RecordedRun(run, "k" * 32)]), str(path), None))
         assert path.exists()
     assert not path.exists()
     np.testing.assert_array_equal(np.asarray(Image.open(uploads.find(str(path)))), run.images[0])
@@ -129,7 +129,7 @@ def test_without_its_run_a_file_is_not_had_back(folder):
     path, store = put(folder, 1, age=0), RunStore(max_bytes=1)
     uploads, run = Uploads(store), fake_run()
     store.put("k" * 32, run)
-    list(uploads.giving_up(iter([Recorded(run, "k" * 32)]), str(path)))
+    list(uploads.giving_up(iter([RecordedRun(run, "k" * 32)]), str(path)))
     store.put("l" * 32, run)  # which makes the other go
     for wanted in (path, path.with_name("b.png"), folder / ".." / "a.png", "a\0", 3):
         with pytest.raises(Refused) as refused:

@@ -21,7 +21,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 from explainer.export import Look, colour_table
 from explainer.media.images import open_image
 from explainer.run.store import RunStore
-from explainer.ui.handlers import Example
+from explainer.ui.handlers import PageExample
 from explainer.ui.layout import build_demo, launch_options
 from tests.ui.fake import SIDE, FakeExplainer
 
@@ -67,12 +67,12 @@ class App:
     store: RunStore
 
 
-def pictures() -> list[Example]:
+def pictures() -> list[PageExample]:
     """Return two square pictures with prompts."""
     dark = np.full((SIDE, SIDE, 3), 60, np.uint8)
     return [
-        Example(open_image(dark), "Describe it.", "Dark"),
-        Example(open_image(dark + np.uint8(90)), "Is it light?", "Light"),
+        PageExample(open_image(dark), "Describe it.", "Dark"),
+        PageExample(open_image(dark + np.uint8(90)), "Is it light?", "Light"),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from explainer.methods import METHODS
-from explainer.probing.curves import Plan
+from explainer.probing.curves import CurvePlan
 from explainer.probing.map_test import RANDOM, prove
 from explainer.run import ANSWER
 from explainer.web import texts
@@ -40,7 +40,7 @@ def test_the_curves_are_those_of_python(app, visit):
     run = app.store.get(page.evaluate("document.sightline.now.run"))
     token = int(run.indices(ANSWER)[0])
     maps = {METHODS[name].label: METHODS[name](run, token) for name in SHOWN}
-    proof = prove(FakeExplainer(), run, [token], maps, Plan("black"))
+    proof = prove(FakeExplainer(), run, [token], maps, CurvePlan("black"))
     rows = page.locator(".sl-proof-numbers tbody tr").all_inner_texts()
     assert [row.split("\t")[0].strip() for row in rows] == [*maps, texts.PROOF_CHANCE]
     for row, curves in zip(rows, [*proof.curves.values(), proof.chance], strict=True):

@@ -10,7 +10,7 @@ import torch
 
 import explainer
 from explainer.emoji_world.architectures.base import Pictures
-from explainer.emoji_world.architectures.qwen2_vl import Qwen2VL
+from explainer.emoji_world.architectures.qwen2_vl import TinyQwen2VL
 from explainer.emoji_world.batches import IGNORE, Maker
 from explainer.emoji_world.language import Dialogue
 from explainer.emoji_world.losses import bag_loss, forward, mask_for
@@ -71,7 +71,7 @@ def test_the_sequence_is_the_one_that_recording_will_compose(each):
     each.save()
     family = explainer.load(each.folder).family
     image = pictures.scenes[0].image
-    if isinstance(each.architecture, Qwen2VL):
+    if isinstance(each.architecture, TinyQwen2VL):
         image = np.zeros((16 * pictures.grid[0], 16 * pictures.grid[1], 3), np.uint8)
     asked = family.compose([image], dialogue.prompt).ids
     assert batch.ids[0, : len(asked)].tolist() == list(asked)

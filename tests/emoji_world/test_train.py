@@ -13,7 +13,7 @@ import explainer
 from explainer.emoji_world import checkpoint
 from explainer.emoji_world.architectures import ARCHITECTURES, qwen2_vl
 from explainer.emoji_world.architectures.base import normalised
-from explainer.emoji_world.architectures.qwen2_vl import Qwen2VL
+from explainer.emoji_world.architectures.qwen2_vl import TinyQwen2VL
 from explainer.emoji_world.recipe import Recipe, learning_rate
 from explainer.emoji_world.train import Trainer
 from explainer.errors import ModelError
@@ -35,7 +35,7 @@ def test_pixels_are_those_of_the_image_processor(each):
     """What the towers are trained on is what the saved processor will make of a picture."""
     processor = each.architecture.processor()
     rng = np.random.default_rng(0)
-    if isinstance(each.architecture, Qwen2VL):
+    if isinstance(each.architecture, TinyQwen2VL):
         images = arrays(rng, 2, 64, 80)
         expected = processor(
             images=[Image.fromarray(i) for i in images], do_resize=False, return_tensors="pt"
@@ -89,7 +89,7 @@ def test_a_new_family_begins_with_what_fits_of_a_trained_model(new_trainer):
 @pytest.fixture
 def first_stage_only(monkeypatch):
     """Small pictures only: what is tested does not depend on their size."""
-    monkeypatch.setattr(Qwen2VL, "curriculum", Qwen2VL.curriculum[:1])
+    monkeypatch.setattr(TinyQwen2VL, "curriculum", TinyQwen2VL.curriculum[:1])
 
 
 @pytest.mark.usefixtures("first_stage_only")

@@ -18,14 +18,14 @@ from explainer.evaluation import tables
 from explainer.evaluation.candidates import parse
 from explainer.evaluation.datasets import Sample
 from explainer.evaluation.end_token import with_end_token
-from explainer.evaluation.faithfulness import Settings
+from explainer.evaluation.faithfulness import CurveSettings
 from explainer.evaluation.intervals import Bootstrap, ratio
 from explainer.evaluation.iou import Grey, Truth, fit
-from explainer.evaluation.measure import EMPTY, NO_MASK, TOKENISED_ANEW, Plan, measure
+from explainer.evaluation.measure import EMPTY, NO_MASK, TOKENISED_ANEW, MeasurePlan, measure
 from explainer.evaluation.opencv_resize import resize
 from explainer.evaluation.paper import TABLES
 from explainer.evaluation.report import SampleLog, read_log
-from explainer.evaluation.shards import Place, gathered, open_log, own_share, wait_for_others
+from explainer.evaluation.shards import ShardPlace, gathered, open_log, own_share, wait_for_others
 from explainer.evaluation.words import grammar
 from explainer.methods import METHODS
 from explainer.methods.controls import CONTROLS
@@ -133,9 +133,9 @@ def cat_sample(truth=None):
     return Sample("one", np.zeros((60, 70, 3), np.uint8), "What?", {3: "cat"}, lambda: told)
 
 
-def plan(*names, mode="clean", **changes) -> Plan:
+def plan(*names, mode="clean", **changes) -> MeasurePlan:
     english = grammar("list", ["cat"])
-    return Plan(tuple(parse(names)), mode, english, (0.5, 0.75, 1.0), 16, **changes)
+    return MeasurePlan(tuple(parse(names)), mode, english, (0.5, 0.75, 1.0), 16, **changes)
 
 
 @pytest.mark.parametrize("mode", ["clean", "tam"])
@@ -247,7 +247,7 @@ def test_eagle_is_judged_when_it_is_asked_for_and_is_in_no_table(qwen):
 
 def test_curves_are_summed_over_the_things_that_are_there():
     run = cat_run("A", " cat", " on", " a", " cat")
-    settings = Settings(fills=("black", "mean"), steps=4)
+    settings = CurveSettings(fills=("black", "mean"), steps=4)
     wanted = plan("logit_lens", "random", curves=settings)
     told = measure(Recorded(run), cat_sample(), wanted, curves=True)
     assert set(told["curves"]) == {"black", "mean"}
@@ -259,7 +259,7 @@ def test_curves_are_summed_over_the_things_that_are_there():
 def test_words_that_share_a_map_share_its_readings():
     """The lens of a repeated word and the centre are read once, the noise for each word."""
     model = Recorded(cat_run("A", " cat", " on", " a", " cat"))
-    wanted = plan("logit_lens", "centre", "random", curves=Settings(steps=4))
+    wanted = plan("logit_lens", "centre", "random", curves=CurveSettings(steps=4))
     told = measure(model, cat_sample(), wanted, curves=True)["curves"]["black"]
     assert {sums["insertion"][1] for sums in told.values()} == {2}
     assert model.reread == (1 + 1 + 2) * 2 * 4
@@ -332,24 +332,24 @@ def test_nothing_judged_makes_a_table_all_the_same(tmp_path):
 
 
 def test_places_are_read_from_the_environment():
-    assert Place.of({}) == Place(0, 1, 0)
-    assert Place.of({"RANK": "3", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}) == Place(3, 8, 1)
+    assert ShardPlace.of({}) == ShardPlace(0, 1, 0)
+    assert ShardPlace.of({"RANK": "3", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}) == ShardPlace(3, 8, 1)
     for wrong in ({"RANK": "2", "WORLD_SIZE": "2"}, {"RANK": "x"}):
         with pytest.raises(SightlineError, match="RANK"):
-            Place.of(wrong)
+            ShardPlace.of(wrong)
 
 
 def test_each_sample_has_one_process_and_done_ones_are_left_out():
     keys = [f"k{i}" for i in range(7)]
-    shares = [own_share(keys, Place(rank, 3), {}) for rank in range(3)]
+    shares = [own_share(keys, ShardPlace(rank, 3), {}) for rank in range(3)]
     assert sorted(i for share in shares for i in share) == list(range(7))
-    assert own_share(keys, Place(0, 3), {"k3": {}}) == [0, 6]
+    assert own_share(keys, ShardPlace(0, 3), {"k3": {}}) == [0, 6]
 
 
 def test_files_of_all_processes_are_read_whoever_wrote_them(tmp_path):
     made = {"model": "m"}
     for rank, world in ((0, 1), (0, 2), (1, 2)):
-        open_log(tmp_path, Place(rank, world), made).add({"key": f"{rank} of {world}"})
+        open_log(tmp_path, ShardPlace(rank, world), made).add({"key": f"{rank} of {world}"})
     with (tmp_path / "samples-1-of-2.jsonl").open("a") as file:
         file.write('{"key": {"half": 1}')  # being written: ends with a bracket, not with a line
     assert sorted(gathered(tmp_path, made)) == ["0 of 1", "0 of 2", "1 of 2"]
@@ -369,7 +369,7 @@ def test_a_log_killed_in_its_first_line_starts_anew(tmp_path):
 
 
 def test_waiting_ends_with_the_last_sample_or_with_patience(tmp_path):
-    log = open_log(tmp_path, Place(1, 2), {})
+    log = open_log(tmp_path, ShardPlace(1, 2), {})
     log.add({"key": "a"})
     told = []
     start = time.monotonic()

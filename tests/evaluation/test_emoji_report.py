@@ -43,7 +43,7 @@ def test_pointing_asks_for_the_highest_cell():
     rng = np.random.default_rng(1)
     cell = (64.0, 96.0, 80.0, 112.0)  # one 16 px cell of 21 x 21
     run = synthetic_run(rng, answer_ids=[40], planted={40: cell})
-    mention = emoji.Mention("cat", 0, len(run.answer))
+    mention = emoji.NamedThing("cat", 0, len(run.answer))
     assert emoji.points_at(run, planted_scene((60, 90, 100, 120)), mention) == (True, True)
     assert emoji.points_at(run, planted_scene((78, 96, 120, 130)), mention) == (False, True)
     assert emoji.points_at(run, planted_scene((200, 200, 240, 240)), mention) == (False, False)
@@ -57,7 +57,7 @@ def test_pointing_counts_cells_of_the_seen_part():
     rects[:2] = np.nan
     view = replace(scale.views[0], rects=rects.reshape(-1, 4))
     padded = replace(run, scales=(replace(scale, views=(view,)), *run.scales[1:]))
-    mention = emoji.Mention("cat", 0, len(run.answer))
+    mention = emoji.NamedThing("cat", 0, len(run.answer))
     assert emoji.points_at(padded, planted_scene((64, 96, 80, 112)), mention) == (True, True)
 
 

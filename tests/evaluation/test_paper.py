@@ -17,7 +17,7 @@ from explainer.evaluation.cases import Cases, widest
 from explainer.evaluation.datasets import Sample
 from explainer.evaluation.intervals import Ratio
 from explainer.evaluation.iou import Truth
-from explainer.evaluation.measure import Plan
+from explainer.evaluation.measure import MeasurePlan
 from explainer.evaluation.paper import CONTROLS, TABLES, Panel, Table
 from explainer.evaluation.tables import Summary
 from explainer.evaluation.words import grammar
@@ -167,7 +167,7 @@ def test_a_case_shows_the_thing_and_each_map_of_it(tmp_path):
     model = SimpleNamespace(record=lambda *_, **__: run)
     dataset = SimpleNamespace(sample=lambda number: sample)
     methods = parse(["msea_arc", "tam"])
-    plan = Plan(tuple(methods), "clean", grammar("list", ["cat"]), (1.0,), 8)
+    plan = MeasurePlan(tuple(methods), "clean", grammar("list", ["cat"]), (1.0,), 8)
     cases = Cases(model, dataset, plan, {"ours": methods[0], "theirs": methods[1]})
     found, site, maps = cases.drawn(0)
     assert (found, site.cells) == (run, 4)

@@ -12,7 +12,7 @@ from PIL import Image, ImageFont
 
 from explainer.export import chips
 from explainer.export import fonts as fonts_module
-from explainer.export.drawing import Drawing, Line, Span, to_pixels, to_svg
+from explainer.export.drawing import Drawing, Line, TextSpan, to_pixels, to_svg
 from explainer.export.figure import figure, figure_png, figure_svg
 from explainer.export.film import film_gif, film_webp
 from explainer.export.fonts import Font, drawable, missing, runs_of
@@ -181,7 +181,7 @@ def test_a_right_to_left_sentence_starts_at_the_right_edge(make):
 
 
 def test_the_first_word_of_a_right_to_left_line_is_on_the_right():
-    line = Line(300, 30, (Span("א" * 3), Span(" ב", "#ff0000")), Font(20), "#000000", "end")
+    line = Line(300, 30, (TextSpan("א" * 3), TextSpan(" ב", "#ff0000")), Font(20), "#000000", "end")
     pixels = to_pixels(Drawing(310, 40, "#ffffff", [line]), 1).astype(int)
     red = (pixels[..., 0] > 200) & (pixels[..., 1] < 120)
     black = pixels.max(axis=-1) < 100
@@ -213,7 +213,7 @@ def test_letters_join_across_the_pieces_of_a_word():
 def test_lines_are_drawn_with_and_without_a_shaping_library(monkeypatch, shaping):
     monkeypatch.setattr(fonts_module, "_can_shape", lambda: shaping)
     for answer in (*ANSWERS.values(), *((m, "a") for m in MARKS)):
-        line = Line(4, 30, tuple(map(Span, answer)), Font(20), "#000000")
+        line = Line(4, 30, tuple(map(TextSpan, answer)), Font(20), "#000000")
         pixels = to_pixels(Drawing(900, 40, "#ffffff", [line]), 1)
         assert pixels.min() < 128
     if not shaping:

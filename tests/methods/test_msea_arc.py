@@ -9,7 +9,7 @@ import pytest
 
 from explainer.errors import KnobError, RunError, ScaleError
 from explainer.methods import METHODS
-from explainer.methods.msea_arc import Settings, derive, explain
+from explainer.methods.msea_arc import MseaArcSettings, derive, explain
 from explainer.run import ANSWER, TEMPLATE, View
 from explainer.run.geometry import Layout
 from tests.methods import slow
@@ -58,7 +58,7 @@ OPTIONS = [
 @pytest.mark.parametrize("knobs", OPTIONS, ids=str)
 def test_agrees_with_the_equations(knobs):
     settings = METHOD.settings(**knobs)
-    s = Settings(**settings)
+    s = MseaArcSettings(**settings)
     got = derive(RUN, TOKENS, s, Layout.of(RUN)).cleaned
     for i, t in enumerate(TOKENS):
         want, beta, auto = slow.msea_arc(RUN, t, settings)

@@ -9,7 +9,7 @@ import pytest
 
 from explainer.errors import MethodError
 from explainer.methods import METHODS, combine_maps
-from explainer.methods.msea_arc import Settings, derive
+from explainer.methods.msea_arc import MseaArcSettings, derive
 from explainer.run import ANSWER, PROMPT, Run, Scale
 from explainer.run.geometry import Layout
 from tests.methods import slow
@@ -63,7 +63,7 @@ def test_each_image_gets_a_map_on_its_base_grid(method):
 )
 def test_fusion_and_subtraction_agree_with_the_equations(knobs):
     settings = METHODS["msea_arc"].settings(**knobs)
-    got = derive(RUN, TOKENS, Settings(**settings), Layout.of(RUN)).cleaned
+    got = derive(RUN, TOKENS, MseaArcSettings(**settings), Layout.of(RUN)).cleaned
     for i, t in enumerate(TOKENS):
         want, beta, auto = slow.msea_arc(RUN, t, settings)
         np.testing.assert_allclose(got.maps[i], want, atol=1e-5 * max(1, abs(want).max()))

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from explainer.models.loading.internvl_chat.tokenizer import IMAGE_TOKEN
-from explainer.models.text.sentencepiece import NORMAL, Piece
+from explainer.models.text.sentencepiece import NORMAL, VocabularyPiece
 from tests import tiny
 from tests.models import internvl_chat_reference as reference
 from tests.models import sentencepiece_reference as spm
@@ -26,7 +26,7 @@ def internlm2_tokenizer(folder: Path) -> int:
 
     The chat tokens take the place of unused pieces, the others come after the last piece.
     """
-    unused = [Piece(f"[UNUSED_TOKEN_{i}]", -5000.0 - i, NORMAL) for i in range(len(CHAT))]
+    unused = [VocabularyPiece(f"[UNUSED_TOKEN_{i}]", -5000.0 - i, NORMAL) for i in range(len(CHAT))]
     vocabulary = [*spm.pieces(), *unused]
     spm.write(folder / "tokenizer.model", vocabulary)
     first = len(vocabulary) - len(CHAT)

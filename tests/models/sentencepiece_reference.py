@@ -10,13 +10,13 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-from explainer.models.text.sentencepiece import BYTE, CONTROL, NORMAL, UNKNOWN, Piece
+from explainer.models.text.sentencepiece import BYTE, CONTROL, NORMAL, UNKNOWN, VocabularyPiece
 
 START = (
-    Piece("<unk>", 0.0, UNKNOWN),
-    Piece("<s>", 0.0, CONTROL),
-    Piece("</s>", 0.0, CONTROL),
-    *(Piece(f"<0x{byte:02X}>", 0.0, BYTE) for byte in range(256)),
+    VocabularyPiece("<unk>", 0.0, UNKNOWN),
+    VocabularyPiece("<s>", 0.0, CONTROL),
+    VocabularyPiece("</s>", 0.0, CONTROL),
+    *(VocabularyPiece(f"<0x{byte:02X}>", 0.0, BYTE) for byte in range(256)),
 )
 _WORDS = (
     "▁a ▁the ▁is ▁in ▁th ▁i ▁cat ▁ca at he in er on or th is us user system assistant sys tem as "
@@ -25,15 +25,15 @@ _WORDS = (
 WORDS = _WORDS.split(" ")
 
 
-def pieces(words: Sequence[str] = WORDS) -> list[Piece]:
+def pieces(words: Sequence[str] = WORDS) -> list[VocabularyPiece]:
     """Return a vocabulary: what every model has, the words, then all their characters."""
     texts = list(dict.fromkeys([*words, *(c for word in words for c in word), "<", ">", "x"]))
-    return [*START, *(Piece(text, -float(i), NORMAL) for i, text in enumerate(texts))]
+    return [*START, *(VocabularyPiece(text, -float(i), NORMAL) for i, text in enumerate(texts))]
 
 
 def write(
     path: Path,
-    vocabulary: Sequence[Piece],
+    vocabulary: Sequence[VocabularyPiece],
     kind: int = 2,
     dummy_prefix: bool = False,
     squeeze_spaces: bool = False,
@@ -57,7 +57,10 @@ def write(
 
 
 def encode(
-    text: str, vocabulary: Sequence[Piece], dummy_prefix: bool = False, squeeze_spaces: bool = False
+    text: str,
+    vocabulary: Sequence[VocabularyPiece],
+    dummy_prefix: bool = False,
+    squeeze_spaces: bool = False,
 ) -> list[int]:
     """Return the ids of text without special tokens."""
     if squeeze_spaces:

@@ -15,7 +15,7 @@ import pytest
 import torch
 from transformers import LlavaImageProcessorPil, SiglipImageProcessorPil
 
-from explainer.models.base import Family, Picture
+from explainer.models.base import Family, InputPicture
 from explainer.recording.explainer import load
 from explainer.run import View
 from explainer.run.geometry import Grid, Resampler, seen_grid, seen_maps
@@ -84,7 +84,7 @@ def _random_box(rng: np.random.Generator, size: tuple[int, int], within: Box, sh
     return float(x0), float(y0), float(min(x0 + w, size[1])), float(min(y0 + h, size[0]))
 
 
-def _fed(family: Family, picture: Picture) -> npt.NDArray[np.float32]:
+def _fed(family: Family, picture: InputPicture) -> npt.NDArray[np.float32]:
     """Return (N, p): the pixels that each token is made from, view after view."""
     values = picture.tensors["pixel_values"].numpy()
     if values.ndim == 2:  # Qwen2-VL's patches, already in the order of tokens
@@ -96,7 +96,7 @@ def _fed(family: Family, picture: Picture) -> npt.NDArray[np.float32]:
     return read[picture.places]
 
 
-def _split(picture: Picture, per_token: npt.NDArray) -> list[tuple[View, npt.NDArray]]:
+def _split(picture: InputPicture, per_token: npt.NDArray) -> list[tuple[View, npt.NDArray]]:
     parts = np.split(per_token, np.cumsum([len(view) for view in picture.views])[:-1])
     return list(zip(picture.views, parts, strict=True))
 
@@ -236,7 +236,7 @@ def test_the_tower_hands_features_on_in_the_order_of_the_tokens(family, size):
     assert 0 < fed.sum() < len(fed)
 
 
-def _features(family: Family, picture: Picture) -> npt.NDArray[np.float32]:
+def _features(family: Family, picture: InputPicture) -> npt.NDArray[np.float32]:
     """Return (N, d): what the language model reads, with attention that adds nothing."""
     ends = ("out_proj.weight", "projection_layer.weight", "attn.proj.weight")
     with torch.inference_mode():

@@ -15,7 +15,7 @@ import pytest
 from explainer.export import overlay
 from explainer.export.overlay import interpolated
 from explainer.methods.base import Heatmap, MapPart
-from explainer.models.base import Family, Picture
+from explainer.models.base import Family, InputPicture
 from explainer.probing.regions import Region
 from explainer.recording.explainer import load
 from explainer.run.geometry import Grid, Resampler, seen_grid
@@ -46,7 +46,7 @@ def coordinates(height: int, width: int) -> npt.NDArray[np.uint8]:
     return np.round(255 * np.stack([x, y, 0 * x], axis=-1)).astype(np.uint8)
 
 
-def looked_at(family: Family, picture: Picture) -> list[Floats]:
+def looked_at(family: Family, picture: InputPicture) -> list[Floats]:
     """Return for each view (h, w, 2): the mean coordinates (x, y) in what reaches each token."""
     values = picture.tensors["pixel_values"].numpy().astype(np.float64)
     if values.ndim == 2:  # Qwen2-VL's patches, already in the order of tokens

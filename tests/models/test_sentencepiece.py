@@ -11,7 +11,7 @@ from explainer.errors import ModelError
 from explainer.models.text.sentencepiece import (
     NORMAL,
     USER_DEFINED,
-    Piece,
+    VocabularyPiece,
     build_backend,
     read_model,
 )
@@ -48,7 +48,7 @@ def test_the_ids_are_those_of_the_algorithm(tmp_path, dummy_prefix, squeeze_spac
 
 
 def test_what_is_read_is_what_was_written(tmp_path):
-    vocabulary = [*reference.pieces(), Piece("[UNUSED]", -1.5, USER_DEFINED)]
+    vocabulary = [*reference.pieces(), VocabularyPiece("[UNUSED]", -1.5, USER_DEFINED)]
     model = read_model(reference.write(tmp_path / "tokenizer.model", vocabulary, dummy_prefix=True))
     assert list(model.pieces) == vocabulary
     assert model.byte_fallback
@@ -58,7 +58,7 @@ def test_what_is_read_is_what_was_written(tmp_path):
 
 
 def test_added_tokens_take_their_places_and_come_after(tmp_path):
-    vocabulary = [*reference.pieces(), Piece("[UNUSED_TOKEN_1]", -900.0, NORMAL)]
+    vocabulary = [*reference.pieces(), VocabularyPiece("[UNUSED_TOKEN_1]", -900.0, NORMAL)]
     last = len(vocabulary) - 1
     added = {
         last: AddedToken("<|im_end|>", special=True, normalized=False),

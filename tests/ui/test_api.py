@@ -15,7 +15,7 @@ from PIL import Image
 from explainer.errors import ModelError
 from explainer.methods import METHODS
 from explainer.methods.subjects import candidates, explain_subject, unsaid
-from explainer.probing.curves import Plan
+from explainer.probing.curves import CurvePlan
 from explainer.probing.map_test import prove
 from explainer.probing.regions import shown_by
 from explainer.probing.reliance import reliance
@@ -110,7 +110,7 @@ def test_a_script_can_measure_curves(client, recorded, store):
     asked = {"methods": ["tam", "logit_lens"], "knobs": {"tam": {"window": 1}}, "steps": 3}
     told = client.predict(recorded["run"], chip, fill="black", **asked, api_name="/curves")
     maps = {"tam": METHODS["tam"](run, token, window=1), "lens": METHODS["logit_lens"](run, token)}
-    proof = prove(FakeExplainer(), run, [token], maps, Plan("black", 3))
+    proof = prove(FakeExplainer(), run, [token], maps, CurvePlan("black", 3))
     assert [found["method"] for found in told["maps"]] == asked["methods"]
     assert told["share"] == pytest.approx(proof.chance.share)
     assert (told["verdict"], told["maps"][0]["verdict"]) == ("unlikely", "")

@@ -12,7 +12,7 @@ from explainer.errors import ModelError, SightlineError
 from explainer.media.images import open_image
 from explainer.run.store import RunStore
 from explainer.serving.jobs import Job, make_worker
-from explainer.ui.handlers import Example, Handlers, Page
+from explainer.ui.handlers import Handlers, PageExample, PageUpdate
 from explainer.ui.missing import Missing
 from explainer.web import controls, texts
 from tests.test_video import clip
@@ -29,18 +29,18 @@ def explainer():
 
 @pytest.fixture
 def handlers(explainer):
-    return Handlers(explainer, RunStore(), [Example(open_image(IMAGE), "Hi?", "grey")])
+    return Handlers(explainer, RunStore(), [PageExample(open_image(IMAGE), "Hi?", "grey")])
 
 
 def record(handlers, image=IMAGE, prompt="What?", previous=None, panel=PANEL, decoding=(64, 0, 0)):
     return list(handlers.record(image, prompt, previous or {}, *decoding, panel, OPTIONS))
 
 
-def recorded(handlers, **kw) -> Page:
+def recorded(handlers, **kw) -> PageUpdate:
     return record(handlers, **kw)[-1]
 
 
-def choice(page: Page) -> dict:
+def choice(page: PageUpdate) -> dict:
     return {"run": page.bar["run"], "subject": page.bar["subject"]}
 
 

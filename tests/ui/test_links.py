@@ -12,7 +12,7 @@ from explainer.media.images import open_image
 from explainer.run import ANSWER, Run
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
-from explainer.ui.handlers import Example
+from explainer.ui.handlers import PageExample
 from explainer.ui.links import Links
 from explainer.ui.parameters import Doubts
 from explainer.ui.settings import defaults
@@ -21,8 +21,8 @@ from tests.ui.fake import SIDE, FakeExplainer, fake_run, with_layers
 
 DARK = np.full((SIDE, SIDE, 3), 60, np.uint8)
 EXAMPLES = [
-    Example(open_image(DARK), "Describe it.", "Dark"),
-    Example(open_image(DARK + np.uint8(90)), "Is it light?", "Light"),
+    PageExample(open_image(DARK), "Describe it.", "Dark"),
+    PageExample(open_image(DARK + np.uint8(90)), "Is it light?", "Light"),
 ]
 
 

@@ -20,7 +20,7 @@ from explainer.ui.maps import Maps
 from explainer.ui.missing import Missing
 from explainer.ui.saving import Saving
 from explainer.ui.settings import all_options
-from explainer.ui.whatif import WhatIf
+from explainer.ui.whatif import HidingHandler
 from explainer.web import controls, payload, texts
 from tests import tiny
 from tests.ui.fake import FakeExplainer, fake_run, with_layers
@@ -178,7 +178,7 @@ def test_programs_get_such_maps_at_once(handlers, explainer, store):
 def test_what_such_a_map_shows_can_be_hidden(handlers, explainer, store):
     asked = {"run": KEY, "subject": chip(store, " cat"), "panel": PANEL, "options": OPTIONS}
     asked |= {"method": "grad_cam", "image": 0, "how": "hide", "fill": "mean", "ask": 1}
-    last = list(WhatIf(handlers, store).measure(asked))[-1]
+    last = list(HidingHandler(handlers, store).measure(asked))[-1]
     assert last["word"] == "cat"
     assert [name for name, _ in explainer.attributed] == ["grad_cam"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from explainer.methods import METHODS
 from explainer.models.loading.catalogue import Entry
-from explainer.probing.curves import Plan, Readings
+from explainer.probing.curves import CurvePlan, Readings
 from explainer.probing.map_test import RANDOM, prove
 from explainer.run import ANSWER, Video
 from explainer.run.store import RunStore
@@ -81,7 +81,7 @@ def test_the_figures_are_those_of_python(proving, store, explainer):
         name: METHODS[name](run, token, **({"scales": (1.0,)} if name == "msea_arc" else {}))
         for name in ("msea_arc", "tam", "logit_lens")
     }
-    proof = prove(explainer, run, [token], maps, Plan("black", 6))
+    proof = prove(explainer, run, [token], maps, CurvePlan("black", 6))
     assert [row[0] for row in told["rows"]] == [*LABELS, texts.PROOF_CHANCE]
     for row, curves in zip(told["rows"], [*proof.curves.values(), proof.chance], strict=True):
         figures = (*[curves.figures()[name] for name in ("insertion", "deletion")], curves.reliance)
@@ -128,11 +128,11 @@ def test_what_is_kept_of_random_orders_is_bounded(store, explainer):
     prover, run = Prover(Handlers(explainer, store)), store.get("run")
     heat = METHODS["tam"](run, int(run.indices(ANSWER)[CAT]))
     for name in range(KEPT + 1):
-        list(prover.steps(str(name), run, [heat], Plan("black", 1)))
+        list(prover.steps(str(name), run, [heat], CurvePlan("black", 1)))
     read = explainer.read
-    list(prover.steps("1", run, [heat], Plan("black", 1)))
+    list(prover.steps("1", run, [heat], CurvePlan("black", 1)))
     assert explainer.read - read == 2
-    list(prover.steps("0", run, [heat], Plan("black", 1)))
+    list(prover.steps("0", run, [heat], CurvePlan("black", 1)))
     assert explainer.read - read == 2 + (1 + RANDOM) * 2
 
 
@@ -229,7 +229,7 @@ def test_a_run_whose_model_is_gone_is_said(store):
 def test_what_crosses_to_a_worker_process_pickles(store, explainer):
     run = store.get("run")
     heat = METHODS["tam"](run, int(run.indices(ANSWER)[CAT]))
-    job = pickle.loads(pickle.dumps(Job(run=run, maps=(heat, heat), plan=Plan("mean", 2))))
+    job = pickle.loads(pickle.dumps(Job(run=run, maps=(heat, heat), plan=CurvePlan("mean", 2))))
     made = [pickle.loads(pickle.dumps(item)) for item in make_worker(lambda model: explainer)(job)]
     assert [item for item in made if not isinstance(item, Readings)] == [4, 4]
     assert sum(isinstance(item, Readings) for item in made) == 2

@@ -16,7 +16,7 @@ from explainer.run.store import RunStore
 from explainer.serving.jobs import Job, make_worker
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
-from explainer.ui.whatif import WhatIf
+from explainer.ui.whatif import HidingHandler
 from explainer.web import texts
 from explainer.web.controls import option_value, panel_value
 from tests.ui.fake import SIDE, FakeExplainer, fake_run, with_layers
@@ -44,7 +44,7 @@ def handlers(explainer, store):
 
 @pytest.fixture
 def whatif(handlers, store):
-    return WhatIf(handlers, store)
+    return HidingHandler(handlers, store)
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_a_run_whose_model_is_gone_is_said(handlers, key):
     run, store = handlers.run(key), RunStore()
     store.put(key, run)
     elsewhere = Handlers(Models([Entry("org/other", kind="hub")], lambda *_, **__: None), store)
-    whatif = WhatIf(elsewhere, store)
+    whatif = HidingHandler(elsewhere, store)
     for told in (
         list(whatif.measure(asking(run, key)))[-1],
         list(whatif.again(asking(run, key), {"run": key, "subject": {"chip": 1}}, 64, 0, 0, None))[

@@ -12,7 +12,7 @@ from explainer.run import ANSWER, TEMPLATE
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
-from explainer.ui.words import Words, places
+from explainer.ui.words import WordsHandler, places
 from explainer.web import controls, payload, texts
 from explainer.web.subjects import LONGEST_WORD, read_subject
 from tests.ui.fake import FakeExplainer, fake_run
@@ -35,7 +35,7 @@ def handlers(explainer):
 
 @pytest.fixture
 def words(handlers):
-    return Words(handlers)
+    return WordsHandler(handlers)
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_a_word_for_a_run_whose_model_is_gone_is_said(handlers, key):
     run, store = handlers.run(key), RunStore()
     store.put(key, run)
     models = Models([Entry("org/other", kind="hub")], lambda *_, **__: None)
-    words = Words(Handlers(models, store))
+    words = WordsHandler(Handlers(models, store))
     for told in (
         list(words.bring({"run": key, "at": 12, "word": "zebra"}))[-1],
         list(words.edited({"run": key, "answer": "A dog."}))[-1].view,

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from explainer.emoji_world.architectures.base import Architecture
-from explainer.emoji_world.architectures.internvl import InternVL
-from explainer.emoji_world.architectures.llava import Llava
-from explainer.emoji_world.architectures.qwen2_vl import Qwen2VL
+from explainer.emoji_world.architectures.internvl import TinyInternVL
+from explainer.emoji_world.architectures.llava import TinyLlava
+from explainer.emoji_world.architectures.qwen2_vl import TinyQwen2VL
 
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
-    {a.model_type: a for a in (Qwen2VL(), Llava(), InternVL())}
+    {a.model_type: a for a in (TinyQwen2VL(), TinyLlava(), TinyInternVL())}
 )

@@ -37,7 +37,7 @@ _FUSED = {"attention.q_proj": 0, "attention.k_proj": 1, "attention.v_proj": 2}
 _WIDTH = 128
 
 
-class InternVL(FixedSize):
+class TinyInternVL(FixedSize):
     """Pictures are resized to the tile whatever their shape, as InternVL does with one tile."""
 
     model_type = "internvl"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PATCH, SIDE = 14, 24
 
 
-class Llava(FixedSize):
+class TinyLlava(FixedSize):
     """Pictures are padded to a square, as LLaVA-1.5 was trained, so nothing is cropped away."""
 
     model_type = "llava"

@@ -36,7 +36,7 @@ def _limits(
     return Limits(sides=(low, high), count=(fewest, most), share=(small, large), least=least)
 
 
-class Qwen2VL(Architecture):
+class TinyQwen2VL(Architecture):
     """The first bundled model."""
 
     model_type = "qwen2_vl"

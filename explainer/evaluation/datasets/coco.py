@@ -19,7 +19,7 @@ from explainer.errors import SightlineError
 from explainer.evaluation.datasets.base import Dataset, Sample, there
 from explainer.evaluation.datasets.masks import FILLED_BY, Outlines, Runs, parse, read_labels
 from explainer.evaluation.datasets.photos import Photo, Shape, alike
-from explainer.evaluation.datasets.values import Entry, entries, read_json
+from explainer.evaluation.datasets.values import AnnotationEntry, entries, read_json
 from explainer.evaluation.iou import Truth
 
 PROMPT = "Write a one-sentence caption for this image:"
@@ -47,13 +47,13 @@ class Coco(Dataset):
         self.categories = _categories(entries(told, "categories", self._file), self._drawn)
         if mode == "tam":
             self.categories = {i: TAM_NAMES.get(n, n) for i, n in self.categories.items()}
-        self._segments: dict[int, list[Entry]] = defaultdict(list)
+        self._segments: dict[int, list[AnnotationEntry]] = defaultdict(list)
         self.made_with = {"frame": "of the annotations"}
         if not self._drawn:
             self.made_with |= {"polygons": FILLED_BY}
             self._read_segments(entries(told, "annotations", self._file))
 
-    def _read_segments(self, annotations: Sequence[Entry]) -> None:
+    def _read_segments(self, annotations: Sequence[AnnotationEntry]) -> None:
         for entry in annotations:
             category = entry.whole("category_id")
             if category not in self.categories:
@@ -101,7 +101,7 @@ class Coco(Dataset):
             self.key(number), file, self.root / "seg_label" / mask, self._prompt, self.categories
         )
 
-    def _segment(self, entry: Entry) -> Segment:
+    def _segment(self, entry: AnnotationEntry) -> Segment:
         category = entry.whole("category_id")
         try:
             return category, entry.where, parse(entry.get("segmentation"))
@@ -109,7 +109,7 @@ class Coco(Dataset):
             why = str(error).removeprefix(f"{entry.where}: ")
             return category, entry.where, why
 
-    def _picture(self, entry: Entry) -> Path:
+    def _picture(self, entry: AnnotationEntry) -> Path:
         """Return where a picture lies; names of other systems and LVIS's addresses count too."""
         name = "file_name" if "file_name" in entry.values else "coco_url"
         path = Path(entry.text(name).replace("\\", "/").split("://")[-1])
@@ -142,7 +142,11 @@ def labelled(key: str, file: Path, labels: Path, prompt: str, categories: dict[i
 
 
 def _misfit(
-    entry: Entry, told: Shape, photo: Photo, shape: Shape, masks: Sequence[Runs | Outlines]
+    entry: AnnotationEntry,
+    told: Shape,
+    photo: Photo,
+    shape: Shape,
+    masks: Sequence[Runs | Outlines],
 ) -> str:
     """Return why annotations do not fit a picture of this shape, "" if they do.
 
@@ -193,9 +197,9 @@ def _annotations(root: Path) -> Path:
     raise SightlineError(f"there is no {folder / _KNOWN[1]}; the data set is not complete")
 
 
-def _unique_ids(images: Sequence[Entry]) -> list[int]:
+def _unique_ids(images: Sequence[AnnotationEntry]) -> list[int]:
     """Return the ids of the pictures; they are what samples are named after."""
-    seen: dict[int, Entry] = {}
+    seen: dict[int, AnnotationEntry] = {}
     for entry in images:
         number = entry.whole("id")
         if number in seen:
@@ -204,7 +208,7 @@ def _unique_ids(images: Sequence[Entry]) -> list[int]:
     return list(seen)
 
 
-def _categories(listed: Sequence[Entry], drawn: bool) -> dict[int, str]:
+def _categories(listed: Sequence[AnnotationEntry], drawn: bool) -> dict[int, str]:
     """Return names by id. Masks that are drawn as labels hold COCO's ids, 1 to 90 with gaps."""
     names: dict[int, str] = {}
     for entry in listed:

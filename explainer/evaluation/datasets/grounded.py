@@ -21,7 +21,7 @@ from explainer.evaluation.datasets.base import Dataset, Sample, there
 from explainer.evaluation.datasets.coco import labelled
 from explainer.evaluation.datasets.masks import Outlines, Runs, parse
 from explainer.evaluation.datasets.photos import Photo, Shape
-from explainer.evaluation.datasets.values import Entry, read_json, shown
+from explainer.evaluation.datasets.values import AnnotationEntry, read_json, shown
 from explainer.evaluation.iou import Truth
 
 PROMPTS = {
@@ -87,7 +87,7 @@ class Grounded(Dataset):
             file = there(self.root / picture)
             return labelled(self.key(number), file, self.root / mask, self._prompt, categories)
         where = f"{self._file}: entry {number}"
-        photo = Photo.open(self._picture(Entry.of(entry, where)))
+        photo = Photo.open(self._picture(AnnotationEntry.of(entry, where)))
         found, unusable = _masks(entry["groundings"], where)
 
         def misfit(shape: Shape) -> str:
@@ -120,7 +120,7 @@ class Grounded(Dataset):
             )
         return {i: str(n) for n, i in entry[3].items()}
 
-    def _picture(self, entry: Entry) -> Path:
+    def _picture(self, entry: AnnotationEntry) -> Path:
         tried = [self.root / folder / entry.text("file_name") for folder in self._folders]
         return next((file for file in tried if file.is_file()), None) or there(tried[0])
 
@@ -133,7 +133,7 @@ def _masks(
     unusable: dict[int, list[str]] = {}
     for label, (phrase, grounding) in enumerate(groundings.items(), 1):
         try:
-            masks = Entry.of(grounding, "it").get("rle_masks")
+            masks = AnnotationEntry.of(grounding, "it").get("rle_masks")
             if not isinstance(masks, list):
                 raise SightlineError(f"rle_masks is {shown(masks)}, not a list")
             found[label] = [parse(mask) for mask in masks]

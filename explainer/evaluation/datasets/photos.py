@@ -33,7 +33,7 @@ _BACK: dict[int, Callable[[npt.NDArray], npt.NDArray]] = {
 
 
 @dataclass(frozen=True)
-class Frame:
+class PhotoFrame:
     """An orientation of a picture: its (height, width), and whether viewers show it so."""
 
     shape: Shape
@@ -50,7 +50,7 @@ class Photo:
 
     file: Path
     orientation: int
-    frames: tuple[Frame, ...]
+    frames: tuple[PhotoFrame, ...]
 
     @classmethod
     def open(cls, file: Path) -> Photo:
@@ -61,15 +61,15 @@ class Photo:
                 shape, is_tiff = (picture.height, picture.width), picture.format == "TIFF"
         except Exception:  # `open_image` says what is wrong with it
             pixels = open_image(file).pixels
-            return cls(file, 1, (Frame(pixels.shape[:2], True),))
+            return cls(file, 1, (PhotoFrame(pixels.shape[:2], True),))
         turn = turn if isinstance(turn, int) and turn in _BACK else 1
         if turn == 1:
-            return cls(file, 1, (Frame(shape, True),))
+            return cls(file, 1, (PhotoFrame(shape, True),))
         turned = shape[::-1] if turn >= 5 else shape
         stored, upright = (turned, shape) if is_tiff else (shape, turned)  # Pillow has turned those
-        return cls(file, turn, (Frame(stored, False), Frame(upright, True)))
+        return cls(file, turn, (PhotoFrame(stored, False), PhotoFrame(upright, True)))
 
-    def first(self, misfit: Callable[[Shape], str]) -> Frame:
+    def first(self, misfit: Callable[[Shape], str]) -> PhotoFrame:
         """Return the first frame that masks fit, the stored pixels before the upright picture.
 
         Raises `SightlineError` with the reason of `misfit` if they fit none.
@@ -86,7 +86,7 @@ class Photo:
             f"fit it neither as it is stored nor upright: {why}"
         )
 
-    def image(self, frame: Frame) -> Path | npt.NDArray[np.uint8]:
+    def image(self, frame: PhotoFrame) -> Path | npt.NDArray[np.uint8]:
         """Return the picture in this orientation: its file, or (H, W, 3) uint8 of stored pixels."""
         if frame.upright or self.orientation == 1:
             return self.file

@@ -41,7 +41,7 @@ def read_json(file: Path) -> Any:
 
 
 @dataclass(frozen=True)
-class Entry:
+class AnnotationEntry:
     """One entry of a list in an annotation file.
 
     Attributes:
@@ -53,7 +53,7 @@ class Entry:
     values: Mapping[str, Any]
 
     @classmethod
-    def of(cls, value: Any, where: str) -> Entry:
+    def of(cls, value: Any, where: str) -> AnnotationEntry:
         """Return the entry; `SightlineError` if it is no JSON object."""
         if not isinstance(value, Mapping):
             raise SightlineError(f"{where} is {shown(value)}, not a {{...}} with names")
@@ -88,14 +88,16 @@ class Entry:
         return height, width
 
 
-def entries(told: Any, part: str, file: Path) -> list[Entry]:
+def entries(told: Any, part: str, file: Path) -> list[AnnotationEntry]:
     """Return one of the lists of an annotation file; `SightlineError` if there is none."""
     found = told.get(part) if isinstance(told, Mapping) else None
     if isinstance(found, Mapping):  # by their ids, as some tools write them
         found = list(found.values())
     if not isinstance(found, list):
         raise SightlineError(f"{file} holds no list of {part}; is it in COCO's format?")
-    return [Entry.of(value, f"{file}: entry {i} of {part}") for i, value in enumerate(found)]
+    return [
+        AnnotationEntry.of(value, f"{file}: entry {i} of {part}") for i, value in enumerate(found)
+    ]
 
 
 def whole(value: Any, low: int, high: int, what: str) -> int:

@@ -108,7 +108,7 @@ def fit(pixels: npt.NDArray[np.uint8], side: int = MAX_SIDE) -> npt.NDArray[np.u
     return np.asarray(shrink.resize(Image.fromarray(pixels), (width, height), side))
 
 
-def _read(opened: files.Opened, side: int, *, upright: bool = True) -> Picture:
+def _read(opened: files.OpenedPicture, side: int, *, upright: bool = True) -> Picture:
     """Take an opened picture through the steps that all go through."""
     name, image, orientation, profile, size, owned = opened
     notes = files.frame_notes(image)
@@ -128,7 +128,7 @@ def _read(opened: files.Opened, side: int, *, upright: bool = True) -> Picture:
     return Picture(pixels, (*notes, *looks.warnings(pixels)))
 
 
-def _opened_pil(image: Image.Image) -> files.Opened:
+def _opened_pil(image: Image.Image) -> files.OpenedPicture:
     """Load a PIL image of the caller, who may go on using it."""
     limits.check_size("the picture", *image.size)
     limits.check_pixels("the picture", image)
@@ -137,15 +137,15 @@ def _opened_pil(image: Image.Image) -> files.Opened:
     except Exception as error:
         raise limits.damaged("the picture") from error
     profile = image.info.get("icc_profile")
-    return files.Opened(
+    return files.OpenedPicture(
         "the picture", image, stored_orientation(image), profile, image.size, owned=False
     )
 
 
-def _opened_array(array: npt.NDArray) -> files.Opened:
+def _opened_array(array: npt.NDArray) -> files.OpenedPicture:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise ImageError(f"an array must be (H, W) or (H, W, 1, 3 or 4), got {array.shape}")
     limits.check_size("the array", array.shape[1], array.shape[0])
     flat = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
     image = Image.fromarray(depth.checked_array(flat))
-    return files.Opened("the array", image, 1, None, image.size, owned=True)
+    return files.OpenedPicture("the array", image, 1, None, image.size, owned=True)

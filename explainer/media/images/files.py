@@ -28,7 +28,7 @@ _START = 4096  # bytes by which a file is recognised
 _UNCOMPRESSED, _YCBCR = 1, 6  # of a TIFF
 
 
-class Opened(NamedTuple):
+class OpenedPicture(NamedTuple):
     """A picture file whose header has been read, as it is stored: not turned.
 
     `profile` is its ICC profile, if there is one, `size` its width and height. An image that a
@@ -44,7 +44,7 @@ class Opened(NamedTuple):
 
 
 @contextmanager
-def opened(source: str | Path | bytes) -> Iterator[Opened]:
+def opened(source: str | Path | bytes) -> Iterator[OpenedPicture]:
     """Open a file or its bytes as a picture; closed at the end.
 
     Raises:
@@ -63,7 +63,7 @@ def opened(source: str | Path | bytes) -> Iterator[Opened]:
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             _prepare_tiff(image)
         profile = profile or image.info.get("icc_profile")
-        yield Opened(name, image, orientation, profile, image.size, owned=True)
+        yield OpenedPicture(name, image, orientation, profile, image.size, owned=True)
 
 
 def frame_notes(image: Image.Image) -> list[str]:

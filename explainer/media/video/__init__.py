@@ -25,14 +25,14 @@ MAX_BYTES = 200_000_000
 VideoSource = str | Path | bytes | Video
 
 
-class Opened(NamedTuple):
+class OpenedVideo(NamedTuple):
     """A video that was read, and what was changed or left out, in sentences for people."""
 
     video: Video
     notes: tuple[str, ...]
 
 
-def open_video(source: VideoSource, most: int = MAX_FRAMES, multiple: int = 1) -> Opened:
+def open_video(source: VideoSource, most: int = MAX_FRAMES, multiple: int = 1) -> OpenedVideo:
     """Read at most `most` frames of a video at equal distances in time, each frame once.
 
     Args:
@@ -46,7 +46,7 @@ def open_video(source: VideoSource, most: int = MAX_FRAMES, multiple: int = 1) -
             to do.
     """
     if isinstance(source, Video):
-        return Opened(_filled(source, multiple), ())
+        return OpenedVideo(_filled(source, multiple), ())
     name, stream = open_source(source, Kind("video", VideoError, MAX_BYTES))
     with stream:
         with opened(name, stream) as reader:
@@ -59,7 +59,7 @@ def open_video(source: VideoSource, most: int = MAX_FRAMES, multiple: int = 1) -
             read = list(frames.decode(name, reader, times, picks.tolist(), notes))
     video = _video(read, times)
     notes += _use_notes(video, len(times.ticks))
-    return Opened(_filled(video, multiple), tuple(notes))
+    return OpenedVideo(_filled(video, multiple), tuple(notes))
 
 
 def is_video(source: object) -> bool:

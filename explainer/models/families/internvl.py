@@ -7,7 +7,7 @@ import numpy.typing as npt
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optimal_tiled_canvas
 
 from explainer.errors import ModelError
-from explainer.models.base import Family, Picture
+from explainer.models.base import Family, InputPicture
 from explainer.models.families.canvas import Canvas
 from explainer.run import View
 
@@ -92,7 +92,7 @@ class InternVL(Family):
         columns, rows = get_optimal_tiled_canvas((height, width), size, 1, self.tiles)
         return rows, columns
 
-    def picture(self, image: npt.NDArray[np.uint8], alpha: float) -> Picture:
+    def picture(self, image: npt.NDArray[np.uint8], alpha: float) -> InputPicture:
         rows, columns = self.layout(*image.shape[:2])
         canvases = [self._canvas(image, rows, columns, alpha)]
         if rows * columns > 1:
@@ -111,7 +111,7 @@ class InternVL(Family):
         )
         order = _reading_order(rows, columns, n)
         order = np.concatenate([order, np.arange(len(order), sum(map(len, views)))])
-        return Picture(views, {"pixel_values": tensors["pixel_values"]}, order)
+        return InputPicture(views, {"pixel_values": tensors["pixel_values"]}, order)
 
     def _canvas(
         self, image: npt.NDArray[np.uint8], rows: int, columns: int, alpha: float

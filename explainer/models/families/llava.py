@@ -9,7 +9,7 @@ import numpy.typing as npt
 import transformers
 
 from explainer.errors import ModelError
-from explainer.models.base import Family, Picture
+from explainer.models.base import Family, InputPicture
 from explainer.models.families.canvas import Canvas
 from explainer.run import View
 
@@ -102,7 +102,7 @@ class Llava(Family):
             canvas = canvas.centred(crop["width"], crop["height"])
         return canvas
 
-    def picture(self, image: npt.NDArray[np.uint8], alpha: float) -> Picture:
+    def picture(self, image: npt.NDArray[np.uint8], alpha: float) -> InputPicture:
         canvas = self.canvas(image).shrunk(alpha, self.processor.resample, self.colour)
         tensors = self.processor(
             images=canvas.image,
@@ -113,7 +113,7 @@ class Llava(Family):
         )
         grid = (self.side // self.cell,) * 2
         rects = canvas.rects(grid, self.cell)
-        return Picture((View(0, grid, rects),), {"pixel_values": tensors["pixel_values"]})
+        return InputPicture((View(0, grid, rects),), {"pixel_values": tensors["pixel_values"]})
 
 
 def _output_size(width: int, height: int, wanted: Any) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from explainer.errors import ModelError
-from explainer.models.base import Family, Inputs, Picture, grid_rects
+from explainer.models.base import Family, InputPicture, Inputs, grid_rects
 from explainer.run import Video, View
 
 STEP_TOKENS = 256  # visual tokens of one step of a video, at most
@@ -73,19 +73,19 @@ class Qwen2VL(Family):
         rows, columns = (max(1, round(alpha * side / self.cell)) for side in resized)
         return rows, columns
 
-    def picture(self, image: npt.NDArray[np.uint8], alpha: float) -> Picture:
+    def picture(self, image: npt.NDArray[np.uint8], alpha: float) -> InputPicture:
         height, width = self.input_size(image.shape[0], image.shape[1], alpha)
         resized = Image.fromarray(image).resize((width, height), self.processor.resample)
         tensors = self.processor(images=resized, do_resize=False, return_tensors="pt")
         grid = (height // self.cell, width // self.cell)
         rects = grid_rects(grid, width=image.shape[1], height=image.shape[0])
-        return Picture((View(0, grid, rects),), dict(tensors))
+        return InputPicture((View(0, grid, rects),), dict(tensors))
 
     @property
     def frames_per_step(self) -> int:
         return int(self.model.config.vision_config.temporal_patch_size)
 
-    def video(self, video: Video, alpha: float) -> Picture:
+    def video(self, video: Video, alpha: float) -> InputPicture:
         """Return the frames of a video at scale `alpha`: a step is made of `frames_per_step`.
 
         Frames are fitted to `STEP_TOKENS` tokens for each step, fewer where all steps together
@@ -105,7 +105,7 @@ class Qwen2VL(Family):
         grid = patches["image_grid_thw"][:1].clone()
         grid[0, 0] = steps
         rects = grid_rects((rows, columns), width=width, height=height)
-        return Picture(
+        return InputPicture(
             tuple(View(step, (rows, columns), rects) for step in range(steps)),
             {
                 "pixel_values_videos": _in_steps(patches["pixel_values"], steps, size),

@@ -21,7 +21,7 @@ _BPE = 2
 
 
 @dataclass(frozen=True)
-class Piece:
+class VocabularyPiece:
     """One entry of the vocabulary; its id is its place in the file."""
 
     text: str
@@ -33,7 +33,7 @@ class Piece:
 class SentencePieceModel:
     """What a `tokenizer.model` says, as far as tokenising needs it."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[VocabularyPiece, ...]
     byte_fallback: bool
     dummy_prefix: bool
     squeeze_spaces: bool
@@ -95,7 +95,9 @@ def build_backend(model: SentencePieceModel, added: Mapping[int, AddedToken]) ->
     return backend
 
 
-def _merges(pieces: tuple[Piece, ...], added: Mapping[int, AddedToken]) -> list[tuple[str, str]]:
+def _merges(
+    pieces: tuple[VocabularyPiece, ...], added: Mapping[int, AddedToken]
+) -> list[tuple[str, str]]:
     """Return all pairs of pieces that make a piece, in the order in which they are to be merged.
 
     SentencePiece joins the neighbours whose union has the best score. Control, unknown and byte
@@ -138,10 +140,10 @@ def _decoder(model: SentencePieceModel) -> decoders.Decoder:
 # Protocol buffers --------------------------------------------------------------------------------
 
 
-def _piece(data: bytes) -> Piece:
+def _piece(data: bytes) -> VocabularyPiece:
     fields = dict(_fields(data))
     score = struct.unpack("<f", fields[2])[0] if 2 in fields else 0.0
-    return Piece(fields[1].decode("utf-8"), score, fields.get(3, NORMAL))
+    return VocabularyPiece(fields[1].decode("utf-8"), score, fields.get(3, NORMAL))
 
 
 def _last(fields: list, number: int) -> bytes:
