@@ -98,7 +98,8 @@ class Handlers:
                 {"chips": [], "live": True}, busy(texts.BUSY_READING), notice=_note(notes)
             )
             steps = self.steps(media, asked, decoding, settings.needed, chosen(model))
-            yield from self.follow(self.uploads.giving_up(steps, source, more))
+            for page in self.follow(self.uploads.giving_up(steps, source, more)):
+                yield page._replace(notice=_note(notes))  # a browser may skip all but the last page
         except Exception as error:
             message = failed(error)
             picture_is_wrong = isinstance(error, ImageError)
