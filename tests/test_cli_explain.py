@@ -84,7 +84,15 @@ def test_a_recorded_run_stands_alone(recorded, picture, capsys):
 
 
 @pytest.mark.parametrize(
-    "flag", ["--prompt=Why?", "--layers=all", "--max-new-tokens=9", "--temperature=1", "--seed=3"]
+    "flag",
+    [
+        "--prompt=Why?",
+        "--layers=all",
+        "--max-new-tokens=9",
+        "--temperature=1",
+        "--seed=3",
+        "--repetition-penalty=1",
+    ],
 )
 def test_what_only_a_recording_reads_is_refused_with_a_recorded_run(recorded, capsys, flag):
     said = _fails(capsys, "explain", recorded, flag)

@@ -230,7 +230,7 @@ def test_the_space_runs_the_gradio_that_is_pinned():
 
 
 def test_imports_run_down_the_floors():
-    assert house.upward() == ["explainer.models.engine -> explainer.recording.request"]
+    assert house.upward() == []
 
 
 def test_there_are_no_new_import_cycles():

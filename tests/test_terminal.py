@@ -14,7 +14,7 @@ from PIL import Image
 from explainer.__main__ import main
 from explainer.commands.terminal import typed
 from explainer.errors import OutputError, PromptError
-from explainer.recording.request import Decoding
+from explainer.models.decoding import Decoding
 from explainer.run import Run
 from explainer.run.files import check_folder, file_name, free_stem, write_whole
 from tests import tiny

@@ -42,6 +42,7 @@ RECORDING = {
     "max_new_tokens": 64,
     "temperature": 0.0,
     "seed": 0,
+    "repetition_penalty": None,
 }
 _SCALES = (0.5, 0.75, 1.0)
 
@@ -88,6 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     answer.add_argument("--max-new-tokens", type=int, help="default: 64")
     answer.add_argument("--temperature", type=float, help="default: 0 (greedy)")
     answer.add_argument("--seed", type=int, help="of the draws; default: 0")
+    answer.add_argument(
+        "--repetition-penalty", type=float, help="1 for none; default: the checkpoint's own"
+    )
     answer.add_argument(
         "--layers",
         choices=LAYERS,
@@ -183,6 +187,7 @@ def _run(
         max_new_tokens=args.max_new_tokens,
         temperature=args.temperature,
         seed=args.seed,
+        repetition_penalty=args.repetition_penalty,
         answer=args.answer,
     )
     print()

@@ -104,6 +104,8 @@ def _decoding(settings: Mapping[str, Any]) -> str:
     if settings.get("temperature"):
         drawn += f" at temperature {_told(settings['temperature'])}"
         drawn += f" with seed {_told(settings.get('seed'))}"
+    if settings.get("repetition_penalty", 1) != 1:
+        drawn += f", repetition penalty {_told(settings['repetition_penalty'])}"
     if settings.get("max_new_tokens"):
         drawn += f", at most {_told(settings['max_new_tokens'])} tokens"
     dtype = _told(settings.get("dtype", ""))

@@ -18,6 +18,7 @@ import torch
 import transformers
 
 from explainer.errors import ModelError, VideoError
+from explainer.models.decoding import is_penalty
 from explainer.models.text.tokens import TextCodec
 from explainer.run import TEMPLATE, Video, View
 
@@ -147,6 +148,7 @@ class Family(ABC):
         self._tokenizer = tokenizer
         self.lay_out(self.image_token, 1)  # a template of another layout is refused at once
         self.check()
+        _ = self.repetition_penalty  # so is one that cannot be used
 
     # What a family adds --------------------------------------------------------------------------
 
@@ -276,6 +278,18 @@ class Family(ABC):
             if ids is not None:
                 return frozenset([ids] if isinstance(ids, int) else ids)
         return frozenset()
+
+    @property
+    def repetition_penalty(self) -> float:
+        """Return what generation_config.json names, 1 if it names none; `ModelError` for what
+        cannot be one."""
+        own = getattr(self.model.generation_config, "repetition_penalty", None)
+        if own is not None and not is_penalty(own):
+            raise ModelError(
+                f"{self.model_id}: generation_config.json has the repetition_penalty {own!r}; "
+                "set another one, such as 1"
+            )
+        return 1.0 if own is None else float(own)
 
     @property
     def image_token_id(self) -> int:

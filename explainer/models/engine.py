@@ -24,8 +24,8 @@ import torch
 
 from explainer.errors import ModelError
 from explainer.models.base import Family, Inputs
+from explainer.models.decoding import Picker
 from explainer.models.threads import choose_threads, running_on, usable_cores
-from explainer.recording.request import Decoding
 
 Layers = Sequence[int]  # numbers of decoder layers, from 1, ascending, without the last
 
@@ -250,20 +250,6 @@ def _ordered(values: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, tor
     by_id = ids.argsort(-1)
     values, order = values.gather(1, by_id).sort(dim=-1, descending=True, stable=True)
     return values, ids.gather(1, by_id).gather(1, order)
-
-
-class Picker:
-    """Chooses the next token: the most probable, or a draw at a temperature."""
-
-    def __init__(self, decoding: Decoding, device: torch.device) -> None:
-        self._temperature = decoding.temperature
-        self._generator = torch.Generator(device).manual_seed(int(decoding.seed))
-
-    def __call__(self, logits: torch.Tensor) -> int:
-        if self._temperature == 0:
-            return int(logits.argmax())
-        probs = (logits.float() / self._temperature).softmax(-1)
-        return int(torch.multinomial(probs, 1, generator=self._generator))
 
 
 def _trim() -> None:

@@ -16,6 +16,7 @@ from explainer.media.video import VideoSource
 from explainer.methods import Method, find_method
 from explainer.methods.comparison import Comparison
 from explainer.models.base import Family, Media
+from explainer.models.decoding import Decoding
 from explainer.models.engine import Engine, memory_in_words
 from explainer.models.loading.load import load_family
 from explainer.models.loading.options import LoadOptions, OnProgress
@@ -23,7 +24,6 @@ from explainer.probing.regions import Region, hidden
 from explainer.probing.reliance import EMPTY
 from explainer.recording.packing import ids_of_bases, with_ids, with_words
 from explainer.recording.request import (
-    Decoding,
     Pictures,
     VisualInput,
     check_fills,
@@ -113,6 +113,7 @@ class Explainer:
         max_new_tokens: int = 64,
         temperature: float = 0.0,
         seed: int = 0,
+        repetition_penalty: float | None = None,
         answer: str | None = None,
         layers: str | Sequence[int] = "last",
         fills: Sequence[str] = (),
@@ -131,6 +132,9 @@ class Explainer:
             max_new_tokens: the longest answer.
             temperature: 0 for the most probable token each time (greedy), above 0 to draw.
             seed: of the draws.
+            repetition_penalty: what the logits of tokens that were said already, or stand in the
+                prompt, are weakened by before the next token is chosen, 0.1 to 10; 1 for none, None
+                for the checkpoint's own. The probabilities of the run are without it.
             answer: plain text to read as the model's answer, in one pass, in place of generating
                 one (teacher forcing); the probabilities are those that the model gives to it.
             layers: decoder layers that can be looked at later with `Run.at_layer`: "last", "even"
@@ -144,7 +148,9 @@ class Explainer:
             LayerError: there is no such layer, or the layers take more than a run may hold.
             ModelError: the memory is not enough.
         """
-        decoding = Decoding(max_new_tokens, temperature, seed)
+        if repetition_penalty is None:
+            repetition_penalty = self.family.repetition_penalty
+        decoding = Decoding(max_new_tokens, temperature, seed, repetition_penalty)
         asked = open_asked(self.family, image, video)
         request = replace(
             check_request(self.family, asked, prompt, scales, decoding),

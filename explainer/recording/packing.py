@@ -14,8 +14,9 @@ import torch
 
 from explainer.errors import RunError
 from explainer.models.base import Inputs
+from explainer.models.decoding import Decoding
 from explainer.models.engine import Engine, Ranking, to_float16
-from explainer.recording.request import Decoding, Request, check_text
+from explainer.recording.request import Request, check_text
 from explainer.run import ANSWER, PROMPT, Layer, Run, Scale, Tokens, Unembedding
 
 TOP_K = 200
@@ -226,4 +227,5 @@ def _drawn(decoding: Decoding) -> dict[str, Any]:
         "max_new_tokens": int(decoding.max_new_tokens),
         "temperature": float(decoding.temperature),
         "seed": int(decoding.seed),
+        "repetition_penalty": float(decoding.repetition_penalty),
     }

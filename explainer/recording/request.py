@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,46 +13,15 @@ from explainer.media.fills import FILLS
 from explainer.media.images import ImageSource, open_images
 from explainer.media.video import VideoSource, open_video, step_label
 from explainer.models.base import Family, Inputs, Media
+from explainer.models.decoding import Decoding, is_number, is_whole
 from explainer.models.loading.memory import free_memory
 from explainer.run import Video
 
 Pictures = ImageSource | Sequence[ImageSource]
 
-LARGEST_SEED, COLDEST = 2**31 - 1, 1e-4
 LAYERS = ("last", "even", "all")  # which layers can be asked for by name
 MOST_LAYER_BYTES = 1 << 30  # what a run's further layers may take, as what a file may unpack to
 _LISTED = 4 * (200 + 10 + 1)  # bytes of a text state's list of words and its probabilities
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """How an answer is generated; `PromptError` for values that make no sense.
-
-    Attributes:
-        max_new_tokens: the longest answer, at least 1.
-        temperature: 0 for the most probable token each time, above 0 to draw; at most 10. Below
-            `COLDEST` it becomes 0: logits divided by less than that overflow float32, and a draw
-            would be of the most probable token anyway.
-        seed: of the draws, from 0 to `LARGEST_SEED`, as the page and the API have it.
-    """
-
-    max_new_tokens: int
-    temperature: float
-    seed: int
-
-    def __post_init__(self) -> None:
-        for name in ("max_new_tokens", "seed"):
-            value = getattr(self, name)
-            if not _is_whole(value):
-                raise PromptError(f"{name} must be a whole number, got {value!r}")
-        if self.max_new_tokens < 1:
-            raise PromptError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
-        if not 0 <= self.seed <= LARGEST_SEED:
-            raise PromptError(f"seed must lie in 0..{LARGEST_SEED}, got {self.seed}")
-        if not _is_number(self.temperature) or not 0 <= self.temperature <= 10:
-            raise PromptError(f"temperature must lie in 0..10, got {self.temperature!r}")
-        if self.temperature < COLDEST:
-            object.__setattr__(self, "temperature", 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,12 +124,12 @@ def check_scales(family: Family, scales: Sequence[float]) -> list[float]:
     """Return the factors in ascending order, each once: small ones are read first."""
     low, high = family.alphas
     for alpha in scales:
-        if high == 1 and _is_number(alpha) and alpha > 1:
+        if high == 1 and is_number(alpha) and alpha > 1:
             raise ScaleError(
                 f"{family.label} reads pictures at one fixed size, so a scale above 1 shows it "
                 f"nothing new; got {alpha:g}, use one in {low:g}..1"
             )
-        if not _is_number(alpha) or not low <= alpha <= high:
+        if not is_number(alpha) or not low <= alpha <= high:
             raise ScaleError(f"a scale of {family.label} lies in {low:g}..{high:g}, got {alpha}")
     return sorted({round(float(alpha), 6) for alpha in scales})
 
@@ -178,7 +146,7 @@ def check_layers(family: Family, layers: str | Sequence[int]) -> tuple[int, ...]
         step = {"last": depth, "even": 2, "all": 1}[layers]
         return tuple(range(depth, 0, -step))[:0:-1]
     for number in layers:
-        if not _is_whole(number):
+        if not is_whole(number):
             raise LayerError(f"a layer is a whole number, got {number!r}")
         if not 1 <= number <= depth:
             raise LayerError(f"{family.model_id} has layers 1 to {depth}, got {number}")
@@ -238,12 +206,3 @@ def check_scale_length(family: Family, inputs: Inputs, alpha: float) -> None:
             f"at scale {alpha:g} the picture takes {len(inputs.ids)} tokens, and "
             f"{family.model_id} takes {family.max_length}; use a smaller factor"
         )
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    return number and math.isfinite(value)

@@ -14,7 +14,8 @@ from explainer.attribution.reading import Reading
 from explainer.errors import ModelError, RunError
 from explainer.media.fills import filled
 from explainer.models.base import Inputs, Media
-from explainer.models.engine import Answering, Engine, Picker, memory_in_words
+from explainer.models.decoding import Picker
+from explainer.models.engine import Answering, Engine, memory_in_words
 from explainer.models.text.tokens import TextStream
 from explainer.recording.packing import (
     GeneratedAnswer,
@@ -87,7 +88,8 @@ class Recorder:
                 states, answering = self._engine.read(inputs, layers)
                 clock.lap("read")
                 yield Step("read", "", 1, 1)
-                yield from self._generate(request, answering, answer)
+                pick = Picker(request.decoding, self.family.device, inputs.ids)
+                yield from self._generate(request, answering, pick, answer)
                 clock.lap("answer")
                 del answering  # frees the cache
             run = pack_run(self._engine, request, inputs, states, answer)
@@ -111,10 +113,9 @@ class Recorder:
             return replace(run, settings={**run.settings, "no_evidence": str(error)})
 
     def _generate(
-        self, request: Request, answering: Answering, answer: GeneratedAnswer
+        self, request: Request, answering: Answering, pick: Picker, answer: GeneratedAnswer
     ) -> Generator[Step, None, None]:
         """Generate token after token into `answer`."""
-        pick = Picker(request.decoding, self.family.device)
         text = TextStream(self.family.codec)
         stop, most = self.family.stop_ids, request.decoding.max_new_tokens
         for done in range(1, most + 1):

@@ -155,6 +155,7 @@ _SETTINGS: Mapping[str, Callable[[Any], bool]] = {
     "max_new_tokens": _is_whole,
     "temperature": _is_number,
     "seed": _is_whole,
+    "repetition_penalty": _is_number,
     "finish": _is_text,
     "end": _is_whole,
     "dtype": _is_text,

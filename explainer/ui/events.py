@@ -71,8 +71,8 @@ def wire_run(
     """Connect both ways to an answer, Explain and asking again; return the event of the first."""
     previous, shown = gr.State({}), [see.bar, see.view, see.backdrop]
     asked = [ask.image, ask.prompt, previous, *ask.decoding, see.panel, see.options, picker]
-    asked += [ask.more, ask.layers]
-    hidden = [see.whatif, previous, *ask.decoding, ask.layers]
+    asked += [ask.more, ask.layers, ask.penalty]
+    hidden = [see.whatif, previous, *ask.decoding, ask.layers, ask.penalty]
     begun = [
         _begun(press, handlers, previous, ask, see) for press in (ask.run.click, see.whatif.again)
     ]
@@ -212,7 +212,7 @@ def wire_link(
         picture = asked.example.picture.pixels if asked.example else None
         return (picture, asked.prompt, *astuple(asked.decoding), menu.value(asked.model))
 
-    fields = [ask.image, ask.prompt, *ask.decoding, ask.layers, picker]
+    fields = [ask.image, ask.prompt, *ask.decoding, ask.layers, ask.penalty, picker]
     filled = settings.ask(shown(fill), settings, fields, **PLUMBING)
     filled.then(None, ask.image, js=PRESS_RUN_ON_PICTURE)
     bring = visits.served(links.bring)

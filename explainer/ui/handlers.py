@@ -85,6 +85,7 @@ class Handlers:
         model: Any = "",
         more: Any = None,
         layers: Any = None,
+        repetition_penalty: Any = None,
     ) -> Iterator[PageUpdate]:
         """Yield what the page shows while an answer is recorded, and at last its chips.
 
@@ -93,7 +94,9 @@ class Handlers:
         try:
             media, asked, notes = inputs(source, more, prompt)
             settings = controls.read_settings(panel, option)
-            decoding = controls.read_decoding(max_new_tokens, temperature, seed, layers)
+            decoding = controls.read_decoding(
+                max_new_tokens, temperature, seed, layers, repetition_penalty
+            )
             yield PageUpdate(
                 {"chips": [], "live": True}, busy(texts.BUSY_READING), notice=_note(notes)
             )

@@ -204,6 +204,13 @@ def _ask() -> Ask:
             stop = gr.Button(texts.STOP, variant="secondary", interactive=False, elem_id="sl-stop")
         with gr.Accordion(texts.DECODING, open=False):
             decoding = _decoding()
+            penalty = ui.RawNumber(
+                controls.REPETITION_PENALTY.default,
+                step=controls.REPETITION_PENALTY.step,
+                label=texts.REPETITION_PENALTY,
+                info=texts.REPETITION_PENALTY_ABOUT,
+                elem_id="sl-penalty",
+            )
             layers = ui.RawDropdown(
                 [(texts.LAYER_CHOICES[name], name) for name in controls.LAYERS.choices],
                 value=controls.LAYERS.default,
@@ -213,7 +220,7 @@ def _ask() -> Ask:
                 elem_id="sl-layers",
             )
             memory = ui.Notice({"text": "", "kind": ""}, elem_id="sl-memory")
-    return Ask(image, more, notice, prompt, run, stop, decoding, layers, memory)
+    return Ask(image, more, notice, prompt, run, stop, decoding, penalty, layers, memory)
 
 
 def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:

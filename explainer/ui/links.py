@@ -3,7 +3,7 @@
 A link never holds a picture. Its parameters, each of which may be missing:
 
     prompt, model                               what was asked
-    tokens, temperature, seed, layers           how the answer was drawn and recorded
+    tokens, temperature, seed, layers, penalty  how the answer was drawn and recorded
     example                                     number of the example it was asked about, from 1
     layer                                       number of the decoder layer that maps are read from
     word, against                               what is chosen in the answer to the example, and
@@ -32,6 +32,7 @@ import numpy as np
 from explainer.errors import SightlineError
 from explainer.media.images import fit
 from explainer.methods.base import Knob
+from explainer.models.loading.catalogue import facts_of
 from explainer.run import Run
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
@@ -52,6 +53,7 @@ _DECODING = (  # parameter of a link, field of `DecodingControls`, and what it c
     ("temperature", "temperature", controls.TEMPERATURE),
     ("seed", "seed", controls.SEED),
     ("layers", "layers", controls.LAYERS),
+    ("penalty", "repetition_penalty", controls.REPETITION_PENALTY),
 )
 
 
@@ -200,6 +202,9 @@ class Links:
         if model != self._models.default:
             query["model"] = model
         told = {**run.settings, "layers": _layers(run)}
+        own = facts_of(self._models.loaded(model)).get("repetition_penalty")
+        if told.get("repetition_penalty") == own:
+            told["repetition_penalty"] = None  # what a link without one says
         for name, field, knob in _DECODING:
             value = told.get(field, knob.default)
             if value != knob.default:

@@ -115,9 +115,10 @@ class ModelMenu:
             return f"Model: {entry.id}. {why}".strip()
         size = f", {_count(entry.parameters)} parameters" if entry.parameters else ""
         at = f", revision {entry.revision}" if entry.revision else ""
+        penalty = texts.OWN_PENALTY.format(penalty=facts["repetition_penalty"])
         return (
             f"Model: {entry.id}{at} ({facts['label']}{size}), "
-            f"on {facts['device']} in {facts['dtype']}. {why}"
+            f"on {facts['device']} in {facts['dtype']}. {penalty} {why}"
         ).strip()
 
     def listing(self) -> list[ModelTold]:

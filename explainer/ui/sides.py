@@ -24,6 +24,7 @@ class Ask:
     run: gr.Button
     stop: gr.Button
     decoding: tuple[gr.Slider, gr.Slider, gr.Number]
+    penalty: gr.Number
     layers: gr.Dropdown
     memory: ui.Notice
 

@@ -112,6 +112,7 @@ class HidingHandler:
         temperature: Any,
         seed: Any,
         layers: Any,
+        repetition_penalty: Any = None,
     ) -> Iterator[PageUpdate]:
         """Yield what the page shows while the model answers again, and then the chips; the last
         value, in place of a notice, says how the picture was masked and what was before.
@@ -124,7 +125,9 @@ class HidingHandler:
         try:
             found = self._read(asked)
             settings = controls.read_settings(asked.get("panel"), asked.get("options"))
-            decoding = controls.read_decoding(max_new_tokens, temperature, seed, layers)
+            decoding = controls.read_decoding(
+                max_new_tokens, temperature, seed, layers, repetition_penalty
+            )
             steps = self._handlers.anew(found.run, found.pictures[0], decoding, settings.needed)
             kept = self._handlers.restored(previous)
             yield PageUpdate({"chips": [], "live": True}, busy(texts.BUSY_READING))

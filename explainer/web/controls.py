@@ -26,6 +26,7 @@ SCALE_WEIGHTS = "scale_weights"  # has its sliders where the method is opened up
 MAX_NEW_TOKENS = Knob("Longest answer", "int", 64, "", 1, 256)
 TEMPERATURE = Knob("Temperature", "float", 0.0, "", 0.0, 2.0, 0.05)
 SEED = Knob("Seed", "int", 0, "", 0, 2**31 - 1)
+REPETITION_PENALTY = Knob("Repetition penalty", "float", None, "", 0.1, 10.0, 0.05)
 LAYERS = Knob("Layers", "choice", "last", "", choices=("last", "even", "all"))
 LONGEST_ID = 64
 
@@ -46,12 +47,13 @@ class MethodSettings:
 
 @dataclass(frozen=True)
 class DecodingControls:
-    """How the answer is drawn."""
+    """How the answer is drawn; a repetition penalty of None is the checkpoint's own."""
 
     max_new_tokens: int = MAX_NEW_TOKENS.default
     temperature: float = TEMPERATURE.default
     seed: int = SEED.default
     layers: str = LAYERS.default
+    repetition_penalty: float | None = REPETITION_PENALTY.default
 
 
 def knob(method: Method, name: str) -> Knob:
@@ -193,7 +195,11 @@ def _read_weights(panel: Mapping[str, Any], scales: Sequence[float]) -> list[Any
 
 
 def read_decoding(
-    max_new_tokens: Any, temperature: Any, seed: Any, layers: Any = None
+    max_new_tokens: Any,
+    temperature: Any,
+    seed: Any,
+    layers: Any = None,
+    repetition_penalty: Any = None,
 ) -> DecodingControls:
     """Return the checked decoding settings; an empty field counts as its default."""
     return DecodingControls(
@@ -201,6 +207,7 @@ def read_decoding(
         _decoding(TEMPERATURE, temperature),
         _decoding(SEED, seed),
         _decoding(LAYERS, layers),
+        _decoding(REPETITION_PENALTY, repetition_penalty),
     )
 
 

@@ -104,6 +104,7 @@ def test_nothing_to_explain_yet_says_so():
 def test_decoding_settings():
     assert controls.read_decoding(None, None, None) == controls.DecodingControls()
     assert controls.read_decoding(8, 0.7, 3.0) == controls.DecodingControls(8, 0.7, 3)
+    assert controls.read_decoding(8, 0, 0, None, 1.05).repetition_penalty == 1.05
     for bad in ((0, 0, 0), (9999, 0, 0), ("8", 0, 0), (8, -1, 0), (8, 0, -1), (8, 0, [1])):
         with pytest.raises(KnobError):
             controls.read_decoding(*bad)

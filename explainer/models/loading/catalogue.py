@@ -190,7 +190,8 @@ def can_do(model_type: str) -> str:
 
 
 def facts_of(explainer: Any) -> dict[str, Any]:
-    """Return label, alphas, model_type, device and dtype of a loaded explainer; {} without one."""
+    """Return label, alphas, model_type, device, dtype and repetition_penalty of a loaded explainer;
+    {} without one."""
     family = getattr(explainer, "family", None)
     if family is None:
         return {}
@@ -201,6 +202,7 @@ def facts_of(explainer: Any) -> dict[str, Any]:
         "model_type": family.model.config.model_type,
         "device": str(family.device),
         "dtype": str(weight.dtype).removeprefix("torch."),
+        "repetition_penalty": family.repetition_penalty,
     }
 
 

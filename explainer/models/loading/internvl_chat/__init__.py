@@ -13,6 +13,7 @@ from typing import Any
 
 from PIL import Image
 from transformers import (
+    GenerationConfig,
     GotOcr2ImageProcessorPil,
     InternVLForConditionalGeneration,
     PreTrainedTokenizerBase,
@@ -57,6 +58,8 @@ def load_parts(
     tokenizer = read_tokenizer(folder, name, raw)
     config = translate(raw, tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))
     network = read_network(folder, name, config, language(raw), options)
+    if (folder / "generation_config.json").is_file():
+        network.generation_config = GenerationConfig.from_pretrained(folder)
     end = [tokenizer.convert_tokens_to_ids(END), raw["llm_config"].get("eos_token_id")]
     network.generation_config.eos_token_id = [i for i in dict.fromkeys(end) if i is not None]
     return network, tokenizer, _processor(folder, raw)
