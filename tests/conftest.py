@@ -50,6 +50,7 @@ def qwen(qwen_folder: Path) -> Explainer:
 FAMILIES = {
     "qwen2_vl": (tiny.qwen2_vl, {}),
     "qwen2_5_vl": (tiny.qwen2_5_vl, {}),
+    "qwen3_vl": (tiny.qwen3_vl, {}),
     "llava": (tiny.llava, {}),
     "internvl": (tiny.internvl, {}),
     "internvl_tiles": (tiny.internvl, {"tiles": 6}),

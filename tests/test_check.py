@@ -59,6 +59,7 @@ def _published(folder: Path) -> Path:
 KINDS = {
     "qwen2_vl": (tiny.qwen2_vl, {}),
     "qwen2_5_vl": (tiny.qwen2_5_vl, {}),
+    "qwen3_vl": (tiny.qwen3_vl, {}),
     "llava": (tiny.llava, {}),
     "internvl": (tiny.internvl, {}),
     "internvl in tiles": (tiny.internvl, {"tiles": 4}),

@@ -43,7 +43,7 @@ def test_states_of_a_layer_are_its_output_after_the_final_norm(any_family):
     ids = [*inputs.ids, *run.tokens.ids[run.indices(ANSWER)].tolist()]
     with torch.inference_mode():
         out = family.model(**_whole(any_family, ids, inputs), output_hidden_states=True)
-        seen = family.decoder.norm(out.hidden_states[1][0])  # [0] holds the embeddings
+        seen = family.decoder.norm(_handed_on(out, inputs))
         logits = family.unembedding(seen).float()
     assert run.layer_numbers == (1, 2)
     early = run.at_layer(1)
@@ -54,6 +54,18 @@ def test_states_of_a_layer_are_its_output_after_the_final_norm(any_family):
     np.testing.assert_array_equal(early.topk[1:, 0], logits[at].argmax(-1))
     chances = logits.softmax(-1)[at[:-1], run.tokens.ids[1:]]
     np.testing.assert_allclose(early.probs[1:], chances, rtol=1e-3, atol=1e-7)
+
+
+def _handed_on(out, inputs) -> torch.Tensor:
+    """Return what layer 1 hands on to layer 2, (L, d).
+
+    transformers lists its own output, before features of the picture are added (DeepStack).
+    """
+    states = out.hidden_states[1][0].clone()  # [0] holds the embeddings
+    pictures = getattr(out, "image_outputs", None)
+    for features in getattr(pictures, "deepstack_features", None) or []:
+        states[list(inputs.visual)] += torch.cat(features)
+    return states
 
 
 def test_the_last_layer_is_the_run_as_it_was_without_layers(any_family):

@@ -39,6 +39,7 @@ _QWEN = Layout(
 LAYOUTS = {
     "Qwen2-VL": _QWEN,
     "Qwen2.5-VL": _QWEN,
+    "Qwen3-VL": _QWEN._replace(start="<|im_start|>user\n"),
     "LLaVA": Layout("<s> USER: ", " ASSISTANT:", (" ", " "), (8 * 8,)),
     "InternVL": Layout(
         "<|im_start|>user\n",

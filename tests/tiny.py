@@ -36,6 +36,8 @@ from transformers import (
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
     Qwen2VLImageProcessorPil,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
 )
 
 SPECIAL = (
@@ -149,6 +151,75 @@ def qwen2_5_vl(folder: Path, dtype: torch.dtype = torch.float32, seed: int = 1) 
     make = Qwen2_5_VLForConditionalGeneration
     config = Qwen2_5_VLConfig(**_shared(vision))
     return _save(folder, config, make, dtype, seed, tokenizer(), _qwen_processor())
+
+
+# The control flow of Qwen3-VL's own template, without its tools.
+QWEN3_TEMPLATE = """\
+{%- if messages[0].role == 'system' %}
+    {{- '<|im_start|>system\\n' + messages[0].content + '<|im_end|>\\n' }}
+{%- endif %}
+{%- set image_count = namespace(value=0) %}
+{%- set video_count = namespace(value=0) %}
+{%- for message in messages %}
+    {%- if message.role == "user" %}
+        {{- '<|im_start|>' + message.role + '\\n' }}
+        {%- if message.content is string %}
+            {{- message.content }}
+        {%- else %}
+            {%- for content in message.content %}
+                {%- if content.type == 'image' or 'image' in content or 'image_url' in content %}
+                    {%- set image_count.value = image_count.value + 1 %}
+                    {%- if add_vision_id %}Picture {{ image_count.value }}: {% endif -%}
+                    <|vision_start|><|image_pad|><|vision_end|>
+                {%- elif content.type == 'video' or 'video' in content %}
+                    {%- set video_count.value = video_count.value + 1 %}
+                    {%- if add_vision_id %}Video {{ video_count.value }}: {% endif -%}
+                    <|vision_start|><|video_pad|><|vision_end|>
+                {%- elif 'text' in content %}
+                    {{- content.text }}
+                {%- endif %}
+            {%- endfor %}
+        {%- endif %}
+        {{- '<|im_end|>\\n' }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\\n' }}
+{%- endif %}
+"""
+
+
+def qwen3_vl(folder: Path, dtype: torch.dtype = torch.float32, seed: int = 0) -> Path:
+    """Save a random Qwen3-VL with a DeepStack feature after its first layer; return `folder`.
+
+    Its config.json has the keys of the published ones, which are older than transformers' own.
+    """
+    vision = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "out_hidden_size": 32,
+        "depth": 2,
+        "num_position_embeddings": 16,
+        "deepstack_visual_indexes": [0],
+        "initializer_range": 0.2,
+    }
+    shared = _shared(vision)
+    rope = {"rope_type": "default", "mrope_section": [3, 3, 2], "mrope_interleaved": True}
+    text = {**shared["text_config"], "head_dim": 16}
+    text["rope_parameters"] = {**rope, "rope_theta": 10000.0}
+    words = tokenizer()
+    words.add_tokens([AddedToken(mark, normalized=False) for mark in ("<think>", "</think>")])
+    words.chat_template = QWEN3_TEMPLATE
+    text["vocab_size"] = len(words) + 3
+    config = Qwen3VLConfig(**{**shared, "text_config": text})
+    _save(folder, config, Qwen3VLForConditionalGeneration, dtype, seed, words, _qwen_processor())
+    saved = json.loads((folder / "config.json").read_text())
+    del saved["text_config"]["rope_parameters"]
+    saved["text_config"] |= {"rope_scaling": rope, "rope_theta": 10000.0}
+    saved["vision_config"] |= {"model_type": "qwen3_vl"}
+    del saved["vision_config"]["rope_parameters"]
+    (folder / "config.json").write_text(json.dumps(saved))
+    return folder
 
 
 def llava(

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import nn
 
+from explainer.attribution.patches import Leaf, Patches
 from explainer.attribution.reading import Reading
 
 EPS = 1e-12  # keeps the denominator of Grad-CAM++ from zero
@@ -76,9 +76,7 @@ def _maps(
 ) -> Maps:
     """Yield formula(F, G), both (N, d) float32, for each token."""
     with reading.patched() as patches:
-        decoder = patches.decoder
-        place = decoder.norm if mode == "table" else _module(decoder, depth, features)
-        leaf = patches.leaf_after(place)
+        leaf = _leaf(patches, mode, depth, features)
         states = reading.states()
     found = leaf.value[0, reading.visual].detach().float()
     if mode == "table":
@@ -90,10 +88,15 @@ def _maps(
         yield formula(found, gradient[0, reading.visual].float())
 
 
-def _module(decoder: nn.Module, depth: float, features: str) -> nn.Module:
-    """Return the module whose output is looked at.
+def _leaf(patches: Patches, mode: str, depth: float, features: str) -> Leaf:
+    """Return the place that is looked at.
 
     The last layer is out of reach: what it makes of a visual token no other position reads.
     """
-    layer = decoder.layers[round(depth * max(0, len(decoder.layers) - 2))]
-    return layer.post_attention_layernorm if features == "norm" else layer
+    decoder = patches.decoder
+    if mode == "table":
+        return patches.leaf_after(decoder.norm)
+    index = round(depth * max(0, len(decoder.layers) - 2))
+    if features == "norm":
+        return patches.leaf_after(decoder.layers[index].post_attention_layernorm)
+    return patches.leaf_after_layer(index)

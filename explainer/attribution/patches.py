@@ -144,16 +144,45 @@ class Patches(AbstractContextManager["Patches"]):
         self.after(module, lambda _module, _args, output: leaf.put(output))
         return leaf
 
-    def leaf_at_input(self) -> Leaf:
-        """Cut the graph at the input embeddings of the language model."""
+    def leaf_after_layer(self, index: int) -> Leaf:
+        """Cut the graph after a layer, where the next one reads its output.
+
+        Features of the picture that a model adds between layers (DeepStack) are part of it.
+        """
+        if index + 1 == len(self.decoder.layers):
+            return self.leaf_after(self.decoder.layers[index])
         leaf = Leaf()
-        self.before(
-            self.decoder,
-            lambda _module, args, kwargs: (
-                args,
-                {**kwargs, "inputs_embeds": leaf.put(kwargs["inputs_embeds"])},
-            ),
-        )
+
+        def cut(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict]:
+            return (leaf.put(args[0]), *args[1:]), kwargs
+
+        self.before(self.decoder.layers[index + 1], cut)
+        return leaf
+
+    def leaf_at_input(self) -> Leaf:
+        """Cut the graph at all that the language model reads, (1 + K, L, d).
+
+        The first row are the input embeddings; the K others are the features of the picture that
+        are added after each of the first K layers (DeepStack), zero at positions of text.
+        """
+        leaf = Leaf()
+
+        def cut(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict]:
+            embedded = kwargs["inputs_embeds"]
+            stacked = kwargs.get("deepstack_visual_embeds") or []
+            if not stacked:
+                return args, {**kwargs, "inputs_embeds": leaf.put(embedded)}
+            visual = kwargs["visual_pos_masks"][0]
+            rows = embedded.new_zeros(len(stacked), *embedded.shape[1:])
+            rows[:, visual] = torch.stack(list(stacked)).to(rows)
+            whole = leaf.put(torch.cat([embedded, rows]))
+            read = {
+                "inputs_embeds": whole[:1],
+                "deepstack_visual_embeds": [row[visual] for row in whole[1:]],
+            }
+            return args, {**kwargs, **read}
+
+        self.before(self.decoder, cut)
         return leaf
 
 

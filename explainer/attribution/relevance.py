@@ -7,7 +7,9 @@ asked for by name.
 
 Relevance is gradient times input, with rules that change the gradient and no value:
 
-    R_i = sum_c e_ic ds_t / de_ic,   e_i the embedding that the language model reads at i
+    R_i = sum_c e_ic ds_t / de_ic,   e_i the embedding that the language model reads at i,
+
+summed over all of them where features of the picture enter after further layers, too (DeepStack).
 
                           CP-LRP (arXiv 2202.07304)     AttnLRP (arXiv 2402.05602)
     norm                  its denominator is constant   the same
@@ -31,6 +33,8 @@ from explainer.attribution.patches import Call, Patches
 from explainer.attribution.reading import Reading
 
 Maps = Iterator[torch.Tensor]
+
+_HEAD_NORMS = ("q_norm", "k_norm")  # of queries and keys, where a model has them
 
 
 def cp_lrp(reading: Reading, tokens: Sequence[int]) -> Maps:
@@ -57,9 +61,9 @@ def relevances(reading: Reading, tokens: Sequence[int], rules: Callable[[Patches
         rules(patches)
         leaf = patches.leaf_at_input()
         states = reading.states()
-    embedded = leaf.value[0].detach().float()
+    read = leaf.value.detach().float()
     for gradient in reading.gradients(states, leaf.value, tokens):
-        yield (embedded * gradient[0].float()).sum(1)
+        yield (read * gradient.float()).sum((0, 2))
 
 
 def cp_rules(patches: Patches) -> None:
@@ -108,6 +112,8 @@ def _norms(patches: Patches) -> None:
     norms = [decoder.norm]
     for layer in decoder.layers:
         norms += [layer.input_layernorm, layer.post_attention_layernorm]
+        attention = layer.self_attn
+        norms += [getattr(attention, name) for name in _HEAD_NORMS if hasattr(attention, name)]
     for norm in norms:
         patches.after(norm, _fixed_norm)
 

@@ -275,8 +275,9 @@ def _template_ids(subject: Subject, prompt: str) -> list[int]:
         add_generation_prompt=True,
         tokenize=False,
     )
-    pictures = family.image_token * len(subject.inputs.visual)
-    text = text.replace(family.image_token, family.opening + pictures + family.closing, 1)
+    layout = family.picture(subject.run.image, 1.0).layout
+    picture = "".join(p if isinstance(p, str) else family.image_token * p for p in layout)
+    text = text.replace(family.image_token, family.opening + picture + family.closing, 1)
     starts = bool(words.bos_token) and text.startswith(words.bos_token)
     return list(words(text, add_special_tokens=not starts)["input_ids"])
 

@@ -18,13 +18,29 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
     {
         "qwen2_vl": "explainer.models.families.qwen2_vl:Qwen2VL",
         "qwen2_5_vl": "explainer.models.families.qwen2_vl:Qwen25VL",
+        "qwen3_vl": "explainer.models.families.qwen3_vl:Qwen3VL",
         "llava": "explainer.models.families.llava:Llava",
         "internvl": "explainer.models.families.internvl:InternVL",
         "internvl_chat": "explainer.models.families.internvl:InternVL",
     }
 )
 
-# What to use in place of types that are easily taken for a supported one.
+# Why the maps do not exist for these architectures: they need one state for each part of the
+# picture, in the sequence that the language model reads.
+_CROSS = (
+    "its layers look at the picture by cross-attention, so that no visual tokens stand in the "
+    "sequence and no state of the language model belongs to a part of the picture"
+)
+_QUERIES = (
+    "a Q-Former turns the picture into a few learned queries, which belong to no part of it, so "
+    "that there is nothing to draw a map on"
+)
+_ENCODER = (
+    "its text is written by an encoder-decoder that looks at the picture by cross-attention, and "
+    "its encoder lets the prompt change the picture's states"
+)
+
+# What to use in place of types that are easily taken for a supported one, or why there is no way.
 _INSTEAD: Mapping[str, str] = MappingProxyType(
     {
         "llava_llama": "the converted checkpoints (llava-hf/llava-1.5-7b-hf) are of type llava",
@@ -33,8 +49,15 @@ _INSTEAD: Mapping[str, str] = MappingProxyType(
         "llava_onevision": "of the LLaVA models, 1.5 is (llava-hf/llava-1.5-7b-hf)",
         "video_llava": "of the LLaVA models, 1.5 is (llava-hf/llava-1.5-7b-hf)",
         "vipllava": "of the LLaVA models, 1.5 is (llava-hf/llava-1.5-7b-hf)",
-        "qwen3_vl": "of the Qwen models, Qwen2-VL and Qwen2.5-VL are",
-        "qwen2_5_omni": "of the Qwen models, Qwen2-VL and Qwen2.5-VL are",
+        "mllama": _CROSS,
+        "idefics": _CROSS,
+        "florence2": _ENCODER,
+        "blip-2": _QUERIES,
+        "instructblip": _QUERIES,
+        "instructblipvideo": _QUERIES,
+        "qwen3_vl_moe": "of the Qwen3-VL models, the dense ones are, 2B to 32B",
+        "qwen2_5_omni": "of the Qwen models, Qwen2-VL, Qwen2.5-VL and Qwen3-VL are",
+        "qwen3_omni_moe": "of the Qwen models, Qwen2-VL, Qwen2.5-VL and Qwen3-VL are",
     }
 )
 

@@ -43,11 +43,18 @@ class InputPicture:
             pictures are joined along their first dimension.
         order: for each visual token, view after view, its place among the N in the order in which
             the model reads them; None where both orders are the same.
+        layout: what stands for the picture in the sequence, in order: text, as the checkpoint's own
+            processor writes it, and numbers of visual tokens, N in all. By default one run of N.
     """
 
     views: tuple[View, ...]
     tensors: Mapping[str, torch.Tensor]
     order: npt.NDArray[np.intp] | None = None
+    layout: tuple[str | int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.layout:
+            object.__setattr__(self, "layout", (len(self),))
 
     def __len__(self) -> int:
         return sum(map(len, self.views))
@@ -305,8 +312,8 @@ class Family(ABC):
 
     def compose(self, media: Media, prompt: str) -> Inputs:
         """Return the sequence that asks `prompt` about pictures or a video at scale 1."""
-        prefix, text = self.compose_prefix(media, 1.0), self._template_of(media)
-        ids, roles = self.codec.encode_around(self.closing + text.between, prompt, text.after)
+        prefix, rest = self._compose_prefix(media, 1.0)
+        ids, roles = self.codec.encode_around(rest, prompt, self._template_of(media).after)
         return replace(prefix, ids=(*prefix.ids, *ids), roles=(*prefix.roles, *roles))
 
     def compose_prefix(self, media: Media, alpha: float) -> Inputs:
@@ -314,25 +321,23 @@ class Family(ABC):
 
         Under a causal mask the visual states do not depend on what follows them.
         """
+        return self._compose_prefix(media, alpha)[0]
+
+    def _compose_prefix(self, media: Media, alpha: float) -> tuple[Inputs, str]:
+        """Return the prefix, and the template's text between it and the user's."""
         is_video = isinstance(media, Video)
         pictures = (
             [self.video(media, alpha)] if is_video else [self.picture(i, alpha) for i in media]
         )
-        placeholder = self.video_token_id if is_video else self.image_token_id
-        first, *others = self._template_of(media).before
-        ids = [*self.codec.encode_start(first + self.opening)]
-        visual: list[int] = []
-        views: list[View] = []
-        images = 0
-        for picture, text in zip(pictures, [*others, None], strict=True):
-            visual += [len(ids) + place for place in picture.places]
-            views += [replace(view, image=images + view.image) for view in picture.views]
-            images += picture.images
-            ids += [placeholder] * len(picture)
-            if text is not None:
-                ids += self.codec.encode_template(self.closing + text + self.opening)
-        roles = (TEMPLATE,) * (len(ids) - len(visual))
-        return Inputs(tuple(ids), tuple(visual), roles, tuple(views), _joined(pictures))
+        text = self._template_of(media)
+        writer = _Writer(self.codec, self.video_token_id if is_video else self.image_token_id)
+        writer.write(text.before[0] + self.opening)
+        for picture, after in zip(pictures, [*text.before[1:], text.between], strict=True):
+            writer.write_picture(picture)
+            writer.write(self.closing + after)
+            if len(writer.pictures) < len(pictures):
+                writer.write(self.opening)
+        return writer.inputs(), writer.text
 
     def _template_of(self, media: Media) -> Template:
         if isinstance(media, Video):
@@ -365,6 +370,49 @@ class Family(ABC):
                 f"{part['type']} before the user's text; this layout is not supported"
             )
         return Template(tuple(heads), between, rest[0])
+
+
+class _Writer:
+    """Writes a sequence: text is encoded piece by piece, as visual tokens cut it.
+
+    `text` is what was written since the last visual token and has no ids yet.
+    """
+
+    def __init__(self, codec: TextCodec, placeholder: int) -> None:
+        self.text = ""
+        self.pictures: list[InputPicture] = []
+        self._codec, self._placeholder = codec, placeholder
+        self._ids: list[int] = []
+        self._visual: list[int] = []
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+    def write_picture(self, picture: InputPicture) -> None:
+        """Write text and placeholders of a picture, and note where its visual tokens are."""
+        at: list[int] = []
+        for part in picture.layout:
+            if isinstance(part, str):
+                self.write(part)
+                continue
+            encode = self._codec.encode_template if self._ids else self._codec.encode_start
+            self._ids += encode(self.text)
+            self.text = ""
+            at += range(len(self._ids), len(self._ids) + part)
+            self._ids += [self._placeholder] * part
+        self._visual += [at[place] for place in picture.places]
+        self.pictures.append(picture)
+
+    def inputs(self) -> Inputs:
+        """Return the sequence up to the last visual token."""
+        views: list[View] = []
+        images = 0
+        for picture in self.pictures:
+            views += [replace(view, image=images + view.image) for view in picture.views]
+            images += picture.images
+        roles = (TEMPLATE,) * (len(self._ids) - len(self._visual))
+        tensors = _joined(self.pictures)
+        return Inputs(tuple(self._ids), tuple(self._visual), roles, tuple(views), tensors)
 
 
 def _nbytes(tensor: torch.Tensor) -> int:

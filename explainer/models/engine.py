@@ -268,13 +268,20 @@ def to_float16(states: torch.Tensor) -> npt.NDArray[np.float16]:
 
 @contextmanager
 def _outputs(decoder: torch.nn.Module, layers: Layers) -> Iterator[list[torch.Tensor]]:
-    """Give out a list that fills with the outputs (B, L, d) of these layers while they run."""
+    """Give out a list that fills with the outputs (B, L, d) of these layers while they run.
+
+    They are taken where the next layer reads them: some models add further features of the picture
+    between the first layers (DeepStack), and these belong to what a layer hands on.
+    """
     outputs: list[torch.Tensor] = []
 
-    def keep(module: torch.nn.Module, given: Any, output: Any) -> None:
-        outputs.append(output[0] if isinstance(output, tuple) else output)
+    def keep(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        outputs.append(args[0] if args else kwargs["hidden_states"])
 
-    hooks = [decoder.layers[number - 1].register_forward_hook(keep) for number in layers]
+    hooks = [
+        decoder.layers[number].register_forward_pre_hook(keep, with_kwargs=True)
+        for number in layers
+    ]
     try:
         yield outputs
     finally:

@@ -23,11 +23,13 @@ from explainer.run import ANSWER, Run
 class Pass:
     """What one pass through the decoder leaves: all with gradients.
 
-    embeds (L, d); after_attention[l] (L, d), the second norm's output; layers[l] (L, d), the output
-    of layer l; heads[l] a list of (L, L); states (L, d), after the final norm.
+    embeds (L, d); stacked, what is added after each of the first layers (DeepStack), (L, d) each;
+    after_attention[l] (L, d), the second norm's output; layers[l] (L, d), the output of layer l
+    with what is added to it; heads[l] a list of (L, L); states (L, d), after the final norm.
     """
 
     embeds: Tensor
+    stacked: list[Tensor] = field(default_factory=list)
     after_attention: list[Tensor] = field(default_factory=list)
     layers: list[Tensor] = field(default_factory=list)
     heads: list[list[Tensor]] = field(default_factory=list)
@@ -44,8 +46,9 @@ class Slow:
         whole = Inputs(ids, asked.visual, asked.roles, asked.views, asked.tensors)
         self.visual = list(asked.visual)
         self.run = run
-        seen = _entering(family, whole)
+        *seen, stacked = _entering(family, whole)
         self.embeds, self.cos, self.sin = (t.double() for t in seen)
+        self.stacked = [t.double() for t in stacked]
         self.decoder = copy.deepcopy(family.decoder).double()
         self.unembedding = family.unembedding.weight.double()
 
@@ -63,20 +66,22 @@ class Slow:
     def forward(self, lrp: str = "") -> Pass:
         """Return a pass, with the rules of "cp" or "attn" if one is named."""
         x = self.embeds.clone().requires_grad_()
-        done = Pass(x)
-        for layer in self.decoder.layers:
+        done = Pass(x, [part.clone().requires_grad_() for part in self.stacked])
+        for at, layer in enumerate(self.decoder.layers):
             x = x + self._attention(
                 layer.self_attn, self._norm(layer.input_layernorm, x, lrp), done, lrp
             )
             normed = self._norm(layer.post_attention_layernorm, x, lrp)
             done.after_attention.append(normed)
             x = x + self._mlp(layer.mlp, normed, lrp)
+            if at < len(done.stacked):
+                x = x + done.stacked[at]
             done.layers.append(x)
         done.states = self._norm(self.decoder.norm, x, lrp)
         return done
 
     def _norm(self, norm, x: Tensor, lrp: str) -> Tensor:
-        size = (x**2).mean(1, keepdim=True).add(norm.variance_epsilon).sqrt()
+        size = (x**2).mean(-1, keepdim=True).add(norm.variance_epsilon).sqrt()
         return norm.weight * x / (size.detach() if lrp else size)
 
     def _attention(self, attention, x: Tensor, done: Pass, lrp: str) -> Tensor:
@@ -84,6 +89,8 @@ class Slow:
             linear(x).view(len(x), -1, self.cos.shape[1])
             for linear in (attention.q_proj, attention.k_proj, attention.v_proj)
         )
+        if hasattr(attention, "q_norm"):
+            q, k = self._norm(attention.q_norm, q, lrp), self._norm(attention.k_norm, k, lrp)
         q, k = self._turn(q), self._turn(k)
         if lrp == "cp":
             q, k = q.detach(), k.detach()
@@ -159,8 +166,9 @@ class Slow:
     def relevance(self, token: int, lrp: str) -> Tensor:
         """Return the relevance (L,) of all positions."""
         done = self.forward(lrp)
-        (gradient,) = torch.autograd.grad(self.score(done, token), done.embeds)
-        return (done.embeds * gradient).sum(1).detach()
+        places = [done.embeds, *done.stacked]
+        slopes = torch.autograd.grad(self.score(done, token), places)
+        return sum((p * g).sum(1) for p, g in zip(places, slopes, strict=True)).detach()
 
 
 def damp(x: Tensor, factor: float) -> Tensor:
@@ -224,12 +232,16 @@ def surgery(explainer: Explainer, run: Run, token: int, first: int) -> Tensor:
     return states[list(asked.visual)] @ row
 
 
-def _entering(family, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the embeddings (L, d) that enter the decoder, and cosines and sines (L, d_head)."""
-    seen = SimpleNamespace()
+def _entering(family, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    """Return the embeddings (L, d) that enter the decoder, cosines and sines (L, d_head), and what
+    is added after the first layers (L, d)."""
+    seen = SimpleNamespace(stacked=[])
 
     def watch(_module, _args, kwargs):
         seen.embeds = kwargs["inputs_embeds"][0].clone()
+        for features in kwargs.get("deepstack_visual_embeds") or []:
+            seen.stacked.append(torch.zeros_like(seen.embeds))
+            seen.stacked[-1][list(inputs.visual)] = features
 
     def turn(_module, _args, output):
         seen.cos, seen.sin = (part[0].clone() for part in output)
@@ -242,4 +254,4 @@ def _entering(family, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
         family.base(**family.forward_inputs(inputs), use_cache=False)
     for handle in handles:
         handle.remove()
-    return seen.embeds, seen.cos, seen.sin
+    return seen.embeds, seen.cos, seen.sin, seen.stacked

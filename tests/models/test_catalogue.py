@@ -13,6 +13,7 @@ from transformers import (
     PreTrainedConfig,
     Qwen2_5_VLConfig,
     Qwen2VLConfig,
+    Qwen3VLConfig,
 )
 
 from explainer.errors import ModelError
@@ -32,6 +33,9 @@ QWEN2_1 = (1536, 8960, 28, 12, 2)
 QWEN2_3 = (2048, 11008, 36, 16, 2)
 QWEN2_7 = (3584, 18944, 28, 28, 4)
 LANGUAGE: dict[str, tuple[tuple[int, ...], bool]] = {
+    "Qwen/Qwen3-VL-2B-Instruct": ((2048, 6144, 28, 16, 8, 151936), True),
+    "Qwen/Qwen3-VL-4B-Instruct": ((2560, 9728, 36, 32, 8, 151936), True),
+    "Qwen/Qwen3-VL-8B-Instruct": ((4096, 12288, 36, 32, 8, 151936), False),
     "Qwen/Qwen2-VL-2B-Instruct": ((*QWEN2_1, 151936), True),
     "Qwen/Qwen2-VL-7B-Instruct": ((*QWEN2_7, 152064), False),
     "Qwen/Qwen2.5-VL-3B-Instruct": ((*QWEN2_3, 151936), True),
@@ -46,6 +50,9 @@ LANGUAGE: dict[str, tuple[tuple[int, ...], bool]] = {
     "OpenGVLab/InternVL3-2B-hf": ((*QWEN2_1, 151674), False),
     "OpenGVLab/InternVL3-8B-hf": ((*QWEN2_7, 151674), False),
 }
+# (depth, hidden, intermediate) of Qwen3-VL's two vision towers, by whether the matrices are tied,
+# and the blocks whose features are added later.
+QWEN3_TOWERS = {True: ((24, 1024, 4096), [5, 11, 17]), False: ((27, 1152, 4304), [8, 16, 24])}
 INTERNLM = 92553  # the vocabulary by which those are told that run as Llama
 CLIP = {
     "model_type": "clip_vision_model",
@@ -75,6 +82,13 @@ def config(entry: Entry) -> PreTrainedConfig:
         zip((*names, "num_key_value_heads", "vocab_size"), sizes, strict=True)
     )
     hidden = text["hidden_size"]
+    if entry.model_type == "qwen3_vl":
+        (depth, width, inner), deepstack = QWEN3_TOWERS[tied]
+        tower = {"depth": depth, "hidden_size": width, "intermediate_size": inner}
+        tower |= {"deepstack_visual_indexes": deepstack, "out_hidden_size": hidden}
+        rope = {"rope_type": "default", "rope_theta": 5e6, "mrope_section": [24, 20, 20]}
+        text |= {"head_dim": 128, "rope_parameters": rope}
+        return Qwen3VLConfig(text_config=text, vision_config=tower, tie_word_embeddings=tied)
     if entry.model_type.startswith("qwen2"):
         text["rope_parameters"] = {
             "rope_type": "default",

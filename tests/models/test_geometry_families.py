@@ -45,6 +45,7 @@ def _llava_squash(folder: Path) -> Path:
 MAKE: dict[str, tuple[Callable[[Path], Path], dict[str, int]]] = {
     "qwen2_vl": (tiny.qwen2_vl, {}),
     "qwen2_5_vl": (tiny.qwen2_5_vl, {}),
+    "qwen3_vl": (tiny.qwen3_vl, {}),
     "llava": (tiny.llava, {}),
     "llava_pad": (_llava_pad, {}),
     "llava_squash": (_llava_squash, {}),

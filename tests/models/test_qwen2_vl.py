@@ -1,4 +1,4 @@
-"""Geometry and input building of Qwen2-VL, compared with the checkpoint's own image processor."""
+"""Geometry and input building of the Qwen-VL families, compared with their image processor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from explainer.recording.explainer import load
 from tests import tiny
 
 
-@pytest.fixture(scope="module", params=["qwen2_vl", "qwen2_5_vl"])
+@pytest.fixture(scope="module", params=["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
 def family(request, family_folders):
     return load(family_folders[request.param], device="cpu").family
 

@@ -1,10 +1,13 @@
-"""Several pictures, and videos, in Qwen2-VL: as transformers' own functions lay them out."""
+"""Several pictures, and videos, in the Qwen-VL families: as transformers lays them out."""
 
 from __future__ import annotations
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from transformers import Qwen2VLProcessor, Qwen3VLProcessor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from explainer.errors import ImageError, ModelError, PromptError, VideoError
@@ -28,7 +31,7 @@ MEDIA = {"pictures": PICTURES, "video": video(), "long": video(12, 40, 40, 3.0)}
 every_media = pytest.mark.parametrize("media", MEDIA.values(), ids=MEDIA)
 
 
-@pytest.fixture(scope="module", params=["qwen2_vl", "qwen2_5_vl"])
+@pytest.fixture(scope="module", params=["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
 def explainer(request, tmp_path_factory) -> Explainer:
     folder = tmp_path_factory.mktemp("models") / request.param
     return load(getattr(tiny, request.param)(folder), device="cpu")
@@ -57,6 +60,26 @@ def tensors_for_hf(inputs) -> dict:
     return {"input_ids": ids, **inputs.tensors}
 
 
+def as_processor(family):
+    """Return transformers' own processor of the family, as far as its text needs it.
+
+    Its image and video processors cannot be built without torchvision; of them it reads sizes.
+    """
+    kind = Qwen3VLProcessor if family.label == "Qwen3-VL" else Qwen2VLProcessor
+    processor = object.__new__(kind)
+    sizes = SimpleNamespace(merge_size=2, temporal_patch_size=2)
+    processor.image_processor = processor.video_processor = sizes
+    processor.image_token, processor.video_token = "<|image_pad|>", "<|video_pad|>"
+    processor.vision_start_token, processor.vision_end_token = "<|vision_start|>", "<|vision_end|>"
+    return processor
+
+
+def metadata(media: Media) -> SimpleNamespace | None:
+    if not isinstance(media, Video):
+        return None
+    return SimpleNamespace(frames_indices=list(media.numbers), fps=1 / media.interval)
+
+
 @every_media
 def test_the_sequence_is_that_of_the_template_with_placeholders_repeated(family, media):
     is_video = isinstance(media, Video)
@@ -72,10 +95,13 @@ def test_the_sequence_is_that_of_the_template_with_placeholders_repeated(family,
     inputs = family.compose(media, PROMPT_TEXT)
     grids = inputs.tensors["video_grid_thw" if is_video else "image_grid_thw"]
     merge = family.model.config.vision_config.spatial_merge_size
+    processor = as_processor(family)
+    data = {f"{kind}_grid_thw": grids, "video_metadata": [metadata(media)]}
+    replace = processor.replace_video_token if is_video else processor.replace_image_token
     pieces = text.split(token)
     expanded = pieces[0]
-    for grid, piece in zip(grids, pieces[1:], strict=True):
-        expanded += token * (int(grid.prod()) // merge**2) + piece  # as Qwen2VLProcessor does it
+    for i, piece in enumerate(pieces[1:]):
+        expanded += replace(data, i) + piece  # as ProcessorMixin.get_text_with_replacements does it
     assert list(inputs.ids) == words(expanded, add_special_tokens=False)["input_ids"]
     assert (
         len(inputs.visual) == sum(map(len, inputs.views)) == int(grids.prod(-1).sum()) // merge**2

@@ -73,6 +73,9 @@ _INTERN = "MIT, its language model under a licence of its own"
 
 # Parameters as the checkpoints have them; a test rebuilds each architecture and counts.
 _HUB = (
+    ("Qwen/Qwen3-VL-2B-Instruct", "qwen3_vl", 2_127_532_032, 311_164_928, _APACHE),
+    ("Qwen/Qwen3-VL-4B-Instruct", "qwen3_vl", 4_437_815_808, 388_956_160, _APACHE),
+    ("Qwen/Qwen3-VL-8B-Instruct", "qwen3_vl", 8_767_123_696, 1_244_659_712, _APACHE),
     ("Qwen/Qwen2-VL-2B-Instruct", "qwen2_vl", 2_208_985_600, 233_373_696, _APACHE),
     ("Qwen/Qwen2-VL-7B-Instruct", "qwen2_vl", 8_291_375_616, 1_089_994_752, _APACHE),
     (
