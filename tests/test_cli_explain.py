@@ -142,7 +142,7 @@ def test_a_recorded_run_needs_no_model(recorded, tmp_path):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_writes_a_picture(recorded, tmp_path, method):
-    args = ["explain", recorded, "--word", "cat", "--method", method, "--out", tmp_path / "o"]
+    args = ["explain", recorded, "--word", "cat", "--methods", method, "--out", tmp_path / "o"]
     assert main([str(a) for a in args]) == 0
     (path,) = (tmp_path / "o").glob("*.png")
     assert method in path.name
@@ -154,12 +154,12 @@ def test_a_comparison_method_is_computed_with_the_model_and_kept(
     model = ["--model", str(qwen_folder), "--out", str(tmp_path / "o")]
     first = ["explain", str(picture), "--prompt", "what is it?", *model, "--max-new-tokens", "3"]
     first += ["--token", "22", "--scales", "1"]
-    assert main([*first, "--method", "msea_arc", "--method", "grad_cam", "--depth", "0.3"]) == 0
+    assert main([*first, "--methods", "msea_arc,grad_cam", "--depth", "0.3"]) == 0
     run = Run.load(tmp_path / "o" / "scene.npz")
     assert {key[0] for key in run.attributions} == {"grad_cam"}
     assert "patented" not in capsys.readouterr().out
     recorded = ["explain", str(tmp_path / "o" / "scene.npz"), "--token", "22", *model]
-    assert main([*recorded, "--method", "cp_lrp"]) == 0
+    assert main([*recorded, "--methods", "cp_lrp"]) == 0
     assert "patented and free for personal and scientific use only" in capsys.readouterr().out
     run = Run.load(tmp_path / "o" / "scene.npz")
     assert {key[0] for key in run.attributions} == {"grad_cam", "cp_lrp"}
@@ -180,7 +180,7 @@ def test_a_stopped_command_leaves_the_run_and_the_maps_that_were_done(
     attribute = Explainer.attribute
     monkeypatch.setattr(Explainer, "attribute", stop)
     args = ["explain", picture, "--prompt", "a cat", "--model", qwen_folder, "--out", tmp_path]
-    args += ["--max-new-tokens", 2, "--method", "attention", "--method", "grad_cam"]
+    args += ["--max-new-tokens", 2, "--methods", "attention,grad_cam"]
     assert main([str(a) for a in args]) == 130
     held = Run.load(tmp_path / "scene.npz").attributions
     assert {method for method, *_ in held} == {"attention"}
@@ -194,7 +194,7 @@ def test_eagle_tells_its_readings_and_how_much_a_word_rests_on_the_picture(
 ):
     asked = ["explain", picture, "--prompt", "what is it?", "--model", qwen_folder]
     asked += ["--max-new-tokens", 3, "--token", 22, "--out", tmp_path / "o"]
-    asked += ["--method", "eagle", "--regions", 4, "--format", "json"]
+    asked += ["--methods", "eagle", "--regions", 4, "--format", "json"]
     assert main([str(word) for word in asked]) == 0
     assert re.search(r"EAGLE: .* after \d+ readings of the picture", capsys.readouterr().out)
     (file,) = (tmp_path / "o").glob("*.json")
@@ -204,12 +204,12 @@ def test_eagle_tells_its_readings_and_how_much_a_word_rests_on_the_picture(
 
 
 def test_a_run_of_another_model_says_which_one_to_load(recorded, qwen_folder, capsys):
-    args = ["explain", recorded, "--method", "attention", "--model", qwen_folder]
+    args = ["explain", recorded, "--methods", "attention", "--model", qwen_folder]
     assert "load that model to compute its maps" in _fails(capsys, *args)
 
 
 def test_methods_that_need_the_model_are_no_part_of_all(recorded, tmp_path):
-    args = ["explain", recorded, "--word", "cat", "--method", "all", "--method", "cam"]
+    args = ["explain", recorded, "--word", "cat", "--methods", "all,cam"]
     assert main([str(a) for a in [*args, "--out", tmp_path / "o"]]) == 0
     (path,) = (tmp_path / "o").glob("*.png")
     assert path.name.endswith(f"_cat_{'-'.join(METHODS)}-cam.png")
@@ -289,7 +289,9 @@ def test_errors_are_one_line_and_exit_code_two(recorded, picture, qwen_folder, t
         (["explain", recorded, "--scales", "x", *at], "0.5,0.75,1"),
         (["explain", recorded, "--scales", "0.9", *at], "was not recorded"),
         (["explain", recorded, "--scale-weights", "1,2", *at], "got 2 for 3 scales"),
-        (["explain", recorded, "--method", "tam", "--k", 5, *at], "no knob of tam"),
+        (["explain", recorded, "--methods", "tam", "--k", 5, *at], "no knob of tam"),
+        (["explain", recorded, "--methods", "tam,mood", *at], "there is no method 'mood'"),
+        (["explain", recorded, "--methods", ",", *at], "names no method"),
         (["explain", recorded, "--preset", "gorgeous", *at], "no preset"),
         (["explain", recorded, "--opacity", 2, *at], "0..1"),
         (["dance"], "no such command"),
@@ -355,7 +357,7 @@ def test_a_word_is_set_against_another(recorded, tmp_path):
     run = Run.load(recorded)
     other = run.pieces[int(run.unembedding.ids[-1])].strip()
     out = tmp_path / "maps"
-    names = _explain(out, recorded, "--word", "cat", "--not", other, "--method", "logit_lens")
+    names = _explain(out, recorded, "--word", "cat", "--not", other, "--methods", "logit_lens")
     assert [n.partition("_cat-not-")[2] for n in names] == [f"{other}_logit_lens.png"]
     assert not list(out.glob("*.npz")), "nothing was added to the run"
     names = _explain(tmp_path / "more", recorded, "--word", "cat", "--instead", other)
@@ -364,7 +366,7 @@ def test_a_word_is_set_against_another(recorded, tmp_path):
 
 def test_a_typed_word_is_brought_with_the_model(picture, qwen_folder, tmp_path):
     out = tmp_path / "maps"
-    common = ["--model", qwen_folder, "--device", "cpu", "--method", "tam"]
+    common = ["--model", qwen_folder, "--device", "cpu", "--methods", "tam"]
     asked = [picture, "--prompt", "a", "--answer", "a red cat", *common, "--word", "cat"]
     names = _explain(out, *asked, "--instead", "doggy", "--not", "grass", "--by", "mean")
     assert len(names) == 1
@@ -375,7 +377,7 @@ def test_a_typed_word_is_brought_with_the_model(picture, qwen_folder, tmp_path):
 
 
 def test_an_answer_is_edited_and_the_first_one_kept(picture, qwen_folder, tmp_path):
-    common = ["--model", qwen_folder, "--device", "cpu", "--method", "tam", "--token", 0]
+    common = ["--model", qwen_folder, "--device", "cpu", "--methods", "tam", "--token", 0]
     _explain(tmp_path, picture, "--prompt", "a", "--answer", "a red cat", *common)
     _explain(tmp_path, tmp_path / "scene.npz", "--answer", "a blue car", *common)
     assert Run.load(tmp_path / "scene.npz").answer == "a red cat"

@@ -34,7 +34,7 @@ def picture(tmp_path_factory) -> Path:
 def _explain(model: Path, picture: Path, out: Path, *more: str) -> list[str]:
     return [
         *("explain", str(picture), "--model", str(model), "--device", "cpu", "--out", str(out)),
-        *("--method", "tam", "--max-new-tokens", "2", "--prompt", "a", *more),
+        *("--methods", "tam", "--max-new-tokens", "2", "--prompt", "a", *more),
     ]
 
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from explainer.commands.method_names import ALL, split_methods
 from explainer.commands.processes import divide
 from explainer.commands.terminal import typed
 from explainer.errors import SightlineError
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--methods",
         default="",
         metavar="LIST",
-        help="measure maps of these methods, such as msea_arc,tam:published,msea_arc+k=20",
+        help=f"measure maps of these: {ALL}, or msea_arc,tam:published,msea_arc+k=20 and the like",
     )
     add(
         "--table",
@@ -157,7 +158,7 @@ def maps_on(model: str, args: argparse.Namespace) -> int:
     from explainer.evaluation import tables
     from explainer.evaluation.campaign import summary_of
 
-    plan, samples = measured(model, named(args.methods), args, args.out)
+    plan, samples = measured(model, split_methods(args.methods), args, args.out)
     if samples is None:
         return 0
     summary = summary_of(samples, plan)
@@ -251,11 +252,6 @@ def _plan(names: Sequence[str], args: argparse.Namespace, known: Any) -> Measure
         max_new_tokens=args.max_new_tokens,
         curves=CurveSettings(fills, args.steps, args.batch) if args.faithfulness > 0 else None,
     )
-
-
-def named(text: str) -> list[str]:
-    """Return the parts of a list that was typed with commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _numbers(text: str) -> list[float]:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from explainer.commands import knob_flags, subject_flags
+from explainer.commands.method_names import ALL, split_methods
 from explainer.commands.terminal import typed
-from explainer.errors import ImageError, PromptError, RunError
+from explainer.errors import ImageError, MethodError, PromptError, RunError
 from explainer.export import SEQUENTIAL, THEMES, Chosen, Exhibit, Look, chips
 from explainer.export.exhibit import title, tokens_of
 from explainer.export.fonts import undrawn
 from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
-from explainer.methods.base import Method
 from explainer.methods.comparison import Comparison
 from explainer.methods.subjects import Span, Subject, words_of
 from explainer.probing.reliance import EMPTY, reliance
@@ -59,13 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--video", metavar="FILE", help="ask about a video in place of pictures")
     add("--prompt", type=typed, metavar="TEXT", help="what to ask; needed for a picture or a video")
     add(
-        "--method",
-        action="append",
-        choices=[*METHODS, "all", *COMPARISON, *OPT_IN],
-        metavar="NAME",
-        help=f"may be repeated; default: msea_arc. {', '.join(METHODS)}, or all of these; for "
-        f"comparison, with the model: {', '.join(COMPARISON)}; patented and not part of any "
-        f"list: {', '.join(OPT_IN)}",
+        "--methods",
+        type=split_methods,
+        default="msea_arc",
+        metavar="LIST",
+        help=f"names with commas between; default: msea_arc. {', '.join(METHODS)}, or {ALL} for "
+        f"these; for comparison, with the model: {', '.join(COMPARISON)}; patented and not part "
+        f"of any list: {', '.join(OPT_IN)}",
     )
     add("--layer", type=int, metavar="N", help="read the maps from this layer of the run")
     add("--preset", help="start from a named setting of the method, such as paper")
@@ -120,7 +120,9 @@ def main(args: argparse.Namespace) -> int:
     """Record (or open) a run, list its tokens, and write what was asked for."""
     subject_flags.check(args)
     look = Look(args.colours, opacity=args.opacity, theme=args.theme)
-    methods = _methods(args.method or ["msea_arc"])
+    if not args.methods:
+        raise MethodError("--methods names no method; leave it out for msea_arc")
+    methods = [find_method(name) for name in args.methods]
     knob_flags.check_used(methods, args)
     settings = {m.name: knob_flags.settings(m, args) for m in methods}
     for method in methods:
@@ -315,12 +317,6 @@ def _list_tokens(run: Run) -> None:
         rests = f"  {told.delta:7.1%}" if told else " " * len(head)
         print(f"{i:>5}  {ROLE_NAMES[run.tokens.roles[i]]:<8}  {chance:>6}{rests}  {text!r}")
     print()
-
-
-def _methods(names: Sequence[str]) -> list[Method]:
-    wanted = list(METHODS) if "all" in names else list(dict.fromkeys(names))
-    wanted += [name for name in dict.fromkeys(names) if name not in (*wanted, "all")]
-    return [find_method(name) for name in wanted]
 
 
 # Writing -----------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from explainer.commands.evaluate import about, asked_dataset, digest, exit_code, measured, named
+from explainer.commands.evaluate import about, asked_dataset, digest, exit_code, measured
+from explainer.commands.method_names import split_list, split_methods
 from explainer.evaluation import paper_report
 from explainer.evaluation.campaign import summary_of
 from explainer.evaluation.candidates import parse
@@ -25,13 +26,13 @@ def table_on(args: argparse.Namespace) -> int:
 
     Samples are kept in a folder for each table and model. Returns the exit code.
     """
-    table = _with_rows(TABLES[args.table], named(args.methods))
+    table = _with_rows(TABLES[args.table], split_methods(args.methods))
     if table.curves:
         args.faithfulness = args.faithfulness or args.n
     inspected = tuple(table.rows[label] for label in table.inspected)
     summaries, weights = {}, {}
     facts: dict[str, Any] = {}
-    for model in named(args.model or ",".join(str(BUNDLED.parent / m) for m in table.models)):
+    for model in split_list(args.model or ",".join(str(BUNDLED.parent / m) for m in table.models)):
         name = Path(model).name
         out = args.out / f"table-{args.table}" / name if args.out else None
         plan, samples = measured(model, table.measured, args, out, inspected)
