@@ -25,12 +25,13 @@ import torch
 from explainer.errors import ModelError
 from explainer.models.base import Family, Inputs
 from explainer.models.decoding import Picker
+from explainer.models.products import multiply
 from explainer.models.threads import choose_threads, running_on, usable_cores
 
 Layers = Sequence[int]  # numbers of decoder layers, from 1, ascending, without the last
 
 _ROWS = 256  # text states ranked at once: 256 x 152k logits in float32 are 156 MB
-_IDS = 16_384  # rows of W brought to float32 at once
+_IDS = 16_384  # rows of W multiplied at once
 
 
 @dataclass(eq=False)
@@ -193,10 +194,10 @@ class Engine:
         """
         values, ids = [], []
         with self._turn(), torch.inference_mode():
-            layer, states = self.family.unembedding, states.float()
+            layer = self.family.unembedding
             for start in range(0, len(layer.weight), _IDS):
                 part = slice(start, start + _IDS)
-                logits = states @ layer.weight[part].float().T
+                logits = multiply(states, layer.weight[part])
                 logits += 0 if layer.bias is None else layer.bias[part].float()
                 best, at = logits.topk(min(k, logits.shape[1]), sorted=False)
                 values.append(best)
@@ -205,9 +206,9 @@ class Engine:
             return ranked[:, :k].int().cpu().numpy()
 
     def _logits(self, states: torch.Tensor) -> torch.Tensor:
-        """Return (n, V) float32, bringing W to float32 piece by piece."""
-        layer, states = self.family.unembedding, states.float()
-        pieces = [states @ part.float().T for part in layer.weight.split(_IDS)]
+        """Return (n, V) float32, from W piece by piece."""
+        layer = self.family.unembedding
+        pieces = [multiply(states, part) for part in layer.weight.split(_IDS)]
         logits = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
         return logits if layer.bias is None else logits + layer.bias.float()
 
