@@ -34,7 +34,7 @@ def about(chosen: Chosen, heat: Heatmap) -> str:
     presets = [name for name in method.presets if method.settings(preset=name) == settings]
     values = [f"{name} {shown(value)}" for name, value in settings.items()]
     told = ", ".join([f"preset {name}" for name in presets] + values)
-    return f"{method.label}: {heat.normalisation}; {told}."
+    return f"{method.label}. {heat.normalisation}. Options: {told}."
 
 
 def shown(value: Any) -> str:

@@ -26,17 +26,17 @@ RAW = "raw"  # no normalisation: for what computes with maps, never a choice of 
 ABSOLUTE = "absolute"  # none either: for maps that are shares by themselves
 
 WORDS: Mapping[str, str] = {
-    RAW: "scores as they are",
-    ABSOLUTE: "1.0 is the first part of a word that the picture makes at least 0.67 more probable",
-    "joint": "1.0 is the largest score of this word in the picture or in the text before it",
-    "token": "1.0 is this map's own maximum, 0 its minimum",
-    "answer": "1.0 is the largest value in the maps of the whole answer",
+    RAW: "Scale: raw scores",
+    ABSOLUTE: "Scale: 1.0 = first region of a word that the picture makes 0.67 more probable",
+    "joint": "Scale: 1.0 = this word's strongest score, picture or text",
+    "token": "Scale: 1.0 = this map's own maximum, 0 = its minimum",
+    "answer": "Scale: 1.0 = the strongest value in the maps of the whole answer",
 }
 SIGNED_WORDS: Mapping[str, str] = {
-    RAW: "scores as they are",
-    "joint": "±1.0 is the largest score of this word, of either sign, in picture or text before it",
-    "token": "±1.0 is this map's largest value of either sign",
-    "answer": "±1.0 is the largest value of either sign in the maps of the whole answer",
+    RAW: "Scale: raw scores",
+    "joint": "Scale: ±1.0 = this word's strongest score of either sign, picture or text",
+    "token": "Scale: ±1.0 = this map's strongest value of either sign",
+    "answer": "Scale: ±1.0 = the strongest value of either sign in the maps of the answer",
 }
 
 NORMALISATION = Knob(

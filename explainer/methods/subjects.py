@@ -59,12 +59,12 @@ class Contrast:
 Subject = Word | Contrast
 
 CONTRAST_WORDS: Mapping[str, str] = {
-    "joint": "above 0 for the first word, below for the second; ±1.0 is their largest difference "
-    "in the picture or in the text before",
-    "token": "above 0 for the first word, below for the second; ±1.0 is the largest difference in "
-    "this map",
-    "answer": "above 0 for the first word, below for the second; ±1.0 is the largest value in the "
-    "maps of the whole answer",
+    "joint": "Above 0: for the first word, below 0: for the second. Scale: ±1.0 = their largest "
+    "difference, picture or text",
+    "token": "Above 0: for the first word, below 0: for the second. Scale: ±1.0 = the largest "
+    "difference in this map",
+    "answer": "Above 0: for the first word, below 0: for the second. Scale: ±1.0 = the strongest "
+    "value in the maps of the whole answer",
 }
 
 

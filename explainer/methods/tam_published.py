@@ -36,7 +36,7 @@ from explainer.methods.lens import lens_maps
 from explainer.run import ANSWER, PROMPT, Run
 
 NORMALISATION = (
-    "1.0 is the largest score of TAM's class in the picture or in the text, in steps of 1/255"
+    "Scale: 1.0 = the strongest score of TAM's class, picture or text, in steps of 1/255"
 )
 
 Indices = npt.NDArray[np.intp]

@@ -27,7 +27,7 @@ RUN = "Explain"
 STOP = "Stop"
 DECODING = "Decoding settings"
 MAX_NEW_TOKENS = "Longest answer (tokens)"
-TEMPERATURE = "Temperature (0: greedy)"
+TEMPERATURE = "Temperature (0 = greedy)"
 SEED = "Seed (above temperature 0)"
 REPETITION_PENALTY = "Repetition penalty"
 REPETITION_PENALTY_ABOUT = "1: none. Empty: the model's own, see How to read it."
@@ -36,49 +36,52 @@ METHOD_OPTIONS = "Method options"
 ABOUT = "How to read it"
 WELCOME = (
     "Pick an example, or add a picture of your own and press Explain.\n"
-    "Each word of the answer becomes a button; its maps show what in the picture speaks for it."
+    "Each word of the answer becomes a button; its maps show which parts of the picture speak for "
+    "it."
 )
 ABOUT_TEXT = """\
-**Chips.** Each button is one token of the answer; the quiet ones below are the prompt. Click, tap,
+**Chips.** Each button is one token of the answer; the pale ones below are the prompt. Click, tap,
 or use the arrow keys, Home and End; up and down move between answer and prompt. Spaces and line
-breaks are drawn as ␣ and ⏎. Drag, or hold Shift, to choose several; a double click chooses a whole
-word.
+breaks are drawn as ␣ and ⏎. Drag, or hold Shift, to choose several tokens; a double click chooses
+a whole word.
 
-**Instead.** What else the model might have said there, with its true probability, and any word that
-you type: click it to see its evidence in the picture, or ≠ to see why the chosen word and not that
-one: above 0 speaks for the first word, below 0 for the second. *Edit answer* has the model read an
-answer of your own as if it had said it.
+**Instead.** The model's other candidates for this place with their probabilities, or any word that
+you type. Click one to see its map. ≠ compares it with the chosen word: values above 0 speak for the
+first word, values below 0 for the second. *Edit answer* has the model read an answer that you
+write, as if it had given it.
 
 **Maps.** Strong colour marks the parts of the picture whose states speak for the chosen word. The
-logit lens is the raw score. TAM takes away what earlier words explain. MSEA + ARC also reads the
-picture at several scales, and takes away most from words whose predictions have least in common
-with this one. Hatched parts were not seen by the model. The line below each map says what full
-strength means; compare colours between words only where it is the same for both.
+logit lens is the raw score. TAM subtracts what earlier words explain. MSEA + ARC also reads the
+picture at several scales, and subtracts most for words whose predictions have least in common
+with this one. Hatched parts were not seen by the model. The line below each map gives its scale;
+compare colours between words only where the scale is the same.
 
-**Looking closer.** Point at a map to read its value there in all maps, and the five words that the
-model reads off that place. The wheel, two fingers, or plus and minus zoom; drag to move; a double
-click shows all of it. Methods are chosen above the maps, where two of them can also be shown by
-turns or as their difference. The outline is drawn where Otsu's method parts high values from low.
-The button before the answer plays it word by word.
+**Inspect a map.** Point at it to read its value there in all maps, and the five words that the
+model predicts from that place. The wheel, two fingers, or plus and minus zoom; drag to move; a
+double click shows all of it. Choose methods above the maps, where two of them can also alternate
+or be shown as their difference. The outline follows Otsu's threshold, which parts high values from
+low ones. The button before the answer plays it word by word.
 
-**What if this was hidden?** A map shows where the model finds a word, not whether it needs the
-place. So hide the place, and see how probable each word of the same answer is then. If the word
-suffers, and does not when as much is hidden elsewhere, it rests on the place. If it does not
-suffer, it comes from the rest of the picture or from the words before it. Or ask again: what does
-the model say then? A rectangle that you draw on a map can be hidden in the same way.
+**Hide a region.** A map shows where the model finds a word, not whether it needs that region. Hide
+the region and see how probable each word of the same answer still is. A word that becomes less
+probable, and not when as much is hidden elsewhere (the control), depends on the region. A word that
+stays as probable comes from the rest of the picture or from the words before it. *Ask again* shows
+what the model answers with the region hidden. You can also draw the region as a rectangle.
 
-**Does the word follow the map?** The picture is shown little by little, strongest places of a map
-first, then taken away in the same order, and each time the model says how probable the word is. A
-map that finds what the model goes by brings the word back sooner, and costs it sooner, than random
-orders do. A word that is as probable without any picture does not need it, whatever its map shows.
+**Test this map.** Insertion shows the picture little by little, strongest places of the map first;
+deletion removes them in the same order. At each step the model gives the word's probability. With a
+good map it rises sooner, and falls sooner, than in random order. A word that is as probable without
+the picture does not need it, whatever its map shows.
+
+**Step by step.** How MSEA + ARC computes the map of the chosen word, as pictures and formulas.
 
 **Several pictures.** The strip below the maps chooses which picture they show, by click or arrow
-keys. A bar under each one says how strong the MSEA + ARC map of the word is there at most. Of a
-video, the model sees a few frames; the strip says which.
+keys. A bar under each picture gives the peak of the word's MSEA + ARC map there. Of a video, the
+model sees a few frames; the strip shows which.
 
-**Scales α.** The sizes at which the picture is read, 1 being the size used for the answer. A new
-size costs one more reading by the model and is then kept. **k** is how many top guesses of two
-words are compared, **β** how much is taken away.
+**Scale α.** The sizes at which the picture is read; 1 is the size used for the answer. A new scale
+costs one more reading by the model and is then kept. **k** is how many top guesses of two words are
+compared, **β** how much is subtracted.
 """
 
 MODELS_BUNDLED = "Bundled, small, for emoji"
@@ -93,17 +96,17 @@ MODEL_WORDS = {
     "load": "Load",
     "cancel": "Cancel",
 }
-NO_LARGER_SCALES = "{name} reads every picture at one fixed size, so there are no scales above 1."
+NO_LARGER_SCALES = "{name} reads every picture at one fixed size, so it has no scales above 1."
 
 BUSY_WAITING = "Waiting for the model…"
 BUSY_READING = "The model reads the picture…"
 BUSY_ANSWERING = "Answering: {done} of at most {total} tokens"
 BUSY_SCALES = "Reading the picture at another scale: {done} of {total}"
-BUSY_WORD = "Looking the word up in the model…"
+BUSY_WORD = "Looking up the word in the model…"
 BUSY_GIVEN = "The model reads the answer…"
 BUSY_ADDING = "Reading the picture at scale {scales}…"
-VIDEO_ALONE = "A video is asked about on its own; remove the pictures, or the video."
-NO_IMAGE = "There is no picture yet: upload, paste, drop or take one, or pick an example."
+VIDEO_ALONE = "A video is asked about on its own: remove the pictures or the video."
+NO_IMAGE = "There is no picture yet. Upload, paste, drop or take one, or pick an example."
 EMPTY_PROMPT = f"The prompt was empty, so the model was asked: “{DEFAULT_PROMPT}”"
 EMPTY_ANSWER = "The model ended its answer at once. The words of the prompt can still be explained."
 EMPTY_WORD = "The word is empty; type a word."
@@ -111,80 +114,76 @@ LONG_WORD = "A word has at most {most} characters; edit the answer to explain a 
 EXPIRED = "This run has expired; press Explain again."
 NOT_RUN = "There is nothing to explain yet; press Explain first."
 STOPPED = "Stopped. Press Explain to start again."
-STOPPED_BACK = "Stopped. The answer before it is still here."
+STOPPED_BACK = "Stopped. The previous answer is still here."
 WAITING_FIRST = "Waiting for the model: you are next"
 WAITING_PLACE = "Waiting for the model: {before} before you"
 WAITING_ABOUT = ", about {duration}"
-WAITING_SHARED = "Somebody asked the same, and their answer will be yours: {duration} so far"
-WORKING = "The model is at work: {duration} so far"
-LEFT = "The client has left, so this was ended."
+WAITING_SHARED = "Someone else asked the same, so you share one answer: {duration} so far"
+WORKING = "The model is working: {duration} so far"
+LEFT = "Cancelled, because the client disconnected."
 REFUSED = (
-    "The server did not take the question: it is busy, or the connection was lost. "
+    "The server did not accept the request: it is busy, or the connection was lost. "
     "Press Explain to try again."
 )
 SILENT = (
-    "The server has said nothing for a while, so this was given up. Check the connection, then "
+    "The server has sent nothing for a while, so this was cancelled. Check the connection, then "
     "press Explain again."
 )
 INTERRUPTED = "The connection was lost before the answer came. Press Explain to ask again."
 UNREACHABLE = "The server does not answer. Check the connection, then try again."
-NO_WEIGHT = "At least one scale has to count. The maps are the last ones."
-BUSY_MAP = "The model is asked for the {method} map of this word…"
+NO_WEIGHT = "At least one scale needs a weight above 0. The maps are the last ones."
+BUSY_MAP = "Computing the {method} map of this word…"
 BUSY_MAPS = "{method}: {done} of {total} words"
 BUSY_MAPS_DONE = ", after {done} of {total} words"
 BUSY_READINGS = "{method}: {done} of {total} readings of the picture{maps}"
-NOT_COMPUTED = (
-    "Not computed for this word: {method} asks the model anew for each word that is chosen."
-)
-WHOLE_MODEL = (
-    "{method} looks at the whole model and not at one of its layers; choose the last layer."
-)
+NOT_COMPUTED = "Not computed for this word: {method} runs the model again for each chosen word."
+WHOLE_MODEL = "{method} explains the whole model, not one of its layers; choose the last layer."
 SAVE_LACKS = (
-    "{methods}: not computed yet for every word of this file. Choose each of them once, choose the "
-    "full strength “the strongest map of the answer”, or leave the method out."
+    "{methods}: not computed yet for every word of this file. Choose each word once, choose the "
+    "scale “strongest map of the answer”, or leave the method out."
 )
-LAYERS = "Layers to look at"
+LAYERS = "Layers to keep"
 LAYERS_ABOUT = (
-    "Which decoder layers are kept besides the last, for the slider Layer. How much memory they "
-    "take is said here first."
+    "Decoder layers to keep besides the last, for the slider Layer. The memory they need is "
+    "shown here first."
 )
 LAYERS_SIZE = (
     "They will take about {size} more: this picture at the scales {scales}, by {model}, with an "
     "answer of up to {longest} tokens."
 )
-LAYERS_NONE = "{model} has no further layer to keep."
-LAYERS_NO_PICTURE = "How much memory they take depends on the picture, and there is none yet."
+LAYERS_NONE = "{model} has no other layer to keep."
+LAYERS_NO_PICTURE = "The memory they need depends on the picture, and there is none yet."
 LAYERS_NO_MODEL = (
-    "{model} is not loaded yet: how much memory they take is said before the answer begins."
+    "{model} is not loaded yet: the memory they need is shown before the answer begins."
 )
-LAYER_CHOICES = {"last": "the last one", "even": "every second one", "all": "all"}
-BUSY_LAYERS = "Further layers are kept: {count}, {size}"
-AT_LAYER = "seen at layer {layer} of {all}"
+LAYER_CHOICES = {"last": "last only", "even": "every second", "all": "all"}
+BUSY_LAYERS = "Keeping more layers: {count}, {size}"
+AT_LAYER = "read at layer {layer} of {all}"
 RESTS_ON = (
-    "rests on the picture for {share}: probability {shown} with it, {empty} with a black and a "
-    "plain picture in its place"
+    "relies on the picture for {share}: probability {shown} with it, {empty} with a black and a "
+    "plain picture instead"
 )
 RESTS_AGAINST = (
     "less likely with the picture: probability {shown} with it, {empty} with a black and a plain "
-    "picture in its place"
+    "picture instead"
 )
-# How much each word rests on the picture.
+# Reliance: how much each word depends on the picture.
 RESTS = {
-    "menu": "Evidence",
-    "menuLong": "How much each word rests on the picture: order and filter",
-    "legend": "The bar in a word is how much less probable it is without the picture: its "
-    "probability with it minus the mean of those with a black and with a plain one in its place. "
-    "Words with ▾ and a dotted bar are less likely with the picture than without.",
+    "menu": "Reliance",
+    "menuLong": "How much each word relies on the picture: order and filter",
+    "legend": "Bar in a word: its reliance, which is its probability with the picture minus the "
+    "mean of those with a black and with a plain picture instead. ▾ and a dotted bar: the word is "
+    "less likely with the picture than without.",
     "order": "Order",
-    "orders": {"said": "as said", "rests": "by the picture, most first"},
-    "filter": "Only words that rest on the picture (20 % or more)",
-    "measuring": "Measuring how much each word rests on the picture…",
+    "orders": {"said": "as in the answer", "rests": "highest reliance first"},
+    "filter": "Only words with a reliance of 20 % or more",
+    "measuring": "Measuring how much each word relies on the picture…",
 }
 # A slider for runs that hold several layers.
 LAYER = {
     "label": "Layer of {all}",
-    "meaning": "Which decoder layer the maps are read from, after the model's final norm; the last "
-    "one is what the model answers from",
+    "meaning": "Decoder layer that the maps are read from, through the model's final norm; the "
+    "model answers from the last one",
 }
 # The sliders; {places} are filled in by the scripts.
 DIAL = {"number": "{name}, number", "reset": "Reset {name}"}
@@ -199,15 +198,15 @@ SLIDERS = {
     "sliders": "Sliders",
     "scale": "Scale α{sub}",
     "use": "Use scale {number}",
-    "k": "k, guesses",
-    "beta": "β, strength",
+    "k": "Top guesses k",
+    "beta": "Strength β",
     "auto": "auto",
-    "autoLong": "Automatic β by Eq. 9",
+    "autoLong": "Fit β automatically (Eq. 9)",
 }
 OPTIONS = {
     "preset": "preset",
-    "presetLong": "Sets all the options of this method at once",
-    "open": "What the paper leaves open",
+    "presetLong": "Set all options of this method at once",
+    "open": "Advanced (not fixed by the paper)",
 }
 EXAMPLES = {"list": "Examples"}
 # The small controls at the chips and above the maps; {places} are filled in by the scripts.
@@ -229,29 +228,29 @@ VIEW: dict[str, Any] = {
     "silent": SILENT,
     "interrupted": INTERRUPTED,
     "methods": "Methods",
-    "methodsLong": "Choose which methods are shown",
-    "asking": "These ask the model anew for each word that is chosen:",
+    "methodsLong": "Choose the methods to show",
+    "asking": "These run the model again for each chosen word:",
     "compare": "Show",
-    "compareHow": {"side": "side by side", "blink": "two by turns", "difference": "the difference"},
+    "compareHow": {"side": "side by side", "blink": "alternating", "difference": "difference"},
     "first": "of",
     "second": "and",
     "flip": "⇄",
     "flipLong": "Swap the two",
-    "differenceNorm": "{a} minus {b}; full colour is a difference of {full}",
-    "differenceAlt": "What the {a} map has above the {b} map, at most {full}",
-    "looks": "Drawing",
+    "differenceNorm": "{a} minus {b}. Scale: full colour = a difference of {full}",
+    "differenceAlt": "The {a} map minus the {b} map, at most {full}",
+    "looks": "Display",
     "looksLong": "Choose how maps are drawn",
     "drawing": "Cells",
     "drawings": {"smooth": "smooth", "cells": "as squares"},
-    "normalisation": "Full strength",
+    "normalisation": "Scale (normalisation)",
     "normalisations": {
-        "": "as each method's options say",
+        "": "set by each method",
         "token": "each map's own maximum",
-        "joint": "one for all: the word's largest score in picture or text",
-        "answer": "the strongest map of the answer",
+        "joint": "strongest score, picture or text",
+        "answer": "strongest map of the answer",
     },
     "contour": "Outline",
-    "contourLong": "A line around what stands out, at Otsu's threshold",
+    "contourLong": "Outline what stands out (Otsu's threshold)",
     "zoom": "Zoom",
     "smaller": "Zoom out",
     "larger": "Zoom in",
@@ -261,7 +260,7 @@ VIEW: dict[str, Any] = {
     "placeSays": "{x} % from the left, {y} % from the top: the picture says {words} here",
     "unseen": "not seen",
     "end": STOP,
-    "ended": "Stopped: the map is not computed.",
+    "ended": "Stopped. The map was not computed.",
     "again": "Compute it",
 }
 NO_METHOD = "At least one method has to stay on. The maps below are the last ones."
@@ -269,11 +268,11 @@ NO_SCALE = "At least one scale has to stay on. The maps below are the last ones.
 BROKEN = "Something went wrong on our side. Press Explain again; if it stays, restart the app."
 BAD_REQUEST = "The request cannot be read. In a browser, reload the page and try again."
 NO_UPLOAD = (
-    "This file is not among the files uploaded to this server, or was cleared away; upload it."
+    "This file is not among the files uploaded to this server, or was deleted; upload it again."
 )
 NO_ROOM = "This server has no room for further files just now; try again in a few minutes."
-BAD_FORM = "The request is nested deeper than any that is answered here."
-BAD_INPUTS = "The inputs are not what is expected here: one is missing, or has another type."
+BAD_FORM = "The request is nested too deeply; send it with fewer levels."
+BAD_INPUTS = "The inputs do not fit: one is missing, or has the wrong type."
 LONG_TEXT = "A text in the request is longer than {most:,} characters; shorten it."
 LONG_BODY = "The request is longer than {most} MB; send less at a time."
 NO_SUCH_ADDRESS = "There is nothing at this address."
@@ -320,116 +319,117 @@ FILE = {
 # What could have stood in place of a word, and the tools that choose more than a chip.
 BESIDE = {
     "instead": "Instead",
-    "list": "What could have stood there, and how probable it was",
+    "list": "The model's candidates for this place, with their probabilities",
     "not": "≠",
     "contrast": "Why this and not “{minus}”?",
     "typed": "another word",
     "typedNot": "Why this and not the typed word?",
-    "by": "Pieces",
+    "by": "Tokens",
     "combine": {"max": "maximum", "mean": "mean", "first": "first"},
     "whole": "Whole word",
-    "wholeLong": "Explain all pieces of this word as one",
+    "wholeLong": "Explain all tokens of this word as one",
     "extend": "Extend",
-    "extendLong": "The next word that is tapped ends a stretch that begins with the chosen one",
+    "extendLong": "Choose a range: it starts at the chosen word and ends at the next one you tap",
     "template": "Template",
     "templateLong": "Show the tokens of the chat template",
     "edit": "Edit answer",
-    "editLong": "Write another answer, which the model reads as if it had said it",
+    "editLong": "Write another answer; the model reads it as if it had given it",
     "read": "Explain this answer",
     "cancel": "Cancel",
 }
-GIVEN = "answer given, read in {time}"
+GIVEN = "edited answer, read in {time}"
 AGAINST = "{plus}, not {minus}"
 CHANCES = "probability {plus} against {minus}"
 IN_PLACE = "in place of “{word}”"
 SPACED, UNSPACED = "with a space before it", "without a space before it"
 OF_PROMPT, OF_TEMPLATE = "word of the prompt", "token of the template"
 
-# The method opened up: how a map of MSEA + ARC came about.
+# The fold "Step by step": how MSEA + ARC computes a map.
 ANATOMY = {
-    "title": "How this map came about",
-    "method": "MSEA + ARC, step by step, for",
-    "sizes": "The picture, read at several sizes",
+    "title": "Step by step",
+    "method": "MSEA + ARC for",
+    "sizes": "Scores at each scale (MSEA)",
     "map": "From scores to the map",
-    "earlier": "The words before it",
+    "earlier": "Earlier words (ARC)",
     "beta": "Strength",
     "patches": "{grid} patches",
-    "counts": "counts {share}",
+    "counts": "weight {share}",
     "weight": "Weight of α = {alpha}",
     "repeat": "left out",
     "equation": "Equation {number} of the paper",
     "all": "Show all {all} guesses",
     "few": "Show the first {few} only",
-    "waiting": "Taking the map apart…",
+    "waiting": "Computing the steps…",
 }
 _SIZES = (
-    "The model reads the picture once at each size α. The score of a patch says how strongly what "
-    "was read there speaks for “{word}”. Small sizes see things whole, large ones see details. "
+    "The model reads the picture once at each scale α. The score of a patch is how strongly its "
+    "state speaks for “{word}” (logit lens). Small scales capture the whole, large ones details. "
 )
 ANATOMY_SCALES = {
-    "mean": _SIZES + "The sliders say how much each size counts.",
-    "max": _SIZES + "With fuse = max the highest score counts at each place; nothing is weighed.",
+    "mean": _SIZES + "The sliders set the weight of each scale.",
+    "max": _SIZES + "With fuse = max the highest score wins at each place, without weights.",
 }
 ANATOMY_SYMBOLS = (
-    "t stands for “{word}”, j for a word before it, i for a patch, s for a size. z is the state of "
-    "the model at a patch, W the row of its output matrix for the word."
+    "t is “{word}”, j an earlier word, i a patch, s a scale. z is the state of the model at a "
+    "patch, W the row of the unembedding matrix for the word."
 )
 ANATOMY_STEPS = {
-    "fused": "All sizes together",
-    "interference": "What earlier words explain",
-    "before": "What is left",
-    "after": "Smoothed: the map",
+    "fused": "Fused scales",
+    "interference": "Interference of earlier words",
+    "before": "After subtraction",
+    "after": "Smoothed map",
 }
 ANATOMY_FUSED = {
-    "mean": "The mean of the sizes. The highest score is {peak}.",
-    "max": "The highest score of any size. The highest of all is {peak}.",
+    "mean": "Mean of the scales. The highest score is {peak}.",
+    "max": "Maximum of the scales. The highest score is {peak}.",
 }
 ANATOMY_CLIP = {
-    "fused": "Scores below zero count as zero.",
-    "per_scale": "Scores below zero count as zero at each size.",
-    "none": "Scores below zero stay, in the second colour.",
+    "fused": "Negative scores are set to zero.",
+    "per_scale": "Negative scores are set to zero at each scale.",
+    "none": "Negative scores are kept, in the second colour.",
 }
 ANATOMY_FUSED_EMPTY = "No place in the picture has a score above zero for “{word}”."
 ANATOMY_INTERFERENCE = {
-    "rbo": "The mean of the maps of {count} earlier words. The less the guesses for a word have in "
-    "common with those for “{word}”, the more its map counts.",
-    "uniform": "The mean of the maps of {count} earlier words. All count alike.",
-    "score": "The mean of the maps of {count} earlier words. The higher “{word}” scores at a word, "
-    "the more its map counts, as in TAM.",
+    "rbo": "Weighted mean of the maps of {count} earlier words. The less the top guesses for a "
+    "word have in common with those for “{word}”, the higher its weight.",
+    "uniform": "Mean of the maps of {count} earlier words, with equal weights.",
+    "score": "Weighted mean of the maps of {count} earlier words. The higher “{word}” scores at a "
+    "word, the higher its weight, as in TAM.",
 }
-ANATOMY_MOST = " “{most}” has the largest part of it, {share}."
-ANATOMY_NOTHING = "No earlier word counts, so nothing is taken away."
-ANATOMY_BETA_AUTO = "How much is taken away: as much of the second picture as fits the first best."
-ANATOMY_BETA_SET = "How much is taken away, set by the slider. Eq. 9 would take {auto}."
-ANATOMY_BETA_ZERO = "The second picture explains nothing of the first, so nothing is taken away."
+ANATOMY_MOST = " “{most}” contributes most, {share}."
+ANATOMY_NOTHING = "No earlier word has a weight, so nothing is subtracted."
+ANATOMY_BETA_AUTO = "How much is subtracted, fitted by least squares (Eq. 9)."
+ANATOMY_BETA_SET = "How much is subtracted, set by the slider. Eq. 9 gives {auto}."
+ANATOMY_BETA_ZERO = "The interference explains nothing of the fused map, so nothing is subtracted."
 ANATOMY_BEFORE = (
-    "The first picture minus β times the second, cut off at zero. {empty} of it is empty now."
+    "The fused map minus β times the interference, with negative values set to zero. {empty} of it "
+    "is zero."
 )
 ANATOMY_SMOOTH = (
-    "Each cell becomes a mean of the {window} × {window} cells around it, sorted by value: single "
-    "spikes go, broad areas stay."
+    "Rank Gaussian filter: each cell becomes a weighted mean of the {window} × {window} cells "
+    "around it, sorted by value. It removes single spikes and keeps broad areas."
 )
 ANATOMY_ROUGH = "The filter is off."
-ANATOMY_AFTER = "This is the map at the top of the page; {norm}."
+ANATOMY_AFTER = "This is the map at the top of the page. {norm}."
 ANATOMY_CONTRAST = (
-    "The map above is a difference. This is how its first part, the map of “{word}”, came about; "
-    "choose “{other}” to see the second."
+    "The map above is a difference. Shown here is its first part, the map of “{word}”; choose "
+    "“{other}” to see the second."
 )
 ANATOMY_PIECES = (
-    "“{word}” is {count} tokens. Shown is “{piece}”, whose map makes up most of theirs."
+    "“{word}” is {count} tokens. Shown is “{piece}”, whose map contributes most to theirs."
 )
 ANATOMY_WORDS = (
-    "The colour and the percentage say how much of what was taken away is a word's. The bar and r "
-    "say how alike the guesses for it and for “{word}” are: 0 is nothing in common, 1 the same. "
-    "Choose a word to compare the guesses."
+    "Colour and percentage: the word's share of what is subtracted. Bar and r: how alike the "
+    "guesses for it and for “{word}” are (RBO; 0 = nothing in common, 1 = the same). Choose a word "
+    "to compare the guesses."
 )
-ANATOMY_NO_WORDS = "No word before it counts."
+ANATOMY_NO_WORDS = "No earlier word is used."
 ANATOMY_REPEAT = "same word"
-ANATOMY_LABEL = "{word}: relevance {relevance}, {share} of what was taken away"
+ANATOMY_LABEL = "{word}: relevance {relevance}, {share} of what is subtracted"
 ANATOMY_LABEL_REPEAT = "{word}: the same word, left out"
 ANATOMY_BASE = (
-    "The base map A₀ of Eq. 8, of the word that scores lowest in the picture, is {share} of what "
-    "was taken away."
+    "The base map A₀ (Eq. 8), of the word that scores lowest in the picture, is {share} of what is "
+    "subtracted."
 )
 ANATOMY_LIST = {"predicting": "Guesses in place of “{word}”", "own": "Guesses after “{word}”"}
 ANATOMY_SHARED = "{word}, place {rank} in the other list, adds {gain} to r"
@@ -451,105 +451,105 @@ ANATOMY_COUNTS = (
     (0.0, "So the whole map of “{other}” counts as interference."),
 )
 ANATOMY_NO_PART = {
-    "uniform": "All words count alike here, whatever r is.",
-    "score": "Here words count by their score, whatever r is.",
-    "none": "Nothing is taken away here, whatever r is.",
+    "uniform": "All words have equal weights here, whatever r is.",
+    "score": "Words are weighted by their scores here, whatever r is.",
+    "none": "Nothing is subtracted here, whatever r is.",
 }
 ANATOMY_SAME = (
-    "It says the same as this word, so its map is the same too; taking that away would erase the "
-    "evidence, and it is left out."
+    "It is the same word as this one, so its map is the same too. Subtracting it would erase the "
+    "evidence, so it is left out."
 )
-ANATOMY_SHARE = "It is {share} of what was taken away."
-ANATOMY_DARK = "But that map is dark in this picture, so it takes nothing away."
+ANATOMY_SHARE = "It is {share} of what is subtracted."
+ANATOMY_DARK = "But that map is dark in this picture, so it subtracts nothing."
 
-# What if a part of the picture was hidden?
+# The fold "Hide a region".
 WHATIF = {
-    "title": "What if this was hidden?",
-    "about": "A map says where the evidence for a word is. The test: hide that place, and see "
-    "whether the model still expects the word there. The words before it stay as they were said.",
+    "title": "Hide a region",
+    "about": "Hide a region and see how probable each word of the answer still is (occlusion). The "
+    "control hides as much elsewhere, at random.",
     "how": "Hide",
     "hows": {
-        "hide": "what the map shows",
-        "keep": "all but what the map shows",
-        "box": "a rectangle",
+        "hide": "region of the map",
+        "keep": "all but the region",
+        "box": "rectangle",
     },
     "draw": "Draw it",
     "drawLong": "Draw a rectangle on a map",
     "drawing": "Drag on a map from corner to corner. By keyboard: go to a map, point with the "
-    "arrow keys, and press Enter at two corners. Esc gives up.",
+    "arrow keys, and press Enter at two corners. Esc cancels.",
     "map": "Map",
-    "fill": "under",
-    "fills": {"mean": "the mean colour", "black": "black", "blur": "blur"},
+    "fill": "Cover with",
+    "fills": {"mean": "mean colour", "black": "black", "blur": "blur"},
     "measure": "Hide and compare",
-    "measureLong": "Have the model read the same answer again with this hidden, and with as much "
-    "hidden elsewhere",
-    "again": "Ask again with this hidden",
-    "againLong": "Have the model answer the same prompt about the picture with this hidden",
-    "word": "How probable is",
+    "measureLong": "Have the model read the same answer again with the region hidden, and with as "
+    "much hidden elsewhere",
+    "again": "Ask again",
+    "againLong": "Have the model answer the same prompt with the region hidden",
+    "word": "Probability of",
     "waiting": BUSY_WAITING,
 }
-WHATIF_BUSY = "The model reads the answer again, with that place hidden…"
+WHATIF_BUSY = "The model reads the answer again, with the region hidden…"
 WHATIF_TOLD = {
     "hide": {
         "picture": "{share} of {picture} hidden",
-        "control": "as much hidden elsewhere, at random",
+        "control": "control: as much hidden elsewhere, at random",
         "line": "{shown} → {hidden}",
-        "elsewhere": " ({control} with as much hidden elsewhere)",
-        "columns": ["as it is", "this hidden", "as much hidden elsewhere"],
+        "elsewhere": " (control: {control})",
+        "columns": ["original", "region hidden", "control: as much hidden elsewhere"],
     },
     "keep": {
-        "picture": "only {share} of {picture} left",
-        "control": "as much left elsewhere, at random",
+        "picture": "only {share} of {picture} kept",
+        "control": "control: as much kept elsewhere, at random",
         "line": "{shown} → {hidden}",
-        "elsewhere": " ({control} with as much left elsewhere)",
-        "columns": ["as it is", "only this left", "as much left elsewhere"],
+        "elsewhere": " (control: {control})",
+        "columns": ["original", "only the region kept", "control: as much kept elsewhere"],
     },
 }
 WHATIF_TOLD["box"] = WHATIF_TOLD["hide"]
 WHATIF_PICTURE = "the picture"
-WHATIF_REST = "Words that change by less than {least} are left out."
+WHATIF_REST = "Words that change by less than {least} are not listed."
 WHATIF_NO_CONTROL = (
-    "The place is more than half of the picture, so there is no control: not as much is left."
+    "There is no control: the region is more than half of the picture, so the rest is too small."
 )
-WHATIF_SAME = "The place looks the same under {fill}; hide it under something else."
+WHATIF_SAME = (
+    "The picture looks the same with this region covered ({fill}); choose another cover or region."
+)
 # What the numbers of the chosen word mean, by the names that `explainer.probing.hiding` gives.
 WHATIF_HIDING = {
-    "rests": "“{word}” rests on this place: with it hidden the word is much less probable, and "
-    "with as much hidden elsewhere it is not.",
-    "part": "“{word}” rests on this place in part: with it hidden the word is less probable than "
-    "with as much hidden elsewhere.",
-    "any": "“{word}” is less probable with this place hidden, but as much so with as much hidden "
-    "elsewhere: this says nothing for this place.",
-    "less": "“{word}” is less probable with this place hidden.",
-    "same": "“{word}” does not need this place: without it the word is as probable as before.",
-    "more": "“{word}” does not need this place: with it hidden the word is even more probable.",
+    "rests": "“{word}” depends on this region: it is much less probable with the region hidden, "
+    "but not with as much hidden elsewhere.",
+    "part": "“{word}” depends on this region in part: it is less probable with the region hidden "
+    "than with as much hidden elsewhere.",
+    "any": "“{word}” is less probable with this region hidden, but hiding as much elsewhere costs "
+    "as much: this is no evidence for the region.",
+    "less": "“{word}” is less probable with this region hidden.",
+    "same": "“{word}” does not need this region: it is as probable with the region hidden.",
+    "more": "“{word}” does not need this region: it is even more probable with the region hidden.",
 }
 WHATIF_KEEPING = {
-    "enough": "This place alone is enough for “{word}”, and as much of the rest is not.",
-    "either": "This place alone is enough for “{word}”, but so is as much of the rest: the word "
+    "enough": "This region alone is enough for “{word}”, and as much of the rest is not.",
+    "either": "This region alone is enough for “{word}”, but so is as much of the rest: the word "
     "needs neither.",
-    "helps": "This place alone is not enough for “{word}”, though it does more for the word than "
-    "as much of the rest.",
-    "little": "This place alone is not enough for “{word}”, and does no more for the word than as "
-    "much of the rest.",
-    "alone": "This place alone is enough for “{word}”.",
-    "not alone": "This place alone is not enough for “{word}”.",
+    "helps": "This region alone is not enough for “{word}”, but it helps more than as much of the "
+    "rest.",
+    "little": "This region alone is not enough for “{word}”, and helps no more than as much of the "
+    "rest.",
+    "alone": "This region alone is enough for “{word}”.",
+    "not alone": "This region alone is not enough for “{word}”.",
 }
 WHATIF_GUESSED = (
-    "Without any picture it is {empty} probable: the model expects it from the words before it, "
-    "whatever the picture shows."
+    "Its probability without any picture is {empty}: the model expects it from the words before "
+    "it, whatever the picture shows."
 )
-WHATIF_UNLIKELY = "It was improbable from the start, so there is little to lose."
-WHATIF_UNSAID = "“{word}” is no word of the answer, so this is about the words that were said."
-WHATIF_NO_ANSWER = "The answer is empty, so there is no word to measure; ask again instead."
-# Does the word follow the map?
+WHATIF_UNLIKELY = "It was improbable from the start, so it has little to lose."
+WHATIF_UNSAID = "“{word}” is no word of the answer, so the figures are about the answer's words."
+WHATIF_NO_ANSWER = "The answer is empty, so there is no word to measure; use Ask again instead."
+# The fold "Test this map".
 PROOF = {
-    "title": "Does the word follow the map?",
-    "about": "A map ranks the places of the picture. The test: show the picture little by little, "
-    "strongest places first, and see how soon the model expects the word again; then take them "
-    "away in the same order, and see how soon it no longer does. The same in random order says "
-    "what chance does. The words before it stay as they were said.",
-    "fill": "What is not shown lies under",
+    "title": "Test this map (insertion and deletion)",
+    "about": "Show the strongest places first (insertion) or remove them first (deletion). A good "
+    "map changes the probability sooner than random order.",
+    "fill": "Cover hidden parts with",
     "fills": WHATIF["fills"],
     "steps": "Steps",
     "stepChoices": {"10": "10", "20": "20", "40": "40"},
@@ -559,78 +559,81 @@ PROOF = {
     "stopLong": "Stop measuring",
     "waiting": BUSY_WAITING,
     "unreachable": UNREACHABLE,
-    "progress": "Pictures read",
-    "map": "Order of places",
+    "progress": "Readings done",
+    "map": "Order",
     "plots": {
         "insertion": {
-            "title": "Shown, strongest places first",
-            "below": "share of the picture that is shown",
+            "title": "Insertion: strongest places shown first",
+            "below": "share of the picture shown",
         },
         "deletion": {
-            "title": "Taken away, strongest places first",
-            "below": "share of the picture that is taken away",
+            "title": "Deletion: strongest places removed first",
+            "below": "share of the picture removed",
         },
     },
-    "alt": "{title}: how probable “{word}” is, by {labels}. The table has the figures.",
+    "alt": "{title}. Probability of “{word}” by {labels}. The table has the figures.",
 }
 PROOF_BUSY = "The model reads the answer again…"
 PROOF_READ = "{done} of {total} readings"
-PROOF_STOPPED = "Stopped; nothing of it was kept."
+PROOF_STOPPED = "Stopped. Nothing was kept."
 PROOF_CHANCE = "Random"
-PROOF_LINE = "{empty} with nothing of the picture → {whole} with all of it"
-PROOF_COLUMNS = ["80 % back with", "insertion ↑", "deletion ↓", "reliance"]
+PROOF_LINE = "probability {empty} with nothing shown → {whole} with the whole picture"
+PROOF_COLUMNS = ["80 % reached at", "insertion ↑", "deletion ↓", "reliance"]
 PROOF_REST = (
-    "80 % back with: the share of the picture from which on the word is 80 % as probable as with "
-    "all of it, in {steps} steps. Insertion and deletion: the areas under the curves, 0 to 1; a "
-    "faithful map has much of the first and little of the second. Reliance: the first above its "
-    "curve's lowest point; near 0 the word comes from the text. Random: the mean of {count} "
-    "orders; the grey band is where they lie."
+    "80 % reached at: the share of the picture at which the word is first 80 % as probable as "
+    "with all of it, in {steps} steps. Insertion and deletion: areas under the curves "
+    "(AUC), 0 to 1; a good map has a high insertion and a low deletion. Reliance: the insertion "
+    "area above the lowest point of its curve (modality reliance); near 0 the word comes from the "
+    "text. Random: mean of {count} random orders; the grey band is their range."
 )
 PROOF_STEPS = "there are {most} steps at most"
 PROOF_UNSAID = "curves are measured for words of the answer as it was said; choose one of them"
 # What the curves mean, by the names that `explainer.probing.map_test` gives.
 PROOF_WORD = {
-    "unlikely": "“{word}” was improbable even with the whole picture, so there is little to test.",
-    "free": "“{word}” does not need this picture: with all of it under {fill} the word is {empty} "
-    "probable, too.",
-    "any": "“{word}” needs something of this picture, but {share} of it is enough, whichever that "
-    "is: no map can be told from chance.",
+    "unlikely": "“{word}” is improbable even with the whole picture, so there is little to test.",
+    "free": "“{word}” does not need this picture: its probability is {empty} even with all of it "
+    "covered ({fill}).",
+    "any": "“{word}” needs some of this picture, but any {share} of it is enough, so no map can "
+    "be told from chance.",
 }
 PROOF_MAPS = {
-    "follows": "“{word}” follows {maps}: it comes back sooner with the strongest places than with "
-    "random ones, and goes sooner without them.",
-    "back": "“{word}” comes back sooner with the strongest places of {maps} than with random ones, "
-    "but does not go clearly sooner without them: losing some random places costs it as much.",
-    "gone": "“{word}” goes sooner without the strongest places of {maps} than without random ones, "
-    "but with them alone it does not come back clearly sooner: some random places do as well.",
+    "follows": "“{word}” follows {maps}: its probability rises sooner when the strongest places "
+    "are shown first than in random order, and falls sooner when they are removed first.",
+    "back": "“{word}” follows {maps} in part: its probability rises sooner when the strongest "
+    "places are shown first than in random order, but does not fall clearly sooner when they are "
+    "removed first.",
+    "gone": "“{word}” follows {maps} in part: its probability falls sooner when the strongest "
+    "places are removed first than in random order, but does not rise clearly sooner when they are "
+    "shown first.",
     "chance": "“{word}” does not follow {maps} more clearly than random orders.",
 }
 PROOF_SHARES = (
-    "With {shares} of the picture shown it is already {part} as probable as with all of it; in "
-    "random order that takes {chance}."
+    "With {shares} of the picture shown it is already {part} as probable as with the whole "
+    "picture; in random order that takes {chance}."
 )
 PROOF_MAP, PROOF_SEVERAL = "the map of {names}", "the maps of {names}"
 MASKED = {
-    "hide": "Asked again with a part of {picture} hidden under {fill}: what {method} shows for "
-    "“{word}”, {share} of it.",
-    "keep": "Asked again with a part of {picture} hidden under {fill}: all but what {method} shows "
-    "for “{word}”, {share} of it.",
-    "box": "Asked again with a part of {picture} hidden under {fill}: a rectangle, {share} of it.",
+    "hide": "Asked again with a part of {picture} hidden (cover: {fill}): the region that {method} "
+    "shows for “{word}”, {share} of it.",
+    "keep": "Asked again with a part of {picture} hidden (cover: {fill}): all but the region that "
+    "{method} shows for “{word}”, {share} of it.",
+    "box": "Asked again with a part of {picture} hidden (cover: {fill}): a rectangle, {share} of "
+    "it.",
 }
-MASKED_WORDS = {"back": "Back to the answer before"}
+MASKED_WORDS = {"back": "Back to the previous answer"}
 
 # Links, settings that are remembered, and help.
 SETTINGS_WORDS = {
     "link": "Copy link",
     "present": "Present",
     "reset": "Reset",
-    "linkTitle": "Copy a link that restores these settings, and the example; never a picture",
+    "linkTitle": "Copy a link that restores these settings and the example, but no picture",
     "presentTitle": "Large words and maps, without controls; P goes back",
-    "resetTitle": "Forget the remembered settings and go back to the usual ones",
+    "resetTitle": "Forget the remembered settings and restore the defaults",
     "copied": "The link is copied. It holds the prompt and all settings, but no picture.",
     "copyThis": "Copy this link:",
     "bringing": BUSY_WORD,
-    "wasReset": "All settings are back at their usual values.",
+    "wasReset": "All settings are back at their defaults.",
     "unreachable": UNREACHABLE,
 }
 HELP_WORDS = {"open": "Help", "title": "Keys", "close": "Close", "or": "or"}

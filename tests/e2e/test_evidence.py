@@ -23,7 +23,7 @@ def measured(app, visit):
 def test_bars_come_after_the_maps_and_say_what_they_mean(measured):
     page = measured.page
     first, second = page.locator(".sl-answer .sl-chip").all()[:2]
-    assert "rests on the picture for" in first.get_attribute("aria-label")
+    assert "relies on the picture for" in first.get_attribute("aria-label")
     assert (
         float(first.locator(".sl-rests").evaluate("e => e.style.getPropertyValue('--share')")) > 0
     )

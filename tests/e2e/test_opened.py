@@ -117,7 +117,7 @@ def test_weights_of_scales_move_both_maps(app, visitor):
     first.focus()
     visitor.page.keyboard.press("Home")
     visitor.settled("0 %", "document.querySelector('.sl-reading .sl-caption')"
-                    ".textContent.split(' counts ')[1]")  # fmt: skip
+                    ".textContent.split(' weight ')[1]")  # fmt: skip
     ready(visitor, "cat")
     _, _, want = found(app, visitor, scale_weights=(0, 1, 1))
     _, _, other = found(app, visitor)
@@ -126,7 +126,7 @@ def test_weights_of_scales_move_both_maps(app, visitor):
     shows(visitor, "[data-method=msea_arc]", want.heat.values, 1.0)
     visitor.page.click(".sl-dial[data-name=weight1] .sl-reset")
     visitor.settled("33 %", "document.querySelector('.sl-reading .sl-caption')"
-                    ".textContent.split(' counts ')[1]")  # fmt: skip
+                    ".textContent.split(' weight ')[1]")  # fmt: skip
     ready(visitor, "cat")
     shows(visitor, "[data-step=after]", other.heat.values, 1.0)
 

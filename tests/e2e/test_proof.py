@@ -57,7 +57,7 @@ def test_the_curves_are_those_of_python(app, visit):
         "p.querySelectorAll('.sl-band').length, p.getAttribute('aria-label')])"
     )
     assert [plot[:2] for plot in drawn] == [[len(SHOWN) + 1, 1]] * 2
-    assert all("how probable “A” is, by MSEA + ARC, TAM, Logit lens, Random" in d[2] for d in drawn)
+    assert all("Probability of “A” by MSEA + ARC, TAM, Logit lens, Random" in d[2] for d in drawn)
     visitor.shot("proof-1440")
     assert serious(visitor) == []
 

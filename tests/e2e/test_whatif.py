@@ -81,7 +81,7 @@ def test_asking_again_and_going_back(app, visit):
     page.select_option(".sl-whatif-bar select >> nth=2", "mean")
     page.click(f"text={texts.WHATIF['again']}")
     page.wait_for_selector(".sl-message[data-kind=error]")  # the picture has one colour
-    assert "looks the same under the mean colour" in visitor.message()
+    assert "looks the same with this region covered (mean colour)" in visitor.message()
     page.select_option(".sl-whatif-bar select >> nth=2", "black")
     page.click(f"text={texts.WHATIF['again']}")
     page.wait_for_selector(".sl-masked:not([hidden])")

@@ -107,7 +107,7 @@ def test_the_small_print_names_every_knob_and_what_answered(make):
     for method in made.chosen:
         for knob in method.method.knobs:
             assert f"{knob.name} " in told
-    assert "1.0 is the largest value in the maps of the whole answer" in told
+    assert "1.0 = the strongest value in the maps of the whole answer" in told
     for words in ("fake-model", "“Describe it.”", "336 × 336", "scales 0.5, 0.75, 1", "2026-01-02"):
         assert words in told
     paper = replace(made.chosen[0], settings=METHODS["msea_arc"].settings(preset="paper"))

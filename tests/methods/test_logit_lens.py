@@ -54,7 +54,7 @@ def test_words_say_what_one_means():
         for n in ("joint", "token", "answer")
     }
     assert len(said) == 6
-    assert all("1.0 is" in words for words in said)
+    assert all("1.0 =" in words for words in said)
 
 
 def test_planted_evidence_is_found():

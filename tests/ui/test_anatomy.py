@@ -145,7 +145,7 @@ def test_the_maximum_has_no_weights(run):
     got = ask(run, chip_of(run, " dog"), panel, options_with(fuse="max"))
     assert got["max"]
     assert [s["shares"] for s in got["scales"]] == [None] * 3
-    assert "nothing is weighed" in got["about"]
+    assert "without weights" in got["about"]
 
 
 # Captions ---------------------------------------------------------------------------------------
@@ -168,11 +168,11 @@ def test_captions_name_the_words_and_the_numbers(run):
 @pytest.mark.parametrize(
     ("knobs", "step", "words"),
     [
-        ({"weights": "uniform"}, "interference", "All count alike."),
+        ({"weights": "uniform"}, "interference", "with equal weights."),
         ({"weights": "score"}, "interference", "as in TAM"),
         ({"weights": "none"}, "interference", texts.ANATOMY_NOTHING),
-        ({"fuse": "max"}, "fused", "The highest score of any size."),
-        ({"clip": "per_scale"}, "fused", "at each size"),
+        ({"fuse": "max"}, "fused", "Maximum of the scales."),
+        ({"clip": "per_scale"}, "fused", "at each scale"),
         ({"window": 1}, "after", texts.ANATOMY_ROUGH),
         ({"window": 5}, "after", "5 × 5"),
     ],

@@ -38,7 +38,7 @@ def test_the_python_example(url, tmp_path):
     assert "' cat'" in "".join(lines)
     words = sum(re.fullmatch(r"'.*' [\d.]+ -> [\d.]+ [\d.e-]+", line) is not None for line in lines)
     assert words == 9
-    assert re.fullmatch(r"\d+ rows; .*1\.0 is .*", lines[-13])
+    assert re.fullmatch(r"\d+ rows; .*1\.0 = .*", lines[-13])
     assert re.fullmatch(r"why cat and not carrot: -[\d.]+ and more", lines[-12])
     assert re.fullmatch(r"insertion [\d.]+, at random [\d.]+: unlikely", lines[-2])
     assert lines[-1].endswith(".svg")

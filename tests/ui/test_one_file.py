@@ -102,7 +102,7 @@ def test_the_maps_are_those_of_the_methods_and_settings_shown():
     data = json.loads(Page(one_file(shown).decode()).texts["script"][0])
     told = data["entries"][-1]["maps"]
     assert [m["name"] for m in told] == ["tam"]
-    assert told[0]["norm"].startswith("1.0 is this map's own maximum")
+    assert told[0]["norm"].startswith("Scale: 1.0 = this map's own maximum")
     assert data["view"]["shown"] == ["tam"]
     assert any("normalisation token" in line for line in data["print"])
 

@@ -94,10 +94,10 @@ def test_the_figures_are_those_of_python(proving, store, explainer):
     assert told["word"] == "cat"
     assert told["line"] == texts.PROOF_LINE.format(empty="< 0.1 %", whole="90.0 %")
     assert told["verdict"].startswith(
-        "“cat” follows the maps of MSEA + ARC, TAM and Logit lens: it comes back sooner"
+        "“cat” follows the maps of MSEA + ARC, TAM and Logit lens: its probability rises sooner"
     )
     assert (
-        "already 80 % as probable as with all of it; in random order that takes"
+        "already 80 % as probable as with the whole picture; in random order that takes"
         in (told["verdict"])
     )
 
@@ -156,7 +156,7 @@ def test_the_map_may_be_of_an_earlier_layer_and_the_word_of_several_tokens(provi
     assert told["chart"]["lines"][0] != last["chart"]["lines"][0]
     tokens = [int(token) for token in run.indices(ANSWER)[:2]]
     *_, both = proving.measure(asking(store, subject={"tokens": tokens}))
-    assert both["line"].endswith("81.0 % with all of it")
+    assert both["line"].endswith("81.0 % with the whole picture")
 
 
 def test_a_method_without_a_map_is_left_out_and_says_why(proving, store):

@@ -72,7 +72,7 @@ def test_the_chosen_word_and_the_others_are_told(whatif, handlers, explainer, ke
     shown, gone, control = (texts.share(float(p[CAT])) for p in (run.probs[-9:], *probs))
     assert last["asked"] == 3
     assert last["word"] == "cat"
-    assert last["line"] == f"{shown} → {gone} ({control} with as much hidden elsewhere)"
+    assert last["line"] == f"{shown} → {gone} (control: {control})"
     assert explainer.hid[0] == (2, "black")
     assert last["columns"] == texts.WHATIF_TOLD["hide"]["columns"]
     changed = {row[0]: row[1:] for row in last["rows"]}
