@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from explainer.errors import BusyError, ModelError, SightlineError
+from explainer.probing.curves import PLAN
 from explainer.run.store import RunStore
 from explainer.serving.calls import Calls, Client, Left, Waiting
 from explainer.serving.costs import MOST_READINGS, cost_of
-from explainer.serving.jobs import Job, Wanted
+from explainer.serving.jobs import CurvesJob, EvidenceJob, MapRequest, MapsJob, RecordJob, WordsJob
 from explainer.serving.lanes import ANSWERS, LONG_ANSWERS, READINGS, SEARCHES, Caller
 from explainer.ui.api import Api
 from explainer.ui.handlers import Handlers
@@ -226,20 +227,20 @@ def test_one_call_has_a_budget_that_is_told_before_anything_runs(server):
 @pytest.mark.parametrize(
     ("job", "lane", "readings"),
     [
-        (Job((0.5, 0.75), [GREY], options=DECODING), ANSWERS, 3),
-        (Job((), [GREY] * 16, options=DECODING), LONG_ANSWERS, 16),
-        (Job((), [GREY], options={**DECODING, "max_new_tokens": 256}), LONG_ANSWERS, 1),
-        (Job((), [GREY], options={**DECODING, "layers": "all"}), LONG_ANSWERS, 1),
-        (Job(run=fake_run(), evidence=True), READINGS, 2),
-        (Job(run=fake_run(), words=("cat",)), READINGS, 1),
-        (Job(run=fake_run(), attributions=(Wanted("grad_cam", (5,), {}),)), READINGS, 2),
-        (Job(run=fake_run(), attributions=(Wanted("grad_cam", (5, 6, 7), {}),)), SEARCHES, 6),
+        (RecordJob([GREY], "", (0.5, 0.75), DECODING), ANSWERS, 3),
+        (RecordJob([GREY] * 16, "", (), DECODING), LONG_ANSWERS, 16),
+        (RecordJob([GREY], "", (), {**DECODING, "max_new_tokens": 256}), LONG_ANSWERS, 1),
+        (RecordJob([GREY], "", (), {**DECODING, "layers": "all"}), LONG_ANSWERS, 1),
+        (EvidenceJob(fake_run()), READINGS, 2),
+        (WordsJob(fake_run(), ("cat",)), READINGS, 1),
+        (MapsJob(fake_run(), (MapRequest("grad_cam", (5,), {}),)), READINGS, 2),
+        (MapsJob(fake_run(), (MapRequest("grad_cam", (5, 6, 7), {}),)), SEARCHES, 6),
         (
-            Job(run=fake_run(), attributions=(Wanted("eagle", (5,), {"regions": 12}),)),
+            MapsJob(fake_run(), (MapRequest("eagle", (5,), {"regions": 12}),)),
             SEARCHES,
             112,
         ),
-        (Job(run=fake_run(), maps=(None, None)), SEARCHES, 40),
+        (CurvesJob(fake_run(), (None, None), PLAN), SEARCHES, 40),
     ],
 )
 def test_cost_follows_from_the_job(job, lane, readings):

@@ -6,13 +6,10 @@ before anything is run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from explainer.errors import BusyError
-from explainer.probing.eagle_search import count
-from explainer.run import Video
-from explainer.serving.jobs import Job, Media, Wanted
+from explainer.serving.jobs import Job, RecordJob
 from explainer.serving.lanes import ANSWERS, LONG_ANSWERS, READINGS, SEARCHES, Lane
 
 MOST_READINGS = 6_000  # of one call; EAGLE with 64 regions takes 944 for a word
@@ -34,46 +31,22 @@ class Cost(NamedTuple):
 
 def cost_of(job: Job) -> Cost:
     """Return what a job costs."""
-    if job.run is None:
-        pictures = _pictures(job.media)
-        options = job.options
-        is_long = (
-            pictures > MOST_PICTURES
-            or options.get("max_new_tokens", 0) > MOST_TOKENS
-            or options.get("layers", "last") != "last"
-        )
-        return Cost(LONG_ANSWERS if is_long else ANSWERS, pictures * (1 + len(job.scales)))
-    readings = _added(job)
-    return Cost(READINGS if readings <= FEW_READINGS else SEARCHES, readings)
+    if isinstance(job, RecordJob):
+        lane = LONG_ANSWERS if _is_long(job) else ANSWERS
+    else:
+        lane = READINGS if job.readings <= FEW_READINGS else SEARCHES
+    return Cost(lane, job.readings)
+
+
+def _is_long(job: RecordJob) -> bool:
+    return (
+        job.pictures > MOST_PICTURES
+        or job.options.get("max_new_tokens", 0) > MOST_TOKENS
+        or job.options.get("layers", "last") != "last"
+    )
 
 
 def check_budget(readings: int) -> None:
     """Raise `BusyError` for more readings than one call may take."""
     if readings > MOST_READINGS:
         raise BusyError(TOO_MUCH.format(asked=readings, most=MOST_READINGS))
-
-
-def _pictures(media: Media) -> int:
-    return max(1, len(media.frames) // 2 if isinstance(media, Video) else len(media))
-
-
-def _added(job: Job) -> int:
-    """Return the readings of what is added to a run: each reads all its pictures."""
-    return (
-        len(job.scales)
-        + len(job.regions)
-        + job.plan.readings * len(job.maps)
-        + (2 if job.evidence else 0)
-        + (1 if job.words else 0)
-        + (0 if job.answer is None else 2)
-        + _of_maps(job.attributions)
-    )
-
-
-def _of_maps(attributions: Sequence[Wanted]) -> int:
-    """Return the readings for maps: a forward and a backward pass for a word, or EAGLE's search."""
-    return sum(
-        len(wanted.tokens)
-        * (count(int(wanted.knobs["regions"])) if "regions" in wanted.knobs else 2)
-        for wanted in attributions
-    )

@@ -1,20 +1,22 @@
-"""The only step of the page that needs the model, as one generator that can run on a borrowed GPU.
+"""Jobs: all work that needs the model, as data that a worker runs, possibly on a borrowed GPU.
 
-On ZeroGPU the decorated function runs in a forked process: arguments and items are pickled, so a
-job and its results hold arrays and plain values, and the explainer comes along by the fork.
+On ZeroGPU the worker runs in a forked process: jobs and their results are pickled, so they hold
+arrays and plain values, and the explainer comes along by the fork.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from explainer.methods import Heatmap
-from explainer.probing.curves import PLAN, CurvePlan, reading
+from explainer.probing.curves import CurvePlan, reading
+from explainer.probing.eagle_search import count
 from explainer.probing.regions import Region
 from explainer.run import Run, Video
 from explainer.serving.model_pool import Loaded
@@ -22,89 +24,207 @@ from explainer.serving.model_pool import Loaded
 Media = Sequence[npt.NDArray[np.uint8]] | Video
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Job(ABC):
+    """Work for one model.
+
+    Attributes:
+        model: id of the model.
+        name: jobs of the same name are done once for all who ask for them meanwhile; "" for none.
+    """
+
+    model: str = ""
+    name: str = ""
+
+    @property
+    @abstractmethod
+    def readings(self) -> int:
+        """Return about how many times the model reads the picture."""
+
+    @abstractmethod
+    def steps(self, explainer: Loaded) -> Iterator[Any]:
+        """Yield the progress of the work and its results."""
+
+
 @dataclass(frozen=True, eq=False)
-class Wanted:
+class RecordJob(Job):
+    """Record an answer: yields its steps, and the run as the last item.
+
+    Attributes:
+        options: further arguments of `Explainer.stream`.
+    """
+
+    media: Media
+    prompt: str
+    scales: tuple[float, ...]
+    options: Mapping[str, Any]
+
+    @property
+    def pictures(self) -> int:
+        """Return how many pictures the model reads at one scale; it reads frames in pairs."""
+        media = self.media
+        return max(1, len(media.frames) // 2 if isinstance(media, Video) else len(media))
+
+    @property
+    def readings(self) -> int:
+        return self.pictures * (1 + len(self.scales))
+
+    def steps(self, explainer: Loaded) -> Iterator[Any]:
+        pictures, options = stream_arguments(self.media)
+        options |= {"scales": self.scales, **self.options}
+        yield from explainer.stream(pictures, self.prompt, **options)
+
+
+@dataclass(frozen=True, eq=False)
+class RunJob(Job):
+    """Work on a recorded run."""
+
+    run: Run
+
+
+@dataclass(frozen=True, eq=False)
+class ScalesJob(RunJob):
+    """Add scales to a run: yields the new run."""
+
+    scales: tuple[float, ...]
+
+    @property
+    def readings(self) -> int:
+        return len(self.scales)
+
+    def steps(self, explainer: Loaded) -> Iterator[Any]:
+        run = self.run
+        for alpha in self.scales:
+            run = explainer.add_scale(run, alpha)
+        yield run
+
+
+@dataclass(frozen=True, eq=False)
+class WordsJob(RunJob):
+    """Add the unembedding rows of words to a run: yields the new run."""
+
+    words: tuple[str, ...]
+
+    @property
+    def readings(self) -> int:
+        return 1
+
+    def steps(self, explainer: Loaded) -> Iterator[Any]:
+        yield explainer.add_words(self.run, self.words)
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerJob(RunJob):
+    """Read an answer in place of the model's own: yields the run of that answer."""
+
+    answer: str
+
+    @property
+    def readings(self) -> int:
+        return 2
+
+    def steps(self, explainer: Loaded) -> Iterator[Any]:
+        yield explainer.teacher_force(self.run, self.answer)
+
+
+@dataclass(frozen=True, eq=False)
+class EvidenceJob(RunJob):
+    """Measure how much each word relies on the picture: yields the run with it."""
+
+    @property
+    def readings(self) -> int:
+        return 2
+
+    def steps(self, explainer: Loaded) -> Iterator[Any]:
+        yield explainer.add_evidence(self.run)
+
+
+@dataclass(frozen=True, eq=False)
+class MapRequest:
     """Maps to compute: of a comparison method with these knobs, for these tokens."""
 
     method: str
     tokens: tuple[int, ...]
     knobs: Mapping[str, Any]
 
+    @property
+    def readings(self) -> int:
+        """Return those of EAGLE's search, or a forward and a backward pass, for each token."""
+        each = count(int(self.knobs["regions"])) if "regions" in self.knobs else 2
+        return len(self.tokens) * each
+
 
 @dataclass(frozen=True, eq=False)
-class Job:
-    """What the model of this id is to do: a recording, or, with `run`, something more on that: an
-    `answer` to read in place of its own, `words`, `scales`, `attributions` and `evidence` to add,
-    `regions` to hide, each in turn, under a `fill`, or `maps` whose curves to read by a `plan`.
+class MapsJob(RunJob):
+    """Add maps of comparison methods to a run: yields the steps, and the new run as the last."""
 
-    Jobs of the same `name` are done once for all who ask for them meanwhile; "" for none."""
+    requests: tuple[MapRequest, ...]
 
-    scales: tuple[float, ...] = ()
-    media: Media = ()
-    prompt: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    run: Run | None = None
-    model: str = ""
-    words: tuple[str, ...] = ()
-    answer: str | None = None
-    attributions: tuple[Wanted, ...] = ()
-    evidence: bool = False
-    regions: tuple[Region, ...] = ()
-    fill: str = ""
-    maps: tuple[Heatmap, ...] = ()
-    plan: CurvePlan = PLAN
-    name: str = ""
+    @property
+    def readings(self) -> int:
+        return sum(request.readings for request in self.requests)
+
+    def steps(self, explainer: Loaded) -> Iterator[Any]:
+        run = self.run
+        for request in self.requests:
+            steps = explainer.attributing(run, request.tokens, request.method, **request.knobs)
+            for item in steps:
+                if isinstance(item, Run):
+                    run = item
+                else:
+                    yield item
+        yield run
+
+
+@dataclass(frozen=True, eq=False)
+class HidingJob(RunJob):
+    """Read the answer with each region hidden in turn: yields its probabilities (regions, R)."""
+
+    regions: tuple[Region, ...]
+    fill: str
+
+    @property
+    def readings(self) -> int:
+        return len(self.regions)
+
+    def steps(self, explainer: Loaded) -> Iterator[Any]:
+        yield explainer.probabilities_without(self.run, self.regions, self.fill)
+
+
+@dataclass(frozen=True, eq=False)
+class CurvesJob(RunJob):
+    """Measure the insertion and deletion curves of maps: yields what `reading` does for each."""
+
+    maps: tuple[Heatmap, ...]
+    plan: CurvePlan
+
+    @property
+    def readings(self) -> int:
+        return self.plan.readings * len(self.maps)
+
+    def steps(self, explainer: Loaded) -> Iterator[Any]:
+        for heatmap in self.maps:
+            yield from reading(explainer, self.run, heatmap, self.plan)
 
 
 Worker = Callable[[Job], Iterator[Any]]
 
 
 def make_worker(find: Callable[[str], Loaded]) -> Worker:
-    """Return the generator function that does a job: steps, and the run as the last item; or, with
-    regions, the probabilities of its answer without them, and with maps what `reading` yields for
-    each of them.
+    """Return the generator function that runs a job and yields its steps.
 
     `find` returns the loaded explainer of a model id; the caller sees to it that it stays loaded.
     """
 
     def work(job: Job) -> Iterator[Any]:
-        explainer = find(job.model)
-        if job.run is None:
-            options = {"scales": job.scales, **job.options}
-            pictures, video = told_apart(job.media)
-            yield from explainer.stream(pictures, job.prompt, **video, **options)
-            return
-        if job.regions:
-            yield explainer.probabilities_without(job.run, job.regions, job.fill)
-            return
-        if job.maps:
-            for heatmap in job.maps:
-                yield from reading(explainer, job.run, heatmap, job.plan)
-            return
-        run = job.run if job.answer is None else explainer.teacher_force(job.run, job.answer)
-        if job.words:
-            run = explainer.add_words(run, job.words)
-        for alpha in job.scales:
-            run = explainer.add_scale(run, alpha)
-        for wanted in job.attributions:
-            run = yield from _steps(
-                explainer.attributing(run, wanted.tokens, wanted.method, **wanted.knobs)
-            )
-        yield explainer.add_evidence(run) if job.evidence else run
+        yield from job.steps(find(job.model))
 
     return work
 
 
-def _steps(items: Iterator[Any]) -> Generator[Any, None, Run]:
-    """Pass on the steps; return the run that they end with."""
-    for item in items:
-        if isinstance(item, Run):
-            return item
-        yield item
-    raise RuntimeError("the steps end with a run")
+def stream_arguments(media: Media) -> tuple[Any, dict[str, Any]]:
+    """Return the pictures, None for a video, and the keyword argument for the video if it is one.
 
-
-def told_apart(media: Media) -> tuple[Any, dict[str, Any]]:
-    """Return the pictures, None if it is a video, and the keyword argument for the video if it is
-    one, as `Explainer.stream` and `Explainer.layer_bytes` take them."""
+    `Explainer.stream` and `Explainer.layer_bytes` take them.
+    """
     return (None, {"video": media}) if isinstance(media, Video) else (media, {})

@@ -23,6 +23,7 @@ from explainer.probing.map_test import MapTest, proof_of
 from explainer.probing.regions import HOW, shown_by
 from explainer.probing.reliance import reliance
 from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
+from explainer.serving.jobs import HidingJob
 from explainer.ui.handlers import Handlers, inputs
 from explainer.ui.proof import Prover, read_plan, said_word
 from explainer.web import controls, payload, texts
@@ -315,7 +316,7 @@ class Api:
             raise SightlineError(f"how is {' or '.join(HOW)}, and fill one of {', '.join(FILLS)}")
         found, heat = self._explained(run, subject, _chosen(method, preset, knobs))
         regions = HOW[how](shown_by(heat, _whole(image, "image", 0, len(heat.parts) - 1)))
-        probs = self._handlers.more(found, regions=regions, fill=fill)
+        probs = self._handlers.run_job(HidingJob(found, regions, fill))
         words = [_without(found, i, probs) for i in _shown(found) if found.chips[i].role == ANSWER]
         return {"share": regions[0].share, "words": words}
 

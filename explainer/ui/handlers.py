@@ -7,7 +7,7 @@ becomes a sentence on the page, and what was there before stays usable.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple
@@ -18,7 +18,20 @@ from explainer.media.images import Picture, open_image, open_images
 from explainer.media.video import is_video, open_video
 from explainer.run import ANSWER, Run, Video
 from explainer.run.store import RunStore
-from explainer.serving.jobs import Job, Media, Wanted, Worker, make_worker
+from explainer.serving.jobs import (
+    AnswerJob,
+    EvidenceJob,
+    Job,
+    MapRequest,
+    MapsJob,
+    Media,
+    RecordJob,
+    RunJob,
+    ScalesJob,
+    WordsJob,
+    Worker,
+    make_worker,
+)
 from explainer.serving.model_pool import Loaded, Models
 from explainer.ui.maps import stored
 from explainer.ui.uploads import Uploads
@@ -146,7 +159,11 @@ class Handlers:
         missing = missing_scales(run, scales)
         if run is None or missing:
             with self._models.use(entry.id):
-                job = Job(missing, media, prompt, asdict(decoding), run, entry.id, name=key)
+                job: Job = (
+                    RecordJob(media, prompt, missing, asdict(decoding), model=entry.id, name=key)
+                    if run is None
+                    else ScalesJob(run, missing, model=entry.id, name=key)
+                )
                 for item in self._work(job):
                     if isinstance(item, Run):
                         run = item
@@ -157,23 +174,23 @@ class Handlers:
             self._store.put(key, run)
         yield RecordedRun(run, key)
 
-    def anew(
+    def answer_again(
         self, run: Run, media: Media, decoding: DecodingControls, scales: Sequence[float]
     ) -> Iterator[Any]:
         """Yield the steps in which the model of a run answers its prompt about other pictures."""
         return self.steps(media, run.prompt, decoding, scales, self._models.maker_of(run))
 
-    def with_more(self, key: str, **asked: Any) -> Run:
-        """Return a stored run with what its model adds to it by a `Job` with these fields, which
-        stays with it."""
-        *_, run = self.adding(key, **asked)
+    def add_to_run(self, key: str, make: Callable[[Run], RunJob]) -> Run:
+        """Run the job that `make` returns for a stored run; return and keep the new run."""
+        *_, run = self.add_in_steps(key, make)
         return run
 
-    def adding(self, key: str, **asked: Any) -> Iterator[Any]:
-        """Yield the steps in which the model of a stored run adds to it, and the run as the last
-        item; only then it is kept."""
+    def add_in_steps(self, key: str, make: Callable[[Run], RunJob]) -> Iterator[Any]:
+        """Yield the steps of `add_to_run`, and the new run as the last item; only then it is
+        kept."""
         before = self.run(key)
-        for item in self.doing(before, name=_name(key, asked), **asked):
+        job = make(before)
+        for item in self.job_steps(replace(job, name=_name(key, job))):
             yield self._keep(key, before, item) if isinstance(item, Run) else item
 
     def _keep(self, key: str, before: Run, grown: Run) -> Run:
@@ -189,37 +206,39 @@ class Handlers:
             return grown
 
     def with_words(self, key: str, words: tuple[str, ...]) -> Run:
-        """Return a stored run with the rows of further words."""
-        return self.with_more(key, words=words)
+        """Add the rows of further words to a stored run; return the new run."""
+        return self.add_to_run(key, partial(WordsJob, words=words))
 
-    def with_maps(self, key: str, wanted: tuple[Wanted, ...]) -> Run:
-        """Return a stored run with maps of methods that ask the model, if any are wanted."""
-        return self.with_more(key, attributions=wanted) if wanted else self.run(key)
+    def with_maps(self, key: str, requests: tuple[MapRequest, ...]) -> Run:
+        """Add maps of methods that ask the model, if any are requested, to a stored run."""
+        if not requests:
+            return self.run(key)
+        return self.add_to_run(key, partial(MapsJob, requests=requests))
 
     def with_evidence(self, key: str) -> Run:
-        """Return a stored run with what its answer owes to the picture."""
+        """Return a stored run with the reliance of its answer on the picture."""
         run = self.run(key)
-        return self.with_more(key, evidence=True) if run.evidence is None else run
+        return self.add_to_run(key, EvidenceJob) if run.evidence is None else run
 
-    def given(self, key: str, answer: str) -> RecordedRun:
-        """Return the run in which the model said `answer` to what the stored run asks."""
+    def read_answer(self, key: str, answer: str) -> RecordedRun:
+        """Return the run in which the model said `answer` to the prompt of the stored run."""
         run = self.run(key)
         name = self._store.key(key.encode(), answer, run.model_id, {})
         other = self._store.get(name)
         if other is None:
-            other = self.more(run, answer=answer, name=name)
+            other = self.run_job(AnswerJob(run, answer, name=name))
             self._store.put(name, other)
         return RecordedRun(other, name)
 
-    def more(self, run: Run, **asked: Any) -> Any:
-        """Return what the model of a run makes of a `Job` on it with these fields."""
-        *_, made = self.doing(run, **asked)
-        return made
+    def run_job(self, job: RunJob) -> Any:
+        """Run a job by the model of its run; return its last item."""
+        *_, result = self.job_steps(job)
+        return result
 
-    def doing(self, run: Run, **asked: Any) -> Iterator[Any]:
-        """Yield all that the model of a run makes of a `Job` on it with these fields."""
-        with self._models.use(self._models.maker_of(run)) as entry:
-            yield from self._work(Job(run=run, model=entry.id, **asked))
+    def job_steps(self, job: RunJob) -> Iterator[Any]:
+        """Yield all steps of a job by the model of its run."""
+        with self._models.use(self._models.maker_of(job.run)) as entry:
+            yield from self._work(replace(job, model=entry.id))
 
     def run(self, key: str) -> Run:
         """Return a run by its id; `RunError` if it has expired."""
@@ -258,11 +277,14 @@ class Handlers:
         return example.picture.pixels, example.prompt, None
 
 
-def _name(key: str, asked: Mapping[str, Any]) -> str:
-    """Return the name of a job that adds to a stored run: maps may be made beside other things,
-    which are added one after another."""
-    told = [(w.method, w.tokens, sorted(w.knobs.items())) for w in asked.get("attributions", ())]
-    return f"{key} {told or 'more'}"
+def _name(key: str, job: RunJob) -> str:
+    """Return the name of a job that adds to a stored run.
+
+    Maps may be made beside other things, which are added one after another.
+    """
+    requests = job.requests if isinstance(job, MapsJob) else ()
+    maps = [(r.method, r.tokens, sorted(r.knobs.items())) for r in requests]
+    return f"{key} {maps or 'more'}"
 
 
 def chosen(menu: Any) -> Any:

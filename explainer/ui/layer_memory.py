@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from explainer.serving.jobs import told_apart
+from explainer.serving.jobs import stream_arguments
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import chosen, inputs
 from explainer.web import controls, texts
@@ -54,7 +54,7 @@ class LayerMemory:
             "max_new_tokens": decoding.max_new_tokens,
             "layers": decoding.layers,
         }
-        pictures, video = told_apart(media)
+        pictures, video = stream_arguments(media)
         size = explainer.layer_bytes(pictures, prompt, **video, **options)
         if not size:
             return texts.LAYERS_NONE.format(model=entry.id)

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from explainer.run import Run
-from explainer.serving.jobs import Wanted
+from explainer.serving.jobs import MapRequest, MapsJob, ScalesJob
 from explainer.web import controls, texts
 from explainer.web.controls import OFFERED
 from explainer.web.lacking import missing_of, missing_scales
@@ -36,7 +37,7 @@ class Missing:
             scales = missing_scales(run, settings.needed)
             if scales:
                 yield busy(texts.BUSY_ADDING.format(scales=texts.listed(scales)))
-                run = self._handlers.with_more(key, scales=scales)
+                run = self._handlers.add_to_run(key, partial(ScalesJob, scales=scales))
             failures: list[str] = []
             for wanted in missing_of(run, bar.get("subject"), settings):
                 failures += yield from self._map(key, wanted)
@@ -45,14 +46,14 @@ class Missing:
         except Exception as error:
             yield failed(error)
 
-    def _map(self, key: str, wanted: Wanted) -> Generator[Value, None, list[str]]:
+    def _map(self, key: str, wanted: MapRequest) -> Generator[Value, None, list[str]]:
         """Bring the maps of one method, yielding how far they are; return a sentence on what went
         wrong, none if all did."""
         label = OFFERED[wanted.method].label
         yield _endable(texts.BUSY_MAP.format(method=label))
         maps = ""
         try:
-            for item in self._handlers.adding(key, attributions=(wanted,)):
+            for item in self._handlers.add_in_steps(key, partial(MapsJob, requests=(wanted,))):
                 if isinstance(item, Run):
                     break
                 told = {"method": label, "done": item.done, "total": item.total}

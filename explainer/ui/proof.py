@@ -17,6 +17,7 @@ from explainer.methods.subjects import Span, text_of
 from explainer.probing.curves import CurvePlan, Curves, Readings
 from explainer.probing.map_test import ENOUGH, MapTest, check_word, proof_of, random_maps
 from explainer.run import Run
+from explainer.serving.jobs import CurvesJob
 from explainer.ui.context import percent
 from explainer.ui.handlers import Handlers
 from explainer.web import controls, texts
@@ -54,7 +55,7 @@ class Prover:
         known = self._random.get((key, plan), ())
         wanted = (*maps, *(() if known else random_maps(run)))
         made: list[Readings] = []
-        for item in self._handlers.doing(run, maps=wanted, plan=plan):
+        for item in self._handlers.job_steps(CurvesJob(run, wanted, plan)):
             made += [item] if isinstance(item, Readings) else []
             done = plan.readings * len(made) + (0 if isinstance(item, Readings) else item)
             yield Measured(

@@ -28,6 +28,7 @@ from explainer.probing.reliance import reliance
 from explainer.run import ANSWER, Run
 from explainer.run.geometry import Extent
 from explainer.run.store import RunStore
+from explainer.serving.jobs import HidingJob
 from explainer.ui.context import percent
 from explainer.ui.handlers import NOTHING, Handlers, PageUpdate, RecordedRun
 from explainer.web import controls, payload, texts
@@ -99,7 +100,7 @@ class HidingHandler:
                 raise RunError(texts.WHATIF_NO_ANSWER)
             pictures = found.pictures
             yield {"asked": ticket, **busy(texts.WHATIF_BUSY)}
-            probs = self._handlers.more(found.run, regions=found.regions, fill=found.fill)
+            probs = self._handlers.run_job(HidingJob(found.run, found.regions, found.fill))
             yield {"asked": ticket, **_told(found, probs), "pictures": _pictures(found, pictures)}
         except Exception as error:
             yield {"asked": ticket, **failed(error)}
@@ -128,7 +129,9 @@ class HidingHandler:
             decoding = controls.read_decoding(
                 max_new_tokens, temperature, seed, layers, repetition_penalty
             )
-            steps = self._handlers.anew(found.run, found.pictures[0], decoding, settings.needed)
+            steps = self._handlers.answer_again(
+                found.run, found.pictures[0], decoding, settings.needed
+            )
             kept = self._handlers.restored(previous)
             yield PageUpdate({"chips": [], "live": True}, busy(texts.BUSY_READING))
             note = _note(found)

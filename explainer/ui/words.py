@@ -62,7 +62,7 @@ class WordsHandler:
         try:
             key, answer = _read_answer(asked)
             yield PageUpdate({}, busy(texts.BUSY_GIVEN))
-            run, key = self._handlers.given(key, answer)
+            run, key = self._handlers.read_answer(key, answer)
             yield PageUpdate(payload.bar(run, key), said("", ""), payload.picture(run, key))
         except Exception as error:
             yield PageUpdate({}, failed(error))

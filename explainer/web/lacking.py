@@ -9,7 +9,7 @@ from explainer.errors import MethodError, SightlineError
 from explainer.methods.comparison import Comparison
 from explainer.methods.subjects import Subject, Unsaid, places, words_of
 from explainer.run import Run
-from explainer.serving.jobs import Wanted
+from explainer.serving.jobs import MapRequest
 from explainer.web import texts
 from explainer.web.controls import OFFERED, MethodSettings
 from explainer.web.subjects import at_layer, read_subject
@@ -21,7 +21,7 @@ def missing_scales(run: Run | None, scales: Sequence[float]) -> tuple[float, ...
     return tuple(a for a in scales if all(abs(a - b) >= 1e-6 for b in known))
 
 
-def missing_of(run: Run, asked: Any, settings: MethodSettings) -> tuple[Wanted, ...]:
+def missing_of(run: Run, asked: Any, settings: MethodSettings) -> tuple[MapRequest, ...]:
     """Return the maps to compute before all shown methods can draw what the page asks for."""
     try:
         is_whole = at_layer(run, asked) is run
@@ -32,7 +32,7 @@ def missing_of(run: Run, asked: Any, settings: MethodSettings) -> tuple[Wanted, 
 
 def missing_maps(
     run: Run, subjects: Sequence[Subject], settings: MethodSettings
-) -> tuple[Wanted, ...]:
+) -> tuple[MapRequest, ...]:
     """Return the maps to compute before all shown methods can draw these subjects.
 
     Subjects with words that were not said have none: those methods explain what was said.
@@ -43,7 +43,7 @@ def missing_maps(
     for name, knobs in settings.knobs.items():
         method = OFFERED[name]
         if isinstance(method, Comparison) and tokens and method.lacks(run, tokens, knobs):
-            found.append(Wanted(name, tokens, knobs))
+            found.append(MapRequest(name, tokens, knobs))
     return tuple(found)
 
 

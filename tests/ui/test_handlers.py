@@ -11,7 +11,7 @@ from PIL import Image
 from explainer.errors import ModelError, SightlineError
 from explainer.media.images import open_image
 from explainer.run.store import RunStore
-from explainer.serving.jobs import Job, make_worker
+from explainer.serving.jobs import RecordJob, ScalesJob, make_worker
 from explainer.ui.handlers import Handlers, PageExample, PageUpdate
 from explainer.ui.missing import Missing
 from explainer.web import controls, texts
@@ -217,7 +217,7 @@ def test_examples_are_chosen_by_number(handlers):
 
 def test_what_crosses_to_a_worker_process_pickles():
     worker = make_worker(lambda model: FakeExplainer())
-    job = pickle.loads(pickle.dumps(Job((0.5,), (IMAGE,), "Hi", {"max_new_tokens": 3})))
+    job = pickle.loads(pickle.dumps(RecordJob((IMAGE,), "Hi", (0.5,), {"max_new_tokens": 3})))
     items = pickle.loads(pickle.dumps(list(worker(job))))
-    added = list(worker(Job((1.25,), run=items[-1])))
+    added = list(worker(ScalesJob(items[-1], (1.25,))))
     assert added[-1].alphas == (1.0, 0.5, 1.25)
