@@ -47,8 +47,7 @@ def line(app, run, token: int, method: str, how: str) -> str:
     regions = HOW[how](shown_by(METHODS[method](run, token)))
     found = change(run, [token], app.explainer.probabilities_without(run, regions, "black"))
     shown, gone, control = map(texts.share, (found.shown, found.hidden, found.control))
-    end = {"hide": "hidden", "keep": "left"}[how]
-    return f"cat {shown} → {gone} ({control} with as much {end} elsewhere)"
+    return f"cat {shown} → {gone} (control: {control})"
 
 
 def test_the_numbers_are_those_of_python(app, visit):
