@@ -53,6 +53,7 @@ FAMILIES = {
     "qwen3_vl": (tiny.qwen3_vl, {}),
     "llava": (tiny.llava, {}),
     "internvl": (tiny.internvl, {}),
+    "internvl3_5": (tiny.internvl3_5, {}),
     "internvl_tiles": (tiny.internvl, {"tiles": 6}),
 }
 

@@ -18,7 +18,8 @@ from explainer.methods import METHODS
 from explainer.models.base import Family
 from explainer.recording.explainer import Explainer, load
 from tests import tiny
-from tests.models.test_internvl_chat import publish
+from tests.models.internvl_chat_files import publish
+from tests.models.internvl_chat_reference import QWEN3
 
 LENS = "lens = model's logits, visual tokens"
 TEXT_LENS = "lens = model's logits, text tokens"
@@ -56,14 +57,22 @@ def _published(folder: Path) -> Path:
     return folder
 
 
+def _published_qwen3(folder: Path) -> Path:
+    """Save a random InternVL3.5 in the layout that its authors publish; return `folder`."""
+    publish(folder, QWEN3)
+    return folder
+
+
 KINDS = {
     "qwen2_vl": (tiny.qwen2_vl, {}),
     "qwen2_5_vl": (tiny.qwen2_5_vl, {}),
     "qwen3_vl": (tiny.qwen3_vl, {}),
     "llava": (tiny.llava, {}),
     "internvl": (tiny.internvl, {}),
+    "internvl3_5": (tiny.internvl3_5, {}),
     "internvl in tiles": (tiny.internvl, {"tiles": 4}),
     "internvl_chat": (_published, {}),
+    "internvl_chat with qwen3": (_published_qwen3, {}),
     "internvl_chat in tiles": (_published, {"tiles": 4}),
 }
 

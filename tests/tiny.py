@@ -267,9 +267,10 @@ def internvl(
     """Save a random InternVL of 64 x 64 px tiles and 16 px tokens; return `folder`.
 
     Args:
-        text: the type of its language model, "qwen2" or "llama".
+        text: the type of its language model, "qwen2", "qwen3" or "llama".
     """
     words = tokenizer(special=INTERN_SPECIAL)
+    wide = {"head_dim": 24} if text == "qwen3" else {}  # as in the smaller ones of InternVL3.5
     config = InternVLConfig(
         vision_config={
             "hidden_size": 32,
@@ -281,7 +282,7 @@ def internvl(
             "layer_scale_init_value": 1.0,
             "initializer_range": 0.2,
         },
-        text_config={"model_type": text, **_text(words, "<|endoftext|>", "<|im_end|>")},
+        text_config={"model_type": text, **_text(words, "<|endoftext|>", "<|im_end|>"), **wide},
         image_token_id=words.convert_tokens_to_ids("<IMG_CONTEXT>"),
         image_seq_length=16,
         tie_word_embeddings=False,
@@ -290,6 +291,11 @@ def internvl(
     processor = GotOcr2ImageProcessorPil(size=size, crop_to_patches=False)
     make = InternVLForConditionalGeneration
     return _save(folder, config, make, dtype, seed, words, processor)
+
+
+def internvl3_5(folder: Path, dtype: torch.dtype = torch.float32, seed: int = 0) -> Path:
+    """Save a random InternVL3.5, which is InternVL3 around a Qwen3; return `folder`."""
+    return internvl(folder, dtype, seed, text="qwen3")
 
 
 def internvl_with_later_token(folder: Path) -> Path:

@@ -53,6 +53,17 @@ QWEN2 = {
     "max_window_layers": 21,
     **TEXT,
 }
+# Heads wider than their share of the states, as in the smaller ones of InternVL3.5.
+QWEN3 = {
+    "architectures": ["Qwen3ForCausalLM"],
+    "model_type": "qwen3",
+    "attention_bias": False,
+    "head_dim": 16,
+    "sliding_window": None,
+    "use_sliding_window": False,
+    "max_window_layers": 28,
+    **TEXT,
+}
 VISION = {
     "architectures": ["InternVisionModel"],
     "model_type": "intern_vit_6b",
@@ -159,7 +170,8 @@ def _vision_shapes(raw: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 def _text_shapes(raw: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     size, middle, heads = raw["hidden_size"], raw["intermediate_size"], raw["num_attention_heads"]
-    keys = raw["num_key_value_heads"] * size // heads
+    width = raw.get("head_dim", size // heads)
+    keys, queries = raw["num_key_value_heads"] * width, heads * width
     shapes: dict[str, tuple[int, ...]] = {}
     internlm2 = raw["architectures"] == INTERNLM2["architectures"]
     for i in range(raw["num_hidden_layers"]):
@@ -178,14 +190,14 @@ def _text_shapes(raw: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
                 shapes[f"{layer}attention.wqkv.bias"] = (size + 2 * keys,)
                 shapes[f"{layer}attention.wo.bias"] = (size,)
             continue
+        for name, rows in (("q", queries), ("k", keys), ("v", keys)):
+            shapes[f"{layer}self_attn.{name}_proj.weight"] = (rows, size)
+            if raw["model_type"] == "qwen2":
+                shapes[f"{layer}self_attn.{name}_proj.bias"] = (rows,)
+            elif name != "v":
+                shapes[f"{layer}self_attn.{name}_norm.weight"] = (width,)
         shapes |= {
-            f"{layer}self_attn.q_proj.weight": (size, size),
-            f"{layer}self_attn.q_proj.bias": (size,),
-            f"{layer}self_attn.k_proj.weight": (keys, size),
-            f"{layer}self_attn.k_proj.bias": (keys,),
-            f"{layer}self_attn.v_proj.weight": (keys, size),
-            f"{layer}self_attn.v_proj.bias": (keys,),
-            f"{layer}self_attn.o_proj.weight": (size, size),
+            f"{layer}self_attn.o_proj.weight": (size, queries),
             f"{layer}mlp.gate_proj.weight": (middle, size),
             f"{layer}mlp.up_proj.weight": (middle, size),
             f"{layer}mlp.down_proj.weight": (size, middle),
@@ -237,7 +249,7 @@ def forward(
     table, output = _names(text)
     states = w[table][torch.tensor(ids)].clone()
     states[torch.tensor(ids) == image_id] = _visual(raw, w, tiles).flatten(0, 1)
-    block = _internlm2 if text["architectures"] == INTERNLM2["architectures"] else _qwen2
+    block = _internlm2 if text["architectures"] == INTERNLM2["architectures"] else _qwen
     for i in range(text["num_hidden_layers"]):
         states = block(text, w, f"language_model.model.layers.{i}.", states)
     states = _rms(states, w["language_model.model.norm.weight"], text["rms_norm_eps"])
@@ -321,13 +333,16 @@ def _internlm2(raw: Mapping[str, Any], w: Weights, layer: str, x: torch.Tensor) 
     return x + linear("feed_forward.w2", y)
 
 
-def _qwen2(raw: Mapping[str, Any], w: Weights, layer: str, x: torch.Tensor) -> torch.Tensor:
+def _qwen(raw: Mapping[str, Any], w: Weights, layer: str, x: torch.Tensor) -> torch.Tensor:
     def linear(name: str, x: torch.Tensor) -> torch.Tensor:
         return F.linear(x, w[f"{layer}{name}.weight"], w.get(f"{layer}{name}.bias"))
 
     y = _rms(x, w[f"{layer}input_layernorm.weight"], raw["rms_norm_eps"])
-    width = raw["hidden_size"] // raw["num_attention_heads"]
+    width = raw.get("head_dim", raw["hidden_size"] // raw["num_attention_heads"])
     q, k, v = (linear(f"self_attn.{n}_proj", y).unflatten(-1, (-1, width)) for n in "qkv")
+    if raw["model_type"] == "qwen3":
+        names = [f"{layer}self_attn.{n}_norm.weight" for n in "qk"]
+        q, k = (_rms(t, w[n], raw["rms_norm_eps"]) for t, n in zip((q, k), names, strict=True))
     x = x + linear("self_attn.o_proj", _attention(raw, q, k, v))
     y = _rms(x, w[f"{layer}post_attention_layernorm.weight"], raw["rms_norm_eps"])
     return x + linear(

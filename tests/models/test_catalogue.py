@@ -42,6 +42,15 @@ LANGUAGE: dict[str, tuple[tuple[int, ...], bool]] = {
     "Qwen/Qwen2.5-VL-7B-Instruct": ((*QWEN2_7, 152064), False),
     "llava-hf/llava-1.5-7b-hf": ((4096, 11008, 32, 32, 32, 32064), False),
     "llava-hf/llava-1.5-13b-hf": ((5120, 13824, 40, 40, 40, 32064), False),
+    **{
+        f"OpenGVLab/InternVL3_5-{size}-HF": ((*sizes, 151936), False)
+        for size, sizes in {
+            "1B": (1024, 3072, 28, 16, 8),
+            "2B": (2048, 6144, 28, 16, 8),
+            "4B": (2560, 9728, 36, 32, 8),
+            "8B": (4096, 12288, 36, 32, 8),
+        }.items()
+    },
     "OpenGVLab/InternVL2_5-1B": ((896, 4864, 24, 14, 2, 151674), False),
     "OpenGVLab/InternVL2_5-2B": ((2048, 8192, 24, 16, 8, 92553), False),
     "OpenGVLab/InternVL2_5-4B": ((*QWEN2_3, 151674), False),
@@ -106,6 +115,8 @@ def config(entry: Entry) -> PreTrainedConfig:
         return LlavaConfig(text_config=text, vision_config=CLIP, tie_word_embeddings=tied)
     text["model_type"] = "llama" if text["vocab_size"] == INTERNLM else "qwen2"
     text["tie_word_embeddings"] = tied
+    if "InternVL3_5" in entry.id:
+        text |= {"model_type": "qwen3", "head_dim": 128}
     return InternVLConfig(text_config=text, vision_config=INTERN_VIT, tie_word_embeddings=tied)
 
 
@@ -201,7 +212,7 @@ def test_what_a_model_can_do_is_read_off_its_family():
 def test_facts_of_a_loaded_model(qwen):
     assert catalogue.facts_of(qwen) == {
         "label": "Qwen2-VL", "alphas": (0.1, 2.0), "model_type": "qwen2_vl",
-        "device": "cpu", "dtype": "float32",
+        "device": "cpu", "dtype": "float32", "repetition_penalty": 1.0,
     }  # fmt: skip
     assert catalogue.facts_of(None) == {}
 

@@ -23,7 +23,7 @@ from tests import tiny
 from tests.models import internvl_chat_reference as reference
 from tests.models import sentencepiece_reference as spm
 from tests.models.internvl_chat_files import ADDED, MEAN, STD, publish
-from tests.models.internvl_chat_reference import INTERNLM2, QWEN2, TOWER_6B
+from tests.models.internvl_chat_reference import INTERNLM2, QWEN2, QWEN3, TOWER_6B
 
 
 def load(folder: Path, dtype: torch.dtype = torch.float32) -> tuple[Any, Any, Any]:
@@ -59,6 +59,8 @@ VARIANTS = {
         {},
     ),
     "qwen2, tied": ({**QWEN2, "tie_word_embeddings": True}, {}, {}),
+    "qwen3": (QWEN3, {}, {}),
+    "qwen3, tied": ({**QWEN3, "tie_word_embeddings": True}, {}, {}),
     "an earlier layer": (QWEN2, {}, {"select_layer": -2}),
 }
 
@@ -126,7 +128,7 @@ def test_one_file_without_an_index_is_read_too(tmp_path):
 
 
 @pytest.mark.parametrize("listed_twice", [True, False])
-@pytest.mark.parametrize("llm", [INTERNLM2, QWEN2], ids=["internlm2", "qwen2"])
+@pytest.mark.parametrize("llm", [INTERNLM2, QWEN2, QWEN3], ids=["internlm2", "qwen2", "qwen3"])
 def test_special_tokens_have_the_ids_of_the_files(tmp_path, llm, listed_twice):
     publish(tmp_path, llm)
     if not listed_twice:  # in added_tokens.json alone, as in older files
@@ -168,7 +170,9 @@ def test_a_fast_tokenizer_in_the_folder_is_preferred(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("llm", "start"), [(INTERNLM2, "<s>"), (QWEN2, "")], ids=["internlm2", "qwen2"]
+    ("llm", "start"),
+    [(INTERNLM2, "<s>"), (QWEN2, ""), (QWEN3, "")],
+    ids=["internlm2", "qwen2", "qwen3"],
 )
 @pytest.mark.parametrize(("template", "end"), [("internvl2_5", "\n"), ("internlm2-chat", "")])
 def test_the_conversation_is_laid_out_as_in_the_authors_code(tmp_path, llm, start, template, end):
@@ -281,7 +285,7 @@ def test_pickled_weights_are_not_read(tmp_path):
 # All of it together ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("llm", [INTERNLM2, QWEN2], ids=["internlm2", "qwen2"])
+@pytest.mark.parametrize("llm", [INTERNLM2, QWEN2, QWEN3], ids=["internlm2", "qwen2", "qwen3"])
 def test_a_published_folder_records_the_answer_of_the_published_model(tmp_path, llm):
     raw, weights = publish(tmp_path, llm)
     model, image = explainer.load(tmp_path, device="cpu"), tiny.image(56, 80)

@@ -1,4 +1,4 @@
-"""InternVL2.5 and 3: tiles of one fixed size, one token for a block of patches."""
+"""InternVL2.5, 3 and 3.5: tiles of one fixed size, one token for a block of patches."""
 
 from __future__ import annotations
 

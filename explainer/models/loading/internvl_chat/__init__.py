@@ -1,4 +1,4 @@
-"""InternVL2.5 as published (`internvl_chat`), on the native class and without its own code.
+"""InternVL2.5 to 3.5 as published (`internvl_chat`), on the native class and without its own code.
 
 The published repositories bring Python code, and weights with names of their own. Here the config
 is translated, each parameter of `InternVLForConditionalGeneration` is read from the tensor that
@@ -21,8 +21,7 @@ from transformers import (
 
 from explainer.errors import ModelError
 from explainer.models.loading.internvl_chat.config import (
-    INTERNLM2,
-    QWEN2,
+    LANGUAGES,
     VISION_DEFAULTS,
     language,
     read_json,
@@ -73,8 +72,8 @@ def _refuse_unsupported(name: str, raw: Mapping[str, Any]) -> None:
     refusals = [
         (not raw.get("vision_config"), "config.json says nothing of a vision_config"),
         (
-            language(raw) not in (INTERNLM2, QWEN2),
-            f"its language model is {language(raw)}; InternLM2 and Qwen2 are supported",
+            language(raw) not in LANGUAGES,
+            f"its language model is {language(raw)}; InternLM2, Qwen2 and Qwen3 are supported",
         ),
         (
             raw.get("ps_version", "v1") != "v2",

@@ -7,11 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import InternVLConfig, InternVLVisionConfig, LlamaConfig, Qwen2Config
+from transformers import (
+    InternVLConfig,
+    InternVLVisionConfig,
+    LlamaConfig,
+    Qwen2Config,
+    Qwen3Config,
+)
 
 from explainer.errors import ModelError
 
-INTERNLM2, QWEN2 = "InternLM2ForCausalLM", "Qwen2ForCausalLM"
+INTERNLM2, QWEN2, QWEN3 = "InternLM2ForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"
+LANGUAGES = (INTERNLM2, QWEN2, QWEN3)
+TextConfig = LlamaConfig | Qwen2Config | Qwen3Config
 
 # What the authors' config classes assume for what config.json leaves out.
 VISION_DEFAULTS = {
@@ -82,7 +90,7 @@ def _vision_config(raw: Mapping[str, Any]) -> InternVLVisionConfig:
     )
 
 
-def _text_config(raw: Mapping[str, Any]) -> LlamaConfig | Qwen2Config:
+def _text_config(raw: Mapping[str, Any]) -> TextConfig:
     values = {key: raw[key] for key in _TEXT_KEYS if key in raw}
     values["tie_word_embeddings"] = bool(raw.get("tie_word_embeddings", False))
     values["rope_parameters"] = {"rope_type": "default", "rope_theta": raw.get("rope_theta", 1e4)}
@@ -91,6 +99,9 @@ def _text_config(raw: Mapping[str, Any]) -> LlamaConfig | Qwen2Config:
         values["rope_parameters"] |= {"rope_type": kind, "factor": scaling["factor"]}
     if raw["architectures"][0] == INTERNLM2:
         return LlamaConfig(**values, attention_bias=raw.get("bias", True), mlp_bias=False)
+    if raw["architectures"][0] == QWEN3:
+        values |= {key: raw[key] for key in ("head_dim", "attention_bias") if key in raw}
+        return Qwen3Config(**values, use_sliding_window=False)
     # The authors' code ran Qwen2 without sliding windows, which all their configs switch off.
     return Qwen2Config(**values, use_sliding_window=False)
 

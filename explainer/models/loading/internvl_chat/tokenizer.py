@@ -10,7 +10,7 @@ from tokenizers import AddedToken
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast, Qwen2Tokenizer
 
 from explainer.errors import ModelError
-from explainer.models.loading.internvl_chat.config import QWEN2, language, read_json_if_any
+from explainer.models.loading.internvl_chat.config import INTERNLM2, language, read_json_if_any
 from explainer.models.text.sentencepiece import build_backend, read_model
 
 IMAGE_TOKEN = "<IMG_CONTEXT>"
@@ -44,11 +44,11 @@ def read_tokenizer(folder: Path, name: str, raw: Mapping[str, Any]) -> PreTraine
     Raises:
         ModelError: files are missing, or do not know the tokens around pictures.
     """
-    if language(raw) == QWEN2:
-        tokenizer, start = Qwen2Tokenizer.from_pretrained(folder), ""
-    else:
+    if language(raw) == INTERNLM2:
         tokenizer = _internlm2_tokenizer(folder, name)
         start = tokenizer.bos_token
+    else:
+        tokenizer, start = Qwen2Tokenizer.from_pretrained(folder), ""
     known = tokenizer.get_vocab()
     missing = [token for token in (IMAGE_TOKEN, "<img>", "</img>", END) if token not in known]
     if missing:

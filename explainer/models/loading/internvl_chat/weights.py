@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from transformers import InternVLConfig, InternVLForConditionalGeneration, LlamaConfig, Qwen2Config
+from transformers import InternVLConfig, InternVLForConditionalGeneration
 
 from explainer.errors import ModelError
-from explainer.models.loading.internvl_chat.config import INTERNLM2, QWEN2
+from explainer.models.loading.internvl_chat.config import INTERNLM2, QWEN2, QWEN3, TextConfig
 from explainer.models.loading.weights import weight_files
 
 # Native name -> published name, piece by piece and in this order.
@@ -39,11 +39,13 @@ _PROJECTOR_NAMES = (
     ("model.multi_modal_projector.linear_1.", "mlp1.1."),
     ("model.multi_modal_projector.linear_2.", "mlp1.3."),
 )
+_QWEN_NAMES = (
+    ("model.language_model.", "language_model.model."),
+    ("lm_head.", "language_model.lm_head."),
+)
 _TEXT_NAMES = {
-    QWEN2: (
-        ("model.language_model.", "language_model.model."),
-        ("lm_head.", "language_model.lm_head."),
-    ),
+    QWEN2: _QWEN_NAMES,
+    QWEN3: _QWEN_NAMES,
     INTERNLM2: (
         ("model.language_model.", "language_model.model."),
         ("lm_head.", "language_model.output."),
@@ -164,7 +166,7 @@ def _source(parameter: str, language: str) -> _Source:
     return _Source(name.replace(fused[0], whole), fused[2])
 
 
-def _fusing(tensor: str, text: LlamaConfig | Qwen2Config) -> tuple[int, int]:
+def _fusing(tensor: str, text: TextConfig) -> tuple[int, int]:
     """Return how many groups a fused tensor has, and how many query heads are in each."""
     if ".wqkv." not in tensor:
         return 1, 1
