@@ -35,6 +35,10 @@ _QUERIES = (
     "a Q-Former turns the picture into a few learned queries, which belong to no part of it, so "
     "that there is nothing to draw a map on"
 )
+_PREFIX = (
+    "it reads the picture together with the prompt, so that another prompt gives its visual tokens "
+    "other states, and maps here are made from one reading of the picture for all words"
+)
 _ENCODER = (
     "its text is written by an encoder-decoder that looks at the picture by cross-attention, and "
     "its encoder lets the prompt change the picture's states"
@@ -52,6 +56,7 @@ _INSTEAD: Mapping[str, str] = MappingProxyType(
         "mllama": _CROSS,
         "idefics": _CROSS,
         "florence2": _ENCODER,
+        "paligemma": _PREFIX,
         "blip-2": _QUERIES,
         "instructblip": _QUERIES,
         "instructblipvideo": _QUERIES,

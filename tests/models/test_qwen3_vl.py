@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,6 @@ import pytest
 import torch
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
-from explainer.errors import ModelError
-from explainer.models import family_class
 from explainer.recording.explainer import Explainer, load
 from explainer.run import ANSWER, TEMPLATE, Video
 from tests import tiny
@@ -109,25 +106,3 @@ def test_keys_of_the_published_config_are_read(tmp_path):
     assert text.rope_parameters["mrope_section"] == [3, 3, 2]
     assert text.rope_parameters["rope_theta"] == 10000.0
     assert load(folder, device="cpu").family.cell == 16
-
-
-@pytest.mark.parametrize("kind", ["qwen3_vl_moe", "qwen3_omni_moe", "qwen2_5_omni"])
-def test_relatives_are_refused_with_the_models_that_work(kind):
-    with pytest.raises(ModelError, match="Qwen3-VL"):
-        family_class(kind)
-
-
-@pytest.mark.parametrize(
-    ("kind", "why"),
-    [
-        ("mllama", "cross-attention"),
-        ("idefics", "cross-attention"),
-        ("florence2", "encoder-decoder"),
-        ("blip-2", "Q-Former"),
-        ("instructblip", "Q-Former"),
-    ],
-)
-def test_architectures_without_visual_tokens_are_refused_with_the_reason(kind, why, tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, "vision_config": {}}))
-    with pytest.raises(ModelError, match=f"'{kind}' are not supported; .*{why}"):
-        load(tmp_path)
