@@ -100,7 +100,7 @@ def check_word(run: Run, tokens: Sequence[int]) -> list[int]:
     return tokens
 
 
-def proof_of(
+def make_map_test(
     tokens: Sequence[int], maps: Mapping[str, Readings], random: Sequence[Readings]
 ) -> MapTest:
     """Return the proof of a word of these answer tokens, which counts as a whole."""
@@ -131,4 +131,4 @@ def prove(
     tokens = check_word(run, tokens)
     found = {name: read(reader, run, heatmap, plan) for name, heatmap in maps.items()}
     random = [read(reader, run, heatmap, plan) for heatmap in random_maps(run)]
-    return proof_of(tokens, found, random)
+    return make_map_test(tokens, found, random)

@@ -19,13 +19,13 @@ from explainer.methods.base import Heatmap
 from explainer.methods.subjects import Span, candidates, probability
 from explainer.probing.curves import PLAN, Curves
 from explainer.probing.hiding import change
-from explainer.probing.map_test import MapTest, proof_of
+from explainer.probing.map_test import MapTest, make_map_test
 from explainer.probing.regions import HOW, shown_by
 from explainer.probing.reliance import reliance
 from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
 from explainer.serving.jobs import HidingJob
 from explainer.ui.handlers import Handlers, inputs
-from explainer.ui.proof import Prover, read_plan, said_word
+from explainer.ui.map_test import CurveReader, read_answer_word, read_plan
 from explainer.web import controls, payload, texts
 from explainer.web.controls import MethodSettings
 from explainer.web.formats import find_format
@@ -177,7 +177,7 @@ class Api:
 
     def __init__(self, handlers: Handlers) -> None:
         self._handlers = handlers
-        self._prover = Prover(handlers)
+        self._curve_reader = CurveReader(handlers)
 
     def record(
         self,
@@ -346,10 +346,10 @@ class Api:
         plan, chosen = read_plan(fill, steps), [_listed(name, knobs) for name in _list(methods)]
         if not chosen:
             raise SightlineError("there is no method to measure; name one at least")
-        tokens = said_word(self._run(run), _told(subject)).tokens
+        tokens = read_answer_word(self._run(run), _told(subject)).tokens
         found = {one.method.name: self._explained(run, subject, one)[1] for one in chosen}
-        *_, made = self._prover.steps(run, self._run(run), [*found.values()], plan)
-        proof = proof_of(tokens, dict(zip(found, made.maps, strict=True)), made.random)
+        *_, made = self._curve_reader.steps(run, self._run(run), [*found.values()], plan)
+        proof = make_map_test(tokens, dict(zip(found, made.maps, strict=True)), made.random)
         return _proof(proof)
 
     def export(

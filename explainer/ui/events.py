@@ -11,16 +11,16 @@ import gradio as gr
 
 from explainer.ui import components as ui
 from explainer.ui.endpoints import shown
-from explainer.ui.evidence import EvidenceHandler
 from explainer.ui.handlers import NOTHING, Handlers, PageUpdate
+from explainer.ui.hiding import HidingHandler
 from explainer.ui.layer_memory import Fields, LayerMemory
 from explainer.ui.links import Links
+from explainer.ui.map_test import MapTestHandler
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
-from explainer.ui.proof import Proving
+from explainer.ui.reliance import RelianceHandler
 from explainer.ui.sides import PLUMBING, Ask, See
 from explainer.ui.visitors import Visits
-from explainer.ui.whatif import HidingHandler
 from explainer.ui.words import WordsHandler
 from explainer.web import texts
 from explainer.web.controls import read_ticket
@@ -145,7 +145,7 @@ def wire_whatif(whatif: HidingHandler, see: See, visits: Visits) -> None:
     see.masked.back(whatif.back, see.masked, [see.bar, see.view, see.backdrop], **PLUMBING)
 
 
-def wire_proof(proving: Proving, see: See, visits: Visits) -> None:
+def wire_proof(proving: MapTestHandler, see: See, visits: Visits) -> None:
     """Connect measuring whether a word follows its maps, and stopping that."""
     how = {"api_name": "prove", "trigger_mode": "multiple", **MODEL}
     measured = see.proof.measure(
@@ -155,7 +155,7 @@ def wire_proof(proving: Proving, see: See, visits: Visits) -> None:
     see.proof.halt(proving.stopped, see.proof, see.proof, cancels=[measured], **PLUMBING)
 
 
-def wire_evidence(evidence: EvidenceHandler, see: See, visits: Visits) -> None:
+def wire_evidence(evidence: RelianceHandler, see: See, visits: Visits) -> None:
     """Connect the bars that say how much words rest on the picture."""
     see.bar.measure(visits.served(evidence.measure), see.bar, see.bar, **MODEL)
 

@@ -20,26 +20,26 @@ from explainer.serving.jobs import Worker
 from explainer.serving.model_pool import Loaded, Models
 from explainer.ui import components as ui
 from explainer.ui import events, recorded
-from explainer.ui.anatomy import StepByStep, anatomy_props
 from explainer.ui.api import Api
 from explainer.ui.endpoints import offer
-from explainer.ui.evidence import EvidenceHandler
 from explainer.ui.gate import Gate
 from explainer.ui.guarded_blocks import GuardedBlocks
 from explainer.ui.handlers import Handlers, PageExample
+from explainer.ui.hiding import HidingHandler
 from explainer.ui.layer_memory import LayerMemory
 from explainer.ui.links import Links
+from explainer.ui.map_test import MapTestHandler
 from explainer.ui.maps import Maps
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
 from explainer.ui.opening import Opening, Shown
-from explainer.ui.proof import Proving
+from explainer.ui.reliance import RelianceHandler
 from explainer.ui.saving import Saving
 from explainer.ui.sessions import lighten_sessions
 from explainer.ui.settings import all_options, defaults
 from explainer.ui.sides import Ask, See
+from explainer.ui.step_by_step import StepByStepHandler, step_by_step_props
 from explainer.ui.visitors import Visits
-from explainer.ui.whatif import HidingHandler
 from explainer.ui.words import WordsHandler
 from explainer.web import controls, payload, texts
 from explainer.web.scripts import path
@@ -74,7 +74,7 @@ def build_demo(
     calls = Calls()
     visits, menu = Visits(calls), ModelMenu(models, precision, about)
     handlers = Handlers(models, store, examples, lambda worker: calls.guard(gpu(worker)))
-    maps, words, opened = Maps(store), WordsHandler(handlers), StepByStep(store)
+    maps, words, opened = Maps(store), WordsHandler(handlers), StepByStepHandler(store)
     whatif = HidingHandler(handlers, store)
     links = Links(models, store, examples, handlers.with_words)
     with GuardedBlocks(
@@ -95,8 +95,8 @@ def build_demo(
         recorded.wire(Opening(store, gallery), kept, see.panel, shows)
         events.wire_beside(words, see, visits)
         events.wire_whatif(whatif, see, visits)
-        events.wire_proof(Proving(handlers), see, visits)
-        events.wire_evidence(EvidenceHandler(handlers), see, visits)
+        events.wire_proof(MapTestHandler(handlers), see, visits)
+        events.wire_evidence(RelianceHandler(handlers), see, visits)
         loaded = events.wire_menu(menu, picker, demo, answered)
         events.wire_memory(LayerMemory(models), ask, see, picker, loaded)
         events.wire_link(links, menu, settings, ask, picker, visits)
@@ -240,7 +240,7 @@ def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:
     )
 
 
-def _see(maps: Maps, words: WordsHandler, opened: StepByStep, saving: Saving) -> See:
+def _see(maps: Maps, words: WordsHandler, opened: StepByStepHandler, saving: Saving) -> See:
     with gr.Column(elem_id="sl-see"):
         bar = ui.TokenBar(
             {"run": None, "subject": None}, elem_id="sl-bar", words=texts.PLAYING, rests=texts.RESTS
@@ -276,7 +276,7 @@ def _see(maps: Maps, words: WordsHandler, opened: StepByStep, saving: Saving) ->
         with gr.Row(elem_id="sl-folds"):
             whatif = ui.HidingFold(None, elem_id="sl-whatif", words=texts.WHATIF)
             proof = ui.MapTestFold(None, elem_id="sl-proof", words=texts.PROOF)
-            ui.StepByStepFold({}, server_functions=[opened.anatomy], **anatomy_props())
+            ui.StepByStepFold({}, server_functions=[opened.anatomy], **step_by_step_props())
             options = ui.OptionPanel(
                 controls.option_value(),
                 spec=controls.option_spec(),

@@ -16,7 +16,7 @@ from explainer.run.store import RunStore
 from explainer.serving.jobs import HidingJob, make_worker
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
-from explainer.ui.whatif import HidingHandler
+from explainer.ui.hiding import HidingHandler
 from explainer.web import texts
 from explainer.web.controls import option_value, panel_value
 from tests.ui.fake import SIDE, FakeExplainer, fake_run, with_layers

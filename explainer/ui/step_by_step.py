@@ -1,4 +1,4 @@
-"""How a map of MSEA + ARC came about, for the page: every step as a picture with its caption.
+"""Show step by step how MSEA + ARC computes a map: every step as a picture with its caption.
 
 One request answers for one subject: the steps, the words before it, and the guesses at one of those
 words beside the guesses at its own place. Nothing here asks a model.
@@ -29,38 +29,38 @@ from explainer.web.texts import listed
 METHOD = METHODS["msea_arc"]
 
 
-class StepByStep:
-    """Answers the section of the page that opens the method up, from a store of runs."""
+class StepByStepHandler:
+    """The requests of the fold, answered from a store of runs."""
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
 
-    def anatomy(self, asked: Any) -> Value:
-        """Return how the map of a subject came about.
+    def anatomy(self, message: Any) -> Value:
+        """Return the steps that lead to the map of a subject.
 
         Args:
-            asked: {run, subject, panel, options} as the page's scripts send it, and {beside}: the
+            message: {run, subject, panel, options} as the page's scripts send it, and {beside}: the
                 chip whose guesses are to be shown, None for the one that counts most.
 
         Returns:
-            What `anatomy.js` draws, see `_opened`; or {"text", "kind"} if something is wrong, kind
-            "busy" while scales have yet to be recorded.
+            What `anatomy.js` draws, see `_describe_steps`; or {"text", "kind"} if something is
+            wrong, kind "busy" while scales have yet to be recorded.
         """
         try:
-            key = controls.read_run(asked)
-            knobs = _knobs(asked)
+            key = controls.read_run(message)
+            knobs = _knobs(message)
             run = stored(self._store, key)
             missing = missing_scales(run, knobs["scales"])
             if missing:
                 return messages.said(texts.BUSY_ADDING.format(scales=listed(missing)), "busy")
-            beside = asked.get("beside")
+            beside = message.get("beside")
             chip = None if beside is None else controls.read_number(beside)
-            return _opened(run, asked.get("subject"), knobs, chip)
+            return _describe_steps(run, message.get("subject"), knobs, chip)
         except Exception as error:
             return failed(error)
 
 
-def anatomy_props() -> Value:
+def step_by_step_props() -> Value:
     """Return the props of the section: colours, words, and the bounds of a scale's weight."""
     weight = controls.knob(METHOD, controls.SCALE_WEIGHTS)
     return {
@@ -72,20 +72,20 @@ def anatomy_props() -> Value:
     }
 
 
-def _knobs(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+def _knobs(message: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the checked knobs of MSEA + ARC, whether it is among the methods shown or not."""
-    options = asked.get("options")
+    options = message.get("options")
     own = options.get(METHOD.name, {}) if isinstance(options, Mapping) else None
-    return controls.read_settings(asked.get("panel"), {METHOD.name: own}).knobs[METHOD.name]
+    return controls.read_settings(message.get("panel"), {METHOD.name: own}).knobs[METHOD.name]
 
 
-def _opened(run: Run, asked: Any, knobs: Mapping[str, Any], beside: int | None) -> Value:
+def _describe_steps(run: Run, choice: Any, knobs: Mapping[str, Any], beside: int | None) -> Value:
     """Return the value of the section.
 
     `scales` and `steps` are pictures, one part and caption for each image, whose colours end at
     `peaks`; `words` the earlier chips; `pair` two lists of guesses.
     """
-    run, subject = at_layer(run, asked), read_subject(run, asked)
+    run, subject = at_layer(run, choice), read_subject(run, choice)
     said, token = _standing_for(run, words_of(subject)[0], knobs)
     case = Case(said, token, knobs, anatomy(said, token, **knobs))
     chips = earlier_words(case)
@@ -124,14 +124,14 @@ def _note(run: Run, subject: Any, case: Case) -> str:
     """Return what to know when the section shows less than the subject: one word, one piece."""
     first, *others = words_of(subject)
     whole = texts.visible(text_of(run, first))
-    told = []
+    notes = []
     if isinstance(subject, Contrast):
         other = texts.visible(text_of(run, others[0]))
-        told.append(texts.ANATOMY_CONTRAST.format(word=whole, other=other))
+        notes.append(texts.ANATOMY_CONTRAST.format(word=whole, other=other))
     count = len(first.tokens if isinstance(first, Span) else first.ids)
     if count > 1:
-        told.append(texts.ANATOMY_PIECES.format(word=whole, count=count, piece=case.word))
-    return " ".join(told)
+        notes.append(texts.ANATOMY_PIECES.format(word=whole, count=count, piece=case.word))
+    return " ".join(notes)
 
 
 # Pictures ----------------------------------------------------------------------------------------

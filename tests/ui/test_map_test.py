@@ -17,7 +17,7 @@ from explainer.run.store import RunStore
 from explainer.serving.jobs import CurvesJob, make_worker
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
-from explainer.ui.proof import KEPT, Prover, Proving
+from explainer.ui.map_test import KEPT, CurveReader, MapTestHandler
 from explainer.web import texts
 from explainer.web.controls import option_value, panel_value
 from tests.ui.fake import SIDE, FakeExplainer, fake_run, with_layers
@@ -46,7 +46,7 @@ def store():
 
 @pytest.fixture
 def proving(explainer, store):
-    return Proving(Handlers(explainer, store))
+    return MapTestHandler(Handlers(explainer, store))
 
 
 def asking(store, number: int = CAT, name: str = "run", **changes):
@@ -125,14 +125,14 @@ def test_words_of_a_run_share_the_random_orders(proving, store, explainer):
 
 
 def test_what_is_kept_of_random_orders_is_bounded(store, explainer):
-    prover, run = Prover(Handlers(explainer, store)), store.get("run")
+    reader, run = CurveReader(Handlers(explainer, store)), store.get("run")
     heat = METHODS["tam"](run, int(run.indices(ANSWER)[CAT]))
     for name in range(KEPT + 1):
-        list(prover.steps(str(name), run, [heat], CurvePlan("black", 1)))
+        list(reader.steps(str(name), run, [heat], CurvePlan("black", 1)))
     read = explainer.read
-    list(prover.steps("1", run, [heat], CurvePlan("black", 1)))
+    list(reader.steps("1", run, [heat], CurvePlan("black", 1)))
     assert explainer.read - read == 2
-    list(prover.steps("0", run, [heat], CurvePlan("black", 1)))
+    list(reader.steps("0", run, [heat], CurvePlan("black", 1)))
     assert explainer.read - read == 2 + (1 + RANDOM) * 2
 
 
@@ -222,7 +222,7 @@ def test_a_video_is_refused_in_words(proving, store):
 
 def test_a_run_whose_model_is_gone_is_said(store):
     models = Models([Entry("org/other", kind="hub")], lambda *_, **__: None)
-    *_, told = Proving(Handlers(models, store)).measure(asking(store))
+    *_, told = MapTestHandler(Handlers(models, store)).measure(asking(store))
     assert "fake-model, which is not loaded any more" in told["text"]
 
 

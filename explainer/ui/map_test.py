@@ -1,4 +1,4 @@
-"""Does the word follow the map? Its curves, by the orders of the shown maps and at random.
+"""Test the maps of a word: insertion and deletion curves of each shown map and of random orders.
 
 The maps are worked out here from the same run and settings as those on the page. The model reads
 many pictures for one word, so the page is told after each few how far that is, and can stop it.
@@ -15,7 +15,7 @@ from explainer.errors import MethodError, TokenError
 from explainer.methods import Heatmap
 from explainer.methods.subjects import Span, text_of
 from explainer.probing.curves import CurvePlan, Curves, Readings
-from explainer.probing.map_test import ENOUGH, MapTest, check_word, proof_of, random_maps
+from explainer.probing.map_test import ENOUGH, MapTest, check_word, make_map_test, random_maps
 from explainer.run import Run
 from explainer.serving.jobs import CurvesJob
 from explainer.ui.context import percent
@@ -32,7 +32,7 @@ FIGURES = ("insertion", "deletion")
 
 
 class Measured(NamedTuple):
-    """How many pictures of how many were read, and what has come of it so far."""
+    """Progress: pictures read, their total, and the readings that are complete."""
 
     done: int
     total: int
@@ -40,8 +40,8 @@ class Measured(NamedTuple):
     random: tuple[Readings, ...] = ()
 
 
-class Prover:
-    """Has models read what curves are made of, and keeps it of the random orders."""
+class CurveReader:
+    """Reads the curves of maps by their models, and caches those of the random orders."""
 
     def __init__(self, handlers: Handlers) -> None:
         self._handlers = handlers
@@ -75,18 +75,18 @@ class Prover:
 
 @dataclass(frozen=True, eq=False)
 class MapTestRequest:
-    """What is to be measured, checked.
+    """A checked request for curves.
 
     Attributes:
         maps: of the word, by the names of their methods.
-        left: sentences on the methods that have none.
+        failures: sentences on the methods that have no map.
     """
 
     key: str
     run: Run
     word: Span
     maps: Mapping[str, Heatmap]
-    left: Sequence[str]
+    failures: Sequence[str]
     plan: CurvePlan
 
     @property
@@ -94,84 +94,86 @@ class MapTestRequest:
         return texts.visible(text_of(self.run, self.word))
 
 
-class Proving:
-    """The event of the section."""
+class MapTestHandler:
+    """The events of the fold."""
 
     def __init__(self, handlers: Handlers) -> None:
-        self._handlers, self._prover = handlers, Prover(handlers)
+        self._handlers, self._reader = handlers, CurveReader(handlers)
 
-    def measure(self, asked: Any) -> Iterator[Value]:
+    def measure(self, message: Any) -> Iterator[Value]:
         """Yield how many pictures the model has read and the curves that are ready, and then all of
         them with what they mean.
 
         Args:
-            asked: {run, subject, panel, options, fill, steps}, and {ask}, which comes back with
+            message: {run, subject, panel, options, fill, steps}, and {ask}, which comes back with
                 every value.
         """
-        ticket = controls.read_ticket(asked)
+        ticket = controls.read_ticket(message)
         try:
-            found = self._read(asked)
+            request = self._read(message)
             yield {"asked": ticket, **busy(texts.PROOF_BUSY)}
-            for at in self._prover.steps(found.key, found.run, [*found.maps.values()], found.plan):
-                yield {"asked": ticket, **_so_far(found, at)}
-            yield {"asked": ticket, **_told(found, at)}
+            for at in self._reader.steps(
+                request.key, request.run, [*request.maps.values()], request.plan
+            ):
+                yield {"asked": ticket, **_progress(request, at)}
+            yield {"asked": ticket, **_result(request, at)}
         except Exception as error:
             yield {"asked": ticket, **failed(error)}
 
-    def stopped(self, asked: Any) -> Value:
-        """Return what the page is told once measuring was stopped; asked is {ask}."""
-        return {"asked": controls.read_ticket(asked), **said(texts.PROOF_STOPPED, "note")}
+    def stopped(self, message: Any) -> Value:
+        """Return the message after measuring was stopped, for {ask}."""
+        return {"asked": controls.read_ticket(message), **said(texts.PROOF_STOPPED, "note")}
 
-    def _read(self, asked: Any) -> MapTestRequest:
-        key = controls.read_run(asked)
-        run, subject = self._handlers.run(key), asked.get("subject")
-        settings = controls.read_settings(asked.get("panel"), asked.get("options"))
-        plan = read_plan(asked.get("fill"), asked.get("steps"))
-        word = said_word(run, subject)
+    def _read(self, message: Any) -> MapTestRequest:
+        key = controls.read_run(message)
+        run, subject = self._handlers.run(key), message.get("subject")
+        settings = controls.read_settings(message.get("panel"), message.get("options"))
+        plan = read_plan(message.get("fill"), message.get("steps"))
+        word = read_answer_word(run, subject)
         heats = {n: heat_or_why(run, subject, n, knobs) for n, knobs in settings.knobs.items()}
         maps = {name: heat for name, heat in heats.items() if isinstance(heat, Heatmap)}
-        left = [heat for heat in heats.values() if isinstance(heat, str)]
+        failures = [heat for heat in heats.values() if isinstance(heat, str)]
         if not maps:
-            raise MethodError(" ".join(left))
-        return MapTestRequest(key, run, word, maps, left, plan)
+            raise MethodError(" ".join(failures))
+        return MapTestRequest(key, run, word, maps, failures, plan)
 
 
 def read_plan(fill: Any, steps: Any) -> CurvePlan:
-    """Return how curves are measured, checked; `SightlineError` for what cannot be."""
+    """Check the settings of curves; raise `SightlineError` for what cannot be measured."""
     steps = controls.read_number(steps)
     if steps > MOST_STEPS:
         raise MethodError(texts.PROOF_STEPS.format(most=MOST_STEPS))
     return CurvePlan(fill if isinstance(fill, str) else "", steps)
 
 
-def said_word(run: Run, asked: Any) -> Span:
-    """Return what the page asks for if it is a word of the answer; else `TokenError`."""
-    word = read_subject(run, asked)
+def read_answer_word(run: Run, message: Any) -> Span:
+    """Read the subject of a message; raise `TokenError` if it is no word of the answer."""
+    word = read_subject(run, message)
     if not isinstance(word, Span):
         raise TokenError(texts.PROOF_UNSAID)
     check_word(run, word.tokens)
     return word
 
 
-# What the page is told ---------------------------------------------------------------------------
+# Messages to the page ----------------------------------------------------------------------------
 
 
-def _so_far(asked: MapTestRequest, at: Measured) -> Value:
+def _progress(request: MapTestRequest, at: Measured) -> Value:
     line = texts.PROOF_READ.format(done=at.done, total=at.total)
-    chart = _chart(_proof(asked, at))
-    return {**busy(line), "done": at.done, "total": at.total, "word": asked.name, "chart": chart}
+    chart = _chart(_map_test(request, at))
+    return {**busy(line), "done": at.done, "total": at.total, "word": request.name, "chart": chart}
 
 
-def _proof(asked: MapTestRequest, at: Measured) -> MapTest:
-    maps = dict(zip(asked.maps, at.maps, strict=False))
-    return proof_of(asked.word.tokens, maps, at.random)
+def _map_test(request: MapTestRequest, at: Measured) -> MapTest:
+    maps = dict(zip(request.maps, at.maps, strict=False))
+    return make_map_test(request.word.tokens, maps, at.random)
 
 
-def _chart(proof: MapTest) -> Value:
-    """Return what is drawn: {lines, chance}, each line {label, share, insertion, deletion}; chance
+def _chart(test: MapTest) -> Value:
+    """Return the chart: {lines, chance}, each line {label, share, insertion, deletion}; chance
     has also the lowest and the highest of the random orders, and is None before there is one."""
-    lines = [_line(OFFERED[name].label, curves) for name, curves in proof.curves.items()]
-    return {"lines": lines, "chance": _chance(proof) if proof.random else None}
+    lines = [_line(OFFERED[name].label, curves) for name, curves in test.curves.items()]
+    return {"lines": lines, "chance": _chance(test) if test.random else None}
 
 
 def _line(label: str, curves: Curves) -> Value:
@@ -179,12 +181,12 @@ def _line(label: str, curves: Curves) -> Value:
     return {"label": label, "share": _short(curves.share), **figures}
 
 
-def _chance(proof: MapTest) -> Value:
+def _chance(test: MapTest) -> Value:
     bounds = {
-        bound: {name: _short(pick(getattr(c, name) for c in proof.random)) for name in FIGURES}
+        bound: {name: _short(pick(getattr(c, name) for c in test.random)) for name in FIGURES}
         for bound, pick in (("low", _lowest), ("high", _highest))
     }
-    return {**_line(texts.PROOF_CHANCE, proof.chance), **bounds}
+    return {**_line(texts.PROOF_CHANCE, test.chance), **bounds}
 
 
 def _lowest(curves: Iterator[Any]) -> list[float]:
@@ -199,21 +201,21 @@ def _short(values: Any) -> list[float]:
     return [round(float(value), 4) for value in values]
 
 
-def _told(asked: MapTestRequest, at: Measured) -> Value:
+def _result(request: MapTestRequest, at: Measured) -> Value:
     """Return {chart, word, line, verdict, columns, rows, rest}."""
-    proof = _proof(asked, at)
-    chance = proof.chance
+    test = _map_test(request, at)
+    chance = test.chance
     ends = {"empty": texts.share(chance.empty), "whole": texts.share(chance.whole)}
-    named = {OFFERED[name].label: curves for name, curves in proof.curves.items()}
+    named = {OFFERED[name].label: curves for name, curves in test.curves.items()}
     rows = [[label, *_cells(curves)] for label, curves in named.items()]
     return {
-        "chart": _chart(proof),
-        "word": asked.name,
+        "chart": _chart(test),
+        "word": request.name,
         "line": texts.PROOF_LINE.format(**ends),
-        "verdict": " ".join([*_verdict(asked, proof), *asked.left]),
+        "verdict": " ".join([*_verdict(request, test), *request.failures]),
         "columns": texts.PROOF_COLUMNS,
         "rows": [*rows, [texts.PROOF_CHANCE, *_cells(chance)]],
-        "rest": texts.PROOF_REST.format(count=len(proof.random), steps=asked.plan.steps),
+        "rest": texts.PROOF_REST.format(count=len(test.random), steps=request.plan.steps),
     }
 
 
@@ -223,31 +225,31 @@ def _cells(curves: Curves) -> list[str]:
     return [percent(curves.reaches(ENOUGH)), *(f"{number:.2f}" for number in numbers)]
 
 
-def _verdict(asked: MapTestRequest, proof: MapTest) -> Iterator[str]:
-    """Yield in plain words what the curves mean."""
-    word, name = asked.name, proof.verdict_of_word()
+def _verdict(request: MapTestRequest, test: MapTest) -> Iterator[str]:
+    """Yield sentences on what the curves mean."""
+    word, name = request.name, test.verdict_of_word()
     if name != "rests":
         yield texts.PROOF_WORD[name].format(
             word=word,
-            share=percent(proof.chance.reaches(ENOUGH)),
-            empty=texts.share(proof.chance.empty),
-            fill=texts.PROOF["fills"][asked.plan.fill],
+            share=percent(test.chance.reaches(ENOUGH)),
+            empty=texts.share(test.chance.empty),
+            fill=texts.PROOF["fills"][request.plan.fill],
         )
         return
     groups: dict[str, list[str]] = {}
-    for method in proof.curves:
-        groups.setdefault(proof.verdict_of_map(method), []).append(method)
+    for method in test.curves:
+        groups.setdefault(test.verdict_of_map(method), []).append(method)
     for name, sentence in texts.PROOF_MAPS.items():
         if name in groups:
             labels = [OFFERED[method].label for method in groups[name]]
             yield sentence.format(word=word, maps=texts.maps_of(labels))
-            yield from _sooner(proof, groups[name]) if name in ("follows", "back") else ()
+            yield from _sooner(test, groups[name]) if name in ("follows", "back") else ()
 
 
-def _sooner(proof: MapTest, methods: Sequence[str]) -> Iterator[str]:
-    """Yield how much of the picture is enough by these maps and at random, if that is more."""
-    shares = [proof.curves[method].reaches(ENOUGH) for method in methods]
-    chance = proof.chance.reaches(ENOUGH)
+def _sooner(test: MapTest, methods: Sequence[str]) -> Iterator[str]:
+    """Yield the share of the picture that these maps need, if random orders need more."""
+    shares = [test.curves[method].reaches(ENOUGH) for method in methods]
+    chance = test.chance.reaches(ENOUGH)
     if max(shares) < chance:
         needed = texts.joined(list(dict.fromkeys(map(percent, shares))))
         yield texts.PROOF_SHARES.format(shares=needed, chance=percent(chance), part=percent(ENOUGH))

@@ -1,4 +1,4 @@
-"""How much the words of an answer rest on the picture, measured once they are on the page."""
+"""Measure how much the words of an answer rely on the picture, once they are on the page."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from explainer.web.messages import Value
 from explainer.web.texts import in_words
 
 
-class EvidenceHandler:
-    """Has the model read a shown answer again without its picture."""
+class RelianceHandler:
+    """The event that has the model read a shown answer again without its picture."""
 
     def __init__(self, handlers: Handlers) -> None:
         self._handlers = handlers

@@ -1,4 +1,4 @@
-"""Does the word follow the map: curves and figures on the page, stopping, and small screens."""
+"""Test this map: curves and figures on the page, stopping, and small screens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What if this was hidden: the numbers on the page, asking again, and the way back."""
+"""Hide a region: the numbers on the page, asking again, and the way back."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from explainer.methods import METHODS
 from explainer.methods.anatomy import anatomy, overlap
 from explainer.run import ANSWER, Tokens
 from explainer.run.store import RunStore
-from explainer.ui.anatomy import StepByStep
 from explainer.ui.context import percent
+from explainer.ui.step_by_step import StepByStepHandler
 from explainer.web import controls, payload, texts
 from tests.ui.fake import fake_run
 
@@ -41,7 +41,7 @@ def ask(run, chip=None, panel=PANEL, options=OPTIONS, beside=None, **subject):
     store.put(KEY, run)
     subject = {"chip": chip} if chip is not None else subject
     asked = {"run": KEY, "subject": subject, "panel": panel, "options": options, "beside": beside}
-    return json.loads(json.dumps(StepByStep(store).anatomy(json.loads(json.dumps(asked)))))
+    return json.loads(json.dumps(StepByStepHandler(store).anatomy(json.loads(json.dumps(asked)))))
 
 
 def chip_of(run, text):
@@ -348,7 +348,7 @@ def test_another_word_and_a_contrast_are_taken_apart_too(run):
 def test_what_cannot_be_read_is_refused_in_words(run, asked):
     store = RunStore()
     store.put(KEY, run)
-    got = StepByStep(store).anatomy(asked)
+    got = StepByStepHandler(store).anatomy(asked)
     assert got["kind"] == "error"
     assert got["text"] in (texts.BAD_REQUEST, texts.NOT_RUN)
 
@@ -359,8 +359,8 @@ def test_errors_are_told_in_words(run):
         store = RunStore()
         store.put(KEY, run)
         asked = {"run": KEY, "subject": {"chip": chip}, "panel": PANEL, "options": OPTIONS}
-        assert StepByStep(store).anatomy({**asked, **wrong})["text"] == texts.BAD_REQUEST
-    assert StepByStep(RunStore()).anatomy(asked)["text"] == texts.EXPIRED
+        assert StepByStepHandler(store).anatomy({**asked, **wrong})["text"] == texts.BAD_REQUEST
+    assert StepByStepHandler(RunStore()).anatomy(asked)["text"] == texts.EXPIRED
     assert "must lie in 1..200" in ask(run, chip, {**PANEL, "k": 0})["text"]
 
 

@@ -1,4 +1,4 @@
-"""What if this was hidden? The model reads the answer again, or answers again, without a place.
+"""Hide a region: the model reads the answer again, or answers again, without a place.
 
 The place is what a map of the chosen word shows, worked out here from the same run and settings as
 the map itself. Both ways take a turn at the model as every recording does.
@@ -49,7 +49,7 @@ _VERDICTS = {
 
 @dataclass(frozen=True, eq=False)
 class HidingRequest:
-    """What is to be hidden, checked.
+    """A checked request to hide a region.
 
     Attributes:
         regions: what is hidden, and as a control as much elsewhere, if there is as much.
@@ -86,28 +86,32 @@ class HidingHandler:
     def __init__(self, handlers: Handlers, store: RunStore) -> None:
         self._handlers, self._store = handlers, store
 
-    def measure(self, asked: Any) -> Iterator[Value]:
-        """Yield a message while the model reads the answer again, and then what became of it.
+    def measure(self, message: Any) -> Iterator[Value]:
+        """Yield a message while the model reads the answer again, and then the result.
 
         Args:
-            asked: {run, subject, method, image, how, fill, panel, options}, {box} for how "box", as
-                shares of the picture, and {ask}, which comes back with every value.
+            message: {run, subject, method, image, how, fill, panel, options}, {box} for how
+                "box", as shares of the picture, and {ask}, which comes back with every value.
         """
-        ticket = controls.read_ticket(asked)
+        ticket = controls.read_ticket(message)
         try:
-            found = self._read(asked)
-            if not len(found.run.indices(ANSWER)):
+            request = self._read(message)
+            if not len(request.run.indices(ANSWER)):
                 raise RunError(texts.WHATIF_NO_ANSWER)
-            pictures = found.pictures
+            pictures = request.pictures
             yield {"asked": ticket, **busy(texts.WHATIF_BUSY)}
-            probs = self._handlers.run_job(HidingJob(found.run, found.regions, found.fill))
-            yield {"asked": ticket, **_told(found, probs), "pictures": _pictures(found, pictures)}
+            probs = self._handlers.run_job(HidingJob(request.run, request.regions, request.fill))
+            yield {
+                "asked": ticket,
+                **_result(request, probs),
+                "pictures": _pictures(request, pictures),
+            }
         except Exception as error:
             yield {"asked": ticket, **failed(error)}
 
     def again(
         self,
-        asked: Any,
+        message: Any,
         previous: Any,
         max_new_tokens: Any,
         temperature: Any,
@@ -119,23 +123,23 @@ class HidingHandler:
         value, in place of a notice, says how the picture was masked and what was before.
 
         Args:
-            asked: as for `measure`.
+            message: as for `measure`.
             previous: {run, subject}, what to come back to.
         """
         kept: Value = NOTHING  # chips that come back if it ends in an error
         try:
-            found = self._read(asked)
-            settings = controls.read_settings(asked.get("panel"), asked.get("options"))
+            request = self._read(message)
+            settings = controls.read_settings(message.get("panel"), message.get("options"))
             decoding = controls.read_decoding(
                 max_new_tokens, temperature, seed, layers, repetition_penalty
             )
             steps = self._handlers.answer_again(
-                found.run, found.pictures[0], decoding, settings.needed
+                request.run, request.pictures[0], decoding, settings.needed
             )
             kept = self._handlers.restored(previous)
             yield PageUpdate({"chips": [], "live": True}, busy(texts.BUSY_READING))
-            note = _note(found)
-            for page in self._handlers.follow(self._noted(steps, found.run, note)):
+            note = _describe_mask(request)
+            for page in self._handlers.follow(self._noted(steps, request.run, note)):
                 key = page.bar.get("run")
                 told = {"run": key, "note": note, "before": previous} if key else NOTHING
                 yield page._replace(notice=told)
@@ -151,17 +155,17 @@ class HidingHandler:
         except Exception as error:
             return NOTHING, failed(error), NOTHING
 
-    def _read(self, asked: Any) -> HidingRequest:
-        key = controls.read_run(asked)
-        run, subject = self._handlers.run(key), asked.get("subject")
-        settings = controls.read_settings(asked.get("panel"), asked.get("options"))
-        method, how, fill = (asked.get(name) for name in ("method", "how", "fill"))
-        image = controls.read_index(asked.get("image"), len(run.images))
+    def _read(self, message: Any) -> HidingRequest:
+        key = controls.read_run(message)
+        run, subject = self._handlers.run(key), message.get("subject")
+        settings = controls.read_settings(message.get("panel"), message.get("options"))
+        method, how, fill = (message.get(name) for name in ("method", "how", "fill"))
+        image = controls.read_index(message.get("image"), len(run.images))
         if method not in (*settings.knobs,) or how not in (*_VERDICTS,) or fill not in (*FILLS,):
             raise RunError(texts.BAD_REQUEST)
         word = read_subject(run, subject)
         if how == "box":
-            regions = HOW["hide"](within_box(run, _box(asked.get("box"), run, image), image))
+            regions = HOW["hide"](within_box(run, _box(message.get("box"), run, image), image))
         else:
             shown = MethodSettings((), {method: settings.knobs[method]})
             run = self._handlers.with_maps(key, missing_of(run, subject, shown))
@@ -192,28 +196,30 @@ def _box(value: Any, run: Run, image: int) -> Extent:
 
 
 def _picture(run: Run, region: Region) -> str:
-    """Return what to call the picture that a region lies in."""
+    """Return the name of the picture that a region lies in."""
     several = len(run.images) > 1
     return payload.picture_labels(run)[region.image] if several else texts.WHATIF_PICTURE
 
 
-def _note(asked: HidingRequest) -> str:
+def _describe_mask(request: HidingRequest) -> str:
     """Return a sentence on how the picture was masked."""
-    region = asked.regions[0]
-    return texts.MASKED[asked.how].format(
-        picture=_picture(asked.run, region),
-        fill=texts.WHATIF["fills"][asked.fill],
-        method=OFFERED[asked.method].label,
-        word=asked.name,
+    region = request.regions[0]
+    return texts.MASKED[request.how].format(
+        picture=_picture(request.run, region),
+        fill=texts.WHATIF["fills"][request.fill],
+        method=OFFERED[request.method].label,
+        word=request.name,
         share=percent(region.share),
     )
 
 
-def _pictures(asked: HidingRequest, shown: list[tuple[npt.NDArray[np.uint8], ...]]) -> list[Value]:
+def _pictures(
+    request: HidingRequest, shown: list[tuple[npt.NDArray[np.uint8], ...]]
+) -> list[Value]:
     """Return what the model was shown: {src, label} of the place, and of the control."""
-    place, told = asked.regions[0], texts.WHATIF_TOLD[asked.how]
-    share = 1 - place.share if asked.how == "keep" else place.share
-    label = told["picture"].format(share=percent(share), picture=_picture(asked.run, place))
+    place, told = request.regions[0], texts.WHATIF_TOLD[request.how]
+    share = 1 - place.share if request.how == "keep" else place.share
+    label = told["picture"].format(share=percent(share), picture=_picture(request.run, place))
     images = [images[place.image] for images in shown]
     return [
         {"src": payload.shrunk(image, _SIDE), "label": text}
@@ -221,22 +227,22 @@ def _pictures(asked: HidingRequest, shown: list[tuple[npt.NDArray[np.uint8], ...
     ]
 
 
-def _told(asked: HidingRequest, probs: npt.NDArray[np.float32]) -> Value:
-    """Return what became of the words: {word, line, verdict, note, columns, rows, rest}.
+def _result(request: HidingRequest, probs: npt.NDArray[np.float32]) -> Value:
+    """Return how the words changed: {word, line, verdict, note, columns, rows, rest}.
 
     `line` and `verdict` are about the chosen word, "" if it was not said; `rows` about all others
     that changed, most first.
     """
-    run, word = asked.run, asked.word
+    run, word = request.run, request.word
     tokens = word.tokens if isinstance(word, Span) else ()
     chosen = change(run, tokens, probs)
-    told = texts.WHATIF_TOLD[asked.how]
+    told = texts.WHATIF_TOLD[request.how]
     missing = "" if len(probs) > 1 else texts.WHATIF_NO_CONTROL
-    note = "" if chosen else texts.WHATIF_UNSAID.format(word=asked.name)
+    note = "" if chosen else texts.WHATIF_UNSAID.format(word=request.name)
     return {
-        "word": asked.name if chosen else "",
+        "word": request.name if chosen else "",
         "line": _line(told, chosen) if chosen else "",
-        "verdict": _verdict(asked, tokens, chosen) if chosen else "",
+        "verdict": _verdict(request, tokens, chosen) if chosen else "",
         "note": " ".join(filter(None, [note, missing])),
         "columns": told["columns"][: len(probs) + 1],
         "rows": _rows(run, tokens, probs),
@@ -255,14 +261,14 @@ def _shares(found: Change) -> tuple[str, str, str]:
     return texts.share(found.shown), texts.share(found.hidden), texts.share(found.control)
 
 
-def _verdict(asked: HidingRequest, tokens: Sequence[int], found: Change) -> str:
-    """Return in plain words what the numbers of the chosen word mean."""
-    judge, sentences = _VERDICTS[asked.how]
+def _verdict(request: HidingRequest, tokens: Sequence[int], found: Change) -> str:
+    """Return sentences on what the numbers of the chosen word mean."""
+    judge, sentences = _VERDICTS[request.how]
     name = judge(found)
-    said = [sentences[name].format(word=asked.name)]
+    said = [sentences[name].format(word=request.name)]
     if name == "same" and found.shown < CLEAR:
         said.append(texts.WHATIF_UNLIKELY)
-    told = reliance(asked.run, tokens)
+    told = reliance(request.run, tokens)
     if name == "same" and told and told.shown >= CLEAR and not told.is_sensitive:
         empty = texts.share(told.shown - told.delta)
         said.append(texts.WHATIF_GUESSED.format(empty=empty))
