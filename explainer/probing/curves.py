@@ -1,4 +1,4 @@
-"""Insertion and deletion: does the model lose its word when what a map points at goes away?
+"""Measure insertion and deletion curves: does the model lose its word without the map's regions?
 
 Source: the metrics of EAGLE (code of RuoyuChen10/EAGLE). The pixels of the picture are ranked by
 the map and shown, or taken away, in steps of equal area; each time the answer so far is read again

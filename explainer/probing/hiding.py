@@ -1,4 +1,4 @@
-"""What becomes of a word when a part of the picture is hidden, in numbers and in one verdict.
+"""Measure how a word changes when a region of the picture is hidden: numbers and a verdict.
 
 Source: the erasure of a rationale and its two questions, DeYoung et al., ERASER (ACL 2020):
 comprehensiveness (does the word suffer when the place is hidden?) and sufficiency (does the place
@@ -58,7 +58,7 @@ def change(run: Run, tokens: Sequence[int], probs: npt.NDArray[np.float32]) -> C
 
 
 def verdict_of_hiding(found: Change) -> str:
-    """Return what hiding a place says about a word, a key of `texts.WHATIF_HIDING`.
+    """Judge a word by hiding a region: return a key of `texts.WHATIF_HIDING`.
 
     "more": it became more probable; "same": it did not change; "any": it suffers as much from a
     hole elsewhere; "part" and "rests": it suffers somewhat, or clearly, more from this one. Without
@@ -75,7 +75,7 @@ def verdict_of_hiding(found: Change) -> str:
 
 
 def verdict_of_keeping(found: Change) -> str:
-    """Return what keeping only a place says about a word, a key of `texts.WHATIF_KEEPING`.
+    """Judge a word by keeping only a region: return a key of `texts.WHATIF_KEEPING`.
 
     "enough": the place carries the word, and as much of the rest does not; "either": the rest does,
     too; "helps" and "little": the place is not enough, but better than as much of the rest, or no

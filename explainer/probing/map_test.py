@@ -1,4 +1,4 @@
-"""Does a word follow a map? Its curves for the order of the map, against orders drawn at random.
+"""Test whether a word follows a map: its curves in the map's order against random orders.
 
 A map that finds what the model goes by brings the word back sooner than chance, when its strongest
 places are shown first, and costs it sooner when they are taken away first (`curves`). Chance
@@ -93,7 +93,7 @@ def random_maps(run: Run) -> list[Heatmap]:
 
 
 def check_word(run: Run, tokens: Sequence[int]) -> list[int]:
-    """Return the tokens; `TokenError` if there is none, or one that is not of the answer."""
+    """Check tokens; raise `TokenError` if there is none, or one that is not of the answer."""
     tokens = [run.check_token(token) for token in tokens]
     if not tokens or not np.isin(tokens, run.indices(ANSWER)).all():
         raise TokenError("only words of the answer have a probability that can be measured again")
@@ -103,7 +103,7 @@ def check_word(run: Run, tokens: Sequence[int]) -> list[int]:
 def make_map_test(
     tokens: Sequence[int], maps: Mapping[str, Readings], random: Sequence[Readings]
 ) -> MapTest:
-    """Return the proof of a word of these answer tokens, which counts as a whole."""
+    """Build the test of one word from the readings of its answer tokens."""
     curves = {name: readings.of_word(tokens) for name, readings in maps.items()}
     return MapTest(curves, tuple(readings.of_word(tokens) for readings in random))
 
@@ -115,7 +115,7 @@ def prove(
     maps: Mapping[str, Heatmap],
     plan: CurvePlan = PLAN,
 ) -> MapTest:
-    """Return the curves of a word for each map and for `RANDOM` random orders.
+    """Measure the curves of a word for each map and for `RANDOM` random orders.
 
     The model reads `2 * plan.steps` pictures for each.
 

@@ -1,4 +1,4 @@
-"""What probing needs of a model: the probabilities of a recorded answer under changed pictures."""
+"""The interface that probing needs: probabilities of an answer under changed pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of a picture that are hidden from a model, to ask what it would say without them.
+"""Regions of a picture that are hidden from a model, to measure what it would say without them.
 
 A region is made of the cells of a map. So as many other cells can be drawn as a control: that a
 word suffers when a place is hidden says something about that place only if it does not suffer as
@@ -55,7 +55,7 @@ class Region:
         return replace(self, cells=~self.cells)
 
     def elsewhere(self, seed: int = 0) -> Region | None:
-        """Return as much of the other cells, drawn at random; None if there is not so much."""
+        """Sample a control region of equal size, or None if too few cells remain."""
         areas = self._areas.ravel()
         free = np.random.default_rng(seed).permutation(np.flatnonzero(~self.cells))
         held = np.append(0.0, np.cumsum(areas[free]))
@@ -116,7 +116,7 @@ def within_box(run: Run, box: Extent, image: int = 0) -> Region:
 
 
 def hidden(run: Run, region: Region, fill: str = "mean") -> tuple[Pixels, ...]:
-    """Return the pictures of a run with a region filled in, see `fills.FILLS`.
+    """Cover a region in the pictures of a run and return them; `fills.FILLS` lists the fills.
 
     Raises:
         RunError: the run is about a video, or the region lies in none of its pictures.

@@ -1,4 +1,4 @@
-"""How much each word of an answer rests on the picture.
+"""Measure how much each word of an answer relies on the picture.
 
 Recording reads the answer again with nothing on the picture, see `Evidence`. What the picture adds
 to a word is the difference that EAGLE takes between the full and the empty picture (code of arXiv

@@ -1,4 +1,4 @@
-"""Pictures cut into equal regions along the cells of a map, and shown with only some of them."""
+"""Cut pictures into equal regions along the cells of a map, and show only some of them."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ _DECODING = (  # parameter of a link, field of `DecodingControls`, and what it c
 
 
 class LinkRequest(NamedTuple):
-    """What a link asks: the fields of the page, the example None if it names none."""
+    """A parsed link: the fields of the page, the example None if it names none."""
 
     example: PageExample | None
     prompt: str
@@ -81,7 +81,7 @@ class Links:
         self._with_words = with_words
 
     def restore(self, told: Any) -> Value:
-        """Return the settings to start with, whether the link asks something, and what was wrong.
+        """Return the settings to start with, whether the link asks something, and its problems.
 
         Args:
             told: {query, remembered}: the parameters of the page's address, and the settings that
@@ -104,11 +104,11 @@ class Links:
             return {"settings": defaults(), "asks": False, "layer": None, "text": in_words(error)}
 
     def fill(self, told: Any) -> LinkRequest:
-        """Return what the link in {query} asks; what is wrong with it `restore` has told."""
+        """Parse a link's query. Problems are reported by `restore`."""
         return self.asked(_query(told), Doubts())
 
     def asked(self, query: Mapping[str, str], doubts: Doubts) -> LinkRequest:
-        """Return what a link asks; the prompt of its example counts unless it has one."""
+        """Parse a link; the prompt of its example counts unless it has one of its own."""
         example = doubts.keep(query, "example", self._example, None)
         prompt = query.get("prompt", example.prompt if example else "")
         decoding = {
