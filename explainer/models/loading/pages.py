@@ -21,7 +21,8 @@ _MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+ +(/.*)$")
 
 
 def release_file_pages(folder: Path) -> None:
-    """Drop the pages of this folder's safetensors files from memory; does nothing but on Linux.
+    """Drop the pages of this folder's safetensors files from memory, and with glibc freed memory
+    too; does nothing but on Linux.
 
     What a mapping holds besides the file, because somebody wrote into it, would be lost: such
     mappings are left alone.
@@ -31,6 +32,7 @@ def release_file_pages(folder: Path) -> None:
         files = {str(file.resolve()) for file in weight_files(folder)}  # links in the hub's cache
         for start, end in list(_unchanged_mappings(files)):
             libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _DONTNEED)
+        libc.malloc_trim(0)  # what tensors were made from leaves gaps; glibc keeps them otherwise
 
 
 def _unchanged_mappings(files: Set[str]) -> Iterator[tuple[int, int]]:

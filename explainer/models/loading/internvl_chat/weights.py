@@ -82,8 +82,7 @@ class _Stored:
         tensor = self.tensor[...]
         if not self.part:
             return tensor[index]
-        tensor = _part(tensor, self.part, self.groups, self.queries)
-        return tensor[index].clone()  # lets go of the fused tensor
+        return _part(tensor, self.part, self.groups, self.queries)[index]
 
 
 def read_network(
@@ -174,13 +173,14 @@ def _fusing(tensor: str, text: TextConfig) -> tuple[int, int]:
 
 
 def _part(tensor: torch.Tensor, part: str, groups: int, queries: int) -> torch.Tensor:
-    """Return q, k or v of a fused weight (rows, inputs) or bias (rows,).
+    """Return a copy of q, k or v of a fused weight (rows, inputs) or bias (rows,).
 
     The rows are `groups` blocks, and each block is `queries` heads of q, one of k and one of v.
     """
     blocks = tensor.unflatten(0, (groups, queries + 2, -1))
     chosen = {"q": blocks[:, :queries], "k": blocks[:, queries], "v": blocks[:, queries + 1]}[part]
-    return chosen.reshape(-1, *tensor.shape[1:])
+    # One copy, which lets go of the fused tensor.
+    return chosen.clone(memory_format=torch.contiguous_format).view(-1, *tensor.shape[1:])
 
 
 def _check_weights(
