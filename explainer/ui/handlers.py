@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -79,7 +80,7 @@ class Handlers:
         self._models = models if isinstance(models, Models) else Models.of_one(models)
         self._store = store
         self._examples = examples
-        self.uploads = Uploads(store)
+        self.uploads = Uploads(store, [example.picture.pixels for example in examples])
         self._work = gpu(make_worker(self._models.loaded))
         self._keeping = Lock()
 
@@ -316,6 +317,8 @@ def _media(source: Any, more: Any) -> tuple[Media, tuple[str, ...]]:
     sources = [*([] if source is None else [source]), *files]
     if not sources:
         raise ImageError(texts.NO_IMAGE)
+    if any(isinstance(s, str) and not Path(s).exists() for s in sources):  # deleted just now
+        raise ImageError(texts.NO_UPLOAD)
     if any(is_video(s) for s in files):
         if len(sources) > 1:
             raise VideoError(texts.VIDEO_ALONE)

@@ -1,8 +1,9 @@
 """The files in the upload folder: bounded in number and bytes, and gone once they were recorded.
 
 A picture is deleted when its run is recorded. A page that still shows it, or asks about it again,
-has it back from the run, with the same pixels that the model was given. Videos stay until they are
-old or make room.
+has it back from the run, with the same pixels that the model was given. Pictures of examples stay,
+since they can be asked about when their run has expired, too. Videos stay until they are old or
+make room.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 from gradio.utils import get_upload_folder
 from PIL import Image
 
@@ -43,15 +46,17 @@ class Uploads:
 
     Args:
         store: of the runs that pictures are had back from.
+        examples: (H, W, 3) uint8 each, pictures that are not deleted when they were recorded.
 
     Attributes:
         waiting: returns the paths in requests that wait for their turn.
     """
 
-    def __init__(self, store: RunStore) -> None:
-        self._store = store
+    def __init__(self, store: RunStore, examples: Sequence[npt.NDArray[np.uint8]] = ()) -> None:
+        self._store, self._examples = store, examples
         self.waiting: Callable[[], Iterable[str]] = tuple
         self._runs: OrderedDict[Path, tuple[str, int]] = OrderedDict()
+        self._recorded: set[Path] = set()  # to be deleted by the last who uses them
         self._used: Counter[Path] = Counter()
         self._lock, self._swept, self._full = Lock(), 0.0, False
 
@@ -80,9 +85,9 @@ class Uploads:
             with self._lock:
                 self._used.subtract(mine)
                 self._used += Counter()  # drops what nobody uses
-                for path in mine:
-                    if path in self._runs and not self._used[path]:
-                        _delete(path)
+                for path in self._recorded.intersection(mine):
+                    if not self._used[path]:
+                        self._delete_recorded(path)
 
     def giving_up(self, steps: Iterator[Any], *sources: Any) -> Iterator[Any]:
         """Yield the steps of a recording; at its end delete the pictures that it was made of.
@@ -99,7 +104,11 @@ class Uploads:
         run, key = last
         if run.video is None and len(run.images) == len(given):
             for number, path in enumerate(given):
-                self._give_up(path, key, number)
+                if not self._is_example(run.images[number]):
+                    self._give_up(path, key, number)
+
+    def _is_example(self, picture: npt.NDArray[np.uint8]) -> bool:
+        return any(np.array_equal(picture, example) for example in self._examples)
 
     def _give_up(self, path: Any, key: str, number: int) -> None:
         try:
@@ -111,8 +120,13 @@ class Uploads:
             self._runs.move_to_end(found)
             while len(self._runs) > MOST_REMEMBERED:
                 self._runs.popitem(last=False)
+            self._recorded.add(found)
             if not self._used[found]:  # else the last who uses it deletes it
-                _delete(found)
+                self._delete_recorded(found)
+
+    def _delete_recorded(self, path: Path) -> None:
+        self._recorded.discard(path)
+        _delete(path)
 
     def _restore(self, path: Any) -> Path:
         """Return the path of a picture written anew from its run."""
@@ -126,6 +140,7 @@ class Uploads:
             draft = known.with_name(f".{known.name}")
             Image.fromarray(run.images[number]).save(draft, "PNG", compress_level=1)
             os.replace(draft, known)
+            self._recorded.discard(known)  # it stays until it was recorded again
         return known
 
     @property

@@ -125,6 +125,29 @@ def test_a_file_that_another_request_uses_is_not_deleted_under_it(folder):
     np.testing.assert_array_equal(np.asarray(Image.open(uploads.find(str(path)))), run.images[0])
 
 
+def test_a_file_had_back_stays_between_the_steps_of_a_request(folder):
+    path, store = put(folder, 1, age=0), RunStore()
+    uploads, run = Uploads(store), fake_run()
+    store.put("k" * 32, run)
+    steps = [RecordedRun(run, "k" * 32)]
+    list(uploads.giving_up(iter(steps), str(path)))
+    assert not path.exists()
+    for _ in range(2):  # what the page shows while it waits is a step of its own
+        with uploads.using([str(path)]):
+            uploads.find(str(path))
+        assert path.exists()
+    list(uploads.giving_up(iter(steps), str(path)))
+    assert not path.exists(), "recorded again"
+
+
+def test_pictures_of_examples_stay_after_their_run_has_expired(folder):
+    path, store = put(folder, 1, age=0), RunStore()
+    run = fake_run()
+    uploads = Uploads(store, [run.images[0]])
+    list(uploads.giving_up(iter([RecordedRun(run, "k" * 32)]), str(path)))
+    assert uploads.find(str(path)) == path.resolve()
+
+
 def test_without_its_run_a_file_is_not_had_back(folder):
     path, store = put(folder, 1, age=0), RunStore(max_bytes=1)
     uploads, run = Uploads(store), fake_run()

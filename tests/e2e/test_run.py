@@ -135,9 +135,10 @@ def test_a_bad_upload_is_said_and_the_page_goes_on(serve, visit, kind, said):
     visitor.complaints[:] = [c for c in visitor.complaints if "Failed to load resource" not in c]
     visitor.page.click(".sl-example >> nth=1")
     visitor.page.wait_for_function(
-        "() => document.querySelector('#sl-notice').textContent.trim() === ''"
+        "said => !document.querySelector('#sl-notice').textContent.includes(said)", arg=said
     )
     visitor.wait_for_maps()
+    assert visitor.page.get_attribute("#sl-notice .sl-notice", "data-kind") != "error"
 
 
 def test_an_animation_is_taken_by_its_first_frame(serve, visit):
