@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from explainer.commands.evaluate import about, asked_dataset, digest, exit_code, measured
+from explainer.commands.measuring import about, asked_dataset, digest, exit_code, measured
 from explainer.commands.method_names import split_list, split_methods
 from explainer.evaluation import paper_report
 from explainer.evaluation.campaign import summary_of

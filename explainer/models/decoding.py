@@ -92,7 +92,7 @@ def penalise(logits: torch.Tensor, seen: Collection[int], penalty: float) -> tor
 
 def is_penalty(value: object) -> bool:
     """Return whether a value can be a repetition penalty."""
-    return is_number(value) and LOWEST_PENALTY <= value <= HIGHEST_PENALTY  # type: ignore[operator]
+    return is_number(value) and LOWEST_PENALTY <= value <= HIGHEST_PENALTY
 
 
 def is_whole(value: object) -> bool:

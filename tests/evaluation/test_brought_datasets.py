@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from explainer.__main__ import main
-from explainer.commands.evaluate import NOTHING_JUDGED
+from explainer.commands.measuring import NOTHING_JUDGED
 from explainer.emoji_world.objects import THINGS
 from explainer.emoji_world.scenes import make_scene
 from explainer.errors import SightlineError

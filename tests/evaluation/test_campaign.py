@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from explainer.__main__ import main
-from explainer.commands import evaluate
-from explainer.commands.evaluate import NOTHING_JUDGED  # what a random model says names nothing
+from explainer.commands import measuring
+from explainer.commands.measuring import NOTHING_JUDGED  # what a random model says names nothing
 from explainer.errors import KnobError, MethodError, SightlineError
 from explainer.evaluation import tables
 from explainer.evaluation.candidates import parse
@@ -412,7 +412,7 @@ def test_a_finished_evaluation_is_summed_up_without_its_model(qwen_folder, tmp_p
     def refuse(*_, **__):
         raise AssertionError("the model is not needed")
 
-    monkeypatch.setattr(evaluate, "load", refuse)
+    monkeypatch.setattr(measuring, "load", refuse)
     assert main(words(qwen_folder, tmp_path, 1)) == NOTHING_JUDGED
 
 

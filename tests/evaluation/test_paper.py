@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from explainer.__main__ import main
-from explainer.commands import evaluate
-from explainer.commands.evaluate import NOTHING_JUDGED  # what a random model says names nothing
+from explainer.commands import measuring
+from explainer.commands.measuring import NOTHING_JUDGED  # what a random model says names nothing
 from explainer.evaluation import paper_report
 from explainer.evaluation.candidates import parse
 from explainer.evaluation.cases import Cases, widest
@@ -107,7 +107,7 @@ def test_a_table_of_two_models_is_written_and_can_be_made_again(
     def refuse(*_, **__):
         raise AssertionError("the models are not needed again")
 
-    monkeypatch.setattr(evaluate, "load", refuse)
+    monkeypatch.setattr(measuring, "load", refuse)
     assert main(words(2, models, tmp_path, "--methods", "logit_lens")) == NOTHING_JUDGED
 
 

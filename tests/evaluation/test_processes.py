@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from explainer.__main__ import main
-from explainer.commands.evaluate import NOTHING_JUDGED  # what a random model says names nothing
+from explainer.commands.measuring import NOTHING_JUDGED  # what a random model says names nothing
 from tests.evaluation.test_campaign import words
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from transformers import (
     InternVLConfig,
@@ -19,7 +19,7 @@ from explainer.errors import ModelError
 
 INTERNLM2, QWEN2, QWEN3 = "InternLM2ForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"
 LANGUAGES = (INTERNLM2, QWEN2, QWEN3)
-TextConfig = LlamaConfig | Qwen2Config | Qwen3Config
+TextConfig: TypeAlias = LlamaConfig | Qwen2Config | Qwen3Config
 
 # What the authors' config classes assume for what config.json leaves out.
 VISION_DEFAULTS = {
