@@ -8,6 +8,7 @@ docs/architecture.md.
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -175,6 +176,36 @@ def repeated_classes() -> list[str]:
     return sorted(name for name, times in count.items() if times > 1)
 
 
+def page_payload() -> dict[str, int]:
+    """Return the bytes of `/config`, which is all that a browser gets of the page besides Gradio
+    itself, before compression; and of that the scripts, the styles and the thumbnails.
+
+    The page is that of `python app.py`, with a model in place of which nothing is loaded.
+    """
+    import httpx
+
+    from explainer.run.store import RunStore
+    from explainer.serving.model_pool import NoModels
+    from explainer.ui.layout import build_demo, launch_options, load_examples
+    from explainer.ui.opening import load_gallery
+
+    assets = ROOT / "assets"
+    examples, gallery = load_examples(assets / "examples"), load_gallery(assets / "gallery")
+    demo = build_demo(NoModels(), RunStore(), examples=examples, gallery=gallery)
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    try:
+        config = httpx.get(f"{url}config", timeout=60)
+    finally:
+        demo.close(verbose=False)
+    scripts = [part["props"].get("js_on_load") or "" for part in config.json()["components"]]
+    return {
+        "all": len(config.content),
+        "scripts": len("".join([config.json()["head"], *scripts]).encode()),
+        "styles": len(config.json()["css"].encode()),
+        "thumbnails": sum(map(len, re.findall(r"data:image/[^\"]+", config.text))),
+    }
+
+
 def main() -> None:
     """Print the figures."""
     graph = imports()
@@ -186,9 +217,12 @@ def main() -> None:
         "class names twice": len(repeated_classes()),
         "folders": len(folders()),
         "modules at the top": len(top_modules()),
+        **{
+            f"page payload, {part}": f"{size / 1e3:.0f} kB" for part, size in page_payload().items()
+        },
     }
     for name, value in rows.items():
-        print(f"{name:22} {value}")
+        print(f"{name:26} {value}")
     for title, found in (
         ("cycles", [" ".join(group) for group in cycles(graph)]),
         ("upward imports", upward()),

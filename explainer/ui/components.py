@@ -31,10 +31,14 @@ STYLES = (
 
 
 class _Drawn(gr.HTML):
-    """A component whose content a script builds; its value is JSON both ways."""
+    """A component whose content a module of the page builds; its value is JSON both ways.
 
-    SCRIPTS: tuple[str, ...] = ()
-    TEMPLATE = "<div></div>"
+    MODULE is its name in `js/page.js`, and TRIGGERS the events that it may fire.
+    """
+
+    MODULE: str
+    TEMPLATE: str
+    TRIGGERS: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -45,11 +49,16 @@ class _Drawn(gr.HTML):
         fixed = {
             "server_functions": [guard(function) for function in server_functions] or None,
             "html_template": self.TEMPLATE,
-            "js_on_load": "".join(map(web.read, self.SCRIPTS)),
+            "js_on_load": self._mount(),
             "css_template": "",
             "apply_default_css": False,
         }
         super().__init__(value, **{**props, **fixed})
+
+    def _mount(self) -> str:
+        """Return the script that mounts it; Gradio reads the names of events from it."""
+        context = "{element, props, trigger, server, watch}"
+        return f"document.sightline.mount('{self.MODULE}', {context}, {list(self.TRIGGERS)});"
 
     def api_info(self) -> dict[str, Any]:
         return {"type": "object"}
@@ -59,15 +68,17 @@ class TokenBar(_Drawn):
     """The chips. Value: {run, subject}, and {chips, live, layers, rests} when Python sets it.
     Event: measure (how much the words rest on the picture is wanted)."""
 
-    SCRIPTS, TEMPLATE = web.TOKENS.scripts, web.TOKENS.template
+    MODULE, TEMPLATE = web.TOKENS.name, web.TOKENS.template
+    TRIGGERS = ("measure",)
 
 
 class Beside(_Drawn):
     """What could have stood in place of the chosen word. Server function: places. Events: word (a
     typed word is wanted), answer (an edited answer is to be read)."""
 
-    SCRIPTS = ("state.js", "paint.js", "toolbar.js", "beside.js")
+    MODULE = "beside"
     TEMPLATE = '<div class="sl-beside" hidden></div>'
+    TRIGGERS = ("word", "answer")
 
 
 class MapView(_Drawn):
@@ -75,34 +86,35 @@ class MapView(_Drawn):
     or maps of the chosen word, that the model has to make), end (of making them), lost (the server
     says nothing any more)."""
 
-    SCRIPTS, TEMPLATE = (*web.MAPS.scripts, "guard.js"), web.MAPS.template
+    MODULE, TEMPLATE = web.MAPS.name, web.MAPS.template
+    TRIGGERS = ("need", "end", "lost")
 
 
 class Backdrop(_Drawn):
     """The picture under the maps, sent once for each run. Value: {run, images}, each
     {src, ratio, label}, of several also {thumbnail}."""
 
-    SCRIPTS, TEMPLATE = web.BACKDROP.scripts, web.BACKDROP.template
+    MODULE, TEMPLATE = web.BACKDROP.name, web.BACKDROP.template
 
 
 class ControlPanel(_Drawn):
     """Scales, k, beta, opacity and colours. Value: {alphas, k, beta}."""
 
-    SCRIPTS = ("state.js", "paint.js", "dial.js", "shade.js", "panel.js", "layer.js")
+    MODULE = "panel"
     TEMPLATE = '<div class="sl-panel" role="group"></div>'
 
 
 class OptionPanel(_Drawn):
     """The other knobs of the methods. Value: {method: {knob: value}}."""
 
-    SCRIPTS = ("state.js", "paint.js", "options.js")
+    MODULE = "options"
     TEMPLATE = '<details class="sl-fold"></details>'
 
 
 class StepByStepFold(_Drawn):
     """How the map of what is explained came about, folded. Server function: anatomy."""
 
-    SCRIPTS = ("state.js", "paint.js", "dial.js", "formula.js", "lists.js", "anatomy.js")
+    MODULE = "anatomy"
     TEMPLATE = '<details class="sl-fold sl-opened"></details>'
 
 
@@ -110,43 +122,48 @@ class HidingFold(_Drawn):
     """What becomes of the words when a place is hidden, folded. Events: measure (what the model
     makes of the same answer then), again (what it answers then)."""
 
-    SCRIPTS = ("state.js", "paint.js", "toolbar.js", "table.js", "box.js", "whatif.js")
+    MODULE = "whatif"
     TEMPLATE = '<details class="sl-fold sl-whatif"></details>'
+    TRIGGERS = ("measure", "again")
 
 
 class MapTestFold(_Drawn):
     """How probable a word is while the picture appears and goes by the order of its maps, folded.
     Events: measure, halt (stop measuring)."""
 
-    SCRIPTS = ("state.js", "paint.js", "toolbar.js", "table.js", "plot.js", "proof.js")
+    MODULE = "proof"
     TEMPLATE = '<details class="sl-fold sl-proof"></details>'
+    TRIGGERS = ("measure", "halt")
 
 
 class Masked(_Drawn):
     """A note on an answer about a masked picture. Value: {run, note, before}. Event: back."""
 
-    SCRIPTS = ("state.js", "paint.js", "toolbar.js", "masked.js")
+    MODULE = "masked"
     TEMPLATE = '<div class="sl-masked" role="note" hidden></div>'
+    TRIGGERS = ("back",)
 
 
 class ExampleStrip(_Drawn):
     """Thumbnails to choose from. Event: select."""
 
-    SCRIPTS = ("examples.js",)
+    MODULE = "examples"
     TEMPLATE = '<div class="sl-examples" role="group"></div>'
+    TRIGGERS = ("select",)
 
 
 class ModelPicker(_Drawn):
     """The model menu, with the progress of loading one. Events: choose, cancel."""
 
-    SCRIPTS = ("state.js", "paint.js", "models.js")
+    MODULE = "models"
     TEMPLATE = '<div class="sl-models"></div>'
+    TRIGGERS = ("choose", "cancel")
 
 
 class Details(_Drawn):
     """A sentence on the chosen model, which the model menu keeps up to date."""
 
-    SCRIPTS = ("state.js", "details.js")
+    MODULE = "details"
     TEMPLATE = '<p class="sl-details"></p>'
 
 
@@ -155,21 +172,22 @@ class SettingsBar(_Drawn):
     parameters, chosen, written. Events: ask (fill in what the link in the value asks), bring (the
     words that it chooses). Value: {query}, or {run, query}."""
 
-    SCRIPTS = ("state.js", "paint.js", "settings.js")
+    MODULE = "settings"
     TEMPLATE = '<div class="sl-settings"></div>'
+    TRIGGERS = ("ask", "bring")
 
 
 class Help(_Drawn):
     """A button, and the dialog with all keys that it opens."""
 
-    SCRIPTS = ("state.js", "paint.js", "help.js")
+    MODULE = "help"
     TEMPLATE = '<div class="sl-help"></div>'
 
 
 class Notice(_Drawn):
     """One sentence, as plain text. Value: {text, kind}, kind "error", "note" or ""."""
 
-    SCRIPTS = ("notice.js",)
+    MODULE = "notice"
     TEMPLATE = '<div class="sl-notice" aria-live="polite"></div>'
 
 

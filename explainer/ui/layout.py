@@ -42,7 +42,7 @@ from explainer.ui.step_by_step import StepByStepHandler, step_by_step_props
 from explainer.ui.visitors import Visits
 from explainer.ui.words import WordsHandler
 from explainer.web import controls, payload, texts
-from explainer.web.scripts import path
+from explainer.web.scripts import page_script, path
 
 MOST_EVENTS = 1024  # of all visitors at once, most of which wait
 MOST_SESSIONS = 600  # whose state Gradio keeps
@@ -120,6 +120,7 @@ def launch_options() -> dict[str, Any]:
     )
     return {
         "theme": theme,
+        "head": f"<script>{page_script()}</script>",  # runs before the parts are mounted
         "css_paths": [path(name) for name in ui.STYLES],
         "footer_links": ["api"],
         "run_history": False,

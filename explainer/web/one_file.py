@@ -1,4 +1,4 @@
-"""A run as one HTML file that opens anywhere, without a network: the page's own parts and scripts,
+"""A run as one HTML file that opens anywhere, without a network: the page's own parts and modules,
 with the maps of all its words inside.
 
 The file allows nothing but itself: its Content-Security-Policy names the one script and the one
@@ -24,14 +24,12 @@ from explainer.web.map_entry import entry_of
 from explainer.web.places import place_words
 
 RUN = "file"  # the name of the only run that the file's scripts know
-_PARTS = {"bar": web.TOKENS, "view": web.MAPS, "backdrop": web.BACKDROP}
-_OWN = ("state.js", "paint.js", "toolbar.js", "dial.js", "shade.js", "file.js")
 _STYLES = ("page.css", "tokens.css", "view.css", "panel.css", "evidence.css", "file.css")
 
 
 def one_file(exhibit: Exhibit) -> bytes:
     """Return the HTML file with all words of prompt and answer by all methods of an exhibit."""
-    script, style = _script(), "".join(map(web.read, _STYLES))
+    script, style = web.file_script(), "".join(map(web.read, _STYLES))
     page = Template(web.read("file.html")).substitute(
         title=html.escape(f"{texts.TITLE}: {exhibit.run.prompt}"[:200]),
         script=script,
@@ -79,18 +77,6 @@ def _view(exhibit: Exhibit) -> dict[str, Any]:
         "shown": names,
         "words": {**props["words"], "normalisations": one},
     }
-
-
-def _script() -> str:
-    """Return the file's script: the parts of the page as functions, and what starts them."""
-    given = "element, trigger, props, server, watch"
-    parts = ",\n".join(f"{name}({given}) {{\n{part.code}}}" for name, part in _PARTS.items())
-    own = "".join(map(web.read, _OWN))
-    data = "JSON.parse(document.getElementById('sl-data').textContent)"
-    code = f"\n(() => {{\nconst data = {data}, parts = {{\n{parts}\n}};\n{own}}})();\n"
-    if "</script" in code.lower() or "<!--" in code:
-        raise ValueError("a script of the page would end the script of the file")
-    return code
 
 
 def _hash(text: str) -> str:

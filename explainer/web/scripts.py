@@ -1,50 +1,75 @@
-"""The scripts and styles of the page, and which of them draw what pages in one file show too."""
+"""Resolve the ES modules of the page to one script, and read its styles.
+
+The modules in `js/` import each other like native ES modules. Gradio takes one string, and so does
+a page in one file, so `resolve` sorts the modules that an entry reaches and wraps each once.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 WEB = Path(__file__).parent
+PAGE = "page.js"  # the entry of the page: it mounts the parts
+ONE_FILE = "file.js"  # the entry of a run in a file of its own
+
+_IMPORT = re.compile(r"^import \{([^}]*)\} from '\./([\w-]+\.js)';\n", re.M)
+_EXPORT = re.compile(r"^export (?=(?:async function|function|const|class) (\w+))", re.M)
+_MODULE_SYNTAX = re.compile(r"^\s*(?:import|export)\b.*", re.M)
+_REGISTRY = "$modules"
 
 
 @dataclass(frozen=True)
 class PagePart:
-    """A part of a page: the scripts that draw it, in order, and the constant HTML to begin with."""
+    """A part that the page and the one-file page share: its module and its constant HTML."""
 
-    scripts: tuple[str, ...]
+    name: str
     template: str
 
-    @property
-    def code(self) -> str:
-        """Return the text of its scripts."""
-        return "".join(map(read, self.scripts))
+
+TOKENS = PagePart("tokens", '<div class="sl-tokens" role="group"></div>')
+MAPS = PagePart("view", '<div class="sl-view"></div>')
+BACKDROP = PagePart("backdrop", '<div hidden class="sl-backdrop"></div>')
 
 
-TOKENS = PagePart(
-    ("state.js", "paint.js", "toolbar.js", "film.js", "tokens.js", "spans.js", "evidence.js"),
-    '<div class="sl-tokens" role="group"></div>',
-)
-MAPS = PagePart(
-    (
-        "state.js",
-        "paint.js",
-        "toolbar.js",
-        "strip.js",
-        "maps.js",
-        "zoom.js",
-        "probe.js",
-        "places.js",
-        "contour.js",
-        "compare.js",
-        "methods.js",
-        "panels.js",
-        "save.js",
-        "view.js",
-    ),
-    '<div class="sl-view"></div>',
-)
-BACKDROP = PagePart(("state.js", "backdrop.js"), '<div hidden class="sl-backdrop"></div>')
+def resolve(entry: str, sources: Mapping[str, str] | None = None) -> str:
+    """Return one script that runs an entry module after the modules that it imports, each once.
+
+    Each module becomes a strict function that returns its exports. Supported are
+    `import {a, b as c} from './name.js';` and `export` before a function, a class or a `const`.
+
+    Args:
+        entry: file name of the module to start with.
+        sources: texts of all modules by file name; by default those of `js/`.
+
+    Raises:
+        ValueError: a module is missing, does not export what is imported, imports itself in a
+            circle, or uses other module syntax.
+    """
+    sources = _sources() if sources is None else sources
+    order = _sort(entry, sources)
+    exports = {name: _EXPORT.findall(sources[name]) for name in order}
+    wrapped = "".join(_wrap(name, sources[name], exports) for name in order)
+    code = f"(() => {{\nconst {_REGISTRY} = {{}};\n{wrapped}}})();\n"
+    if "</script" in code.lower() or "<!--" in code:
+        raise ValueError("a module has text that would end the script element around it")
+    return code
+
+
+@cache
+def page_script() -> str:
+    """Return the script of the page, to run before its parts mount."""
+    return resolve(PAGE)
+
+
+@cache
+def file_script() -> str:
+    """Return the script of the one-file page."""
+    return resolve(ONE_FILE)
 
 
 def read(name: str) -> str:
@@ -56,3 +81,64 @@ def path(name: str) -> Path:
     """Return where a script, a style or a page lies: `js/`, `css/`, or beside this file."""
     kind = name.rpartition(".")[2]
     return WEB / kind / name if kind in ("js", "css") else WEB / name
+
+
+def _sources() -> dict[str, str]:
+    return {file.name: read(file.name) for file in sorted((WEB / "js").glob("*.js"))}
+
+
+def _sort(entry: str, sources: Mapping[str, str]) -> list[str]:
+    """Return the modules that an entry reaches, each after those that it imports."""
+    graph: dict[str, list[str]] = {}
+    waiting = [entry]
+    while waiting:
+        name = waiting.pop()
+        if name in graph:
+            continue
+        if name not in sources:
+            raise ValueError(f"there is no module {name}")
+        graph[name] = [target for target, _ in _imports(sources[name])]
+        waiting += graph[name]
+    try:
+        return list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise ValueError(f"modules import each other: {' -> '.join(error.args[1])}") from None
+
+
+def _imports(text: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Yield the target of each import with its pairs of exported and local names."""
+    for names, target in _IMPORT.findall(text):
+        pairs = [re.split(r"\s+as\s+", name.strip()) for name in names.split(",") if name.strip()]
+        yield target, [(pair[0], pair[-1]) for pair in pairs]
+
+
+def _wrap(name: str, text: str, exports: Mapping[str, list[str]]) -> str:
+    """Return a module as a function that is called once and gives its exports."""
+    head = ""
+    for target, pairs in _imports(text):
+        for exported, _ in pairs:
+            if exported not in exports[target]:
+                raise ValueError(f"{name} imports {exported}, which {target} does not export")
+        names = ", ".join(a if a == b else f"{a}: {b}" for a, b in pairs)
+        head += f"const {{{names}}} = {_REGISTRY}['{target}'];\n"
+    body = _compact(_EXPORT.sub("", _IMPORT.sub("", text)))
+    if left := _MODULE_SYNTAX.search(body):
+        raise ValueError(f"{name} uses module syntax that is not supported: {left[0].strip()}")
+    given = ", ".join(exports[name])
+    call = f"'use strict';\n{head}{body}return {{{given}}};\n"
+    return f"{_REGISTRY}['{name}'] = (() => {{\n{call}}})();\n"
+
+
+def _compact(text: str) -> str:
+    """Return a script without blank lines, indentation, and lines that are comments.
+
+    Line breaks stay, so that errors name a line one can read; texts over several lines would lose
+    their indentation and are refused.
+    """
+    text = re.sub(r"^\s*/\*\*(?:(?!\*/).)*\*/[ ]*$", "", text, flags=re.M | re.S)
+    lines = [line.strip() for line in text.split("\n")]
+    kept = [line for line in lines if line and not line.startswith("//")]
+    for line in kept:
+        if line.count("`") % 2:
+            raise ValueError(f"a text goes over several lines: {line}")
+    return "".join(f"{line}\n" for line in kept)

@@ -16,9 +16,10 @@ from explainer.evaluation.synthetic import synthetic_run
 from explainer.export import Chosen, Exhibit, Look, chips
 from explainer.methods import METHODS
 from explainer.run import Run
-from explainer.ui import components
+from explainer.web import scripts as web
 from explainer.web.controls import SHOWN
 from explainer.web.one_file import one_file
+from explainer.web.scripts import page_script
 from tests.ui.fake import fake_run
 
 HOSTILE = ("</script><script>alert(1)</script>", "<!--", "\u2028", "&lt;", "${x}", "]]>", "\ud800")
@@ -107,17 +108,10 @@ def test_the_maps_are_those_of_the_methods_and_settings_shown():
     assert any("normalisation token" in line for line in data["print"])
 
 
-def test_the_file_shows_the_parts_that_the_page_shows():
+def test_the_file_runs_the_modules_of_the_page_but_none_that_needs_a_server():
     text = file_of(fake_run())
-    web = components.web
-    parts = (
-        (components.TokenBar, web.TOKENS),
-        (components.MapView, web.MAPS),
-        (components.Backdrop, web.BACKDROP),
-    )
-    for part, shared in parts:
-        assert part.SCRIPTS[: len(shared.scripts)] == shared.scripts
-        for name in (shared.scripts[0], shared.scripts[-1]):
-            assert web.read(name) in text
-    assert web.read("guard.js") not in text, "a file has no server to wait for"
+    page, file = (set(re.findall(r"\['([\w-]+\.js)'\] = ", s)) for s in (page_script(), text))
+    assert file - page == {"file.js"}
+    assert {f"{part.name}.js" for part in (web.TOKENS, web.MAPS, web.BACKDROP)} < file
+    assert "guard.js" not in file, "a file has no server to wait for"
     assert not re.search(r"https?://(?!www\.w3\.org/)", text)

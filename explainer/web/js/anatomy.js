@@ -1,245 +1,259 @@
 // How the map of the chosen word came about; asked for only while the section is open.
-// (Runs after state.js, paint.js, dial.js, formula.js and lists.js.)
 // props.words are texts, props.tables the colours, props.weight the bounds of a scale's weight.
-const root = element.querySelector('.sl-opened'), says = props.words, {now} = sightline;
-const tables = Object.fromEntries(Object.entries(props.tables).map(([name, data]) => [name, tableOf(data)]));
-let shown = null, shownKey = '', asking = false, beside = null, frame = 0;
+import {dial} from './dial.js';
+import {along, childrenOf, fill, make, targetOf} from './dom.js';
+import {formula} from './formula.js';
+import {guessLists} from './lists.js';
+import {paint, paintBar, tableOf} from './paint.js';
+import {sightline} from './state.js';
 
-const title = make('summary', '', says.title), body = make('div', 'sl-opened-body');
-const about = make('p', 'sl-opened-about'), word = make('strong'), message = make('p', 'sl-opened-message');
-const told = make('p', 'sl-opened-note'), content = make('div', 'sl-opened-content');
-word.dir = 'auto';
-about.append(`${says.method} `, word);
-message.setAttribute('role', 'status');
-root.append(title, body);
-body.append(message, content);
+/**
+ * Mount the section on how the map of the chosen word came about.
+ * @param {Pick<Context, 'element' | 'props' | 'server'>} context
+ * @returns {void}
+ */
+export function mount({element, props, server}) {
+  const root = /** @type {HTMLDetailsElement} */ (element.querySelector('.sl-opened')), says = props.words, {now} = sightline;
+  const tables = Object.fromEntries(Object.entries(props.tables).map(([name, data]) => [name, tableOf(data)]));
+  let shown = null, shownKey = '', asking = false, beside = null, frame = 0;
 
-function part(heading, ...nodes) {
-  const box = make('section', 'sl-opened-part');
-  box.append(make('h3', '', heading), ...nodes);
-  content.append(box);
-}
+  const title = make('summary', '', says.title), body = make('div', 'sl-opened-body');
+  const about = make('p', 'sl-opened-about'), word = make('strong'), message = make('p', 'sl-opened-message');
+  const told = make('p', 'sl-opened-note'), content = make('div', 'sl-opened-content');
+  word.dir = 'auto';
+  about.append(`${says.method} `, word);
+  message.setAttribute('role', 'status');
+  root.append(title, body);
+  body.append(message, content);
 
-// Pictures ----------------------------------------------------------------------------------------
+  function part(heading, ...nodes) {
+    const box = make('section', 'sl-opened-part');
+    box.append(make('h3', '', heading), ...nodes);
+    content.append(box);
+  }
 
-function picture() {
-  const frame = make('div', 'sl-frame'), base = make('img', 'sl-base'), canvas = make('canvas', 'sl-heat');
-  base.alt = '';
-  canvas.setAttribute('role', 'img');
-  frame.append(base, canvas);
-  const draw = (own, signed) => {
-    const {src, ratio} = now.pictures.images[now.image];
-    if (base.src !== src) base.src = src;
-    paint(canvas, own, tables[signed ? props.diverging : now.colours], ratio, now.drawing);
-    canvas.setAttribute('aria-label', own.alt);
+  // Pictures ----------------------------------------------------------------------------------------
+
+  function picture() {
+    const frame = make('div', 'sl-frame'), base = make('img', 'sl-base'), canvas = make('canvas', 'sl-heat');
+    base.alt = '';
+    canvas.setAttribute('role', 'img');
+    frame.append(base, canvas);
+    const draw = (own, signed) => {
+      const {src, ratio} = now.pictures.images[now.image];
+      if (base.src !== src) base.src = src;
+      paint(canvas, own, tables[signed ? props.diverging : now.colours], ratio, now.drawing);
+      canvas.setAttribute('aria-label', own.alt);
+    };
+    return {frame, draw};
+  }
+
+  // A bar of colours with what its ends mean.
+  function legend() {
+    const box = make('div', 'sl-legend'), bar = make('canvas', 'sl-bar'), ticks = make('div', 'sl-ticks');
+    bar.setAttribute('aria-hidden', 'true');
+    box.append(bar, ticks);
+    const draw = (signed, high) => {
+      paintBar(bar, tables[signed ? props.diverging : now.colours]);
+      const ends = signed ? [`−${high}`, '0', `+${high}`] : ['0', high];
+      ticks.replaceChildren(...ends.map(text => make('span', '', text)));
+    };
+    return {box, draw};
+  }
+
+  function step(name) {
+    const figure = make('figure', 'sl-step'), caption = make('figcaption'), drawn = picture(), scale = legend();
+    const heading = make('strong'), text = make('p', 'sl-caption'), sign = make('div', 'sl-step-formula');
+    figure.dataset.step = name;
+    caption.append(sign, text);
+    figure.append(heading, drawn.frame, scale.box, caption);
+    const draw = (value, formulaName, signed, high) => {
+      heading.textContent = value.title;
+      drawn.draw(value.parts[now.image], signed);
+      scale.draw(signed, high);
+      sign.replaceChildren(formula(formulaName, says.equation));
+      text.textContent = value.captions[now.image];
+    };
+    return {figure, draw};
+  }
+
+  const operator = text => Object.assign(make('span', 'sl-operator', text), {ariaHidden: 'true'});
+  const steps = Object.fromEntries(['fused', 'interference', 'before', 'after'].map(name => [name, step(name)]));
+  const beta = make('div', 'sl-step sl-step-beta'), factor = make('div', 'sl-factor'), betaText = make('p', 'sl-caption');
+  beta.append(make('strong', '', says.beta), factor, formula('beta', says.equation), betaText);
+
+  // Scales ------------------------------------------------------------------------------------------
+
+  const scalesText = make('p', 'sl-caption'), symbols = make('p', 'sl-caption'), scales = make('div', 'sl-readings'), cards = [];
+
+  // The sliders that are on, each size once: places in the panel's list, as Python reads it.
+  const slots = () => {
+    const seen = new Set();
+    return (now.panel?.alphas ?? []).flatMap(([alpha, on], i) =>
+      on && !seen.has(alpha) && seen.add(alpha) ? [i] : []);
   };
-  return {frame, draw};
-}
 
-// A bar of colours with what its ends mean.
-function legend() {
-  const box = make('div', 'sl-legend'), bar = make('canvas', 'sl-bar'), ticks = make('div', 'sl-ticks');
-  bar.setAttribute('aria-hidden', 'true');
-  box.append(bar, ticks);
-  const draw = (signed, high) => {
-    paintBar(bar, tables[signed ? props.diverging : now.colours]);
-    const ends = signed ? [`−${high}`, '0', `+${high}`] : ['0', high];
-    ticks.replaceChildren(...ends.map(text => make('span', '', text)));
-  };
-  return {box, draw};
-}
+  function weigh(slot, value) {
+    const weights = [...(now.panel.weights ?? now.panel.alphas.map(() => 1))];
+    weights[slot] = value ?? 1;
+    sightline.set({panel: {...now.panel, weights: weights.every(w => w === 1) ? null : weights}});
+  }
 
-function step(name) {
-  const figure = make('figure', 'sl-step'), caption = make('figcaption'), drawn = picture(), scale = legend();
-  const heading = make('strong'), text = make('p', 'sl-caption'), sign = make('div', 'sl-step-formula');
-  figure.dataset.step = name;
-  caption.append(sign, text);
-  figure.append(heading, drawn.frame, scale.box, caption);
-  const draw = (value, formulaName, signed, high) => {
-    heading.textContent = value.title;
-    drawn.draw(value.parts[now.image], signed);
-    scale.draw(signed, high);
-    sign.replaceChildren(formula(formulaName, says.equation));
-    text.textContent = value.captions[now.image];
-  };
-  return {figure, draw};
-}
+  function card(slot) {
+    const box = make('figure', 'sl-reading'), drawn = picture(), side = make('figcaption'), label = make('strong');
+    const facts = make('p', 'sl-caption'), pictured = make('div', 'sl-pictured'), scale = legend();
+    const slider = dial({
+      name: `weight${slot + 1}`, label: '', says: props.dial, bounds: props.weight, value: 1, reset: 1, title: props.weight.meaning,
+      changed: value => { slider.put(value); weigh(slot, value); },
+    });
+    slider.head.prepend(label);
+    side.append(slider.box, facts);
+    pictured.append(drawn.frame, scale.box);
+    box.append(pictured, side);
+    const draw = ({alpha, grids, shares, parts}, off) => {
+      const name = fill(says.weight, {alpha}), grid = fill(says.patches, {grid: grids[now.image]});
+      label.textContent = `α = ${alpha}`;
+      facts.textContent = shares ? `${grid}, ${fill(says.counts, {share: shares[now.image]})}` : grid;
+      for (const node of slider.box.querySelectorAll('input, button')) {
+        const input = /** @type {HTMLInputElement} */ (node);
+        input.disabled = off;
+        if (input.type === 'range') input.setAttribute('aria-label', name);
+      }
+      if (!slider.box.contains(document.activeElement)) slider.put(now.panel.weights?.[slot] ?? 1);
+      drawn.draw(parts[now.image], shown.signed);
+      scale.draw(shown.signed, shown.peaks.scales);
+    };
+    return {box, draw};
+  }
 
-const operator = text => Object.assign(make('span', 'sl-operator', text), {ariaHidden: 'true'});
-const steps = Object.fromEntries(['fused', 'interference', 'before', 'after'].map(name => [name, step(name)]));
-const beta = make('div', 'sl-step sl-step-beta'), factor = make('div', 'sl-factor'), betaText = make('p', 'sl-caption');
-beta.append(make('strong', '', says.beta), factor, formula('beta', says.equation), betaText);
-
-// Scales ------------------------------------------------------------------------------------------
-
-const scalesText = make('p', 'sl-caption'), symbols = make('p', 'sl-caption'), scales = make('div', 'sl-readings'), cards = [];
-
-// The sliders that are on, each size once: places in the panel's list, as Python reads it.
-const slots = () => {
-  const seen = new Set();
-  return (now.panel?.alphas ?? []).flatMap(([alpha, on], i) =>
-    on && !seen.has(alpha) && seen.add(alpha) ? [i] : []);
-};
-
-function weigh(slot, value) {
-  const weights = [...(now.panel.weights ?? now.panel.alphas.map(() => 1))];
-  weights[slot] = value ?? 1;
-  sightline.set({panel: {...now.panel, weights: weights.every(w => w === 1) ? null : weights}});
-}
-
-function card(slot) {
-  const box = make('figure', 'sl-reading'), drawn = picture(), side = make('figcaption'), label = make('strong');
-  const facts = make('p', 'sl-caption'), pictured = make('div', 'sl-pictured'), scale = legend();
-  const slider = dial({
-    name: `weight${slot + 1}`, label: '', says: props.dial, bounds: props.weight, value: 1, reset: 1, title: props.weight.meaning,
-    changed: value => { slider.put(value); weigh(slot, value); },
-  });
-  slider.head.prepend(label);
-  side.append(slider.box, facts);
-  pictured.append(drawn.frame, scale.box);
-  box.append(pictured, side);
-  const draw = ({alpha, grids, shares, parts}, off) => {
-    const name = fill(says.weight, {alpha}), grid = fill(says.patches, {grid: grids[now.image]});
-    label.textContent = `α = ${alpha}`;
-    facts.textContent = shares ? `${grid}, ${fill(says.counts, {share: shares[now.image]})}` : grid;
-    for (const input of slider.box.querySelectorAll('input, button')) {
-      input.disabled = off;
-      if (input.type === 'range') input.setAttribute('aria-label', name);
+  function drawScales() {
+    const wanted = slots().map(slot => (cards[slot] ??= card(slot)));
+    if (wanted.length !== shown.scales.length) return;  // another answer is on its way
+    wanted.forEach((one, i) => one.draw(shown.scales[i], shown.max));
+    if (wanted.some((one, i) => scales.children[i] !== one.box) || scales.children.length !== wanted.length) {
+      scales.replaceChildren(...wanted.map(one => one.box));
     }
-    if (!slider.box.contains(document.activeElement)) slider.put(now.panel.weights?.[slot] ?? 1);
-    drawn.draw(parts[now.image], shown.signed);
-    scale.draw(shown.signed, shown.peaks.scales);
-  };
-  return {box, draw};
-}
-
-function drawScales() {
-  const wanted = slots().map(slot => (cards[slot] ??= card(slot)));
-  if (wanted.length !== shown.scales.length) return;  // another answer is on its way
-  wanted.forEach((one, i) => one.draw(shown.scales[i], shown.max));
-  if (wanted.some((one, i) => scales.children[i] !== one.box) || scales.children.length !== wanted.length) {
-    scales.replaceChildren(...wanted.map(one => one.box));
   }
-}
 
-// Words -------------------------------------------------------------------------------------------
+  // Words -------------------------------------------------------------------------------------------
 
-const wordsText = make('p', 'sl-caption'), list = make('div', 'sl-context'), baseText = make('p', 'sl-caption');
-const pairText = make('p', 'sl-pair-text'), guesses = guessLists(says);
-list.setAttribute('role', 'listbox');
-list.setAttribute('aria-label', says.earlier);
-pairText.setAttribute('aria-live', 'polite');
+  const wordsText = make('p', 'sl-caption'), list = make('div', 'sl-context'), baseText = make('p', 'sl-caption');
+  const pairText = make('p', 'sl-pair-text'), guesses = guessLists(says);
+  list.setAttribute('role', 'listbox');
+  list.setAttribute('aria-label', says.earlier);
+  pairText.setAttribute('aria-live', 'polite');
 
-function chip(item, most) {
-  const node = make('button', 'sl-before'), text = make('span', 'sl-before-text', item.text);
-  const numbers = make('span', 'sl-before-numbers'), bar = make('span', 'sl-alike');
-  node.type = 'button';
-  node.dataset.chip = item.chip;
-  node.dataset.role = item.role;
-  text.dir = 'auto';
-  node.setAttribute('role', 'option');
-  node.setAttribute('aria-label', item.label);
-  node.classList.toggle('sl-repeat', item.repeat);
-  node.style.setProperty('--part', most > 0 ? item.part / most : 0);
-  bar.style.setProperty('--r', item.relevance);
-  numbers.append(make('span', 'sl-part', item.share), make('span', 'sl-r', `r ${item.relevance.toFixed(2)}`));
-  node.append(text, numbers, bar);
-  return node;
-}
-
-function drawWords() {
-  const held = list.contains(document.activeElement), most = Math.max(0, ...shown.words.map(item => item.part));
-  list.replaceChildren(...shown.words.map(item => chip(item, most)));
-  for (const node of list.children) {
-    const chosen = Number(node.dataset.chip) === shown.pair?.chip;
-    node.setAttribute('aria-selected', String(chosen));
-    node.tabIndex = chosen ? 0 : -1;
-    if (chosen && held) node.focus();
+  function chip(item, most) {
+    const node = make('button', 'sl-before'), text = make('span', 'sl-before-text', item.text);
+    const numbers = make('span', 'sl-before-numbers'), bar = make('span', 'sl-alike');
+    node.type = 'button';
+    node.dataset.chip = item.chip;
+    node.dataset.role = item.role;
+    text.dir = 'auto';
+    node.setAttribute('role', 'option');
+    node.setAttribute('aria-label', item.label);
+    node.classList.toggle('sl-repeat', item.repeat);
+    node.style.setProperty('--part', String(most > 0 ? item.part / most : 0));
+    bar.style.setProperty('--r', item.relevance);
+    numbers.append(make('span', 'sl-part', item.share), make('span', 'sl-r', `r ${item.relevance.toFixed(2)}`));
+    node.append(text, numbers, bar);
+    return node;
   }
-  pairText.textContent = shown.pair?.text ?? '';
-  guesses.show(shown.pair);
+
+  function drawWords() {
+    const held = list.contains(document.activeElement), most = Math.max(0, ...shown.words.map(item => item.part));
+    list.replaceChildren(...shown.words.map(item => chip(item, most)));
+    for (const node of childrenOf(list)) {
+      const chosen = Number(node.dataset.chip) === shown.pair?.chip;
+      node.setAttribute('aria-selected', String(chosen));
+      node.tabIndex = chosen ? 0 : -1;
+      if (chosen && held) node.focus();
+    }
+    pairText.textContent = shown.pair?.text ?? '';
+    guesses.show(shown.pair);
+  }
+
+  function choose(node) {
+    if (!node) return;
+    for (const other of childrenOf(list)) other.tabIndex = other === node ? 0 : -1;
+    node.focus();
+    beside = Number(node.dataset.chip);
+    update();
+  }
+
+  list.addEventListener('click', event => choose(targetOf(event).closest('.sl-before')));
+  list.addEventListener('keydown', event => {
+    const at = childrenOf(list).indexOf(targetOf(event));
+    const to = at < 0 ? null : along(event, at, list.children.length - 1);
+    if (to !== null) choose(childrenOf(list)[to]);
+  });
+
+  // The whole ---------------------------------------------------------------------------------------
+
+  const equation = make('div', 'sl-equation');
+  equation.append(steps.fused.figure, operator('−'), beta, operator('×'), steps.interference.figure, operator('='),
+    steps.before.figure, operator('→'), steps.after.figure);
+  content.append(about, told);
+  part(says.sizes, scalesText, scales, formula('scale', says.equation), symbols);
+  part(says.map, equation);
+  part(says.earlier, wordsText, list, formula('relevance', says.equation), pairText, guesses.box, baseText);
+
+  function draw() {
+    frame = 0;
+    if (!shown || now.pictures.run !== now.run) return;
+    const {signed} = shown, high = shown.peaks.steps;
+    root.style.setProperty('--ratio', String(now.pictures.images[now.image].ratio));
+    word.textContent = shown.word;
+    told.textContent = shown.note;
+    scalesText.textContent = shown.about;
+    symbols.textContent = shown.symbols;
+    drawScales();
+    const other = now.options?.msea_arc?.weights ?? 'rbo';
+    steps.fused.draw(shown.steps.fused, shown.max ? 'fusedMax' : 'fused', signed, high);
+    steps.interference.draw(shown.steps.interference, other === 'rbo' ? 'interference' : 'interferenceOther', signed, high);
+    steps.before.draw(shown.steps.before, 'before', signed, high);
+    steps.after.draw(shown.steps.after, 'after', false, '1');
+    factor.textContent = `β = ${shown.beta.value}`;
+    betaText.textContent = shown.beta.caption;
+    wordsText.textContent = shown.legend;
+    baseText.textContent = shown.base;
+    drawWords();
+    root.dataset.word = shown.word;
+  }
+
+  const soon = () => { frame ||= requestAnimationFrame(draw); };
+  const key = () => sightline.canonical([now.run, sightline.whole(now.subject), now.settings, beside]);
+
+  // What is shown is what the state asks for, or marked as late; one request is under way at most.
+  async function update() {
+    const wanted = key(), late = wanted !== shownKey;
+    body.classList.toggle('sl-late', late);
+    body.setAttribute('aria-busy', String(late));
+    if (!late || asking || !root.open || now.run === null || now.subject === null) return;
+    if (!shown) message.textContent = says.waiting;
+    asking = true;
+    const {run, panel, options} = now;
+    let got = null;
+    try {
+      got = await server.anatomy({run, subject: sightline.whole(now.subject), panel, options, beside});
+    } catch { /* said below */ }
+    asking = false;
+    if (key() !== wanted) return update();
+    shownKey = wanted;
+    body.classList.remove('sl-late');
+    body.setAttribute('aria-busy', 'false');
+    shown = got?.steps ? got : null;
+    message.textContent = shown ? '' : got?.text ?? says.unreachable;
+    content.hidden = !shown;
+    soon();
+  }
+
+  content.hidden = true;
+  root.addEventListener('toggle', update);
+  sightline.on('run subject', () => { beside = null; });
+  sightline.on('run subject extra settings', update);
+  sightline.on('entry', () => {  // what was refused before, for want of a scale, may be there now
+    if (!shown && shownKey) { shownKey = ''; update(); }
+  });
+  sightline.on('pictures image colours drawing', soon);
 }
-
-function choose(node) {
-  if (!node) return;
-  for (const other of list.children) other.tabIndex = other === node ? 0 : -1;
-  node.focus();
-  beside = Number(node.dataset.chip);
-  update();
-}
-
-list.addEventListener('click', event => choose(event.target.closest('.sl-before')));
-list.addEventListener('keydown', event => {
-  const at = [...list.children].indexOf(event.target);
-  const to = at < 0 ? null : along(event, at, list.children.length - 1);
-  if (to !== null) choose(list.children[to]);
-});
-
-// The whole ---------------------------------------------------------------------------------------
-
-const equation = make('div', 'sl-equation');
-equation.append(steps.fused.figure, operator('−'), beta, operator('×'), steps.interference.figure, operator('='),
-  steps.before.figure, operator('→'), steps.after.figure);
-content.append(about, told);
-part(says.sizes, scalesText, scales, formula('scale', says.equation), symbols);
-part(says.map, equation);
-part(says.earlier, wordsText, list, formula('relevance', says.equation), pairText, guesses.box, baseText);
-
-function draw() {
-  frame = 0;
-  if (!shown || now.pictures.run !== now.run) return;
-  const {signed} = shown, high = shown.peaks.steps;
-  root.style.setProperty('--ratio', now.pictures.images[now.image].ratio);
-  word.textContent = shown.word;
-  told.textContent = shown.note;
-  scalesText.textContent = shown.about;
-  symbols.textContent = shown.symbols;
-  drawScales();
-  const other = now.options?.msea_arc?.weights ?? 'rbo';
-  steps.fused.draw(shown.steps.fused, shown.max ? 'fusedMax' : 'fused', signed, high);
-  steps.interference.draw(shown.steps.interference, other === 'rbo' ? 'interference' : 'interferenceOther', signed, high);
-  steps.before.draw(shown.steps.before, 'before', signed, high);
-  steps.after.draw(shown.steps.after, 'after', false, '1');
-  factor.textContent = `β = ${shown.beta.value}`;
-  betaText.textContent = shown.beta.caption;
-  wordsText.textContent = shown.legend;
-  baseText.textContent = shown.base;
-  drawWords();
-  root.dataset.word = shown.word;
-}
-
-const soon = () => { frame ||= requestAnimationFrame(draw); };
-const key = () => sightline.canonical([now.run, sightline.whole(now.subject), now.settings, beside]);
-
-// What is shown is what the state asks for, or marked as late; one request is under way at most.
-async function update() {
-  const wanted = key(), late = wanted !== shownKey;
-  body.classList.toggle('sl-late', late);
-  body.setAttribute('aria-busy', String(late));
-  if (!late || asking || !root.open || now.run === null || now.subject === null) return;
-  if (!shown) message.textContent = says.waiting;
-  asking = true;
-  const {run, panel, options} = now;
-  let got = null;
-  try {
-    got = await server.anatomy({run, subject: sightline.whole(now.subject), panel, options, beside});
-  } catch { /* said below */ }
-  asking = false;
-  if (key() !== wanted) return update();
-  shownKey = wanted;
-  body.classList.remove('sl-late');
-  body.setAttribute('aria-busy', 'false');
-  shown = got?.steps ? got : null;
-  message.textContent = shown ? '' : got?.text ?? says.unreachable;
-  content.hidden = !shown;
-  soon();
-}
-
-content.hidden = true;
-root.addEventListener('toggle', update);
-sightline.on('run subject', () => { beside = null; });
-sightline.on('run subject extra settings', update);
-sightline.on('entry', () => {  // what was refused before, for want of a scale, may be there now
-  if (!shown && shownKey) { shownKey = ''; update(); }
-});
-sightline.on('pictures image colours drawing', soon);

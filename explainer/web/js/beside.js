@@ -1,175 +1,185 @@
-// What else could have stood in place of the chosen word: candidates with their probabilities, and
-// any word that is typed. Each is explained, or set against the chosen one. Text enters through
-// textContent only. (Runs after state.js, paint.js and toolbar.js.)
-// props.value to Python: {run, at, word} or {run, answer}; from Python: {run, subject} for a typed
-// word, {run, busy} and {run, text, kind}. Server function: places.
-const root = element.querySelector('.sl-beside'), {now} = sightline, told = props.words;
-let known = {run: null, places: [], answer: ''}, awaited = null, fetching = null;
+// What else could have stood in place of the chosen word: candidates with their probabilities,
+// and any word that is typed. Each is explained, or set against the chosen one. Text enters
+// through textContent only. props.value to Python: {run, at, word} or {run, answer}; from Python:
+// {run, subject} for a typed word, {run, busy} and {run, text, kind}. Server function: places.
+import {fill, focused, make, targetOf} from './dom.js';
+import {sightline} from './state.js';
+import {tool} from './toolbar.js';
 
-const same = (a, b) => sightline.canonical(a ?? null) === sightline.canonical(b ?? null);
-const word = subject => subject?.plus ?? subject;  // what is explained, alone or against another
+/**
+ * Mount the row of words that could have stood in place of the chosen one.
+ * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'server' | 'watch'>} context
+ * @returns {void}
+ */
+export function mount({element, props, trigger, server, watch}) {
+  const root = element.querySelector('.sl-beside'), {now} = sightline, told = props.words;
+  let known = {run: null, places: [], answer: ''}, awaited = null, fetching = null;
 
-function half(name, label, subject, act) {  // one of the two buttons of a word
-  const node = make('button', name);
-  node.type = 'button';
-  if (label) node.setAttribute('aria-label', label), node.title = label;
-  node.dataset.key = name + sightline.canonical(subject);
-  node.addEventListener('click', act);
-  return node;
+  const same = (a, b) => sightline.canonical(a ?? null) === sightline.canonical(b ?? null);
+  const word = subject => subject?.plus ?? subject;  // what is explained, alone or against another
+
+  function half(name, label, subject, act) {  // one of the two buttons of a word
+    const node = make('button', name);
+    node.type = 'button';
+    if (label) node.setAttribute('aria-label', label), node.title = label;
+    node.dataset.key = name + sightline.canonical(subject);
+    node.addEventListener('click', act);
+    return node;
+  }
+
+  const role = make('span', 'sl-role', told.instead), list = make('div', 'sl-could');
+  const typed = make('form', 'sl-typed'), field = make('input', 'sl-type');
+  const tools = make('div', 'sl-tools'), message = make('span', 'sl-said');
+  list.setAttribute('role', 'toolbar');
+  list.setAttribute('aria-label', told.list);
+  field.type = 'text';
+  field.maxLength = 100;
+  field.placeholder = told.typed;
+  field.setAttribute('aria-label', told.typed);
+  field.autocomplete = 'off';
+  field.dir = 'auto';
+  message.setAttribute('role', 'status');
+  const against = half('sl-not', told.typedNot, null, () => ask(true));
+  against.textContent = told.not;
+  typed.append(field, against);
+  typed.addEventListener('submit', event => { event.preventDefault(); ask(false); });
+
+  const whole = tool(told.whole, told.wholeLong, () => {
+    const {index, word: tokens} = here(), all = {tokens, by: by.value};
+    explain(same(word(now.subject), all) ? {chip: index} : all);
+  });
+  const extend = tool(told.extend, told.extendLong, () => sightline.set({extending: !now.extending}));
+  const by = make('select', 'sl-choice'), pieces = make('label', 'sl-by', told.by);
+  for (const [value, text] of Object.entries(told.combine)) by.append(new Option(text, value));
+  by.addEventListener('change', () => explain({...word(now.subject), by: by.value}));
+  pieces.append(by);
+  const template = tool(told.template, told.templateLong, () => sightline.set({template: !now.template}));
+  const edit = tool(told.edit, told.editLong, () => editing(editor.hidden));
+  extend.classList.add('sl-touch');
+  tools.append(pieces, whole, extend, template, edit);
+
+  const editor = make('form', 'sl-editor'), text = make('textarea', 'sl-answer-text');
+  const read = make('button', 'sl-tool', told.read);
+  text.setAttribute('aria-label', told.edit);
+  text.rows = 2;
+  text.dir = 'auto';
+  read.type = 'submit';
+  editor.hidden = true;
+  editor.append(text, read, tool(told.cancel, told.cancel, () => editing(false)));
+  editor.addEventListener('keydown', event => {
+    if (event.key !== 'Escape') return;
+    event.stopPropagation();
+    editing(false);
+    edit.focus();
+  });
+  editor.addEventListener('submit', event => {
+    event.preventDefault();
+    editing(false);
+    props.value = {run: now.run, answer: text.value};
+    trigger('answer', {});
+  });
+
+  const row = make('div', 'sl-row');
+  row.append(role, list, typed, tools);
+  root.append(row, message, editor);
+
+  function editing(on) {
+    editor.hidden = !on;
+    edit.setAttribute('aria-expanded', String(on));
+    if (!on) return;
+    text.value = known.answer;
+    text.focus();
+  }
+
+  // The chip in whose place another word would stand: the first of what is explained.
+  function here() {
+    const {chip, at, tokens} = word(now.subject) ?? {};
+    if (now.run === null) return null;
+    return now.chips.find(item => item.index === chip || item.tokens.includes(at ?? tokens?.[0])) ?? null;
+  }
+
+  function explain(subject) {
+    sightline.set({subject, peek: null});
+  }
+
+  // One candidate: its word is explained by one button and set against the chosen one by the other.
+  function could({subject, text: said, share}) {
+    const box = make('span', 'sl-candidate'), plus = word(now.subject), chosen = same(plus, subject);
+    const one = half('sl-could-word', '', subject, () => explain(subject)), minus = same(now.subject.minus, subject);
+    const name = make('span', 'sl-could-text', said);
+    name.dir = 'auto';
+    one.append(name, make('span', 'sl-share', share));
+    one.setAttribute('aria-pressed', String(chosen));
+    box.append(one);
+    if (chosen) return box;
+    const label = fill(told.contrast, {minus: said});
+    const other = half('sl-not', label, subject, () => explain(minus ? plus : {plus, minus: subject}));
+    other.textContent = told.not;
+    other.setAttribute('aria-pressed', String(minus));
+    box.append(other);
+    return box;
+  }
+
+  function show() {
+    const place = here();
+    root.hidden = !place;
+    if (!place) return;
+    if (known.run !== now.run) fetchPlaces();
+    const held = list.contains(document.activeElement) && focused().dataset.key;
+    list.replaceChildren(...(known.run === now.run ? known.places[place.index] : []).map(could));
+    const stay = halves().find(node => node.dataset.key === held) ?? halves().find(node => node.ariaPressed === 'true');
+    halves().forEach(node => { node.tabIndex = node === (stay ?? halves()[0]) ? 0 : -1; });
+    if (held) stay?.focus();
+    const chosen = word(now.subject), several = (chosen.tokens ?? []).length > 1;
+    pieces.hidden = !several;
+    if (several) by.value = chosen.by ?? 'max';
+    whole.hidden = place.word.length === place.tokens.length;
+    whole.setAttribute('aria-pressed', String(several && same(chosen.tokens, place.word)));
+    template.setAttribute('aria-pressed', String(now.template));
+    extend.setAttribute('aria-pressed', String(now.extending));
+  }
+
+  const halves = () => [...list.querySelectorAll('button')];
+  list.addEventListener('keydown', event => {  // one stop for the Tab key, arrows within
+    const all = halves(), at = all.indexOf(targetOf(event));
+    const to = {ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: all.length - 1}[event.key];
+    if (to === undefined || at < 0 || !all[to]) return;
+    event.preventDefault();
+    all[at].tabIndex = -1;
+    all[to].tabIndex = 0;
+    all[to].focus();
+  });
+
+  async function fetchPlaces() {
+    const {run} = now;
+    if (fetching === run) return;
+    fetching = run;
+    let got;
+    try { got = await server.places({run}); } catch { got = null; }
+    fetching = null;
+    if (got?.places) known = got;
+    if (got?.places && got.run === now.run) show();
+  }
+
+  function ask(isContrast) {
+    const place = here(), asked = field.value;
+    if (!place || !asked.trim()) return field.focus();
+    const plus = word(now.subject);
+    awaited = {run: now.run, make: subject => isContrast ? {plus, minus: subject} : subject};
+    props.value = {run: now.run, at: place.tokens[0], word: asked};
+    trigger('word', {});
+  }
+
+  function heard() {
+    const value = props.value;
+    if (!value || value.run !== now.run || value.word !== undefined || value.answer !== undefined) return;
+    message.textContent = value.busy ?? value.text ?? '';
+    message.dataset.kind = value.busy ? 'busy' : value.kind ?? '';
+    if (value.subject && awaited?.run === now.run) explain(awaited.make(value.subject));
+    if (!value.busy) awaited = null;
+  }
+
+  sightline.on('run', () => editing(false));
+  sightline.on('run subject chips template extending', () => { message.textContent = ''; show(); });
+  watch('value', heard);
 }
-
-const role = make('span', 'sl-role', told.instead), list = make('div', 'sl-could');
-const typed = make('form', 'sl-typed'), field = make('input', 'sl-type');
-const tools = make('div', 'sl-tools'), message = make('span', 'sl-said');
-list.setAttribute('role', 'toolbar');
-list.setAttribute('aria-label', told.list);
-field.type = 'text';
-field.maxLength = 100;
-field.placeholder = told.typed;
-field.setAttribute('aria-label', told.typed);
-field.autocomplete = 'off';
-field.dir = 'auto';
-message.setAttribute('role', 'status');
-const against = half('sl-not', told.typedNot, null, () => ask(true));
-against.textContent = told.not;
-typed.append(field, against);
-typed.addEventListener('submit', event => { event.preventDefault(); ask(false); });
-
-const whole = tool(told.whole, told.wholeLong, () => {
-  const {index, word: tokens} = here(), all = {tokens, by: by.value};
-  explain(same(word(now.subject), all) ? {chip: index} : all);
-});
-const extend = tool(told.extend, told.extendLong, () => sightline.set({extending: !now.extending}));
-const by = make('select', 'sl-choice'), pieces = make('label', 'sl-by', told.by);
-for (const [value, text] of Object.entries(told.combine)) by.append(new Option(text, value));
-by.addEventListener('change', () => explain({...word(now.subject), by: by.value}));
-pieces.append(by);
-const template = tool(told.template, told.templateLong, () => sightline.set({template: !now.template}));
-const edit = tool(told.edit, told.editLong, () => editing(editor.hidden));
-extend.classList.add('sl-touch');
-tools.append(pieces, whole, extend, template, edit);
-
-const editor = make('form', 'sl-editor'), text = make('textarea', 'sl-answer-text');
-const read = make('button', 'sl-tool', told.read);
-text.setAttribute('aria-label', told.edit);
-text.rows = 2;
-text.dir = 'auto';
-read.type = 'submit';
-editor.hidden = true;
-editor.append(text, read, tool(told.cancel, told.cancel, () => editing(false)));
-editor.addEventListener('keydown', event => {
-  if (event.key !== 'Escape') return;
-  event.stopPropagation();
-  editing(false);
-  edit.focus();
-});
-editor.addEventListener('submit', event => {
-  event.preventDefault();
-  editing(false);
-  props.value = {run: now.run, answer: text.value};
-  trigger('answer', {});
-});
-
-const row = make('div', 'sl-row');
-row.append(role, list, typed, tools);
-root.append(row, message, editor);
-
-function editing(on) {
-  editor.hidden = !on;
-  edit.setAttribute('aria-expanded', String(on));
-  if (!on) return;
-  text.value = known.answer;
-  text.focus();
-}
-
-// The chip in whose place another word would stand: the first of what is explained.
-function here() {
-  const {chip, at, tokens} = word(now.subject) ?? {};
-  if (now.run === null) return null;
-  return now.chips.find(item => item.index === chip || item.tokens.includes(at ?? tokens?.[0])) ?? null;
-}
-
-function explain(subject) {
-  sightline.set({subject, peek: null});
-}
-
-// One candidate: its word is explained by one button and set against the chosen one by the other.
-function could({subject, text: said, share}) {
-  const box = make('span', 'sl-candidate'), plus = word(now.subject), chosen = same(plus, subject);
-  const one = half('sl-could-word', '', subject, () => explain(subject)), minus = same(now.subject.minus, subject);
-  const name = make('span', 'sl-could-text', said);
-  name.dir = 'auto';
-  one.append(name, make('span', 'sl-share', share));
-  one.setAttribute('aria-pressed', String(chosen));
-  box.append(one);
-  if (chosen) return box;
-  const label = fill(told.contrast, {minus: said});
-  const other = half('sl-not', label, subject, () => explain(minus ? plus : {plus, minus: subject}));
-  other.textContent = told.not;
-  other.setAttribute('aria-pressed', String(minus));
-  box.append(other);
-  return box;
-}
-
-function show() {
-  const place = here();
-  root.hidden = !place;
-  if (!place) return;
-  if (known.run !== now.run) fetchPlaces();
-  const focused = list.contains(document.activeElement) && document.activeElement.dataset.key;
-  list.replaceChildren(...(known.run === now.run ? known.places[place.index] : []).map(could));
-  const stay = halves().find(node => node.dataset.key === focused) ?? halves().find(node => node.ariaPressed === 'true');
-  halves().forEach(node => { node.tabIndex = node === (stay ?? halves()[0]) ? 0 : -1; });
-  if (focused) stay?.focus();
-  const chosen = word(now.subject), several = (chosen.tokens ?? []).length > 1;
-  pieces.hidden = !several;
-  if (several) by.value = chosen.by ?? 'max';
-  whole.hidden = place.word.length === place.tokens.length;
-  whole.setAttribute('aria-pressed', String(several && same(chosen.tokens, place.word)));
-  template.setAttribute('aria-pressed', String(now.template));
-  extend.setAttribute('aria-pressed', String(now.extending));
-}
-
-const halves = () => [...list.querySelectorAll('button')];
-list.addEventListener('keydown', event => {  // one stop for the Tab key, arrows within
-  const all = halves(), at = all.indexOf(event.target);
-  const to = {ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: all.length - 1}[event.key];
-  if (to === undefined || at < 0 || !all[to]) return;
-  event.preventDefault();
-  all[at].tabIndex = -1;
-  all[to].tabIndex = 0;
-  all[to].focus();
-});
-
-async function fetchPlaces() {
-  const {run} = now;
-  if (fetching === run) return;
-  fetching = run;
-  let got = null;
-  try { got = await server.places({run}); } catch { got = null; }
-  fetching = null;
-  if (got?.places) known = got;
-  if (got?.places && got.run === now.run) show();
-}
-
-function ask(isContrast) {
-  const place = here(), asked = field.value;
-  if (!place || !asked.trim()) return field.focus();
-  const plus = word(now.subject);
-  awaited = {run: now.run, make: subject => isContrast ? {plus, minus: subject} : subject};
-  props.value = {run: now.run, at: place.tokens[0], word: asked};
-  trigger('word', {});
-}
-
-function heard() {
-  const value = props.value;
-  if (!value || value.run !== now.run || value.word !== undefined || value.answer !== undefined) return;
-  message.textContent = value.busy ?? value.text ?? '';
-  message.dataset.kind = value.busy ? 'busy' : value.kind ?? '';
-  if (value.subject && awaited?.run === now.run) explain(awaited.make(value.subject));
-  if (!value.busy) awaited = null;
-}
-
-sightline.on('run', () => editing(false));
-sightline.on('run subject chips template extending', () => { message.textContent = ''; show(); });
-watch('value', heard);

@@ -1,7 +1,16 @@
-// A rectangle that is drawn on the maps once it is asked for, by dragging, or by Enter at two places
-// that the arrow keys point at. (Runs after state.js and paint.js.)
-// `drawn(box)` hears it as [x0, y0, x1, y1], shares of the picture; null if it was given up.
-function boxOnMaps(drawn) {
+// A rectangle that is drawn on the maps once it is asked for, by dragging, or by Enter at two
+// places that the arrow keys point at. `drawn(box)` hears it as [x0, y0, x1, y1], shares of the
+// picture; null if it was given up.
+import {make, targetOf} from './dom.js';
+import {sightline} from './state.js';
+
+/**
+ * Let a person draw a rectangle on the maps once it is asked for: by dragging, or by Enter at two
+ * places that the arrow keys point at.
+ * @param {(box: Rectangle | null) => void} drawn hears it; null if it was given up
+ * @returns {{readonly value: Rectangle | null, ask(): void, clear(): void}}
+ */
+export function boxOnMaps(drawn) {
   let armed = false, from = null, box = null;
   const within = v => Math.min(1, Math.max(0, v));
   const span = (a, b) => [Math.min(a.x, b.x), Math.min(a.y, b.y), Math.max(a.x, b.x), Math.max(a.y, b.y)];
@@ -36,7 +45,7 @@ function boxOnMaps(drawn) {
 
   // Before the maps hear of it: while a rectangle is drawn they neither move nor zoom nor point.
   document.addEventListener('pointerdown', event => {
-    const frame = armed && event.isPrimary && event.target.closest('.sl-view .sl-frame');
+    const frame = armed && event.isPrimary && targetOf(event).closest('.sl-view .sl-frame');
     if (!frame) return;
     const over = new AbortController(), until = {capture: true, signal: over.signal};
     const hear = (name, act) => document.addEventListener(name, e => { e.stopPropagation(); act(placeIn(frame, e)); }, until);
@@ -60,7 +69,7 @@ function boxOnMaps(drawn) {
       show(null);
       arm(false);
       drawn(null);
-    } else if (armed && probe && event.key === 'Enter' && event.target.matches('.sl-view .sl-frame')) {
+    } else if (armed && probe && event.key === 'Enter' && targetOf(event).matches('.sl-view .sl-frame')) {
       event.preventDefault();
       if (from) end(probe);
       else from = probe, show(span(probe, probe));

@@ -1,8 +1,17 @@
-// Which maps are drawn: all side by side, two by turns in one frame, or what one has above another.
-// (Runs after state.js, paint.js and toolbar.js.)
+// Which maps are drawn: all side by side, two by turns in one frame, or what one has above
+// another.
+import {fill, make} from './dom.js';
+import {cellAt, middleOf, valueAt} from './probe.js';
+import {sightline} from './state.js';
+import {choose, tool} from './toolbar.js';
 
-// What map `a` has above map `b` on one image, on the cells of `a`, as steps of `full`.
-function partDifference(a, b) {
+/**
+ * Subtract map `b` from map `a` on one image, on the cells of `a`.
+ * @param {{map: MethodMap, part: MapPart}} a
+ * @param {{map: MethodMap, part: MapPart}} b
+ * @returns {Float32Array} 0 where `b` saw nothing
+ */
+export function partDifference(a, b) {
   const [h, w] = a.part.shape, out = new Float32Array(h * w);
   for (let r = 0, at = 0; r < h; r++) {
     for (let c = 0; c < w; c++, at++) {
@@ -13,7 +22,14 @@ function partDifference(a, b) {
   return out;
 }
 
-function difference(a, b, text) {
+/**
+ * Return the difference of two maps as a map whose full colours are its largest value.
+ * @param {MethodMap} a
+ * @param {MethodMap} b
+ * @param {Words} text
+ * @returns {MethodMap}
+ */
+export function difference(a, b, text) {
   const parts = a.parts.map((part, i) => partDifference({map: a, part}, {map: b, part: b.parts[i]}));
   const full = Math.max(...parts.map(values => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0))) || 1;
   const put = (words, more = {}) => fill(words, {a: a.label, b: b.label, full: full.toFixed(2), ...more});
@@ -26,8 +42,12 @@ function difference(a, b, text) {
   };
 }
 
-// Returns {arrange, box}: the maps to draw for an entry, and the controls of it.
-function comparing(text) {
+/**
+ * Create the controls that choose which maps are drawn.
+ * @param {Words} text
+ * @returns {{arrange(entry: Entry): MethodMap[], box: HTMLElement}} `arrange` gives the maps to draw
+ */
+export function comparing(text) {
   const known = new WeakMap();  // differences by entry
   const still = matchMedia('(prefers-reduced-motion: reduce)');
   let timer = 0;

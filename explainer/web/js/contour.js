@@ -1,10 +1,18 @@
-// The outline of what lies above a threshold, as an SVG path over the map. (Runs after paint.js.)
+// The outline of what lies above a threshold, as an SVG path over the map.
+import {cellsOf} from './paint.js';
 
 // Both outlines are in units of cells; `near` keeps [column, row] on what was seen of the picture.
 
-// Marching squares between the centres of cells, so that it lies on the smooth map's own line; a
-// rim of cells below everything closes it at the edges.
-function smoothOutline(cells, [h, w], level, near) {
+/**
+ * Trace the outline between the centres of cells (marching squares), so that it lies on the smooth
+ * map's own line; a rim of cells below everything closes it at the edges.
+ * @param {ArrayLike<number>} cells
+ * @param {[number, number]} shape
+ * @param {number} level what lies above it is inside
+ * @param {(place: number[]) => number[]} near keeps [column, row] on what was seen of the picture
+ * @returns {string} an SVG path in units of cells
+ */
+export function smoothOutline(cells, [h, w], level, near) {
   const at = (r, c) => r < 0 || c < 0 || r >= h || c >= w ? -1 : cells[r * w + c];
   const lines = [];
   for (let r = -1; r < h; r++) {
@@ -23,8 +31,15 @@ function smoothOutline(cells, [h, w], level, near) {
   return lines.join('');
 }
 
-// Along the edges of cells.
-function cellOutline(cells, [h, w], level, near) {
+/**
+ * Trace the outline along the edges of cells.
+ * @param {ArrayLike<number>} cells
+ * @param {[number, number]} shape
+ * @param {number} level what lies above it is inside
+ * @param {(place: number[]) => number[]} near keeps [column, row] on what was seen of the picture
+ * @returns {string} an SVG path in units of cells
+ */
+export function cellOutline(cells, [h, w], level, near) {
   const above = (r, c) => r >= 0 && c >= 0 && r < h && c < w && cells[r * w + c] > level, lines = [];
   for (let r = 0; r <= h; r++) {
     for (let c = 0; c <= w; c++) {
@@ -36,7 +51,11 @@ function cellOutline(cells, [h, w], level, near) {
   return lines.join('');
 }
 
-function outline() {
+/**
+ * Create the outline of one map.
+ * @returns {{svg: SVGSVGElement, show(part: MapPart, drawing: string, on: boolean): void}}
+ */
+export function outline() {
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
   const paths = ['sl-outline-under', 'sl-outline'].map(name => {
     const path = document.createElementNS(svg.namespaceURI, 'path');

@@ -1,3 +1,12 @@
-// Facts of the chosen model, in the part that explains the page. (Runs after state.js.)
-const box = element.querySelector('.sl-details');
-sightline.on('model', () => { box.textContent = sightline.now.model?.details ?? ''; });
+// Facts of the chosen model, in the part that explains the page.
+import {sightline} from './state.js';
+
+/**
+ * Mount the facts of the chosen model.
+ * @param {Pick<Context, 'element'>} context
+ * @returns {void}
+ */
+export function mount({element}) {
+  const box = element.querySelector('.sl-details');
+  sightline.on('model', () => { box.textContent = sightline.now.model?.details ?? ''; });
+}

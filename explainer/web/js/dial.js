@@ -1,12 +1,24 @@
-// A slider with its name, a number to type, a reset button, and perhaps a switch. (After paint.js.)
+// A slider with its name, a number to type, a reset button, and perhaps a switch.
+import {fill, make} from './dom.js';
+
 const places = step => (String(step).split('.')[1] ?? '').length;
-function snap(value, {low, high, step}) {
+/**
+ * Round a value to the nearest step within its bounds.
+ * @param {number} value
+ * @param {Bounds} bounds
+ * @returns {number}
+ */
+export function snap(value, {low, high, step}) {
   const near = low + Math.round((Math.min(high, Math.max(low, value)) - low) / step) * step;
   return Number(Math.min(high, near).toFixed(places(step)));
 }
 
-// A slider with a number beside its name; `changed(value)` hears the person only, `says` holds the words.
-function dial({name, label, bounds, value, reset, title, changed, says}) {
+/**
+ * Create a slider with its name, a number to type, and a reset button.
+ * @param {DialOptions} options
+ * @returns {Dial}
+ */
+export function dial({name, label, bounds, value, reset, title, changed, says}) {
   const box = make('div', 'sl-dial'), head = make('div', 'sl-head'), text = make('label', 'sl-name', label);
   const number = make('input', 'sl-number'), range = make('input', 'sl-range'), back = make('button', 'sl-reset', '↺');
   box.dataset.name = name;
@@ -35,8 +47,15 @@ function dial({name, label, bounds, value, reset, title, changed, says}) {
   return {box, head, text, put, limit};
 }
 
-// A switch before the name of a dial.
-function toggle(part, on, label, changed) {
+/**
+ * Put a switch before the name of a dial.
+ * @param {Dial} part
+ * @param {boolean} on
+ * @param {string} label
+ * @param {(on: boolean) => void} changed hears the person
+ * @returns {(on: boolean) => void} sets the switch
+ */
+export function toggle(part, on, label, changed) {
   const check = make('input', 'sl-switch');
   check.type = 'checkbox';
   check.setAttribute('aria-label', label);

@@ -1,80 +1,93 @@
 // How much each word of the answer rests on the picture: a bar in its chip, and an order and a
 // filter by it. props.value from Python: {run, rests} or {why}, once it was measured or could not
-// be. (Runs after tokens.js.)
-const REST_BEFORE_MEASURING_MS = 600, restWords = props.rests ?? null;
-let order = 'said', only = false, measuring = 0;
+// be.
+import {make} from './dom.js';
+import {sightline} from './state.js';
+import {check, choose, menu} from './toolbar.js';
 
-const answerItems = () => now.chips.filter(item => item.role === 'answer');
+/**
+ * Show on the chips how much each word rests on the picture, and order and filter them by it.
+ * @param {TokenBar} bar
+ * @param {Pick<Context, 'props' | 'trigger' | 'watch'>} context
+ * @returns {void}
+ */
+export function showEvidence({box, chips, itemOf, chipOf, follow, player}, {props, trigger, watch}) {
+  const {now} = sightline;
+  const REST_BEFORE_MEASURING_MS = 600, restWords = props.rests ?? null;
+  let order = 'said', only = false, measuring = 0;
 
-// Give each chip its bar, and its name for those who hear it.
-function decorate() {
-  for (const chip of chips()) {
-    const item = itemOf(chip), told = now.rests?.[item?.index];
-    chip.querySelector('.sl-rests')?.remove();
-    chip.classList.toggle('sl-against', Boolean(told?.against));
-    if (!told) continue;
-    const bar = make('i', 'sl-rests');
-    bar.style.setProperty('--share', told.share);
-    bar.setAttribute('aria-hidden', 'true');
-    chip.append(bar);
-    chip.title = told.text;
-    chip.setAttribute('aria-label', [item.label ?? item.text, told.text].join(', '));
+  const answerItems = () => now.chips.filter(item => item.role === 'answer');
+
+  // Give each chip its bar, and its name for those who hear it.
+  function decorate() {
+    for (const chip of chips()) {
+      const item = itemOf(chip), told = now.rests?.[item?.index];
+      chip.querySelector('.sl-rests')?.remove();
+      chip.classList.toggle('sl-against', Boolean(told?.against));
+      if (!told) continue;
+      const bar = make('i', 'sl-rests');
+      bar.style.setProperty('--share', String(told.share));
+      bar.setAttribute('aria-hidden', 'true');
+      chip.append(bar);
+      chip.title = told.text;
+      chip.setAttribute('aria-label', [item.label ?? item.text, told.text].join(', '));
+    }
   }
-}
 
-// Which words of the answer are shown, and in which order.
-function arranged() {
-  const items = answerItems().filter(item => !only || !now.rests || now.rests[item.index]?.sensitive);
-  const share = item => now.rests?.[item.index]?.share ?? 0;
-  return order === 'said' || !now.rests ? items : [...items].sort((a, b) => share(b) - share(a));
-}
+  // Which words of the answer are shown, and in which order.
+  function arranged() {
+    const items = answerItems().filter(item => !only || !now.rests || now.rests[item.index]?.sensitive);
+    const share = item => now.rests?.[item.index]?.share ?? 0;
+    return order === 'said' || !now.rests ? items : [...items].sort((a, b) => share(b) - share(a));
+  }
 
-function arrange() {
-  const row = box.querySelector('.sl-answer .sl-list');
-  if (!row || now.run === null) return;
-  const there = new Map(chips().map(chip => [Number(chip.dataset.chip), chip])), shown = arranged();
-  for (const item of answerItems()) there.get(item.index)?.remove();
-  row.append(...shown.map(item => there.get(item.index) ?? chipOf(item, false)));
-  const rest = now.subjects.filter(s => !shown.some(item => item.index === s.chip));
-  sightline.set({subjects: [...shown.map(item => ({chip: item.index})), ...rest]});
-  decorate();
-  follow();
-}
+  function arrange() {
+    const row = box.querySelector('.sl-answer .sl-list');
+    if (!row || now.run === null) return;
+    const there = new Map(chips().map(chip => [Number(chip.dataset.chip), chip])), shown = arranged();
+    for (const item of answerItems()) there.get(item.index)?.remove();
+    row.append(...shown.map(item => there.get(item.index) ?? chipOf(item, false)));
+    const rest = now.subjects.filter(s => !shown.some(item => item.index === s.chip));
+    sightline.set({subjects: [...shown.map(item => ({chip: item.index})), ...rest]});
+    decorate();
+    follow();
+  }
 
-function controlsOf() {
-  const orders = choose(restWords.order, restWords.orders, value => { order = value; arrange(); });
-  const filter = check(restWords.filter, restWords.legend, on => { only = on; arrange(); });
-  const sheet = menu(restWords.menu, restWords.menuLong, make('p', 'sl-legend-text', restWords.legend), orders.box, filter.box);
-  sheet.classList.add('sl-evidence');
-  orders.put(order);
-  filter.put(only);
-  return sheet;
-}
+  function controlsOf() {
+    const orders = choose(restWords.order, restWords.orders, value => { order = value; arrange(); });
+    const filter = check(restWords.filter, restWords.legend, on => { only = on; arrange(); });
+    const sheet = menu(restWords.menu, restWords.menuLong, make('p', 'sl-legend-text', restWords.legend), orders.box, filter.box);
+    sheet.classList.add('sl-evidence');
+    orders.put(order);
+    filter.put(only);
+    return sheet;
+  }
 
-function offer() {
-  if (now.run === null) return;
-  box.querySelector('.sl-evidence')?.remove();
-  if (restWords && now.rests && Object.keys(now.rests).length > 1) player.box.append(controlsOf());
-  if (order !== 'said' || only) arrange();
-  else decorate();
-}
+  function offer() {
+    if (now.run === null) return;
+    box.querySelector('.sl-evidence')?.remove();
+    if (restWords && now.rests && Object.keys(now.rests).length > 1) player.box.append(controlsOf());
+    if (order !== 'said' || only) arrange();
+    else decorate();
+  }
 
-// The maps come first; then the model reads the answer again, without the picture.
-function measureSoon() {
-  const {run, rests} = now;
-  clearTimeout(measuring);
-  if (run === null || rests || !restWords || !answerItems().length) return;
-  measuring = setTimeout(() => { if (now.run === run && !now.rests) trigger('measure', {}); }, REST_BEFORE_MEASURING_MS);
-}
+  // The maps come first; then the model reads the answer again, without the picture.
+  function measureSoon() {
+    const {run, rests} = now;
+    clearTimeout(measuring);
+    if (run === null || rests || !restWords || !answerItems().length) return;
+    measuring = setTimeout(() => { if (now.run === run && !now.rests) trigger('measure', {}); }, REST_BEFORE_MEASURING_MS);
+  }
 
-function measured() {
-  const {run, rests, why} = props.value ?? {};
-  if (!rests && !why) return;
-  if (rests && run === now.run) sightline.set({rests});
-  follow();  // what goes back to Python is the run and the subject again
-}
+  function measured() {
+    const {run, rests, why} = props.value ?? {};
+    if (!rests && !why) return;
+    if (rests && run === now.run) sightline.set({rests});
+    follow();  // what goes back to Python is the run and the subject again
+  }
 
-sightline.on('run chips rests', offer);
-sightline.on('run', measureSoon);
-sightline.on('template', decorate);
-watch('value', measured);
+  sightline.on('run chips rests', offer);
+  sightline.on('run', measureSoon);
+  sightline.on('template', decorate);
+  watch('value', measured);
+}

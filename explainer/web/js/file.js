@@ -1,6 +1,14 @@
-// A run in a file of its own. Each part of the page is a function here and gets what Gradio gives
-// it there; its maps come out of this file. (Runs after state.js, paint.js, toolbar.js, dial.js and
-// shade.js; `data` is what Python put in the file, `parts` the parts.)
+// A run in a file of its own: parts of the page, whose maps come out of the file.
+import {mount as backdrop} from './backdrop.js';
+import {make} from './dom.js';
+import {shades} from './shade.js';
+import {sightline} from './state.js';
+import {mount as bar} from './tokens.js';
+import {tool} from './toolbar.js';
+import {mount as view} from './view.js';
+
+const data = JSON.parse(document.getElementById('sl-data').textContent);
+const PARTS = {bar, view, backdrop};
 const entries = new Map(data.entries.map(entry => [sightline.canonical(entry.subject), entry]));
 
 // What the server answers on the page: the maps of those methods that are shown.
@@ -15,7 +23,7 @@ function fromFile({subjects, options}) {
 
 function mount(name, props, server = {}) {
   const at = document.querySelector(`#sl-${name}`) ?? document.body;
-  parts[name](at, () => {}, props, server, () => {});
+  PARTS[name]({element: at, props, server, trigger() {}, watch() {}});
 }
 
 const top = document.getElementById('sl-top'), prompt = make('h1', '', data.prompt), dark = matchMedia('(prefers-color-scheme: dark)');
@@ -32,3 +40,4 @@ mount('backdrop', {value: data.pictures});
 mount('bar', {value: data.bar, words: data.words.playing, rests: data.rests});
 mount('view', data.view, {maps: async asked => fromFile(asked), places: async () => data.places});
 document.getElementById('sl-shades').append(...shades(data.opacity, data.colours, data.words.shades));
+document.sightline = sightline;

@@ -1,12 +1,21 @@
 // Playing through the answer like a film: word by word, at a speed that can be changed.
-// (Runs after state.js, paint.js and toolbar.js.)
-function film(chips) {
-  const {now} = sightline, words = props.words;
+import {fill, make} from './dom.js';
+import {sightline} from './state.js';
+import {tool} from './toolbar.js';
+
+/**
+ * Create the controls that play the answer word by word.
+ * @param {() => number} chips how many chips the answer has
+ * @param {Words} words
+ * @returns {{box: HTMLElement, toggle(): void}}
+ */
+export function film(chips, words) {
+  const {now} = sightline;
   const play = tool('▶', words.play, () => sightline.set({playing: !now.playing}));
   const speed = make('select', 'sl-choice sl-speed');
   let timer = 0;
   play.classList.add('sl-play');
-  speed.append(...[.5, 1, 2, 4, 8].map(n => new Option(fill(words.speed, {n}), n)));
+  speed.append(...[.5, 1, 2, 4, 8].map(n => new Option(fill(words.speed, {n}), String(n))));
   speed.title = words.speedLong;
   speed.setAttribute('aria-label', words.speedLong);
   speed.addEventListener('change', () => sightline.set({speed: Number(speed.value)}));
@@ -29,7 +38,7 @@ function film(chips) {
   sightline.on('run', () => sightline.set({playing: false}));
   // The next word comes when this one has been seen for its time, counted from when it was drawn.
   sightline.on('playing speed entry', () => {
-    speed.value = now.speed;
+    speed.value = String(now.speed);
     clearTimeout(timer);
     if (now.playing) timer = setTimeout(step, 1000 / now.speed);
   });

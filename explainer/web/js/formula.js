@@ -1,5 +1,7 @@
-// Formulas as MathML, which browsers draw and screen readers speak: ['mfrac', above, below] and so on.
-// (Runs after paint.js.)
+// Formulas as MathML, which browsers draw and screen readers speak: ['mfrac', above, below] and
+// so on.
+import {fill, make} from './dom.js';
+
 const MATHML = 'http://www.w3.org/1998/Math/MathML';
 
 function mathNode(part) {
@@ -14,8 +16,11 @@ function mathNode(part) {
   return node;
 }
 
-// Each with the number of its equation in the paper.
-const FORMULAS = (() => {
+/**
+ * Formulas as nested lists, each with the number of its equation in the paper.
+ * @type {Record<string, any[]>}
+ */
+export const FORMULAS = (() => {
   const row = (...parts) => ['mrow', ...parts], sum = (index, ...parts) => row(['munder', '∑', index], ...parts);
   const own = ['msub', 'A', 't'], hat = ['msub', ['mover', 'A', '^'], 't'], scale = row('(', 's', ')');
   const resized = row('Resize', '(', ['msup', 'A', scale], ')');
@@ -35,7 +40,13 @@ const FORMULAS = (() => {
   };
 })();
 
-function formula(name, equation) {
+/**
+ * Create a formula of the paper with its number.
+ * @param {string} name
+ * @param {string} equation text for its number
+ * @returns {HTMLElement}
+ */
+export function formula(name, equation) {
   const [number, ...parts] = FORMULAS[name], box = make('div', 'sl-formula'), tag = make('span', 'sl-eq', `(${number})`);
   tag.title = fill(equation, {number});
   box.append(mathNode(['math', ['mrow', ...parts]]), tag);

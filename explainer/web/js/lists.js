@@ -1,9 +1,14 @@
 // Two lists of guesses side by side, with a line between the places of each guess that both hold.
-// (Runs after paint.js.)
+import {fill, make} from './dom.js';
+
 const SVG = 'http://www.w3.org/2000/svg', ROW = 26, FEW = 10;
 
-// `words`: {all, few}, what the button says.
-function guessLists(words) {
+/**
+ * Create two lists of guesses with lines between those that both hold.
+ * @param {{all: string, few: string}} words what the button says
+ * @returns {{box: HTMLElement, show(next: any): void}}
+ */
+export function guessLists(words) {
   const box = make('div', 'sl-guesses'), links = document.createElementNS(SVG, 'svg'), more = make('button', 'sl-more-guesses');
   const sides = [0, 1].map(() => ({box: make('div', 'sl-guess-side'), title: make('h4'), list: make('ol', 'sl-guess-list')}));
   let pair = null, all = false;
@@ -36,7 +41,7 @@ function guessLists(words) {
   function line(row, i, strongest) {
     const path = document.createElementNS(SVG, 'path'), from = (i + .5) * ROW, to = (row.other - .5) * ROW;
     path.setAttribute('d', `M0 ${from} C40 ${from} 60 ${to} 100 ${to}`);
-    path.setAttribute('stroke-width', 1 + 4 * row.gain / strongest);
+    path.setAttribute('stroke-width', String(1 + 4 * row.gain / strongest));
     return path;
   }
 
@@ -44,7 +49,7 @@ function guessLists(words) {
   function stub(rank, gain, strongest, side, height) {
     const path = document.createElementNS(SVG, 'path'), from = (rank - .5) * ROW, x = side ? 100 : 0, to = side ? 72 : 28;
     path.setAttribute('d', `M${x} ${from} C${side ? 84 : 16} ${from} ${to} ${from} ${to} ${height}`);
-    path.setAttribute('stroke-width', 1 + 4 * gain / strongest);
+    path.setAttribute('stroke-width', String(1 + 4 * gain / strongest));
     path.setAttribute('class', 'sl-stub');
     return path;
   }

@@ -1,11 +1,19 @@
-// The maps that are here, and how others come. A table holds the maps of one run under one state of
-// all controls: no map can be shown under numbers that are not its own. (Runs after state.js.)
+// The maps that are here, and how others come. A table holds the maps of one run under one state
+// of all controls: no map can be shown under numbers that are not its own.
+import {sightline} from './state.js';
+
 const REST_MS = 250;    // a slider that has not moved for so long is at rest
 const MOST_TABLES = 4, MOST_BYTES = 48e6, MOST_ASKED = 256;
 
-// `fetch` asks Python for {run, subjects, panel, options}; `arrived` hears of new maps and answers
-// without any, as {text, kind} or {busy, need}.
-function mapStore(fetch, arrived) {
+/**
+ * Keep maps of several settings, and ask for others.
+ * @param {(request: object) => Promise<any>} fetch asks Python for {run, subjects, panel, options}
+ * @param {() => void} arrived hears of new maps, and of answers without any
+ * @param {string} unreachable said if there is no answer
+ * @returns {{here(): number, find(subject: Explained): any, ask(subject: Explained): void, fillSoon(): void,
+ *   renew(subject: Explained): void, forgive(): void}}
+ */
+export function mapStore(fetch, arrived, unreachable) {
   const tables = new Map();
   let asking = false, filling = false, resting = 0;
 
@@ -24,7 +32,7 @@ function mapStore(fetch, arrived) {
     try {
       got = await fetch({run, subjects, panel, options});
     } catch { got = null; }
-    got ??= {text: props.words.unreachable, kind: 'error'};
+    got ??= {text: unreachable, kind: 'error'};
     for (const entry of got.maps ?? []) {
       into.maps.set(sightline.canonical(entry.subject), entry);
       into.bytes += entry.maps.reduce((n, map) => n + map.parts.reduce((m, part) => m + part.data.length, 0), 0);
@@ -46,8 +54,8 @@ function mapStore(fetch, arrived) {
     const {maps, bytes} = table(), {subject, subjects} = sightline.now;
     if (bytes > MOST_BYTES) return [];
     const at = Math.max(0, subjects.findIndex(s => sightline.key(s) === sightline.key(subject)));
-    return subjects.map((s, i) => [Math.abs(i - at), s]).sort((a, b) => a[0] - b[0])
-      .map(([, s]) => sightline.whole(s)).filter(s => !maps.has(sightline.canonical(s)));
+    return subjects.map((subject, i) => ({subject, far: Math.abs(i - at)})).sort((a, b) => a.far - b.far)
+      .map(item => sightline.whole(item.subject)).filter(s => !maps.has(sightline.canonical(s)));
   };
 
   // Bring the maps of all subjects, nearest first, in batches that Python keeps small.

@@ -1,25 +1,35 @@
 // Says of an answer that it is about a masked picture, and leads back to the one before.
-// (Runs after state.js, paint.js and toolbar.js.)
 // props.value from Python: {run, note, before}; to Python: `before`. Event: back.
-const row = element.querySelector('.sl-masked'), text = make('span'), {now} = sightline, known = new Map();
-text.setAttribute('role', 'status');
-row.append(text, tool(props.words.back, props.words.back, () => {
-  props.value = known.get(now.run).before;
-  trigger('back', {});
-}));
+import {make} from './dom.js';
+import {sightline} from './state.js';
+import {tool} from './toolbar.js';
 
-function show() {
-  const told = known.get(now.run), held = row.contains(document.activeElement);
-  row.hidden = !told;
-  text.textContent = told?.note ?? '';
-  if (held && !told) queueMicrotask(() => document.querySelector('.sl-chip[tabindex="0"]')?.focus());  // once it is marked
+/**
+ * Mount the note on an answer about a masked picture.
+ * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'watch'>} context
+ * @returns {void}
+ */
+export function mount({element, props, trigger, watch}) {
+  const row = element.querySelector('.sl-masked'), text = make('span'), {now} = sightline, known = new Map();
+  text.setAttribute('role', 'status');
+  row.append(text, tool(props.words.back, props.words.back, () => {
+    props.value = known.get(now.run).before;
+    trigger('back', {});
+  }));
+
+  function show() {
+    const told = known.get(now.run), held = row.contains(document.activeElement);
+    row.hidden = !told;
+    text.textContent = told?.note ?? '';
+    if (held && !told) queueMicrotask(() => document.querySelector('.sl-chip[tabindex="0"]')?.focus());  // once it is marked
+  }
+
+  function heard() {
+    const {run, note} = props.value ?? {};
+    if (note) known.set(run, props.value);
+    show();
+  }
+
+  sightline.on('run', show);
+  watch('value', heard);
 }
-
-function heard() {
-  const {run, note} = props.value ?? {};
-  if (note) known.set(run, props.value);
-  show();
-}
-
-sightline.on('run', show);
-watch('value', heard);

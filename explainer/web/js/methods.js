@@ -1,6 +1,16 @@
-// The menu of methods. props.methods: [{name, label, summary, asks}], those that ask the model last.
-// (Runs after state.js, paint.js and toolbar.js.)
-function methodMenu(methods, text) {
+// The menu of methods. props.methods: [{name, label, summary, asks}], those that ask the model
+// last.
+import {make} from './dom.js';
+import {sightline} from './state.js';
+import {check, menu} from './toolbar.js';
+
+/**
+ * Create the menu of methods.
+ * @param {{name: string, label: string, summary: string, asks: boolean}[]} methods those that ask the model last
+ * @param {Words} text
+ * @returns {HTMLElement}
+ */
+export function methodMenu(methods, text) {
   const rows = methods.map(({name, label, summary}) => {
     const row = check(label, summary, () => {
       const shown = methods.map(m => m.name).filter((_, i) => rows[i].input.checked);

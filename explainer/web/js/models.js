@@ -1,92 +1,102 @@
 // The model menu. From Python: {model, groups, any, line, details, scales, said} draws all of it,
-// {busy} shows how far a load is. Back to Python: {model, asked, ticket, choices}. (Runs after state.js and paint.js.)
-const root = element.querySelector('.sl-models');
-let model = null, asked = null, ticket = '', choices = 0;
+// {busy} shows how far a load is. Back to Python: {model, asked, ticket, choices}.
+import {make} from './dom.js';
+import {sightline} from './state.js';
 
-const head = make('div', 'sl-model-head'), name = make('label', 'sl-model-name', props.words.model);
-const list = make('select', 'sl-choice'), only = make('span', 'sl-model-only');
-const typed = make('form', 'sl-model-typed'), field = make('input', 'sl-model-id');
-const load = make('button', 'sl-model-load', props.words.load);
-const line = make('p', 'sl-model-line'), said = make('div', 'sl-model-said');
-const busy = make('div', 'sl-model-busy'), bar = make('progress'), stage = make('span', 'sl-model-stage');
-const stop = make('button', 'sl-model-stop', props.words.cancel);
-name.htmlFor = list.id = 'sl-model';
-Object.assign(field, {type: 'text', placeholder: props.words.typed, maxLength: 300, spellcheck: false});
-field.setAttribute('aria-label', props.words.typed);
-load.type = 'submit';
-stop.type = 'button';
-stage.setAttribute('role', 'status');
-bar.max = 1;
-typed.append(field, load);
-head.append(name, list, only);
-busy.append(bar, stage, stop);
-root.append(head, typed, line, busy, said);
+/**
+ * Mount the model menu.
+ * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'watch'>} context
+ * @returns {void}
+ */
+export function mount({element, props, trigger, watch}) {
+  const root = element.querySelector('.sl-models');
+  let model = null, asked = null, ticket = '', choices = 0;
 
-const back = () => { props.value = {model, asked, ticket, choices}; };
+  const head = make('div', 'sl-model-head'), name = make('label', 'sl-model-name', props.words.model);
+  const list = make('select', 'sl-choice'), only = make('span', 'sl-model-only');
+  const typed = make('form', 'sl-model-typed'), field = make('input', 'sl-model-id');
+  const load = make('button', 'sl-model-load', props.words.load);
+  const line = make('p', 'sl-model-line'), said = make('div', 'sl-model-said');
+  const busy = make('div', 'sl-model-busy'), bar = make('progress'), stage = make('span', 'sl-model-stage');
+  const stop = make('button', 'sl-model-stop', props.words.cancel);
+  name.htmlFor = list.id = 'sl-model';
+  Object.assign(field, {type: 'text', placeholder: props.words.typed, maxLength: 300, spellcheck: false});
+  field.setAttribute('aria-label', props.words.typed);
+  load.type = 'submit';
+  stop.type = 'button';
+  stage.setAttribute('role', 'status');
+  bar.max = 1;
+  typed.append(field, load);
+  head.append(name, list, only);
+  busy.append(bar, stage, stop);
+  root.append(head, typed, line, busy, said);
 
-function ask(id) {
-  if (!id || id === model && !said.textContent) return;
-  asked = id;
-  choices += 1;
-  back();
-  trigger('choose', {});
+  const back = () => { props.value = {model, asked, ticket, choices}; };
+
+  function ask(id) {
+    if (!id || id === model && !said.textContent) return;
+    asked = id;
+    choices += 1;
+    back();
+    trigger('choose', {});
+  }
+
+  function drawBusy(now) {
+    ticket = now.ticket;
+    bar.toggleAttribute('value', now.fraction !== null);
+    if (now.fraction !== null) bar.value = now.fraction;
+    else bar.removeAttribute('value');
+    bar.setAttribute('aria-label', `${now.name}: ${now.stage}`);
+    const share = now.fraction === null ? '' : ` ${Math.round(100 * now.fraction)} %,`;
+    stage.textContent = `${now.name}: ${now.stage},${share} ${Math.round(now.seconds)} s`;
+    stop.hidden = !ticket;
+  }
+
+  function setBusy(on) {
+    root.classList.toggle('sl-loading', on);
+    list.disabled = field.disabled = load.disabled = on;
+  }
+
+  function drawAll(value) {
+    const count = value.groups.reduce((n, group) => n + group.models.length, 0);
+    model = value.model;
+    asked = null;
+    ticket = '';
+    list.replaceChildren(...value.groups.map(group => {
+      const part = make('optgroup');
+      part.label = group.label;
+      part.append(...group.models.map(item => new Option(item.text, item.id)));
+      return part;
+    }));
+    list.value = model;
+    list.hidden = count < 2;
+    only.textContent = count < 2 ? list.selectedOptions[0]?.textContent ?? '' : '';
+    typed.hidden = !value.any;
+    line.textContent = value.line;
+    line.title = value.line;
+    said.textContent = value.said.text;
+    said.dataset.kind = value.said.kind;
+    said.setAttribute('role', value.said.kind === 'error' ? 'alert' : 'status');
+    root.dataset.model = model;
+    sightline.set({model: {scales: value.scales, details: value.details}});
+  }
+
+  // The menu anew, asked for before the person's last choice: what became of that stays.
+  const isLate = value => 'choices' in value && value.choices !== choices;
+
+  function show() {
+    const value = props.value;
+    if (value?.groups && isLate(value)) return back();
+    if (value?.busy) drawBusy(value.busy);
+    else if (value?.groups) drawAll(value);
+    else return;
+    setBusy(Boolean(value.busy));
+    back();
+  }
+
+  list.addEventListener('change', () => ask(list.value));
+  typed.addEventListener('submit', event => { event.preventDefault(); ask(field.value.trim()); });
+  stop.addEventListener('click', () => { stop.hidden = true; back(); trigger('cancel', {}); });
+  watch('value', show);
+  show();
 }
-
-function drawBusy(now) {
-  ticket = now.ticket;
-  bar.toggleAttribute('value', now.fraction !== null);
-  if (now.fraction !== null) bar.value = now.fraction;
-  else bar.removeAttribute('value');
-  bar.setAttribute('aria-label', `${now.name}: ${now.stage}`);
-  const share = now.fraction === null ? '' : ` ${Math.round(100 * now.fraction)} %,`;
-  stage.textContent = `${now.name}: ${now.stage},${share} ${Math.round(now.seconds)} s`;
-  stop.hidden = !ticket;
-}
-
-function setBusy(on) {
-  root.classList.toggle('sl-loading', on);
-  list.disabled = field.disabled = load.disabled = on;
-}
-
-function drawAll(value) {
-  const count = value.groups.reduce((n, group) => n + group.models.length, 0);
-  model = value.model;
-  asked = null;
-  ticket = '';
-  list.replaceChildren(...value.groups.map(group => {
-    const part = make('optgroup');
-    part.label = group.label;
-    part.append(...group.models.map(item => new Option(item.text, item.id)));
-    return part;
-  }));
-  list.value = model;
-  list.hidden = count < 2;
-  only.textContent = count < 2 ? list.selectedOptions[0]?.textContent ?? '' : '';
-  typed.hidden = !value.any;
-  line.textContent = value.line;
-  line.title = value.line;
-  said.textContent = value.said.text;
-  said.dataset.kind = value.said.kind;
-  said.setAttribute('role', value.said.kind === 'error' ? 'alert' : 'status');
-  root.dataset.model = model;
-  sightline.set({model: {scales: value.scales, details: value.details}});
-}
-
-// The menu anew, asked for before the person's last choice: what became of that stays.
-const isLate = value => 'choices' in value && value.choices !== choices;
-
-function show() {
-  const value = props.value;
-  if (value?.groups && isLate(value)) return back();
-  if (value?.busy) drawBusy(value.busy);
-  else if (value?.groups) drawAll(value);
-  else return;
-  setBusy(Boolean(value.busy));
-  back();
-}
-
-list.addEventListener('change', () => ask(list.value));
-typed.addEventListener('submit', event => { event.preventDefault(); ask(field.value.trim()); });
-stop.addEventListener('click', () => { stop.hidden = true; back(); trigger('cancel', {}); });
-watch('value', show);
-show();

@@ -1,10 +1,17 @@
 // One sentence for the person, as plain text.
-const box = element.querySelector('.sl-notice');
-function show() {
-  if (props.value?.text === undefined) return;
-  box.textContent = props.value.text;
-  box.dataset.kind = props.value.kind;
-  box.setAttribute('role', props.value.kind === 'error' ? 'alert' : 'status');
+/**
+ * Mount the line of notices.
+ * @param {Pick<Context, 'element' | 'props' | 'watch'>} context
+ * @returns {void}
+ */
+export function mount({element, props, watch}) {
+  const box = element.querySelector('.sl-notice');
+  function show() {
+    if (props.value?.text === undefined) return;
+    box.textContent = props.value.text;
+    box.dataset.kind = props.value.kind;
+    box.setAttribute('role', props.value.kind === 'error' ? 'alert' : 'status');
+  }
+  watch('value', show);
+  show();
 }
-watch('value', show);
-show();

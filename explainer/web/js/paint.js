@@ -1,32 +1,26 @@
-// Drawing a map of 8-bit steps on a canvas, and small helpers for building the page.
+// Drawing a map of 8-bit steps on a canvas.
 const SIDE = 336;  // longest side of a canvas in its own pixels; the page scales it
 
-function make(tag, name, text) {
-  const node = document.createElement(tag);
-  if (name) node.className = name;
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
+/**
+ * Decode base64.
+ * @param {string} data
+ * @returns {Uint8Array<ArrayBuffer>}
+ */
+export function bytes(data) { return Uint8Array.from(atob(data), c => c.charCodeAt(0)); }
 
-// A text from Python with its {places} filled in.
-function fill(text, values) { return text.replace(/\{(\w+)\}/g, (_, name) => values[name]); }
+/**
+ * Return the steps of a map, row by row; they are decoded when they are read first.
+ * @param {MapPart} map
+ * @returns {ArrayLike<number>}
+ */
+export function cellsOf(map) { return map.cells ??= bytes(map.data); }
 
-// Where an arrow key, Home or End leads from place `at` of a list; null for other keys.
-function along(event, at, last) {
-  if (event.ctrlKey || event.metaKey || event.altKey) return null;
-  const to = {ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: last}[event.key];
-  if (to === undefined) return null;
-  event.preventDefault();
-  return Math.min(last, Math.max(0, to));
-}
-
-function bytes(data) { return Uint8Array.from(atob(data), c => c.charCodeAt(0)); }
-
-// The steps of a map, row by row; decoded when it is drawn first.
-function cellsOf(map) { return map.cells ??= bytes(map.data); }
-
-// 256 RGB triples in base64 -> one little-endian RGBA word for each step.
-function tableOf(data) {
+/**
+ * Decode a colour table.
+ * @param {string} data 256 times RGB in base64
+ * @returns {Uint32Array} pixels as a canvas keeps them
+ */
+export function tableOf(data) {
   const rgb = bytes(data);
   return Uint32Array.from({length: 256}, (_, i) =>
     (255 << 24 | rgb[3 * i + 2] << 16 | rgb[3 * i + 1] << 8 | rgb[3 * i]) >>> 0);
@@ -40,7 +34,20 @@ function tableOf(data) {
 // the model saw nothing. Smooth weights are bilinear: a cell has its own value at the centre of its
 // place in the frame, since half a cell off would point at the wrong thing.
 const axes = new Map();
-function axis(pixels, [from, to], [start, stop], cells, drawing) {
+/**
+ * Weigh cells along one axis, for each pixel: two cells, and the share of the second; `low` is -1
+ * where the model saw nothing.
+ *
+ * Smooth weights are bilinear: a cell has its own value at the centre of its place in the frame,
+ * since half a cell off would point at the wrong thing.
+ * @param {number} pixels
+ * @param {[number, number]} seen from and to, shares of the picture
+ * @param {[number, number]} frame where the cells begin and end
+ * @param {number} cells
+ * @param {string} drawing smooth or cells
+ * @returns {{low: Int32Array, high: Int32Array, part: Float32Array}}
+ */
+export function axis(pixels, [from, to], [start, stop], cells, drawing) {
   const name = [pixels, from, to, start, stop, cells, drawing].join();
   if (axes.has(name)) return axes.get(name);
   const low = new Int32Array(pixels), high = new Int32Array(pixels), part = new Float32Array(pixels);
@@ -64,8 +71,15 @@ function fitCanvas(canvas, ratio) {
   if (canvas.height !== height) canvas.height = height;
 }
 
-// The steps of a map at each pixel of width x height, not yet rounded; -1 where nothing was seen.
-function sample(map, width, height, drawing = 'smooth') {
+/**
+ * Sample a map at each pixel.
+ * @param {MapPart} map
+ * @param {number} width
+ * @param {number} height
+ * @param {string} drawing smooth or cells
+ * @returns {Float32Array} steps, not yet rounded; -1 where nothing was seen
+ */
+export function sample(map, width, height, drawing = 'smooth') {
   const [h, w] = map.shape, cells = cellsOf(map);
   const [xs, ys] = [[width, w], [height, h]].map(([pixels, count], i) =>
     axis(pixels, [map.extent[i], map.extent[i + 2]], [map.frame[i], map.frame[i + 2]], count, drawing));
@@ -92,12 +106,27 @@ function colour(canvas, steps, table) {
   pen.putImageData(image, 0, 0);
 }
 
-function paint(canvas, map, table, ratio, drawing) {
+/**
+ * Draw a map on a canvas of its own size; what was not seen is hatched.
+ * @param {HTMLCanvasElement} canvas
+ * @param {MapPart} map
+ * @param {Uint32Array} table
+ * @param {number} ratio width of the picture by its height
+ * @param {string} drawing smooth or cells
+ * @returns {void}
+ */
+export function paint(canvas, map, table, ratio, drawing) {
   fitCanvas(canvas, ratio);
   colour(canvas, sample(map, canvas.width, canvas.height, drawing), table);
 }
 
-function paintBar(canvas, table) {
+/**
+ * Draw a colour table as a bar.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Uint32Array} table
+ * @returns {void}
+ */
+export function paintBar(canvas, table) {
   canvas.width = 256;
   canvas.height = 1;
   const pen = canvas.getContext('2d'), image = pen.createImageData(256, 1);

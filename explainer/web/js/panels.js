@@ -1,7 +1,20 @@
 // One frame with a map over the picture, its name above and its colours below; or, over the bare
 // picture, why there is no map.
-// (Runs after paint.js, zoom.js, probe.js and contour.js.)
-function mapPanel(name, text) {
+import {outline} from './contour.js';
+import {fill, make} from './dom.js';
+import {paint, paintBar} from './paint.js';
+import {cellAt, crosshair, valueAt} from './probe.js';
+import {sightline} from './state.js';
+import {zoomable} from './zoom.js';
+
+/**
+ * Create the frame of one map.
+ * @param {string} name of the method
+ * @param {Words} text
+ * @returns {{figure: HTMLElement, frame: HTMLElement, draw(map: MethodMap, how: object): void,
+ *   point(): [number, number] | null}}
+ */
+export function mapPanel(name, text) {
   const figure = make('figure', 'sl-map'), caption = make('figcaption'), title = make('strong');
   const frame = make('div', 'sl-frame'), stage = make('div', 'sl-stage'), legend = make('div', 'sl-legend');
   const note = make('span', 'sl-note'), base = make('img', 'sl-base'), canvas = make('canvas', 'sl-heat');

@@ -1,6 +1,15 @@
 // What the places of the picture say: the words that the model reads there. Asked for once a run,
-// when somebody points at it first. (Runs after state.js and probe.js.)
-function placeWords(fetch, arrived) {
+// when somebody points at it first.
+import {cellAt} from './probe.js';
+import {sightline} from './state.js';
+
+/**
+ * Look up the words that the model reads at places of the picture; asked for once a run.
+ * @param {(request: object) => Promise<any>} fetch
+ * @param {() => void} arrived
+ * @returns {(image: number, place: Place) => string[]} best first; none while they are not known
+ */
+export function placeWords(fetch, arrived) {
   let known = {run: null};
 
   async function ask(run) {

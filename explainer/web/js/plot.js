@@ -1,5 +1,7 @@
-// A plot of probabilities over a share of the picture, as SVG. Lines differ in colour and in dashes,
-// and carry their names. (Runs after paint.js.)
+// A plot of probabilities over a share of the picture, as SVG. Lines differ in colour and in
+// dashes, and carry their names.
+import {make} from './dom.js';
+
 const SVG = 'http://www.w3.org/2000/svg', WIDEST = 440, HIGH = 290, LEFT = 46, RIGHT = 12, TOP = 12, BOTTOM = 50;
 const CHAR = 8.2, TALL = 19;  // about the size of a letter, in units of the plot
 
@@ -12,18 +14,32 @@ function node(tag, attributes, ...content) {
 
 const lineClass = at => `sl-line ${at === null ? 'sl-line-chance' : `sl-line-${at % 6}`}`;
 
-// A piece of the line with this number, null for chance, to stand beside its name in a table.
-function swatch(at) {
+/**
+ * Create a piece of a line, to stand beside its name in a table.
+ * @param {number | null} at the line's number; null for chance
+ * @returns {SVGElement}
+ */
+export function swatch(at) {
   return node('svg', {class: 'sl-sample', viewBox: '0 0 34 10', 'aria-hidden': 'true'}, node('path', {class: lineClass(at), d: 'M2 5H32'}));
 }
 
-// The top of an axis for values up to `most`.
-function topFor(most) {
+/**
+ * Return the top of an axis for values up to `most`.
+ * @param {number} most
+ * @returns {number}
+ */
+export function topFor(most) {
   return [1, .5, .2, .1, .05, .02, .01, .005, .002].findLast(top => top >= most) ?? 1;
 }
 
-// A figure with the curves of this name, drawn for a place of this width.
-function plot({lines, chance}, name, {title, below, alt, width}) {
+/**
+ * Create a figure of curves.
+ * @param {{lines: any[], chance: any}} chart
+ * @param {string} name of the curves in it
+ * @param {{title: string, below: string, alt: string, width: number}} words and the width of their place
+ * @returns {HTMLElement}
+ */
+export function plot({lines, chance}, name, {title, below, alt, width}) {
   const wide = Math.min(WIDEST, width || WIDEST);
   const all = [...lines, ...(chance ? [chance] : [])];
   const top = topFor(Math.max(...all.flatMap(l => l[name]), ...(chance ? chance.high[name] : [])));

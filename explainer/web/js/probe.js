@@ -1,16 +1,29 @@
 // The cross-hair: one place of the picture, marked in all maps, with the value of each there.
 // `sightline.now.probe` is {x, y}, shares of the picture's width and height, or null.
-// (Runs after state.js, paint.js and zoom.js.)
+import {make} from './dom.js';
+import {cellsOf} from './paint.js';
+import {sightline} from './state.js';
+import {clamp, placeAt, shareOf} from './zoom.js';
 
-// The cell of a map at a place of the picture, as [row, column]; null where nothing was seen.
-function cellAt({shape: [h, w], extent, frame: [x0, y0, x1, y1]}, {x, y}) {
+/**
+ * Find the cell of a map at a place of the picture.
+ * @param {Pick<MapPart, 'shape' | 'extent' | 'frame'>} part
+ * @param {Place} place
+ * @returns {[number, number] | null} row and column; null where nothing was seen
+ */
+export function cellAt({shape: [h, w], extent, frame: [x0, y0, x1, y1]}, {x, y}) {
   const column = Math.floor((x - x0) / (x1 - x0) * w), row = Math.floor((y - y0) / (y1 - y0) * h);
   const inside = x >= extent[0] && x <= extent[2] && y >= extent[1] && y <= extent[3];
   return inside ? [clamp(row, 0, h - 1), clamp(column, 0, w - 1)] : null;
 }
 
-// The middle of what a cell holds of the picture.
-function middleOf({shape: [h, w], extent, frame}, [row, column]) {
+/**
+ * Find the middle of what a cell holds of the picture.
+ * @param {Pick<MapPart, 'shape' | 'extent' | 'frame'>} part
+ * @param {[number, number]} cell row and column
+ * @returns {Place}
+ */
+export function middleOf({shape: [h, w], extent, frame}, [row, column]) {
   const [x, y] = [[column, w], [row, h]].map(([at, count], i) => {
     const edge = n => clamp(frame[i] + n / count * (frame[i + 2] - frame[i]), extent[i], extent[i + 2]);
     return (edge(at) + edge(at + 1)) / 2;
@@ -18,13 +31,24 @@ function middleOf({shape: [h, w], extent, frame}, [row, column]) {
   return {x, y};
 }
 
-// The value of a map at a cell: 0 to 1, or -1 to 1 if it is signed.
-function valueAt(map, part, [row, column]) {
+/**
+ * Read the value of a map at a cell.
+ * @param {MethodMap} map
+ * @param {MapPart} part
+ * @param {[number, number]} cell row and column
+ * @returns {number} 0 to 1, or -1 to 1 if the map is signed
+ */
+export function valueAt(map, part, [row, column]) {
   const step = cellsOf(part)[row * part.shape[1] + column] / 255;
   return map.signed ? 2 * step - 1 : step;
 }
 
-function crosshair(frame) {
+/**
+ * Let a frame point at places, and mark the place that is pointed at.
+ * @param {HTMLElement} frame
+ * @returns {{show(text: string): void}}
+ */
+export function crosshair(frame) {
   const across = make('i', 'sl-across'), down = make('i', 'sl-down'), value = make('output', 'sl-value');
   frame.append(across, down, value);
   frame.tabIndex = 0;

@@ -1,133 +1,144 @@
 // Does the word follow the map? Curves of its probability while the picture appears and while it
-// goes, by the order of each shown map and in random orders.
-// (Runs after state.js, paint.js, toolbar.js and plot.js.)
-// props.value to Python: {run, subject, panel, options, fill, steps, ask}; from Python for that `ask`:
-// {asked, busy}, with {done, total, chart} once readings come in; {asked, text, kind}; or what it means;
-// and {lost} if the server does not answer.
-// Events: measure, halt.
-const root = element.querySelector('.sl-proof'), says = props.words, {now} = sightline;
-let asks = 0, shownKey = '', askedKey = '', measuring = false;
+// goes, by the order of each shown map and in random orders. props.value to Python: {run,
+// subject, panel, options, fill, steps, ask}; from Python for that `ask`: {asked, busy}, with
+// {done, total, chart} once readings come in; {asked, text, kind}; or what it means; and {lost}
+// if the server does not answer. Events: measure, halt.
+import {fill, make} from './dom.js';
+import {plot, swatch} from './plot.js';
+import {sightline} from './state.js';
+import {figureTable} from './table.js';
+import {choose, tool} from './toolbar.js';
 
-const body = make('div', 'sl-proof-body'), bar = make('div', 'sl-proof-bar'), message = make('p', 'sl-proof-said');
-const result = make('div', 'sl-proof-result'), line = make('p', 'sl-proof-line'), verdict = make('p', 'sl-proof-verdict');
-const plots = make('div', 'sl-proof-plots'), numbers = make('div', 'sl-proof-numbers');
-const under = choose(says.fill, says.fills, follow), steps = choose(says.steps, says.stepChoices, follow);
-const measure = tool(says.measure, says.measureLong, ask), stop = tool(says.stop, says.stopLong, halt);
-const progress = make('progress'), count = make('span', 'sl-proof-count'), run = make('div', 'sl-proof-run');
-message.setAttribute('role', 'status');
-verdict.setAttribute('role', 'status');
-progress.setAttribute('aria-label', says.progress);
-run.append(progress, count, stop);
-bar.append(under.box, steps.box, measure);
-result.append(line, verdict, plots, numbers);
-body.append(make('p', 'sl-caption', says.about), bar, run, message, result);
-root.append(make('summary', '', says.title), body);
-result.hidden = run.hidden = true;
+/**
+ * Mount the map test.
+ * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'watch'>} context
+ * @returns {void}
+ */
+export function mount({element, props, trigger, watch}) {
+  const root = element.querySelector('.sl-proof'), says = props.words, {now} = sightline;
+  let asks = 0, shownKey = '', askedKey = '', measuring = false;
 
-const asked = () => ({
-  run: now.run, subject: sightline.whole(now.subject), panel: now.panel, options: now.options,
-  fill: under.list.value, steps: Number(steps.list.value),
-});
+  const body = make('div', 'sl-proof-body'), bar = make('div', 'sl-proof-bar'), message = make('p', 'sl-proof-said');
+  const result = make('div', 'sl-proof-result'), line = make('p', 'sl-proof-line'), verdict = make('p', 'sl-proof-verdict');
+  const plots = make('div', 'sl-proof-plots'), numbers = make('div', 'sl-proof-numbers');
+  const under = choose(says.fill, says.fills, follow), steps = choose(says.steps, says.stepChoices, follow);
+  const measure = tool(says.measure, says.measureLong, ask), stop = tool(says.stop, says.stopLong, halt);
+  const progress = make('progress'), count = make('span', 'sl-proof-count'), run = make('div', 'sl-proof-run');
+  message.setAttribute('role', 'status');
+  verdict.setAttribute('role', 'status');
+  progress.setAttribute('aria-label', says.progress);
+  run.append(progress, count, stop);
+  bar.append(under.box, steps.box, measure);
+  result.append(line, verdict, plots, numbers);
+  body.append(make('p', 'sl-caption', says.about), bar, run, message, result);
+  root.append(make('summary', '', says.title), body);
+  result.hidden = run.hidden = true;
 
-function ask() {
-  if (now.run === null || now.subject === null || measuring) return;
-  askedKey = sightline.canonical(asked());
-  props.value = {...asked(), ask: ++asks};
-  trigger('measure', {});
-  result.hidden = true;
-  goes(true);
-  say(says.waiting, '');
-  stop.focus();
-}
+  const asked = () => ({
+    run: now.run, subject: sightline.whole(now.subject), panel: now.panel, options: now.options,
+    fill: under.list.value, steps: Number(steps.list.value),
+  });
 
-// What was asked for is given up: what still comes of it is not ours any more. Python says when it
-// has stopped, so that nothing new is stopped with it.
-function halt() {
-  props.value = {ask: ++asks};
-  trigger('halt', {});
-  stop.disabled = true;
-  result.hidden = true;
-}
-
-function goes(on) {
-  measuring = on;
-  run.hidden = !on;
-  stop.disabled = false;
-  progress.removeAttribute('value');
-  count.textContent = '';
-  body.setAttribute('aria-busy', String(on));
-  follow();
-}
-
-// The last row is that of the random orders.
-function table({columns, rows}) {
-  const named = ([label, ...cells], i) => {
-    const name = make('th');
-    name.append(swatch(i < rows.length - 1 ? i : null), label);
-    return [name, ...cells];
-  };
-  return figureTable([says.map, ...columns], rows.map(named));
-}
-
-function draw({chart, word}) {
-  const labels = [...chart.lines, chart.chance].filter(Boolean).map(({label}) => label).join(', ');
-  plots.replaceChildren(...Object.entries(says.plots).map(([name, {title, below}]) =>
-    plot(chart, name, {title, below, width: plots.clientWidth, alt: fill(says.alt, {title, word, labels})})));
-}
-
-function report(told) {
-  const word = make('strong', '', told.word);
-  word.dir = 'auto';
-  line.replaceChildren(word, ` ${told.line}`);
-  verdict.textContent = told.verdict;
-  numbers.replaceChildren(table(told), make('p', 'sl-caption', told.rest));
-}
-
-function heard() {
-  const value = props.value;
-  if (value?.lost && measuring && !stop.disabled) {
+  function ask() {
+    if (now.run === null || now.subject === null || measuring) return;
+    askedKey = sightline.canonical(asked());
+    props.value = {...asked(), ask: ++asks};
+    trigger('measure', {});
     result.hidden = true;
-    goes(false);
-    say(says.unreachable, 'error');
+    goes(true);
+    say(says.waiting, '');
+    stop.focus();
   }
-  if (value?.asked !== asks) return;  // our own question coming back, or an answer to one before
-  if (value.busy && value.total) {
-    Object.assign(progress, {max: value.total, value: value.done});
-    count.textContent = value.busy;
+
+  // What was asked for is given up: what still comes of it is not ours any more. Python says when it
+  // has stopped, so that nothing new is stopped with it.
+  function halt() {
+    props.value = {ask: ++asks};
+    trigger('halt', {});
+    stop.disabled = true;
+    result.hidden = true;
+  }
+
+  function goes(on) {
+    measuring = on;
+    run.hidden = !on;
+    stop.disabled = false;
+    progress.removeAttribute('value');
+    count.textContent = '';
+    body.setAttribute('aria-busy', String(on));
+    follow();
+  }
+
+  // The last row is that of the random orders.
+  function table({columns, rows}) {
+    const named = ([label, ...cells], i) => {
+      const name = make('th');
+      name.append(swatch(i < rows.length - 1 ? i : null), label);
+      return [name, ...cells];
+    };
+    return figureTable([says.map, ...columns], rows.map(named));
+  }
+
+  function draw({chart, word}) {
+    const labels = [...chart.lines, chart.chance].filter(Boolean).map(({label}) => label).join(', ');
+    plots.replaceChildren(...Object.entries(says.plots).map(([name, {title, below}]) =>
+      plot(chart, name, {title, below, width: plots.clientWidth, alt: fill(says.alt, {title, word, labels})})));
+  }
+
+  function report(told) {
+    const word = make('strong', '', told.word);
+    word.dir = 'auto';
+    line.replaceChildren(word, ` ${told.line}`);
+    verdict.textContent = told.verdict;
+    numbers.replaceChildren(table(told), make('p', 'sl-caption', told.rest));
+  }
+
+  function heard() {
+    const value = props.value;
+    if (value?.lost && measuring && !stop.disabled) {
+      result.hidden = true;
+      goes(false);
+      say(says.unreachable, 'error');
+    }
+    if (value?.asked !== asks) return;  // our own question coming back, or an answer to one before
+    if (value.busy && value.total) {
+      Object.assign(progress, {max: value.total, value: value.done});
+      count.textContent = value.busy;
+      say('', '');
+    } else if (value.busy) say(value.busy, '');
+    if (value.chart?.lines.length) {
+      if (!value.rows) [line, verdict, numbers].forEach(part => part.replaceChildren());
+      result.hidden = false;
+      draw(value);
+      shownKey = askedKey;
+    }
+    if (!value.busy) {
+      const focused = run.contains(document.activeElement) || document.activeElement === document.body;
+      goes(false);
+      say(value.text ?? '', value.kind ?? '');
+      if (value.rows) report(value);
+      else result.hidden = true;
+      if (focused) measure.focus();
+    }
+    follow();
+  }
+
+  function say(text, kind) {
+    message.textContent = text;
+    message.dataset.kind = kind;
+  }
+
+  // What was measured stays, marked as late once something else is chosen.
+  function follow() {
+    measure.disabled = measuring || now.run === null || now.subject === null;
+    result.classList.toggle('sl-late', shownKey !== sightline.canonical(asked()));
+  }
+
+  sightline.on('run', () => {
+    if (measuring && !stop.disabled) halt();
+    result.hidden = true;
     say('', '');
-  } else if (value.busy) say(value.busy, '');
-  if (value.chart?.lines.length) {
-    if (!value.rows) [line, verdict, numbers].forEach(part => part.replaceChildren());
-    result.hidden = false;
-    draw(value);
-    shownKey = askedKey;
-  }
-  if (!value.busy) {
-    const focused = run.contains(document.activeElement) || document.activeElement === document.body;
-    goes(false);
-    say(value.text ?? '', value.kind ?? '');
-    if (value.rows) report(value);
-    else result.hidden = true;
-    if (focused) measure.focus();
-  }
-  follow();
+  });
+  sightline.on('run subject extra settings', follow);
+  watch('value', heard);
 }
-
-function say(text, kind) {
-  message.textContent = text;
-  message.dataset.kind = kind;
-}
-
-// What was measured stays, marked as late once something else is chosen.
-function follow() {
-  measure.disabled = measuring || now.run === null || now.subject === null;
-  result.classList.toggle('sl-late', shownKey !== sightline.canonical(asked()));
-}
-
-sightline.on('run', () => {
-  if (measuring && !stop.disabled) halt();
-  result.hidden = true;
-  say('', '');
-});
-sightline.on('run subject extra settings', follow);
-watch('value', heard);

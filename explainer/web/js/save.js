@@ -1,7 +1,17 @@
 // The menu of files to keep. Each is made by Python of what is shown, comes as base64 and goes
 // straight to the browser's downloads. Server functions: save, progress.
-// (Runs after state.js, paint.js and toolbar.js.)
-function saveMenu(text, {save, progress}) {
+import {fill, make} from './dom.js';
+import {bytes} from './paint.js';
+import {sightline} from './state.js';
+import {choose, menu, tool} from './toolbar.js';
+
+/**
+ * Create the menu of files to keep.
+ * @param {Words} text
+ * @param {Context['server']} server with `save` and `progress`
+ * @returns {HTMLElement}
+ */
+export function saveMenu(text, {save, progress}) {
   const LOOK_MS = 500;
   const status = make('p', 'sl-save-said'), list = make('div', 'sl-save'), {now} = sightline;
   const paper = choose(text.paper, text.papers, () => {});

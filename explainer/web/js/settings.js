@@ -1,195 +1,206 @@
-// Links, remembered settings and the presentation: a row of buttons in the head of the page.
-// What an address or the browser's memory holds goes to Python to be checked before it is used.
-// props: words, defaults, options (of all methods). props.value to Python: {query} to ask what the
-// address asks, {run, query} to bring the words that it chooses; from Python: {run, subject, text}.
-// (Runs after state.js and paint.js.)
-const root = element.querySelector('.sl-settings'), {words, defaults} = props, {now, canonical} = sightline;
-const NAMES = Object.keys(defaults), MEMORY = 'sightline', REST_MS = 300;
-const address = new URLSearchParams(location.search);
-const linked = Object.fromEntries([...address].filter(([name]) => !ours(name)));
-let own = linked, lacks = '', ready = false, resting = 0;  // own: what the address says of the run
-let first = null, awaited = false;  // the word that a run starts with, and whether the link chooses another
-let chosen = {subject: null, query: {}, text: ''};  // what the address says of what is explained
+// Links, remembered settings and the presentation: a row of buttons in the head of the page. What
+// an address or the browser's memory holds goes to Python to be checked before it is used. props:
+// words, defaults, options (of all methods). props.value to Python: {query} to ask what the
+// address asks, {run, query} to bring the words that it chooses; from Python: {run, subject,
+// text}.
+import {make, targetOf} from './dom.js';
+import {sightline} from './state.js';
 
-const said = make('span', 'sl-settings-said');
-said.setAttribute('role', 'status');
+/**
+ * Mount the buttons for links, presenting and reset.
+ * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'server' | 'watch'>} context
+ * @returns {void}
+ */
+export function mount({element, props, trigger, server, watch}) {
+  const root = element.querySelector('.sl-settings'), {words, defaults} = props, {now, canonical} = sightline;
+  const NAMES = Object.keys(defaults), MEMORY = 'sightline', REST_MS = 300;
+  const address = new URLSearchParams(location.search);
+  const linked = Object.fromEntries([...address].filter(([name]) => !ours(name)));
+  let own = linked, lacks = '', ready = false, resting = 0;  // own: what the address says of the run
+  let first = null, awaited = false;  // the word that a run starts with, and whether the link chooses another
+  let chosen = {subject: null, query: {}, text: ''};  // what the address says of what is explained
 
-function button(label, title, act) {
-  const node = make('button', 'sl-small', label);
-  node.type = 'button';
-  node.title = title;
-  node.addEventListener('click', act);
-  return node;
-}
+  const said = make('span', 'sl-settings-said');
+  said.setAttribute('role', 'status');
 
-// Parameters that are not a link's: those of Gradio, and the presentation.
-function ours(name) { return name.startsWith('__') || name === 'present' || name === 'view'; }
+  function button(label, title, act) {
+    const node = make('button', 'sl-small', label);
+    node.type = 'button';
+    node.title = title;
+    node.addEventListener('click', act);
+    return node;
+  }
 
-const settings = () => ({
-  ...Object.fromEntries(NAMES.map(name => [name, now[name] ?? defaults[name]])),
-  contour: now.contour ? 'on' : 'off',
-});
-const usual = () => canonical(settings()) === canonical(defaults);
+  // Parameters that are not a link's: those of Gradio, and the presentation.
+  function ours(name) { return name.startsWith('__') || name === 'present' || name === 'view'; }
 
-// In two steps: what all methods share then covers what they have of their own.
-function adopt({panel, options, contour, ...view}) {
-  sightline.set({panel, options});
-  sightline.set({...view, contour: contour === 'on'});
-}
+  /** @returns {Words} */
+  const settings = () => ({
+    ...Object.fromEntries(NAMES.map(name => [name, now[name] ?? defaults[name]])),
+    contour: now.contour ? 'on' : 'off',
+  });
+  const usual = () => canonical(settings()) === canonical(defaults);
 
-function remember() {
-  try {
-    if (usual()) localStorage.removeItem(MEMORY);
-    else localStorage.setItem(MEMORY, JSON.stringify(settings()));
-  } catch { /* the browser allows no memory: nothing is remembered */ }
-}
+  // In two steps: what all methods share then covers what they have of their own.
+  function adopt({panel, options, contour, ...view}) {
+    sightline.set({panel, options});
+    sightline.set({...view, contour: contour === 'on'});
+  }
 
-function recall() {
-  try {
-    return JSON.parse(localStorage.getItem(MEMORY));
-  } catch { return null; }
-}
+  function remember() {
+    try {
+      if (usual()) localStorage.removeItem(MEMORY);
+      else localStorage.setItem(MEMORY, JSON.stringify(settings()));
+    } catch { /* the browser allows no memory: nothing is remembered */ }
+  }
 
-// The parameters of a link for what differs from the defaults.
-function parameters() {
-  const {panel, options, ...rest} = settings(), query = {...own};
-  const on = ({alphas}) => alphas.filter(([, used]) => used).map(([factor]) => factor).join(',');
-  if (on(panel) !== on(defaults.panel)) query.scales = on(panel);
-  const weights = panel.alphas.map(([factor, used], i) => [factor, used ? panel.weights?.[i] ?? 1 : 1]);
-  const uneven = weights.filter(([, weight]) => weight !== 1).map(pair => pair.join(':'));
-  if (uneven.length) query.weights = uneven.join(',');
-  for (const name of ['k', 'beta']) if (panel[name] !== defaults.panel[name]) query[name] = panel[name];
-  const shown = value => Object.keys(value).join(',');
-  if (shown(options) !== shown(defaults.options)) query.methods = shown(options);
-  for (const [method, knobs] of Object.entries(options)) {
-    for (const [name, value] of Object.entries(knobs)) {
-      if (value !== props.options[method][name]) query[`${method}.${name}`] = value;
+  function recall() {
+    try {
+      return JSON.parse(localStorage.getItem(MEMORY));
+    } catch { return null; }
+  }
+
+  // The parameters of a link for what differs from the defaults.
+  function parameters() {
+    const {panel, options, ...rest} = settings(), query = {...own};
+    const on = ({alphas}) => alphas.filter(([, used]) => used).map(([factor]) => factor).join(',');
+    if (on(panel) !== on(defaults.panel)) query.scales = on(panel);
+    const weights = panel.alphas.map(([factor, used], i) => [factor, used ? panel.weights?.[i] ?? 1 : 1]);
+    const uneven = weights.filter(([, weight]) => weight !== 1).map(pair => pair.join(':'));
+    if (uneven.length) query.weights = uneven.join(',');
+    for (const name of ['k', 'beta']) if (panel[name] !== defaults.panel[name]) query[name] = panel[name];
+    const shown = value => Object.keys(value).join(',');
+    if (shown(options) !== shown(defaults.options)) query.methods = shown(options);
+    for (const [method, knobs] of Object.entries(options)) {
+      for (const [name, value] of Object.entries(knobs)) {
+        if (value !== props.options[method][name]) query[`${method}.${name}`] = value;
+      }
+    }
+    for (const [name, value] of Object.entries(rest)) if (value !== defaults[name]) query[name] = value;
+    if (now.extra.layer) query.layer = String(now.extra.layer);
+    return isOther() && same(chosen.subject, now.subject) ? {...query, ...chosen.query} : query;
+  }
+
+  const same = (a, b) => canonical(a) === canonical(b);
+
+  // Whether something else is explained than what the answer to an example starts with.
+  const isOther = () => now.subject && own !== linked && own.example && !same(now.subject, first);
+
+  // What the address says of what is explained: chips by number, the rest as Python spells it.
+  async function spell() {
+    const {run, subject} = now;
+    if (!isOther() || same(chosen.subject, subject)) return;
+    if (same(subject, {chip: subject.chip})) chosen = {subject, query: {word: subject.chip}, text: ''};
+    else {
+      const got = await server.written({run, subject}).catch(() => null);
+      if (now.run === run && same(now.subject, subject)) chosen = {subject, query: {}, text: words.unreachable, ...got};
     }
   }
-  for (const [name, value] of Object.entries(rest)) if (value !== defaults[name]) query[name] = value;
-  if (now.extra.layer) query.layer = now.extra.layer;
-  return isOther() && same(chosen.subject, now.subject) ? {...query, ...chosen.query} : query;
-}
 
-const same = (a, b) => canonical(a) === canonical(b);
-
-// Whether something else is explained than what the answer to an example starts with.
-const isOther = () => now.subject && own !== linked && own.example && !same(now.subject, first);
-
-// What the address says of what is explained: chips by number, the rest as Python spells it.
-async function spell() {
-  const {run, subject} = now;
-  if (!isOther() || same(chosen.subject, subject)) return;
-  if (same(subject, {chip: subject.chip})) chosen = {subject, query: {word: subject.chip}, text: ''};
-  else {
-    const got = await server.written({run, subject}).catch(() => null);
-    if (now.run === run && same(now.subject, subject)) chosen = {subject, query: {}, text: words.unreachable, ...got};
+  // What the link chooses, if it is the link's own answer that came and nobody chose meanwhile.
+  async function choose() {
+    const {run} = now, asked = {run, query: linked}, got = await server.chosen(asked).catch(() => null);
+    take(run, got);
+    if (!got?.lacks.length || now.run !== run || now.subject !== first) return;
+    said.textContent = words.bringing;
+    props.value = asked;
+    trigger('bring', {});
   }
-}
 
-// What the link chooses, if it is the link's own answer that came and nobody chose meanwhile.
-async function choose() {
-  const {run} = now, asked = {run, query: linked}, got = await server.chosen(asked).catch(() => null);
-  take(run, got);
-  if (!got?.lacks.length || now.run !== run || now.subject !== first) return;
-  said.textContent = words.bringing;
-  props.value = asked;
-  trigger('bring', {});
-}
-
-function take(run, got) {
-  if (now.run !== run || now.subject !== first) return;
-  said.textContent = got ? got.text : words.unreachable;
-  if (got?.subject) sightline.set({subject: got.subject});
-}
-
-function link() {
-  const kept = [...new URLSearchParams(location.search)].filter(([name]) => ours(name));
-  const query = new URLSearchParams([...kept, ...Object.entries(parameters())]);
-  return `${location.pathname}${query.size ? `?${query}` : ''}`;
-}
-
-function write() {
-  clearTimeout(resting);
-  resting = setTimeout(async () => {
-    remember();
-    await spell();
-    history.replaceState(history.state, '', link());
-  }, REST_MS);
-}
-
-async function copy() {
-  await spell();
-  const text = new URL(link(), location.href).href;
-  try {
-    await navigator.clipboard.writeText(text);
-    said.textContent = [words.copied, lacks, isOther() && chosen.text].filter(Boolean).join(' ');
-  } catch {  // not allowed here, as on a page without https
-    const field = Object.assign(make('input', 'sl-link'), {value: text, readOnly: true});
-    field.setAttribute('aria-label', words.copyThis);
-    said.replaceChildren(make('span', '', words.copyThis), field);
-    field.select();
-  }
-}
-
-function reset() {
-  adopt(structuredClone(defaults));
-  said.textContent = words.wasReset;
-}
-
-function present(on) {
-  document.documentElement.classList.toggle('sl-present', on);
-  const query = new URLSearchParams(location.search);
-  if (on) query.set('present', '1');
-  else query.delete('present');
-  history.replaceState(history.state, '', `${location.pathname}${query.size ? `?${query}` : ''}`);
-}
-
-const presents = () => document.documentElement.classList.contains('sl-present');
-
-async function start() {
-  const remembered = recall();
-  if (remembered || Object.keys(linked).length) {
-    const got = await server.restore({query: linked, remembered}).catch(() => null);
+  function take(run, got) {
+    if (now.run !== run || now.subject !== first) return;
     said.textContent = got ? got.text : words.unreachable;
-    if (got) adopt(got.settings);
-    if (got?.layer) sightline.set({extra: {...now.extra, layer: got.layer}});  // the slider takes the nearest that a run has
-    if (got?.asks) {
-      awaited = 'word' in linked && 'example' in linked;
-      props.value = {query: linked};
-      trigger('ask', {});
+    if (got?.subject) sightline.set({subject: got.subject});
+  }
+
+  function link() {
+    const kept = [...new URLSearchParams(location.search)].filter(([name]) => ours(name));
+    const query = new URLSearchParams([...kept, ...Object.entries(parameters())]);
+    return `${location.pathname}${query.size ? `?${query}` : ''}`;
+  }
+
+  function write() {
+    clearTimeout(resting);
+    resting = setTimeout(async () => {
+      remember();
+      await spell();
+      history.replaceState(history.state, '', link());
+    }, REST_MS);
+  }
+
+  async function copy() {
+    await spell();
+    const text = new URL(link(), location.href).href;
+    try {
+      await navigator.clipboard.writeText(text);
+      said.textContent = [words.copied, lacks, isOther() && chosen.text].filter(Boolean).join(' ');
+    } catch {  // not allowed here, as on a page without https
+      const field = Object.assign(make('input', 'sl-link'), {value: text, readOnly: true});
+      field.setAttribute('aria-label', words.copyThis);
+      said.replaceChildren(make('span', '', words.copyThis), field);
+      field.select();
     }
   }
-  ready = true;
-}
 
-root.append(
-  said,
-  button(words.link, words.linkTitle, copy),
-  button(words.present, words.presentTitle, () => present(true)),
-  button(words.reset, words.resetTitle, reset),
-);
-// What was said has been read when something else is done.
-for (const kind of ['pointerdown', 'keydown']) {
-  document.addEventListener(kind, event => { if (!said.contains(event.target)) said.replaceChildren(); });
+  function reset() {
+    adopt(structuredClone(defaults));
+    said.textContent = words.wasReset;
+  }
+
+  function present(on) {
+    document.documentElement.classList.toggle('sl-present', on);
+    const query = new URLSearchParams(location.search);
+    if (on) query.set('present', '1');
+    else query.delete('present');
+    history.replaceState(history.state, '', `${location.pathname}${query.size ? `?${query}` : ''}`);
+  }
+
+  const presents = () => document.documentElement.classList.contains('sl-present');
+
+  async function start() {
+    const remembered = recall();
+    if (remembered || Object.keys(linked).length) {
+      const got = await server.restore({query: linked, remembered}).catch(() => null);
+      said.textContent = got ? got.text : words.unreachable;
+      if (got) adopt(got.settings);
+      if (got?.layer) sightline.set({extra: {...now.extra, layer: got.layer}});  // the slider takes the nearest that a run has
+      if (got?.asks) {
+        awaited = 'word' in linked && 'example' in linked;
+        props.value = {query: linked};
+        trigger('ask', {});
+      }
+    }
+    ready = true;
+  }
+
+  root.append(
+    said,
+    button(words.link, words.linkTitle, copy),
+    button(words.present, words.presentTitle, () => present(true)),
+    button(words.reset, words.resetTitle, reset),
+  );
+  // What was said has been read when something else is done.
+  for (const kind of ['pointerdown', 'keydown']) {
+    document.addEventListener(kind, event => { if (!said.contains(targetOf(event))) said.replaceChildren(); });
+  }
+  document.addEventListener('keydown', event => {
+    if (event.key.toLowerCase() !== 'p' || !sightline.free(event)) return;
+    event.preventDefault();
+    present(!presents());
+  });
+  present(address.get('present') === '1');
+  start();
+  sightline.on(`${NAMES.join(' ')} subject extra`, () => { if (ready) write(); });
+  sightline.on('run', async () => {
+    if (now.run === null) return;
+    first = now.subject;
+    if (awaited) choose();
+    awaited = false;
+    const got = await server.parameters({run: now.run}).catch(() => null);
+    if (got?.run !== now.run) return;
+    own = got.query;
+    lacks = got.text;
+    write();
+  });
+  watch('value', () => { if (props.value?.lacks) take(props.value.run, props.value); });
 }
-document.addEventListener('keydown', event => {
-  if (event.key.toLowerCase() !== 'p' || !sightline.free(event)) return;
-  event.preventDefault();
-  present(!presents());
-});
-present(address.get('present') === '1');
-start();
-sightline.on(`${NAMES.join(' ')} subject extra`, () => { if (ready) write(); });
-sightline.on('run', async () => {
-  if (now.run === null) return;
-  first = now.subject;
-  if (awaited) choose();
-  awaited = false;
-  const got = await server.parameters({run: now.run}).catch(() => null);
-  if (got?.run !== now.run) return;
-  own = got.query;
-  lacks = got.text;
-  write();
-});
-watch('value', () => { if (props.value?.lacks) take(props.value.run, props.value); });

@@ -1,6 +1,16 @@
 // Opacity and colours of the maps; they never leave the browser.
-// (Runs after state.js, paint.js and dial.js.)
-function shades(first, labels, says) {
+import {dial} from './dial.js';
+import {make} from './dom.js';
+import {sightline} from './state.js';
+
+/**
+ * Create the controls of opacity and colours.
+ * @param {number} first the opacity to begin with
+ * @param {Record<string, string>} labels of the colour tables
+ * @param {Words & DialOptions['says']} says
+ * @returns {HTMLElement[]}
+ */
+export function shades(first, labels, says) {
   const opacity = dial({
     name: 'opacity', label: says.opacity, bounds: {low: 0, high: 1, step: .05}, value: first,
     reset: first, title: says.opacityLong, says,
@@ -9,7 +19,7 @@ function shades(first, labels, says) {
   sightline.on('opacity', () => {
     const value = sightline.now.opacity ?? first;
     opacity.put(value);
-    document.documentElement.style.setProperty('--sl-heat', value);
+    document.documentElement.style.setProperty('--sl-heat', String(value));
   });
   const colours = make('div', 'sl-dial sl-colours'), choice = make('select', 'sl-choice');
   const name = make('label', 'sl-name', says.colours);

@@ -1,64 +1,109 @@
-// What the page shows now, for all its scripts: each has a scope of its own and gets this first.
-// `sightline.now` holds the values, `set` changes some of them, `on` hears of the ones it names.
-const sightline = document.sightline ??= (() => {
-  const heard = [], now = {
-    run: null,        // id of the run that is shown, null while an answer is under way
-    subject: null,    // what is explained, JSON for Python: {chip: 12} and the like
-    subjects: [],     // what will probably be asked for: all chips, the answer's first
-    chips: [],        // of the run, in order: {index, text, role, tokens, word}, as Python sent them
-    layers: [],       // numbers of the decoder layers that the run can be looked at in, its last one at the end
-    rests: null,      // how much chips rest on the picture, {number: {share, sensitive, against, text}}; null if unknown
-    template: false,  // whether chips of the template are shown
-    extending: false, // whether the next chip extends what is chosen, as with the Shift key
-    peek: null,       // what is explained while the pointer rests on it
-    extra: {},        // fields that go into every subject
-    panel: null,      // values of the sliders
-    options: null,    // values of the other knobs, {method: {knob: value}} for the methods shown
-    settings: '',     // key of panel and options: maps of another key are never shown
-    pictures: {run: null, images: []},
-    image: 0,         // which of several pictures the maps show
-    entry: null,      // the maps that are drawn, as Python sent them
-    beta: null,       // what Eq. 9 gave for the maps that are drawn
-    model: null,      // facts of the chosen model
-    colours: null,    // name of the colour table of unsigned maps
-    opacity: null,
-    methods: [],      // names of those shown, in this order
-    normalisation: '',  // what full strength means in all maps; '' for what each method's option says
-    drawing: 'smooth',  // or 'cells'
-    contour: false,   // whether maps have an outline at Otsu's threshold
-    compare: 'side',  // or 'blink' or 'difference', of `pair`
-    pair: null,       // two names of methods; null for the first two that are shown
-    flipped: false,   // whether the second of the pair comes first
-    zoom: {scale: 1, x: .5, y: .5},
-    probe: null,      // {x, y}, the place of the picture that is pointed at
-    playing: false,   // whether the answer plays like a film
-    speed: 2,         // its words in a second
-  };
-  // JSON with sorted names, so that equal values have equal keys.
-  const canonical = value => JSON.stringify(value, (_, v) =>
+// What the page shows now. `sightline.now` holds the values, `set` changes some of them, and `on`
+// hears of the ones it names.
+
+/** @type {State} */
+const now = {
+  run: null,
+  subject: null,
+  subjects: [],
+  chips: [],
+  layers: [],
+  rests: null,
+  template: false,
+  extending: false,
+  peek: null,
+  extra: {},
+  panel: null,
+  options: null,
+  settings: '',
+  pictures: {run: null, images: []},
+  image: 0,
+  entry: null,
+  beta: null,
+  model: null,
+  colours: null,
+  opacity: null,
+  methods: [],
+  normalisation: '',
+  drawing: 'smooth',
+  contour: false,
+  compare: 'side',
+  pair: null,
+  flipped: false,
+  zoom: {scale: 1, x: .5, y: .5},
+  probe: null,
+  playing: false,
+  speed: 2,
+};
+
+/** @type {{names: string[], act: (changed: string[]) => void}[]} */
+const listeners = [];
+
+/**
+ * Write JSON with sorted names, so that equal values have equal keys.
+ * @param {unknown} value
+ * @returns {string}
+ */
+export function canonical(value) {
+  return JSON.stringify(value, (_, v) =>
     v && typeof v === 'object' && !Array.isArray(v)
       ? Object.fromEntries(Object.keys(v).sort().map(name => [name, v[name]])) : v);
-  return {
-    now, canonical,
-    set(changes) {
-      const unknown = Object.keys(changes).find(name => !(name in now));
-      if (unknown) throw new Error(`state.js does not list ${unknown}`);
-      const changed = Object.keys(changes).filter(name => now[name] !== changes[name]);
-      Object.assign(now, changes);
-      const settings = canonical([now.panel, now.options]);
-      if (settings !== now.settings) changed.push('settings');
-      now.settings = settings;
-      for (const {names, act} of [...heard]) if (names.some(name => changed.includes(name))) act(changed);
-    },
-    on(names, act) {  // names in one string; `act` is called at once too, for what is known already
-      heard.push({names: names.split(' '), act});
-      act([]);
-    },
-    free(event) {  // whether a key is meant for the page, and not for a field or a browser's shortcut
-      const field = event.target.closest?.('input:not([type=range], [type=checkbox]), textarea, select, [contenteditable=true]');
-      return !field && !event.ctrlKey && !event.metaKey && !event.altKey && !event.defaultPrevented;
-    },
-    key: subject => subject && canonical({...subject, ...now.extra}),
-    whole: subject => subject && {...subject, ...now.extra},
-  };
-})();
+}
+
+/**
+ * Change some values; those who listen to one that is another now are called.
+ * @param {Partial<State>} changes
+ * @returns {void}
+ */
+function set(changes) {
+  const unknown = Object.keys(changes).find(name => !(name in now));
+  if (unknown) throw new Error(`state.js does not list ${unknown}`);
+  const changed = Object.keys(changes).filter(name => now[name] !== changes[name]);
+  Object.assign(now, changes);
+  const settings = canonical([now.panel, now.options]);
+  if (settings !== now.settings) changed.push('settings');
+  now.settings = settings;
+  for (const {names, act} of [...listeners]) if (names.some(name => changed.includes(name))) act(changed);
+}
+
+/**
+ * Listen to values; `act` is called at once too, for what is known already.
+ * @param {string} names names of values in one string
+ * @param {(changed: string[]) => void} act
+ * @returns {void}
+ */
+function on(names, act) {
+  listeners.push({names: names.split(' '), act});
+  act([]);
+}
+
+/**
+ * Tell whether a key is meant for the page, and not for a field or a browser's shortcut.
+ * @param {KeyboardEvent} event
+ * @returns {boolean}
+ */
+function free(event) {
+  const target = /** @type {Element} */ (event.target);
+  const field = target.closest?.('input:not([type=range], [type=checkbox]), textarea, select, [contenteditable=true]');
+  return !field && !event.ctrlKey && !event.metaKey && !event.altKey && !event.defaultPrevented;
+}
+
+/**
+ * Add the fields that go into every subject.
+ * @param {Explained | null} subject
+ * @returns {Explained | null}
+ */
+function whole(subject) {
+  return subject && {...subject, ...now.extra};
+}
+
+/**
+ * Return the key of a whole subject.
+ * @param {Explained | null} subject
+ * @returns {string | null}
+ */
+function key(subject) {
+  return subject && canonical(whole(subject));
+}
+
+export const sightline = {now, canonical, set, on, free, key, whole};

@@ -1,15 +1,24 @@
-// The pictures of a run as thumbnails, one chosen; a bar under each says how strong the map is there.
-// (Runs after paint.js.)
-function strip(chosen, words) {
+// The pictures of a run as thumbnails, one chosen; a bar under each says how strong the map is
+// there.
+import {along, childrenOf, fill, make, targetOf} from './dom.js';
+
+/**
+ * Create the thumbnails of a run's pictures.
+ * @param {(index: number) => void} chosen
+ * @param {Words} words
+ * @returns {{box: HTMLElement, show(images: Picture[], index: number): void, mark(peaks: number[], images: Picture[]): void}}
+ */
+export function strip(chosen, words) {
   const box = make('div', 'sl-strip');
   box.setAttribute('role', 'listbox');
   box.setAttribute('aria-label', words.pictures);
   box.hidden = true;
 
+  /** @type {(picture: Picture, index: number) => HTMLElement} */
   function item({thumbnail, label}, index) {
     const button = make('button', 'sl-shot'), image = make('img'), mark = make('span', 'sl-peak');
     button.type = 'button';
-    button.dataset.image = index;
+    button.dataset.image = String(index);
     button.title = label;
     button.setAttribute('role', 'option');
     image.src = thumbnail;
@@ -20,21 +29,21 @@ function strip(chosen, words) {
   }
 
   function choose(index, focus) {
-    [...box.children].forEach((button, i) => {
+    childrenOf(box).forEach((button, i) => {
       button.tabIndex = i === index ? 0 : -1;
       button.setAttribute('aria-selected', String(i === index));
     });
     if (!focus) return;
-    box.children[index].focus();
+    childrenOf(box)[index].focus();
     chosen(index);
   }
 
   box.addEventListener('click', event => {
-    const button = event.target.closest('.sl-shot');
+    const button = targetOf(event).closest('.sl-shot');
     if (button) choose(Number(button.dataset.image), true);
   });
   box.addEventListener('keydown', event => {
-    const to = along(event, Number(event.target.dataset.image), box.children.length - 1);
+    const to = along(event, Number(targetOf(event).dataset.image), box.children.length - 1);
     if (to !== null) choose(to, true);
   });
 
@@ -46,7 +55,7 @@ function strip(chosen, words) {
       if (!box.hidden) choose(index, false);
     },
     mark(peaks, images) {
-      [...box.children].forEach((button, i) => {
+      childrenOf(box).forEach((button, i) => {
         const {label} = images[i], peak = peaks[i];  // none without a map
         button.querySelector('i').style.width = `${Math.round(100 * (peak ?? 0))}%`;
         button.setAttribute('aria-label', peak === undefined ? label : fill(words.atMost, {label, peak: peak.toFixed(2)}));

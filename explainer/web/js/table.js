@@ -1,5 +1,13 @@
-// A table of figures: names of columns, and rows whose first item is the `th` that names them. (Runs after paint.js.)
-function figureTable(columns, rows) {
+// A table of figures: names of columns, and rows whose first item is the `th` that names them.
+import {make} from './dom.js';
+
+/**
+ * Create a table of figures.
+ * @param {string[]} columns
+ * @param {any[][]} rows the first item of each is the `th` that names it
+ * @returns {HTMLTableElement}
+ */
+export function figureTable(columns, rows) {
   const box = make('table'), head = make('tr'), top = make('thead'), lines = make('tbody');
   head.append(...columns.map(text => Object.assign(make('th', '', text), {scope: 'col'})));
   lines.append(...rows.map(([name, ...cells]) => {

@@ -1,143 +1,159 @@
 // The chips: one listbox, answer first, prompt below. Text enters through textContent only.
-// props.value from Python: {run, subject, chips, live, layers, rests}; back to Python: {run, subject}.
-// (Runs after state.js, paint.js, toolbar.js and film.js.)
-const box = element.querySelector('.sl-tokens'), {now} = sightline;
-box.setAttribute('aria-label', props.words.list);
-const chips = () => [...box.querySelectorAll('.sl-chip')];
-const player = film(() => box.querySelectorAll('.sl-answer .sl-chip').length);
+// props.value from Python: {run, subject, chips, live, layers, rests}; back to Python: {run,
+// subject}.
+import {make, targetOf} from './dom.js';
+import {showEvidence} from './evidence.js';
+import {film} from './film.js';
+import {joinSpans} from './spans.js';
+import {sightline} from './state.js';
 
-// Mark the chips that are explained, or those in whose place another word would stand.
-function mark(tokens, unsaid) {
-  const chosen = chips().filter(chip => itemOf(chip).tokens.some(token => tokens.includes(token)));
-  for (const chip of chips()) {
+/**
+ * Mount the chips.
+ * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'watch'>} context
+ * @returns {void}
+ */
+export function mount({element, props, trigger, watch}) {
+  const box = element.querySelector('.sl-tokens'), {now} = sightline;
+  box.setAttribute('aria-label', props.words.list);
+  const chips = () => [...box.querySelectorAll('.sl-chip')];
+  const player = film(() => box.querySelectorAll('.sl-answer .sl-chip').length, props.words);
+
+  // Mark the chips that are explained, or those in whose place another word would stand.
+  function mark(tokens, unsaid) {
+    const chosen = chips().filter(chip => itemOf(chip).tokens.some(token => tokens.includes(token)));
+    for (const chip of chips()) {
+      chip.tabIndex = -1;
+      chip.setAttribute('aria-selected', String(!unsaid && chosen.includes(chip)));
+      chip.classList.toggle('sl-place', unsaid && chosen.includes(chip));
+    }
+    const first = chosen.find(chip => chip === document.activeElement) ?? chosen[0] ?? chips()[0];
+    if (first) first.tabIndex = 0;  // one stop for the Tab key
+  }
+
+  function select(chip) {
+    if (!chip || now.run === null) return;
+    chip.focus();
+    sightline.set({subject: subjectOf(chip), peek: null, playing: false});
+  }
+
+  const itemOf = chip => now.chips.find(item => item.index === Number(chip.dataset.chip));
+  const subjectOf = chip => ({chip: Number(chip.dataset.chip)});
+
+  // What is explained, whoever chose it, is marked.
+  function follow() {
+    if (now.run === null) return;
+    const {chip, tokens, at} = now.subject?.plus ?? now.subject ?? {};
+    if (sightline.canonical(props.value) !== sightline.canonical({run: now.run, subject: now.subject})) {
+      props.value = {run: now.run, subject: now.subject};
+    }
+    const own = now.chips.find(item => item.index === chip)?.tokens;
+    mark(own ?? tokens ?? [at], at !== undefined);
+    if (now.playing) box.querySelector('[aria-selected=true]')?.scrollIntoView({block: 'nearest'});
+  }
+
+  function chipOf(item, live) {
+    const chip = make('button', 'sl-chip', item.text);
+    chip.type = 'button';
+    chip.dataset.chip = item.index;
+    chip.dir = 'auto';
     chip.tabIndex = -1;
-    chip.setAttribute('aria-selected', String(!unsaid && chosen.includes(chip)));
-    chip.classList.toggle('sl-place', unsaid && chosen.includes(chip));
+    chip.setAttribute('role', 'option');
+    chip.setAttribute('aria-selected', 'false');
+    chip.setAttribute('aria-label', item.label ?? item.text);
+    if (live) chip.setAttribute('aria-disabled', 'true');
+    return chip;
   }
-  const first = chosen.find(chip => chip === document.activeElement) ?? chosen[0] ?? chips()[0];
-  if (first) first.tabIndex = 0;  // one stop for the Tab key
-}
 
-function select(chip) {
-  if (!chip || now.run === null) return;
-  chip.focus();
-  sightline.set({subject: subjectOf(chip), peek: null, playing: false});
-}
-
-const itemOf = chip => now.chips.find(item => item.index === Number(chip.dataset.chip));
-const subjectOf = chip => ({chip: Number(chip.dataset.chip)});
-
-// What is explained, whoever chose it, is marked.
-function follow() {
-  if (now.run === null) return;
-  const {chip, tokens, at} = now.subject?.plus ?? now.subject ?? {};
-  if (sightline.canonical(props.value) !== sightline.canonical({run: now.run, subject: now.subject})) {
-    props.value = {run: now.run, subject: now.subject};
+  function group(role, label, items, live) {
+    const part = make('div', `sl-group sl-${role}`), name = make('span', 'sl-role', label);
+    const list = make('div', 'sl-list');  // a listbox may hold options only, and a row has tools, too
+    part.setAttribute('role', 'group');
+    part.setAttribute('aria-label', label);
+    name.setAttribute('aria-hidden', 'true');
+    list.setAttribute('role', 'listbox');
+    list.setAttribute('aria-multiselectable', 'true');
+    list.setAttribute('aria-label', label);
+    list.append(...items.map(item => chipOf(item, live)));
+    part.append(name, list);
+    return part;
   }
-  const own = now.chips.find(item => item.index === chip)?.tokens;
-  mark(own ?? tokens ?? [at], at !== undefined);
-  if (now.playing) box.querySelector('[aria-selected=true]')?.scrollIntoView({block: 'nearest'});
-}
 
-function chipOf(item, live) {
-  const chip = make('button', 'sl-chip', item.text);
-  chip.type = 'button';
-  chip.dataset.chip = item.index;
-  chip.dir = 'auto';
-  chip.tabIndex = -1;
-  chip.setAttribute('role', 'option');
-  chip.setAttribute('aria-selected', 'false');
-  chip.setAttribute('aria-label', item.label ?? item.text);
-  if (live) chip.setAttribute('aria-disabled', 'true');
-  return chip;
-}
-
-function group(role, label, items, live) {
-  const part = make('div', `sl-group sl-${role}`), name = make('span', 'sl-role', label);
-  const list = make('div', 'sl-list');  // a listbox may hold options only, and a row has tools, too
-  part.setAttribute('role', 'group');
-  part.setAttribute('aria-label', label);
-  name.setAttribute('aria-hidden', 'true');
-  list.setAttribute('role', 'listbox');
-  list.setAttribute('aria-multiselectable', 'true');
-  list.setAttribute('aria-label', label);
-  list.append(...items.map(item => chipOf(item, live)));
-  part.append(name, list);
-  return part;
-}
-
-function show() {
-  const value = props.value;
-  if (!value?.chips) {  // our own {run, subject} coming back, or nothing new: then it goes to Python again
-    if (!value?.rests && !value?.why) follow();
-    return;
+  function show() {
+    const value = props.value;
+    if (!value?.chips) {  // our own {run, subject} coming back, or nothing new: then it goes to Python again
+      if (!value?.rests && !value?.why) follow();
+      return;
+    }
+    const {chips: items, live = false, layers = [], rests = null} = value, held = box.contains(document.activeElement);
+    const answer = items.filter(item => item.role === 'answer');
+    const prompt = items.filter(item => item.role === 'prompt');
+    const parts = [];
+    if (answer.length || live) parts.push(group('answer', props.words.answer, answer, live));
+    if (answer.length > 1 && !live) parts[0].querySelector('.sl-role').after(player.box);
+    if (prompt.length) parts.push(group('prompt', props.words.prompt, prompt, live));
+    box.replaceChildren(...parts);
+    box.classList.toggle('sl-live', live);
+    if (live) return sightline.set({run: null, chips: [], peek: null});
+    if (value.run && value.run === now.run) sightline.set({chips: items});  // sent twice: what was chosen meanwhile stays
+    else {
+      const subjects = [...answer, ...prompt].map(item => ({chip: item.index}));
+      sightline.set({run: value.run ?? null, chips: items, subject: value.subject ?? null, subjects, peek: null});
+    }
+    sightline.set({layers, rests});
+    showTemplate();
+    if (held) box.querySelector('.sl-chip[tabindex="0"]')?.focus();  // the keyboard stays where it was
   }
-  const {chips: items, live = false, layers = [], rests = null} = value, held = box.contains(document.activeElement);
-  const answer = items.filter(item => item.role === 'answer');
-  const prompt = items.filter(item => item.role === 'prompt');
-  const parts = [];
-  if (answer.length || live) parts.push(group('answer', props.words.answer, answer, live));
-  if (answer.length > 1 && !live) parts[0].querySelector('.sl-role').after(player.box);
-  if (prompt.length) parts.push(group('prompt', props.words.prompt, prompt, live));
-  box.replaceChildren(...parts);
-  box.classList.toggle('sl-live', live);
-  if (live) return sightline.set({run: null, chips: [], peek: null});
-  if (value.run && value.run === now.run) sightline.set({chips: items});  // sent twice: what was chosen meanwhile stays
-  else {
-    const subjects = [...answer, ...prompt].map(item => ({chip: item.index}));
-    sightline.set({run: value.run ?? null, chips: items, subject: value.subject ?? null, subjects, peek: null});
+
+  // Chips of the template are built when somebody wants to see them.
+  function showTemplate() {
+    const items = now.template && now.run !== null ? now.chips.filter(item => item.role === 'template') : [];
+    box.querySelector('.sl-template')?.remove();
+    if (items.length) box.append(group('template', props.words.template, items, false));
+    follow();
   }
-  sightline.set({layers, rests});
-  showTemplate();
-  if (held) box.querySelector('.sl-chip[tabindex="0"]')?.focus();  // the keyboard stays where it was
-}
 
-// Chips of the template are built when somebody wants to see them.
-function showTemplate() {
-  const items = now.template && now.run !== null ? now.chips.filter(item => item.role === 'template') : [];
-  box.querySelector('.sl-template')?.remove();
-  if (items.length) box.append(group('template', props.words.template, items, false));
-  follow();
-}
-
-box.addEventListener('click', event => {
-  const chip = event.target.closest('.sl-chip');
-  if (chip && (event.shiftKey || now.extending)) extend(chip);
-  else select(chip);
-});
-box.addEventListener('keydown', event => {
-  const chip = event.target.closest('.sl-chip');
-  if (!chip || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === ' ' && now.run !== null) {
+  box.addEventListener('click', event => {
+    const chip = targetOf(event).closest('.sl-chip');
+    if (chip && (event.shiftKey || now.extending)) extend(chip);
+    else select(chip);
+  });
+  box.addEventListener('keydown', event => {
+    const chip = targetOf(event).closest('.sl-chip');
+    if (!chip || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === ' ' && now.run !== null) {
+      event.preventDefault();
+      return player.toggle();
+    }
+    const row = [...chip.parentNode.querySelectorAll('.sl-chip')], at = row.indexOf(chip);
+    const rows = [...box.querySelectorAll('.sl-group')], line = rows.indexOf(chip.closest('.sl-group'));
+    const enter = other => other?.querySelector('[aria-selected=true]') ?? other?.querySelector('.sl-chip');
+    const target = {
+      ArrowRight: () => row[at + 1] ?? chip,
+      ArrowLeft: () => row[at - 1] ?? chip,
+      Home: () => row[0],
+      End: () => row[row.length - 1],
+      ArrowDown: () => enter(rows[line + 1]) ?? chip,
+      ArrowUp: () => enter(rows[line - 1]) ?? chip,
+    }[event.key]?.();
+    if (!target) return;
     event.preventDefault();
-    return player.toggle();
-  }
-  const row = [...chip.parentNode.querySelectorAll('.sl-chip')], at = row.indexOf(chip);
-  const rows = [...box.querySelectorAll('.sl-group')], line = rows.indexOf(chip.closest('.sl-group'));
-  const enter = other => other?.querySelector('[aria-selected=true]') ?? other?.querySelector('.sl-chip');
-  const target = {
-    ArrowRight: () => row[at + 1] ?? chip,
-    ArrowLeft: () => row[at - 1] ?? chip,
-    Home: () => row[0],
-    End: () => row[row.length - 1],
-    ArrowDown: () => enter(rows[line + 1]) ?? chip,
-    ArrowUp: () => enter(rows[line - 1]) ?? chip,
-  }[event.key]?.();
-  if (!target) return;
-  event.preventDefault();
-  if (event.shiftKey) extend(target);
-  else select(target);
-});
-// A move, and not the pointer's coming over: a chip that slides under a resting pointer is not meant.
-let under = null;
-box.addEventListener('pointermove', event => {
-  const chip = event.target.closest('.sl-chip');
-  if (event.buttons || event.pointerType !== 'mouse' || !chip || chip === under || now.run === null) return;
-  under = chip;
-  sightline.set({peek: subjectOf(chip)});
-});
-box.addEventListener('pointerleave', () => { under = null; sightline.set({peek: null}); });
-sightline.on('run subject', follow);
-sightline.on('template', showTemplate);
-watch('value', show);
-show();
+    if (event.shiftKey) extend(target);
+    else select(target);
+  });
+  // A move, and not the pointer's coming over: a chip that slides under a resting pointer is not meant.
+  let under = null;
+  box.addEventListener('pointermove', event => {
+    const chip = targetOf(event).closest('.sl-chip');
+    if (event.buttons || event.pointerType !== 'mouse' || !chip || chip === under || now.run === null) return;
+    under = chip;
+    sightline.set({peek: subjectOf(chip)});
+  });
+  box.addEventListener('pointerleave', () => { under = null; sightline.set({peek: null}); });
+  sightline.on('run subject', follow);
+  sightline.on('template', showTemplate);
+  watch('value', show);
+  show();
+  const bar = {box, chips, itemOf, subjectOf, chipOf, mark, select, follow, player};
+  const {extend} = joinSpans(bar);
+  showEvidence(bar, {props, trigger, watch});
+}

@@ -1,5 +1,14 @@
-// The small controls above the maps: buttons, menus that open, and choices. (Runs after paint.js.)
-function tool(text, title, act) {
+// The small controls above the maps: buttons, menus that open, and choices.
+import {make, targetOf} from './dom.js';
+
+/**
+ * Create a button.
+ * @param {string} text
+ * @param {string} title
+ * @param {() => void} act
+ * @returns {HTMLButtonElement}
+ */
+export function tool(text, title, act) {
   const button = make('button', 'sl-tool', text);
   button.type = 'button';
   button.title = title;
@@ -8,13 +17,19 @@ function tool(text, title, act) {
   return button;
 }
 
-// A button that opens a small window under it; a click elsewhere or Escape closes it.
-function menu(label, title, ...content) {
+/**
+ * Create a button that opens a small window; a click elsewhere or Escape closes it.
+ * @param {string} label
+ * @param {string} title
+ * @param {...HTMLElement} content
+ * @returns {HTMLElement}
+ */
+export function menu(label, title, ...content) {
   const box = make('details', 'sl-menu'), head = make('summary', 'sl-tool', label), sheet = make('div', 'sl-sheet');
   head.title = title;
   sheet.append(...content);
   box.append(head, sheet);
-  document.addEventListener('pointerdown', event => { if (!box.contains(event.target)) box.open = false; });
+  document.addEventListener('pointerdown', event => { if (!box.contains(targetOf(event))) box.open = false; });
   box.addEventListener('keydown', event => {
     if (event.key !== 'Escape' || !box.open) return;
     box.open = false;
@@ -24,8 +39,14 @@ function menu(label, title, ...content) {
   return box;
 }
 
-// One of several, as {value: text}; `changed(value)` hears the person, `put` shows what is.
-function choose(label, options, changed) {
+/**
+ * Create a choice of one of several.
+ * @param {string} label
+ * @param {Record<string, string>} options texts by value
+ * @param {(value: any) => void} changed hears the person
+ * @returns {{box: HTMLElement, list: HTMLSelectElement, put(value: string): void}}
+ */
+export function choose(label, options, changed) {
   const box = make('label', 'sl-pick'), list = make('select', 'sl-choice');
   list.append(...Object.entries(options).map(([value, text]) => new Option(text, value)));
   list.setAttribute('aria-label', label);
@@ -34,7 +55,14 @@ function choose(label, options, changed) {
   return {box, list, put(value) { list.value = value; }};
 }
 
-function check(label, title, changed) {
+/**
+ * Create a box to tick.
+ * @param {string} label
+ * @param {string} title
+ * @param {(on: boolean) => void} changed hears the person
+ * @returns {{box: HTMLElement, input: HTMLInputElement, put(on: boolean): void}}
+ */
+export function check(label, title, changed) {
   const box = make('label', 'sl-check'), input = make('input');
   input.type = 'checkbox';
   box.title = title;

@@ -1,189 +1,207 @@
 // The maps of what is explained, drawn over the picture. What is not here yet is asked for, and
-// until it comes the last maps stay, marked as such.
-// (Runs after state.js, paint.js, toolbar.js, strip.js, maps.js, zoom.js, probe.js, places.js, contour.js,
-// compare.js, methods.js, panels.js and save.js.)
-// props.value from Python: {busy} and {text, kind} are messages, {endable} with it says that the work
-// can be ended and {ended} that it was, {refresh} asks once more for what was refused. props.tables holds
-// the colours.
-const root = element.querySelector('.sl-view'), REST_BEFORE_MODEL_MS = 250, text = props.words;
-const tables = Object.fromEntries(Object.entries(props.tables).map(([name, data]) => [name, tableOf(data)]));
-let needing = 0, needed = false, frame = 0, refused = false, endable = false, ending = false, waiting = false;
+// until it comes the last maps stay, marked as such. props.value from Python: {busy} and {text,
+// kind} are messages, {endable} with it says that the work can be ended and {ended} that it was,
+// {refresh} asks once more for what was refused. props.tables holds the colours.
+import {comparing} from './compare.js';
+import {childrenOf, fill, make} from './dom.js';
+import {mapStore} from './maps.js';
+import {methodMenu} from './methods.js';
+import {tableOf} from './paint.js';
+import {mapPanel} from './panels.js';
+import {placeWords} from './places.js';
+import {saveMenu} from './save.js';
+import {sightline} from './state.js';
+import {strip} from './strip.js';
+import {check, choose, menu, tool} from './toolbar.js';
+import {followZoom, zoomAt, zoomTo} from './zoom.js';
 
-const status = make('div', 'sl-status'), word = make('span', 'sl-word'), line = make('span', 'sl-line');
-const message = make('div', 'sl-message'), row = make('div', 'sl-maps'), panels = {};
-const act = tool(text.end, '', () => endable ? end(text.ended, 'note', text.again) : need()), told = make('div', 'sl-told');
-const tools = make('div', 'sl-toolbar'), said = make('p', 'sl-heard');
-word.dir = 'auto';
-said.setAttribute('role', 'status');
-status.append(word, line);
-const shots = strip(image => sightline.set({image}), text);
-if (!sightline.now.methods.length) sightline.set({methods: props.shown});
-const compare = comparing(text), maps = mapStore(asked => server.maps(asked), () => soon());
-const wordsAt = placeWords(asked => server.places(asked), () => point());
-tools.append(...props.methods.length > 1 ? [methodMenu(props.methods, text)] : [], compare.box, looks(), whole());
-if (server.save) tools.append(saveMenu(text.saving, server));
-status.append(tools);
-told.append(message, act);
-root.append(make('p', 'sl-welcome', text.welcome), told, status, row, shots.box, said);
-root.classList.add('sl-empty');
-followZoom(root);
+/**
+ * Mount the maps.
+ * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'server' | 'watch'>} context
+ * @returns {{root: HTMLElement, message: HTMLElement, say(text: string, kind: string): void}} for the guard
+ */
+export function mount({element, props, trigger, server, watch}) {
+  const root = element.querySelector('.sl-view'), REST_BEFORE_MODEL_MS = 250, text = props.words;
+  const tables = Object.fromEntries(Object.entries(props.tables).map(([name, data]) => [name, tableOf(data)]));
+  let needing = 0, needed = false, frame = 0, refused = false, endable = false, ending = false, waiting = false;
 
-// How maps are drawn.
-function looks() {
-  const drawing = choose(text.drawing, text.drawings, value => sightline.set({drawing: value}));
-  const norm = choose(text.normalisation, text.normalisations, value => sightline.set({normalisation: value}));
-  const contour = check(text.contour, text.contourLong, on => sightline.set({contour: on}));
-  sightline.on('drawing contour normalisation', () => {
-    const {now} = sightline;
-    drawing.put(now.drawing);
-    norm.put(now.normalisation);
-    contour.put(now.contour);
-  });
-  const zoom = make('div', 'sl-pick'), by = factor => () => zoomAt(sightline.now.zoom, factor);
-  zoom.append(make('span', 'sl-name', text.zoom), tool('−', text.smaller, by(1 / 1.5)), tool('+', text.larger, by(1.5)));
-  return menu(text.looks, text.looksLong, drawing.box, norm.box, contour.box, zoom);
-}
+  const status = make('div', 'sl-status'), word = make('span', 'sl-word'), line = make('span', 'sl-line');
+  const message = make('div', 'sl-message'), row = make('div', 'sl-maps'), panels = {};
+  const act = tool(text.end, '', () => endable ? end(text.ended, 'note', text.again) : need()), told = make('div', 'sl-told');
+  const tools = make('div', 'sl-toolbar'), said = make('p', 'sl-heard');
+  word.dir = 'auto';
+  said.setAttribute('role', 'status');
+  status.append(word, line);
+  const shots = strip(image => sightline.set({image}), text);
+  if (!sightline.now.methods.length) sightline.set({methods: props.shown});
+  const compare = comparing(text), maps = mapStore(asked => server.maps(asked), () => soon(), text.unreachable);
+  const wordsAt = placeWords(asked => server.places(asked), () => point());
+  tools.append(...props.methods.length > 1 ? [methodMenu(props.methods, text)] : [], compare.box, looks(), whole());
+  if (server.save) tools.append(saveMenu(text.saving, server));
+  status.append(tools);
+  told.append(message, act);
+  root.append(make('p', 'sl-welcome', text.welcome), told, status, row, shots.box, said);
+  root.classList.add('sl-empty');
+  followZoom(root);
 
-// Says how far the maps are zoomed in, while they are; a click shows all of the picture.
-function whole() {
-  const button = tool('', text.whole, () => zoomTo(1));
-  button.classList.add('sl-whole');
-  sightline.on('zoom', () => {
-    const {scale} = sightline.now.zoom;
-    button.textContent = `${scale.toFixed(1).replace('.0', '')}× ↺`;
-    button.hidden = scale === 1;
-  });
-  return button;
-}
-
-function drawMap(map) {
-  const {pictures, image, colours, drawing, contour} = sightline.now;
-  const part = panels[map.name] ??= mapPanel(map.name, text);
-  part.draw(map, {
-    picture: pictures.images[image], image, table: tables[map.signed ? props.diverging : colours], drawing, contour,
-    summary: props.methods.find(m => m.name === map.name)?.summary ?? '',
-  });
-  return part.figure;
-}
-
-function draw(entry) {
-  const {run, pictures, image} = sightline.now;
-  root.style.setProperty('--ratio', pictures.images[image].ratio);
-  const figures = compare.arrange(entry).map(drawMap);
-  if (figures.some((figure, i) => row.children[i] !== figure) || row.children.length !== figures.length) {
-    row.replaceChildren(...figures);
+  // How maps are drawn.
+  function looks() {
+    const drawing = choose(text.drawing, text.drawings, value => sightline.set({drawing: value}));
+    const norm = choose(text.normalisation, text.normalisations, value => sightline.set({normalisation: value}));
+    const contour = check(text.contour, text.contourLong, on => sightline.set({contour: on}));
+    sightline.on('drawing contour normalisation', () => {
+      const {now} = sightline;
+      drawing.put(now.drawing);
+      norm.put(now.normalisation);
+      contour.put(now.contour);
+    });
+    const zoom = make('div', 'sl-pick'), by = factor => () => zoomAt(sightline.now.zoom, factor);
+    zoom.append(make('span', 'sl-name', text.zoom), tool('−', text.smaller, by(1 / 1.5)), tool('+', text.larger, by(1.5)));
+    return menu(text.looks, text.looksLong, drawing.box, norm.box, contour.box, zoom);
   }
-  shots.mark(entry.peaks, pictures.images);
-  word.textContent = entry.word;
-  Object.assign(root.dataset, {run, image, subject: sightline.canonical(entry.subject), chip: entry.subject.chip ?? ''});
-  root.classList.remove('sl-empty');
-  sightline.set({entry, beta: entry.beta ?? sightline.now.beta});
-  point();
-  root.dispatchEvent(new CustomEvent('drawn', {bubbles: true}));
-}
 
-// What stands at the place that is pointed at; without one, facts of the word.
-function point() {
-  const {entry, probe} = sightline.now;
-  const cells = [...row.children].map(figure => panels[figure.dataset.method].point());
-  const here = probe && entry ? wordsAt(sightline.now.image, probe) : [];
-  const at = probe && fill(here.length ? text.placeSays : text.place, {
-    x: Math.round(100 * probe.x), y: Math.round(100 * probe.y), words: here.map(word => `“${word}”`).join(' '),
-  });
-  line.textContent = at ?? entry?.line ?? '';
-  line.classList.toggle('sl-pointed', Boolean(at));
-  const values = [...row.querySelectorAll('.sl-map')].map((figure, i) => cells[i] &&
-    `${figure.querySelector('strong').textContent} ${figure.querySelector('.sl-value').textContent}`);
-  said.textContent = at && document.activeElement?.matches('.sl-frame') ? [at, ...values.filter(Boolean)].join(', ') : '';
-}
+  // Says how far the maps are zoomed in, while they are; a click shows all of the picture.
+  function whole() {
+    const button = tool('', text.whole, () => zoomTo(1));
+    button.classList.add('sl-whole');
+    sightline.on('zoom', () => {
+      const {scale} = sightline.now.zoom;
+      button.textContent = `${scale.toFixed(1).replace('.0', '')}× ↺`;
+      button.hidden = scale === 1;
+    });
+    return button;
+  }
 
-// What the state asks for: drawn if it is here, else asked for.
-function show() {
-  const {run, subject, peek, pictures} = sightline.now;
-  if (run === null || subject === null || pictures.run !== run) return;  // the rest is on its way
-  const found = maps.find(subject), peeked = peek && maps.find(peek);
-  root.classList.toggle('sl-late', !found?.maps && !peeked?.maps);
-  root.dataset.here = maps.here();
-  if (!found) maps.ask(subject);
-  if (found?.refused) refuse(found.refused);
-  else if (found && refused) say('', ''), refused = false;
-  const entry = peeked?.maps ? peeked : found;
-  if (entry?.maps) draw(entry);
-  if (found?.need && !needed && !sightline.now.playing) need();
-}
+  function drawMap(map) {
+    const {pictures, image, colours, drawing, contour} = sightline.now;
+    const part = panels[map.name] ??= mapPanel(map.name, text);
+    part.draw(map, {
+      picture: pictures.images[image], image, table: tables[map.signed ? props.diverging : colours], drawing, contour,
+      summary: props.methods.find(m => m.name === map.name)?.summary ?? '',
+    });
+    return part.figure;
+  }
 
-// Have the model add what is missing, once for each word that is chosen.
-function need() {
-  needed = true;
-  needing = setTimeout(() => { ending ? waiting = true : trigger('need', {}); }, REST_BEFORE_MODEL_MS);
-}
+  function draw(entry) {
+    const {run, pictures, image} = sightline.now;
+    root.style.setProperty('--ratio', String(pictures.images[image].ratio));
+    const figures = compare.arrange(entry).map(drawMap);
+    if (figures.some((figure, i) => row.children[i] !== figure) || row.children.length !== figures.length) {
+      row.replaceChildren(...figures);
+    }
+    shots.mark(entry.peaks, pictures.images);
+    word.textContent = entry.word;
+    Object.assign(root.dataset, {run, image, subject: sightline.canonical(entry.subject), chip: entry.subject.chip ?? ''});
+    root.classList.remove('sl-empty');
+    sightline.set({entry, beta: entry.beta ?? sightline.now.beta});
+    point();
+    root.dispatchEvent(new CustomEvent('drawn', {bubbles: true}));
+  }
 
-// End the making of maps, if any are made: a person does, or what is explained is another. It takes the
-// model a moment, and what is asked for before that would be lost.
-function end(...words) {
-  if (!endable) return;
-  [endable, ending] = [false, true];
-  trigger('end', {});
-  say(...words);
-}
+  // What stands at the place that is pointed at; without one, facts of the word.
+  function point() {
+    const {entry, probe} = sightline.now;
+    const cells = childrenOf(row).map(figure => panels[figure.dataset.method].point());
+    const here = probe && entry ? wordsAt(sightline.now.image, probe) : [];
+    const at = probe && fill(here.length ? text.placeSays : text.place, {
+      x: Math.round(100 * probe.x), y: Math.round(100 * probe.y), words: here.map(word => `“${word}”`).join(' '),
+    });
+    line.textContent = at ?? entry?.line ?? '';
+    line.classList.toggle('sl-pointed', Boolean(at));
+    const values = [...row.querySelectorAll('.sl-map')].map((figure, i) => cells[i] &&
+      `${figure.querySelector('strong').textContent} ${figure.querySelector('.sl-value').textContent}`);
+    said.textContent = at && document.activeElement?.matches('.sl-frame') ? [at, ...values.filter(Boolean)].join(', ') : '';
+  }
 
-function soon() {  // many changes of one moment are drawn once
-  frame ||= requestAnimationFrame(() => { frame = 0; show(); });
-}
+  // What the state asks for: drawn if it is here, else asked for.
+  function show() {
+    const {run, subject, peek, pictures} = sightline.now;
+    if (run === null || subject === null || pictures.run !== run) return;  // the rest is on its way
+    const found = maps.find(subject), peeked = peek && maps.find(peek);
+    root.classList.toggle('sl-late', !found?.maps && !peeked?.maps);
+    root.dataset.here = String(maps.here());
+    if (!found) maps.ask(subject);
+    if (found?.refused) refuse(found.refused);
+    else if (found && refused) say('', ''), refused = false;
+    const entry = peeked?.maps ? peeked : found;
+    if (entry?.maps) draw(entry);
+    if (found?.need && !needed && !sightline.now.playing) need();
+  }
 
-function refuse(refusal) {
-  if (refusal.heard) return;
-  const {busy, text, kind} = refusal;
-  refusal.heard = refused = true;
-  say(busy ?? text, busy ? 'busy' : kind);
-  if (refusal.need) need();
-}
+  // Have the model add what is missing, once for each word that is chosen.
+  function need() {
+    needed = true;
+    needing = setTimeout(() => { ending ? waiting = true : trigger('need', {}); }, REST_BEFORE_MODEL_MS);
+  }
 
-// Show a message, and beside it a button if it has a name.
-function say(text, kind, offered = '') {
-  message.textContent = text;
-  message.dataset.kind = kind;
-  message.setAttribute('role', kind === 'error' ? 'alert' : 'status');
-  act.textContent = offered;
-  act.hidden = !offered;
-  root.classList.toggle('sl-busy', kind === 'busy');
-}
+  // End the making of maps, if any are made: a person does, or what is explained is another. It takes the
+  // model a moment, and what is asked for before that would be lost.
+  function end(...words) {
+    if (!endable) return;
+    [endable, ending] = [false, true];
+    trigger('end', {});
+    say(...words);
+  }
 
-function over() {
-  ending = false;
-  if (waiting) trigger('need', {});
-  waiting = false;
-}
+  function soon() {  // many changes of one moment are drawn once
+    frame ||= requestAnimationFrame(() => { frame = 0; show(); });
+  }
 
-function hear() {
-  const value = props.value;
-  if (value?.ended || value?.refresh) over();
-  if (value?.ended || (ending && value?.endable)) return;
-  if (!value?.endable && !value?.refresh) end('', '');
-  if (value?.refresh) {
-    refused = value.text === undefined;  // else that stays
+  function refuse(refusal) {
+    if (refusal.heard) return;
+    const {busy, text, kind} = refusal;
+    refusal.heard = refused = true;
+    say(busy ?? text, busy ? 'busy' : kind);
+    if (refusal.need) need();
+  }
+
+  // Show a message, and beside it a button if it has a name.
+  function say(text, kind, offered = '') {
+    message.textContent = text;
+    message.dataset.kind = kind;
+    message.setAttribute('role', kind === 'error' ? 'alert' : 'status');
+    act.textContent = offered;
+    act.hidden = !offered;
+    root.classList.toggle('sl-busy', kind === 'busy');
+  }
+
+  function over() {
+    ending = false;
+    if (waiting) trigger('need', {});
+    waiting = false;
+  }
+
+  function hear() {
+    const value = props.value;
+    if (value?.ended || value?.refresh) over();
+    if (value?.ended || (ending && value?.endable)) return;
+    if (!value?.endable && !value?.refresh) end('', '');
+    if (value?.refresh) {
+      refused = value.text === undefined;  // else that stays
+      maps.forgive();
+      maps.renew(sightline.now.subject);
+      soon();
+    }
+    endable = Boolean(value?.endable);
+    if (value?.busy) say(value.busy, ...(endable ? ['making', text.end] : ['busy']));  // maps that are made hold up no others
+    else if (value?.text !== undefined) say(value.text, value.kind);
+  }
+
+  sightline.set({colours: sightline.now.colours ?? props.colours});
+  sightline.on('run subject settings', changed => {
     maps.forgive();
-    maps.renew(sightline.now.subject);
-    soon();
-  }
-  endable = Boolean(value?.endable);
-  if (value?.busy) say(value.busy, ...(endable ? ['making', text.end] : ['busy']));  // maps that are made hold up no others
-  else if (value?.text !== undefined) say(value.text, value.kind);
+    clearTimeout(needing);  // the slider goes on, or the choice
+    needed = waiting = false;
+    end('', '');
+    if (changed.includes('run') || message.dataset.kind === 'busy') return;
+    say('', '');  // what was said of the last one is over
+  });
+  sightline.on('run settings subjects extra', () => maps.fillSoon());
+  sightline.on('run subject extra peek playing settings pictures image colours drawing contour compare pair flipped', soon);
+  sightline.on('pictures', () => shots.show(sightline.now.pictures.images, sightline.now.image));
+  sightline.on('pictures image', () => { zoomTo(1); sightline.set({probe: null}); });
+  sightline.on('zoom probe', point);
+  watch('value', hear);
+  hear();
+  return {root, message, say};
 }
-
-sightline.set({colours: sightline.now.colours ?? props.colours});
-sightline.on('run subject settings', changed => {
-  maps.forgive();
-  clearTimeout(needing);  // the slider goes on, or the choice
-  needed = waiting = false;
-  end('', '');
-  if (changed.includes('run') || message.dataset.kind === 'busy') return;
-  say('', '');  // what was said of the last one is over
-});
-sightline.on('run settings subjects extra', () => maps.fillSoon());
-sightline.on('run subject extra peek playing settings pictures image colours drawing contour compare pair flipped', soon);
-sightline.on('pictures', () => shots.show(sightline.now.pictures.images, sightline.now.image));
-sightline.on('pictures image', () => { zoomTo(1); sightline.set({probe: null}); });
-sightline.on('zoom probe', point);
-watch('value', hear);
-hear();

@@ -1,119 +1,130 @@
-// What if this was hidden? The place that a map of the chosen word shows, or a rectangle, is hidden,
-// and the model reads the answer again, or answers again.
-// (Runs after state.js, paint.js, toolbar.js and box.js.)
-// props.value to Python: {run, subject, panel, options, method, image, how, box, fill, ask}; from
-// Python for that `ask`: {asked, busy}, {asked, text, kind} or what became of the words.
-// Events: measure, again.
-const root = element.querySelector('.sl-whatif'), says = props.words, {now} = sightline;
-let asks = 0, shownKey = '', askedKey = '';
+// What if this was hidden? The place that a map of the chosen word shows, or a rectangle, is
+// hidden, and the model reads the answer again, or answers again. props.value to Python: {run,
+// subject, panel, options, method, image, how, box, fill, ask}; from Python for that `ask`:
+// {asked, busy}, {asked, text, kind} or what became of the words. Events: measure, again.
+import {boxOnMaps} from './box.js';
+import {make} from './dom.js';
+import {sightline} from './state.js';
+import {figureTable} from './table.js';
+import {choose, tool} from './toolbar.js';
 
-const body = make('div', 'sl-whatif-body'), bar = make('div', 'sl-whatif-bar'), message = make('p', 'sl-whatif-said');
-const result = make('div', 'sl-whatif-result'), line = make('p', 'sl-whatif-line'), verdict = make('p', 'sl-whatif-verdict');
-const evidence = make('div', 'sl-whatif-evidence'), shots = make('div', 'sl-whatif-shots'), numbers = make('div', 'sl-whatif-numbers');
-const how = choose(says.how, says.hows, place), map = choose(says.map, {}, follow), under = choose(says.fill, says.fills, follow);
-const measure = tool(says.measure, says.measureLong, () => ask('measure')), again = tool(says.again, says.againLong, () => ask('again'));
-const draw = tool(says.draw, says.drawLong, drawBox), box = boxOnMaps(drawn);
-message.setAttribute('role', 'status');
-line.setAttribute('role', 'status');
-bar.append(how.box, map.box, draw, under.box, measure, again);
-evidence.append(shots, numbers);
-result.append(line, verdict, evidence);
-result.hidden = true;
-body.append(make('p', 'sl-caption', says.about), bar, message, result);
-root.append(make('summary', '', says.title), body);
+/**
+ * Mount the section that hides a region.
+ * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'watch'>} context
+ * @returns {void}
+ */
+export function mount({element, props, trigger, watch}) {
+  const root = /** @type {HTMLDetailsElement} */ (element.querySelector('.sl-whatif')), says = props.words, {now} = sightline;
+  let asks = 0, shownKey = '', askedKey = '';
 
-const asked = () => ({
-  run: now.run, subject: sightline.whole(now.subject), panel: now.panel, options: now.options,
-  method: map.list.value, image: now.image, how: how.list.value, box: box.value, fill: under.list.value,
-});
+  const body = make('div', 'sl-whatif-body'), bar = make('div', 'sl-whatif-bar'), message = make('p', 'sl-whatif-said');
+  const result = make('div', 'sl-whatif-result'), line = make('p', 'sl-whatif-line'), verdict = make('p', 'sl-whatif-verdict');
+  const evidence = make('div', 'sl-whatif-evidence'), shots = make('div', 'sl-whatif-shots'), numbers = make('div', 'sl-whatif-numbers');
+  const how = choose(says.how, says.hows, place), map = choose(says.map, {}, follow), under = choose(says.fill, says.fills, follow);
+  const measure = tool(says.measure, says.measureLong, () => ask('measure')), again = tool(says.again, says.againLong, () => ask('again'));
+  const draw = tool(says.draw, says.drawLong, drawBox), box = boxOnMaps(drawn);
+  message.setAttribute('role', 'status');
+  line.setAttribute('role', 'status');
+  bar.append(how.box, map.box, draw, under.box, measure, again);
+  evidence.append(shots, numbers);
+  result.append(line, verdict, evidence);
+  result.hidden = true;
+  body.append(make('p', 'sl-caption', says.about), bar, message, result);
+  root.append(make('summary', '', says.title), body);
 
-function ask(event) {
-  if (now.run === null || now.subject === null) return;
-  askedKey = sightline.canonical(asked());
-  props.value = {...asked(), ask: ++asks};
-  trigger(event, {});
-  if (event === 'measure') say(says.waiting, 'busy');
-  else document.querySelector('.sl-tokens')?.scrollIntoView({block: 'nearest'});  // where it answers
+  const asked = () => ({
+    run: now.run, subject: sightline.whole(now.subject), panel: now.panel, options: now.options,
+    method: map.list.value, image: now.image, how: how.list.value, box: box.value, fill: under.list.value,
+  });
+
+  function ask(event) {
+    if (now.run === null || now.subject === null) return;
+    askedKey = sightline.canonical(asked());
+    props.value = {...asked(), ask: ++asks};
+    trigger(event, {});
+    if (event === 'measure') say(says.waiting, 'busy');
+    else document.querySelector('.sl-tokens')?.scrollIntoView({block: 'nearest'});  // where it answers
+  }
+
+  function table({columns, rows}) {
+    const named = ([word, ...shares]) => [Object.assign(make('th', '', word), {dir: 'auto'}), ...shares];
+    return figureTable([says.word, ...columns], rows.map(named));
+  }
+
+  function shot({src, label}) {
+    const figure = make('figure'), picture = make('img');
+    picture.src = src;
+    picture.alt = '';
+    figure.append(picture, make('figcaption', '', label));
+    return figure;
+  }
+
+  function report(told) {
+    const word = make('strong', '', told.word);
+    word.dir = 'auto';
+    line.replaceChildren(...(told.word ? [word, ` ${told.line}`] : []));
+    verdict.textContent = [told.verdict, told.note].filter(Boolean).join(' ');
+    shots.replaceChildren(...told.pictures.map(shot));
+    numbers.replaceChildren(...(told.rows.length ? [table(told)] : []), make('p', 'sl-caption', told.rest));
+    result.hidden = false;
+    shownKey = askedKey;
+    follow();
+  }
+
+  function heard() {
+    const value = props.value;
+    if (value?.asked !== asks) return;  // our own question coming back, or an answer to one before
+    say(value.busy ?? value.text ?? '', value.busy ? 'busy' : value.kind ?? '');
+    if (value.pictures) report(value);
+  }
+
+  function say(text, kind) {
+    message.textContent = text;
+    message.dataset.kind = kind;
+    body.setAttribute('aria-busy', String(kind === 'busy'));
+  }
+
+  // What was measured stays, marked as late once something else is chosen.
+  function follow() {
+    const drawing = how.list.value === 'box';
+    draw.hidden = !drawing;
+    map.box.hidden = drawing || map.list.length < 2;
+    measure.disabled = again.disabled = now.run === null || now.subject === null || drawing && !box.value;
+    result.classList.toggle('sl-late', shownKey !== sightline.canonical(asked()));
+  }
+
+  function list() {
+    const chosen = map.list.value, maps = now.entry?.maps ?? [];
+    map.list.replaceChildren(...maps.map(({name, label}) => new Option(label, name)));
+    map.put(maps.some(({name}) => name === chosen) ? chosen : maps[0]?.name);
+    follow();
+  }
+
+  // What is to be hidden was chosen: a map's place is there, a rectangle has to be drawn.
+  function place() {
+    if (how.list.value === 'box' && root.open) return drawBox();
+    box.clear();
+    say('', '');
+    follow();
+  }
+
+  function drawBox() {
+    if (now.run === null) return;
+    box.ask();
+    say(says.drawing, '');
+    document.querySelector('.sl-maps')?.scrollIntoView({block: 'nearest'});
+    follow();
+  }
+
+  function drawn(found) {
+    say('', '');
+    follow();
+    (found ? measure : draw).focus();
+  }
+
+  root.addEventListener('toggle', () => { if (!root.open) place(); });  // a rectangle is drawn anew next time
+  sightline.on('run', () => { result.hidden = true; say('', ''); });
+  sightline.on('entry', list);
+  sightline.on('run subject extra settings image', follow);
+  watch('value', heard);
 }
-
-function table({columns, rows}) {
-  const named = ([word, ...shares]) => [Object.assign(make('th', '', word), {dir: 'auto'}), ...shares];
-  return figureTable([says.word, ...columns], rows.map(named));
-}
-
-function shot({src, label}) {
-  const figure = make('figure'), picture = make('img');
-  picture.src = src;
-  picture.alt = '';
-  figure.append(picture, make('figcaption', '', label));
-  return figure;
-}
-
-function report(told) {
-  const word = make('strong', '', told.word);
-  word.dir = 'auto';
-  line.replaceChildren(...(told.word ? [word, ` ${told.line}`] : []));
-  verdict.textContent = [told.verdict, told.note].filter(Boolean).join(' ');
-  shots.replaceChildren(...told.pictures.map(shot));
-  numbers.replaceChildren(...(told.rows.length ? [table(told)] : []), make('p', 'sl-caption', told.rest));
-  result.hidden = false;
-  shownKey = askedKey;
-  follow();
-}
-
-function heard() {
-  const value = props.value;
-  if (value?.asked !== asks) return;  // our own question coming back, or an answer to one before
-  say(value.busy ?? value.text ?? '', value.busy ? 'busy' : value.kind ?? '');
-  if (value.pictures) report(value);
-}
-
-function say(text, kind) {
-  message.textContent = text;
-  message.dataset.kind = kind;
-  body.setAttribute('aria-busy', String(kind === 'busy'));
-}
-
-// What was measured stays, marked as late once something else is chosen.
-function follow() {
-  const drawing = how.list.value === 'box';
-  draw.hidden = !drawing;
-  map.box.hidden = drawing || map.list.length < 2;
-  measure.disabled = again.disabled = now.run === null || now.subject === null || drawing && !box.value;
-  result.classList.toggle('sl-late', shownKey !== sightline.canonical(asked()));
-}
-
-function list() {
-  const chosen = map.list.value, maps = now.entry?.maps ?? [];
-  map.list.replaceChildren(...maps.map(({name, label}) => new Option(label, name)));
-  map.put(maps.some(({name}) => name === chosen) ? chosen : maps[0]?.name);
-  follow();
-}
-
-// What is to be hidden was chosen: a map's place is there, a rectangle has to be drawn.
-function place() {
-  if (how.list.value === 'box' && root.open) return drawBox();
-  box.clear();
-  say('', '');
-  follow();
-}
-
-function drawBox() {
-  if (now.run === null) return;
-  box.ask();
-  say(says.drawing, '');
-  document.querySelector('.sl-maps')?.scrollIntoView({block: 'nearest'});
-  follow();
-}
-
-function drawn(found) {
-  say('', '');
-  follow();
-  (found ? measure : draw).focus();
-}
-
-root.addEventListener('toggle', () => { if (!root.open) place(); });  // a rectangle is drawn anew next time
-sightline.on('run', () => { result.hidden = true; say('', ''); });
-sightline.on('entry', list);
-sightline.on('run subject extra settings image', follow);
-watch('value', heard);

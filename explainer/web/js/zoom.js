@@ -1,35 +1,70 @@
-// One zoom and pan for all maps. `sightline.now.zoom` is {scale, x, y}: how much larger, and which
-// place of the picture lies in the middle, as shares of its width and height.
-// (Runs after state.js and paint.js.)
-const MOST_ZOOM = 12, WHOLE = {scale: 1, x: .5, y: .5};
-const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+// One zoom and pan for all maps. `sightline.now.zoom` is {scale, x, y}: how much larger, and
+// which place of the picture lies in the middle, as shares of its width and height.
+import {sightline} from './state.js';
 
-function zoomTo(scale, x, y) {
+const MOST_ZOOM = 12, WHOLE = {scale: 1, x: .5, y: .5};
+/**
+ * Keep a value within bounds.
+ * @param {number} value
+ * @param {number} low
+ * @param {number} high
+ * @returns {number}
+ */
+export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+
+/**
+ * Zoom all maps; the frame never shows what lies beside the picture.
+ * @param {number} scale
+ * @param {number} [x] the place in the middle
+ * @param {number} [y]
+ * @returns {void}
+ */
+export function zoomTo(scale, x, y) {
   scale = clamp(scale, 1, MOST_ZOOM);
   const half = .5 / scale;  // the frame never shows what lies beside the picture
   sightline.set({zoom: scale === 1 ? WHOLE : {scale, x: clamp(x, half, 1 - half), y: clamp(y, half, 1 - half)}});
 }
 
-// The place of the picture under a point of a frame, as shares; and back.
-function placeAt(frame, event) {
+/**
+ * Find the place of the picture under a point of a frame.
+ * @param {Element} frame
+ * @param {{clientX: number, clientY: number}} event
+ * @returns {Place}
+ */
+export function placeAt(frame, event) {
   const box = frame.getBoundingClientRect(), {scale, x, y} = sightline.now.zoom;
   return {x: x + ((event.clientX - box.left) / box.width - .5) / scale, y: y + ((event.clientY - box.top) / box.height - .5) / scale};
 }
-function shareOf(place) {
+/**
+ * Find where in the frame a place of the picture lies.
+ * @param {Place} place
+ * @returns {Place} shares of the frame
+ */
+export function shareOf(place) {
   const {scale, x, y} = sightline.now.zoom;
   return {x: .5 + (place.x - x) * scale, y: .5 + (place.y - y) * scale};
 }
 
-// Zoom by a factor so that `place` stays where it is.
-function zoomAt(place, factor) {
+/**
+ * Zoom by a factor so that a place stays where it is.
+ * @param {Place} place
+ * @param {number} factor
+ * @returns {void}
+ */
+export function zoomAt(place, factor) {
   const {scale, x, y} = sightline.now.zoom, next = clamp(scale * factor, 1, MOST_ZOOM), kept = scale / next;
   zoomTo(next, place.x + (x - place.x) * kept, place.y + (y - place.y) * kept);
 }
 
-function zoomable(frame) {
+/**
+ * Let wheel, fingers, and keys zoom and move a frame.
+ * @param {HTMLElement} frame
+ * @returns {void}
+ */
+export function zoomable(frame) {
   const down = new Map(), points = new Map();  // pointers that press: on which place, and where they are now
   const fingers = () => [...down.keys()].map(id => points.get(id));
-  const apart = ([a, b]) => a && b ? Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY) : 0;
+  const apart = (/** @type {PointerEvent[]} */ [a, b]) => a && b ? Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY) : 0;
   let spread = 0;
 
   frame.addEventListener('wheel', event => {
@@ -45,7 +80,7 @@ function zoomable(frame) {
     if (sightline.now.zoom.scale > 1 || down.size > 1) frame.setPointerCapture(event.pointerId);
     spread = apart(fingers());
   });
-  for (const name of ['pointerup', 'pointercancel', 'lostpointercapture']) {
+  for (const name of /** @type {const} */ (['pointerup', 'pointercancel', 'lostpointercapture'])) {
     frame.addEventListener(name, event => { down.delete(event.pointerId); spread = 0; });
   }
   frame.addEventListener('pointermove', event => {
@@ -77,8 +112,12 @@ function zoomable(frame) {
   });
 }
 
-// Let all stages below `root` follow; the style is inherited, so this is all that a frame costs.
-function followZoom(root) {
+/**
+ * Let all stages below an element follow; the style is inherited, so this is all that a frame costs.
+ * @param {HTMLElement} root
+ * @returns {void}
+ */
+export function followZoom(root) {
   sightline.on('zoom', () => {
     const {scale, x, y} = sightline.now.zoom;
     root.style.setProperty('--zoom', `translate(${100 * (.5 - x * scale)}%, ${100 * (.5 - y * scale)}%) scale(${scale})`);

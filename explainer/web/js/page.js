@@ -1,0 +1,36 @@
+// Start of the page's scripts: `document.sightline` holds the state, and mounts the parts of the page.
+import {mount as anatomy} from './anatomy.js';
+import {mount as backdrop} from './backdrop.js';
+import {mount as beside} from './beside.js';
+import {mount as details} from './details.js';
+import {mount as examples} from './examples.js';
+import {guard} from './guard.js';
+import {mount as help} from './help.js';
+import {mount as masked} from './masked.js';
+import {mount as models} from './models.js';
+import {mount as notice} from './notice.js';
+import {mount as options} from './options.js';
+import {mount as panel} from './panel.js';
+import {mount as proof} from './proof.js';
+import {mount as settings} from './settings.js';
+import {sightline} from './state.js';
+import {mount as tokens} from './tokens.js';
+import {mount as mapView} from './view.js';
+import {mount as whatif} from './whatif.js';
+
+const view = context => guard(mapView(context), context);
+const PARTS = {
+  anatomy, backdrop, beside, details, examples, help, masked, models, notice, options, panel, proof, settings, tokens,
+  view, whatif,
+};
+
+// `context` is what Gradio hands to the script of a component; `events` are those that Python knows.
+function mount(name, context, events) {
+  const trigger = (event, data) => {
+    if (!events.includes(event)) throw new Error(`${name} declares no event ${event}`);
+    context.trigger(event, data);
+  };
+  PARTS[name]({...context, trigger});
+}
+
+document.sightline ??= {...sightline, mount};

@@ -1,0 +1,208 @@
+// Types of what the modules share: the state, and the messages between the page and Python. The
+// module `explainer/web/payload.py` makes most of them; `Explained` is read by `web/subjects.py`.
+
+/** What is explained: a chip, tokens as one, a typed word in place of another, or a contrast. */
+interface Explained {
+  chip?: number;
+  /** Places of tokens in the sequence that are explained as one. */
+  tokens?: number[];
+  /** How the maps of several tokens are joined. */
+  by?: string;
+  /** Place of the token in whose place a word would stand. */
+  at?: number;
+  plus?: Explained;
+  minus?: Explained;
+  layer?: number;
+  [field: string]: unknown;
+}
+
+interface Chip {
+  index: number;
+  text: string;
+  label?: string;
+  role: 'answer' | 'prompt' | 'template';
+  tokens: number[];
+  /** Tokens of the whole word that the chip belongs to. */
+  word: number[];
+}
+
+/** How much a word of the answer rests on the picture. */
+interface Reliance { share: number; sensitive: boolean; against: boolean; text: string }
+
+/** [x0, y0, x1, y1], shares of the picture's width and height. */
+type Rectangle = [number, number, number, number];
+
+/** A place of the picture, shares of its width and height. */
+interface Place { x: number; y: number }
+
+/** The values of a map on one picture. */
+interface MapPart {
+  /** Rows and columns of cells, of equal size in the `frame`. */
+  shape: [number, number];
+  /** What cells show of the picture. */
+  extent: Rectangle;
+  /** Where the cells lie; it sticks out at the border of a padded picture. */
+  frame: Rectangle;
+  /** One byte for each cell, row by row, in base64. */
+  data?: string;
+  /** The same, decoded: 0 to 255. */
+  cells?: ArrayLike<number>;
+  /** Otsu's threshold, a step from 0 to 255. */
+  otsu?: number;
+  alt: string;
+}
+
+/** The map of one method. Without parts, `why` says why there is none. */
+interface MethodMap {
+  name: string;
+  label: string;
+  note?: string;
+  norm?: string;
+  why?: string;
+  signed?: boolean;
+  /** What the largest step stands for; 1 if not given. */
+  full?: number;
+  parts: MapPart[];
+}
+
+/** The maps of one thing that is explained. */
+interface Entry {
+  subject: Explained;
+  word: string;
+  line: string;
+  beta?: number;
+  peaks: number[];
+  maps: MethodMap[];
+  /** Whether the model has to add something first. */
+  need?: boolean;
+}
+
+/** What Python says in place of maps. */
+interface Refusal { text?: string; kind?: string; busy?: string; need?: boolean; heard?: boolean }
+
+interface Picture { src: string; ratio: number; label: string; thumbnail?: string }
+
+/** Scales as [factor, on], their weights, and the sliders of MSEA-Arc. */
+interface PanelValue { alphas: [number, boolean][]; weights?: number[] | null; k: number; beta: number | null }
+
+/** Values of the other knobs, {method: {knob: value}}, of the methods that are shown. */
+type OptionValue = Record<string, Record<string, string | number | boolean | null>>;
+
+/** What the page shows now. */
+interface State {
+  /** Id of the run that is shown; null while an answer is under way. */
+  run: string | null;
+  subject: Explained | null;
+  /** What will probably be asked for: all chips, the answer's first. */
+  subjects: Explained[];
+  /** Chips of the run, in order. */
+  chips: Chip[];
+  /** Numbers of the decoder layers that the run can be looked at in, its last one at the end. */
+  layers: number[];
+  /** How much chips rest on the picture, by index; null if unknown. */
+  rests: Record<number, Reliance> | null;
+  /** Whether chips of the template are shown. */
+  template: boolean;
+  /** Whether the next chip extends what is chosen, as with the Shift key. */
+  extending: boolean;
+  /** What is explained while the pointer rests on it. */
+  peek: Explained | null;
+  /** Fields that go into every subject. */
+  extra: {layer?: number};
+  panel: PanelValue | null;
+  options: OptionValue | null;
+  /** Key of panel and options: maps of another key are never shown. */
+  settings: string;
+  pictures: {run: string | null; images: Picture[]};
+  /** Which of several pictures the maps show. */
+  image: number;
+  /** The maps that are drawn. */
+  entry: Entry | null;
+  /** What Eq. 9 gave for the maps that are drawn. */
+  beta: number | null;
+  /** Facts of the chosen model. */
+  model: {scales?: {low: number; high: number; why: string}; details: string} | null;
+  /** Name of the colour table of unsigned maps. */
+  colours: string | null;
+  opacity: number | null;
+  /** Names of the methods that are shown, in this order. */
+  methods: string[];
+  /** What full strength means in all maps; '' for what each method's option says. */
+  normalisation: string;
+  drawing: 'smooth' | 'cells';
+  /** Whether maps have an outline at Otsu's threshold. */
+  contour: boolean;
+  compare: 'side' | 'blink' | 'difference';
+  /** Names of the two methods that are compared; null for the first two that are shown. */
+  pair: [string, string] | null;
+  /** Whether the second of the pair comes first. */
+  flipped: boolean;
+  /** How much larger the maps are drawn, and which place lies in the middle. */
+  zoom: {scale: number; x: number; y: number};
+  /** The place of the picture that is pointed at. */
+  probe: Place | null;
+  /** Whether the answer plays like a film, and its words in a second. */
+  playing: boolean;
+  speed: number;
+}
+
+/** What Gradio hands to the script of a component. */
+interface Context {
+  element: HTMLElement;
+  /** The component's value and its other properties; to set `value` sends it to Python. */
+  props: any;
+  trigger(event: string, data?: object): void;
+  /** Functions of the server, by name. */
+  server: Record<string, (request: any) => Promise<any>>;
+  watch(property: string, act: () => void): void;
+}
+
+/** The listbox of chips, as `tokens.js` shares it with what extends it. */
+interface TokenBar {
+  box: HTMLElement;
+  chips(): HTMLElement[];
+  itemOf(chip: HTMLElement): Chip | undefined;
+  subjectOf(chip: HTMLElement): Explained;
+  chipOf(item: Chip, live: boolean): HTMLElement;
+  mark(tokens: number[], unsaid: boolean): void;
+  select(chip: HTMLElement): void;
+  follow(): void;
+  player: {box: HTMLElement; toggle(): void};
+}
+
+interface Bounds { low: number; high: number; step: number }
+
+interface Dial {
+  box: HTMLElement;
+  head: HTMLElement;
+  text: HTMLLabelElement;
+  put(value: number): void;
+  /** Take over bounds that were changed. */
+  limit(): void;
+}
+
+interface DialOptions {
+  name: string;
+  label: string;
+  bounds: Bounds;
+  value: number;
+  /** What the reset button gives. */
+  reset: number | null;
+  title: string;
+  /** Hears what the person chose. */
+  changed(value: number | null): void;
+  says: {number: string; reset: string};
+}
+
+type Words = Record<string, any>;
+
+interface Document { sightline: any }
+
+// The page looks up HTML elements only.
+interface ParentNode {
+  querySelector(selectors: string): HTMLElement | null;
+  querySelectorAll(selectors: string): NodeListOf<HTMLElement>;
+}
+interface Element {
+  closest(selectors: string): HTMLElement | null;
+}

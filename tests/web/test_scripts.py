@@ -1,0 +1,120 @@
+"""The resolver of modules: order, scope, what it refuses, and the scripts that it makes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from explainer.ui import components
+from explainer.web.scripts import file_script, page_script, resolve
+
+NODE = shutil.which("node")
+MAIN = """
+const own = 'main';
+later().then(value => console.log(own, plus(one, 2), new Box(own).own, value));
+"""
+SUMS = """// Sums.
+export const one = 1;
+
+export function add(a, b) {
+  return a + b;
+}
+"""
+BOX = """import {one} from './sums.js';
+
+const own = 'box';
+
+export class Box {
+  constructor(name) { this.own = `${own} of ${name}`; }
+}
+
+/** @type {number} */
+export const two = one + /** @type {number} */ (one);
+
+/**
+ * Wait.
+ * @returns {Promise<number>}
+ */
+export async function later() { return two; }
+"""
+MODULES = {
+    "main.js": "import {one, add as plus} from './sums.js';\n"
+    "import {\n  Box,\n  later,\n} from './box.js';\n" + MAIN,
+    "sums.js": SUMS,
+    "box.js": BOX,
+    "unused.js": "export const unused = 'nobody imports this';\n",
+}
+
+
+def test_each_module_is_there_once_after_those_that_it_imports():
+    order = re.findall(r"\['([\w-]+\.js)'\] = ", resolve("main.js", MODULES))
+    assert order == ["sums.js", "box.js", "main.js"]
+
+
+def test_comments_and_indentation_are_left_out():
+    code = resolve("main.js", MODULES)
+    assert "Sums." not in code
+    assert "@returns" not in code
+    assert not re.search(r"^\s", code, re.M)
+
+
+@pytest.mark.skipif(NODE is None, reason="no node here")
+def test_the_script_does_what_the_modules_do(tmp_path):
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    for name, text in MODULES.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "resolved.cjs").write_text(resolve("main.js", MODULES))
+    native, resolved = (
+        subprocess.run([NODE, tmp_path / name], capture_output=True, text=True, check=True).stdout
+        for name in ("main.js", "resolved.cjs")
+    )
+    assert native == resolved == "main 3 box of main 2\n"
+
+
+@pytest.mark.parametrize(
+    ("modules", "why"),
+    [
+        ({}, "there is no module main.js"),
+        ({"main.js": "import {a} from './a.js';\n"}, "there is no module a.js"),
+        ({"main.js": "import {b} from './a.js';\n", "a.js": "export const a = 1;\n"}, "imports b"),
+        (
+            {
+                "main.js": "import {a} from './a.js';\n",
+                "a.js": "import {b} from './b.js';\nexport const a = 1;\n",
+                "b.js": "import {a} from './a.js';\nexport const b = 1;\n",
+            },
+            r"import each other: (a\.js -> b\.js -> a|b\.js -> a\.js -> b)\.js",
+        ),
+        ({"main.js": "export let a = 1;\n"}, "not supported: export let a"),
+        ({"main.js": "export default 1;\n"}, "not supported: export default"),
+        ({"main.js": "import * as a from './a.js';\n"}, "not supported: import"),
+        ({"main.js": "import a from './a.js';\n"}, "not supported: import"),
+        ({"main.js": "  import {a} from './a.js';\n"}, "not supported: import"),
+        ({"main.js": "const a = `\n  b`;\n"}, "a text goes over several lines"),
+        ({"main.js": "const a = '</SCRIPT>';\n"}, "would end the script"),
+        ({"main.js": "const a = '<!--';\n"}, "would end the script"),
+    ],
+)
+def test_what_the_resolver_does_not_know_is_refused(modules, why):
+    with pytest.raises(ValueError, match=why):
+        resolve("main.js", modules)
+
+
+@pytest.mark.skipif(NODE is None, reason="no node here")
+@pytest.mark.parametrize("script", [page_script, file_script])
+def test_the_scripts_of_the_pages_parse(script):
+    done = subprocess.run([NODE, "--check", "-"], input=script(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_component_names_a_part_of_the_page_and_the_events_that_it_fires():
+    parts = re.search(r"const PARTS = \{(.*?)\};", page_script(), re.S)
+    for component in components._Drawn.__subclasses__():
+        assert component.MODULE in re.findall(r"\w+", parts[1])
+        made = component.__new__(component)
+        script = component._mount(made)
+        assert script.startswith(f"document.sightline.mount('{component.MODULE}', ")
+        assert all(f"'{event}'" in script for event in component.TRIGGERS)
