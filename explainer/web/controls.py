@@ -201,7 +201,12 @@ def read_decoding(
     layers: Any = None,
     repetition_penalty: Any = None,
 ) -> DecodingControls:
-    """Return the checked decoding settings; an empty field counts as its default."""
+    """Return the checked decoding settings; an empty field counts as its default.
+
+    A repetition penalty of 0 is an empty field, too: browsers send it once the field was shown.
+    """
+    if not isinstance(repetition_penalty, bool) and repetition_penalty == 0:
+        repetition_penalty = None
     return DecodingControls(
         _decoding(MAX_NEW_TOKENS, max_new_tokens),
         _decoding(TEMPERATURE, temperature),

@@ -120,3 +120,15 @@ def test_one_known_method_has_to_stay_on():
     for options in ({}, {"no_such": {}}, {"cp_lrp": {}}):
         with pytest.raises(MethodError):
             controls.read_settings(PANEL, options)
+
+
+@pytest.mark.parametrize("empty", [None, 0, 0.0])
+def test_an_empty_repetition_penalty_is_the_models_own(empty):
+    decoding = controls.read_decoding(8, 0, 0, repetition_penalty=empty)
+    assert decoding.repetition_penalty is None
+
+
+@pytest.mark.parametrize("wrong", [False, -1, 0.05, "much"])
+def test_a_wrong_repetition_penalty_is_refused(wrong):
+    with pytest.raises(SightlineError):
+        controls.read_decoding(8, 0, 0, repetition_penalty=wrong)

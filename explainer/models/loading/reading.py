@@ -26,7 +26,7 @@ OnFraction = Callable[[float], None]
 # returns network, tokenizer and image processor.
 _OWN_LAYOUT: Mapping[str, str] = {"internvl_chat": "explainer.models.loading.internvl_chat"}
 
-_TELL_EVERY = 0.1  # seconds
+_TELL_EVERY = 0.02  # seconds; file pages are given back as often
 _TURN = Lock()  # transformers has one place for progress, shared by all threads
 
 
