@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from explainer.models.base import InputPicture
-from explainer.models.families.qwen2_vl import Qwen2VL
+from explainer.models.families.qwen2_vl import TURNS, Qwen2VL
 from explainer.run import Video
 
 
@@ -21,15 +21,7 @@ class Qwen3VL(Qwen2VL):
 
     label = "Qwen3-VL"
     model_class = "Qwen3VLForConditionalGeneration"
-    template = (
-        "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
-        "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
-        "{% for part in message['content'] %}{% if part['type'] == 'image' %}"
-        "<|vision_start|><|image_pad|><|vision_end|>{% elif part['type'] == 'video' %}"
-        "<|vision_start|><|video_pad|><|vision_end|>{% else %}{{ part['text'] }}{% endif %}"
-        "{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
-        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-    )
+    template = TURNS
 
     def video(self, video: Video, alpha: float) -> InputPicture:
         """Return the frames of a video at scale `alpha`, with the time before each step.
