@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ FRAME_MS, LAST_MS = 800, 2000
 MOST_FRAMES = 400
 _LINES = 4  # of the sentence
 _WIDEST = 960.0  # pixels; what is wider is too large to send
+MAX_PIXELS = 60_000_000  # of all frames: 180 MB of memory, and about 20 MB as a GIF
 
 Progress = Callable[[int, int], None]
 
@@ -40,12 +42,18 @@ def film_webp(exhibit: Exhibit, on_frame: Progress = _unheard) -> bytes:
 
 
 def frames(exhibit: Exhibit, on_frame: Progress = _unheard) -> Iterator[Image.Image]:
-    """Yield one picture for each word, all of one size; of `MOST_FRAMES` words at most."""
+    """Yield one picture for each word, all of one size; of `MOST_FRAMES` words at most.
+
+    Frames are at most 960 pixels wide, and smaller where all of them together would have more
+    than `MAX_PIXELS`.
+    """
     drawings = [_frame(exhibit, i) for i in range(len(exhibit.subjects[:MOST_FRAMES]))]
     height = max(drawing.height for drawing in drawings)
+    width = max(drawing.width for drawing in drawings)
+    zoom = min(1.0, _WIDEST / width, math.sqrt(MAX_PIXELS / (len(drawings) * width * height)))
     for done, drawing in enumerate(drawings, 1):
         drawing.height = height
-        yield Image.fromarray(to_pixels(drawing, min(1.0, _WIDEST / drawing.width)))
+        yield Image.fromarray(to_pixels(drawing, zoom))
         on_frame(done, len(drawings))
 
 

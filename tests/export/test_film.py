@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from explainer.export import film as films
 from explainer.export import words
 from explainer.export.film import FRAME_MS, LAST_MS, film_gif, film_webp, frames
 from explainer.run import PROMPT
@@ -51,3 +52,14 @@ def test_words_are_whole():
     run = fake_run(ANSWER)
     said = ["".join(run.tokens.texts[t] for t in span.tokens) for span in words(run)]
     assert said == ["A", " catty", " on", " a", " mat", "."]
+
+
+def test_frames_of_a_long_film_are_smaller(make, monkeypatch):
+    run = fake_run(ANSWER)
+    made = replace(make(run), subjects=tuple(words(run)))
+    usual = next(frames(made)).size
+    monkeypatch.setattr(films, "MAX_PIXELS", len(made.subjects) * usual[0] * usual[1] // 4)
+    pictures = list(frames(made))
+    assert len(pictures) == len(made.subjects)
+    for picture in pictures:
+        assert picture.size == pytest.approx((usual[0] / 2, usual[1] / 2), abs=1)
