@@ -218,3 +218,15 @@ def test_fit_keeps_small_pictures_and_bounds_large_ones():
     assert fit(small) is small
     assert fit(tiny.image(300, 1500), 1024).shape == (205, 1024, 3)
     assert fit(tiny.image(15, 1500), 100).shape == (1, 100, 3)
+
+
+@pytest.mark.parametrize("progressive", [True, False])
+def test_a_jpeg_without_samples_is_called_damaged(progressive):
+    buffer = io.BytesIO()
+    Image.new("RGB", (24, 24), "red").save(buffer, "JPEG", progressive=progressive)
+    data = bytearray(buffer.getvalue())
+    frame = data.index(b"\xff\xc2" if progressive else b"\xff\xc0")
+    for component in range(data[frame + 9]):
+        data[frame + 11 + 3 * component] = 0  # samples across and down
+    with pytest.raises(ImageError, match="damaged"):
+        open_image(bytes(data))

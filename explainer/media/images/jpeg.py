@@ -27,8 +27,9 @@ def prepare(name: str, image: JpegImagePlugin.JpegImageFile, side: int) -> float
     scans = _count_scans(image.fp)
     if scans > _MAX_SCANS:
         raise ImageError(f"{name} is built in a way that takes long to read; save it again")
-    samples = [across * down for _, across, down, _ in image.layer] or [1]
-    kept = 2 * sum(samples) / max(samples) * width * height if scans > 1 else 0
+    samples = [across * down for _, across, down, _ in image.layer]
+    densest = max([1, *samples])  # the decoder refuses a picture without samples
+    kept = 2 * sum(samples) / densest * width * height if scans > 1 else 0
     factor = _GAP * side / max(width, height)
     if factor < 1:
         image.draft(None, (max(1, round(width * factor)), max(1, round(height * factor))))
