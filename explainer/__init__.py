@@ -32,7 +32,8 @@ from explainer.waiting import let_threads_sleep
 if TYPE_CHECKING:
     from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
     from explainer.models.loading.options import LoadStep
-    from explainer.recording.explainer import Explainer, Step, load
+    from explainer.recording.explainer import Explainer, Step
+    from explainer.recording.load import load
     from explainer.run import Run
 
 __version__ = "0.1.0"
@@ -41,7 +42,7 @@ let_threads_sleep()  # before torch is imported, which reads it once
 
 # Looked up on first use, so that opening a recorded run never pays for importing torch.
 _HOMES = {
-    "load": "explainer.recording.explainer",
+    "load": "explainer.recording.load",
     "Explainer": "explainer.recording.explainer",
     "Step": "explainer.recording.explainer",
     "LoadStep": "explainer.models.loading.options",

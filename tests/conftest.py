@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from explainer.recording.explainer import Explainer, load
+from explainer.recording.explainer import Explainer
+from explainer.recording.load import load
 from tests import WORKER, tiny
 
 

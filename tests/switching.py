@@ -13,7 +13,7 @@ import sys
 import threading
 
 from explainer.models.loading.catalogue import entry_for
-from explainer.recording.explainer import load
+from explainer.recording.load import load
 from explainer.serving.model_pool import Models
 from tests import tiny
 

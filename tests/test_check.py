@@ -16,7 +16,8 @@ from explainer.evaluation.contract import FAIL, PASS, findings
 from explainer.evaluation.contract_checks import BOUNDS
 from explainer.methods import METHODS
 from explainer.models.base import Family
-from explainer.recording.explainer import Explainer, load
+from explainer.recording.explainer import Explainer
+from explainer.recording.load import load
 from tests import tiny
 from tests.models.internvl_chat_files import publish
 from tests.models.internvl_chat_reference import QWEN3

@@ -11,7 +11,8 @@ from explainer.methods import METHODS
 from explainer.methods.subjects import Contrast, Span, Unsaid, explain_subject, spelled, unsaid
 from explainer.models.text.sentencepiece import build_backend, read_model
 from explainer.models.text.tokens import TextCodec
-from explainer.recording.explainer import BUNDLED, Step, load
+from explainer.recording.explainer import Step
+from explainer.recording.load import BUNDLED, load
 from explainer.recording.packing import LONGEST_WORD, MOST_WORDS
 from explainer.run import ANSWER, Run
 from tests import tiny

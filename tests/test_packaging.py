@@ -21,7 +21,7 @@ from packaging.specifiers import SpecifierSet
 
 from explainer.__main__ import COMMANDS
 from explainer.emoji_world.objects import THINGS
-from explainer.recording.explainer import BUNDLED
+from explainer.recording.load import BUNDLED
 from tests import dockerfile
 from tests.readme_figures import (
     EVIDENCE,

@@ -14,7 +14,8 @@ import torch
 
 from explainer.errors import Cancelled, ImageError, ModelError, PromptError, RunError, ScaleError
 from explainer.models.base import Inputs
-from explainer.recording.explainer import Explainer, Step, load
+from explainer.recording.explainer import Explainer, Step
+from explainer.recording.load import load
 from explainer.run import ANSWER, PROMPT, TEMPLATE, Run
 from tests import tiny
 

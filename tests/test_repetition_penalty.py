@@ -16,7 +16,8 @@ from explainer.evaluation.contract import FAIL, findings
 from explainer.export.print import about_run
 from explainer.models.decoding import Decoding, Picker, penalise
 from explainer.models.loading.catalogue import facts_of
-from explainer.recording.explainer import Explainer, load
+from explainer.recording.explainer import Explainer
+from explainer.recording.load import load
 from explainer.run import ANSWER, Run
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models

@@ -14,7 +14,7 @@ import torch
 from explainer.attribution.patches import Patches
 from explainer.errors import ModelError, RunError, TokenError
 from explainer.models.base import Family, Inputs, Media
-from explainer.models.engine import Engine, memory_in_words
+from explainer.models.engine import Engine, describe_memory_errors
 from explainer.run import ANSWER, Run
 
 
@@ -94,7 +94,7 @@ class Reading:
         batch = [recorded_inputs(self.family, self.run, media) for media in variants]
         if any(i.views[0].grid != self._inputs.views[0].grid for i in batch):
             raise RunError("all pictures that are read must have the sizes of the run's")
-        with memory_in_words("read fewer pictures at once"):
+        with describe_memory_errors("read fewer pictures at once"):
             states = self._engine.reread(batch, self.predicting(tokens))[-1]
             ids = np.tile(self.run.tokens.ids[list(tokens)], len(batch))
             probs = self._engine.probabilities(states.flatten(0, 1), ids)

@@ -36,7 +36,8 @@ from explainer.evaluation.datasets import DATASETS
 from explainer.evaluation.paper import TABLES
 from explainer.evaluation.report import SampleLog
 from explainer.evaluation.words import POS
-from explainer.recording.explainer import BUNDLED, Explainer, load
+from explainer.recording.explainer import Explainer
+from explainer.recording.load import BUNDLED, load
 from explainer.run.files import check_folder
 from explainer.serving.model_flags import add_model_flags, loading
 

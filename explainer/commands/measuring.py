@@ -14,7 +14,7 @@ from explainer.errors import SightlineError
 from explainer.evaluation.datasets import Dataset, open_dataset
 from explainer.evaluation.tables import Summary, nothing_judged
 from explainer.evaluation.words import grammar
-from explainer.recording.explainer import load
+from explainer.recording.load import load
 from explainer.serving.model_flags import hush, loading
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from explainer.evaluation.cases import Cases, widest
 from explainer.evaluation.measure import MeasurePlan
 from explainer.evaluation.paper import CONTROLS, TABLES, Table
 from explainer.methods import find_method
-from explainer.recording.explainer import BUNDLED, load
+from explainer.recording.load import BUNDLED, load
 from explainer.serving.model_flags import loading
 
 

@@ -13,7 +13,7 @@ from explainer.emoji_world.card import write_card
 from explainer.emoji_world.recipe import FURTHER, Recipe
 from explainer.emoji_world.train import Trainer
 from explainer.errors import SightlineError
-from explainer.recording.explainer import BUNDLED
+from explainer.recording.load import BUNDLED
 
 HELP = "train a bundled model on the emoji world"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from explainer.emoji_world.examples import EXAMPLES
 from explainer.emoji_world.examples import FOLDER as PICTURES
 from explainer.models.loading.catalogue import FOLDER as MODELS
-from explainer.recording.explainer import load
+from explainer.recording.load import load
 from explainer.run import Run
 
 FOLDER = PICTURES.parent / "gallery"

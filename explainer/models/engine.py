@@ -291,7 +291,7 @@ def _outputs(decoder: torch.nn.Module, layers: Layers) -> Iterator[list[torch.Te
 
 
 @contextmanager
-def memory_in_words(what_to_lower: str) -> Iterator[None]:
+def describe_memory_errors(what_to_lower: str) -> Iterator[None]:
     """Turn running out of memory into a `ModelError` that says what to lower."""
     try:
         yield

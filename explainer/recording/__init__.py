@@ -1,1 +1,1 @@
-"""From a picture and a prompt to a `Run`: the one step that needs the model."""
+"""Record a `Run` from a picture and a prompt: the one step that needs the model."""

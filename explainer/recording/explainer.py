@@ -1,28 +1,26 @@
-"""Recording: the one expensive step, from a picture and a prompt to a `Run`."""
+"""`Explainer`: record runs with a model, and extend them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from explainer.attribution import AttributionProgress, Computed, compute
-from explainer.errors import Cancelled, RunError
+from explainer.errors import Cancelled
 from explainer.media.video import VideoSource
 from explainer.methods import Method, find_method
 from explainer.methods.comparison import Comparison
 from explainer.models.base import Family, Media
 from explainer.models.decoding import Decoding
-from explainer.models.engine import Engine, memory_in_words
-from explainer.models.loading.load import load_family
-from explainer.models.loading.options import LoadOptions, OnProgress
+from explainer.models.engine import Engine, describe_memory_errors
 from explainer.probing.regions import Region, hidden
 from explainer.probing.reliance import EMPTY
-from explainer.recording.packing import ids_of_bases, with_ids, with_words
+from explainer.recording.origin import check_origin
+from explainer.recording.packing import add_unembedding_rows, add_word_rows, collect_base_ids
 from explainer.recording.request import (
     Pictures,
     VisualInput,
@@ -32,51 +30,20 @@ from explainer.recording.request import (
     check_request,
     check_scales,
     check_text,
-    open_asked,
+    open_visual_input,
 )
 from explainer.recording.steps import Recorder, Step
 from explainer.run import AttributionKey, Run
 
-__all__ = ["BUNDLED", "SCALES", "Explainer", "Step", "load"]
+__all__ = ["SCALES", "Explainer", "Step"]
 
-BUNDLED = Path(__file__).parent.parent.parent / "assets" / "models" / "emoji-qwen2-vl"
-SCALES = (0.5, 0.75, 1.0)
-_ORIGIN = ("revision", "adapter", "quantize", "tiles")
-
-
-def load(
-    model_or_path: str | Path = BUNDLED,
-    device: str = "auto",
-    dtype: str = "auto",
-    revision: str | None = None,
-    *,
-    on_progress: OnProgress | None = None,
-    **options: Any,
-) -> Explainer:
-    """Return an `Explainer` for the bundled model, a folder in the hub's layout, or a hub id.
-
-    Args:
-        model_or_path: folder or hub id.
-        device: "auto" (CUDA if there is one, else MPS, else CPU), or a torch device.
-        dtype: "auto", "float32", "bfloat16" or "float16". "auto" is the checkpoint's own on a GPU;
-            on a CPU bfloat16 where it computes that natively (AMX, AVX512-BF16, Arm's BF16), else
-            float32, which tiny models keep everywhere.
-        revision: a branch, tag or commit of the hub id.
-        on_progress: called with each `LoadStep`; raising `LoadCancelled` there ends the load.
-        options: quantize, device_map, adapter, attention, tiles and so on, see `LoadOptions`.
-
-    Raises:
-        ModelError: the checkpoint is missing, incomplete, unsupported, does not fit into the
-            memory, or needs code of its own.
-    """
-    wanted = LoadOptions(device, dtype, revision, **options)
-    return Explainer(load_family(model_or_path, wanted, on_progress))
+SCALES = (0.5, 0.75, 1.0)  # recorded by default
 
 
 class Explainer:
-    """A model, and the code that turns a picture and a prompt into a `Run`.
+    """Record runs with one model.
 
-    Safe to use from several threads: recordings take turns at the model, step by step.
+    Thread-safe: recordings take turns at the model, one step at a time.
     """
 
     def __init__(self, family: Family) -> None:
@@ -91,13 +58,13 @@ class Explainer:
 
     @property
     def nbytes(self) -> int:
-        """Return the bytes that the weights take."""
+        """Return the size of the weights in bytes."""
         return self.family.nbytes
 
     def close(self) -> None:
-        """Give the model's memory back; recording afterwards raises `ModelError`.
+        """Free the model's memory; recording afterwards raises `ModelError`.
 
-        A recording under way in another thread ends with that error at its next step.
+        A recording in progress in another thread fails with that error at its next step.
         """
         self._engine.close()
 
@@ -118,9 +85,9 @@ class Explainer:
         layers: str | Sequence[int] = "last",
         fills: Sequence[str] = (),
     ) -> Generator[Step | Run, None, None]:
-        """Yield a `Step` for each thing done, and the `Run` as the last item.
+        """Record, yielding a `Step` after each step and the `Run` as the last item.
 
-        All items pickle. Closing the generator ends the recording; nothing is kept.
+        All items can be pickled. Closing the generator cancels the recording.
 
         Args:
             image: path, bytes, PIL image or array, see `open_image`, or a list of them for models
@@ -131,30 +98,30 @@ class Explainer:
             scales: scale factors to record besides 1, which is always recorded.
             max_new_tokens: the longest answer.
             temperature: 0 for the most probable token each time (greedy), above 0 to draw.
-            seed: of the draws.
-            repetition_penalty: what the logits of tokens that were said already, or stand in the
-                prompt, are weakened by before the next token is chosen, 0.1 to 10; 1 for none, None
-                for the checkpoint's own. The probabilities of the run are without it.
+            seed: seed of the sampling.
+            repetition_penalty: factor that weakens the logits of tokens in the prompt or the answer
+                so far, 0.1 to 10; 1 for none, None for the checkpoint's own. `Run.probs` is without
+                it.
             answer: plain text to read as the model's answer, in one pass, in place of generating
                 one (teacher forcing); the probabilities are those that the model gives to it.
-            layers: decoder layers that can be looked at later with `Run.at_layer`: "last", "even"
-                (every second one down from the last), "all", or numbers counted from 1.
-            fills: what to put in place of the pictures for `Run.evidence`, names in
-                `explainer.media.fills.FILLS`; none by default, as `add_evidence` can do it once the
-                answer is there.
+            layers: decoder layers to store for `Run.at_layer`: "last", "even" (every second one
+                down from the last), "all", or numbers counted from 1.
+            fills: what replaces the pictures to measure `Run.evidence`, names in
+                `explainer.media.fills.FILLS`; none by default, because `add_evidence` can measure
+                it later.
 
         Raises:
-            ImageError, PromptError, ScaleError: what was passed in cannot be used.
-            LayerError: there is no such layer, or the layers take more than a run may hold.
+            ImageError, PromptError, ScaleError: an argument is invalid.
+            LayerError: a layer does not exist, or the layers exceed the size limit of a run.
             ModelError: the memory is not enough.
         """
         if repetition_penalty is None:
             repetition_penalty = self.family.repetition_penalty
         decoding = Decoding(max_new_tokens, temperature, seed, repetition_penalty)
-        asked = open_asked(self.family, image, video)
+        visual = open_visual_input(self.family, image, video)
         request = replace(
-            check_request(self.family, asked, prompt, scales, decoding),
-            given=None if answer is None else self._given(answer),
+            check_request(self.family, visual, prompt, scales, decoding),
+            answer_ids=None if answer is None else self._encode_answer(answer),
             layers=check_layers(self.family, layers),
             fills=check_fills(fills),
         )
@@ -170,12 +137,12 @@ class Explainer:
         cancel: Callable[[], bool] | None = None,
         **options: Any,
     ) -> Run:
-        """Return the recorded answer to `prompt` about `image`, or about `video` and None.
+        """Record the model's answer to `prompt` about `image` (or `video`, with `image` None).
 
         Args:
-            on_token: called with each piece of text as it becomes whole.
+            on_token: called with each piece of decoded text.
             on_progress: called with each `Step`.
-            cancel: asked between steps; True ends the recording with `Cancelled`.
+            cancel: called between steps; if it returns True, `Cancelled` is raised.
             options: as for `stream`.
         """
         steps = self.stream(image, prompt, **options)
@@ -189,7 +156,7 @@ class Explainer:
             if cancel and cancel():
                 steps.close()
                 raise Cancelled("the recording was stopped")
-        raise RuntimeError("a stream ends with a Run")
+        raise RuntimeError("the stream ended without a Run")
 
     def layer_bytes(
         self,
@@ -201,80 +168,80 @@ class Explainer:
         max_new_tokens: int = 64,
         layers: str | Sequence[int] = "all",
     ) -> int:
-        """Return about how many bytes the layers besides the last would take in such a recording.
+        """Estimate the bytes that the layers below the last would take in such a recording.
 
-        The model is not run: pictures are only cut into tokens. Arguments and errors as for
-        `stream`; the answer counts with its greatest length.
+        The model is not run; pictures are only divided into tokens. The answer is assumed to have
+        its greatest length. Arguments and errors as for `stream`.
         """
-        asked = open_asked(self.family, image, video)
+        visual = open_visual_input(self.family, image, video)
         decoding = Decoding(max_new_tokens, temperature=0, seed=0)
-        request = check_request(self.family, asked, prompt, scales, decoding)
-        inputs = self.family.compose(asked.media, prompt)
+        request = check_request(self.family, visual, prompt, scales, decoding)
+        inputs = self.family.compose(visual.media, prompt)
         numbers = check_layers(self.family, layers)
         return check_layer_bytes(self.family, inputs, replace(request, layers=numbers))
 
     def add_scale(self, run: Run, alpha: float) -> Run:
-        """Return `run` with one more scale, the same as if it had been recorded at once.
+        """Add a scale to a run, equal to one recorded with the run.
 
-        A run that already holds the scale comes back as it is.
+        A run that already holds the scale is returned unchanged.
         """
-        self._check_origin(run, "add a scale")
+        check_origin(self.family, run, "add a scale")
         (alpha,) = check_scales(self.family, [alpha])
         if any(abs(alpha - known) < 1e-6 for known in run.alphas):
             return run
         return self._recorder.add_scale(run, alpha)
 
     def add_evidence(self, run: Run, fills: Sequence[str] = EMPTY) -> Run:
-        """Return `run` with the probabilities of its answer without the pictures.
+        """Measure the probabilities of a run's answer without its pictures.
 
-        One more reading of prompt and answer, of all fills at once; `explainer.probing.reliance`
-        interprets it. A run that holds the same evidence already comes back as it is.
+        Takes one forward pass, batched over the fills; `explainer.probing.reliance` interprets the
+        result. A run that already holds the same evidence is returned unchanged.
 
         Args:
-            fills: what to put in place of the pictures, names in `explainer.media.fills.FILLS`.
+            fills: what replaces the pictures, names in `explainer.media.fills.FILLS`.
 
         Raises:
-            ImageError: there is no such fill.
+            ImageError: a fill does not exist.
             RunError: the run was recorded with another model, or its answer cannot be read again.
             ModelError: the memory is not enough.
         """
-        self._check_origin(run, "read its answer again")
+        check_origin(self.family, run, "read its answer again")
         wanted = check_fills(fills)
         if not wanted or (run.evidence is not None and run.evidence.fills == wanted):
             return run
         return self._recorder.add_evidence(run, wanted)
 
     def add_words(self, run: Run, words: Sequence[str]) -> Run:
-        """Return `run` with the rows of W for further words, so that they can be explained.
+        """Add the unembedding rows of further words to a run, so that they can be explained.
 
-        Each word is plain text, spelled as it stands within a sentence: " cat" with a space before
-        it and "cat" without are different tokens; `subjects.spelled` says which one fits a place.
-        The ids are told in `settings["words"]`, and `subjects.unsaid` finds them there.
+        Each word is plain text, spelled as within a sentence: " cat" with a leading space and "cat"
+        without are different tokens; `subjects.spelled` chooses the one that fits a place.
+        `settings["words"]` holds their ids, where `subjects.unsaid` finds them.
         """
-        self._check_origin(run, "explain other words")
-        return with_words(self._engine, run, words)
+        check_origin(self.family, run, "explain other words")
+        return add_word_rows(self._engine, run, words)
 
     def teacher_force(self, run: Run, answer: str) -> Run:
-        """Return the run of the same pictures and prompt with `answer` in place of the answer.
+        """Record another answer to the same pictures and prompt (teacher forcing).
 
-        The text is read in one pass as if the model had said it: its states, probabilities and
-        candidates are the model's own. Visual states do not depend on it, so all scales are taken
-        over, in all layers; evidence is measured anew if the run has it. The same as `record` with
-        `answer`, which see.
+        The text is read in one forward pass as if the model had generated it; states, probabilities
+        and candidates are the model's own. Visual states do not depend on the answer, so all scales
+        are kept, in all layers; evidence is measured again if the run has it. Equal to `record`
+        with `answer`.
         """
-        self._check_origin(run, "read another answer")
+        check_origin(self.family, run, "read another answer")
         notes = tuple(run.settings.get("image_notes", ()))
-        asked = VisualInput(run.images, run.labels, run.video, notes)
+        visual = VisualInput(run.images, run.labels, run.video, notes)
         request = replace(
-            check_request(self.family, asked, run.prompt, (), Decoding(1, 0.0, 0)),
-            given=self._given(answer),
+            check_request(self.family, visual, run.prompt, (), Decoding(1, 0.0, 0)),
+            answer_ids=self._encode_answer(answer),
             layers=run.layer_numbers[:-1],
             fills=() if run.evidence is None else run.evidence.fills,
         )
         *_, forced = self._recorder.start(request)
         held = [scale for part in (run, *run.layers) for scale in part.scales]
         return replace(
-            with_ids(self._engine, forced, ids_of_bases(held)),
+            add_unembedding_rows(self._engine, forced, collect_base_ids(held)),
             scales=run.scales,
             layers=tuple(
                 replace(new, scales=old.scales)
@@ -283,49 +250,48 @@ class Explainer:
             settings={**forced.settings, "scales": run.settings.get("scales", [1.0])},
         )
 
-    def _given(self, answer: str) -> tuple[int, ...]:
-        """Return the ids of an answer to read in place of generating one."""
+    def _encode_answer(self, answer: str) -> tuple[int, ...]:
+        """Return the token ids of an answer to teacher-force."""
         text = check_text(answer, "answer", "write what the model could have said")
         return tuple(self.family.codec.encode_answer(text))
 
-    def attributing(
+    def stream_attribution(
         self, run: Run, tokens: int | Sequence[int], method: str, **knobs: Any
     ) -> Generator[Step | Run, None, None]:
-        """Yield a `Step` for each map of a comparison method, and of one that reads the pictures
-        many times for each batch of readings, and the run with the maps as the last item.
+        """Compute maps of a comparison method, yielding progress and then the run with the maps.
 
-        All items pickle. Closing the generator ends the work; nothing is kept. Arguments and errors
-        as for `attribute`.
+        Yields a `Step` for each map and, for EAGLE, for each batch of forward passes. All items can
+        be pickled. Closing the generator cancels the work. Arguments and errors as for `attribute`.
         """
         declared = find_method(method)
         settings = declared.settings(**knobs)
-        wanted = [run.check_token(t) for t in ([tokens] if np.ndim(tokens) == 0 else tokens)]
+        checked = [run.check_token(t) for t in ([tokens] if np.ndim(tokens) == 0 else tokens)]
         if isinstance(declared, Comparison):
-            self._check_origin(run, "compute its maps")
-        return self._attributing(run, wanted, declared, settings)
+            check_origin(self.family, run, "compute its maps")
+        return self._stream_attribution(run, checked, declared, settings)
 
-    def _attributing(
-        self, run: Run, wanted: Sequence[int], method: Method, settings: Mapping[str, Any]
+    def _stream_attribution(
+        self, run: Run, tokens: Sequence[int], method: Method, settings: Mapping[str, Any]
     ) -> Generator[Step | Run, None, None]:
-        is_asked = isinstance(method, Comparison) and len(wanted) > 0
-        left = method.lacks(run, wanted, settings) if is_asked else []
-        if not left:
+        needs_model = isinstance(method, Comparison) and len(tokens) > 0
+        missing = method.lacks(run, tokens, settings) if needs_model else []
+        if not missing:
             yield run
             return
         options = {name: settings[name] for name in method.options}
-        made: dict[AttributionKey, Computed] = {}
+        maps: dict[AttributionKey, Computed] = {}
         texts = run.tokens.texts
-        with memory_in_words("use a smaller picture or load the model in bfloat16"):
-            for item in compute(self._engine, run, left, method.name, options):
+        with describe_memory_errors("use a smaller picture or load the model in bfloat16"):
+            for item in compute(self._engine, run, missing, method.name, options):
                 if isinstance(item, AttributionProgress):
                     yield Step("reading", texts[item.token], item.done, item.total)
                     continue
-                token = left[len(made)]
-                made[method.key(token, settings)] = item
-                yield Step("map", texts[token], len(made), len(left))
+                token = missing[len(maps)]
+                maps[method.key(token, settings)] = item
+                yield Step("map", texts[token], len(maps), len(missing))
         yield run.with_attributions(
-            {key: found.values for key, found in made.items()},
-            {key: found.notes for key, found in made.items() if found.notes},
+            {key: item.values for key, item in maps.items()},
+            {key: item.notes for key, item in maps.items() if item.notes},
         )
 
     def attribute(
@@ -338,28 +304,28 @@ class Explainer:
         cancel: Callable[[], bool] | None = None,
         **knobs: Any,
     ) -> Run:
-        """Return `run` with the maps of a comparison method for one token or several.
+        """Compute maps of a comparison method for one token or several, and add them to the run.
 
-        The recorded sequence is read again with gradients, attention or relevance looked at, once
-        for all tokens, or, for EAGLE, with parts of the pictures hidden, many times; then
-        `find_method(method)(run, token, **knobs)` draws the maps. Maps that the run holds already
-        are kept, and a method that needs no model gives the run back as it is. See
-        `explainer.attribution`.
+        The recorded sequence is read again to obtain gradients, attention or relevance, once for
+        all tokens; EAGLE reads it many times with parts of the pictures hidden. Afterwards
+        `find_method(method)(run, token, **knobs)` returns the maps. Maps that the run already holds
+        are not computed again, and for a method that needs no model the run is returned unchanged.
+        See `explainer.attribution`.
 
         Args:
             tokens: indices of text tokens.
-            method: a name in `COMPARISON` or, opting in, in `OPT_IN`.
-            on_progress: called with a `Step` for each map, and each batch of readings of EAGLE.
-            cancel: asked before each of these; True ends the work with `Cancelled`.
-            knobs: those of the method. With normalisation "answer" the maps of all words of the
-                answer are computed.
+            method: a name in `COMPARISON` or `OPT_IN`.
+            on_progress: called with a `Step` for each map, and each batch of passes of EAGLE.
+            cancel: called before each of these; if it returns True, `Cancelled` is raised.
+            knobs: the method's settings. Normalisation "answer" computes the maps of all answer
+                tokens.
 
         Raises:
-            MethodError, KnobError, TokenError: the method, a knob or a token cannot be used.
-            RunError: the run was recorded with another model, or is about a video and the method
-                takes none.
+            MethodError, KnobError, TokenError: the method, a knob or a token is invalid.
+            RunError: the run was recorded with another model, or holds a video that the method does
+                not support.
         """
-        steps = self.attributing(run, tokens, method, **knobs)
+        steps = self.stream_attribution(run, tokens, method, **knobs)
         while True:
             if cancel and cancel():
                 steps.close()
@@ -371,59 +337,41 @@ class Explainer:
                 on_progress(item)
 
     def token_probabilities(self, run: Run, variants: Sequence[Media]) -> npt.NDArray[np.float32]:
-        """Return (B, R) float32: how probable each of the R answer tokens is after the same prompt
-        and the answer before it, with each of B other pictures in place of the run's.
+        """Return the probabilities of the answer tokens with other pictures in place of the run's.
 
-        All answer tokens come from one reading, and the B pictures are read at once, or one after
-        another if the memory is not enough for that.
+        The result is (B, R) float32: for each of B variants, the probability of each of the R
+        answer tokens after the same prompt and the same answer up to it. All tokens come from one
+        forward pass, batched over the variants where memory allows.
 
         Args:
-            variants: for each, pictures of the sizes of `run.images` ((H, W, 3) uint8), or a video
-                like the run's. `[run.media]` gives `run.probs` of the answer again.
+            variants: B times pictures of the sizes of `run.images` ((H, W, 3) uint8), or a video
+                like the run's. `[run.media]` reproduces `run.probs` of the answer.
 
         Raises:
             RunError: the run was recorded with another model, or a picture has another size.
             ModelError: the memory is not enough.
         """
-        self._check_origin(run, "read its answer again")
+        check_origin(self.family, run, "read its answer again")
         return self._recorder.probabilities(run, variants)
 
     def probabilities_without(
         self, run: Run, regions: Sequence[Region], fill: str = "mean"
     ) -> npt.NDArray[np.float32]:
-        """Return (B, R) float32: how probable each of the R answer tokens is after the same prompt
-        and the answer before it, with each of B regions of the pictures hidden in turn.
+        """Return the probabilities of the answer tokens with regions of the pictures hidden.
 
-        `regions.shown_by(heatmap)` is what a map points at, and its `elsewhere()` a control;
-        `regions.within_box(run, box)` is a rectangle; `whatif.change` reads the numbers of a word.
+        The result is (B, R) float32: for each of B regions, hidden one at a time, the probability
+        of each of the R answer tokens. `regions.shown_by(heatmap)` is the region that a map marks,
+        and its `elsewhere()` a control; `regions.within_box(run, box)` is a rectangle.
 
         Args:
-            regions: of the run's pictures.
-            fill: what is put in their place, a name in `explainer.media.fills.FILLS`.
+            regions: regions of the run's pictures.
+            fill: what covers them, a name in `explainer.media.fills.FILLS`.
 
         Raises:
             RunError: the run is about a video, or was recorded with another model.
-            ImageError: there is no such fill.
+            ImageError: the fill does not exist.
             ModelError: the memory is not enough.
         """
-        self._check_origin(run, "read its answer again")
+        check_origin(self.family, run, "read its answer again")
         variants = [hidden(run, region, fill) for region in regions]
         return self._recorder.probabilities(run, variants)
-
-    def _check_origin(self, run: Run, purpose: str) -> None:
-        """Raise `RunError` if the run was recorded with another model, or is a look at a layer."""
-        if run.layer not in (None, self.family.depth):
-            raise RunError(f"this is a look at layer {run.layer}; use the run itself to {purpose}")
-        origin = {"revision": self.family.revision, **self.family.origin}
-        theirs, mine = _words(run.model_id, run.settings), _words(self.model_id, origin)
-        if theirs != mine:
-            raise RunError(
-                f"the run was recorded with {theirs}, this model is {mine}; "
-                f"load that model to {purpose}"
-            )
-
-
-def _words(model_id: str, settings: Mapping[str, Any]) -> str:
-    """Return a model with all that its states depend on, such as "tiny, revision v1, tiles 4"."""
-    given = [f"{k} {settings[k]}" for k in _ORIGIN if settings.get(k) is not None]
-    return ", ".join([model_id, *given])

@@ -1,4 +1,4 @@
-"""From the states that a generation leaves to the arrays of a `Run`."""
+"""Pack the states of a generation into the arrays of a `Run`."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from explainer.run import ANSWER, PROMPT, Layer, Run, Scale, Tokens, Unembedding
 
 TOP_K = 200
 CANDIDATES = 10
-WORDS = 5  # of each visual token
-LONGEST_WORD, MOST_WORDS = 16, 200  # of words typed later: tokens of one, and how many
+WORDS = 5  # top words of each visual token
+LONGEST_WORD, MOST_WORDS = 16, 200  # words added later: tokens per word, number of words
 
 
 @dataclass(eq=False)
 class GeneratedAnswer:
-    """What a generation leaves: R ids, the states (D, d) at them, and why it ended.
+    """An answer of R tokens: ids, states (D, d) at them, and why it ended.
 
-    `finish` is "eos", "length", or "given" for an answer that was not generated; `end` is the token
-    that ended it, which is none of its R, None if there was none.
+    `finish` is "eos", "length", or "given" for a teacher-forced answer. `end` is the id of the
+    end token, which is not one of the R, or None.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -42,31 +42,31 @@ class GeneratedAnswer:
 def pack_run(
     engine: Engine, request: Request, inputs: Inputs, states: torch.Tensor, answer: GeneratedAnswer
 ) -> Run:
-    """Return the run at scale 1.
+    """Pack a run at scale 1.
 
     Args:
-        states: (D, L, d), those of the whole input sequence; the last are the run's own, the others
-            those of the layers asked for.
-        answer: what was generated after it.
+        states: (D, L, d) states of the whole input sequence: the requested further layers, then the
+            last layer.
+        answer: the answer that follows the input.
     """
     family = engine.family
-    tokens = _tokens(engine, inputs, answer)
-    rows = _predicting_rows(inputs, states, answer)
+    tokens = _pack_tokens(engine, inputs, answer)
+    rows = _select_predicting_states(inputs, states, answer)
     scales = pack_scales(engine, 1.0, inputs, states[:, list(inputs.visual)])
-    *lower, (stored, ranking) = (_read_lens(engine, tokens, part) for part in rows)
+    *lower, (stored, ranking) = (_rank_predictions(engine, tokens, part) for part in rows)
     layers = tuple(
         Layer(number, (scale,), part, seen.topk, seen.candidate_probs, seen.probs[:-1])
         for number, scale, (part, seen) in zip(request.layers, scales, lower, strict=False)
     )
     words = engine.top_ids(states[-1, list(inputs.visual)], WORDS)
     listed = [ranking.topk, words, *(layer.topk for layer in layers)]
-    in_play = _in_play(tokens, ranking.topk, len(answer.ids))
-    in_play |= {answer.end} - {None}
-    in_play |= ids_of_bases(scales) | _first_guesses(tokens, layers)
+    row_ids = _select_row_ids(tokens, ranking.topk, len(answer.ids))
+    row_ids |= {answer.end} - {None}
+    row_ids |= collect_base_ids(scales) | _collect_first_predictions(tokens, layers)
     return Run(
-        images=request.asked.images,
-        labels=request.asked.labels,
-        video=request.asked.video,
+        images=request.visual.images,
+        labels=request.visual.labels,
+        video=request.visual.video,
         prompt=request.prompt,
         model_id=family.model_id,
         tokens=tokens,
@@ -75,9 +75,9 @@ def pack_run(
         candidate_probs=ranking.candidate_probs,
         probs=ranking.probs[:-1],
         scales=scales[-1:],
-        unembedding=pack_unembedding(engine, in_play),
-        pieces=_pieces(engine, listed, in_play),
-        settings=_settings(engine, request, answer),
+        unembedding=pack_unembedding(engine, row_ids),
+        pieces=_collect_pieces(engine, listed, row_ids),
+        settings=_collect_settings(engine, request, answer),
         visual_topk=words,
         layer=family.depth,
         layers=layers,
@@ -87,8 +87,7 @@ def pack_run(
 def pack_scales(
     engine: Engine, alpha: float, inputs: Inputs, states: torch.Tensor
 ) -> tuple[Scale, ...]:
-    """Return one scale from the states (D, N, d) at its visual tokens, as each of D layers has
-    it."""
+    """Pack the states (D, N, d) of the visual tokens at one scale into D scales, one a layer."""
     return tuple(
         Scale(
             alpha=alpha,
@@ -101,13 +100,13 @@ def pack_scales(
     )
 
 
-def ids_of_bases(scales: Iterable[Scale]) -> set[int]:
-    """Return the ids of all A_0, whose rows travel with a run."""
+def collect_base_ids(scales: Iterable[Scale]) -> set[int]:
+    """Return the ids whose unembedding rows the base activations A_0 of these scales need."""
     return {i for s in scales for i in (s.base_id, s.least_id) if i is not None}
 
 
-def with_ids(engine: Engine, run: Run, ids: Iterable[int]) -> Run:
-    """Return a run that also holds the rows and pieces of these ids."""
+def add_unembedding_rows(engine: Engine, run: Run, ids: Iterable[int]) -> Run:
+    """Add the unembedding rows and the pieces of these ids to a run."""
     wanted = [int(i) for i in ids]
     spelled = {i: engine.family.codec.piece(i) for i in wanted if i not in run.pieces}
     return replace(
@@ -117,33 +116,33 @@ def with_ids(engine: Engine, run: Run, ids: Iterable[int]) -> Run:
     )
 
 
-def with_words(engine: Engine, run: Run, words: Sequence[str]) -> Run:
-    """Return a run that also holds the rows of these words' pieces, and says which they are.
+def add_word_rows(engine: Engine, run: Run, words: Sequence[str]) -> Run:
+    """Add the unembedding rows of words to a run, and their ids to its settings.
 
-    Raises `RunError` for what is too long for a word, or for too many words.
+    Raises `RunError` for a word of more than `LONGEST_WORD` tokens, or too many words.
     """
-    told: dict[str, list[int]] = dict(run.settings.get("words", {}))
+    word_ids: dict[str, list[int]] = dict(run.settings.get("words", {}))
     for word in words:
         ids = engine.family.codec.encode_within(check_text(word, "word", "type a word"))
         if len(ids) > LONGEST_WORD:
             raise RunError(
-                f"{word[:40]!r} takes {len(ids)} tokens, and a word at most {LONGEST_WORD}; "
-                "shorten it, or give it as an answer"
+                f"{word[:40]!r} has {len(ids)} tokens, and a word has at most {LONGEST_WORD}; "
+                "shorten it, or use it as an answer"
             )
-        told[word] = ids
-    if len(told) > MOST_WORDS:
-        raise RunError(f"a run takes {MOST_WORDS} further words; record it again for others")
-    added = with_ids(engine, run, {i for ids in told.values() for i in ids})
-    return replace(added, settings={**run.settings, "words": told})
+        word_ids[word] = ids
+    if len(word_ids) > MOST_WORDS:
+        raise RunError(f"a run holds at most {MOST_WORDS} added words; record it again for others")
+    added = add_unembedding_rows(engine, run, {i for ids in word_ids.values() for i in ids})
+    return replace(added, settings={**run.settings, "words": word_ids})
 
 
 def pack_unembedding(engine: Engine, ids: Iterable[int]) -> Unembedding:
-    """Return the rows of W for these ids."""
+    """Return the rows of the unembedding matrix W for these ids."""
     wanted = np.unique(np.fromiter(ids, np.int32))
     return Unembedding(wanted, *engine.rows(wanted))
 
 
-def _tokens(engine: Engine, inputs: Inputs, answer: GeneratedAnswer) -> Tokens:
+def _pack_tokens(engine: Engine, inputs: Inputs, answer: GeneratedAnswer) -> Tokens:
     at = inputs.text_positions
     end = len(inputs.ids)
     ids = [*(inputs.ids[p] for p in at), *answer.ids]
@@ -155,18 +154,21 @@ def _tokens(engine: Engine, inputs: Inputs, answer: GeneratedAnswer) -> Tokens:
     )
 
 
-def _predicting_rows(inputs: Inputs, states: torch.Tensor, answer: GeneratedAnswer) -> torch.Tensor:
+def _select_predicting_states(
+    inputs: Inputs, states: torch.Tensor, answer: GeneratedAnswer
+) -> torch.Tensor:
     """Return (D, T + 1, d): the state before each text token, and the one at the last."""
     before = [max(p - 1, 0) for p in [*inputs.text_positions, len(inputs.ids)]]
     return torch.cat([states[:, before], *(state[:, None] for state in answer.states)], dim=1)
 
 
-def _read_lens(
+def _rank_predictions(
     engine: Engine, tokens: Tokens, rows: torch.Tensor
 ) -> tuple[npt.NDArray[np.float16], Ranking]:
-    """Return T + 1 states of one layer as they are stored, and what they predict.
+    """Return the T + 1 states of one layer in float16, and the ranking of what they predict.
 
-    The last one predicts no token of the run; before the first token there may be no state.
+    The last state predicts no token of the run. If the first token has position 0, no state
+    precedes it, and its row is filled with zeros, -1 and NaN.
     """
     ranking = engine.rank(rows, [*tokens.ids.tolist(), 0], TOP_K, CANDIDATES)
     stored = to_float16(rows)
@@ -176,43 +178,47 @@ def _read_lens(
     return stored, ranking
 
 
-def _in_play(tokens: Tokens, topk: npt.NDArray[np.int32], answered: int) -> set[int]:
-    """Return the ids whose rows travel with a run, besides those that scales and layers need.
+def _select_row_ids(tokens: Tokens, topk: npt.NDArray[np.int32], answered: int) -> set[int]:
+    """Return the ids whose unembedding rows a run stores, besides those of scales and layers.
 
-    All tokens, what each state would have said first, and for the answer the candidates that were
-    passed over, so that they can be explained too.
+    These are all tokens, the top prediction of each state, and the candidates at each answer token,
+    so that these can be explained, too.
     """
     first = topk[:, 0][topk[:, 0] >= 0].tolist()
-    rivals = topk[len(topk) - 1 - answered :, :CANDIDATES].ravel().tolist()
-    return {*tokens.ids.tolist(), *first, *rivals}
+    candidates = topk[len(topk) - 1 - answered :, :CANDIDATES].ravel().tolist()
+    return {*tokens.ids.tolist(), *first, *candidates}
 
 
-def _first_guesses(tokens: Tokens, layers: Sequence[Layer]) -> set[int]:
-    """Return what each layer would have said after the first prompt token, for TAM as published."""
+def _collect_first_predictions(tokens: Tokens, layers: Sequence[Layer]) -> set[int]:
+    """Return the top prediction of each layer after the first prompt token, for published TAM."""
     after = np.flatnonzero(tokens.roles == PROMPT)[:1] + 1
     return {int(layer.topk[row, 0]) for layer in layers for row in after}
 
 
-def _pieces(
+def _collect_pieces(
     engine: Engine, listed: Sequence[npt.NDArray[np.int32]], others: Iterable[int]
 ) -> dict[int, str]:
     known = {int(i) for ids in listed for i in np.unique(ids[ids >= 0])}
     return {i: engine.family.codec.piece(i) for i in sorted({*known, *others})}
 
 
-def _settings(engine: Engine, request: Request, answer: GeneratedAnswer) -> dict[str, Any]:
+def _collect_settings(engine: Engine, request: Request, answer: GeneratedAnswer) -> dict[str, Any]:
     family = engine.family
     return {
         "family": family.label,
         "revision": family.revision,
         **family.origin,
         "scales": [1.0],
-        **({"decoding": "given"} if request.given is not None else _drawn(request.decoding)),
+        **(
+            {"decoding": "given"}
+            if request.answer_ids is not None
+            else _describe_decoding(request.decoding)
+        ),
         "finish": answer.finish,
         **({} if answer.end is None else {"end": answer.end}),
         "dtype": str(family.unembedding.weight.dtype).removeprefix("torch."),
         "device": family.device.type,
-        "image_notes": list(request.asked.notes),
+        "image_notes": list(request.visual.notes),
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
@@ -221,7 +227,7 @@ def _settings(engine: Engine, request: Request, answer: GeneratedAnswer) -> dict
     }
 
 
-def _drawn(decoding: Decoding) -> dict[str, Any]:
+def _describe_decoding(decoding: Decoding) -> dict[str, Any]:
     return {
         "decoding": "sampling" if decoding.temperature else "greedy",
         "max_new_tokens": int(decoding.max_new_tokens),

@@ -1,4 +1,4 @@
-"""What is asked of a recording, checked before a model is run."""
+"""Requests for recordings, checked before the model is run."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from explainer.run import Video
 
 Pictures = ImageSource | Sequence[ImageSource]
 
-LAYERS = ("last", "even", "all")  # which layers can be asked for by name
-MOST_LAYER_BYTES = 1 << 30  # what a run's further layers may take, as what a file may unpack to
-_LISTED = 4 * (200 + 10 + 1)  # bytes of a text state's list of words and its probabilities
+LAYERS = ("last", "even", "all")  # named choices of layers
+MOST_LAYER_BYTES = 1 << 30  # for the further layers of a run; as much as a run file may unpack to
+_LISTED = 4 * (200 + 10 + 1)  # bytes of the top-k list and its probabilities, per text state
 
 
 @dataclass(frozen=True, eq=False)
 class VisualInput:
-    """What is asked about: pictures, or the frames of a video.
+    """The pictures or the video of a request.
 
     Attributes:
-        images: (H, W, 3) uint8 each, as the model is given them and as they are shown; of a video,
-            the first frame of each step.
-        labels: one for each image, for people, or "".
-        video: all frames, if it is a video.
-        notes: what was changed or left out, in sentences.
+        images: (H, W, 3) uint8 each, as the model reads them and the page shows them; for a video,
+            the first frame of each temporal step.
+        labels: one label per image, or "".
+        video: the video with all frames, or None.
+        notes: sentences on what was changed or left out.
     """
 
     images: tuple[npt.NDArray[np.uint8], ...]
@@ -43,49 +43,49 @@ class VisualInput:
 
     @property
     def media(self) -> Media:
-        """Return what the model is given."""
+        """Return what the model reads: the video, or the pictures."""
         return self.images if self.video is None else self.video
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """Pictures or a video and a prompt, ready to be recorded.
+    """A checked request: pictures or a video, a prompt, and how to record.
 
     Attributes:
-        asked: the pictures or the video.
+        visual: the pictures or the video.
         prompt: the user's text.
         scales: the scale factors besides 1, ascending.
         decoding: how the answer is generated.
-        given: the ids of an answer to read in place of generating one, or None.
+        answer_ids: the ids of an answer to teacher-force, or None to generate one.
         layers: numbers of the decoder layers to record besides the last, ascending.
-        fills: what to put in place of the pictures to measure what the answer owes to them.
+        fills: what replaces the pictures to measure how much the answer relies on them.
     """
 
-    asked: VisualInput
+    visual: VisualInput
     prompt: str
     scales: tuple[float, ...]
     decoding: Decoding
-    given: tuple[int, ...] | None = None
+    answer_ids: tuple[int, ...] | None = None
     layers: tuple[int, ...] = ()
     fills: tuple[str, ...] = ()
 
     @property
     def longest(self) -> int:
         """Return the largest number of answer tokens."""
-        return self.decoding.max_new_tokens if self.given is None else len(self.given)
+        return self.decoding.max_new_tokens if self.answer_ids is None else len(self.answer_ids)
 
 
 def check_request(
-    family: Family, asked: VisualInput, prompt: str, scales: Sequence[float], decoding: Decoding
+    family: Family, visual: VisualInput, prompt: str, scales: Sequence[float], decoding: Decoding
 ) -> Request:
     """Return the request, or raise `PromptError` or `ScaleError`."""
     check_text(prompt, "prompt", "write what the model should do")
     others = tuple(alpha for alpha in check_scales(family, scales) if alpha != 1)
-    return Request(asked, prompt, others, decoding)
+    return Request(visual, prompt, others, decoding)
 
 
 def check_text(text: str, name: str, advice: str) -> str:
-    """Return a text, or raise `PromptError` if nothing is in it or it is not whole."""
+    """Return the text; raise `PromptError` if it is empty or holds lone surrogates."""
     if not isinstance(text, str) or not text.strip():
         raise PromptError(f"the {name} is empty; {advice}")
     if any("\ud800" <= c <= "\udfff" for c in text):
@@ -93,13 +93,15 @@ def check_text(text: str, name: str, advice: str) -> str:
     return text
 
 
-def open_asked(family: Family, pictures: Pictures | None, video: VideoSource | None) -> VisualInput:
-    """Return the opened pictures or video; `ImageError` if the family cannot take them."""
+def open_visual_input(
+    family: Family, pictures: Pictures | None, video: VideoSource | None
+) -> VisualInput:
+    """Open the pictures or the video; raise `ImageError` if the family does not support them."""
     if video is None:
         return _open_pictures(family, pictures)
     if pictures is not None:
         raise ImageError("pass pictures or a video, not both")
-    _ = family.video_token_id  # refused before the video is read
+    _ = family.video_token_id  # raises for families without video, before the video is read
     size = family.frames_per_step
     opened, notes = open_video(video, multiple=size)
     labels = [step_label(opened, i, size) for i in range(len(opened.frames) // size)]
@@ -107,7 +109,7 @@ def open_asked(family: Family, pictures: Pictures | None, video: VideoSource | N
 
 
 def _open_pictures(family: Family, pictures: Pictures | None) -> VisualInput:
-    """Return the opened pictures; `ImageError` for none, or more than the family takes."""
+    """Open the pictures; raise `ImageError` for none, or for more than the family supports."""
     sources = list(pictures) if isinstance(pictures, (list, tuple)) else [pictures]
     if not sources or pictures is None:
         raise ImageError("there is no picture; pass one or several")
@@ -121,13 +123,16 @@ def _open_pictures(family: Family, pictures: Pictures | None) -> VisualInput:
 
 
 def check_scales(family: Family, scales: Sequence[float]) -> list[float]:
-    """Return the factors in ascending order, each once: small ones are read first."""
+    """Return the scale factors, ascending and without duplicates.
+
+    Raises `ScaleError` for one outside of the family's range.
+    """
     low, high = family.alphas
     for alpha in scales:
         if high == 1 and is_number(alpha) and alpha > 1:
             raise ScaleError(
-                f"{family.label} reads pictures at one fixed size, so a scale above 1 shows it "
-                f"nothing new; got {alpha:g}, use one in {low:g}..1"
+                f"{family.label} reads pictures at one fixed size, so a scale above 1 adds "
+                f"nothing; got {alpha:g}, use one in {low:g}..1"
             )
         if not is_number(alpha) or not low <= alpha <= high:
             raise ScaleError(f"a scale of {family.label} lies in {low:g}..{high:g}, got {alpha}")
@@ -135,9 +140,9 @@ def check_scales(family: Family, scales: Sequence[float]) -> list[float]:
 
 
 def check_layers(family: Family, layers: str | Sequence[int]) -> tuple[int, ...]:
-    """Return the numbers of layers below the last, for one of `LAYERS` or for numbers.
+    """Return the numbers of the layers below the last, for one of `LAYERS` or for numbers.
 
-    "even" is every second layer, counted down from the last; of a model of two layers that is none.
+    "even" is every second layer counted down from the last; a model of two layers has none.
     """
     depth = family.depth
     if isinstance(layers, str):
@@ -154,9 +159,9 @@ def check_layers(family: Family, layers: str | Sequence[int]) -> tuple[int, ...]
 
 
 def layer_bytes(family: Family, inputs: Inputs, request: Request) -> int:
-    """Return about how many bytes the further layers of a request take, at the most.
+    """Estimate how many bytes the further layers of a request take at most.
 
-    Visual states at all scales, text states up to the longest answer, and their lists of words.
+    Counts visual states at all scales, text states up to the longest answer, and top-k lists.
     """
     fixed = family.alphas[1] == 1  # pictures of one size: as many tokens at each scale
     visual = len(inputs.visual) * (1 + sum(1 if fixed else a * a for a in request.scales))
@@ -166,20 +171,20 @@ def layer_bytes(family: Family, inputs: Inputs, request: Request) -> int:
 
 
 def check_layer_bytes(family: Family, inputs: Inputs, request: Request) -> int:
-    """Return `layer_bytes`; `LayerError` if it is more than a run may hold, or than is free."""
+    """Return `layer_bytes`; raise `LayerError` above the limit of a run or the free memory."""
     size, free = layer_bytes(family, inputs, request), free_memory()
     most = MOST_LAYER_BYTES if free is None else min(MOST_LAYER_BYTES, free // 3)
     if size > most:
         raise LayerError(
-            f"{len(request.layers)} further layers would take about {size / 1e6:,.0f} MB, and "
-            f"{most / 1e6:,.0f} MB is the most; record fewer layers or scales, or use a smaller "
-            "picture"
+            f"{len(request.layers)} further layers would take about {size / 1e6:,.0f} MB, more "
+            f"than the limit of {most / 1e6:,.0f} MB; record fewer layers or scales, or use a "
+            "smaller picture"
         )
     return size
 
 
 def check_fills(fills: Sequence[str]) -> tuple[str, ...]:
-    """Return names in `FILLS`, each once; `ImageError` for others."""
+    """Return the fills without duplicates; raise `ImageError` for a name not in `FILLS`."""
     unknown = [fill for fill in fills if fill not in FILLS]
     if isinstance(fills, str) or unknown:
         raise ImageError(f"fills are some of {', '.join(FILLS)}, got {fills!r}")
@@ -187,7 +192,7 @@ def check_fills(fills: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_length(family: Family, inputs: Inputs, max_new_tokens: int) -> None:
-    """Raise `PromptError`, with numbers, if the model does not take so long a sequence."""
+    """Raise `PromptError` if the sequence is longer than the model's context."""
     picture, text = len(inputs.visual), len(inputs.ids) - len(inputs.visual)
     several = len({view.image for view in inputs.views}) > 1
     smaller = "fewer or smaller pictures" if several else "a smaller picture"
@@ -200,7 +205,7 @@ def check_length(family: Family, inputs: Inputs, max_new_tokens: int) -> None:
 
 
 def check_scale_length(family: Family, inputs: Inputs, alpha: float) -> None:
-    """Raise `ScaleError` if the picture alone is too long for the model at this scale."""
+    """Raise `ScaleError` if the picture alone exceeds the model's context at this scale."""
     if len(inputs.ids) > family.max_length:
         raise ScaleError(
             f"at scale {alpha:g} the picture takes {len(inputs.ids)} tokens, and "

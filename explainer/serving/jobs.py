@@ -167,7 +167,9 @@ class MapsJob(RunJob):
     def steps(self, explainer: Loaded) -> Iterator[Any]:
         run = self.run
         for request in self.requests:
-            steps = explainer.attributing(run, request.tokens, request.method, **request.knobs)
+            steps = explainer.stream_attribution(
+                run, request.tokens, request.method, **request.knobs
+            )
             for item in steps:
                 if isinstance(item, Run):
                     run = item

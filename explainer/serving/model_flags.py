@@ -70,7 +70,7 @@ def add_model_flags(parser: argparse.ArgumentParser, positional: bool = False) -
 
 def load_from_flags(args: argparse.Namespace) -> Explainer:
     """Return the model that the flags name; raises `ModelError` as `explainer.load` does."""
-    from explainer.recording.explainer import BUNDLED, load
+    from explainer.recording.load import BUNDLED, load
 
     return load(args.model or BUNDLED, **loading(args))
 

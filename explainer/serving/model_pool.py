@@ -50,7 +50,7 @@ class Loaded(Protocol):
 
     def teacher_force(self, run: Run, answer: str) -> Run: ...
 
-    def attributing(
+    def stream_attribution(
         self, run: Run, tokens: Sequence[int], method: str, **knobs: Any
     ) -> Iterator[Any]: ...
 

@@ -13,7 +13,8 @@ from explainer.models.loading.memory import BITS, free_memory
 from explainer.models.loading.options import LoadOptions
 from explainer.models.loading.placing import pick_device
 from explainer.models.loading.precision import TINY, auto_dtype
-from explainer.recording.explainer import BUNDLED, Explainer, load
+from explainer.recording.explainer import Explainer
+from explainer.recording.load import BUNDLED, load
 from explainer.serving.model_flags import loading
 from explainer.serving.model_pool import Models, Rules
 

@@ -7,7 +7,8 @@ import copy
 import pytest
 import torch
 
-from explainer.recording.explainer import Explainer, load
+from explainer.recording.explainer import Explainer
+from explainer.recording.load import load
 from explainer.run import Run
 from tests import tiny
 from tests.conftest import FAMILIES

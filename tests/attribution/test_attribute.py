@@ -13,7 +13,8 @@ from explainer.errors import KnobError, MethodError, RunError, TokenError
 from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
 from explainer.methods.comparison import PATENT
 from explainer.methods.subjects import Span, explain_subject
-from explainer.recording.explainer import Explainer, load
+from explainer.recording.explainer import Explainer
+from explainer.recording.load import load
 from explainer.run import ANSWER, PROMPT, Run
 from explainer.run.geometry import Layout
 from tests import tiny
@@ -144,7 +145,7 @@ def test_tokens_before_the_picture_have_empty_maps(qwen, plain):
 
 
 def test_a_run_of_another_model_is_refused(qwen, plain, tmp_path):
-    with pytest.raises(RunError, match="recorded with other, this model is"):
+    with pytest.raises(RunError, match="recorded with other, but"):
         qwen.attribute(replace(plain, model_id="other"), 5, "attention")
     with pytest.raises(RunError, match="do not give its tokens"):
         qwen.attribute(replace(plain, prompt="something else"), 5, "attention")

@@ -94,7 +94,7 @@ def test_it_ends_between_two_batches_and_keeps_nothing(qwen, found):
             plain, token, "eagle", on_progress=told.append, cancel=lambda: len(told) == 3
         )
     assert [s.kind for s in told] == ["reading"] * 3
-    steps = qwen.attributing(plain, token, "eagle")
+    steps = qwen.stream_attribution(plain, token, "eagle")
     assert pickle.loads(pickle.dumps(next(steps))).kind == "reading"
     steps.close()
     assert not plain.attributions

@@ -15,7 +15,8 @@ from explainer.attribution.relevance import attn_rules, cp_rules, relevances
 from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
 from explainer.methods.comparison import Comparison
 from explainer.models.engine import Engine
-from explainer.recording.explainer import Explainer, load
+from explainer.recording.explainer import Explainer
+from explainer.recording.load import load
 from explainer.run import ANSWER, PROMPT, Run
 from tests import tiny
 from tests.attribution import slow

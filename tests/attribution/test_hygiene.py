@@ -19,7 +19,8 @@ from explainer.attribution.reading import Reading
 from explainer.attribution.relevance import attn_rules, cp_rules
 from explainer.errors import Cancelled, MethodError, ModelError
 from explainer.models.engine import Engine
-from explainer.recording.explainer import Explainer, load
+from explainer.recording.explainer import Explainer
+from explainer.recording.load import load
 from explainer.run import ANSWER, Run
 from tests import tiny
 from tests.attribution.conftest import PROMPT_TEXT

@@ -18,7 +18,7 @@ from PIL import Image
 from explainer.export import Chosen, Exhibit, chips, colour_table, overlay
 from explainer.methods import METHODS
 from explainer.methods.base import Heatmap, MapPart
-from explainer.recording.explainer import load
+from explainer.recording.load import load
 from explainer.run import ANSWER, Run
 from explainer.run.geometry import Layout
 from explainer.web import map_entry

@@ -16,7 +16,7 @@ from explainer.methods.subjects import Span, explain_subject
 from explainer.models.loading import catalogue
 from explainer.models.loading.catalogue import BUNDLED, HUB, Entry, of_folder
 from explainer.models.loading.options import WEIGHTS, LoadStep
-from explainer.recording.explainer import load
+from explainer.recording.load import load
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models, Rules
 from explainer.ui.layout import build_demo, launch_options

@@ -21,7 +21,7 @@ from explainer.models import FAMILIES, family_class
 from explainer.models.loading import catalogue
 from explainer.models.loading.catalogue import Entry
 from explainer.models.loading.memory import BITS, free_memory, weight_bytes, with_room
-from explainer.recording.explainer import load
+from explainer.recording.load import load
 from explainer.ui.layout import load_examples
 from tests import tiny
 

@@ -16,7 +16,7 @@ import torch
 from transformers import LlavaImageProcessorPil, SiglipImageProcessorPil
 
 from explainer.models.base import Family, InputPicture
-from explainer.recording.explainer import load
+from explainer.recording.load import load
 from explainer.run import View
 from explainer.run.geometry import Grid, Resampler, seen_grid, seen_maps
 from tests import tiny

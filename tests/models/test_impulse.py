@@ -17,7 +17,7 @@ from explainer.export.overlay import interpolated
 from explainer.methods.base import Heatmap, MapPart
 from explainer.models.base import Family, InputPicture
 from explainer.probing.regions import Region
-from explainer.recording.explainer import load
+from explainer.recording.load import load
 from explainer.run.geometry import Grid, Resampler, seen_grid
 
 SIZES = (

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 from explainer.errors import ModelError, PromptError, ScaleError
-from explainer.recording.explainer import Explainer, load
+from explainer.recording.explainer import Explainer
+from explainer.recording.load import load
 from tests import tiny
 
 

@@ -19,7 +19,8 @@ from transformers import (
 )
 
 from explainer.errors import ModelError, ScaleError
-from explainer.recording.explainer import Explainer, load
+from explainer.recording.explainer import Explainer
+from explainer.recording.load import load
 from explainer.run import PROMPT
 from tests import tiny
 

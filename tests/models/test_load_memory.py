@@ -25,7 +25,7 @@ SHARD = 50_000_000
 LOAD = """
 import re, sys
 from pathlib import Path
-from explainer.recording.explainer import load
+from explainer.recording.load import load
 
 def held(name):
     return 1024 * int(re.search(name + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])

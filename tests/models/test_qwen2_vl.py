@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from explainer.errors import ModelError
-from explainer.recording.explainer import load
+from explainer.recording.load import load
 from tests import tiny
 
 

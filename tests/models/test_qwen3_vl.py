@@ -9,7 +9,8 @@ import pytest
 import torch
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
-from explainer.recording.explainer import Explainer, load
+from explainer.recording.explainer import Explainer
+from explainer.recording.load import load
 from explainer.run import ANSWER, TEMPLATE, Video
 from tests import tiny
 

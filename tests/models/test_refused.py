@@ -8,7 +8,7 @@ import pytest
 
 from explainer.errors import ModelError
 from explainer.models import family_class
-from explainer.recording.explainer import load
+from explainer.recording.load import load
 
 
 @pytest.mark.parametrize("kind", ["qwen3_vl_moe", "qwen3_omni_moe", "qwen2_5_omni"])

@@ -13,7 +13,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_res
 from explainer.errors import ImageError, ModelError, PromptError, VideoError
 from explainer.methods import METHODS
 from explainer.models.base import Media
-from explainer.recording.explainer import Explainer, load
+from explainer.recording.explainer import Explainer
+from explainer.recording.load import load
 from explainer.run import ANSWER, Run, Video
 from tests import tiny
 

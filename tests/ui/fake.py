@@ -173,7 +173,7 @@ class FakeExplainer:
             other = self._with(other, alpha)
         return other
 
-    def attributing(
+    def stream_attribution(
         self, run: Run, tokens: Sequence[int], method: str, **knobs: Any
     ) -> Iterator[Any]:
         """Compute the maps of a word from the lens, turned; ArchiSurgery has none, and EAGLE takes
