@@ -37,7 +37,8 @@ PRESS_RUN = "() => { document.querySelector('#sl-run').click(); }"
 # What a browser can do without the server, which may be what failed.
 UPDATES = "{__type__: 'update', interactive: true}, {__type__: 'update', interactive: false}"
 READY = f"() => [{UPDATES}]"
-FAILED = f"() => [{json.dumps({'text': texts.REFUSED, 'kind': 'error'})}, {UPDATES}]"
+REASON = f"await document.sightline.refusal({json.dumps(texts.REFUSED)})"
+FAILED = f"async () => [{{text: {REASON}, kind: 'error'}}, {UPDATES}]"
 # A recording that is stopped ends as a failure, too.
 STOPPED = "Date.now() - document.querySelector('.sl-view').dataset.stopped < 10000"
 FAILED_UNSTOPPED = f"() => {STOPPED} ? Array(3).fill({{__type__: 'update'}}) : ({FAILED})()"

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from explainer.ui import components as ui
+from explainer.ui.doors import LONGEST_TEXT
 from explainer.web import texts
 from tests.ui.fake import ANSWER_TEXTS, FakeExplainer
 
@@ -44,15 +45,51 @@ def forgive(visitor) -> None:
 
 @pytest.mark.parametrize("pattern", [JOIN, RUN])
 @pytest.mark.parametrize("status", [503, 500])
-def test_a_refused_question_is_said_and_can_be_asked_again(serve, visit, pattern, status):
+def test_a_refusal_without_a_reason_is_said_and_can_be_asked_again(serve, visit, pattern, status):
     visitor = visit(serve().url)
     visitor.explain()
-    visitor.page.route(pattern, answer(status, {"error": None, "detail": "busy"}))
+    visitor.page.route(pattern, answer(status, {"error": None, "detail": None}))
     visitor.page.click("#sl-run")
     assert_said(visitor)
     visitor.shot(f"refused-{status}")
     assert len(visitor.chips()) == len(ANSWER_TEXTS), "the answer before is still there"
     visitor.page.unroute(pattern)
+    assert_answered(visitor)
+    forgive(visitor)
+
+
+def change(visitor, edit) -> None:
+    """Change the values of forms with a prompt on their way to the server."""
+
+    def changed(route) -> None:
+        form = route.request.post_data_json
+        if len(form["data"]) > 10:
+            edit(form["data"])
+        route.continue_(post_data=form)
+
+    visitor.page.route(JOIN, changed)
+
+
+def test_the_reason_of_a_refusal_is_said(serve, visit):
+    visitor = visit(serve().url)
+    visitor.explain()
+    foreign = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}
+    edits = {
+        texts.NO_UPLOAD: lambda data: data.__setitem__(0, foreign),
+        texts.LONG_TEXT.format(most=LONGEST_TEXT): lambda data: data.__setitem__(1, "x" * 300_000),
+        texts.BAD_INPUTS: lambda data: data.__delitem__(slice(1, None)),
+    }
+    for reason, edit in edits.items():
+        change(visitor, edit)
+        visitor.page.click("#sl-run")
+        visitor.settled(reason, MESSAGE)
+        assert_said(visitor, reason)
+        assert len(visitor.chips()) == len(ANSWER_TEXTS), "the answer before is still there"
+        visitor.page.unroute(JOIN)
+    visitor.page.route(JOIN, answer(503, {"detail": None}))  # what was said before is not meant
+    visitor.page.click("#sl-run")
+    visitor.settled(texts.REFUSED, MESSAGE)
+    visitor.page.unroute(JOIN)
     assert_answered(visitor)
     forgive(visitor)
 

@@ -12,6 +12,7 @@ import {mount as notice} from './notice.js';
 import {mount as options} from './options.js';
 import {mount as panel} from './panel.js';
 import {mount as proof} from './proof.js';
+import {refusal} from './refusal.js';
 import {mount as settings} from './settings.js';
 import {sightline} from './state.js';
 import {mount as tokens} from './tokens.js';
@@ -33,4 +34,4 @@ function mount(name, context, events) {
   PARTS[name]({...context, trigger});
 }
 
-document.sightline ??= {...sightline, mount};
+document.sightline ??= {...sightline, mount, refusal};
