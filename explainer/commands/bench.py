@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from explainer.commands import browser, crowd
+from explainer.commands import browser, callers, crowd
 from explainer.commands.crowding import measure_crowded
 from explainer.commands.figure import Figure
 from explainer.emoji_world.scenes import Limits, make_scene
@@ -47,6 +47,7 @@ HELP = "measure speed and size against the promised figures"
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 7
 PATIENCE = 60.0  # seconds until the page has to answer
+STORE_MB = 64  # of the page that a crowd visits, so that what else it leaves behind is seen
 SHOWN = ("msea_arc", "tam", "logit_lens")
 FLOP_2B = 18.2e12  # of its forwards: vision tower and prefill at three scales, 60 tokens
 QWEN2_VL_2B = {1.0: (27, 37), 0.75: (20, 28), 0.5: (14, 18)}  # tokens of 1024 x 768 at each scale
@@ -60,7 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeat", type=int, default=9, help="times each thing is measured")
     add = parser.add_argument
     add("--visitors", type=int, metavar="N", help="only measure a crowd of N at a served page")
-    add("--seconds", type=float, default=180, help="how long the crowd stays")
+    add("--callers", type=int, metavar="N", help="only measure /explain with N programs calling it")
+    add("--seconds", type=float, default=180, help="how long the crowd stays, or callers call")
     add("--url", help="a page that is served on this machine, for the crowd; default: one is begun")
     add("--pid", type=int, help="the process that serves --url")
     add("--files", type=Path, help="the folder of its temporary files, for --url")
@@ -88,6 +90,9 @@ def _measure(args: argparse.Namespace) -> Iterator[Figure]:
     if args.visitors is not None:
         yield from visiting(args)
         return
+    if args.callers is not None:
+        yield from calling(args)
+        return
     hush()
     explainer = load_from_flags(args)
     yield from recording(explainer, args.repeat)
@@ -108,8 +113,21 @@ def visiting(args: argparse.Namespace) -> Iterator[Figure]:
             raise SightlineError("--url needs --pid, which serves it, and --files, its folder")
         yield from crowd.measure(args.url, args.visitors, args.seconds, args.pid, args.files)
         return
-    with tempfile.TemporaryDirectory() as folder, served({"GRADIO_TEMP_DIR": folder}) as page:
-        yield from crowd.measure(page.url, args.visitors, args.seconds, page.pid, Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {"GRADIO_TEMP_DIR": folder, "SIGHTLINE_STORE_MB": str(STORE_MB)}
+        with served(environment) as page:
+            yield Figure("recorded answers are kept up to", STORE_MB, "MB", None)
+            yield from crowd.measure(page.url, args.visitors, args.seconds, page.pid, Path(folder))
+
+
+def calling(args: argparse.Namespace) -> Iterator[Figure]:
+    """Yield how fast `/explain` is answered at a page that is served for it, or at `--url`."""
+    crowd.check(args.url or "http://127.0.0.1", args.callers, args.seconds)
+    if args.url:
+        yield from callers.measure(args.url, args.callers, args.seconds)
+        return
+    with served() as page:
+        yield from callers.measure(page.url, args.callers, args.seconds)
 
 
 def recording(explainer: Explainer, repeat: int) -> Iterator[Figure]:

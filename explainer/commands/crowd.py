@@ -81,6 +81,18 @@ def measure(url: str, visitors: int, seconds: float, pid: int, folder: Path) -> 
     yield from _figures(tally, before, usage(pid, folder))
 
 
+async def record_one(http: httpx.AsyncClient) -> tuple[str, list[int]]:
+    """Record an answer; return the name of its run and the numbers of the chips of the answer."""
+    visitor = _Visitor(http, Tally(), 0, 0)
+    picture = await visitor.upload(_picture(0))
+    asked = {"picture": picture, "prompt": "Describe the image.", "max_new_tokens": 16}
+    answer = await visitor.timed("record", asked)
+    chips = [chip["chip"] for chip in answer["chips"] if chip["role"] == "answer"]
+    if not chips:
+        raise SightlineError("the model said nothing that could be explained")
+    return answer["run"], chips
+
+
 def _figures(tally: Tally, before: dict[str, float], after: dict[str, float]) -> Iterator[Figure]:
     for kind, bar in (("answers", None), ("refusals", 0), ("mix-ups", 0), ("server errors", 0)):
         yield Figure(kind, tally.counts[kind], "", bar)
@@ -159,25 +171,25 @@ class _Visitor:
     async def _ask(self, mark: str) -> None:
         fate, is_shared = self._random.random(), self._random.random() < SHARED
         prompt = "Describe the image." if is_shared else f"Describe the image. {mark}"
-        picture = await self._upload(_picture(0 if is_shared else zlib.crc32(mark.encode())))
+        picture = await self.upload(_picture(0 if is_shared else zlib.crc32(mark.encode())))
         asked = {"picture": picture, "prompt": prompt, "max_new_tokens": 16}
         if fate < LEAVES + STOPS:
             await self._give_up(asked, stops=fate < STOPS)
             return
-        answer = await self._timed("record", asked)
-        told = await self._timed("tokens", {"run": answer["run"], "top": 1})
+        answer = await self.timed("record", asked)
+        told = await self.timed("tokens", {"run": answer["run"], "top": 1})
         self._tally.counts["answers"] += 1
         if told["prompt"] != prompt:
             self._tally.fail("mix-ups", f"{prompt!r} became {told['prompt']!r}")
         words = [chip["chip"] for chip in answer["chips"] if chip["role"] == "answer"]
         if words:
             word = {"run": answer["run"], "subject": self._random.choice(words)}
-            await self._timed("explain", {**word, "method": "tam"})
+            await self.timed("explain", {**word, "method": "tam"})
             if self._random.random() < COSTLY:
                 costly = {**word, "method": "eagle", "knobs": {"regions": 12}}
-                await self._timed("explain", costly, "explain by EAGLE")
+                await self.timed("explain", costly, "explain by EAGLE")
 
-    async def _timed(self, name: str, asked: dict[str, Any], label: str = "") -> Any:
+    async def timed(self, name: str, asked: dict[str, Any], label: str = "") -> Any:
         start = time.monotonic()
         async for kind, data in self._events(name, await self._begin(name, asked)):
             if kind == "complete":
@@ -225,7 +237,7 @@ class _Visitor:
         async for _ in self._events("record", event):
             pass
 
-    async def _upload(self, content: bytes) -> dict[str, Any]:
+    async def upload(self, content: bytes) -> dict[str, Any]:
         files = {"files": ("mark.png", content, "image/png")}
         found = await self._http.post("/gradio_api/upload", files=files)
         if found.status_code != 200:

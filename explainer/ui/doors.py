@@ -5,18 +5,21 @@
 
 A file is named by its path in the upload folder, where it lies below a folder that Gradio calls
 after a hash of the content and of a secret: whoever knows the path has uploaded the file, or was
-shown it. No other path is opened.
+shown it. No other path is opened. The secret is drawn when the program starts; Gradio's own lies in
+its package for years, and is the same in all copies of an image of a container.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from gradio import processing_utils
 from gradio.utils import get_upload_folder
 
 from explainer.errors import SightlineError
@@ -25,6 +28,8 @@ from explainer.web import texts
 LONGEST_TEXT = 200_000  # characters of one text; a page that is sent back is shorter
 DEEPEST = 32  # values inside of values
 _FOLDER = re.compile(r"[0-9a-f]{64}")
+
+processing_utils.hash_seed = secrets.token_bytes(32)
 
 
 class Refused(SightlineError):

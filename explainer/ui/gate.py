@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse
 
 from explainer.errors import SightlineError
 from explainer.ui.doors import Refused
+from explainer.ui.upload_lane import UploadLane
 from explainer.ui.uploads import Uploads
 from explainer.web import texts
 
@@ -48,7 +49,7 @@ class Gate:
     """ASGI middleware around all routes of the page."""
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
-        self._app = app
+        self._app, self.uploading = app, UploadLane()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it with a sentence."""
@@ -62,7 +63,13 @@ class Gate:
             return
         answer = _Answer(send)
         try:
-            await self._app(scope, _bounded(receive, most_bytes(scope)), answer.send)
+            if _route(scope).rstrip("/") == _UPLOAD:
+                address, nbytes = (scope.get("client") or ("",))[0], _stated_bytes(scope)
+                async with self.uploading.room(address, nbytes):
+                    received = _bounded(self.uploading.impatient(receive), MOST_UPLOAD)
+                    await self._app(scope, received, answer.send)
+            else:
+                await self._app(scope, _bounded(receive, most_bytes(scope)), answer.send)
         except Exception as error:
             refusal = _explain(error, scope["path"])
             if not answer.begun:
@@ -95,8 +102,7 @@ def refuse(scope: Scope, uploads: Uploads) -> JSONResponse | None:
             uploads.check_room()
         except Refused as error:
             return _said(503, str(error))
-    length = dict(scope["headers"]).get(b"content-length", b"")
-    if length.isdigit() and int(length) > most_bytes(scope):
+    if _stated_bytes(scope) > most_bytes(scope):
         return _said(413, texts.LONG_BODY.format(most=most_bytes(scope) // 1_000_000))
     return None
 
@@ -107,6 +113,12 @@ def most_bytes(scope: Scope) -> int:
     if path.rstrip("/") == _UPLOAD:
         return MOST_UPLOAD
     return MOST_MCP if path.startswith(_MCP) else MOST_BODY
+
+
+def _stated_bytes(scope: Scope) -> int:
+    """Return the length of the body that a request states, the most that it may have if none."""
+    length = dict(scope["headers"]).get(b"content-length", b"")
+    return int(length) if length.isdigit() else most_bytes(scope)
 
 
 def _route(scope: Scope) -> str:

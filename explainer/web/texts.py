@@ -271,6 +271,8 @@ NO_UPLOAD = (
     "This file is not among the files uploaded to this server, or was deleted; upload it again."
 )
 NO_ROOM = "This server has no room for further files just now; try again in a few minutes."
+MANY_UPLOADS = "Too many files are being uploaded just now; try again in a minute."
+SLOW_UPLOAD = "The upload stopped half-way, so it was cancelled; try again."
 BAD_FORM = "The request is nested too deeply; send it with fewer levels."
 BAD_INPUTS = "The inputs do not fit: one is missing, or has the wrong type."
 LONG_TEXT = "A text in the request is longer than {most:,} characters; shorten it."

@@ -1,0 +1,102 @@
+"""`bench --callers N`: programs that explain words of one run, one call after the other, and how
+many calls a second a served page answers them. Only servers on this machine are called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import numpy as np
+
+from explainer.commands import crowd
+from explainer.commands.figure import Figure
+
+METHOD = "tam"  # needs no model, and some milliseconds of arithmetic
+WANTED = 100  # calls a second, see WAYS
+WARM_UP = 2.0  # seconds of calls that do not count
+
+Explain = Callable[[httpx.AsyncClient, str, int], Awaitable[bool]]
+
+
+@dataclass
+class _Count:
+    """Answered calls, and the seconds that each took; calls that were refused."""
+
+    seconds: list[float] = field(default_factory=list)
+    refused: int = 0
+
+
+def measure(url: str, callers: int, seconds: float) -> Iterator[Figure]:
+    """Yield calls a second of `/explain`, how many were refused and the latency, for both ways to
+    call it: in one request, and through the queue."""
+    crowd.check(url, callers, seconds)
+    yield from asyncio.run(_measure(url, callers, seconds))
+
+
+async def _measure(url: str, callers: int, seconds: float) -> list[Figure]:
+    limits = httpx.Limits(max_connections=2 * callers, max_keepalive_connections=2 * callers)
+    async with httpx.AsyncClient(base_url=url, timeout=crowd.PATIENCE, limits=limits) as http:
+        run, chips = await crowd.record_one(http)
+        figures: list[Figure] = []
+        for name, (explain, bar) in WAYS.items():
+            await _call(http, explain, run, chips, callers, WARM_UP)
+            start = time.monotonic()
+            count = await _call(http, explain, run, chips, callers, seconds)
+            rate = len(count.seconds) / (time.monotonic() - start)
+            figures += [
+                Figure(f"/explain {name}, {callers} callers", rate, "calls/s", bar, at_least=True),
+                Figure("refused", count.refused, "", 0),
+                Figure("median", 1000 * float(np.median(count.seconds or [np.inf])), "ms", None),
+                Figure("95 of 100", 1000 * _percentile(count.seconds, 95), "ms", None),
+            ]
+    return figures
+
+
+def _percentile(seconds: list[float], share: float) -> float:
+    return float(np.percentile(seconds or [np.inf], share))
+
+
+async def _call(
+    http: httpx.AsyncClient, explain: Explain, run: str, chips: list[int], callers: int, long: float
+) -> _Count:
+    count, end = _Count(), time.monotonic() + long
+
+    async def stay(number: int) -> None:
+        asked = number
+        while (start := time.monotonic()) < end:
+            asked += 1
+            if await explain(http, run, chips[asked % len(chips)]):
+                count.seconds.append(time.monotonic() - start)
+            else:
+                count.refused += 1
+
+    await asyncio.gather(*(stay(number) for number in range(callers)))
+    return count
+
+
+async def _at_once(http: httpx.AsyncClient, run: str, chip: int) -> bool:
+    """Explain a word in one request."""
+    asked: list[Any] = [run, chip, METHOD]
+    answer = await http.post("/gradio_api/run/explain", json={"data": [*asked, "", {}, 0]})
+    return answer.status_code == 200
+
+
+async def _queued(http: httpx.AsyncClient, run: str, chip: int) -> bool:
+    """Explain a word by a request that begins the call and one that waits for its events."""
+    asked = {"run": run, "subject": chip, "method": METHOD}
+    begun = await http.post("/gradio_api/call/v2/explain", json=asked)
+    if begun.status_code != 200:
+        return False
+    answer = await http.get(f"/gradio_api/call/explain/{begun.json()['event_id']}")
+    return "event: complete" in answer.text
+
+
+WAYS: dict[str, tuple[Explain, float | None]] = {
+    "in one request": (_at_once, WANTED),
+    "through the queue": (_queued, None),
+}
