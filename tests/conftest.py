@@ -56,6 +56,7 @@ FAMILIES = {
     "internvl": (tiny.internvl, {}),
     "internvl3_5": (tiny.internvl3_5, {}),
     "internvl_tiles": (tiny.internvl, {"tiles": 6}),
+    "smolvlm": (tiny.smolvlm, {}),
 }
 
 

@@ -72,6 +72,8 @@ KINDS = {
     "internvl": (tiny.internvl, {}),
     "internvl3_5": (tiny.internvl3_5, {}),
     "internvl in tiles": (tiny.internvl, {"tiles": 4}),
+    "smolvlm": (tiny.smolvlm, {}),
+    "idefics3": (tiny.idefics3, {}),
     "internvl_chat": (_published, {}),
     "internvl_chat with qwen3": (_published_qwen3, {}),
     "internvl_chat in tiles": (_published, {"tiles": 4}),

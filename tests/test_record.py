@@ -23,12 +23,14 @@ PROMPT_TEXT = "what is in the picture?"
 
 
 class Layout(NamedTuple):
-    """How the template's text starts and ends, what is around a picture, and its tokens."""
+    """How the template's text starts and ends, what is around a picture, its tokens, and how many
+    runs of them there are, with marks between."""
 
     start: str
     end: str
     around: tuple[str, str]
     tokens: tuple[int, ...]
+    runs: int = 1
 
 
 _QWEN = Layout(
@@ -47,6 +49,13 @@ LAYOUTS = {
         "<|im_end|>\n<|im_start|>assistant\n",
         ("<img>", "</img>"),
         (16, 7 * 16),  # one tile, or 2 x 3 and a thumbnail
+    ),
+    "SmolVLM": Layout(
+        "<|im_start|>User:",
+        "<end_of_utterance>\nAssistant:",
+        ("<row_1_col_1>", "<fake_token_around_image>"),
+        (13 * 4,),  # 3 x 4 tiles and the whole
+        runs=13,
     ),
 }
 
@@ -216,9 +225,9 @@ def test_roles_and_positions_follow_from_the_layout(any_family):
     assert n == sum(len(view) for view in run.scales[0].views) == len(run.scales[0].states)
     assert n in layout.tokens
     gaps = np.flatnonzero(np.diff(tokens.positions) != 1)
-    assert (texts[gaps[0]], texts[gaps[0] + 1]) == layout.around
-    assert len(gaps) == 1
-    assert np.diff(tokens.positions)[gaps[0]] == n + 1
+    assert (texts[gaps[0]], texts[gaps[-1] + 1]) == layout.around
+    assert len(gaps) == layout.runs
+    assert (np.diff(tokens.positions)[gaps] - 1).sum() == n
     assert tokens.positions[-1] == len(tokens) + n - 1
 
 

@@ -24,6 +24,9 @@ from transformers import (
     CLIPImageProcessorPil,
     GenerationConfig,
     GotOcr2ImageProcessorPil,
+    Idefics3Config,
+    Idefics3ForConditionalGeneration,
+    Idefics3ImageProcessorPil,
     InternVLConfig,
     InternVLForConditionalGeneration,
     LlavaConfig,
@@ -38,6 +41,9 @@ from transformers import (
     Qwen2VLImageProcessorPil,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
+    SmolVLMConfig,
+    SmolVLMForConditionalGeneration,
+    SmolVLMImageProcessorPil,
 )
 
 SPECIAL = (
@@ -58,6 +64,16 @@ INTERN_SPECIAL = (
     "<IMG_CONTEXT>",
     "<video>",
 )
+SMOL_SPECIAL = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<global-img>",
+    *(f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)),
+    "<fake_token_around_image>",
+    "<image>",
+    "<end_of_utterance>",
+)
 LATER = "<|later|>"
 SENTENCES = (
     "a red apple and a cat on the grass.",
@@ -67,8 +83,13 @@ SENTENCES = (
 )
 
 
-def tokenizer(vocab_size: int = 420, special: Sequence[str] = SPECIAL) -> PreTrainedTokenizerFast:
-    """Return a byte-level BPE tokenizer trained on a few sentences."""
+def tokenizer(
+    vocab_size: int = 420, special: Sequence[str] = SPECIAL, **named: str
+) -> PreTrainedTokenizerFast:
+    """Return a byte-level BPE tokenizer trained on a few sentences.
+
+    `named` are its special tokens by use, such as `bos_token`.
+    """
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
@@ -79,9 +100,8 @@ def tokenizer(vocab_size: int = 420, special: Sequence[str] = SPECIAL) -> PreTra
         show_progress=False,
     )
     backend.train_from_iterator(SENTENCES * 5, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend, eos_token="<|im_end|>", pad_token="<|endoftext|>"
-    )
+    named = named or {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **named)
 
 
 def llama_tokenizer(layout: str = "normalizer") -> PreTrainedTokenizerFast:
@@ -310,6 +330,61 @@ def internvl_with_later_token(folder: Path) -> Path:
     network.save_pretrained(folder)
     words.save_pretrained(folder)
     return folder
+
+
+def smolvlm(folder: Path, dtype: torch.dtype = torch.float32, seed: int = 0) -> Path:
+    """Save a random SmolVLM of 32 px tiles, 4 along the longer side, and 16 px tokens."""
+    words = tokenizer(
+        460,
+        SMOL_SPECIAL,
+        bos_token="<|im_start|>",
+        eos_token="<end_of_utterance>",
+        pad_token="<|im_end|>",
+        unk_token="<|endoftext|>",
+    )
+    config = SmolVLMConfig(**_idefics3(words, "smolvlm_vision"))
+    make, processor = SmolVLMForConditionalGeneration, SmolVLMImageProcessorPil(**_SMOL_TILES)
+    return _save(folder, config, make, dtype, seed, words, processor)
+
+
+def idefics3(folder: Path, dtype: torch.dtype = torch.float32, seed: int = 0) -> Path:
+    """Save a random Idefics3, for whose tokenizer the names of rows and columns are plain text."""
+    special = ("<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>", *SMOL_SPECIAL[-3:])
+    words = tokenizer(
+        special=special,
+        bos_token="<|begin_of_text|>",
+        eos_token="<|end_of_text|>",
+        pad_token="<|eot_id|>",
+    )
+    words.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<|begin_of_text|> $A", special_tokens=[("<|begin_of_text|>", 0)]
+    )
+    config = Idefics3Config(**_idefics3(words, "idefics3_vision"))
+    make, processor = Idefics3ForConditionalGeneration, Idefics3ImageProcessorPil(**_SMOL_TILES)
+    return _save(folder, config, make, dtype, seed, words, processor)
+
+
+_SMOL_TILES = {"size": {"longest_edge": 128}, "max_image_size": {"longest_edge": 32}}
+
+
+def _idefics3(words: PreTrainedTokenizerFast, tower: str) -> dict[str, Any]:
+    """Return what the configs of SmolVLM and Idefics3 have in common."""
+    return {
+        "vision_config": {
+            "model_type": tower,
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_size": 32,
+            "patch_size": 8,
+            "initializer_range": 0.2,
+        },
+        "text_config": {"model_type": "llama", **_text(words, words.bos_token, words.eos_token)},
+        "image_token_id": words.convert_tokens_to_ids("<image>"),
+        "scale_factor": 2,
+        "tie_word_embeddings": False,
+    }
 
 
 def _text(words: PreTrainedTokenizerFast, bos: str, eos: str) -> dict[str, Any]:

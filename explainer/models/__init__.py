@@ -22,6 +22,8 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
         "llava": "explainer.models.families.llava:Llava",
         "internvl": "explainer.models.families.internvl:InternVL",
         "internvl_chat": "explainer.models.families.internvl:InternVL",
+        "smolvlm": "explainer.models.families.smolvlm:SmolVLM",
+        "idefics3": "explainer.models.families.smolvlm:Idefics3",
     }
 )
 

@@ -8,12 +8,14 @@ import pytest
 import torch
 import transformers
 from transformers import (
+    Idefics3Config,
     InternVLConfig,
     LlavaConfig,
     PreTrainedConfig,
     Qwen2_5_VLConfig,
     Qwen2VLConfig,
     Qwen3VLConfig,
+    SmolVLMConfig,
 )
 
 from explainer.errors import ModelError
@@ -29,6 +31,8 @@ EXAMPLES = catalogue.FOLDER.parent / "examples"
 
 # (hidden, intermediate, layers, heads, key-value heads, vocabulary) of the published language
 # models, and whether words and unembedding are one matrix.
+SMOL_256M = (576, 1536, 30, 9, 3)
+SMOL_500M = (960, 2560, 32, 15, 5)
 QWEN2_1 = (1536, 8960, 28, 12, 2)
 QWEN2_3 = (2048, 11008, 36, 16, 2)
 QWEN2_7 = (3584, 18944, 28, 28, 4)
@@ -36,6 +40,16 @@ LANGUAGE: dict[str, tuple[tuple[int, ...], bool]] = {
     "Qwen/Qwen3-VL-2B-Instruct": ((2048, 6144, 28, 16, 8, 151936), True),
     "Qwen/Qwen3-VL-4B-Instruct": ((2560, 9728, 36, 32, 8, 151936), True),
     "Qwen/Qwen3-VL-8B-Instruct": ((4096, 12288, 36, 32, 8, 151936), False),
+    **{
+        f"HuggingFaceTB/SmolVLM{name}-Instruct": ((*sizes, 49280), False)
+        for name, sizes in {
+            "2-256M-Video": SMOL_256M,
+            "2-500M-Video": SMOL_500M,
+            "2-2.2B": (2048, 8192, 24, 32, 32),
+            "-256M": SMOL_256M,
+            "-500M": SMOL_500M,
+        }.items()
+    },
     "Qwen/Qwen2-VL-2B-Instruct": ((*QWEN2_1, 151936), True),
     "Qwen/Qwen2-VL-7B-Instruct": ((*QWEN2_7, 152064), False),
     "Qwen/Qwen2.5-VL-3B-Instruct": ((*QWEN2_3, 151936), True),
@@ -70,6 +84,22 @@ CLIP = {
     "num_hidden_layers": 24,
     "num_attention_heads": 16,
     "image_size": 336,
+    "patch_size": 14,
+}
+SIGLIP = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "image_size": 512,
+    "patch_size": 16,
+}
+SIGLIP_SO400M = {
+    "hidden_size": 1152,
+    "intermediate_size": 4304,
+    "num_hidden_layers": 27,
+    "num_attention_heads": 16,
+    "image_size": 384,
     "patch_size": 14,
 }
 INTERN_VIT = {
@@ -113,6 +143,15 @@ def config(entry: Entry) -> PreTrainedConfig:
     if entry.model_type == "llava":
         text["model_type"] = "llama"
         return LlavaConfig(text_config=text, vision_config=CLIP, tie_word_embeddings=tied)
+    if entry.model_type in ("smolvlm", "idefics3"):
+        kind = SmolVLMConfig if entry.model_type == "smolvlm" else Idefics3Config
+        vision, factor = (SIGLIP_SO400M, 3) if hidden == 2048 else (SIGLIP, 4)
+        return kind(
+            text_config=text | {"model_type": "llama"},
+            vision_config=vision,
+            scale_factor=factor,
+            tie_word_embeddings=tied,
+        )
     text["model_type"] = "llama" if text["vocab_size"] == INTERNLM else "qwen2"
     text["tie_word_embeddings"] = tied
     if "InternVL3_5" in entry.id:

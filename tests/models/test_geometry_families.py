@@ -51,6 +51,7 @@ MAKE: dict[str, tuple[Callable[[Path], Path], dict[str, int]]] = {
     "llava_squash": (_llava_squash, {}),
     "internvl": (tiny.internvl, {}),
     "internvl_tiles": (tiny.internvl, {"tiles": 6}),
+    "smolvlm": (tiny.smolvlm, {}),
 }
 
 

@@ -73,14 +73,6 @@ class Canvas:
         narrow, low = (max(1, round(alpha * side)) for side in (width, height))
         return self.resized(narrow, low, resample).centred(width, height, colour)
 
-    def tiles(self, side: int) -> list[Image.Image]:
-        """Return the squares of this side that the canvas consists of, row-major."""
-        return [
-            self.image.crop((x, y, x + side, y + side))
-            for y in range(0, self.image.height, side)
-            for x in range(0, self.image.width, side)
-        ]
-
     def rects(self, grid: tuple[int, int], cell: int) -> npt.NDArray[np.float32]:
         """Return (N, 4) float32: what each token of `cell` pixels sees, in pixels of the picture.
 
@@ -93,6 +85,25 @@ class Canvas:
         rects[..., ::2], rects[..., 1::2] = x, y[:, None]
         rects[np.isnan(rects).any(axis=-1)] = np.nan
         return rects.reshape(-1, 4).astype(np.float32)
+
+
+def tiles_of(image: Image.Image, side: int) -> list[Image.Image]:
+    """Return the squares of this side that an image consists of, row-major."""
+    return [
+        image.crop((x, y, x + side, y + side))
+        for y in range(0, image.height, side)
+        for x in range(0, image.width, side)
+    ]
+
+
+def tiles_row_major(rows: int, columns: int, n: int) -> npt.NDArray[np.intp]:
+    """Return the place of each token, row-major over all tiles, where tile follows tile.
+
+    Args:
+        rows, columns: of tiles, each of n x n tokens.
+    """
+    read = np.arange(rows * columns * n * n).reshape(rows, columns, n, n)
+    return read.transpose(0, 2, 1, 3).ravel()
 
 
 def _cut(

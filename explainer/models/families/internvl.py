@@ -8,7 +8,7 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optim
 
 from explainer.errors import ModelError
 from explainer.models.base import Family, InputPicture
-from explainer.models.families.canvas import Canvas
+from explainer.models.families.canvas import Canvas, tiles_of, tiles_row_major
 from explainer.run import View
 
 MOST_TILES = 12  # what the models were trained with
@@ -98,7 +98,7 @@ class InternVL(Family):
         if rows * columns > 1:
             canvases.append(self._canvas(image, 1, 1, alpha))
         tensors = self.processor(
-            images=[tile for canvas in canvases for tile in canvas.tiles(self.side)],
+            images=[tile for canvas in canvases for tile in tiles_of(canvas.image, self.side)],
             do_resize=False,
             crop_to_patches=False,
             return_tensors="pt",
@@ -109,7 +109,7 @@ class InternVL(Family):
             View(0, grid, canvas.rects(grid, self.cell))
             for grid, canvas in zip(grids, canvases, strict=False)
         )
-        order = _reading_order(rows, columns, n)
+        order = tiles_row_major(rows, columns, n)
         order = np.concatenate([order, np.arange(len(order), sum(map(len, views)))])
         return InputPicture(views, {"pixel_values": tensors["pixel_values"]}, order)
 
@@ -120,13 +120,3 @@ class InternVL(Family):
         resample = self.processor.resample
         canvas = Canvas.of(image).resized(columns * self.side, rows * self.side, resample)
         return canvas.shrunk(alpha, resample, self.colour)
-
-
-def _reading_order(rows: int, columns: int, n: int) -> npt.NDArray[np.intp]:
-    """Return the place of each token, row-major over all tiles, where tile follows tile.
-
-    Args:
-        rows, columns: of tiles, each of n x n tokens.
-    """
-    read = np.arange(rows * columns * n * n).reshape(rows, columns, n, n)
-    return read.transpose(0, 2, 1, 3).ravel()

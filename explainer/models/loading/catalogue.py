@@ -76,6 +76,11 @@ _HUB = (
     ("Qwen/Qwen3-VL-2B-Instruct", "qwen3_vl", 2_127_532_032, 311_164_928, _APACHE),
     ("Qwen/Qwen3-VL-4B-Instruct", "qwen3_vl", 4_437_815_808, 388_956_160, _APACHE),
     ("Qwen/Qwen3-VL-8B-Instruct", "qwen3_vl", 8_767_123_696, 1_244_659_712, _APACHE),
+    ("HuggingFaceTB/SmolVLM2-256M-Video-Instruct", "smolvlm", 256_484_928, 56_770_560, _APACHE),
+    ("HuggingFaceTB/SmolVLM2-500M-Video-Instruct", "smolvlm", 507_482_304, 94_617_600, _APACHE),
+    ("HuggingFaceTB/SmolVLM2-2.2B-Instruct", "smolvlm", 2_246_784_880, 201_850_880, _APACHE),
+    ("HuggingFaceTB/SmolVLM-256M-Instruct", "idefics3", 256_484_928, 56_770_560, _APACHE),
+    ("HuggingFaceTB/SmolVLM-500M-Instruct", "idefics3", 507_482_304, 94_617_600, _APACHE),
     ("Qwen/Qwen2-VL-2B-Instruct", "qwen2_vl", 2_208_985_600, 233_373_696, _APACHE),
     ("Qwen/Qwen2-VL-7B-Instruct", "qwen2_vl", 8_291_375_616, 1_089_994_752, _APACHE),
     (
