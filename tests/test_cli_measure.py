@@ -73,6 +73,12 @@ def test_a_run_at_2b_dimensions_is_as_small_as_promised():
     assert 5 < figure.value <= figure.bar == 8
 
 
+def test_the_evidence_of_a_run_at_2b_dimensions_is_as_small_as_promised():
+    figures = list(bench.sizes_of_evidence())
+    assert [f.bar for f in figures] == [450, 3000]
+    assert all(100 < f.value <= f.bar for f in figures)
+
+
 def test_evaluating_costs_little_beside_the_forwards():
     seconds, share = bench.evaluating(1)
     assert seconds.value > 0

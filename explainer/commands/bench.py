@@ -42,6 +42,7 @@ from explainer.models.threads import usable_cores
 from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, Run
 from explainer.serving.model_flags import add_model_flags, hush, load_from_flags
+from explainer.web.evidence_message import evidence_message
 
 HELP = "measure speed and size against the promised figures"
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +100,7 @@ def _measure(args: argparse.Namespace) -> Iterator[Figure]:
     yield explaining(args.repeat)
     yield from evaluating(args.repeat)
     yield size_of_run()
+    yield from sizes_of_evidence()
     with served() as page:
         yield Figure("python app.py to page served", page.seconds, "s", 15)
         if args.browser:
@@ -226,14 +228,21 @@ def size_of_run() -> Figure:
     return Figure("saved run, 1024x768 at 2B dimensions", size / 1e6, "MB", 8)
 
 
-def _large_run() -> Run:
-    """Return a synthetic run: d = 1536, 60 answer tokens, 20 of prompt, and a real picture."""
+def sizes_of_evidence() -> Iterator[Figure]:
+    """Yield the sizes of the evidence message of such a run, for answers of 40 and 256 tokens."""
+    for tokens, bar in ((40, 450), (256, 3000)):
+        size = len(evidence_message(_large_run(tokens)))
+        yield Figure(f"evidence message, {tokens} tokens, 1024x768 at 2B", size / 1e3, "kB", bar)
+
+
+def _large_run(answer: int = 60) -> Run:
+    """Return a synthetic run: d = 1536, 20 tokens of prompt, and a real picture."""
     rng = np.random.default_rng(SEED)
     run = synthetic_run(
         rng,
         n_template=20,
         n_prompt=20,
-        n_answer=60,
+        n_answer=answer,
         grids=QWEN2_VL_2B,
         d=1536,
         vocab=8000,
