@@ -5,7 +5,7 @@ import globals from 'globals';
 export default [
   js.configs.recommended,
   {
-    files: ['explainer/web/js/*.js'],
+    files: ['explainer/web/js/**/*.js'],
     languageOptions: {globals: globals.browser},
     plugins: {jsdoc},
     rules: {

@@ -1,0 +1,121 @@
+// A run as the evidence message tells it (docs/formats.md), and the values that methods read of it.
+
+const VERSION = 1, STEPS = 32767;
+const TYPES = {uint8: Uint8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array, float32: Float32Array};
+
+export const TEMPLATE = 0;
+export const PROMPT = 1;
+export const ANSWER = 2;
+
+/** What a method refuses, in words for the person who asked. */
+export class Refusal extends Error {}
+
+/**
+ * Read an evidence message.
+ * @param {ArrayBuffer} buffer
+ * @returns {RunEvidence}
+ */
+export function readEvidence(buffer) {
+  const bytes = new Uint8Array(buffer), numbers = new DataView(buffer);
+  const version = numbers.getUint32(4, true), start = 12 + numbers.getUint32(8, true);
+  if (String.fromCharCode(...bytes.subarray(0, 4)) !== 'SLEV' || version !== VERSION) throw new Error(`no evidence of version ${VERSION}`);
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(12, start)));
+  const arrays = Object.fromEntries(header.arrays.map(({name, type, shape, at}) =>
+    [name, new TYPES[type](buffer, start + at, shape.reduce((a, b) => a * b, 1))]));
+  const shapes = Object.fromEntries(header.arrays.map(({name, shape}) => [name, shape]));
+  return {
+    images: header.images,
+    scales: header.scales.map((told, i) => scale(told, shapes[`maps${i}`][1], i, arrays)),
+    firstGuess: header.first_guess,
+    ids: arrays.ids,
+    tokens: arrays.tokens,
+    roles: arrays.roles,
+    positions: arrays.positions,
+    tokenTexts: arrays.token_texts,
+    wordTexts: arrays.word_texts,
+    tokenFolds: arrays.token_folds,
+    wordFolds: arrays.word_folds,
+    guesses: arrays.guesses,
+    depth: shapes.guesses[1],
+    scores: arrays.scores,
+    kept: new Map(),
+  };
+}
+
+function scale({alpha, base, least, views}, size, i, arrays) {
+  let at = 0;
+  const placed = views.map(view => {
+    const begin = at;
+    at += (view.y.length - 1) * (view.x.length - 1);
+    return {...view, at: begin};
+  });
+  return {alpha, base, least, views: placed, size, maps: arrays[`maps${i}`], up: arrays[`up${i}`], down: arrays[`down${i}`]};
+}
+
+/**
+ * Return the recorded scale with this factor.
+ * @param {RunEvidence} run
+ * @param {number} alpha
+ * @returns {RunScale}
+ */
+export function scaleOf(run, alpha) {
+  const found = run.scales.find(one => Math.abs(one.alpha - alpha) < 1e-6);
+  if (found) return found;
+  const known = run.scales.map(one => one.alpha).sort((a, b) => a - b).join(', ');
+  throw new Refusal(`scale ${alpha} was not recorded; this run holds ${known}`);
+}
+
+/**
+ * Return the logits of a word at the cells of a view, row by row.
+ * @param {RunScale} scale
+ * @param {RunView} view
+ * @param {number} word
+ * @returns {Float32Array}
+ */
+export function viewLogits(scale, view, word) {
+  const size = (view.y.length - 1) * (view.x.length - 1), begin = word * scale.size + view.at;
+  const up = scale.up[word], down = scale.down[word], out = new Float32Array(size);
+  for (let i = 0; i < size; i++) {
+    const step = scale.maps[begin + i];
+    out[i] = step / STEPS * (step > 0 ? up : down);
+  }
+  return out;
+}
+
+/**
+ * List the tokens with a role.
+ * @param {RunEvidence} run
+ * @param {number} role
+ * @returns {number[]}
+ */
+export function indices(run, role) {
+  return [...run.roles.keys()].filter(token => run.roles[token] === role);
+}
+
+/**
+ * Return the run as if another word stood in place of a token.
+ * @param {RunEvidence} run
+ * @param {number} token
+ * @param {number} word
+ * @returns {RunEvidence}
+ */
+export function saying(run, token, word) {
+  if (run.tokens[token] === word) return run;
+  const tokens = run.tokens.slice(), tokenTexts = run.tokenTexts.slice(), tokenFolds = run.tokenFolds.slice();
+  tokens[token] = word;
+  tokenTexts[token] = run.wordTexts[word];
+  tokenFolds[token] = run.wordFolds[word];
+  return {...run, tokens, tokenTexts, tokenFolds};
+}
+
+/**
+ * Return the number of the word with a vocabulary id.
+ * @param {RunEvidence} run
+ * @param {number} id
+ * @returns {number}
+ */
+export function wordOf(run, id) {
+  const word = run.ids.indexOf(id);
+  if (word < 0) throw new Refusal(`the run holds no unembedding row for id [${id}]`);
+  return word;
+}

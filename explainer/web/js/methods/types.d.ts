@@ -1,0 +1,83 @@
+// Types of the methods in `js/methods/`: a run as the evidence message tells it, and maps of it.
+// Words are numbered in the order of `ids`; T text tokens, W words, n cells of a scale, K guesses.
+
+/** A grid of visual tokens on one image: edges of its cells in pixels, increasing. */
+interface MapGrid { y: ArrayLike<number>; x: ArrayLike<number> }
+
+/** A grid of a scale; its values begin at `at` among the n cells of the scale. */
+interface RunView extends MapGrid { image: number; at: number }
+
+interface RunScale {
+  alpha: number;
+  /** The word of A_0 among ordinary ids. */
+  base: number;
+  /** The same among all ids; null in older runs. */
+  least: number | null;
+  /** Image after image, base views first. */
+  views: RunView[];
+  /** n, the values of one word. */
+  size: number;
+  /** (W, n) in steps, see docs/formats.md. */
+  maps: Int16Array;
+  up: Float32Array;
+  down: Float32Array;
+}
+
+interface RunEvidence {
+  /** Height and width of each image in pixels. */
+  images: [number, number][];
+  /** The first is that of alpha = 1. */
+  scales: RunScale[];
+  /** The word that TAM as published takes for the first prompt token. */
+  firstGuess: number | null;
+  /** (W,) vocabulary ids. */
+  ids: Int32Array;
+  /** (T,) the word of each token. */
+  tokens: Int32Array;
+  roles: Uint8Array;
+  positions: Int32Array;
+  tokenTexts: Int32Array;
+  wordTexts: Int32Array;
+  tokenFolds: Int32Array;
+  wordFolds: Int32Array;
+  /** (T + 1, K), 0 where there is no state. */
+  guesses: Uint16Array | Int32Array;
+  /** K. */
+  depth: number;
+  /** (W, T + 1). */
+  scores: Float32Array;
+  /** What was derived from the maps, shared by runs that differ in a token only. */
+  kept: Map<string, any>;
+}
+
+/** Where the cells of a map lie, [x0, y0, x1, y1] in pixels: what they show, and whole cells. */
+interface MapPlacement { extent: Rectangle; frame: Rectangle }
+
+/** The map over one image; values row by row. */
+interface HeatPart { values: Float32Array; shape: [number, number]; placement: MapPlacement }
+
+/** The map of one thing. `norm` names what 1.0 means: a kind of scale and the normalisation. */
+interface Heat { parts: HeatPart[]; signed: boolean; norm: [string, string]; notes: Record<string, number> }
+
+/** One control of a method, as Python declares it. */
+interface KnobSpec {
+  name: string;
+  kind: string;
+  default: any;
+  low: number;
+  high: number;
+  step: number;
+  choices: string[];
+  most: number;
+}
+
+/** How cleaned maps become numbers between 0 and 1. */
+interface Finishing { normalisation: string; window?: number; border?: string }
+
+type Settings = Record<string, any>;
+
+/** A method, as Python declares it. */
+interface MethodSpec { name: string; label: string; knobs: KnobSpec[]; presets: Record<string, Settings>; held: Settings }
+
+/** Explain tokens with all knobs set: one map for each token. */
+type ExplainTokens = (run: RunEvidence, tokens: number[], settings: Settings) => Heat[];

@@ -1,0 +1,58 @@
+// The methods in the page against Python, on cases that tests/web/test_twins.py has made anew.
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+
+import {settingsOf} from '../../explainer/web/js/methods/base.js';
+import {METHODS} from '../../explainer/web/js/methods/registry.js';
+import {answered, buffer, readBy, told} from './twins.js';
+
+const all = told(), skip = all ? false : 'pytest makes the cases';
+const CLOSE = 1e-5, STEP = 1 / 255;
+
+/** How far two values are apart; TAM as published cuts to 8 bits, where a rounding error can be a step. */
+function apart(own, python, published) {
+  const gap = Math.abs(own - python);
+  return published && Math.abs(gap - STEP) < CLOSE ? 0 : gap;
+}
+
+function compare(name, got, wanted, norms) {
+  const published = got.norm[0] === 'published';
+  assert.equal(got.signed, wanted.signed, name);
+  assert.equal(norms[got.norm[0]][got.norm[1]], wanted.norm, name);
+  assert.deepEqual(Object.keys(got.notes).sort(), Object.keys(wanted.notes).sort(), name);
+  for (const [note, value] of Object.entries(wanted.notes)) assert.ok(Math.abs(got.notes[note] - value) < CLOSE * Math.max(1, Math.abs(value)), `${name}: ${note}`);
+  assert.equal(got.parts.length, wanted.parts.length, name);
+  got.parts.forEach(({values, shape, placement}, i) => {
+    const part = wanted.parts[i], expected = new Float32Array(buffer(part.values));
+    assert.deepEqual(shape, part.shape, name);
+    assert.deepEqual(placement, {extent: part.extent, frame: part.frame}, name);
+    const gaps = values.map((value, cell) => apart(value, expected[cell], published)), most = gaps.reduce((a, b) => Math.max(a, b), 0);
+    assert.ok(most <= CLOSE, `${name}: ${most} apart`);
+    const cut = values.filter((value, cell) => Math.abs(value - expected[cell]) > CLOSE).length;
+    assert.ok(cut <= .02 * values.length, `${name}: ${cut} cells on another step`);
+  });
+}
+
+for (const method of Object.keys(all?.declared.methods ?? METHODS)) {
+  test(`${method} is what Python computes`, {skip}, () => {
+    const cases = all.cases.filter(one => one.method === method);
+    assert.ok(cases.length > 50);
+    for (const one of cases) {
+      const {heat: wanted, error: refusal, ...asked} = one, name = JSON.stringify(asked), got = answered(all, one);
+      assert.equal(got.error, refusal, name);
+      if (wanted) compare(name, got.heat, wanted, all.declared.norms);
+    }
+  });
+
+  test(`${method} reads every knob that Python declares`, {skip}, () => {
+    const spec = all.declared.methods[method], read = new Set(), run = all.runs.small;
+    for (const {knobs} of all.cases.filter(one => one.method === method && !one.error)) {
+      for (const name of readBy(spec, run, {...settingsOf(spec, knobs), ...spec.held})) read.add(name);
+    }
+    assert.deepEqual(spec.knobs.map(knob => knob.name).filter(name => !read.has(name)), []);
+  });
+}
+
+test('every method that needs no model has a twin', {skip}, () => {
+  assert.deepEqual(Object.keys(METHODS).sort(), Object.keys(all.declared.methods).sort());
+});
