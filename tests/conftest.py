@@ -11,7 +11,7 @@ import torch
 
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
-from tests import WORKER, tiny
+from tests import WORKER, tiny, tiny_hybrid
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -52,12 +52,14 @@ FAMILIES = {
     "qwen2_vl": (tiny.qwen2_vl, {}),
     "qwen2_5_vl": (tiny.qwen2_5_vl, {}),
     "qwen3_vl": (tiny.qwen3_vl, {}),
+    "qwen3_5": (tiny_hybrid.qwen3_5, {}),
     "llava": (tiny.llava, {}),
     "internvl": (tiny.internvl, {}),
     "internvl3_5": (tiny.internvl3_5, {}),
     "internvl_tiles": (tiny.internvl, {"tiles": 6}),
     "smolvlm": (tiny.smolvlm, {}),
 }
+HYBRID = ("qwen3_5",)  # some of their layers have no attention
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from explainer.methods import METHODS
 from explainer.models.base import Family
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
-from tests import tiny
+from tests import tiny, tiny_hybrid
 from tests.models.internvl_chat_files import publish
 from tests.models.internvl_chat_reference import QWEN3
 
@@ -68,6 +68,8 @@ KINDS = {
     "qwen2_vl": (tiny.qwen2_vl, {}),
     "qwen2_5_vl": (tiny.qwen2_5_vl, {}),
     "qwen3_vl": (tiny.qwen3_vl, {}),
+    "qwen3_5": (tiny_hybrid.qwen3_5, {}),
+    "qwen3_5_moe": (tiny_hybrid.qwen3_5_moe, {}),
     "llava": (tiny.llava, {}),
     "internvl": (tiny.internvl, {}),
     "internvl3_5": (tiny.internvl3_5, {}),
@@ -233,11 +235,12 @@ def test_methods_that_return_nonsense_are_caught(qwen, monkeypatch):
     assert _failed(qwen) == {"explained by tam": "not finite"}
 
 
-def test_a_template_that_trims_fails_with_exit_code_1(folder, capsys):
+def test_a_template_that_rewrites_the_text_fails_with_exit_code_1(folder, capsys):
     from explainer.models.families.qwen2_vl import Qwen2VL
 
-    trimming = Qwen2VL.template.replace("{{ part['text'] }}", "{{ part['text'] | trim }}")
-    (folder / "chat_template.jinja").write_text(trimming)
+    joined = "{{ part['text'] | replace(' ', '_') }}"
+    rewriting = Qwen2VL.template.replace("{{ part['text'] }}", joined)
+    (folder / "chat_template.jinja").write_text(rewriting)
     assert main(["check", str(folder), "--device", "cpu"]) == 1
     out = capsys.readouterr().out
     (line,) = [row for row in out.splitlines() if "FAIL" in row and row.startswith(TEMPLATE)]

@@ -45,7 +45,7 @@ def test_states_of_a_layer_are_its_output_after_the_final_norm(any_family):
         out = family.model(**_whole(any_family, ids, inputs), output_hidden_states=True)
         seen = family.decoder.norm(_handed_on(out, inputs))
         logits = family.unembedding(seen).float()
-    assert run.layer_numbers == (1, 2)
+    assert run.layer_numbers == tuple(range(1, family.depth + 1))
     early = run.at_layer(1)
     visual = seen[list(inputs.visual)].numpy()
     np.testing.assert_allclose(early.scales[0].states, visual, rtol=5e-3, atol=5e-3)
@@ -70,11 +70,11 @@ def _handed_on(out, inputs) -> torch.Tensor:
 
 def test_the_last_layer_is_the_run_as_it_was_without_layers(any_family):
     run = record(any_family)
-    assert run.at_layer(2) is run
+    assert run.at_layer(any_family.family.depth) is run
     assert _same_arrays(
         replace(run, unembedding=(plain := record(any_family, layers="last")).unembedding), plain
     )
-    assert plain.layer_numbers == (2,)
+    assert plain.layer_numbers == (any_family.family.depth,)
     assert plain.layers == ()
 
 

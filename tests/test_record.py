@@ -43,6 +43,9 @@ LAYOUTS = {
     "Qwen2-VL": _QWEN,
     "Qwen2.5-VL": _QWEN,
     "Qwen3-VL": _QWEN._replace(start="<|im_start|>user\n"),
+    "Qwen3.5": _QWEN._replace(
+        start="<|im_start|>user\n", end=f"{_QWEN.end}<think>\n\n</think>\n\n"
+    ),
     "LLaVA": Layout("<s> USER: ", " ASSISTANT:", (" ", " "), (8 * 8,)),
     "InternVL": Layout(
         "<|im_start|>user\n",

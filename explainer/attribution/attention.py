@@ -2,6 +2,9 @@
 
 With A^l (L, L) the mean over heads of the attention in layer l, whose rows sum to 1. Products over
 layers are taken as the layers go by, so that no more than one layer's attention is ever held.
+
+In models where only some layers attend, Attention shows these. The products stand for all that
+moves between tokens, so that there they are refused.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ Maps = Iterator[torch.Tensor]
 def attention(reading: Reading, tokens: Sequence[int], *, over_layers: str) -> Maps:
     """Yield row q(t) of A^l over the visual tokens, scaled to sum 1, (N,) for each token.
 
-    over_layers="last" takes the last layer, "mean" the mean over all.
+    over_layers="last" takes the last layer that attends, "mean" the mean over all that do.
     """
     for row in attention_rows(reading, reading.predicting(tokens), over_layers):
         part = row[reading.visual]
@@ -32,16 +35,16 @@ def attention_rows(reading: Reading, rows: Sequence[int], over_layers: str) -> t
     total = torch.zeros(len(rows), len(reading), device=reading.family.device)
 
     def watch(call: Call) -> torch.Tensor:
-        if over_layers == "mean" or call.layer == count - 1:
+        if over_layers == "mean" or call.layer == attending[-1]:
             at = torch.tensor(rows, device=call.query.device)
             total.add_(call.mean_weights(at).to(total.device))
         return call.attend(call.query, call.key, call.value)
 
     with reading.patched() as patches, torch.no_grad():
-        count = len(patches.decoder.layers)
+        attending = patches.attending
         patches.attention(watch)
         reading.states()
-    return total / (count if over_layers == "mean" else 1)
+    return total / (len(attending) if over_layers == "mean" else 1)
 
 
 def attention_rollout(reading: Reading, tokens: Sequence[int]) -> Maps:
@@ -49,6 +52,7 @@ def attention_rollout(reading: Reading, tokens: Sequence[int]) -> Maps:
 
     R = R^n ... R^1,   R^l = 0.5 A^l + 0.5 I, whose rows sum to 1
     """
+    reading.needs_attention("Attention-Rollout")
     rows = reading.predicting(tokens)
     rolled = rollout_columns(reading, reading.visual)
     yield from rolled[rows]
@@ -81,6 +85,7 @@ def grad_rollout(reading: Reading, tokens: Sequence[int]) -> Maps:
     attention itself is no part of the graph. Departure: the original adds up and does not
     normalise rows; here every factor is row-stochastic, as in Attention-Rollout.
     """
+    reading.needs_attention("Grad-Rollout")
     for row in grad_rollout_rows(reading, tokens):
         yield row[reading.visual]
 

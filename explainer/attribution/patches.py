@@ -127,13 +127,19 @@ class Patches(AbstractContextManager["Patches"]):
         handle = module.register_forward_pre_hook(change, with_kwargs=True)
         self._undo.callback(handle.remove)
 
+    @property
+    def attending(self) -> list[int]:
+        """Return the indices of the layers that attend; others convolve, or carry a state."""
+        return [i for i, y in enumerate(self.decoder.layers) if hasattr(y, "self_attn")]
+
     def attention(self, around: Around) -> None:
-        """Have `around` compute the attention of every layer of the language model."""
+        """Have `around` compute the attention of every layer that attends."""
         self._undo.callback(
             self.decoder.set_attn_implementation, self.decoder.config._attn_implementation
         )
         self.decoder.set_attn_implementation(_NAME)
-        for i, layer in enumerate(self.decoder.layers):
+        for i in self.attending:
+            layer = self.decoder.layers[i]
             if layer.self_attn.config._attn_implementation != _NAME:
                 raise ModelError("this model's attention cannot be looked at")
             self.before(layer.self_attn, partial(_pass_in, i, around))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from explainer.attribution.patches import Patches
-from explainer.errors import ModelError, RunError, TokenError
+from explainer.errors import MethodError, ModelError, RunError, TokenError
 from explainer.models.base import Family, Inputs, Media
 from explainer.models.engine import Engine, describe_memory_errors
 from explainer.run import ANSWER, Run
@@ -42,6 +42,17 @@ class Reading:
             first = tokens[at.index(min(at))]
             raise TokenError(f"token {first} opens the sequence: nothing predicts it")
         return at
+
+    def needs_attention(self, method: str) -> None:
+        """Raise `MethodError` if the method has no meaning because some layers do not attend."""
+        layers = self.family.decoder.layers
+        others = sum(not hasattr(layer, "self_attn") for layer in layers)
+        if others:
+            raise MethodError(
+                f"{method} follows a word through the attention of every layer, and {others} of "
+                f"the {len(layers)} layers of this {self.family.label} mix tokens without "
+                "attention (by convolution or a recurrent state), so there is no such map"
+            )
 
     @contextmanager
     def patched(self) -> Iterator[Patches]:

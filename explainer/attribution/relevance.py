@@ -17,8 +17,9 @@ summed over all of them where features of the picture enter after further layers
     activation of a gate  constant                      x times a constant act(x) / x
     gate times up         linear in up                  each gets 1/2
 
-Without biases, CP-LRP over all positions adds up to s_t. AttnLRP's rule for the softmax loses or
-adds relevance, so that it does not.
+Both have rules for layers of attention only, and are refused for models with others (gated
+DeltaNet, convolution). Without biases, CP-LRP over all positions adds up to s_t. AttnLRP's rule for
+the softmax loses or adds relevance, so that it does not.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def cp_lrp(reading: Reading, tokens: Sequence[int]) -> Maps:
 
     Patented; free for personal and scientific use only, see the notice of this module.
     """
+    reading.needs_attention("CP-LRP")
     for relevance in relevances(reading, tokens, cp_rules):
         yield relevance[reading.visual]
 
@@ -51,6 +53,7 @@ def attn_lrp(reading: Reading, tokens: Sequence[int]) -> Maps:
 
     Patented; free for personal and scientific use only, see the notice of this module.
     """
+    reading.needs_attention("AttnLRP")
     for relevance in relevances(reading, tokens, attn_rules):
         yield relevance[reading.visual]
 

@@ -268,13 +268,7 @@ def _template(subject: Subject) -> str:
 def _template_ids(subject: Subject, prompt: str) -> list[int]:
     family = subject.explainer.family
     words = family.codec.tokenizer
-    content = [{"type": "image"}, {"type": "text", "text": prompt}]
-    text = words.apply_chat_template(
-        [{"role": "user", "content": content}],
-        chat_template=words.chat_template or family.template,
-        add_generation_prompt=True,
-        tokenize=False,
-    )
+    text = family.chat.write(["image"], prompt)
     layout = family.picture(subject.run.image, 1.0).layout
     picture = "".join(p if isinstance(p, str) else family.image_token * p for p in layout)
     text = text.replace(family.image_token, family.opening + picture + family.closing, 1)

@@ -19,6 +19,8 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
         "qwen2_vl": "explainer.models.families.qwen2_vl:Qwen2VL",
         "qwen2_5_vl": "explainer.models.families.qwen2_vl:Qwen25VL",
         "qwen3_vl": "explainer.models.families.qwen3_vl:Qwen3VL",
+        "qwen3_5": "explainer.models.families.qwen3_5:Qwen35",
+        "qwen3_5_moe": "explainer.models.families.qwen3_5:Qwen35Moe",
         "llava": "explainer.models.families.llava:Llava",
         "internvl": "explainer.models.families.internvl:InternVL",
         "internvl_chat": "explainer.models.families.internvl:InternVL",
@@ -45,6 +47,7 @@ _ENCODER = (
     "its text is written by an encoder-decoder that looks at the picture by cross-attention, and "
     "its encoder lets the prompt change the picture's states"
 )
+_QWEN = "of the Qwen models, Qwen2-VL, Qwen2.5-VL, Qwen3-VL and Qwen3.5 are"
 
 # What to use in place of types that are easily taken for a supported one, or why there is no way.
 _INSTEAD: Mapping[str, str] = MappingProxyType(
@@ -63,8 +66,8 @@ _INSTEAD: Mapping[str, str] = MappingProxyType(
         "instructblip": _QUERIES,
         "instructblipvideo": _QUERIES,
         "qwen3_vl_moe": "of the Qwen3-VL models, the dense ones are, 2B to 32B",
-        "qwen2_5_omni": "of the Qwen models, Qwen2-VL, Qwen2.5-VL and Qwen3-VL are",
-        "qwen3_omni_moe": "of the Qwen models, Qwen2-VL, Qwen2.5-VL and Qwen3-VL are",
+        "qwen2_5_omni": _QWEN,
+        "qwen3_omni_moe": _QWEN,
     }
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +20,7 @@ import transformers
 
 from explainer.errors import ModelError, VideoError
 from explainer.models.decoding import is_penalty
+from explainer.models.text.template import ChatTemplate, Template
 from explainer.models.text.tokens import TextCodec
 from explainer.run import TEMPLATE, Video, View
 
@@ -26,10 +28,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Media = Sequence[npt.NDArray[np.uint8]] | Video  # pictures, or the frames of a video
-
-# Stands for the user's text while the chat template is laid out. The user's own text never passes
-# through the template engine, so it cannot be mistaken for markup or trimmed.
-_USER = "\ue000user-text\ue001"
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,15 +93,6 @@ class Inputs:
         return [p for p in range(len(self.ids)) if p not in visual]
 
 
-@dataclass(frozen=True)
-class Template:
-    """The template's text: before each picture, between the last one and the user's text, after."""
-
-    before: tuple[str, ...]
-    between: str
-    after: str
-
-
 class Family(ABC):
     """A loaded model of one architecture, with its tokenizer and image processor.
 
@@ -152,7 +141,7 @@ class Family(ABC):
         self.options = dict(options or {})
         self.origin: dict[str, Any] = {}  # what else changes its states: adapter, quantization
         self.codec = TextCodec(tokenizer)
-        self._tokenizer = tokenizer
+        self.chat = ChatTemplate(tokenizer, self.template, model_id)
         self.lay_out(self.image_token, 1)  # a template of another layout is refused at once
         self.check()
         _ = self.repetition_penalty  # so is one that cannot be used
@@ -310,10 +299,14 @@ class Family(ABC):
             raise VideoError(f"{self.model_id} takes pictures and no video; choose a frame of it")
         return known
 
-    def compose(self, media: Media, prompt: str) -> Inputs:
-        """Return the sequence that asks `prompt` about pictures or a video at scale 1."""
+    def compose(self, media: Media, prompt: str, thinking: bool = False) -> Inputs:
+        """Return the sequence that asks `prompt` about pictures or a video at scale 1.
+
+        `thinking` opens the answer with a thought, in families whose template `can_think`.
+        """
         prefix, rest = self._compose_prefix(media, 1.0)
-        ids, roles = self.codec.encode_around(rest, prompt, self._template_of(media).after)
+        text = self._template_of(media, thinking)
+        ids, roles = self.codec.encode_around(rest, text.user_text(prompt), text.after)
         return replace(prefix, ids=(*prefix.ids, *ids), roles=(*prefix.roles, *roles))
 
     def compose_prefix(self, media: Media, alpha: float) -> Inputs:
@@ -339,37 +332,23 @@ class Family(ABC):
                 writer.write(self.opening)
         return writer.inputs(), writer.text
 
-    def _template_of(self, media: Media) -> Template:
+    def _template_of(self, media: Media, thinking: bool = False) -> Template:
         if isinstance(media, Video):
-            return self.lay_out(self.video_token, 1)
-        return self.lay_out(self.image_token, len(media))
+            return self.lay_out(self.video_token, 1, thinking)
+        return self.lay_out(self.image_token, len(media), thinking)
 
-    def lay_out(self, token: str, count: int) -> Template:
+    def lay_out(self, token: str, count: int, thinking: bool = False) -> Template:
         """Return the template's text around pictures (or videos) and the user's text after them.
 
         `token` is the placeholder, `image_token` or `video_token`, and there are `count` of them.
         """
-        part = {"type": "video" if token == self.video_token else "image"}
-        content = [*[part] * count, {"type": "text", "text": _USER}]
-        try:
-            text = self._tokenizer.apply_chat_template(
-                [{"role": "user", "content": content}],
-                chat_template=self._tokenizer.chat_template or self.template,
-                add_generation_prompt=True,
-                tokenize=False,
-            )
-        except Exception as error:  # what a template raises, or the engine that runs it
-            raise ModelError(
-                f"the chat template of {self.model_id} takes no pictures: {error}"
-            ) from error
-        before, *rest = text.split(_USER)
-        *heads, between = before.split(token)
-        if len(rest) != 1 or len(heads) != count:
-            raise ModelError(
-                f"the chat template of {self.model_id} does not put one {token} for each "
-                f"{part['type']} before the user's text; this layout is not supported"
-            )
-        return Template(tuple(heads), between, rest[0])
+        kind = "video" if token == self.video_token else "image"
+        return self.chat.lay_out(kind, token, count, thinking)
+
+    @cached_property
+    def can_think(self) -> bool:
+        """Return whether an answer can open with a thought, and can do without."""
+        return self.chat.can_think(self.image_token)
 
 
 class _Writer:

@@ -11,7 +11,7 @@ from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.run import Run
 from tests import tiny
-from tests.conftest import FAMILIES
+from tests.conftest import FAMILIES, HYBRID
 
 PROMPT_TEXT = "what is in it?"
 
@@ -34,7 +34,7 @@ def deepen(explainer: Explainer, layers: int = 4) -> Explainer:
     return explainer
 
 
-@pytest.fixture(scope="session", params=FAMILIES)
+@pytest.fixture(scope="session", params=[name for name in FAMILIES if name not in HYBRID])
 def deep(request: pytest.FixtureRequest, family_folders) -> Explainer:
     options = FAMILIES[request.param][1]
     return deepen(load(family_folders[request.param], device="cpu", dtype="float32", **options))

@@ -14,6 +14,8 @@ from transformers import (
     PreTrainedConfig,
     Qwen2_5_VLConfig,
     Qwen2VLConfig,
+    Qwen3_5Config,
+    Qwen3_5MoeConfig,
     Qwen3VLConfig,
     SmolVLMConfig,
 )
@@ -37,6 +39,11 @@ QWEN2_1 = (1536, 8960, 28, 12, 2)
 QWEN2_3 = (2048, 11008, 36, 16, 2)
 QWEN2_7 = (3584, 18944, 28, 28, 4)
 LANGUAGE: dict[str, tuple[tuple[int, ...], bool]] = {
+    "Qwen/Qwen3.5-0.8B": ((1024, 3584, 24, 8, 2, 248320), True),
+    "Qwen/Qwen3.5-2B": ((2048, 6144, 24, 8, 2, 248320), True),
+    "Qwen/Qwen3.5-4B": ((2560, 9216, 32, 16, 4, 248320), True),
+    "Qwen/Qwen3.5-9B": ((4096, 12288, 32, 16, 4, 248320), False),
+    "Qwen/Qwen3.5-35B-A3B": ((2048, 0, 40, 16, 2, 248320), False),
     "Qwen/Qwen3-VL-2B-Instruct": ((2048, 6144, 28, 16, 8, 151936), True),
     "Qwen/Qwen3-VL-4B-Instruct": ((2560, 9728, 36, 32, 8, 151936), True),
     "Qwen/Qwen3-VL-8B-Instruct": ((4096, 12288, 36, 32, 8, 151936), False),
@@ -121,6 +128,8 @@ def config(entry: Entry) -> PreTrainedConfig:
         zip((*names, "num_key_value_heads", "vocab_size"), sizes, strict=True)
     )
     hidden = text["hidden_size"]
+    if entry.model_type.startswith("qwen3_5"):
+        return _qwen3_5(entry, text, tied)
     if entry.model_type == "qwen3_vl":
         (depth, width, inner), deepstack = QWEN3_TOWERS[tied]
         tower = {"depth": depth, "hidden_size": width, "intermediate_size": inner}
@@ -157,6 +166,25 @@ def config(entry: Entry) -> PreTrainedConfig:
     if "InternVL3_5" in entry.id:
         text |= {"model_type": "qwen3", "head_dim": 128}
     return InternVLConfig(text_config=text, vision_config=INTERN_VIT, tie_word_embeddings=tied)
+
+
+def _qwen3_5(entry: Entry, text: dict[str, Any], tied: bool) -> PreTrainedConfig:
+    depth, width, inner = {1024: (12, 768, 3072), 4096: (27, 1152, 4304)}.get(
+        text["hidden_size"], (24, 1024, 4096)
+    )
+    rope = {"rope_type": "default", "rope_theta": 1e7, "partial_rotary_factor": 0.25}
+    text |= {"head_dim": 256, "rope_parameters": {**rope, "mrope_section": [11, 11, 10]}}
+    text |= {"linear_num_key_heads": 16}
+    text |= {"linear_num_value_heads": 16 if text["num_hidden_layers"] == 24 else 32}
+    kind: type[PreTrainedConfig] = Qwen3_5Config
+    if entry.model_type == "qwen3_5_moe":
+        kind, depth, width, inner = Qwen3_5MoeConfig, 27, 1152, 4304
+        del text["intermediate_size"]
+        text |= {"num_experts": 256, "num_experts_per_tok": 8}
+        text |= {"moe_intermediate_size": 512, "shared_expert_intermediate_size": 512}
+    tower = {"depth": depth, "hidden_size": width, "intermediate_size": inner}
+    tower |= {"out_hidden_size": text["hidden_size"]}
+    return kind(text_config=text, vision_config=tower, tie_word_embeddings=tied)
 
 
 @pytest.mark.parametrize("entry", catalogue.hub(), ids=lambda e: e.id)

@@ -19,7 +19,7 @@ from explainer.models.base import Family, InputPicture
 from explainer.recording.load import load
 from explainer.run import View
 from explainer.run.geometry import Grid, Resampler, seen_grid, seen_maps
-from tests import tiny
+from tests import tiny, tiny_hybrid
 
 SIZES = ((40, 160), (160, 40), (97, 131), (64, 64), (300, 211), (33, 47), (200, 201))
 FIXED = ("llava", "llava_pad", "llava_squash", "internvl", "internvl_tiles")
@@ -46,6 +46,7 @@ MAKE: dict[str, tuple[Callable[[Path], Path], dict[str, int]]] = {
     "qwen2_vl": (tiny.qwen2_vl, {}),
     "qwen2_5_vl": (tiny.qwen2_5_vl, {}),
     "qwen3_vl": (tiny.qwen3_vl, {}),
+    "qwen3_5": (tiny_hybrid.qwen3_5, {}),
     "llava": (tiny.llava, {}),
     "llava_pad": (_llava_pad, {}),
     "llava_squash": (_llava_squash, {}),

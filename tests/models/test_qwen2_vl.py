@@ -14,7 +14,7 @@ from explainer.recording.load import load
 from tests import tiny
 
 
-@pytest.fixture(scope="module", params=["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
+@pytest.fixture(scope="module", params=["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5"])
 def family(request, family_folders):
     return load(family_folders[request.param], device="cpu").family
 

@@ -32,10 +32,9 @@ MEDIA = {"pictures": PICTURES, "video": video(), "long": video(12, 40, 40, 3.0)}
 every_media = pytest.mark.parametrize("media", MEDIA.values(), ids=MEDIA)
 
 
-@pytest.fixture(scope="module", params=["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
-def explainer(request, tmp_path_factory) -> Explainer:
-    folder = tmp_path_factory.mktemp("models") / request.param
-    return load(getattr(tiny, request.param)(folder), device="cpu")
+@pytest.fixture(scope="module", params=["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5"])
+def explainer(request, family_folders) -> Explainer:
+    return load(family_folders[request.param], device="cpu")
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ def as_processor(family):
 
     Its image and video processors cannot be built without torchvision; of them it reads sizes.
     """
-    kind = Qwen3VLProcessor if family.label == "Qwen3-VL" else Qwen2VLProcessor
+    kind = Qwen2VLProcessor if "Qwen2" in type(family.model).__name__ else Qwen3VLProcessor
     processor = object.__new__(kind)
     sizes = SimpleNamespace(merge_size=2, temporal_patch_size=2)
     processor.image_processor = processor.video_processor = sizes
@@ -274,7 +273,7 @@ def test_notes_name_the_picture_they_are_about(explainer):
 
 
 def test_a_template_that_writes_a_picture_once_is_refused_for_two(explainer, monkeypatch):
-    words = explainer.family._tokenizer
+    words = explainer.family.codec.tokenizer
     single = "<|vision_start|><|image_pad|><|vision_end|>{{ messages[0]['content'][-1]['text'] }}"
     monkeypatch.setattr(words, "chat_template", single)
     with pytest.raises(ModelError, match="for each image"):

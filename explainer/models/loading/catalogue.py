@@ -71,8 +71,13 @@ class Entry:
 _APACHE, _LLAMA = "Apache 2.0", "Llama 2 Community License"
 _INTERN = "MIT, its language model under a licence of its own"
 
-# Parameters as the checkpoints have them; a test rebuilds each architecture and counts.
+# Parameters as the model has them once it is loaded; a test rebuilds each architecture and counts.
 _HUB = (
+    ("Qwen/Qwen3.5-0.8B", "qwen3_5", 852_985_920, 254_279_680, _APACHE),
+    ("Qwen/Qwen3.5-2B", "qwen3_5", 2_213_241_664, 508_559_360, _APACHE),
+    ("Qwen/Qwen3.5-4B", "qwen3_5", 4_539_265_536, 635_699_200, _APACHE),
+    ("Qwen/Qwen3.5-9B", "qwen3_5", 9_409_813_744, 2_034_237_440, _APACHE),
+    ("Qwen/Qwen3.5-35B-A3B", "qwen3_5_moe", 35_107_181_936, 1_017_118_720, _APACHE),
     ("Qwen/Qwen3-VL-2B-Instruct", "qwen3_vl", 2_127_532_032, 311_164_928, _APACHE),
     ("Qwen/Qwen3-VL-4B-Instruct", "qwen3_vl", 4_437_815_808, 388_956_160, _APACHE),
     ("Qwen/Qwen3-VL-8B-Instruct", "qwen3_vl", 8_767_123_696, 1_244_659_712, _APACHE),

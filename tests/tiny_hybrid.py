@@ -1,0 +1,136 @@
+"""Tiny random checkpoints whose decoders hold layers without attention, in the hub's own layout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import AddedToken
+from transformers import (
+    PreTrainedTokenizerFast,
+    Qwen3_5Config,
+    Qwen3_5ForConditionalGeneration,
+    Qwen3_5MoeConfig,
+    Qwen3_5MoeForConditionalGeneration,
+)
+
+from tests import tiny
+
+# The control flow of Qwen3.5's own template, without its tools and earlier turns. With `_QUICK` in
+# place of `_SLOW` it is that of the smallest ones, which think only if they are asked to.
+_SLOW, _QUICK = "enable_thinking is defined and enable_thinking is false", "not enable_thinking"
+QWEN35_TEMPLATE = """\
+{%- macro render(content) %}
+    {%- if content is string %}
+        {{- content }}
+    {%- else %}
+        {%- for item in content %}
+            {%- if item.type == 'image' or 'image' in item %}
+                {{- '<|vision_start|><|image_pad|><|vision_end|>' }}
+            {%- elif item.type == 'video' or 'video' in item %}
+                {{- '<|vision_start|><|video_pad|><|vision_end|>' }}
+            {%- elif 'text' in item %}
+                {{- item.text }}
+            {%- else %}
+                {{- raise_exception('Unexpected item type in content.') }}
+            {%- endif %}
+        {%- endfor %}
+    {%- endif %}
+{%- endmacro %}
+{%- for message in messages %}
+    {%- set content = render(message.content)|trim %}
+    {{- '<|im_start|>' + message.role + '\\n' + content + '<|im_end|>\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\\n' }}
+    {%- if enable_thinking is defined and enable_thinking is false %}
+        {{- '<think>\\n\\n</think>\\n\\n' }}
+    {%- else %}
+        {{- '<think>\\n' }}
+    {%- endif %}
+{%- endif %}
+"""
+QWEN35_QUICK = QWEN35_TEMPLATE.replace(_SLOW, _QUICK)
+
+
+def qwen3_5(
+    folder: Path, dtype: torch.dtype = torch.float32, seed: int = 0, experts: int = 0
+) -> Path:
+    """Save a random Qwen3.5 of three gated DeltaNets and one layer of attention; return `folder`.
+
+    Its config.json has the keys of the published ones, and its weights those of the head that
+    guesses several tokens at once, for which transformers has no place.
+
+    Args:
+        experts: how many a token can be sent to, for a mixture of experts.
+    """
+    vision = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "out_hidden_size": 32,
+        "depth": 2,
+        "num_position_embeddings": 16,
+        "initializer_range": 0.2,
+    }
+    shared = tiny._shared(vision)
+    words = qwen3_5_tokenizer()
+    text = {
+        **shared["text_config"],
+        "vocab_size": len(words) + 3,
+        "num_hidden_layers": 4,
+        "head_dim": 32,
+        "full_attention_interval": 4,
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 8,
+        "tie_word_embeddings": True,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 10000.0,
+            "partial_rotary_factor": 0.25,
+            "mrope_section": [2, 1, 1],
+            "mrope_interleaved": True,
+        },
+    }
+    kind, make = (
+        (Qwen3_5MoeConfig, Qwen3_5MoeForConditionalGeneration)
+        if experts
+        else (Qwen3_5Config, Qwen3_5ForConditionalGeneration)
+    )
+    if experts:
+        del text["intermediate_size"]
+        text |= {"num_experts": experts, "num_experts_per_tok": 2}
+        text |= {"moe_intermediate_size": 32, "shared_expert_intermediate_size": 32}
+    config = kind(**{**shared, "text_config": text})
+    tiny._save(folder, config, make, dtype, seed, words, tiny._qwen_processor())
+    _publish(folder, {"vision_config": {"deepstack_visual_indexes": []}})
+    weights = load_file(folder / "model.safetensors")
+    weights["mtp.fc.weight"] = torch.zeros(32, 64, dtype=dtype)
+    weights["mtp.layers.0.self_attn.q_proj.weight"] = torch.zeros(128, 32, dtype=dtype)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+def qwen3_5_moe(folder: Path, dtype: torch.dtype = torch.float32, seed: int = 0) -> Path:
+    """Save a random Qwen3.5 with four experts, two for each token; return `folder`."""
+    return qwen3_5(folder, dtype, seed, experts=4)
+
+
+def qwen3_5_tokenizer() -> PreTrainedTokenizerFast:
+    """Return the tiny tokenizer with the marks of a thought and Qwen3.5's template."""
+    words = tiny.tokenizer()
+    words.add_tokens([AddedToken(mark, normalized=False) for mark in ("<think>", "</think>")])
+    words.chat_template = QWEN35_TEMPLATE
+    return words
+
+
+def _publish(folder: Path, extra: dict[str, dict[str, Any]]) -> None:
+    """Give config.json further keys that the published ones have, by its part."""
+    saved = json.loads((folder / "config.json").read_text())
+    for part, keys in extra.items():
+        saved[part] |= keys
+    (folder / "config.json").write_text(json.dumps(saved))
