@@ -53,13 +53,14 @@ FAMILIES = {
     "qwen2_5_vl": (tiny.qwen2_5_vl, {}),
     "qwen3_vl": (tiny.qwen3_vl, {}),
     "qwen3_5": (tiny_hybrid.qwen3_5, {}),
+    "lfm2_vl": (tiny_hybrid.lfm2_vl, {}),
     "llava": (tiny.llava, {}),
     "internvl": (tiny.internvl, {}),
     "internvl3_5": (tiny.internvl3_5, {}),
     "internvl_tiles": (tiny.internvl, {"tiles": 6}),
     "smolvlm": (tiny.smolvlm, {}),
 }
-HYBRID = ("qwen3_5",)  # some of their layers have no attention
+HYBRID = ("qwen3_5", "lfm2_vl")  # some of their layers have no attention
 
 
 @pytest.fixture(scope="session")

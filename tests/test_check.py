@@ -70,6 +70,7 @@ KINDS = {
     "qwen3_vl": (tiny.qwen3_vl, {}),
     "qwen3_5": (tiny_hybrid.qwen3_5, {}),
     "qwen3_5_moe": (tiny_hybrid.qwen3_5_moe, {}),
+    "lfm2_vl": (tiny_hybrid.lfm2_vl, {}),
     "llava": (tiny.llava, {}),
     "internvl": (tiny.internvl, {}),
     "internvl3_5": (tiny.internvl3_5, {}),

@@ -46,6 +46,13 @@ LAYOUTS = {
     "Qwen3.5": _QWEN._replace(
         start="<|im_start|>user\n", end=f"{_QWEN.end}<think>\n\n</think>\n\n"
     ),
+    "LFM2-VL": Layout(
+        "<|startoftext|><|im_start|>user\n",
+        _QWEN.end,
+        ("<|img_row_1_col_1|>", "<|image_end|>"),
+        (4 * 16 + 12,),  # 2 x 2 tiles and a thumbnail
+        runs=5,
+    ),
     "LLaVA": Layout("<s> USER: ", " ASSISTANT:", (" ", " "), (8 * 8,)),
     "InternVL": Layout(
         "<|im_start|>user\n",

@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken
 from transformers import (
+    Lfm2VlConfig,
+    Lfm2VlForConditionalGeneration,
     PreTrainedTokenizerFast,
     Qwen3_5Config,
     Qwen3_5ForConditionalGeneration,
@@ -126,6 +128,105 @@ def qwen3_5_tokenizer() -> PreTrainedTokenizerFast:
     words.add_tokens([AddedToken(mark, normalized=False) for mark in ("<think>", "</think>")])
     words.chat_template = QWEN35_TEMPLATE
     return words
+
+
+LFM2_SPECIAL = (
+    "<|pad|>",
+    "<|startoftext|>",
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<image>",
+    "<|image_start|>",
+    "<|image_end|>",
+    "<|img_thumbnail|>",
+    *(f"<|img_row_{row}_col_{column}|>" for row in range(1, 5) for column in range(1, 5)),
+)
+# The control flow of LFM2.5-VL's own template, without its tools and earlier turns.
+LFM2_TEMPLATE = """\
+{{- bos_token -}}
+{%- for message in messages -%}
+    {{- "<|im_start|>" + message["role"] + "\\n" -}}
+    {%- set content = message["content"] -%}
+    {%- if content is not string -%}
+        {%- set ns = namespace(content="") -%}
+        {%- for item in content -%}
+            {%- if item["type"] == "image" -%}
+                {%- set ns.content = ns.content + "<image>" -%}
+            {%- elif item["type"] == "text" -%}
+                {%- set ns.content = ns.content + item["text"] -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- set content = ns.content -%}
+    {%- endif -%}
+    {{- content + "<|im_end|>\\n" -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+    {{- "<|im_start|>assistant\\n" -}}
+{%- endif -%}
+"""
+# In the proportions of the published preprocessing: tiles of 8 x 8 tokens in place of 16 x 16.
+LFM2_PICTURES = {
+    "downsample_factor": 2,
+    "do_image_splitting": True,
+    "min_tiles": 2,
+    "max_tiles": 4,
+    "use_thumbnail": True,
+    "min_image_tokens": 4,
+    "max_image_tokens": 16,
+    "encoder_patch_size": 8,
+    "tile_size": 64,
+    "max_pixels_tolerance": 2.0,
+    "resample": 2,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+}
+
+
+def lfm2_vl(folder: Path, dtype: torch.dtype = torch.float32, seed: int = 0) -> Path:
+    """Save a random LFM2.5-VL of three convolutions and one layer of attention; return `folder`.
+
+    Its config.json has the keys of the published ones, which are older than transformers' own.
+    """
+    words = tiny.tokenizer(special=LFM2_SPECIAL)
+    words.bos_token = "<|startoftext|>"
+    words.pad_token = "<|pad|>"
+    words.chat_template = LFM2_TEMPLATE
+    text = tiny._text(words, "<|startoftext|>", "<|im_end|>")
+    text |= {"num_hidden_layers": 4, "full_attn_idxs": [2], "block_auto_adjust_ff_dim": False}
+    config = Lfm2VlConfig(
+        vision_config={
+            "model_type": "siglip2_vision_model",
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "patch_size": 8,
+            "num_patches": 16,
+            "vision_use_head": False,
+        },
+        text_config={"model_type": "lfm2", **text},
+        image_token_id=words.convert_tokens_to_ids("<image>"),
+        projector_hidden_size=48,
+        downsample_factor=2,
+    )
+    tiny._save(folder, config, Lfm2VlForConditionalGeneration, dtype, seed, words, _Pictures())
+    weights = load_file(folder / "model.safetensors")
+    weights["model.language_model.embed_tokens.weight"][config.image_token_id] = 0  # never said
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+class _Pictures:
+    """Writes the settings of LFM2-VL's image processor, which needs torchvision to be made."""
+
+    def save_pretrained(self, folder: Path) -> None:
+        kind = {"image_processor_type": "Lfm2VlImageProcessorFast"}
+        settings = {
+            "image_processor": {**kind, **LFM2_PICTURES},
+            "processor_class": "Lfm2VlProcessor",
+        }
+        (folder / "processor_config.json").write_text(json.dumps(settings))
 
 
 def _publish(folder: Path, extra: dict[str, dict[str, Any]]) -> None:

@@ -76,7 +76,7 @@ def _maps(
 ) -> Maps:
     """Yield formula(F, G), both (N, d) float32, for each token."""
     with reading.patched() as patches:
-        leaf = _leaf(patches, mode, depth, features)
+        leaf = _leaf(reading, patches, mode, depth, features)
         states = reading.states()
     found = leaf.value[0, reading.visual].detach().float()
     if mode == "table":
@@ -88,15 +88,15 @@ def _maps(
         yield formula(found, gradient[0, reading.visual].float())
 
 
-def _leaf(patches: Patches, mode: str, depth: float, features: str) -> Leaf:
+def _leaf(reading: Reading, patches: Patches, mode: str, depth: float, features: str) -> Leaf:
     """Return the place that is looked at.
 
     The last layer is out of reach: what it makes of a visual token no other position reads.
     """
-    decoder = patches.decoder
+    family, layers = reading.family, patches.decoder.layers
     if mode == "table":
-        return patches.leaf_after(decoder.norm)
-    index = round(depth * max(0, len(decoder.layers) - 2))
+        return patches.leaf_after(family.final_norm)
+    index = round(depth * max(0, len(layers) - 2))
     if features == "norm":
-        return patches.leaf_after(decoder.layers[index].post_attention_layernorm)
+        return patches.leaf_after(family.mlp_norm(layers[index]))
     return patches.leaf_after_layer(index)

@@ -21,6 +21,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
         "qwen3_vl": "explainer.models.families.qwen3_vl:Qwen3VL",
         "qwen3_5": "explainer.models.families.qwen3_5:Qwen35",
         "qwen3_5_moe": "explainer.models.families.qwen3_5:Qwen35Moe",
+        "lfm2_vl": "explainer.models.families.lfm2_vl:Lfm2VL",
         "llava": "explainer.models.families.llava:Llava",
         "internvl": "explainer.models.families.internvl:InternVL",
         "internvl_chat": "explainer.models.families.internvl:InternVL",

@@ -153,6 +153,11 @@ class Family(ABC):
         """Return the image processor of a checkpoint, a folder or a hub id."""
         return getattr(transformers, cls.processor_class).from_pretrained(name, revision=revision)
 
+    @classmethod
+    def extra_marks(cls) -> tuple[str, ...]:
+        """Return the special tokens within pictures, besides those of the class attributes."""
+        return ()
+
     @abstractmethod
     def picture(self, image: npt.NDArray[np.uint8], alpha: float) -> InputPicture:
         """Return the (H, W, 3) uint8 image at scale `alpha`.
@@ -238,8 +243,18 @@ class Family(ABC):
 
     @property
     def decoder(self) -> PreTrainedModel:
-        """Return the language model: its `layers` and its final `norm`."""
+        """Return the language model, which has `layers`."""
         return self.base.language_model
+
+    @property
+    def final_norm(self) -> torch.nn.Module:
+        """Return the norm between the last layer and the unembedding."""
+        return self.decoder.norm
+
+    @staticmethod
+    def mlp_norm(layer: torch.nn.Module) -> torch.nn.Module:
+        """Return the norm of a decoder layer before its MLP."""
+        return layer.post_attention_layernorm
 
     @property
     def depth(self) -> int:

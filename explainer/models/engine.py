@@ -120,7 +120,8 @@ class Engine:
             device = self.family.input_device
             moved = {name: t.to(device) for name, t in tensors.items()}
             out = self.family.base(**moved, return_dict=True, **options)
-            states = [decoder.norm(x.to(decoder.norm.weight.device)) for x in outputs]
+            norm = self.family.final_norm
+            states = [norm(x.to(norm.weight.device)) for x in outputs]
             states.append(out.last_hidden_state)
             return out, torch.stack([x.to(self.family.device) for x in states])
 

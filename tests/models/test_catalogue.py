@@ -10,6 +10,7 @@ import transformers
 from transformers import (
     Idefics3Config,
     InternVLConfig,
+    Lfm2VlConfig,
     LlavaConfig,
     PreTrainedConfig,
     Qwen2_5_VLConfig,
@@ -44,6 +45,8 @@ LANGUAGE: dict[str, tuple[tuple[int, ...], bool]] = {
     "Qwen/Qwen3.5-4B": ((2560, 9216, 32, 16, 4, 248320), True),
     "Qwen/Qwen3.5-9B": ((4096, 12288, 32, 16, 4, 248320), False),
     "Qwen/Qwen3.5-35B-A3B": ((2048, 0, 40, 16, 2, 248320), False),
+    "LiquidAI/LFM2.5-VL-450M": ((1024, 6656, 16, 16, 8, 65536), True),
+    "LiquidAI/LFM2.5-VL-1.6B": ((2048, 12288, 16, 32, 8, 65536), True),
     "Qwen/Qwen3-VL-2B-Instruct": ((2048, 6144, 28, 16, 8, 151936), True),
     "Qwen/Qwen3-VL-4B-Instruct": ((2560, 9728, 36, 32, 8, 151936), True),
     "Qwen/Qwen3-VL-8B-Instruct": ((4096, 12288, 36, 32, 8, 151936), False),
@@ -83,6 +86,8 @@ LANGUAGE: dict[str, tuple[tuple[int, ...], bool]] = {
 # (depth, hidden, intermediate) of Qwen3-VL's two vision towers, by whether the matrices are tied,
 # and the blocks whose features are added later.
 QWEN3_TOWERS = {True: ((24, 1024, 4096), [5, 11, 17]), False: ((27, 1152, 4304), [8, 16, 24])}
+SIGLIP = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads")
+LFM2_TOWERS = {1024: (12, 768, 3072, 12), 2048: (27, 1152, 4304, 16)}
 INTERNLM = 92553  # the vocabulary by which those are told that run as Llama
 CLIP = {
     "model_type": "clip_vision_model",
@@ -128,6 +133,8 @@ def config(entry: Entry) -> PreTrainedConfig:
         zip((*names, "num_key_value_heads", "vocab_size"), sizes, strict=True)
     )
     hidden = text["hidden_size"]
+    if entry.model_type == "lfm2_vl":
+        return _lfm2_vl(text)
     if entry.model_type.startswith("qwen3_5"):
         return _qwen3_5(entry, text, tied)
     if entry.model_type == "qwen3_vl":
@@ -166,6 +173,18 @@ def config(entry: Entry) -> PreTrainedConfig:
     if "InternVL3_5" in entry.id:
         text |= {"model_type": "qwen3", "head_dim": 128}
     return InternVLConfig(text_config=text, vision_config=INTERN_VIT, tie_word_embeddings=tied)
+
+
+def _lfm2_vl(text: dict[str, Any]) -> PreTrainedConfig:
+    tower = dict(zip(SIGLIP, LFM2_TOWERS[text["hidden_size"]], strict=True))
+    tower |= {"model_type": "siglip2_vision_model", "patch_size": 16, "vision_use_head": False}
+    text |= {"model_type": "lfm2", "full_attn_idxs": [2, 5, 8, 10, 12, 14]}
+    return Lfm2VlConfig(
+        text_config=text,
+        vision_config=tower,
+        projector_hidden_size=2048,
+        projector_use_layernorm=False,
+    )
 
 
 def _qwen3_5(entry: Entry, text: dict[str, Any], tied: bool) -> PreTrainedConfig:

@@ -47,6 +47,7 @@ MAKE: dict[str, tuple[Callable[[Path], Path], dict[str, int]]] = {
     "qwen2_5_vl": (tiny.qwen2_5_vl, {}),
     "qwen3_vl": (tiny.qwen3_vl, {}),
     "qwen3_5": (tiny_hybrid.qwen3_5, {}),
+    "lfm2_vl": (tiny_hybrid.lfm2_vl, {}),
     "llava": (tiny.llava, {}),
     "llava_pad": (_llava_pad, {}),
     "llava_squash": (_llava_squash, {}),

@@ -69,6 +69,7 @@ class Entry:
 
 
 _APACHE, _LLAMA = "Apache 2.0", "Llama 2 Community License"
+_LFM = "LFM Open License v1.0: commercial use below 10 million US dollars of yearly revenue"
 _INTERN = "MIT, its language model under a licence of its own"
 
 # Parameters as the model has them once it is loaded; a test rebuilds each architecture and counts.
@@ -78,6 +79,8 @@ _HUB = (
     ("Qwen/Qwen3.5-4B", "qwen3_5", 4_539_265_536, 635_699_200, _APACHE),
     ("Qwen/Qwen3.5-9B", "qwen3_5", 9_409_813_744, 2_034_237_440, _APACHE),
     ("Qwen/Qwen3.5-35B-A3B", "qwen3_5_moe", 35_107_181_936, 1_017_118_720, _APACHE),
+    ("LiquidAI/LFM2.5-VL-450M", "lfm2_vl", 448_718_848, 67_108_864, _LFM),
+    ("LiquidAI/LFM2.5-VL-1.6B", "lfm2_vl", 1_596_625_904, 134_217_728, _LFM),
     ("Qwen/Qwen3-VL-2B-Instruct", "qwen3_vl", 2_127_532_032, 311_164_928, _APACHE),
     ("Qwen/Qwen3-VL-4B-Instruct", "qwen3_vl", 4_437_815_808, 388_956_160, _APACHE),
     ("Qwen/Qwen3-VL-8B-Instruct", "qwen3_vl", 8_767_123_696, 1_244_659_712, _APACHE),
