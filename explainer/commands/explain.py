@@ -43,6 +43,7 @@ RECORDING = {
     "temperature": 0.0,
     "seed": 0,
     "repetition_penalty": None,
+    "thinking": False,
 }
 _SCALES = (0.5, 0.75, 1.0)
 
@@ -92,6 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     answer.add_argument(
         "--repetition-penalty", type=float, help="1 for none; default: the checkpoint's own"
     )
+    add("--thinking", action="store_true", help="open the answer with a thought (Qwen3.5)")
     answer.add_argument(
         "--layers",
         choices=LAYERS,
@@ -191,6 +193,7 @@ def _run(
         seed=args.seed,
         repetition_penalty=args.repetition_penalty,
         answer=args.answer,
+        thinking=args.thinking,
     )
     print()
     for note in run.settings.get("image_notes", ()):

@@ -30,6 +30,7 @@ from explainer.recording.request import (
     check_request,
     check_scales,
     check_text,
+    check_thinking,
     open_visual_input,
 )
 from explainer.recording.steps import Recorder, Step
@@ -84,6 +85,7 @@ class Explainer:
         answer: str | None = None,
         layers: str | Sequence[int] = "last",
         fills: Sequence[str] = (),
+        thinking: bool = False,
     ) -> Generator[Step | Run, None, None]:
         """Record, yielding a `Step` after each step and the `Run` as the last item.
 
@@ -109,6 +111,9 @@ class Explainer:
             fills: what replaces the pictures to measure `Run.evidence`, names in
                 `explainer.media.fills.FILLS`; none by default, because `add_evidence` can measure
                 it later.
+            thinking: whether the answer opens with a thought, for checkpoints whose chat template
+                leaves the choice. Its tokens are answer tokens like others, and count among
+                `max_new_tokens`; `explainer.run.thought` tells them apart.
 
         Raises:
             ImageError, PromptError, ScaleError: an argument is invalid.
@@ -124,6 +129,7 @@ class Explainer:
             answer_ids=None if answer is None else self._encode_answer(answer),
             layers=check_layers(self.family, layers),
             fills=check_fills(fills),
+            thinking=check_thinking(self.family, thinking, answer),
         )
         return self._recorder.start(request)
 

@@ -214,6 +214,7 @@ def _collect_settings(engine: Engine, request: Request, answer: GeneratedAnswer)
             if request.answer_ids is not None
             else _describe_decoding(request.decoding)
         ),
+        **({"thinking": True} if request.thinking else {}),
         "finish": answer.finish,
         **({} if answer.end is None else {"end": answer.end}),
         "dtype": str(family.unembedding.weight.dtype).removeprefix("torch."),

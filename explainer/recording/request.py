@@ -59,6 +59,7 @@ class Request:
         answer_ids: the ids of an answer to teacher-force, or None to generate one.
         layers: numbers of the decoder layers to record besides the last, ascending.
         fills: what replaces the pictures to measure how much the answer relies on them.
+        thinking: whether the answer opens with a thought.
     """
 
     visual: VisualInput
@@ -68,6 +69,7 @@ class Request:
     answer_ids: tuple[int, ...] | None = None
     layers: tuple[int, ...] = ()
     fills: tuple[str, ...] = ()
+    thinking: bool = False
 
     @property
     def longest(self) -> int:
@@ -189,6 +191,20 @@ def check_fills(fills: Sequence[str]) -> tuple[str, ...]:
     if isinstance(fills, str) or unknown:
         raise ImageError(f"fills are some of {', '.join(FILLS)}, got {fills!r}")
     return tuple(dict.fromkeys(fills))
+
+
+def check_thinking(family: Family, thinking: bool, answer: str | None) -> bool:
+    """Return whether the answer opens with a thought; `PromptError` where it cannot."""
+    if not isinstance(thinking, bool):
+        raise PromptError(f"thinking must be true or false, got {thinking!r}")
+    if thinking and not family.can_think:
+        raise PromptError(
+            f"the chat template of {family.model_id} leaves no choice whether to think; leave "
+            "thinking out"
+        )
+    if thinking and answer is not None:
+        raise PromptError("an answer that is given is read without a thought; leave thinking out")
+    return thinking
 
 
 def check_length(family: Family, inputs: Inputs, max_new_tokens: int) -> None:

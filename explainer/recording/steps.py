@@ -67,7 +67,7 @@ class Recorder:
 
         Limits of length and memory are checked here, before the model is run.
         """
-        inputs = self.family.compose(request.visual.media, request.prompt)
+        inputs = self.family.compose(request.visual.media, request.prompt, request.thinking)
         check_length(self.family, inputs, request.longest)
         size = check_layer_bytes(self.family, inputs, request)
         return self._steps(request, inputs, size)

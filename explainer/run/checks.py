@@ -156,6 +156,7 @@ _SETTINGS: Mapping[str, Callable[[Any], bool]] = {
     "temperature": _is_number,
     "seed": _is_whole,
     "repetition_penalty": _is_number,
+    "thinking": lambda value: isinstance(value, bool),
     "finish": _is_text,
     "end": _is_whole,
     "dtype": _is_text,

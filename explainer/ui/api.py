@@ -192,6 +192,7 @@ class Api:
         layers: str = LAYERS[0],
         evidence: bool = False,
         repetition_penalty: float | None = None,
+        thinking: bool = False,
     ) -> AnswerMessage:
         """Ask a model about a picture and record its answer, so that each word can be explained.
 
@@ -207,11 +208,12 @@ class Api:
             layers: decoder layers that a subject can be looked at in: last, even or all
             evidence: whether to measure how much each word rests on the picture, one more reading
             repetition_penalty: 0.1 to 10, 1 for none; null for the model's own
+            thinking: whether the answer opens with a thought, for models that leave the choice
         """
         media, asked, notes = inputs(picture, more, prompt)
         alphas = controls.read_alphas({"alphas": [[a, True] for a in _list(scales)]})
         decoding = controls.read_decoding(
-            max_new_tokens, temperature, seed, layers, repetition_penalty
+            max_new_tokens, temperature, seed, layers, repetition_penalty, thinking
         )
         steps = self._handlers.steps(media, asked, decoding, alphas, model)
         *_, recorded = self._handlers.uploads.giving_up(steps, picture, more)

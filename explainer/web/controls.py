@@ -47,13 +47,17 @@ class MethodSettings:
 
 @dataclass(frozen=True)
 class DecodingControls:
-    """How the answer is drawn; a repetition penalty of None is the checkpoint's own."""
+    """How the answer is drawn; a repetition penalty of None is the checkpoint's own.
+
+    `thinking` says whether it opens with a thought.
+    """
 
     max_new_tokens: int = MAX_NEW_TOKENS.default
     temperature: float = TEMPERATURE.default
     seed: int = SEED.default
     layers: str = LAYERS.default
     repetition_penalty: float | None = REPETITION_PENALTY.default
+    thinking: bool = False
 
 
 def knob(method: Method, name: str) -> Knob:
@@ -200,6 +204,7 @@ def read_decoding(
     seed: Any,
     layers: Any = None,
     repetition_penalty: Any = None,
+    thinking: Any = False,
 ) -> DecodingControls:
     """Return the checked decoding settings; an empty field counts as its default.
 
@@ -213,6 +218,7 @@ def read_decoding(
         _decoding(SEED, seed),
         _decoding(LAYERS, layers),
         _decoding(REPETITION_PENALTY, repetition_penalty),
+        read_yes(thinking),
     )
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
+from explainer.errors import PromptError
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
-from explainer.run import ANSWER, PROMPT
+from explainer.run import ANSWER, PROMPT, TEMPLATE, Run
+from explainer.run.thought import thought
 from tests import tiny, tiny_hybrid
 
 
@@ -51,6 +56,45 @@ def test_a_template_that_changes_the_picture_s_states_to_think_is_not_used(
     template = early + tiny_hybrid.QWEN35_TEMPLATE
     monkeypatch.setattr(family.codec.tokenizer, "chat_template", template)
     assert not family.can_think
+
+
+def test_a_thought_is_recorded_like_other_words(explainer, tmp_path):
+    """It is read again with the run, also from a file, and its words have maps."""
+    run = explainer.record(
+        tiny.image(), "what is it?", scales=(1.0,), max_new_tokens=6, thinking=True
+    )
+    run.save(tmp_path / "run.npz")
+    run = Run.load(tmp_path / "run.npz")
+    assert run.settings["thinking"] is True
+    opened = "".join(run.tokens.texts[i] for i in run.indices(TEMPLATE))
+    assert opened.endswith("<|im_start|>assistant\n<think>\n")
+    assert thought(run) == tuple(run.indices(ANSWER).tolist())  # it is not closed
+    run = explainer.attribute(run, thought(run)[0], "attention")
+    assert explainer.add_evidence(run).evidence is not None
+    plain = explainer.record(tiny.image(), "what is it?", scales=(1.0,), max_new_tokens=6)
+    assert "thinking" not in plain.settings
+    assert thought(plain) == ()
+    np.testing.assert_allclose(plain.scales[0].states, run.scales[0].states, atol=2e-3)
+
+
+def test_a_thought_ends_with_the_mark_that_closes_it(explainer):
+    run = explainer.record(
+        tiny.image(), "what is it?", scales=(1.0,), max_new_tokens=5, thinking=True
+    )
+    answer = run.indices(ANSWER)
+    texts = list(run.tokens.texts)
+    texts[answer[2]] = "</think>"
+    closed = replace(run, tokens=replace(run.tokens, texts=tuple(texts)))
+    assert thought(closed) == tuple(answer[:3].tolist())
+
+
+def test_a_thought_is_refused_where_there_is_no_choice(explainer, qwen):
+    with pytest.raises(PromptError, match="no choice whether to think"):
+        qwen.record(tiny.image(), "a", thinking=True)
+    with pytest.raises(PromptError, match="given is read without a thought"):
+        explainer.record(tiny.image(), "a", answer="a cat", thinking=True)
+    with pytest.raises(PromptError, match="true or false, got 'yes'"):
+        explainer.record(tiny.image(), "a", thinking="yes")
 
 
 def test_recordings_that_take_turns_keep_their_own_states(explainer):
