@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from explainer.commands.peaks import peak_bytes
 from explainer.errors import ModelError, SightlineError
 from explainer.serving import model_flags
 
@@ -53,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
         tell(Finding("the model can be loaded", PASS, about["family"], "loaded"))
         for finding in findings(explainer, seconds):
             tell(finding)
-    about |= {"peak_bytes": _peaks(), "seconds": seconds}
+    about |= {"peak_bytes": peak_bytes(), "seconds": seconds}
     _print_end(found, about)
     passed = not any(f.verdict == FAIL for f in found)
     if args.json:
@@ -79,21 +78,6 @@ def _about(explainer: Any) -> dict[str, Any]:
         "device": str(family.device),
         "weights_bytes": explainer.nbytes,
     }
-
-
-def _peaks() -> dict[str, int]:
-    """Return the most bytes that this process has held, in memory and on each GPU."""
-    import torch
-
-    peaks = {}
-    if os.name == "posix":
-        import resource
-
-        unit = 1 if sys.platform == "darwin" else 1024
-        peaks["process"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    for i in range(torch.cuda.device_count()):
-        peaks[f"cuda:{i}"] = torch.cuda.max_memory_allocated(i)
-    return peaks
 
 
 def _print_end(found: Sequence[Any], about: Mapping[str, Any]) -> None:

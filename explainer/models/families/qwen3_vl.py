@@ -23,6 +23,10 @@ class Qwen3VL(Qwen2VL):
     model_class = "Qwen3VLForConditionalGeneration"
     template = TURNS
 
+    @classmethod
+    def extra_marks(cls) -> tuple[str, ...]:
+        return ("<|vision_start|>", "<|vision_end|>", "<think>", "</think>")
+
     def video(self, video: Video, alpha: float) -> InputPicture:
         """Return the frames of a video at scale `alpha`, with the time before each step.
 

@@ -48,6 +48,11 @@ class SmolVLM(Family):
     max_images = 16
     note = "The picture is stretched to tiles of one fixed size, and read once more as a whole."
 
+    @classmethod
+    def extra_marks(cls) -> tuple[str, ...]:
+        most = range(1, 5)
+        return (AROUND, WHOLE, *(f"<row_{r}_col_{c}>" for r in most for c in most))
+
     @property
     def decoder(self) -> PreTrainedModel:
         return self.base.text_model

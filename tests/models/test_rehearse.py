@@ -1,0 +1,78 @@
+"""`rehearse`: random weights of a model's dimensions, made from its config files alone."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from explainer.__main__ import main
+from explainer.models.loading import weights
+from explainer.models.loading.fit import needed
+from explainer.models.loading.stand_in import write_stand_in
+from explainer.recording.load import load
+from tests import tiny
+from tests.conftest import FAMILIES
+
+CONFIGS = ("config.json", "preprocessor_config.json", "processor_config.json")
+
+
+def configs(folder: Path, place: Path, *more: str) -> Path:
+    """Return a folder with the config files of a checkpoint, and with `more` files."""
+    place.mkdir()
+    for name in (*CONFIGS, *more):
+        if (folder / name).is_file():
+            shutil.copy(folder / name, place)
+    return place
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("words", [(), ("tokenizer.json", "tokenizer_config.json")])
+def test_a_stand_in_has_the_dimensions_of_the_checkpoint(family_folders, tmp_path, name, words):
+    """With the checkpoint's own tokenizer, and with one that stands in for it."""
+    source = configs(family_folders[name], tmp_path / "source", *words)
+    (tmp_path / "made").mkdir()
+    counts = write_stand_in(source, tmp_path / "made", "bfloat16")
+    real = load(family_folders[name], device="cpu", **FAMILIES[name][1])
+    assert counts.parameters == real.family.model.num_parameters()
+    assert counts.nbytes == 2 * counts.parameters
+    made = load(tmp_path / "made", device="cpu", **FAMILIES[name][1])
+    run = made.record(tiny.image(), "what is it?", scales=(0.5,), max_new_tokens=2)
+    inputs = real.family.compose([tiny.image()], "what is it?")
+    assert len(run.scales[0].states) == len(inputs.visual)
+
+
+def test_the_command_tells_each_phase_and_the_estimate_of_the_menu(qwen_folder, tmp_path, capsys):
+    source = configs(
+        qwen_folder, tmp_path / "tiny-model", "tokenizer.json", "tokenizer_config.json"
+    )
+    words = ["rehearse", str(source), "--device", "cpu", "--size", "96x64"]
+    assert main([*words, "--max-new-tokens", "3"]) == 0
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.splitlines()[1:6]] == [
+        "load",
+        "read",
+        "answer",
+        "scales",
+        "pack",
+    ]
+    assert "96x64 px, 24 visual tokens" in out
+    counts = weights.count(weights.stored(qwen_folder))
+    assert f"{needed(counts, 'float32') / 1e9:8.2f} GB  estimated" in out
+    assert "at most: process" in out
+
+
+@pytest.mark.parametrize("size", ["640", "0x10", "axb", "640x480x3", "-3x4"])
+def test_a_size_that_is_none_is_refused(qwen_folder, capsys, size):
+    assert main(["rehearse", str(qwen_folder), f"--size={size}"]) == 2
+    assert "such as 640x480" in capsys.readouterr().err
+
+
+def test_missing_files_are_named(tmp_path, qwen_folder, capsys):
+    source = configs(qwen_folder, tmp_path / "bare")
+    (source / "preprocessor_config.json").unlink()
+    assert main(["rehearse", str(source), "--device", "cpu"]) == 2
+    assert "preprocessor_config.json missing" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["rehearse"])
