@@ -128,6 +128,9 @@ def test_padding_changes_nothing(explainer):
         ({"encoder_patch_size": 16}, "encoder_patch_size 16"),
         ({"tile_size": 72}, "tiles of 72 px"),
         ({"resample": 1}, "resampling 1"),
+        ({"max_tiles": 10**9}, "at most 64"),
+        ({"min_image_tokens": 0}, "above 0"),
+        ({"tile_size": 64.5}, "must be whole"),
     ],
 )
 def test_preprocessing_that_does_not_fit_is_refused(family_folders, tmp_path, change, words):

@@ -21,6 +21,7 @@ from explainer.run import View
 
 Size = tuple[int, int]  # height, width
 
+_MOST_TILES = 64  # of a picture; published models have 10
 _MODES = {2: "bilinear", 3: "bicubic"}  # what PIL's numbers of resampling are for torch
 
 
@@ -54,6 +55,14 @@ class Lfm2Pictures:
         """Return the preprocessing of these settings; those that are not listed have no effect."""
         known = {f.name for f in fields(cls)}
         return cls(**{name: value for name, value in settings.items() if name in known})
+
+    @property
+    def is_sound(self) -> bool:
+        """Return whether all numbers are positive, and tiles not too many."""
+        numbers = [self.downsample_factor, self.encoder_patch_size, self.tile_size, self.min_tiles]
+        numbers += [self.max_tiles, self.min_image_tokens, self.max_image_tokens]
+        whole = all(type(n) is int and n > 0 for n in numbers)
+        return whole and self.min_tiles <= self.max_tiles <= _MOST_TILES
 
     @property
     def cell(self) -> int:
@@ -202,6 +211,11 @@ class Lfm2VL(Family):
     def check(self) -> None:
         super().check()
         made, config = self.processor, self.model.config
+        if not made.is_sound:
+            raise ModelError(
+                f"{self.model_id}: its image processor's settings are damaged: sizes and numbers "
+                f"of tiles and tokens must be whole, above 0, and tiles at most {_MOST_TILES}"
+            )
         for ours, value, theirs in (
             ("encoder_patch_size", made.encoder_patch_size, config.vision_config.patch_size),
             ("downsample_factor", made.downsample_factor, config.downsample_factor),
