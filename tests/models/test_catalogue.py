@@ -86,7 +86,7 @@ LANGUAGE: dict[str, tuple[tuple[int, ...], bool]] = {
 # (depth, hidden, intermediate) of Qwen3-VL's two vision towers, by whether the matrices are tied,
 # and the blocks whose features are added later.
 QWEN3_TOWERS = {True: ((24, 1024, 4096), [5, 11, 17]), False: ((27, 1152, 4304), [8, 16, 24])}
-SIGLIP = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads")
+TOWER_SIZES = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads")
 LFM2_TOWERS = {1024: (12, 768, 3072, 12), 2048: (27, 1152, 4304, 16)}
 INTERNLM = 92553  # the vocabulary by which those are told that run as Llama
 CLIP = {
@@ -176,7 +176,7 @@ def config(entry: Entry) -> PreTrainedConfig:
 
 
 def _lfm2_vl(text: dict[str, Any]) -> PreTrainedConfig:
-    tower = dict(zip(SIGLIP, LFM2_TOWERS[text["hidden_size"]], strict=True))
+    tower = dict(zip(TOWER_SIZES, LFM2_TOWERS[text["hidden_size"]], strict=True))
     tower |= {"model_type": "siglip2_vision_model", "patch_size": 16, "vision_use_head": False}
     text |= {"model_type": "lfm2", "full_attn_idxs": [2, 5, 8, 10, 12, 14]}
     return Lfm2VlConfig(
