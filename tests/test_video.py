@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PIL import Image, features
 
 from explainer.errors import ImageError, VideoError
 from explainer.media import video as module
-from explainer.media.video import clock, container, is_video, open_video, step_label
+from explainer.media.video import clock, container, frames, is_video, open_video, step_label
 from explainer.run import Video
 
 
@@ -43,6 +44,27 @@ def clip(
 def numbers(video: Video) -> list[int]:
     """Return which frames of `clip` these are, read off their pixels."""
     return [round(float(np.median(frame)) / 5) for frame in video.frames]
+
+
+def test_frames_are_freed_while_others_are_read(monkeypatch):
+    """A frame of 4096 x 4096 takes 25 to 50 MB, so that 16 of them would be too much."""
+    alive: list[int] = []
+
+    def count(self, frame):
+        told = painted(self, frame)
+        alive.append(sum(type(one) is av.VideoFrame for one in gc.get_objects()))
+        return told
+
+    painted = frames.Painter.paint
+    monkeypatch.setattr(frames.Painter, "paint", count)
+    gc.collect()
+    gc.disable()
+    try:
+        open_video(clip())
+    finally:
+        gc.enable()
+    assert len(alive) == 16
+    assert max(alive) <= 4
 
 
 @pytest.mark.parametrize(

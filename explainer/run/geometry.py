@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -234,6 +235,7 @@ def shares(extent: Extent, shape: Sequence[int]) -> Extent:
     return x0 / width, y0 / height, x1 / width, y1 / height
 
 
+@lru_cache(maxsize=256)
 def seen_grid(view: View) -> Grid:
     """Return the part of the view's grid whose tokens saw the picture.
 

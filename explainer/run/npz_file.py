@@ -26,7 +26,7 @@ from explainer.run.schema import Evidence, Layer, Scale, Tokens, Unembedding, Vi
 FORMAT = "sightline-run"
 FORMAT_VERSION = 3
 MOST_HEADER, MOST_PIXELS = 4 << 20, 64_000_000  # bytes of JSON; pixels of all pictures
-_PER_PIXEL = 6  # bytes that a pixel takes while it is decoded and copied
+_KEPT, _DECODING = 3, 7  # bytes of a pixel for good, and besides while its picture is decoded
 _PER_HEADER_BYTE = 16  # bytes of memory that a byte of JSON may become
 
 R = TypeVar("R", bound=RunRecord)
@@ -152,7 +152,7 @@ def _read(file: BinaryIO, max_bytes: int, name: str, kind: type[R]) -> R:
     try:
         arrays = read_arrays(file, max_bytes, lambda declared: _check_declared(declared, max_bytes))
         left = max_bytes - sum(array.nbytes for array in arrays.values())
-        run = _from_arrays(arrays, kind, min(MOST_PIXELS, left // _PER_PIXEL))
+        run = _from_arrays(arrays, kind, left)
         check_run(run, max_bytes)
         return run
     except RunError as error:
@@ -178,13 +178,13 @@ def _check_declared(declared: Mapping[str, Declared], max_bytes: int) -> None:
         )
 
 
-def _from_arrays(a: Arrays, kind: type[R], most_pixels: int) -> R:
+def _from_arrays(a: Arrays, kind: type[R], left: int) -> R:
     header = _open_header(a["header"])
     if header["format"] != FORMAT or header["version"] not in (1, 2, FORMAT_VERSION):
         raise RunError(f"run format {header['format']} {header['version']} is not known here")
     if header["version"] == 1:
         header, a = _from_version_1(header, a)
-    images, video = _media(header, a, most_pixels)
+    images, video = _media(header, a, left)
     scales = tuple(
         _scale(told, a[f"scale{i}_states"], a[f"scale{i}_rects"])
         for i, told in enumerate(header["scales"])
@@ -228,15 +228,16 @@ def _open_header(data: np.ndarray) -> dict[str, Any]:
 
 
 def _media(
-    header: Mapping[str, Any], arrays: Arrays, most_pixels: int
+    header: Mapping[str, Any], arrays: Arrays, left: int
 ) -> tuple[tuple[Pixels, ...], Video | None]:
     """Return the images, and the video whose frames they are; `RunError`, before any of them is
-    decoded, if they have more than `most_pixels` together."""
+    decoded, if they have too many pixels, or reading them takes more than the bytes that are left.
+    """
     told, count = header.get("video"), len(header["labels"])
     stored = [
         arrays[f"image{i}_png"].tobytes() for i in range(len(told["numbers"]) if told else count)
     ]
-    _check_pictures(stored, most_pixels)
+    _check_pictures(stored, left, _KEPT * (2 if told else 1))  # frames are stacked once read
     images = [_open_png(data) for data in stored]
     if not told:
         return tuple(images), None
@@ -245,13 +246,16 @@ def _media(
     return tuple(frames[:: len(stored) // count]), video
 
 
-def _check_pictures(stored: list[bytes], most_pixels: int) -> None:
-    """Raise `RunError` unless these are PNGs as `write` makes them, of so many pixels at most."""
-    pixels = 0
+def _check_pictures(stored: list[bytes], left: int, kept: int) -> None:
+    """Raise `RunError` unless these are PNGs as `write` makes them, which take so many bytes at
+    most, each pixel those that are `kept`."""
+    pixels = largest = 0
     for data in stored:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            pixels += picture.width * picture.height
-            if picture.mode != "RGB" or pixels > most_pixels:
+            size = picture.width * picture.height
+            pixels, largest = pixels + size, max(largest, size)
+            too_large = pixels > MOST_PIXELS or kept * pixels + _DECODING * largest > left
+            if picture.mode != "RGB" or too_large:
                 raise RunError(
                     f"a picture of {picture.width} x {picture.height} ({picture.mode}) is too "
                     "large, or no picture that a recording holds"

@@ -21,6 +21,7 @@ MAX_SIDE = 448  # longest side of a frame, in pixels
 _TRIES = 3  # places to go to, before a video is read from its beginning
 
 Pixels = npt.NDArray[np.uint8]
+Matrix = tuple[int, int, int, int]
 
 
 class Frame(NamedTuple):
@@ -139,6 +140,7 @@ class Painter:
     def __init__(self, reader: Reader, notes: list[str]) -> None:
         self._reader, self._notes = reader, notes
         self._size: tuple[int, int] | None = None
+        self._matrices: dict[int, Matrix] = {}
 
     def paint(self, frame: VideoFrame) -> Pixels:
         """Return a frame as (H, W, 3) uint8, its long side at most `MAX_SIDE`."""
@@ -180,7 +182,7 @@ class Painter:
         return max(1, round(width * factor)), max(1, round(height * factor))
 
     def _upright(self, pixels: Pixels, frame: VideoFrame) -> Pixels:
-        a, b, c, d = _matrix(frame)
+        a, b, c, d = self._matrix(frame)
         if abs(a) + abs(d) < abs(b) + abs(c):
             pixels, a, d = pixels.swapaxes(0, 1), c, b
             turned = True
@@ -189,6 +191,17 @@ class Painter:
         if turned:
             self._note("It was turned upright as the file says.")
         return pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+
+    def _matrix(self, frame: VideoFrame) -> Matrix:
+        """Return the display matrix of a frame.
+
+        PyAV's frames and their side data refer to each other, so that a frame whose side data was
+        looked at keeps its pixels for long; it is looked at again only where the rotation changes.
+        """
+        turn = int(frame.rotation)
+        if turn not in self._matrices:
+            self._matrices[turn] = _matrix(frame)
+        return self._matrices[turn]
 
     def _fitted(self, pixels: Pixels) -> Pixels:
         """Return a frame in the size of the first, with black bars where its shape differs."""
@@ -216,7 +229,7 @@ def _halved(frame: VideoFrame) -> VideoFrame:
     return frame.reformat(width=width, height=height, interpolation="AREA")
 
 
-def _matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
+def _matrix(frame: VideoFrame) -> Matrix:
     """Return the display matrix: x' = a x + c y and y' = b x + d y, the identity if there is none.
 
     FFmpeg stores it as nine integers of 32 bits in rows: a b u, c d v, x y w.
