@@ -25,10 +25,11 @@ Explain = Callable[[httpx.AsyncClient, str, int], Awaitable[bool]]
 
 @dataclass
 class _Count:
-    """Answered calls, and the seconds that each took; calls that were refused."""
+    """Answered calls, and the seconds that each took; calls that were refused, or broke off."""
 
     seconds: list[float] = field(default_factory=list)
     refused: int = 0
+    broken: int = 0
 
 
 def measure(url: str, callers: int, seconds: float) -> Iterator[Figure]:
@@ -51,6 +52,7 @@ async def _measure(url: str, callers: int, seconds: float) -> list[Figure]:
             figures += [
                 Figure(f"/explain {name}, {callers} callers", rate, "calls/s", bar, at_least=True),
                 Figure("refused", count.refused, "", 0),
+                Figure("broken connections", count.broken, "", None),
                 Figure("median", 1000 * float(np.median(count.seconds or [np.inf])), "ms", None),
                 Figure("95 of 100", 1000 * _percentile(count.seconds, 95), "ms", None),
             ]
@@ -70,7 +72,12 @@ async def _call(
         asked = number
         while (start := time.monotonic()) < end:
             asked += 1
-            if await explain(http, run, chips[asked % len(chips)]):
+            try:
+                answered = await explain(http, run, chips[asked % len(chips)])
+            except httpx.HTTPError:
+                count.broken += 1
+                continue
+            if answered:
                 count.seconds.append(time.monotonic() - start)
             else:
                 count.refused += 1
