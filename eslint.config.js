@@ -24,4 +24,5 @@ export default [
     },
   },
   {files: ['tests/web/*.js'], languageOptions: {globals: globals.node}},
-];
+].map(part => part.plugins  // modules of sections follow the rules of the page's
+  ? {...part, files: [...part.files, 'explainer/ui/sections/*/*.js']} : part);

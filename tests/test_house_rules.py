@@ -17,9 +17,7 @@ from tests import house
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "explainer").rglob("*.py"), *ROOT.glob("*.py")])
-WEB = sorted(
-    p for p in (ROOT / "explainer" / "web").rglob("*") if p.suffix in {".js", ".css", ".html"}
-)
+WEB = sorted(p for p in (ROOT / "explainer").rglob("*") if p.suffix in {".js", ".css", ".html"})
 TORCH = {"torch", "transformers"}
 
 

@@ -30,10 +30,11 @@ STYLES = (
 )
 
 
-class _Drawn(gr.HTML):
+class Drawn(gr.HTML):
     """A component whose content a module of the page builds; its value is JSON both ways.
 
-    MODULE is its name in `js/page.js`, and TRIGGERS the events that it may fire.
+    MODULE is the name of its module: in `js/page.js`, or of a file in the folder of its section.
+    TRIGGERS are the events that it may fire.
     """
 
     MODULE: str
@@ -64,15 +65,13 @@ class _Drawn(gr.HTML):
         return {"type": "object"}
 
 
-class TokenBar(_Drawn):
-    """The chips. Value: {run, subject}, and {chips, live, layers, rests} when Python sets it.
-    Event: measure (how much the words rest on the picture is wanted)."""
+class TokenBar(Drawn):
+    """The chips. Value: {run, subject}, and {chips, live, layers, rests} when Python sets it."""
 
     MODULE, TEMPLATE = web.TOKENS.name, web.TOKENS.template
-    TRIGGERS = ("measure",)
 
 
-class Beside(_Drawn):
+class Beside(Drawn):
     """What could have stood in place of the chosen word. Server function: places. Events: word (a
     typed word is wanted), answer (an edited answer is to be read)."""
 
@@ -81,7 +80,7 @@ class Beside(_Drawn):
     TRIGGERS = ("word", "answer")
 
 
-class MapView(_Drawn):
+class MapView(Drawn):
     """The maps of what is explained, side by side. Server function: maps. Events: need (scales,
     or maps of the chosen word, that the model has to make), end (of making them), lost (the server
     says nothing any more)."""
@@ -90,35 +89,35 @@ class MapView(_Drawn):
     TRIGGERS = ("need", "end", "lost")
 
 
-class Backdrop(_Drawn):
+class Backdrop(Drawn):
     """The picture under the maps, sent once for each run. Value: {run, images}, each
     {src, ratio, label}, of several also {thumbnail}."""
 
     MODULE, TEMPLATE = web.BACKDROP.name, web.BACKDROP.template
 
 
-class ControlPanel(_Drawn):
+class ControlPanel(Drawn):
     """Scales, k, beta, opacity and colours. Value: {alphas, k, beta}."""
 
     MODULE = "panel"
     TEMPLATE = '<div class="sl-panel" role="group"></div>'
 
 
-class OptionPanel(_Drawn):
+class OptionPanel(Drawn):
     """The other knobs of the methods. Value: {method: {knob: value}}."""
 
     MODULE = "options"
     TEMPLATE = '<details class="sl-fold"></details>'
 
 
-class StepByStepFold(_Drawn):
+class StepByStepFold(Drawn):
     """How the map of what is explained came about, folded. Server function: anatomy."""
 
     MODULE = "anatomy"
     TEMPLATE = '<details class="sl-fold sl-opened"></details>'
 
 
-class HidingFold(_Drawn):
+class HidingFold(Drawn):
     """What becomes of the words when a place is hidden, folded. Events: measure (what the model
     makes of the same answer then), again (what it answers then)."""
 
@@ -127,7 +126,7 @@ class HidingFold(_Drawn):
     TRIGGERS = ("measure", "again")
 
 
-class MapTestFold(_Drawn):
+class MapTestFold(Drawn):
     """How probable a word is while the picture appears and goes by the order of its maps, folded.
     Events: measure, halt (stop measuring)."""
 
@@ -136,7 +135,7 @@ class MapTestFold(_Drawn):
     TRIGGERS = ("measure", "halt")
 
 
-class Masked(_Drawn):
+class Masked(Drawn):
     """A note on an answer about a masked picture. Value: {run, note, before}. Event: back."""
 
     MODULE = "masked"
@@ -144,7 +143,7 @@ class Masked(_Drawn):
     TRIGGERS = ("back",)
 
 
-class ExampleStrip(_Drawn):
+class ExampleStrip(Drawn):
     """Thumbnails to choose from. Event: select."""
 
     MODULE = "examples"
@@ -152,7 +151,7 @@ class ExampleStrip(_Drawn):
     TRIGGERS = ("select",)
 
 
-class ModelPicker(_Drawn):
+class ModelPicker(Drawn):
     """The model menu, with the progress of loading one. Events: choose, cancel."""
 
     MODULE = "models"
@@ -160,14 +159,14 @@ class ModelPicker(_Drawn):
     TRIGGERS = ("choose", "cancel")
 
 
-class Details(_Drawn):
+class Details(Drawn):
     """A sentence on the chosen model, which the model menu keeps up to date."""
 
     MODULE = "details"
     TEMPLATE = '<p class="sl-details"></p>'
 
 
-class SettingsBar(_Drawn):
+class SettingsBar(Drawn):
     """Buttons that copy a link, present, and reset; remembers settings. Server functions: restore,
     parameters, chosen, written. Events: ask (fill in what the link in the value asks), bring (the
     words that it chooses). Value: {query}, or {run, query}."""
@@ -177,14 +176,14 @@ class SettingsBar(_Drawn):
     TRIGGERS = ("ask", "bring")
 
 
-class Help(_Drawn):
+class Help(Drawn):
     """A button, and the dialog with all keys that it opens."""
 
     MODULE = "help"
     TEMPLATE = '<div class="sl-help"></div>'
 
 
-class Notice(_Drawn):
+class Notice(Drawn):
     """One sentence, as plain text. Value: {text, kind}, kind "error", "note" or ""."""
 
     MODULE = "notice"

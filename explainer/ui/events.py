@@ -18,8 +18,7 @@ from explainer.ui.links import Links
 from explainer.ui.map_test import MapTestHandler
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
-from explainer.ui.reliance import RelianceHandler
-from explainer.ui.sides import PLUMBING, Ask, See
+from explainer.ui.sides import MODEL, PLUMBING, Ask, See
 from explainer.ui.visitors import Visits
 from explainer.ui.words import WordsHandler
 from explainer.web import texts
@@ -27,8 +26,6 @@ from explainer.web.controls import read_ticket
 
 # Loading takes no turn from those who are asking; its own turns are kept by `Models`.
 LOAD: dict[str, Any] = {"concurrency_limit": 8, "show_progress": "hidden"}
-# Functions that ask the model wait in `Visits`, and not in Gradio's queue.
-MODEL: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 PRESS_RUN_ON_PICTURE = "picture => { if (picture) document.querySelector('#sl-run').click(); }"
 LOST = "() => ({lost: Date.now()})"
@@ -154,11 +151,6 @@ def wire_proof(proving: MapTestHandler, see: See, visits: Visits) -> None:
     )
     measured.failure(None, None, see.proof, js=LOST, **PLUMBING)
     see.proof.halt(proving.stopped, see.proof, see.proof, cancels=[measured], **PLUMBING)
-
-
-def wire_evidence(evidence: RelianceHandler, see: See, visits: Visits) -> None:
-    """Connect the bars that say how much words rest on the picture."""
-    see.bar.measure(visits.served(evidence.measure), see.bar, see.bar, **MODEL)
 
 
 def _run_of(asked: Any) -> Any:

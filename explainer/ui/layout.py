@@ -33,8 +33,9 @@ from explainer.ui.maps import Maps
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
 from explainer.ui.opening import Opening, Shown
-from explainer.ui.reliance import RelianceHandler
 from explainer.ui.saving import Saving
+from explainer.ui.section import Page, Section, Server, Slot, place_all
+from explainer.ui.sections import FOLDERS, SECTIONS
 from explainer.ui.sessions import lighten_sessions
 from explainer.ui.settings import all_options, defaults
 from explainer.ui.sides import Ask, See
@@ -42,7 +43,7 @@ from explainer.ui.step_by_step import StepByStepHandler, step_by_step_props
 from explainer.ui.visitors import Visits
 from explainer.ui.words import WordsHandler
 from explainer.web import controls, payload, texts
-from explainer.web.scripts import page_script, path
+from explainer.web.scripts import page_script, path, styles
 
 MOST_EVENTS = 1024  # of all visitors at once, most of which wait
 MOST_SESSIONS = 600  # whose state Gradio keeps
@@ -76,6 +77,7 @@ def build_demo(
     handlers = Handlers(models, store, examples, lambda worker: calls.guard(gpu(worker)))
     maps, words, opened = Maps(store), WordsHandler(handlers), StepByStepHandler(store)
     whatif = HidingHandler(handlers, store)
+    sections = [section(Server(handlers, store, visits)) for section in SECTIONS]
     links = Links(models, store, examples, handlers.with_words)
     with GuardedBlocks(
         handlers.uploads, title=texts.TITLE, fill_width=True, delete_cache=(600, 7200)
@@ -86,7 +88,7 @@ def build_demo(
             settings = _settings(links)
         with gr.Row(elem_id="sl-page"):
             ask = _ask()
-            see = _see(maps, words, opened, Saving(store))
+            see = _see(maps, words, opened, Saving(store), sections)
             strip, kept = _try(examples, gallery, menu)
         answered = events.wire_run(handlers, whatif, ask, see, picker, visits)
         events.wire_missing(Missing(handlers), see, visits)
@@ -96,10 +98,11 @@ def build_demo(
         events.wire_beside(words, see, visits)
         events.wire_whatif(whatif, see, visits)
         events.wire_proof(MapTestHandler(handlers), see, visits)
-        events.wire_evidence(RelianceHandler(handlers), see, visits)
         loaded = events.wire_menu(menu, picker, demo, answered)
         events.wire_memory(LayerMemory(models), ask, see, picker, loaded)
         events.wire_link(links, menu, settings, ask, picker, visits)
+        for section in sections:
+            section.wire(Page(ask, see, picker))
         offer(Api(handlers), menu, visits)
     lighten_sessions(demo)
     # Else Gradio summarises recent calls with pandas after each call, for a page that is closed.
@@ -120,8 +123,8 @@ def launch_options() -> dict[str, Any]:
     )
     return {
         "theme": theme,
-        "head": f"<script>{page_script()}</script>",  # runs before the parts are mounted
-        "css_paths": [path(name) for name in ui.STYLES],
+        "head": f"<script>{page_script(FOLDERS)}</script>",  # runs before the parts are mounted
+        "css_paths": [*map(path, ui.STYLES), *styles(FOLDERS)],
         "footer_links": ["api"],
         "run_history": False,
         "ssr_mode": False,
@@ -241,7 +244,13 @@ def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:
     )
 
 
-def _see(maps: Maps, words: WordsHandler, opened: StepByStepHandler, saving: Saving) -> See:
+def _see(
+    maps: Maps,
+    words: WordsHandler,
+    opened: StepByStepHandler,
+    saving: Saving,
+    sections: Sequence[Section],
+) -> See:
     with gr.Column(elem_id="sl-see"):
         bar = ui.TokenBar(
             {"run": None, "subject": None}, elem_id="sl-bar", words=texts.PLAYING, rests=texts.RESTS
@@ -253,6 +262,7 @@ def _see(maps: Maps, words: WordsHandler, opened: StepByStepHandler, saving: Sav
             words=texts.BESIDE,
             server_functions=[words.places],
         )
+        place_all(sections, Slot.WORDS)
         view = ui.MapView(
             {},
             elem_id="sl-view",

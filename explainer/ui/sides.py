@@ -9,8 +9,10 @@ import gradio as gr
 
 from explainer.ui import components as ui
 
-# Options of events that take no turn in the queue.
+# Options of events that take no turn in the queue, and of those that ask the model: they wait in
+# `Visits`, and not in Gradio's queue.
 PLUMBING: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+MODEL: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Resolve the ES modules of the page to one script, and read its styles.
 
-The modules in `js/` import each other like native ES modules. Gradio takes one string, and so does
-a page in one file, so `resolve` sorts the modules that an entry reaches and wraps each once.
+The modules in `js/`, and in the folders of the page's sections, import each other like native ES
+modules. Gradio takes one string, and so does a page in one file, so `resolve` sorts the modules
+that an entry reaches and wraps each once.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from pathlib import Path
 
 WEB = Path(__file__).parent
 PAGE = "page.js"  # the entry of the page: it mounts the parts
+SECTIONS = "sections.js"  # what it mounts of the sections
 ONE_FILE = "file.js"  # the entry of a run in a file of its own
 
-_IMPORT = re.compile(r"^import \{([^}]*)\} from '\./([\w-]+\.js)';\n", re.M)
+_IMPORT = re.compile(r"^import \{([^}]*)\} from '\.\.?/(?:[\w.-]+/)*([\w-]+\.js)';\n", re.M)
 _EXPORT = re.compile(r"^export (?=(?:async function|function|const|class) (\w+))", re.M)
 _MODULE_SYNTAX = re.compile(r"^\s*(?:import|export)\b.*", re.M)
 _REGISTRY = "$modules"
@@ -41,6 +43,7 @@ def resolve(entry: str, sources: Mapping[str, str] | None = None) -> str:
 
     Each module becomes a strict function that returns its exports. Supported are
     `import {a, b as c} from './name.js';` and `export` before a function, a class or a `const`.
+    Modules are known by their file names, whatever folder a path names.
 
     Args:
         entry: file name of the module to start with.
@@ -61,15 +64,36 @@ def resolve(entry: str, sources: Mapping[str, str] | None = None) -> str:
 
 
 @cache
-def page_script() -> str:
-    """Return the script of the page, to run before its parts mount."""
-    return resolve(PAGE)
+def page_script(folders: tuple[Path, ...]) -> str:
+    """Return the script of a page, to run before its parts mount.
+
+    Args:
+        folders: of the sections; modules there that export `mount` build components.
+
+    Raises:
+        ValueError: two modules have one name.
+    """
+    sources = _sources()
+    mounts = []
+    for file in (file for folder in folders for file in sorted(folder.glob("*.js"))):
+        if file.name in sources:
+            raise ValueError(f"there are two modules {file.name}")
+        sources[file.name] = file.read_text(encoding="utf-8")
+        mounts += [file.stem] if "mount" in _EXPORT.findall(sources[file.name]) else []
+    imports = "".join(f"import {{mount as {name}}} from './{name}.js';\n" for name in mounts)
+    sources[SECTIONS] = f"{imports}export const SECTIONS = {{{', '.join(mounts)}}};\n"
+    return resolve(PAGE, sources)
 
 
 @cache
 def file_script() -> str:
     """Return the script of the one-file page."""
     return resolve(ONE_FILE)
+
+
+def styles(folders: tuple[Path, ...]) -> list[Path]:
+    """Return the styles in the folders of sections."""
+    return [file for folder in folders for file in sorted(folder.glob("*.css"))]
 
 
 def read(name: str) -> str:

@@ -56,6 +56,14 @@ def test_stop_after_measuring_brings_the_answer_back(app, measured):
     assert measured.page.locator(".sl-rests").count() == len(ANSWER_TEXTS)
 
 
+def test_every_answer_gets_its_bars(measured):
+    first = measured.page.evaluate("document.sightline.now.run")
+    measured.explain(1)
+    measured.page.wait_for_selector(".sl-rests")
+    assert measured.page.evaluate("document.sightline.now.run") != first
+    assert measured.page.locator(".sl-rests").count() == len(ANSWER_TEXTS)
+
+
 def test_a_layer_is_looked_at_by_the_slider(serve, visit):
     served = serve(FakeExplainer())
     visitor = visit(served.url)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from functools import partial
 
 import pytest
 
 from explainer.ui import components
+from explainer.ui.sections import FOLDERS
 from explainer.web.scripts import file_script, page_script, resolve
 
 NODE = shutil.which("node")
@@ -104,17 +106,24 @@ def test_what_the_resolver_does_not_know_is_refused(modules, why):
 
 
 @pytest.mark.skipif(NODE is None, reason="no node here")
-@pytest.mark.parametrize("script", [page_script, file_script])
+@pytest.mark.parametrize("script", [partial(page_script, FOLDERS), file_script])
 def test_the_scripts_of_the_pages_parse(script):
     done = subprocess.run([NODE, "--check", "-"], input=script(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
 def test_every_component_names_a_part_of_the_page_and_the_events_that_it_fires():
-    parts = re.search(r"const PARTS = \{(.*?)\};", page_script(), re.S)
-    for component in components._Drawn.__subclasses__():
-        assert component.MODULE in re.findall(r"\w+", parts[1])
+    script = page_script(FOLDERS)
+    parts = re.findall(r"const (?:PARTS|SECTIONS) = \{(.*?)\};", script, re.S)
+    for component in components.Drawn.__subclasses__():
+        assert component.MODULE in re.findall(r"\w+", " ".join(parts))
         made = component.__new__(component)
         script = component._mount(made)
         assert script.startswith(f"document.sightline.mount('{component.MODULE}', ")
         assert all(f"'{event}'" in script for event in component.TRIGGERS)
+
+
+def test_two_modules_of_one_name_are_refused(tmp_path):
+    (tmp_path / "view.js").write_text("export const a = 1;\n")
+    with pytest.raises(ValueError, match=r"two modules view\.js"):
+        page_script((tmp_path,))

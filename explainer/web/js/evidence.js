@@ -1,6 +1,5 @@
 // How much each word of the answer rests on the picture: a bar in its chip, and an order and a
-// filter by it. props.value from Python: {run, rests} or {why}, once it was measured or could not
-// be.
+// filter by it.
 import {make} from './dom.js';
 import {sightline} from './state.js';
 import {check, choose, menu} from './toolbar.js';
@@ -8,13 +7,12 @@ import {check, choose, menu} from './toolbar.js';
 /**
  * Show on the chips how much each word rests on the picture, and order and filter them by it.
  * @param {TokenBar} bar
- * @param {Pick<Context, 'props' | 'trigger' | 'watch'>} context
+ * @param {Words | null} words
  * @returns {void}
  */
-export function showEvidence({box, chips, itemOf, chipOf, follow, player}, {props, trigger, watch}) {
+export function showEvidence({box, chips, itemOf, chipOf, follow, player}, words) {
   const {now} = sightline;
-  const REST_BEFORE_MEASURING_MS = 600, restWords = props.rests ?? null;
-  let order = 'said', only = false, measuring = 0;
+  let order = 'said', only = false;
 
   const answerItems = () => now.chips.filter(item => item.role === 'answer');
 
@@ -54,9 +52,9 @@ export function showEvidence({box, chips, itemOf, chipOf, follow, player}, {prop
   }
 
   function controlsOf() {
-    const orders = choose(restWords.order, restWords.orders, value => { order = value; arrange(); });
-    const filter = check(restWords.filter, restWords.legend, on => { only = on; arrange(); });
-    const sheet = menu(restWords.menu, restWords.menuLong, make('p', 'sl-legend-text', restWords.legend), orders.box, filter.box);
+    const orders = choose(words.order, words.orders, value => { order = value; arrange(); });
+    const filter = check(words.filter, words.legend, on => { only = on; arrange(); });
+    const sheet = menu(words.menu, words.menuLong, make('p', 'sl-legend-text', words.legend), orders.box, filter.box);
     sheet.classList.add('sl-evidence');
     orders.put(order);
     filter.put(only);
@@ -66,28 +64,11 @@ export function showEvidence({box, chips, itemOf, chipOf, follow, player}, {prop
   function offer() {
     if (now.run === null) return;
     box.querySelector('.sl-evidence')?.remove();
-    if (restWords && now.rests && Object.keys(now.rests).length > 1) player.box.append(controlsOf());
+    if (words && now.rests && Object.keys(now.rests).length > 1) player.box.append(controlsOf());
     if (order !== 'said' || only) arrange();
     else decorate();
   }
 
-  // The maps come first; then the model reads the answer again, without the picture.
-  function measureSoon() {
-    const {run, rests} = now;
-    clearTimeout(measuring);
-    if (run === null || rests || !restWords || !answerItems().length) return;
-    measuring = setTimeout(() => { if (now.run === run && !now.rests) trigger('measure', {}); }, REST_BEFORE_MEASURING_MS);
-  }
-
-  function measured() {
-    const {run, rests, why} = props.value ?? {};
-    if (!rests && !why) return;
-    if (rests && run === now.run) sightline.set({rests});
-    follow();  // what goes back to Python is the run and the subject again
-  }
-
   sightline.on('run chips rests', offer);
-  sightline.on('run', measureSoon);
   sightline.on('template', decorate);
-  watch('value', measured);
 }

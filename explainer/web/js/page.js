@@ -13,6 +13,7 @@ import {mount as options} from './options.js';
 import {mount as panel} from './panel.js';
 import {mount as proof} from './proof.js';
 import {refusal} from './refusal.js';
+import {SECTIONS} from './sections.js';
 import {mount as settings} from './settings.js';
 import {sightline} from './state.js';
 import {mount as tokens} from './tokens.js';
@@ -22,7 +23,7 @@ import {mount as whatif} from './whatif.js';
 const view = context => guard(mapView(context), context);
 const PARTS = {
   anatomy, backdrop, beside, details, examples, help, masked, models, notice, options, panel, proof, settings, tokens,
-  view, whatif,
+  view, whatif, ...SECTIONS,
 };
 
 // `context` is what Gradio hands to the script of a component; `events` are those that Python knows.

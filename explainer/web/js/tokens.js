@@ -9,10 +9,10 @@ import {sightline} from './state.js';
 
 /**
  * Mount the chips.
- * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'watch'>} context
+ * @param {Pick<Context, 'element' | 'props' | 'watch'>} context
  * @returns {void}
  */
-export function mount({element, props, trigger, watch}) {
+export function mount({element, props, watch}) {
   const box = element.querySelector('.sl-tokens'), {now} = sightline;
   box.setAttribute('aria-label', props.words.list);
   const chips = () => [...box.querySelectorAll('.sl-chip')];
@@ -81,7 +81,7 @@ export function mount({element, props, trigger, watch}) {
   function show() {
     const value = props.value;
     if (!value?.chips) {  // our own {run, subject} coming back, or nothing new: then it goes to Python again
-      if (!value?.rests && !value?.why) follow();
+      follow();
       return;
     }
     const {chips: items, live = false, layers = [], rests = null} = value, held = box.contains(document.activeElement);
@@ -155,5 +155,5 @@ export function mount({element, props, trigger, watch}) {
   show();
   const bar = {box, chips, itemOf, subjectOf, chipOf, mark, select, follow, player};
   const {extend} = joinSpans(bar);
-  showEvidence(bar, {props, trigger, watch});
+  showEvidence(bar, props.rests ?? null);
 }

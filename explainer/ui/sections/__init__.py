@@ -1,0 +1,9 @@
+"""The sections of the page, in their order. To add one: a folder here, and a line in `SECTIONS`."""
+
+from __future__ import annotations
+
+from explainer.ui.section import Section, folders
+from explainer.ui.sections.reliance import RelianceSection
+
+SECTIONS: tuple[type[Section], ...] = (RelianceSection,)
+FOLDERS = folders(SECTIONS)

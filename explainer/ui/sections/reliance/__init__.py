@@ -1,0 +1,54 @@
+"""Measure how much the words of an answer rely on the picture, once they are on the page.
+
+It has nothing to see: the chips draw what it finds (`web/js/evidence.js`), as they do in the
+one-file page.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from explainer.ui.components import Drawn
+from explainer.ui.section import Page, Section, Slot
+from explainer.ui.sides import MODEL
+from explainer.web import controls, payload
+from explainer.web.messages import Value
+from explainer.web.texts import in_words
+
+
+class RelianceMeter(Drawn):
+    """Asks for the reliance of a shown answer. Value: {run}, and {run, rests} or {why} when Python
+    sets it. Event: measure."""
+
+    MODULE = "reliance"
+    TEMPLATE = '<div hidden class="sl-unseen"></div>'
+    TRIGGERS = ("measure",)
+
+
+class RelianceSection(Section):
+    """How much each word of the answer relies on the picture."""
+
+    SLOT = Slot.WORDS
+
+    def place(self) -> None:
+        """Make the component that asks."""
+        self.meter = RelianceMeter(None)
+
+    def wire(self, page: Page) -> None:
+        """Have the model read a shown answer again without its picture."""
+        measure = self.server.visits.served(self.measure)
+        self.meter.measure(measure, self.meter, self.meter, **MODEL)
+
+    def measure(self, message: Any) -> Value:
+        """Return {run, rests} for a run, see `payload.rests`; or {why}, if it cannot be measured:
+        the chips are as useful without.
+
+        Args:
+            message: {run} as the page's script sends it.
+        """
+        try:
+            key = controls.read_run(message)
+            run = self.server.handlers.with_evidence(key)
+            return {"run": key, "rests": payload.rests(run)}
+        except Exception as error:
+            return {"why": in_words(error)}
