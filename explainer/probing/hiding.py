@@ -58,7 +58,7 @@ def change(run: Run, tokens: Sequence[int], probs: npt.NDArray[np.float32]) -> C
 
 
 def verdict_of_hiding(found: Change) -> str:
-    """Judge a word by hiding a region: return a key of `texts.WHATIF_HIDING`.
+    """Judge a word by hiding a region: return a key of `words.HIDING`.
 
     "more": it became more probable; "same": it did not change; "any": it suffers as much from a
     hole elsewhere; "part" and "rests": it suffers somewhat, or clearly, more from this one. Without
@@ -75,7 +75,7 @@ def verdict_of_hiding(found: Change) -> str:
 
 
 def verdict_of_keeping(found: Change) -> str:
-    """Judge a word by keeping only a region: return a key of `texts.WHATIF_KEEPING`.
+    """Judge a word by keeping only a region: return a key of `words.KEEPING`.
 
     "enough": the place carries the word, and as much of the rest does not; "either": the rest does,
     too; "helps" and "little": the place is not enough, but better than as much of the rest, or no

@@ -6,57 +6,39 @@ the endpoints with examples that a test runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple, TypedDict
 
-import numpy as np
-import numpy.typing as npt
-
 from explainer.errors import SightlineError
-from explainer.export import Chosen, Exhibit, Look
-from explainer.media.fills import FILLS
-from explainer.methods.base import Heatmap
+from explainer.export import Exhibit, Look
 from explainer.methods.subjects import Span, candidates, probability
 from explainer.probing.curves import PLAN, Curves
-from explainer.probing.hiding import change
 from explainer.probing.map_test import MapTest, make_map_test
-from explainer.probing.regions import HOW, shown_by
-from explainer.probing.reliance import reliance
-from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
-from explainer.serving.jobs import HidingJob
+from explainer.run import Run
+from explainer.ui.api_common import (
+    NO_KNOBS,
+    ChipTold,
+    RunReader,
+    choose_listed,
+    choose_method,
+    describe_chip,
+    read_list,
+    read_whole,
+    shown_chips,
+    subject_value,
+)
 from explainer.ui.handlers import Handlers, inputs
 from explainer.ui.map_test import CurveReader, read_answer_word, read_plan
-from explainer.web import controls, payload, texts
+from explainer.web import controls, payload
 from explainer.web.controls import MethodSettings
 from explainer.web.formats import find_format
-from explainer.web.lacking import missing_maps, missing_of
-from explainer.web.subjects import heat_of, lacking, read_subject
+from explainer.web.lacking import missing_maps
+from explainer.web.subjects import read_subject
 
 SCALES = list(controls.knob(controls.METHODS["msea_arc"], "scales").default)
 LAYERS = controls.LAYERS.choices
 METHODS_SHOWN = list(controls.SHOWN)
 EVERYTHING: list[Any] = []
-NO_KNOBS: dict[str, Any] = {}
-MOST = 256  # entries of a list
 MOST_CANDIDATES = 100
-
-
-class EvidenceTold(TypedDict):
-    """Probability of a word with the picture, with nothing on it, and what the picture adds."""
-
-    shown: float
-    empty: dict[str, float]
-    delta: float
-
-
-class ChipTold(TypedDict):
-    """One clickable piece of text of a run; evidence only of the answer, once it was measured."""
-
-    chip: int
-    text: str
-    role: str
-    probability: float | None
-    evidence: EvidenceTold | None
 
 
 class AnswerMessage(TypedDict):
@@ -119,21 +101,6 @@ class MapTold(TypedDict):
     notes: dict[str, float]
 
 
-class WordWithout(ChipTold):
-    """A chip of the answer, and how probable it is with a place hidden, and with as much hidden
-    elsewhere; null where there is not so much."""
-
-    hidden: float
-    elsewhere: float | None
-
-
-class Trial(TypedDict):
-    """How much of the picture was hidden, 0 to 1, and what became of the words of the answer."""
-
-    share: float
-    words: list[WordWithout]
-
-
 class CurvesTold(TypedDict):
     """How probable a word is while a picture appears, and while it goes, in one order of places;
     the areas under both, 0 to 1, the first one's highest point, and its area above the lowest."""
@@ -176,7 +143,7 @@ class Api:
     """What programs can ask for, as plain functions; errors are `SightlineError`."""
 
     def __init__(self, handlers: Handlers) -> None:
-        self._handlers = handlers
+        self._handlers, self._reader = handlers, RunReader(handlers)
         self._curve_reader = CurveReader(handlers)
 
     def record(
@@ -211,7 +178,7 @@ class Api:
             thinking: whether the answer opens with a thought, for models that leave the choice
         """
         media, asked, notes = inputs(picture, more, prompt)
-        alphas = controls.read_alphas({"alphas": [[a, True] for a in _list(scales)]})
+        alphas = controls.read_alphas({"alphas": [[a, True] for a in read_list(scales)]})
         decoding = controls.read_decoding(
             max_new_tokens, temperature, seed, layers, repetition_penalty, thinking
         )
@@ -224,7 +191,7 @@ class Api:
             "run": key,
             "model": run.model_id,
             "answer": run.answer,
-            "chips": [_chip(run, i) for i in _shown(run)],
+            "chips": [describe_chip(run, i) for i in shown_chips(run)],
             "scales": sorted(run.alphas),
             "layers": list(run.layer_numbers),
             "notes": list(notes),
@@ -238,11 +205,14 @@ class Api:
             run: as /record returned it
             top: how many candidates of each token, 0 to 100; a run holds about 30 of an answer
         """
-        found = self._run(run)
-        top = _whole(top, "top", 0, MOST_CANDIDATES)
+        found = self._reader.run(run)
+        top = read_whole(top, "top", 0, MOST_CANDIDATES)
         chips = [
-            {**_chip(found, i), "tokens": [_token(found, t, top) for t in found.chips[i].tokens]}
-            for i in _shown(found)
+            {
+                **describe_chip(found, i),
+                "tokens": [_token(found, t, top) for t in found.chips[i].tokens],
+            }
+            for i in shown_chips(found)
         ]
         return {
             "run": run,
@@ -275,8 +245,8 @@ class Api:
             knobs: knobs of the method by name
             image: which of several images, counted from 0
         """
-        _, heat = self._explained(run, subject, _chosen(method, preset, knobs))
-        part = heat.parts[_whole(image, "image", 0, len(heat.parts) - 1)]
+        _, heat = self._reader.explained(run, subject, choose_method(method, preset, knobs))
+        part = heat.parts[read_whole(image, "image", 0, len(heat.parts) - 1)]
         y, x = part.edges()
         return {
             "values": [[round(float(v), 4) for v in row] for row in part.values],
@@ -287,40 +257,6 @@ class Api:
             "normalisation": heat.normalisation,
             "notes": dict(heat.notes),
         }
-
-    def hide(
-        self,
-        run: str,
-        subject: int | dict[str, Any],
-        method: str = "msea_arc",
-        preset: str = "",
-        knobs: dict[str, Any] = NO_KNOBS,
-        image: int = 0,
-        how: str = "hide",
-        fill: str = "mean",
-    ) -> Trial:
-        """Return how probable each word of an answer is with a part of the picture hidden: the
-        place that the map of a word shows, or all but that. The model reads the answer again.
-
-        As a control, as much is hidden elsewhere, drawn at random.
-
-        Args:
-            run: as /record returned it
-            subject: as for /explain
-            method: as for /explain
-            preset: as for /explain
-            knobs: as for /explain
-            image: in which of several images, counted from 0
-            how: hide the place, or keep only that
-            fill: what it is hidden under: mean (the mean colour), black or blur
-        """
-        if how not in (*HOW,) or fill not in (*FILLS,):
-            raise SightlineError(f"how is {' or '.join(HOW)}, and fill one of {', '.join(FILLS)}")
-        found, heat = self._explained(run, subject, _chosen(method, preset, knobs))
-        regions = HOW[how](shown_by(heat, _whole(image, "image", 0, len(heat.parts) - 1)))
-        probs = self._handlers.run_job(HidingJob(found, regions, fill))
-        words = [_without(found, i, probs) for i in _shown(found) if found.chips[i].role == ANSWER]
-        return {"share": regions[0].share, "words": words}
 
     def curves(
         self,
@@ -345,12 +281,15 @@ class Api:
             fill: what is not shown lies under: mean (the mean colour), black or blur
             steps: into how many parts of equal area the picture is cut, 1 to 64
         """
-        plan, chosen = read_plan(fill, steps), [_listed(name, knobs) for name in _list(methods)]
+        plan, chosen = (
+            read_plan(fill, steps),
+            [choose_listed(name, knobs) for name in read_list(methods)],
+        )
         if not chosen:
             raise SightlineError("there is no method to measure; name one at least")
-        tokens = read_answer_word(self._run(run), _told(subject)).tokens
-        found = {one.method.name: self._explained(run, subject, one)[1] for one in chosen}
-        *_, made = self._curve_reader.steps(run, self._run(run), [*found.values()], plan)
+        tokens = read_answer_word(self._reader.run(run), subject_value(subject)).tokens
+        found = {one.method.name: self._reader.explained(run, subject, one)[1] for one in chosen}
+        *_, made = self._curve_reader.steps(run, self._reader.run(run), [*found.values()], plan)
         proof = make_map_test(tokens, dict(zip(found, made.maps, strict=True)), made.random)
         return _proof(proof)
 
@@ -373,46 +312,17 @@ class Api:
             knobs: of each method, by its name; "preset" may be one of them
             look: colours, diverging, opacity and theme
         """
-        kind, chosen = find_format(format), tuple(_listed(name, knobs) for name in _list(methods))
-        found = self._with_words(run, _list(subjects))
-        asked = [read_subject(found, _told(subject)) for subject in subjects]
+        kind, chosen = (
+            find_format(format),
+            tuple(choose_listed(name, knobs) for name in read_list(methods)),
+        )
+        found = self._reader.with_words(run, read_list(subjects))
+        asked = [read_subject(found, subject_value(subject)) for subject in subjects]
         shown = tuple(asked or kind.pieces(found))
         settings = MethodSettings((), {c.method.name: c.settings for c in chosen})
         found = self._handlers.with_maps(run, missing_maps(found, shown, settings))
         data = kind.make(Exhibit(found, chosen, shown, Look.of(controls.read_mapping(look))))
         return File(f"sightline-{run[:8]}.{kind.name}", data)
-
-    def _run(self, run: Any) -> Run:
-        return self._handlers.run(controls.read_run({"run": run}))
-
-    def _explained(self, key: str, asked: Any, chosen: Chosen) -> tuple[Run, Heatmap]:
-        """Return a stored run and the heatmap of a subject; its model brings what it lacks."""
-        told, run = _told(asked), self._with_words(key, [asked])
-        settings = MethodSettings((), {chosen.method.name: chosen.settings})
-        run = self._handlers.with_maps(key, missing_of(run, told, settings))
-        return run, heat_of(run, told, chosen.method, chosen.settings)
-
-    def _with_words(self, key: str, subjects: list[Any]) -> Run:
-        """Return a stored run; its model brings the words of subjects that it lacks first."""
-        run = self._run(key)
-        lacks = [word for subject in subjects for word in lacking(run, subject)]
-        return self._handlers.with_words(key, tuple(dict.fromkeys(lacks))) if lacks else run
-
-
-def _shown(run: Run) -> list[int]:
-    """Return the numbers of the chips that are no template."""
-    return [i for i, chip in enumerate(run.chips) if chip.role != TEMPLATE]
-
-
-def _chip(run: Run, index: int) -> ChipTold:
-    chip = run.chips[index]
-    return {
-        "chip": index,
-        "text": chip.text,
-        "role": ROLE_NAMES[chip.role],
-        "probability": probability(run, Span(chip.tokens)),
-        "evidence": rests.told if (rests := reliance(run, chip.tokens)) else None,
-    }
 
 
 def _token(run: Run, token: int, top: int) -> TokenTold:
@@ -426,16 +336,6 @@ def _token(run: Run, token: int, top: int) -> TokenTold:
             for c in candidates(run, token)[:top]
         ],
     }
-
-
-def _told(asked: Any) -> Mapping[str, Any]:
-    """Return a subject as the page has it."""
-    return asked if isinstance(asked, Mapping) else {"chip": asked}
-
-
-def _without(run: Run, index: int, probs: npt.NDArray[np.float32]) -> WordWithout:
-    found = change(run, run.chips[index].tokens, probs)
-    return {**_chip(run, index), "hidden": found.hidden, "elsewhere": found.control}
 
 
 def _proof(proof: MapTest) -> ProofTold:
@@ -464,30 +364,3 @@ def _curves(curves: Curves) -> CurvesTold:
         **curves.figures(),
         "reliance": curves.reliance,
     }
-
-
-def _chosen(name: Any, preset: Any, knobs: Any) -> Chosen:
-    """Return a method with its knobs checked, those that are not given at their defaults."""
-    method = controls.known_method(name)
-    return Chosen(method, method.settings(**controls.read_knobs(preset, knobs)))
-
-
-def _listed(name: Any, knobs: Any) -> Chosen:
-    """Return a method with its own of the knobs of several."""
-    method = controls.known_method(name)
-    given = dict(controls.read_mapping(controls.read_mapping(knobs).get(method.name, {})))
-    return _chosen(name, given.pop("preset", ""), given)
-
-
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list) or len(value) > MOST:
-        raise SightlineError(texts.BAD_REQUEST)
-    return value
-
-
-def _whole(value: Any, name: str, low: int, high: int) -> int:
-    """Return a whole number within bounds; `SightlineError` for anything else."""
-    number = controls.read_number(value)
-    if not low <= number <= high:
-        raise SightlineError(f"{name} {number} is outside {low}..{high}")
-    return number

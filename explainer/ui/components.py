@@ -25,7 +25,6 @@ STYLES = (
     "anatomy.css",
     "beside.css",
     "evidence.css",
-    "whatif.css",
     "proof.css",
 )
 
@@ -117,15 +116,6 @@ class StepByStepFold(Drawn):
     TEMPLATE = '<details class="sl-fold sl-opened"></details>'
 
 
-class HidingFold(Drawn):
-    """What becomes of the words when a place is hidden, folded. Events: measure (what the model
-    makes of the same answer then), again (what it answers then)."""
-
-    MODULE = "whatif"
-    TEMPLATE = '<details class="sl-fold sl-whatif"></details>'
-    TRIGGERS = ("measure", "again")
-
-
 class MapTestFold(Drawn):
     """How probable a word is while the picture appears and goes by the order of its maps, folded.
     Events: measure, halt (stop measuring)."""
@@ -133,14 +123,6 @@ class MapTestFold(Drawn):
     MODULE = "proof"
     TEMPLATE = '<details class="sl-fold sl-proof"></details>'
     TRIGGERS = ("measure", "halt")
-
-
-class Masked(Drawn):
-    """A note on an answer about a masked picture. Value: {run, note, before}. Event: back."""
-
-    MODULE = "masked"
-    TEMPLATE = '<div class="sl-masked" role="note" hidden></div>'
-    TRIGGERS = ("back",)
 
 
 class ExampleStrip(Drawn):

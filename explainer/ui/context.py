@@ -59,7 +59,7 @@ def _word(case: Case, index: int, chip: Chip) -> Value:
     context, tokens = case.found.context, list(chip.tokens)
     relevance, part = _relevance(case, chip), float(context.shares[tokens].sum())
     repeat, text = bool(context.repeats[tokens].all()), texts.visible(chip.text)
-    share = texts.ANATOMY_REPEAT if repeat else percent(part)
+    share = texts.ANATOMY_REPEAT if repeat else texts.percent(part)
     label = texts.ANATOMY_LABEL.format(word=text, relevance=f"{relevance:.2f}", share=share)
     return {
         "chip": index,
@@ -77,7 +77,7 @@ def _word(case: Case, index: int, chip: Chip) -> Value:
 def base_sentence(case: Case) -> str:
     """Return a sentence on the base map A_0, "" where it takes nothing away."""
     share = case.found.context.base_share
-    return texts.ANATOMY_BASE.format(share=percent(share)) if share >= 0.005 else ""
+    return texts.ANATOMY_BASE.format(share=texts.percent(share)) if share >= 0.005 else ""
 
 
 # Two lists side by side --------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def _told(case: Case, chip: Value, found: Overlap) -> str:
         "relevance": f"{r:.2f}",
         "shared": len(found.shared),
         "k": len(found.first),
-        "weight": percent(1 - r),
+        "weight": texts.percent(1 - r),
         "share": chip["share"],
     }
     said = [texts.ANATOMY_PAIR]
@@ -146,8 +146,3 @@ def _told(case: Case, chip: Value, found: Overlap) -> str:
 def _graded(grades: Sequence[tuple[float, str]], value: float) -> str:
     """Return the words of the first grade that a value reaches."""
     return next(words for least, words in grades if value >= least)
-
-
-def percent(part: float) -> str:
-    """Return a share as whole percents: "31 %", "< 1 %"."""
-    return "< 1 %" if 0 < part < 0.005 else f"{100 * part:.0f} %"

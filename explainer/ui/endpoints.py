@@ -6,7 +6,7 @@ Each is a function of `api.Api`, typed by its hints and described by its docstri
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +21,7 @@ from explainer.errors import SightlineError
 from explainer.ui import components as ui
 from explainer.ui.api import Api, File
 from explainer.ui.model_menu import ModelMenu
+from explainer.ui.section import Section
 from explainer.ui.visitors import Visits
 
 # Files go through components: they see to it that nobody names a file of the server.
@@ -42,7 +43,6 @@ def offer(api: Api, menu: ModelMenu, visits: Visits) -> None:
     )
     gr.api(shown(api.tokens), api_name="tokens", queue=False)
     gr.api(visits.served(shown(api.explain)), api_name="explain", queue=False)
-    gr.api(visits.served(shown(api.hide)), api_name="hide")
     gr.api(visits.served(shown(api.curves)), api_name="curves")
     export = shown(api.export)
     gr.Button(visible=False).click(
@@ -54,6 +54,14 @@ def offer(api: Api, menu: ModelMenu, visits: Visits) -> None:
     )
     gr.api(_named("models", menu.listing), api_name="models", queue=False)
     gr.api(_named("load", menu.load_api), api_name="load", concurrency_limit=8)
+
+
+def offer_all(sections: Sequence[Section], visits: Visits) -> None:
+    """Offer the endpoints of sections, inside of a `gr.Blocks`."""
+    for endpoint in (endpoint for section in sections for endpoint in section.endpoints()):
+        function = shown(endpoint.function)
+        served = visits.served(function) if endpoint.asks_model else function
+        gr.api(served, api_name=function.__name__, queue=endpoint.queue)
 
 
 def _named(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from typing import Any
 
@@ -12,17 +12,16 @@ import gradio as gr
 from explainer.ui import components as ui
 from explainer.ui.endpoints import shown
 from explainer.ui.handlers import NOTHING, Handlers, PageUpdate
-from explainer.ui.hiding import HidingHandler
 from explainer.ui.layer_memory import Fields, LayerMemory
 from explainer.ui.links import Links
 from explainer.ui.map_test import MapTestHandler
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
+from explainer.ui.section import Recording, with_ticket
 from explainer.ui.sides import MODEL, PLUMBING, Ask, See
 from explainer.ui.visitors import Visits
 from explainer.ui.words import WordsHandler
 from explainer.web import texts
-from explainer.web.controls import read_ticket
 
 # Loading takes no turn from those who are asking; its own turns are kept by `Models`.
 LOAD: dict[str, Any] = {"concurrency_limit": 8, "show_progress": "hidden"}
@@ -60,20 +59,18 @@ def wire_examples(handlers: Handlers, ask: Ask, strip: ui.ExampleStrip) -> None:
 
 def wire_run(
     handlers: Handlers,
-    whatif: HidingHandler,
+    others: Sequence[Recording],
     ask: Ask,
     see: See,
     picker: ui.ModelPicker,
     visits: Visits,
 ) -> Any:
-    """Connect both ways to an answer, Explain and asking again; return the event of the first."""
-    previous, shown = gr.State({}), [see.bar, see.view, see.backdrop]
+    """Connect Explain and the other ways to an answer; return the event of the first."""
+    previous, shown = gr.State({}), see.shown
     asked = [ask.image, ask.prompt, previous, *ask.decoding, see.panel, see.options, picker]
     asked += [ask.more, ask.layers, ask.penalty]
-    hidden = [see.whatif, previous, *ask.decoding, ask.layers, ask.penalty]
-    begun = [
-        _begun(press, handlers, previous, ask, see) for press in (ask.run.click, see.whatif.again)
-    ]
+    presses = (ask.run.click, *(way.press for way in others))
+    begun = [_begun(press, handlers, previous, ask, see) for press in presses]
     first = begun[0].then(
         visits.served(handlers.record, _waiting),
         asked,
@@ -81,26 +78,24 @@ def wire_run(
         api_name="answer",
         **MODEL,
     )
-    again = begun[1].then(
-        visits.served(whatif.again, _waiting),
-        hidden,
-        [*shown, see.masked],
-        api_name="again",
-        **MODEL,
-    )
-    for recording in (first, again):
+    decoding = [previous, *ask.decoding, ask.layers, ask.penalty]
+    answers = [first]
+    for way, start in zip(others, begun[1:], strict=True):
+        answer, outputs = visits.served(way.answer, _waiting), [*shown, way.note]
+        answers.append(
+            start.then(answer, [way.source, *decoding], outputs, api_name=way.name, **MODEL)
+        )
+    for recording in answers:
         recording.then(None, None, [ask.run, ask.stop], js=READY, **PLUMBING)
-    for event in (*begun, first, again):
+    for event in (*begun, *answers):
         _say_failure(event, handlers, previous, ask, see)
-    lost = see.view.lost(
-        None, None, [ask.run, ask.stop], js=READY, cancels=[first, again], **PLUMBING
-    )
+    lost = see.view.lost(None, None, [ask.run, ask.stop], js=READY, cancels=answers, **PLUMBING)
     lost.then(handlers.restored, previous, see.bar, **PLUMBING)
     ask.stop.click(
         lambda before: (*handlers.stopped(before), *_running(False)),
         previous,
         [*shown, ask.run, ask.stop],
-        cancels=[first, again],
+        cancels=answers,
         **PLUMBING,
     ).failure(None, None, [see.view, ask.run, ask.stop], js=FAILED, **PLUMBING)
     ask.prompt.submit(None, js=PRESS_RUN)  # a click, so that a running answer is not started twice
@@ -131,23 +126,11 @@ def _waiting(message: dict[str, Any], *_: Any) -> PageUpdate:
     return PageUpdate(NOTHING, message)
 
 
-def _asked(message: dict[str, Any], asked: Any) -> dict[str, Any]:
-    """Return what a section shows while it waits for the answer to its last question."""
-    return {"asked": read_ticket(asked), **message}
-
-
-def wire_whatif(whatif: HidingHandler, see: See, visits: Visits) -> None:
-    """Connect hiding a place, and the way back from an answer without it."""
-    measure = visits.served(whatif.measure, _asked)
-    see.whatif.measure(measure, see.whatif, see.whatif, **MODEL)
-    see.masked.back(whatif.back, see.masked, [see.bar, see.view, see.backdrop], **PLUMBING)
-
-
 def wire_proof(proving: MapTestHandler, see: See, visits: Visits) -> None:
     """Connect measuring whether a word follows its maps, and stopping that."""
     how = {"api_name": "prove", "trigger_mode": "multiple", **MODEL}
     measured = see.proof.measure(
-        visits.served(proving.measure, _asked), see.proof, see.proof, **how
+        visits.served(proving.measure, with_ticket), see.proof, see.proof, **how
     )
     measured.failure(None, None, see.proof, js=LOST, **PLUMBING)
     see.proof.halt(proving.stopped, see.proof, see.proof, cancels=[measured], **PLUMBING)

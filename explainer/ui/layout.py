@@ -21,11 +21,10 @@ from explainer.serving.model_pool import Loaded, Models
 from explainer.ui import components as ui
 from explainer.ui import events, recorded
 from explainer.ui.api import Api
-from explainer.ui.endpoints import offer
+from explainer.ui.endpoints import offer, offer_all
 from explainer.ui.gate import Gate
 from explainer.ui.guarded_blocks import GuardedBlocks
 from explainer.ui.handlers import Handlers, PageExample
-from explainer.ui.hiding import HidingHandler
 from explainer.ui.layer_memory import LayerMemory
 from explainer.ui.links import Links
 from explainer.ui.map_test import MapTestHandler
@@ -76,7 +75,6 @@ def build_demo(
     visits, menu = Visits(calls), ModelMenu(models, precision, about)
     handlers = Handlers(models, store, examples, lambda worker: calls.guard(gpu(worker)))
     maps, words, opened = Maps(store), WordsHandler(handlers), StepByStepHandler(store)
-    whatif = HidingHandler(handlers, store)
     sections = [section(Server(handlers, store, visits)) for section in SECTIONS]
     links = Links(models, store, examples, handlers.with_words)
     with GuardedBlocks(
@@ -90,13 +88,13 @@ def build_demo(
             ask = _ask()
             see = _see(maps, words, opened, Saving(store), sections)
             strip, kept = _try(examples, gallery, menu)
-        answered = events.wire_run(handlers, whatif, ask, see, picker, visits)
+        ways = [way for section in sections for way in section.recordings()]
+        answered = events.wire_run(handlers, ways, ask, see, picker, visits)
         events.wire_missing(Missing(handlers), see, visits)
         events.wire_examples(handlers, ask, strip)
-        shows = [see.bar, see.view, see.backdrop, ask.notice]
+        shows = [*see.shown, ask.notice]
         recorded.wire(Opening(store, gallery), kept, see.panel, shows)
         events.wire_beside(words, see, visits)
-        events.wire_whatif(whatif, see, visits)
         events.wire_proof(MapTestHandler(handlers), see, visits)
         loaded = events.wire_menu(menu, picker, demo, answered)
         events.wire_memory(LayerMemory(models), ask, see, picker, loaded)
@@ -104,6 +102,7 @@ def build_demo(
         for section in sections:
             section.wire(Page(ask, see, picker))
         offer(Api(handlers), menu, visits)
+        offer_all(sections, visits)
     lighten_sessions(demo)
     # Else Gradio summarises recent calls with pandas after each call, for a page that is closed.
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
@@ -255,14 +254,13 @@ def _see(
         bar = ui.TokenBar(
             {"run": None, "subject": None}, elem_id="sl-bar", words=texts.PLAYING, rests=texts.RESTS
         )
-        masked = ui.Masked(None, words=texts.MASKED_WORDS)
+        place_all(sections, Slot.WORDS)
         beside = ui.Beside(
             None,
             elem_id="sl-beside",
             words=texts.BESIDE,
             server_functions=[words.places],
         )
-        place_all(sections, Slot.WORDS)
         view = ui.MapView(
             {},
             elem_id="sl-view",
@@ -285,7 +283,7 @@ def _see(
             words=texts.SLIDERS,
         )
         with gr.Row(elem_id="sl-folds"):
-            whatif = ui.HidingFold(None, elem_id="sl-whatif", words=texts.WHATIF)
+            place_all(sections, Slot.FOLDS)
             proof = ui.MapTestFold(None, elem_id="sl-proof", words=texts.PROOF)
             ui.StepByStepFold({}, server_functions=[opened.anatomy], **step_by_step_props())
             options = ui.OptionPanel(
@@ -294,7 +292,7 @@ def _see(
                 label=texts.METHOD_OPTIONS,
                 words=texts.OPTIONS,
             )
-    return See(bar, beside, view, backdrop, panel, options, whatif, proof, masked)
+    return See(bar, beside, view, backdrop, panel, options, proof)
 
 
 def _try(

@@ -18,7 +18,6 @@ from explainer.probing.curves import CurvePlan, Curves, Readings
 from explainer.probing.map_test import ENOUGH, MapTest, check_word, make_map_test, random_maps
 from explainer.run import Run
 from explainer.serving.jobs import CurvesJob
-from explainer.ui.context import percent
 from explainer.ui.handlers import Handlers
 from explainer.web import controls, texts
 from explainer.web.controls import OFFERED
@@ -222,7 +221,7 @@ def _result(request: MapTestRequest, at: Measured) -> Value:
 def _cells(curves: Curves) -> list[str]:
     figures = curves.figures()
     numbers = (figures["insertion"], figures["deletion"], curves.reliance)
-    return [percent(curves.reaches(ENOUGH)), *(f"{number:.2f}" for number in numbers)]
+    return [texts.percent(curves.reaches(ENOUGH)), *(f"{number:.2f}" for number in numbers)]
 
 
 def _verdict(request: MapTestRequest, test: MapTest) -> Iterator[str]:
@@ -231,7 +230,7 @@ def _verdict(request: MapTestRequest, test: MapTest) -> Iterator[str]:
     if name != "rests":
         yield texts.PROOF_WORD[name].format(
             word=word,
-            share=percent(test.chance.reaches(ENOUGH)),
+            share=texts.percent(test.chance.reaches(ENOUGH)),
             empty=texts.share(test.chance.empty),
             fill=texts.PROOF["fills"][request.plan.fill],
         )
@@ -251,5 +250,7 @@ def _sooner(test: MapTest, methods: Sequence[str]) -> Iterator[str]:
     shares = [test.curves[method].reaches(ENOUGH) for method in methods]
     chance = test.chance.reaches(ENOUGH)
     if max(shares) < chance:
-        needed = texts.joined(list(dict.fromkeys(map(percent, shares))))
-        yield texts.PROOF_SHARES.format(shares=needed, chance=percent(chance), part=percent(ENOUGH))
+        needed = texts.joined(list(dict.fromkeys(map(texts.percent, shares))))
+        yield texts.PROOF_SHARES.format(
+            shares=needed, chance=texts.percent(chance), part=texts.percent(ENOUGH)
+        )

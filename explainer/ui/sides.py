@@ -41,6 +41,9 @@ class See:
     backdrop: ui.Backdrop
     panel: ui.ControlPanel
     options: ui.OptionPanel
-    whatif: ui.HidingFold
     proof: ui.MapTestFold
-    masked: ui.Masked
+
+    @property
+    def shown(self) -> list[ui.Drawn]:
+        """Chips, message and picture, which change with the run."""
+        return [self.bar, self.view, self.backdrop]

@@ -18,7 +18,7 @@ from explainer.methods.base import MapPart
 from explainer.methods.subjects import Contrast, Span, Word, explain_subject, text_of, words_of
 from explainer.run import Run
 from explainer.run.store import RunStore
-from explainer.ui.context import Case, base_sentence, earlier_words, pair_of_lists, percent
+from explainer.ui.context import Case, base_sentence, earlier_words, pair_of_lists
 from explainer.ui.maps import stored
 from explainer.web import controls, messages, payload, texts
 from explainer.web.lacking import missing_scales
@@ -144,7 +144,7 @@ def _scales(case: Case) -> list[Value]:
         {
             "alpha": scale.alpha,
             "grids": [_grid(case.run, scale.alpha, i) for i in images],
-            "shares": scale.shares and [percent(share) for share in scale.shares],
+            "shares": scale.shares and [texts.percent(share) for share in scale.shares],
             "parts": _drawn(case, scale.parts, f"α = {scale.alpha:g}", case.scales_peak),
         }
         for scale in case.found.scales
@@ -230,7 +230,7 @@ def _beta(case: Case) -> Value:
 
 
 def _before(part: MapPart) -> str:
-    return texts.ANATOMY_BEFORE.format(empty=percent(float(np.mean(part.values <= 0))))
+    return texts.ANATOMY_BEFORE.format(empty=texts.percent(float(np.mean(part.values <= 0))))
 
 
 def _after(case: Case) -> str:

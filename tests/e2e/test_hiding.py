@@ -11,6 +11,7 @@ from explainer.methods import METHODS
 from explainer.probing.hiding import change
 from explainer.probing.regions import HOW, hidden, shown_by, within_box
 from explainer.run import ANSWER
+from explainer.ui.sections.hiding import words as hiding_words
 from explainer.web import texts
 from tests.e2e.test_accessibility import serious
 from tests.ui.fake import SIDE, FakeExplainer
@@ -19,7 +20,7 @@ CHIP = ".sl-answer .sl-chip"
 RESULT = ".sl-whatif-result:not([hidden], .sl-late)"
 CAT = 1  # number in the answer
 BOX = ((0.2, 0.1), (0.6, 0.4))  # two corners
-MEASURE = texts.WHATIF["measure"]
+MEASURE = hiding_words.FOLD["measure"]
 
 
 def opened(app, visit, **size):
@@ -37,7 +38,7 @@ def opened(app, visit, **size):
 
 def measure(visitor) -> list[str]:
     """Hide and compare; return the numbers of the chosen word."""
-    visitor.page.click(f"text={texts.WHATIF['measure']}")
+    visitor.page.click(f"text={hiding_words.FOLD['measure']}")
     visitor.page.wait_for_selector(RESULT)
     return visitor.page.inner_text(".sl-whatif-line")
 
@@ -78,11 +79,11 @@ def test_asking_again_and_going_back(app, visit):
     visitor, run, token = opened(app, visit)
     page, first = visitor.page, visitor.page.evaluate("document.sightline.now.run")
     page.select_option(".sl-whatif-bar select >> nth=2", "mean")
-    page.click(f"text={texts.WHATIF['again']}")
+    page.click(f"text={hiding_words.FOLD['again']}")
     page.wait_for_selector(".sl-message[data-kind=error]")  # the picture has one colour
     assert "looks the same with this region covered (mean colour)" in visitor.message()
     page.select_option(".sl-whatif-bar select >> nth=2", "black")
-    page.click(f"text={texts.WHATIF['again']}")
+    page.click(f"text={hiding_words.FOLD['again']}")
     page.wait_for_selector(".sl-masked:not([hidden])")
     visitor.wait_for_maps()
     assert "MSEA + ARC shows for “cat”" in page.inner_text(".sl-masked span")
@@ -107,7 +108,7 @@ def test_a_rectangle_is_drawn_by_pointer_and_by_keyboard(app, visit):
     visitor, run, token = opened(app, visit)
     page = visitor.page
     page.select_option(".sl-whatif-bar select >> nth=0", "box")
-    assert page.is_disabled(f"text={texts.WHATIF['measure']}")
+    assert page.is_disabled(f"text={hiding_words.FOLD['measure']}")
     frame = page.locator("[data-method=tam] .sl-frame").bounding_box()
     at = [(frame["x"] + u * frame["width"], frame["y"] + v * frame["height"]) for u, v in BOX]
     page.mouse.move(*at[0])
@@ -127,7 +128,7 @@ def test_a_rectangle_is_drawn_by_pointer_and_by_keyboard(app, visit):
     assert f"→ {texts.share(found.hidden)} (" in said
     visitor.shot("whatif-box")
 
-    page.click(f"text={texts.WHATIF['draw']}")
+    page.click(f"text={hiding_words.FOLD['draw']}")
     page.focus("[data-method=msea_arc] .sl-frame")
     for key in ("ArrowLeft", "Enter", "ArrowRight", "ArrowRight", "ArrowDown", "Enter"):
         page.keyboard.press(key)
@@ -143,7 +144,7 @@ def test_stop_brings_the_answer_back(serve, visit):
     visitor, _, _ = opened(app, visit)
     page, first = visitor.page, visitor.page.evaluate("document.sightline.now.run")
     app.explainer.delay = 0.5
-    page.click(f"text={texts.WHATIF['again']}")
+    page.click(f"text={hiding_words.FOLD['again']}")
     page.wait_for_selector(".sl-live .sl-chip")
     page.click("#sl-stop")
     page.wait_for_function(
@@ -161,7 +162,7 @@ def test_what_was_opened_without_its_model_says_what_is_needed(app, visit, tmp_p
     visitor.page.set_input_files("#sl-recorded input[type=file]", tmp_path / "run.npz")
     visitor.page.wait_for_function("old => document.sightline.now.run !== old", arg=old)
     visitor.wait_for_maps()
-    visitor.page.click(f"text={texts.WHATIF['measure']}")
+    visitor.page.click(f"text={hiding_words.FOLD['measure']}")
     visitor.page.wait_for_selector(".sl-whatif-said[data-kind=error]")
     assert "org/another, which is not loaded" in visitor.page.inner_text(".sl-whatif-said")
 

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from explainer.run import Run
+from explainer.run.store import RunStore
+from explainer.serving.calls import Calls
+from explainer.ui.api import Api
+from explainer.ui.handlers import Handlers
+from explainer.ui.section import Server
+from explainer.ui.sections import SECTIONS
+from explainer.ui.visitors import Visits
 from explainer.web.formats import FORMATS
+from tests.ui.fake import FakeExplainer
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENT = (ROOT / "docs" / "api.md").read_text("utf-8")
@@ -53,11 +61,13 @@ def test_the_curl_example(url, tmp_path):
 
 
 def test_every_endpoint_is_described():
-    from explainer.ui.api import Api
-
-    for name in ("record", "tokens", "explain", "hide", "curves", "export"):
-        assert f"`/{name}`" in DOCUMENT
-        assert getattr(Api, name).__doc__
+    handlers = Handlers(FakeExplainer(), RunStore())
+    server = Server(handlers, RunStore(), Visits(Calls()))
+    own = [one.function for section in SECTIONS for one in section(server).endpoints()]
+    api = Api(handlers)
+    for function in (api.record, api.tokens, api.explain, api.curves, api.export, *own):
+        assert f"`/{function.__name__}`" in DOCUMENT
+        assert function.__doc__
 
 
 def test_every_format_is_described():

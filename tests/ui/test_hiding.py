@@ -16,7 +16,8 @@ from explainer.run.store import RunStore
 from explainer.serving.jobs import HidingJob, make_worker
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
-from explainer.ui.hiding import HidingHandler
+from explainer.ui.sections.hiding import words as hiding_words
+from explainer.ui.sections.hiding.handler import HidingHandler
 from explainer.web import texts
 from explainer.web.controls import option_value, panel_value
 from tests.ui.fake import SIDE, FakeExplainer, fake_run, with_layers
@@ -65,7 +66,7 @@ def asking(run, key: str, number: int = CAT, **changes):
 def test_the_chosen_word_and_the_others_are_told(whatif, handlers, explainer, key):
     run = handlers.run(key)
     first, last = whatif.measure(asking(run, key))
-    assert first == {"asked": 3, "busy": texts.WHATIF_BUSY}
+    assert first == {"asked": 3, "busy": hiding_words.BUSY}
     token = int(run.indices(ANSWER)[CAT])
     regions = HOW["hide"](shown_by(METHODS["msea_arc"](run, token)))
     probs = explainer.probabilities_without(run, regions, "black")
@@ -74,7 +75,7 @@ def test_the_chosen_word_and_the_others_are_told(whatif, handlers, explainer, ke
     assert last["word"] == "cat"
     assert last["line"] == f"{shown} → {gone} (control: {control})"
     assert explainer.hid[0] == (2, "black")
-    assert last["columns"] == texts.WHATIF_TOLD["hide"]["columns"]
+    assert last["columns"] == hiding_words.TOLD["hide"]["columns"]
     changed = {row[0]: row[1:] for row in last["rows"]}
     assert "cat" not in changed
     assert "the" not in changed, "it does not change"
@@ -90,16 +91,16 @@ def test_what_the_numbers_mean_is_said(whatif, handlers, store, key):
     probs[answer] = 0.9
     store.put(key, replace(run, probs=probs))
     told = list(whatif.measure(asking(run, key)))[-1]
-    assert told["verdict"] == texts.WHATIF_HIDING["rests"].format(word="cat")
+    assert told["verdict"] == hiding_words.HIDING["rests"].format(word="cat")
     assert all(float(row[1][:-2]) == 90 for row in told["rows"])
     told = list(whatif.measure(asking(run, key, 6)))[-1]  # the, whatever is left
-    assert told["verdict"] == texts.WHATIF_HIDING["same"].format(word="the")
+    assert told["verdict"] == hiding_words.HIDING["same"].format(word="the")
     empty = np.full((1, len(answer)), 0.85, np.float32)
     store.put(key, replace(run, probs=probs, evidence=Evidence(("black",), empty)))
     told = list(whatif.measure(asking(run, key, 6)))[-1]
-    assert told["verdict"].endswith(texts.WHATIF_GUESSED.format(empty="85.0 %"))
+    assert told["verdict"].endswith(hiding_words.GUESSED.format(empty="85.0 %"))
     told = list(whatif.measure(asking(run, key, how="keep")))[-1]
-    assert told["verdict"] in [s.format(word="cat") for s in texts.WHATIF_KEEPING.values()]
+    assert told["verdict"] in [s.format(word="cat") for s in hiding_words.KEEPING.values()]
     assert "only" in told["pictures"][0]["label"]
 
 

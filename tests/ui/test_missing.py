@@ -16,10 +16,10 @@ from explainer.serving.jobs import MapRequest, MapsJob, make_worker
 from explainer.serving.model_pool import NoModels
 from explainer.ui.api import Api
 from explainer.ui.handlers import Handlers
-from explainer.ui.hiding import HidingHandler
 from explainer.ui.maps import Maps
 from explainer.ui.missing import Missing
 from explainer.ui.saving import Saving
+from explainer.ui.sections.hiding.handler import HidingHandler
 from explainer.ui.settings import all_options
 from explainer.web import controls, payload, texts
 from tests import tiny

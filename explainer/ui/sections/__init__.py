@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from explainer.ui.section import Section, folders
+from explainer.ui.sections.hiding import HidingSection
 from explainer.ui.sections.reliance import RelianceSection
 
-SECTIONS: tuple[type[Section], ...] = (RelianceSection,)
+SECTIONS: tuple[type[Section], ...] = (RelianceSection, HidingSection)
 FOLDERS = folders(SECTIONS)

@@ -6,7 +6,6 @@ import {mount as details} from './details.js';
 import {mount as examples} from './examples.js';
 import {guard} from './guard.js';
 import {mount as help} from './help.js';
-import {mount as masked} from './masked.js';
 import {mount as models} from './models.js';
 import {mount as notice} from './notice.js';
 import {mount as options} from './options.js';
@@ -18,12 +17,11 @@ import {mount as settings} from './settings.js';
 import {sightline} from './state.js';
 import {mount as tokens} from './tokens.js';
 import {mount as mapView} from './view.js';
-import {mount as whatif} from './whatif.js';
 
 const view = context => guard(mapView(context), context);
 const PARTS = {
-  anatomy, backdrop, beside, details, examples, help, masked, models, notice, options, panel, proof, settings, tokens,
-  view, whatif, ...SECTIONS,
+  anatomy, backdrop, beside, details, examples, help, models, notice, options, panel, proof, settings, tokens,
+  view, ...SECTIONS,
 };
 
 // `context` is what Gradio hands to the script of a component; `events` are those that Python knows.

@@ -28,11 +28,10 @@ class RelianceMeter(Drawn):
 class RelianceSection(Section):
     """How much each word of the answer relies on the picture."""
 
-    SLOT = Slot.WORDS
-
-    def place(self) -> None:
+    def place(self, slot: Slot) -> None:
         """Make the component that asks."""
-        self.meter = RelianceMeter(None)
+        if slot is Slot.WORDS:
+            self.meter = RelianceMeter(None)
 
     def wire(self, page: Page) -> None:
         """Have the model read a shown answer again without its picture."""

@@ -1,8 +1,8 @@
 // A rectangle that is drawn on the maps once it is asked for, by dragging, or by Enter at two
 // places that the arrow keys point at. `drawn(box)` hears it as [x0, y0, x1, y1], shares of the
 // picture; null if it was given up.
-import {make, targetOf} from './dom.js';
-import {sightline} from './state.js';
+import {make, targetOf} from '../../../web/js/dom.js';
+import {sightline} from '../../../web/js/state.js';
 
 /**
  * Let a person draw a rectangle on the maps once it is asked for: by dragging, or by Enter at two

@@ -1,12 +1,12 @@
-// What if this was hidden? The place that a map of the chosen word shows, or a rectangle, is
-// hidden, and the model reads the answer again, or answers again. props.value to Python: {run,
+// Hide a region: the place that a map of the chosen word shows, or a rectangle, is hidden, and
+// the model reads the answer again, or answers again. props.value to Python: {run,
 // subject, panel, options, method, image, how, box, fill, ask}; from Python for that `ask`:
 // {asked, busy}, {asked, text, kind} or what became of the words. Events: measure, again.
 import {boxOnMaps} from './box.js';
-import {make} from './dom.js';
-import {sightline} from './state.js';
-import {figureTable} from './table.js';
-import {choose, tool} from './toolbar.js';
+import {make} from '../../../web/js/dom.js';
+import {sightline} from '../../../web/js/state.js';
+import {figureTable} from '../../../web/js/table.js';
+import {choose, tool} from '../../../web/js/toolbar.js';
 
 /**
  * Mount the section that hides a region.

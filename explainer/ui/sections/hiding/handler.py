@@ -29,8 +29,8 @@ from explainer.run import ANSWER, Run
 from explainer.run.geometry import Extent
 from explainer.run.store import RunStore
 from explainer.serving.jobs import HidingJob
-from explainer.ui.context import percent
 from explainer.ui.handlers import NOTHING, Handlers, PageUpdate, RecordedRun
+from explainer.ui.sections.hiding import words
 from explainer.web import controls, payload, texts
 from explainer.web.controls import OFFERED, MethodSettings
 from explainer.web.lacking import missing_of
@@ -41,9 +41,9 @@ LEAST = 0.01  # words that change by less are not listed
 MOST_WORDS = 12
 _SIDE = 176  # of the pictures that are shown
 _VERDICTS = {
-    "hide": (verdict_of_hiding, texts.WHATIF_HIDING),
-    "keep": (verdict_of_keeping, texts.WHATIF_KEEPING),
-    "box": (verdict_of_hiding, texts.WHATIF_HIDING),
+    "hide": (verdict_of_hiding, words.HIDING),
+    "keep": (verdict_of_keeping, words.KEEPING),
+    "box": (verdict_of_hiding, words.HIDING),
 }
 
 
@@ -54,7 +54,7 @@ class HidingRequest:
     Attributes:
         regions: what is hidden, and as a control as much elsewhere, if there is as much.
         word: what the map explains; of two words the first.
-        how, fill: keys of `texts.MASKED` and `FILLS`.
+        how, fill: keys of `words.MASKED` and `FILLS`.
     """
 
     key: str
@@ -72,7 +72,7 @@ class HidingRequest:
         shown, image = self.run.images, self.regions[0].image
         made = [hidden(self.run, region, self.fill) for region in self.regions]
         if np.array_equal(made[0][image], shown[image]):
-            raise RunError(texts.WHATIF_SAME.format(fill=texts.WHATIF["fills"][self.fill]))
+            raise RunError(words.SAME.format(fill=texts.FILLS[self.fill]))
         return made
 
     @property
@@ -97,9 +97,9 @@ class HidingHandler:
         try:
             request = self._read(message)
             if not len(request.run.indices(ANSWER)):
-                raise RunError(texts.WHATIF_NO_ANSWER)
+                raise RunError(words.NO_ANSWER)
             pictures = request.pictures
-            yield {"asked": ticket, **busy(texts.WHATIF_BUSY)}
+            yield {"asked": ticket, **busy(words.BUSY)}
             probs = self._handlers.run_job(HidingJob(request.run, request.regions, request.fill))
             yield {
                 "asked": ticket,
@@ -198,18 +198,18 @@ def _box(value: Any, run: Run, image: int) -> Extent:
 def _picture(run: Run, region: Region) -> str:
     """Return the name of the picture that a region lies in."""
     several = len(run.images) > 1
-    return payload.picture_labels(run)[region.image] if several else texts.WHATIF_PICTURE
+    return payload.picture_labels(run)[region.image] if several else words.PICTURE
 
 
 def _describe_mask(request: HidingRequest) -> str:
     """Return a sentence on how the picture was masked."""
     region = request.regions[0]
-    return texts.MASKED[request.how].format(
+    return words.MASKED[request.how].format(
         picture=_picture(request.run, region),
-        fill=texts.WHATIF["fills"][request.fill],
+        fill=texts.FILLS[request.fill],
         method=OFFERED[request.method].label,
         word=request.name,
-        share=percent(region.share),
+        share=texts.percent(region.share),
     )
 
 
@@ -217,9 +217,9 @@ def _pictures(
     request: HidingRequest, shown: list[tuple[npt.NDArray[np.uint8], ...]]
 ) -> list[Value]:
     """Return what the model was shown: {src, label} of the place, and of the control."""
-    place, told = request.regions[0], texts.WHATIF_TOLD[request.how]
+    place, told = request.regions[0], words.TOLD[request.how]
     share = 1 - place.share if request.how == "keep" else place.share
-    label = told["picture"].format(share=percent(share), picture=_picture(request.run, place))
+    label = told["picture"].format(share=texts.percent(share), picture=_picture(request.run, place))
     images = [images[place.image] for images in shown]
     return [
         {"src": payload.shrunk(image, _SIDE), "label": text}
@@ -236,9 +236,9 @@ def _result(request: HidingRequest, probs: npt.NDArray[np.float32]) -> Value:
     run, word = request.run, request.word
     tokens = word.tokens if isinstance(word, Span) else ()
     chosen = change(run, tokens, probs)
-    told = texts.WHATIF_TOLD[request.how]
-    missing = "" if len(probs) > 1 else texts.WHATIF_NO_CONTROL
-    note = "" if chosen else texts.WHATIF_UNSAID.format(word=request.name)
+    told = words.TOLD[request.how]
+    missing = "" if len(probs) > 1 else words.NO_CONTROL
+    note = "" if chosen else words.UNSAID.format(word=request.name)
     return {
         "word": request.name if chosen else "",
         "line": _line(told, chosen) if chosen else "",
@@ -246,7 +246,7 @@ def _result(request: HidingRequest, probs: npt.NDArray[np.float32]) -> Value:
         "note": " ".join(filter(None, [note, missing])),
         "columns": told["columns"][: len(probs) + 1],
         "rows": _rows(run, tokens, probs),
-        "rest": texts.WHATIF_REST.format(least=percent(LEAST)),
+        "rest": words.REST.format(least=texts.percent(LEAST)),
     }
 
 
@@ -267,11 +267,11 @@ def _verdict(request: HidingRequest, tokens: Sequence[int], found: Change) -> st
     name = judge(found)
     said = [sentences[name].format(word=request.name)]
     if name == "same" and found.shown < CLEAR:
-        said.append(texts.WHATIF_UNLIKELY)
+        said.append(words.UNLIKELY)
     told = reliance(request.run, tokens)
     if name == "same" and told and told.shown >= CLEAR and not told.is_sensitive:
         empty = texts.share(told.shown - told.delta)
-        said.append(texts.WHATIF_GUESSED.format(empty=empty))
+        said.append(words.GUESSED.format(empty=empty))
     return " ".join(said)
 
 

@@ -1,8 +1,8 @@
 // Says of an answer that it is about a masked picture, and leads back to the one before.
 // props.value from Python: {run, note, before}; to Python: `before`. Event: back.
-import {make} from './dom.js';
-import {sightline} from './state.js';
-import {tool} from './toolbar.js';
+import {make} from '../../../web/js/dom.js';
+import {sightline} from '../../../web/js/state.js';
+import {tool} from '../../../web/js/toolbar.js';
 
 /**
  * Mount the note on an answer about a masked picture.

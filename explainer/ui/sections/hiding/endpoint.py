@@ -1,0 +1,88 @@
+"""What programs can ask of the section: /hide."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from explainer.errors import SightlineError
+from explainer.media.fills import FILLS
+from explainer.probing.hiding import change
+from explainer.probing.regions import HOW, shown_by
+from explainer.run import ANSWER, Run
+from explainer.serving.jobs import HidingJob
+from explainer.ui.api_common import (
+    NO_KNOBS,
+    ChipTold,
+    RunReader,
+    choose_method,
+    describe_chip,
+    read_whole,
+    shown_chips,
+)
+from explainer.ui.handlers import Handlers
+
+
+class WordWithout(ChipTold):
+    """A chip of the answer, and how probable it is with a place hidden, and with as much hidden
+    elsewhere; null where there is not so much."""
+
+    hidden: float
+    elsewhere: float | None
+
+
+class Trial(TypedDict):
+    """How much of the picture was hidden, 0 to 1, and what became of the words of the answer."""
+
+    share: float
+    words: list[WordWithout]
+
+
+class HideEndpoint:
+    """The endpoint /hide."""
+
+    def __init__(self, handlers: Handlers) -> None:
+        self._handlers, self._reader = handlers, RunReader(handlers)
+
+    def hide(
+        self,
+        run: str,
+        subject: int | dict[str, Any],
+        method: str = "msea_arc",
+        preset: str = "",
+        knobs: dict[str, Any] = NO_KNOBS,
+        image: int = 0,
+        how: str = "hide",
+        fill: str = "mean",
+    ) -> Trial:
+        """Return how probable each word of an answer is with a part of the picture hidden: the
+        place that the map of a word shows, or all but that. The model reads the answer again.
+
+        As a control, as much is hidden elsewhere, drawn at random.
+
+        Args:
+            run: as /record returned it
+            subject: as for /explain
+            method: as for /explain
+            preset: as for /explain
+            knobs: as for /explain
+            image: in which of several images, counted from 0
+            how: hide the place, or keep only that
+            fill: what it is hidden under: mean (the mean colour), black or blur
+        """
+        if how not in (*HOW,) or fill not in (*FILLS,):
+            raise SightlineError(f"how is {' or '.join(HOW)}, and fill one of {', '.join(FILLS)}")
+        found, heat = self._reader.explained(run, subject, choose_method(method, preset, knobs))
+        regions = HOW[how](shown_by(heat, read_whole(image, "image", 0, len(heat.parts) - 1)))
+        probs = self._handlers.run_job(HidingJob(found, regions, fill))
+        words = [
+            _without(found, i, probs) for i in shown_chips(found) if found.chips[i].role == ANSWER
+        ]
+        return {"share": regions[0].share, "words": words}
+
+
+def _without(run: Run, index: int, probs: npt.NDArray[np.float32]) -> WordWithout:
+    found = change(run, run.chips[index].tokens, probs)
+    return {**describe_chip(run, index), "hidden": found.hidden, "elsewhere": found.control}
