@@ -54,7 +54,7 @@ class MapTest:
         return self.random[0].whole - self.random[0].empty
 
     def verdict_of_word(self) -> str:
-        """Return what the ends of the curves say, a key of `texts.PROOF_WORD`.
+        """Return what the ends of the curves say, a key of `words.WORD`.
 
         "unlikely": the word was hardly expected even with the picture; "free": it does not need
         the picture; "any": it needs some of it, but next to any will do; "rests": it does need it,
@@ -68,7 +68,7 @@ class MapTest:
 
     def verdict_of_map(self, name: str) -> str:
         """Return what the order of a map does to a word that rests on the picture, a key of
-        `texts.PROOF_MAPS`.
+        `words.MAPS`.
 
         "follows": sooner than chance the word comes back, and goes; "back" and "gone": only the one
         or the other; "chance": neither.

@@ -17,6 +17,7 @@ from explainer.web.controls import MethodSettings
 from explainer.web.lacking import missing_of
 from explainer.web.subjects import heat_of, lacking
 
+METHODS_SHOWN = list(controls.SHOWN)
 NO_KNOBS: dict[str, Any] = {}
 MOST = 256  # entries of a list
 

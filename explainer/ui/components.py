@@ -25,7 +25,6 @@ STYLES = (
     "anatomy.css",
     "beside.css",
     "evidence.css",
-    "proof.css",
 )
 
 
@@ -114,15 +113,6 @@ class StepByStepFold(Drawn):
 
     MODULE = "anatomy"
     TEMPLATE = '<details class="sl-fold sl-opened"></details>'
-
-
-class MapTestFold(Drawn):
-    """How probable a word is while the picture appears and goes by the order of its maps, folded.
-    Events: measure, halt (stop measuring)."""
-
-    MODULE = "proof"
-    TEMPLATE = '<details class="sl-fold sl-proof"></details>'
-    TRIGGERS = ("measure", "halt")
 
 
 class ExampleStrip(Drawn):

@@ -43,7 +43,6 @@ def offer(api: Api, menu: ModelMenu, visits: Visits) -> None:
     )
     gr.api(shown(api.tokens), api_name="tokens", queue=False)
     gr.api(visits.served(shown(api.explain)), api_name="explain", queue=False)
-    gr.api(visits.served(shown(api.curves)), api_name="curves")
     export = shown(api.export)
     gr.Button(visible=False).click(
         visits.served(_cached(export), slow=True),

@@ -14,10 +14,9 @@ from explainer.ui.endpoints import shown
 from explainer.ui.handlers import NOTHING, Handlers, PageUpdate
 from explainer.ui.layer_memory import Fields, LayerMemory
 from explainer.ui.links import Links
-from explainer.ui.map_test import MapTestHandler
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
-from explainer.ui.section import Recording, with_ticket
+from explainer.ui.section import Recording
 from explainer.ui.sides import MODEL, PLUMBING, Ask, See
 from explainer.ui.visitors import Visits
 from explainer.ui.words import WordsHandler
@@ -27,7 +26,6 @@ from explainer.web import texts
 LOAD: dict[str, Any] = {"concurrency_limit": 8, "show_progress": "hidden"}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 PRESS_RUN_ON_PICTURE = "picture => { if (picture) document.querySelector('#sl-run').click(); }"
-LOST = "() => ({lost: Date.now()})"
 ENDED = "() => ({ended: Date.now()})"
 PRESS_RUN = "() => { document.querySelector('#sl-run').click(); }"
 # What a browser can do without the server, which may be what failed.
@@ -124,16 +122,6 @@ def _begun(press: Any, handlers: Handlers, previous: gr.State, ask: Ask, see: Se
 def _waiting(message: dict[str, Any], *_: Any) -> PageUpdate:
     """Return what the page shows while it waits: chips and picture stay."""
     return PageUpdate(NOTHING, message)
-
-
-def wire_proof(proving: MapTestHandler, see: See, visits: Visits) -> None:
-    """Connect measuring whether a word follows its maps, and stopping that."""
-    how = {"api_name": "prove", "trigger_mode": "multiple", **MODEL}
-    measured = see.proof.measure(
-        visits.served(proving.measure, with_ticket), see.proof, see.proof, **how
-    )
-    measured.failure(None, None, see.proof, js=LOST, **PLUMBING)
-    see.proof.halt(proving.stopped, see.proof, see.proof, cancels=[measured], **PLUMBING)
 
 
 def _run_of(asked: Any) -> Any:

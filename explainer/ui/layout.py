@@ -27,7 +27,6 @@ from explainer.ui.guarded_blocks import GuardedBlocks
 from explainer.ui.handlers import Handlers, PageExample
 from explainer.ui.layer_memory import LayerMemory
 from explainer.ui.links import Links
-from explainer.ui.map_test import MapTestHandler
 from explainer.ui.maps import Maps
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
@@ -95,7 +94,6 @@ def build_demo(
         shows = [*see.shown, ask.notice]
         recorded.wire(Opening(store, gallery), kept, see.panel, shows)
         events.wire_beside(words, see, visits)
-        events.wire_proof(MapTestHandler(handlers), see, visits)
         loaded = events.wire_menu(menu, picker, demo, answered)
         events.wire_memory(LayerMemory(models), ask, see, picker, loaded)
         events.wire_link(links, menu, settings, ask, picker, visits)
@@ -284,7 +282,6 @@ def _see(
         )
         with gr.Row(elem_id="sl-folds"):
             place_all(sections, Slot.FOLDS)
-            proof = ui.MapTestFold(None, elem_id="sl-proof", words=texts.PROOF)
             ui.StepByStepFold({}, server_functions=[opened.anatomy], **step_by_step_props())
             options = ui.OptionPanel(
                 controls.option_value(),
@@ -292,7 +289,7 @@ def _see(
                 label=texts.METHOD_OPTIONS,
                 words=texts.OPTIONS,
             )
-    return See(bar, beside, view, backdrop, panel, options, proof)
+    return See(bar, beside, view, backdrop, panel, options)
 
 
 def _try(

@@ -41,7 +41,6 @@ class See:
     backdrop: ui.Backdrop
     panel: ui.ControlPanel
     options: ui.OptionPanel
-    proof: ui.MapTestFold
 
     @property
     def shown(self) -> list[ui.Drawn]:

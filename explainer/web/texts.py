@@ -467,74 +467,6 @@ ANATOMY_DARK = "But that map is dark in this picture, so it subtracts nothing."
 # What hidden parts of a picture lie under, by the names of `explainer.media.fills`.
 FILLS = {"mean": "mean colour", "black": "black", "blur": "blur"}
 
-# The fold "Test this map".
-PROOF = {
-    "title": "Test this map (insertion and deletion)",
-    "about": "Show the strongest places first (insertion) or remove them first (deletion). A good "
-    "map changes the probability sooner than random order.",
-    "fill": "Cover hidden parts with",
-    "fills": FILLS,
-    "steps": "Steps",
-    "stepChoices": {"10": "10", "20": "20", "40": "40"},
-    "measure": "Measure",
-    "measureLong": "Have the model read the answer again with more and more of the picture",
-    "stop": "Stop",
-    "stopLong": "Stop measuring",
-    "waiting": BUSY_WAITING,
-    "unreachable": UNREACHABLE,
-    "progress": "Readings done",
-    "map": "Order",
-    "plots": {
-        "insertion": {
-            "title": "Insertion: strongest places shown first",
-            "below": "share of the picture shown",
-        },
-        "deletion": {
-            "title": "Deletion: strongest places removed first",
-            "below": "share of the picture removed",
-        },
-    },
-    "alt": "{title}. Probability of “{word}” by {labels}. The table has the figures.",
-}
-PROOF_BUSY = "The model reads the answer again…"
-PROOF_READ = "{done} of {total} readings"
-PROOF_STOPPED = "Stopped. Nothing was kept."
-PROOF_CHANCE = "Random"
-PROOF_LINE = "probability {empty} with nothing shown → {whole} with the whole picture"
-PROOF_COLUMNS = ["80 % reached at", "insertion ↑", "deletion ↓", "reliance"]
-PROOF_REST = (
-    "80 % reached at: the share of the picture at which the word is first 80 % as probable as "
-    "with all of it, in {steps} steps. Insertion and deletion: areas under the curves "
-    "(AUC), 0 to 1; a good map has a high insertion and a low deletion. Reliance: the insertion "
-    "area above the lowest point of its curve (modality reliance); near 0 the word comes from the "
-    "text. Random: mean of {count} random orders; the grey band is their range."
-)
-PROOF_STEPS = "there are {most} steps at most"
-PROOF_UNSAID = "curves are measured for words of the answer as it was said; choose one of them"
-# What the curves mean, by the names that `explainer.probing.map_test` gives.
-PROOF_WORD = {
-    "unlikely": "“{word}” is improbable even with the whole picture, so there is little to test.",
-    "free": "“{word}” does not need this picture: its probability is {empty} even with all of it "
-    "covered ({fill}).",
-    "any": "“{word}” needs some of this picture, but any {share} of it is enough, so no map can "
-    "be told from chance.",
-}
-PROOF_MAPS = {
-    "follows": "“{word}” follows {maps}: its probability rises sooner when the strongest places "
-    "are shown first than in random order, and falls sooner when they are removed first.",
-    "back": "“{word}” follows {maps} in part: its probability rises sooner when the strongest "
-    "places are shown first than in random order, but does not fall clearly sooner when they are "
-    "removed first.",
-    "gone": "“{word}” follows {maps} in part: its probability falls sooner when the strongest "
-    "places are removed first than in random order, but does not rise clearly sooner when they are "
-    "shown first.",
-    "chance": "“{word}” does not follow {maps} more clearly than random orders.",
-}
-PROOF_SHARES = (
-    "With {shares} of the picture shown it is already {part} as probable as with the whole "
-    "picture; in random order that takes {chance}."
-)
-PROOF_MAP, PROOF_SEVERAL = "the map of {names}", "the maps of {names}"
 
 # Links, settings that are remembered, and help.
 SETTINGS_WORDS = {
@@ -671,11 +603,6 @@ def listed(scales: Sequence[float]) -> str:
 def joined(names: Sequence[str]) -> str:
     """Return names in words: "TAM", "TAM and Grad-CAM", "TAM, Grad-CAM and Attention"."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def maps_of(methods: Sequence[str]) -> str:
-    """Return maps in words: "the map of TAM", "the maps of TAM and Grad-CAM"."""
-    return (PROOF_MAP if len(methods) == 1 else PROOF_SEVERAL).format(names=joined(methods))
 
 
 def in_words(error: Exception) -> str:

@@ -8,6 +8,7 @@ from explainer.methods import METHODS
 from explainer.probing.curves import CurvePlan
 from explainer.probing.map_test import RANDOM, prove
 from explainer.run import ANSWER
+from explainer.ui.sections.map_test import words as map_test_words
 from explainer.web import texts
 from explainer.web.controls import SHOWN
 from tests.e2e.test_accessibility import serious
@@ -36,17 +37,17 @@ def test_the_curves_are_those_of_python(app, visit):
     assert not page.is_visible(".sl-proof-result")
     page.click(MEASURE)
     page.wait_for_selector(RESULT)
-    assert page.evaluate("document.activeElement.textContent") == texts.PROOF["measure"]
+    assert page.evaluate("document.activeElement.textContent") == map_test_words.FOLD["measure"]
     run = app.store.get(page.evaluate("document.sightline.now.run"))
     token = int(run.indices(ANSWER)[0])
     maps = {METHODS[name].label: METHODS[name](run, token) for name in SHOWN}
     proof = prove(FakeExplainer(), run, [token], maps, CurvePlan("black"))
     rows = page.locator(".sl-proof-numbers tbody tr").all_inner_texts()
-    assert [row.split("\t")[0].strip() for row in rows] == [*maps, texts.PROOF_CHANCE]
+    assert [row.split("\t")[0].strip() for row in rows] == [*maps, map_test_words.CHANCE]
     for row, curves in zip(rows, [*proof.curves.values(), proof.chance], strict=True):
         areas = [curves.figures()[name] for name in ("insertion", "deletion")]
         assert row.split("\t")[2:] == [f"{area:.2f}" for area in (*areas, curves.reliance)]
-    assert page.inner_text(".sl-proof-line") == "A " + texts.PROOF_LINE.format(
+    assert page.inner_text(".sl-proof-line") == "A " + map_test_words.LINE.format(
         empty="< 0.1 %", whole="90.0 %"
     )
     assert "follows the maps of MSEA + ARC, TAM and Logit lens" in page.inner_text(
@@ -97,9 +98,9 @@ def test_it_can_be_stopped_and_begun_again(serve, visit):
     assert page.is_disabled(MEASURE)
     page.keyboard.press("Enter")  # Stop has the focus
     page.wait_for_selector(".sl-proof-run", state="hidden")
-    assert page.inner_text(".sl-proof-said") == texts.PROOF_STOPPED
+    assert page.inner_text(".sl-proof-said") == map_test_words.STOPPED
     assert not page.is_visible(".sl-proof-result")
-    assert page.evaluate("document.activeElement.textContent") == texts.PROOF["measure"]
+    assert page.evaluate("document.activeElement.textContent") == map_test_words.FOLD["measure"]
     app.explainer.delay = 0
     page.click(MEASURE)
     page.wait_for_selector(RESULT)

@@ -17,7 +17,8 @@ from explainer.run.store import RunStore
 from explainer.serving.jobs import CurvesJob, make_worker
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
-from explainer.ui.map_test import KEPT, CurveReader, MapTestHandler
+from explainer.ui.sections.map_test import words as map_test_words
+from explainer.ui.sections.map_test.handler import KEPT, CurveReader, MapTestHandler
 from explainer.web import texts
 from explainer.web.controls import option_value, panel_value
 from tests.ui.fake import SIDE, FakeExplainer, fake_run, with_layers
@@ -59,7 +60,7 @@ def asking(store, number: int = CAT, name: str = "run", **changes):
 
 def test_curves_come_one_after_another_and_then_what_they_mean(proving, store, explainer):
     first, *between, last = proving.measure(asking(store))
-    assert first == {"asked": 3, "busy": texts.PROOF_BUSY}
+    assert first == {"asked": 3, "busy": map_test_words.BUSY}
     total = (3 + RANDOM) * 2 * 6
     done = [value["done"] for value in between]
     assert done == sorted(done)
@@ -82,7 +83,7 @@ def test_the_figures_are_those_of_python(proving, store, explainer):
         for name in ("msea_arc", "tam", "logit_lens")
     }
     proof = prove(explainer, run, [token], maps, CurvePlan("black", 6))
-    assert [row[0] for row in told["rows"]] == [*LABELS, texts.PROOF_CHANCE]
+    assert [row[0] for row in told["rows"]] == [*LABELS, map_test_words.CHANCE]
     for row, curves in zip(told["rows"], [*proof.curves.values(), proof.chance], strict=True):
         figures = (*[curves.figures()[name] for name in ("insertion", "deletion")], curves.reliance)
         assert row[2:] == [f"{figure:.2f}" for figure in figures]
@@ -92,7 +93,7 @@ def test_the_figures_are_those_of_python(proving, store, explainer):
     low, high = (chance[bound]["deletion"] for bound in ("low", "high"))
     assert all(a <= b <= c for a, b, c in zip(low, chance["deletion"], high, strict=True))
     assert told["word"] == "cat"
-    assert told["line"] == texts.PROOF_LINE.format(empty="< 0.1 %", whole="90.0 %")
+    assert told["line"] == map_test_words.LINE.format(empty="< 0.1 %", whole="90.0 %")
     assert told["verdict"].startswith(
         "“cat” follows the maps of MSEA + ARC, TAM and Logit lens: its probability rises sooner"
     )
@@ -104,12 +105,12 @@ def test_the_figures_are_those_of_python(proving, store, explainer):
 
 def test_a_word_that_does_not_need_the_picture_is_said_to_be_one(proving, store):
     *_, told = proving.measure(asking(store, THE))
-    want = texts.PROOF_WORD["free"].format(word="the", fill="black", empty="90.0 %")
+    want = map_test_words.WORD["free"].format(word="the", fill="black", empty="90.0 %")
     assert told["verdict"] == want
     run = store.get("run")
     store.put("faint", replace(run, probs=run.probs / 9))
     *_, told = proving.measure(asking(store, name="faint"))
-    assert told["verdict"] == texts.PROOF_WORD["unlikely"].format(word="cat")
+    assert told["verdict"] == map_test_words.WORD["unlikely"].format(word="cat")
 
 
 def test_words_of_a_run_share_the_random_orders(proving, store, explainer):
@@ -162,7 +163,7 @@ def test_the_map_may_be_of_an_earlier_layer_and_the_word_of_several_tokens(provi
 def test_a_method_without_a_map_is_left_out_and_says_why(proving, store):
     asked = asking(store, options={**STATE["options"], "grad_cam": {}})
     *_, told = proving.measure(asked)
-    assert [row[0] for row in told["rows"]] == [*LABELS, texts.PROOF_CHANCE]
+    assert [row[0] for row in told["rows"]] == [*LABELS, map_test_words.CHANCE]
     assert told["verdict"].endswith(texts.NOT_COMPUTED.format(method="Grad-CAM"))
     *_, told = proving.measure({**asked, "options": {"grad_cam": {}}})
     assert told["kind"] == "error"

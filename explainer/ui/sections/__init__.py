@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from explainer.ui.section import Section, folders
 from explainer.ui.sections.hiding import HidingSection
+from explainer.ui.sections.map_test import MapTestSection
 from explainer.ui.sections.reliance import RelianceSection
 
-SECTIONS: tuple[type[Section], ...] = (RelianceSection, HidingSection)
+SECTIONS: tuple[type[Section], ...] = (RelianceSection, HidingSection, MapTestSection)
 FOLDERS = folders(SECTIONS)

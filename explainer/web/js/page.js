@@ -10,7 +10,6 @@ import {mount as models} from './models.js';
 import {mount as notice} from './notice.js';
 import {mount as options} from './options.js';
 import {mount as panel} from './panel.js';
-import {mount as proof} from './proof.js';
 import {refusal} from './refusal.js';
 import {SECTIONS} from './sections.js';
 import {mount as settings} from './settings.js';
@@ -20,7 +19,7 @@ import {mount as mapView} from './view.js';
 
 const view = context => guard(mapView(context), context);
 const PARTS = {
-  anatomy, backdrop, beside, details, examples, help, models, notice, options, panel, proof, settings, tokens,
+  anatomy, backdrop, beside, details, examples, help, models, notice, options, panel, settings, tokens,
   view, ...SECTIONS,
 };
 

@@ -1,6 +1,6 @@
 // A plot of probabilities over a share of the picture, as SVG. Lines differ in colour and in
 // dashes, and carry their names.
-import {make} from './dom.js';
+import {make} from '../../../web/js/dom.js';
 
 const SVG = 'http://www.w3.org/2000/svg', WIDEST = 440, HIGH = 290, LEFT = 46, RIGHT = 12, TOP = 12, BOTTOM = 50;
 const CHAR = 8.2, TALL = 19;  // about the size of a letter, in units of the plot

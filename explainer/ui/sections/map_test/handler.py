@@ -19,6 +19,7 @@ from explainer.probing.map_test import ENOUGH, MapTest, check_word, make_map_tes
 from explainer.run import Run
 from explainer.serving.jobs import CurvesJob
 from explainer.ui.handlers import Handlers
+from explainer.ui.sections.map_test import words
 from explainer.web import controls, texts
 from explainer.web.controls import OFFERED
 from explainer.web.map_entry import heat_or_why
@@ -110,7 +111,7 @@ class MapTestHandler:
         ticket = controls.read_ticket(message)
         try:
             request = self._read(message)
-            yield {"asked": ticket, **busy(texts.PROOF_BUSY)}
+            yield {"asked": ticket, **busy(words.BUSY)}
             for at in self._reader.steps(
                 request.key, request.run, [*request.maps.values()], request.plan
             ):
@@ -121,7 +122,7 @@ class MapTestHandler:
 
     def stopped(self, message: Any) -> Value:
         """Return the message after measuring was stopped, for {ask}."""
-        return {"asked": controls.read_ticket(message), **said(texts.PROOF_STOPPED, "note")}
+        return {"asked": controls.read_ticket(message), **said(words.STOPPED, "note")}
 
     def _read(self, message: Any) -> MapTestRequest:
         key = controls.read_run(message)
@@ -141,7 +142,7 @@ def read_plan(fill: Any, steps: Any) -> CurvePlan:
     """Check the settings of curves; raise `SightlineError` for what cannot be measured."""
     steps = controls.read_number(steps)
     if steps > MOST_STEPS:
-        raise MethodError(texts.PROOF_STEPS.format(most=MOST_STEPS))
+        raise MethodError(words.STEPS.format(most=MOST_STEPS))
     return CurvePlan(fill if isinstance(fill, str) else "", steps)
 
 
@@ -149,7 +150,7 @@ def read_answer_word(run: Run, message: Any) -> Span:
     """Read the subject of a message; raise `TokenError` if it is no word of the answer."""
     word = read_subject(run, message)
     if not isinstance(word, Span):
-        raise TokenError(texts.PROOF_UNSAID)
+        raise TokenError(words.UNSAID)
     check_word(run, word.tokens)
     return word
 
@@ -158,7 +159,7 @@ def read_answer_word(run: Run, message: Any) -> Span:
 
 
 def _progress(request: MapTestRequest, at: Measured) -> Value:
-    line = texts.PROOF_READ.format(done=at.done, total=at.total)
+    line = words.READ.format(done=at.done, total=at.total)
     chart = _chart(_map_test(request, at))
     return {**busy(line), "done": at.done, "total": at.total, "word": request.name, "chart": chart}
 
@@ -185,7 +186,7 @@ def _chance(test: MapTest) -> Value:
         bound: {name: _short(pick(getattr(c, name) for c in test.random)) for name in FIGURES}
         for bound, pick in (("low", _lowest), ("high", _highest))
     }
-    return {**_line(texts.PROOF_CHANCE, test.chance), **bounds}
+    return {**_line(words.CHANCE, test.chance), **bounds}
 
 
 def _lowest(curves: Iterator[Any]) -> list[float]:
@@ -210,11 +211,11 @@ def _result(request: MapTestRequest, at: Measured) -> Value:
     return {
         "chart": _chart(test),
         "word": request.name,
-        "line": texts.PROOF_LINE.format(**ends),
+        "line": words.LINE.format(**ends),
         "verdict": " ".join([*_verdict(request, test), *request.failures]),
-        "columns": texts.PROOF_COLUMNS,
-        "rows": [*rows, [texts.PROOF_CHANCE, *_cells(chance)]],
-        "rest": texts.PROOF_REST.format(count=len(test.random), steps=request.plan.steps),
+        "columns": words.COLUMNS,
+        "rows": [*rows, [words.CHANCE, *_cells(chance)]],
+        "rest": words.REST.format(count=len(test.random), steps=request.plan.steps),
     }
 
 
@@ -228,20 +229,20 @@ def _verdict(request: MapTestRequest, test: MapTest) -> Iterator[str]:
     """Yield sentences on what the curves mean."""
     word, name = request.name, test.verdict_of_word()
     if name != "rests":
-        yield texts.PROOF_WORD[name].format(
+        yield words.WORD[name].format(
             word=word,
             share=texts.percent(test.chance.reaches(ENOUGH)),
             empty=texts.share(test.chance.empty),
-            fill=texts.PROOF["fills"][request.plan.fill],
+            fill=texts.FILLS[request.plan.fill],
         )
         return
     groups: dict[str, list[str]] = {}
     for method in test.curves:
         groups.setdefault(test.verdict_of_map(method), []).append(method)
-    for name, sentence in texts.PROOF_MAPS.items():
+    for name, sentence in words.MAPS.items():
         if name in groups:
             labels = [OFFERED[method].label for method in groups[name]]
-            yield sentence.format(word=word, maps=texts.maps_of(labels))
+            yield sentence.format(word=word, maps=words.maps_of(labels))
             yield from _sooner(test, groups[name]) if name in ("follows", "back") else ()
 
 
@@ -251,6 +252,6 @@ def _sooner(test: MapTest, methods: Sequence[str]) -> Iterator[str]:
     chance = test.chance.reaches(ENOUGH)
     if max(shares) < chance:
         needed = texts.joined(list(dict.fromkeys(map(texts.percent, shares))))
-        yield texts.PROOF_SHARES.format(
+        yield words.SHARES.format(
             shares=needed, chance=texts.percent(chance), part=texts.percent(ENOUGH)
         )

@@ -1,13 +1,13 @@
-// Does the word follow the map? Curves of its probability while the picture appears and while it
+// Test maps by insertion and deletion: curves of a word's probability while the picture appears and while it
 // goes, by the order of each shown map and in random orders. props.value to Python: {run,
 // subject, panel, options, fill, steps, ask}; from Python for that `ask`: {asked, busy}, with
 // {done, total, chart} once readings come in; {asked, text, kind}; or what it means; and {lost}
 // if the server does not answer. Events: measure, halt.
-import {fill, make} from './dom.js';
+import {fill, make} from '../../../web/js/dom.js';
 import {plot, swatch} from './plot.js';
-import {sightline} from './state.js';
-import {figureTable} from './table.js';
-import {choose, tool} from './toolbar.js';
+import {sightline} from '../../../web/js/state.js';
+import {figureTable} from '../../../web/js/table.js';
+import {choose, tool} from '../../../web/js/toolbar.js';
 
 /**
  * Mount the map test.
