@@ -22,7 +22,6 @@ STYLES = (
     "view.css",
     "panel.css",
     "settings.css",
-    "anatomy.css",
     "beside.css",
     "evidence.css",
 )
@@ -106,13 +105,6 @@ class OptionPanel(Drawn):
 
     MODULE = "options"
     TEMPLATE = '<details class="sl-fold"></details>'
-
-
-class StepByStepFold(Drawn):
-    """How the map of what is explained came about, folded. Server function: anatomy."""
-
-    MODULE = "anatomy"
-    TEMPLATE = '<details class="sl-fold sl-opened"></details>'
 
 
 class ExampleStrip(Drawn):

@@ -37,7 +37,6 @@ from explainer.ui.sections import FOLDERS, SECTIONS
 from explainer.ui.sessions import lighten_sessions
 from explainer.ui.settings import all_options, defaults
 from explainer.ui.sides import Ask, See
-from explainer.ui.step_by_step import StepByStepHandler, step_by_step_props
 from explainer.ui.visitors import Visits
 from explainer.ui.words import WordsHandler
 from explainer.web import controls, payload, texts
@@ -73,7 +72,7 @@ def build_demo(
     calls = Calls()
     visits, menu = Visits(calls), ModelMenu(models, precision, about)
     handlers = Handlers(models, store, examples, lambda worker: calls.guard(gpu(worker)))
-    maps, words, opened = Maps(store), WordsHandler(handlers), StepByStepHandler(store)
+    maps, words = Maps(store), WordsHandler(handlers)
     sections = [section(Server(handlers, store, visits)) for section in SECTIONS]
     links = Links(models, store, examples, handlers.with_words)
     with GuardedBlocks(
@@ -85,7 +84,7 @@ def build_demo(
             settings = _settings(links)
         with gr.Row(elem_id="sl-page"):
             ask = _ask()
-            see = _see(maps, words, opened, Saving(store), sections)
+            see = _see(maps, words, Saving(store), sections)
             strip, kept = _try(examples, gallery, menu)
         ways = [way for section in sections for way in section.recordings()]
         answered = events.wire_run(handlers, ways, ask, see, picker, visits)
@@ -244,7 +243,6 @@ def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:
 def _see(
     maps: Maps,
     words: WordsHandler,
-    opened: StepByStepHandler,
     saving: Saving,
     sections: Sequence[Section],
 ) -> See:
@@ -282,7 +280,6 @@ def _see(
         )
         with gr.Row(elem_id="sl-folds"):
             place_all(sections, Slot.FOLDS)
-            ui.StepByStepFold({}, server_functions=[opened.anatomy], **step_by_step_props())
             options = ui.OptionPanel(
                 controls.option_value(),
                 spec=controls.option_spec(),

@@ -13,8 +13,8 @@ from explainer.methods import METHODS
 from explainer.methods.anatomy import anatomy, overlap
 from explainer.run import ANSWER, Tokens
 from explainer.run.store import RunStore
-from explainer.ui.context import percent
-from explainer.ui.step_by_step import StepByStepHandler
+from explainer.ui.sections.step_by_step import words as step_words
+from explainer.ui.sections.step_by_step.handler import StepByStepHandler
 from explainer.web import controls, payload, texts
 from tests.ui.fake import fake_run
 
@@ -160,7 +160,7 @@ def test_captions_name_the_words_and_the_numbers(run):
     assert "“dog”" in steps["interference"]["captions"][0]
     assert f"{found.fused[0].values.max():.1f}" in steps["fused"]["captions"][0]
     empty = np.mean(found.before[0].values <= 0)
-    assert percent(float(empty)) in steps["before"]["captions"][0]
+    assert texts.percent(float(empty)) in steps["before"]["captions"][0]
     assert "3 × 3" in steps["after"]["captions"][0]
     assert found.heat.normalisation in steps["after"]["captions"][0]
 
@@ -170,10 +170,10 @@ def test_captions_name_the_words_and_the_numbers(run):
     [
         ({"weights": "uniform"}, "interference", "with equal weights."),
         ({"weights": "score"}, "interference", "as in TAM"),
-        ({"weights": "none"}, "interference", texts.ANATOMY_NOTHING),
+        ({"weights": "none"}, "interference", step_words.NOTHING),
         ({"fuse": "max"}, "fused", "Maximum of the scales."),
         ({"clip": "per_scale"}, "fused", "at each scale"),
-        ({"window": 1}, "after", texts.ANATOMY_ROUGH),
+        ({"window": 1}, "after", step_words.ROUGH),
         ({"window": 5}, "after", "5 × 5"),
     ],
 )
@@ -185,11 +185,11 @@ def test_captions_follow_the_knobs(run, knobs, step, words):
 def test_the_caption_of_beta_says_where_it_is_from(run):
     chip = chip_of(run, " dog")
     auto = ask(run, chip)["beta"]
-    assert auto["caption"] == texts.ANATOMY_BETA_AUTO
+    assert auto["caption"] == step_words.BETA_AUTO
     told = ask(run, chip, {**PANEL, "beta": 0.5})["beta"]
-    assert told == {"value": "0.50", "caption": texts.ANATOMY_BETA_SET.format(auto=auto["value"])}
+    assert told == {"value": "0.50", "caption": step_words.BETA_SET.format(auto=auto["value"])}
     nothing = ask(run, chip, options=options_with(weights="none"))["beta"]
-    assert nothing == {"value": "0.00", "caption": texts.ANATOMY_BETA_ZERO}
+    assert nothing == {"value": "0.00", "caption": step_words.BETA_ZERO}
 
 
 def test_braces_in_words_stay_words(run):
@@ -212,7 +212,7 @@ def test_the_words_before_have_their_relevance_and_share(run):
         (j,) = run.chips[word["chip"]].tokens
         assert word["relevance"] == pytest.approx(context.relevance[j])
         assert word["part"] == pytest.approx(context.shares[j])
-        assert word["share"] == percent(float(context.shares[j]))
+        assert word["share"] == texts.percent(float(context.shares[j]))
         assert word["share"] in word["label"]
     assert sum(w["part"] for w in got["words"]) + context.base_share == pytest.approx(1)
 
@@ -225,9 +225,9 @@ def test_a_repeat_says_so(run):
     got = ask(again, chip_of(again, " dog"), beside=chip_of(again, " cat"))
     cat = next(w for w in got["words"] if w["text"] == "cat")
     assert cat["repeat"]
-    assert (cat["part"], cat["share"]) == (0, texts.ANATOMY_REPEAT)
+    assert (cat["part"], cat["share"]) == (0, step_words.REPEAT)
     assert "left out" in cat["label"]
-    assert texts.ANATOMY_SAME in got["pair"]["text"]
+    assert step_words.SAME in got["pair"]["text"]
 
 
 def test_the_first_word_has_nothing_before_it():
@@ -240,8 +240,8 @@ def test_the_first_word_has_nothing_before_it():
     got = ask(alone, alone.chips.index(next(c for c in alone.chips if c.role == ANSWER)))
     assert got["words"] == []
     assert got["pair"] is None
-    assert got["legend"] == texts.ANATOMY_NO_WORDS
-    assert got["steps"]["interference"]["captions"] == [texts.ANATOMY_NOTHING]
+    assert got["legend"] == step_words.NO_WORDS
+    assert got["steps"]["interference"]["captions"] == [step_words.NOTHING]
 
 
 def test_the_base_map_is_mentioned_where_it_takes_something_away(run):
@@ -249,7 +249,7 @@ def test_the_base_map_is_mentioned_where_it_takes_something_away(run):
     assert ask(run, chip, options=options_with(base="off"))["base"] == ""
     signed = options_with(clip="none")
     found = anatomy(run, run.chips[chip].tokens[0], clip="none", beta=0.5)
-    share = percent(found.context.base_share)
+    share = texts.percent(found.context.base_share)
     assert share in ask(run, chip, {**PANEL, "beta": 0.5}, signed)["base"]
 
 
@@ -305,7 +305,7 @@ def test_the_sentence_follows_the_overlap(run, swap, words):
 
 def test_where_r_plays_no_part_the_sentence_says_so(run):
     cat, dog = (chip_of(run, text) for text in (" cat", " dog"))
-    for weights, words in texts.ANATOMY_NO_PART.items():
+    for weights, words in step_words.NO_PART.items():
         pair = ask(run, dog, beside=cat, options=options_with(weights=weights))["pair"]
         assert words in pair["text"]
     own = ask(run, dog, beside=cat, options=options_with(state="own"))["pair"]
@@ -319,7 +319,7 @@ def test_of_several_tokens_the_leading_one_is_shown_and_said(run):
     tokens = [int(run.indices(ANSWER)[i]) for i in (3, 4)]
     got = ask(run, tokens=tokens)
     assert got["word"] in ("a", "dog")
-    assert got["note"] == texts.ANATOMY_PIECES.format(word="a dog", count=2, piece=got["word"])
+    assert got["note"] == step_words.PIECES.format(word="a dog", count=2, piece=got["word"])
     assert ask(run, tokens=tokens, by="first")["word"] == "a"
     assert ask(run, tokens=tokens[:1])["note"] == ""
 
@@ -378,4 +378,4 @@ def test_the_method_can_be_opened_though_another_is_shown(run):
     ("part", "words"), [(0, "0 %"), (0.001, "< 1 %"), (0.31, "31 %"), (1, "100 %")]
 )
 def test_shares_in_words(part, words):
-    assert percent(part) == words
+    assert texts.percent(part) == words

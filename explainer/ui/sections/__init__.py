@@ -6,6 +6,12 @@ from explainer.ui.section import Section, folders
 from explainer.ui.sections.hiding import HidingSection
 from explainer.ui.sections.map_test import MapTestSection
 from explainer.ui.sections.reliance import RelianceSection
+from explainer.ui.sections.step_by_step import StepByStepSection
 
-SECTIONS: tuple[type[Section], ...] = (RelianceSection, HidingSection, MapTestSection)
+SECTIONS: tuple[type[Section], ...] = (
+    RelianceSection,
+    HidingSection,
+    MapTestSection,
+    StepByStepSection,
+)
 FOLDERS = folders(SECTIONS)

@@ -1,5 +1,4 @@
 // Start of the page's scripts: `document.sightline` holds the state, and mounts the parts of the page.
-import {mount as anatomy} from './anatomy.js';
 import {mount as backdrop} from './backdrop.js';
 import {mount as beside} from './beside.js';
 import {mount as details} from './details.js';
@@ -19,7 +18,7 @@ import {mount as mapView} from './view.js';
 
 const view = context => guard(mapView(context), context);
 const PARTS = {
-  anatomy, backdrop, beside, details, examples, help, models, notice, options, panel, settings, tokens,
+  backdrop, beside, details, examples, help, models, notice, options, panel, settings, tokens,
   view, ...SECTIONS,
 };
 

@@ -11,15 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from explainer.export import Look
 from explainer.methods import METHODS
 from explainer.methods.anatomy import Parts, anatomy, leading
 from explainer.methods.base import MapPart
 from explainer.methods.subjects import Contrast, Span, Word, explain_subject, text_of, words_of
 from explainer.run import Run
 from explainer.run.store import RunStore
-from explainer.ui.context import Case, base_sentence, earlier_words, pair_of_lists
 from explainer.ui.maps import stored
+from explainer.ui.sections.step_by_step import words
+from explainer.ui.sections.step_by_step.context import (
+    Case,
+    base_sentence,
+    earlier_words,
+    pair_of_lists,
+)
 from explainer.web import controls, messages, payload, texts
 from explainer.web.lacking import missing_scales
 from explainer.web.messages import Value, failed
@@ -43,7 +48,7 @@ class StepByStepHandler:
                 chip whose guesses are to be shown, None for the one that counts most.
 
         Returns:
-            What `anatomy.js` draws, see `_describe_steps`; or {"text", "kind"} if something is
+            What `step_by_step.js` draws, see `_describe_steps`; or {"text", "kind"} if something is
             wrong, kind "busy" while scales have yet to be recorded.
         """
         try:
@@ -58,18 +63,6 @@ class StepByStepHandler:
             return _describe_steps(run, message.get("subject"), knobs, chip)
         except Exception as error:
             return failed(error)
-
-
-def step_by_step_props() -> Value:
-    """Return the props of the section: colours, words, and the bounds of a scale's weight."""
-    weight = controls.knob(METHOD, controls.SCALE_WEIGHTS)
-    return {
-        "tables": payload.tables(),
-        "diverging": Look().diverging,
-        "words": texts.ANATOMY | {"unreachable": texts.UNREACHABLE},
-        "dial": texts.DIAL,
-        "weight": {name: getattr(weight, name) for name in ("low", "high", "step", "meaning")},
-    }
 
 
 def _knobs(message: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -95,14 +88,14 @@ def _describe_steps(run: Run, choice: Any, knobs: Mapping[str, Any], beside: int
         "signed": case.found.signed,
         "peaks": {"scales": _readable(case.scales_peak), "steps": _readable(case.peak)},
         "max": knobs["fuse"] == "max",
-        "about": texts.ANATOMY_SCALES[knobs["fuse"]].format(word=case.word),
-        "symbols": texts.ANATOMY_SYMBOLS.format(word=case.word),
+        "about": words.SCALES[knobs["fuse"]].format(word=case.word),
+        "symbols": words.SYMBOLS.format(word=case.word),
         "scales": _scales(case),
         "steps": _steps(case, chips),
         "beta": _beta(case),
         "words": chips,
         "base": base_sentence(case),
-        "legend": texts.ANATOMY_WORDS.format(word=case.word) if chips else texts.ANATOMY_NO_WORDS,
+        "legend": words.WORDS.format(word=case.word) if chips else words.NO_WORDS,
         "pair": pair_of_lists(case, chips, beside),
     }
 
@@ -127,10 +120,10 @@ def _note(run: Run, subject: Any, case: Case) -> str:
     notes = []
     if isinstance(subject, Contrast):
         other = texts.visible(text_of(run, others[0]))
-        notes.append(texts.ANATOMY_CONTRAST.format(word=whole, other=other))
+        notes.append(words.CONTRAST.format(word=whole, other=other))
     count = len(first.tokens if isinstance(first, Span) else first.ids)
     if count > 1:
-        notes.append(texts.ANATOMY_PIECES.format(word=whole, count=count, piece=case.word))
+        notes.append(words.PIECES.format(word=whole, count=count, piece=case.word))
     return " ".join(notes)
 
 
@@ -176,7 +169,7 @@ def _named(case: Case, title: str) -> str:
 
 def _steps(case: Case, chips: list[Value]) -> dict[str, Value]:
     """Return the pictures from the fused map to the final one."""
-    found, title = case.found, texts.ANATOMY_STEPS
+    found, title = case.found, words.STEPS
     after = [
         payload.part_value(image, part, False, _named(case, title["after"]))
         for image, part in zip(case.run.images, found.heat.parts, strict=True)
@@ -202,20 +195,20 @@ def _steps(case: Case, chips: list[Value]) -> dict[str, Value]:
 def _fused(case: Case, part: MapPart) -> str:
     highest = float(part.values.max())
     if not highest > 0:
-        return texts.ANATOMY_FUSED_EMPTY.format(word=case.word)
-    clip = texts.ANATOMY_CLIP[case.knobs["clip"]]
-    fused = texts.ANATOMY_FUSED[case.knobs["fuse"]]
+        return words.FUSED_EMPTY.format(word=case.word)
+    clip = words.CLIP[case.knobs["clip"]]
+    fused = words.FUSED[case.knobs["fuse"]]
     return f"{fused} {clip}".format(peak=_readable(highest))
 
 
 def _interference(case: Case, chips: list[Value]) -> str:
     counted = [chip for chip in chips if chip["weight"] > 0]
     if not counted or case.knobs["weights"] == "none":
-        return texts.ANATOMY_NOTHING
-    said = texts.ANATOMY_INTERFERENCE[case.knobs["weights"]]
+        return words.NOTHING
+    said = words.INTERFERENCE[case.knobs["weights"]]
     most = max(counted, key=lambda chip: chip["part"])
     if most["part"] > 0:
-        said += texts.ANATOMY_MOST
+        said += words.MOST
     return said.format(count=len(counted), word=case.word, most=most["text"], share=most["share"])
 
 
@@ -223,21 +216,21 @@ def _beta(case: Case) -> Value:
     """Return the factor and its caption."""
     beta, auto = case.found.beta, case.found.beta_auto
     if case.knobs["beta"] is not None:
-        caption = texts.ANATOMY_BETA_SET.format(auto=f"{auto:.2f}")
+        caption = words.BETA_SET.format(auto=f"{auto:.2f}")
     else:
-        caption = texts.ANATOMY_BETA_AUTO if beta else texts.ANATOMY_BETA_ZERO
+        caption = words.BETA_AUTO if beta else words.BETA_ZERO
     return {"value": f"{beta:.2f}", "caption": caption}
 
 
 def _before(part: MapPart) -> str:
-    return texts.ANATOMY_BEFORE.format(empty=texts.percent(float(np.mean(part.values <= 0))))
+    return words.BEFORE.format(empty=texts.percent(float(np.mean(part.values <= 0))))
 
 
 def _after(case: Case) -> str:
     window = case.knobs["window"]
-    smooth = texts.ANATOMY_SMOOTH if window > 1 else texts.ANATOMY_ROUGH
+    smooth = words.SMOOTH if window > 1 else words.ROUGH
     norm = case.found.heat.normalisation
-    return smooth.format(window=window) + " " + texts.ANATOMY_AFTER.format(norm=norm)
+    return smooth.format(window=window) + " " + words.AFTER.format(norm=norm)
 
 
 def _readable(score: float) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from explainer.methods.anatomy import Anatomy, Overlap, overlap, peak
 from explainer.run import ROLE_NAMES, Chip, Run
+from explainer.ui.sections.step_by_step import words
 from explainer.web import texts
 from explainer.web.messages import Value
 
@@ -59,13 +60,13 @@ def _word(case: Case, index: int, chip: Chip) -> Value:
     context, tokens = case.found.context, list(chip.tokens)
     relevance, part = _relevance(case, chip), float(context.shares[tokens].sum())
     repeat, text = bool(context.repeats[tokens].all()), texts.visible(chip.text)
-    share = texts.ANATOMY_REPEAT if repeat else texts.percent(part)
-    label = texts.ANATOMY_LABEL.format(word=text, relevance=f"{relevance:.2f}", share=share)
+    share = words.REPEAT if repeat else texts.percent(part)
+    label = words.LABEL.format(word=text, relevance=f"{relevance:.2f}", share=share)
     return {
         "chip": index,
         "text": text,
         "role": ROLE_NAMES[chip.role],
-        "label": texts.ANATOMY_LABEL_REPEAT.format(word=text) if repeat else label,
+        "label": words.LABEL_REPEAT.format(word=text) if repeat else label,
         "relevance": relevance,
         "weight": float(context.weights[tokens].sum()),
         "part": part,
@@ -77,7 +78,7 @@ def _word(case: Case, index: int, chip: Chip) -> Value:
 def base_sentence(case: Case) -> str:
     """Return a sentence on the base map A_0, "" where it takes nothing away."""
     share = case.found.context.base_share
-    return texts.ANATOMY_BASE.format(share=texts.percent(share)) if share >= 0.005 else ""
+    return words.BASE.format(share=texts.percent(share)) if share >= 0.005 else ""
 
 
 # Two lists side by side --------------------------------------------------------------------------
@@ -91,7 +92,7 @@ def pair_of_lists(case: Case, chips: list[Value], beside: int | None) -> Value |
     chip = asked[0] if asked else max(chips, key=lambda c: (c["part"], c["weight"]))
     other = case.run.chips[chip["chip"]].tokens[0]
     found = overlap(case.run, other, case.token, **case.knobs)
-    title, rows = texts.ANATOMY_LIST[case.knobs["state"]], _rows(case.run, found)
+    title, rows = words.LIST[case.knobs["state"]], _rows(case.run, found)
     return {
         "chip": chip["chip"],
         "text": _told(case, chip, found),
@@ -112,7 +113,7 @@ def _rows(run: Run, found: Overlap) -> tuple[list[Value], list[Value]]:
         if match is None:
             return {"text": text, "other": None, "gain": 0.0, "label": text}
         other = getattr(match, rank)
-        label = texts.ANATOMY_SHARED.format(word=text, rank=other, gain=f"{match.gain:.3f}")
+        label = words.SHARED.format(word=text, rank=other, gain=f"{match.gain:.3f}")
         return {"text": text, "other": other, "gain": match.gain, "label": label}
 
     first = [row(int(i), "second") for i in found.first]
@@ -125,24 +126,24 @@ def _told(case: Case, chip: Value, found: Overlap) -> str:
     told = {
         "other": chip["text"],
         "word": case.word,
-        "alike": _graded(texts.ANATOMY_ALIKE, r),
+        "alike": _graded(words.ALIKE, r),
         "relevance": f"{r:.2f}",
         "shared": len(found.shared),
         "k": len(found.first),
         "weight": texts.percent(1 - r),
         "share": chip["share"],
     }
-    said = [texts.ANATOMY_PAIR]
+    said = [words.PAIR]
     if chip["repeat"]:
-        said.append(texts.ANATOMY_SAME)
+        said.append(words.SAME)
     else:
         counts = weights == "rbo"
-        said.append(_graded(texts.ANATOMY_COUNTS, r) if counts else texts.ANATOMY_NO_PART[weights])
+        said.append(_graded(words.COUNTS, r) if counts else words.NO_PART[weights])
         if chip["weight"] > 0 and case.found.beta:
-            said.append(texts.ANATOMY_SHARE if chip["part"] else texts.ANATOMY_DARK)
+            said.append(words.SHARE if chip["part"] else words.DARK)
     return " ".join(sentence.format(**told) for sentence in said)
 
 
 def _graded(grades: Sequence[tuple[float, str]], value: float) -> str:
     """Return the words of the first grade that a value reaches."""
-    return next(words for least, words in grades if value >= least)
+    return next(sentence for least, sentence in grades if value >= least)

@@ -1,11 +1,11 @@
 // How the map of the chosen word came about; asked for only while the section is open.
 // props.words are texts, props.tables the colours, props.weight the bounds of a scale's weight.
-import {dial} from './dial.js';
-import {along, childrenOf, fill, make, targetOf} from './dom.js';
+import {dial} from '../../../web/js/dial.js';
+import {along, childrenOf, fill, make, targetOf} from '../../../web/js/dom.js';
 import {formula} from './formula.js';
 import {guessLists} from './lists.js';
-import {paint, paintBar, tableOf} from './paint.js';
-import {sightline} from './state.js';
+import {paint, paintBar, tableOf} from '../../../web/js/paint.js';
+import {sightline} from '../../../web/js/state.js';
 
 /**
  * Mount the section on how the map of the chosen word came about.
