@@ -9,8 +9,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple, TypedDict
 
 from explainer.export import Exhibit, Look
-from explainer.methods.subjects import Span, candidates, probability
-from explainer.run import Run
 from explainer.ui.api_common import (
     METHODS_SHOWN,
     NO_KNOBS,
@@ -34,7 +32,6 @@ from explainer.web.subjects import read_subject
 SCALES = list(controls.knob(controls.METHODS["msea_arc"], "scales").default)
 LAYERS = controls.LAYERS.choices
 EVERYTHING: list[Any] = []
-MOST_CANDIDATES = 100
 
 
 class AnswerMessage(TypedDict):
@@ -48,40 +45,6 @@ class AnswerMessage(TypedDict):
     layers: list[int]
     notes: list[str]
     images: list[str]
-
-
-class CandidateTold(TypedDict):
-    """A token that the model could have said at this place."""
-
-    id: int
-    text: str
-    probability: float
-
-
-class TokenTold(TypedDict):
-    """One token of a chip, with what else the model held probable there, best first."""
-
-    token: int
-    id: int
-    text: str
-    probability: float | None
-    candidates: list[CandidateTold]
-
-
-class ChipTokens(ChipTold):
-    """A chip with its tokens; mostly one."""
-
-    tokens: list[TokenTold]
-
-
-class RunTokens(TypedDict):
-    """The tokens of a recorded answer."""
-
-    run: str
-    model: str
-    prompt: str
-    answer: str
-    chips: list[ChipTokens]
 
 
 class MapTold(TypedDict):
@@ -162,30 +125,6 @@ class Api:
             "images": payload.picture_labels(run),
         }
 
-    def tokens(self, run: str, top: int = 5) -> RunTokens:
-        """Return the tokens of a recorded run, with what the model could have said instead.
-
-        Args:
-            run: as /record returned it
-            top: how many candidates of each token, 0 to 100; a run holds about 30 of an answer
-        """
-        found = self._reader.run(run)
-        top = read_whole(top, "top", 0, MOST_CANDIDATES)
-        chips = [
-            {
-                **describe_chip(found, i),
-                "tokens": [_token(found, t, top) for t in found.chips[i].tokens],
-            }
-            for i in shown_chips(found)
-        ]
-        return {
-            "run": run,
-            "model": found.model_id,
-            "prompt": found.prompt,
-            "answer": found.answer,
-            "chips": chips,
-        }
-
     def explain(
         self,
         run: str,
@@ -252,16 +191,3 @@ class Api:
         found = self._handlers.with_maps(run, missing_maps(found, shown, settings))
         data = kind.make(Exhibit(found, chosen, shown, Look.of(controls.read_mapping(look))))
         return File(f"sightline-{run[:8]}.{kind.name}", data)
-
-
-def _token(run: Run, token: int, top: int) -> TokenTold:
-    return {
-        "token": token,
-        "id": int(run.tokens.ids[token]),
-        "text": run.tokens.texts[token],
-        "probability": probability(run, Span((token,))),
-        "candidates": [
-            {"id": c.token_id, "text": c.text, "probability": c.probability}
-            for c in candidates(run, token)[:top]
-        ],
-    }

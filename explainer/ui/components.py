@@ -22,7 +22,6 @@ STYLES = (
     "view.css",
     "panel.css",
     "settings.css",
-    "beside.css",
     "evidence.css",
 )
 
@@ -66,15 +65,6 @@ class TokenBar(Drawn):
     """The chips. Value: {run, subject}, and {chips, live, layers, rests} when Python sets it."""
 
     MODULE, TEMPLATE = web.TOKENS.name, web.TOKENS.template
-
-
-class Beside(Drawn):
-    """What could have stood in place of the chosen word. Server function: places. Events: word (a
-    typed word is wanted), answer (an edited answer is to be read)."""
-
-    MODULE = "beside"
-    TEMPLATE = '<div class="sl-beside" hidden></div>'
-    TRIGGERS = ("word", "answer")
 
 
 class MapView(Drawn):

@@ -41,7 +41,6 @@ def offer(api: Api, menu: ModelMenu, visits: Visits) -> None:
         api_name="record",
         show_progress="hidden",
     )
-    gr.api(shown(api.tokens), api_name="tokens", queue=False)
     gr.api(visits.served(shown(api.explain)), api_name="explain", queue=False)
     export = shown(api.export)
     gr.Button(visible=False).click(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any
 
@@ -19,7 +19,6 @@ from explainer.ui.model_menu import ModelMenu
 from explainer.ui.section import Recording
 from explainer.ui.sides import MODEL, PLUMBING, Ask, See
 from explainer.ui.visitors import Visits
-from explainer.ui.words import WordsHandler
 from explainer.web import texts
 
 # Loading takes no turn from those who are asking; its own turns are kept by `Models`.
@@ -70,7 +69,7 @@ def wire_run(
     presses = (ask.run.click, *(way.press for way in others))
     begun = [_begun(press, handlers, previous, ask, see) for press in presses]
     first = begun[0].then(
-        visits.served(handlers.record, _waiting),
+        visits.served(handlers.record, waiting),
         asked,
         [*shown, ask.notice],
         api_name="answer",
@@ -79,7 +78,7 @@ def wire_run(
     decoding = [previous, *ask.decoding, ask.layers, ask.penalty]
     answers = [first]
     for way, start in zip(others, begun[1:], strict=True):
-        answer, outputs = visits.served(way.answer, _waiting), [*shown, way.note]
+        answer, outputs = visits.served(way.answer, waiting), [*shown, way.note]
         answers.append(
             start.then(answer, [way.source, *decoding], outputs, api_name=way.name, **MODEL)
         )
@@ -119,22 +118,9 @@ def _begun(press: Any, handlers: Handlers, previous: gr.State, ask: Ask, see: Se
     )
 
 
-def _waiting(message: dict[str, Any], *_: Any) -> PageUpdate:
+def waiting(message: dict[str, Any], *_: Any) -> PageUpdate:
     """Return what the page shows while it waits: chips and picture stay."""
     return PageUpdate(NOTHING, message)
-
-
-def _run_of(asked: Any) -> Any:
-    return asked.get("run") if isinstance(asked, Mapping) else None
-
-
-def wire_beside(words: WordsHandler, see: See, visits: Visits) -> None:
-    """Connect words that are typed and answers that are edited."""
-    bring = visits.served(words.bring, lambda message, asked: {"run": _run_of(asked), **message})
-    see.beside.word(bring, see.beside, see.beside, api_name="bring", **MODEL)
-    shown = [see.bar, see.view, see.backdrop, see.beside]
-    edited = visits.served(words.edited, _waiting)
-    see.beside.answer(edited, see.beside, shown, api_name="edited", **MODEL)
 
 
 def wire_menu(menu: ModelMenu, picker: ui.ModelPicker, demo: gr.Blocks, recorded: Any) -> Any:

@@ -38,7 +38,6 @@ from explainer.ui.sessions import lighten_sessions
 from explainer.ui.settings import all_options, defaults
 from explainer.ui.sides import Ask, See
 from explainer.ui.visitors import Visits
-from explainer.ui.words import WordsHandler
 from explainer.web import controls, payload, texts
 from explainer.web.scripts import page_script, path, styles
 
@@ -72,7 +71,6 @@ def build_demo(
     calls = Calls()
     visits, menu = Visits(calls), ModelMenu(models, precision, about)
     handlers = Handlers(models, store, examples, lambda worker: calls.guard(gpu(worker)))
-    maps, words = Maps(store), WordsHandler(handlers)
     sections = [section(Server(handlers, store, visits)) for section in SECTIONS]
     links = Links(models, store, examples, handlers.with_words)
     with GuardedBlocks(
@@ -84,7 +82,7 @@ def build_demo(
             settings = _settings(links)
         with gr.Row(elem_id="sl-page"):
             ask = _ask()
-            see = _see(maps, words, Saving(store), sections)
+            see = _see(Maps(store), Saving(store), sections)
             strip, kept = _try(examples, gallery, menu)
         ways = [way for section in sections for way in section.recordings()]
         answered = events.wire_run(handlers, ways, ask, see, picker, visits)
@@ -92,7 +90,6 @@ def build_demo(
         events.wire_examples(handlers, ask, strip)
         shows = [*see.shown, ask.notice]
         recorded.wire(Opening(store, gallery), kept, see.panel, shows)
-        events.wire_beside(words, see, visits)
         loaded = events.wire_menu(menu, picker, demo, answered)
         events.wire_memory(LayerMemory(models), ask, see, picker, loaded)
         events.wire_link(links, menu, settings, ask, picker, visits)
@@ -242,7 +239,6 @@ def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:
 
 def _see(
     maps: Maps,
-    words: WordsHandler,
     saving: Saving,
     sections: Sequence[Section],
 ) -> See:
@@ -251,12 +247,6 @@ def _see(
             {"run": None, "subject": None}, elem_id="sl-bar", words=texts.PLAYING, rests=texts.RESTS
         )
         place_all(sections, Slot.WORDS)
-        beside = ui.Beside(
-            None,
-            elem_id="sl-beside",
-            words=texts.BESIDE,
-            server_functions=[words.places],
-        )
         view = ui.MapView(
             {},
             elem_id="sl-view",
@@ -286,7 +276,7 @@ def _see(
                 label=texts.METHOD_OPTIONS,
                 words=texts.OPTIONS,
             )
-    return See(bar, beside, view, backdrop, panel, options)
+    return See(bar, view, backdrop, panel, options)
 
 
 def _try(

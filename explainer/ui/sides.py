@@ -36,7 +36,6 @@ class See:
     """What they see, and the controls of it."""
 
     bar: ui.TokenBar
-    beside: ui.Beside
     view: ui.MapView
     backdrop: ui.Backdrop
     panel: ui.ControlPanel

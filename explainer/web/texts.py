@@ -103,7 +103,6 @@ BUSY_READING = "The model reads the picture…"
 BUSY_ANSWERING = "Answering: {done} of at most {total} tokens"
 BUSY_SCALES = "Reading the picture at another scale: {done} of {total}"
 BUSY_WORD = "Looking up the word in the model…"
-BUSY_GIVEN = "The model reads the answer…"
 BUSY_ADDING = "Reading the picture at scale {scales}…"
 VIDEO_ALONE = "A video is asked about on its own: remove the pictures or the video."
 NO_IMAGE = "There is no picture yet. Upload, paste, drop or take one, or pick an example."
@@ -318,27 +317,6 @@ FILE = {
     "print": "How these maps were made",
 }
 
-# What could have stood in place of a word, and the tools that choose more than a chip.
-BESIDE = {
-    "instead": "Instead",
-    "list": "The model's candidates for this place, with their probabilities",
-    "not": "≠",
-    "contrast": "Why this and not “{minus}”?",
-    "typed": "another word",
-    "typedNot": "Why this and not the typed word?",
-    "by": "Tokens",
-    "combine": {"max": "maximum", "mean": "mean", "first": "first"},
-    "whole": "Whole word",
-    "wholeLong": "Explain all tokens of this word as one",
-    "extend": "Extend",
-    "extendLong": "Choose a range: it starts at the chosen word and ends at the next one you tap",
-    "template": "Template",
-    "templateLong": "Show the tokens of the chat template",
-    "edit": "Edit answer",
-    "editLong": "Write another answer; the model reads it as if it had given it",
-    "read": "Explain this answer",
-    "cancel": "Cancel",
-}
 GIVEN = "edited answer, read in {time}"
 AGAINST = "{plus}, not {minus}"
 CHANCES = "probability {plus} against {minus}"

@@ -12,7 +12,7 @@ from explainer.run import ANSWER, TEMPLATE
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
-from explainer.ui.words import WordsHandler, places
+from explainer.ui.sections.words_beside.handler import WordsHandler, places
 from explainer.web import controls, payload, texts
 from explainer.web.subjects import LONGEST_WORD, read_subject
 from tests.ui.fake import FakeExplainer, fake_run

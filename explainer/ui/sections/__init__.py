@@ -7,10 +7,12 @@ from explainer.ui.sections.hiding import HidingSection
 from explainer.ui.sections.map_test import MapTestSection
 from explainer.ui.sections.reliance import RelianceSection
 from explainer.ui.sections.step_by_step import StepByStepSection
+from explainer.ui.sections.words_beside import WordsBesideSection
 
 SECTIONS: tuple[type[Section], ...] = (
     RelianceSection,
     HidingSection,
+    WordsBesideSection,
     MapTestSection,
     StepByStepSection,
 )

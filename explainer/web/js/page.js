@@ -1,6 +1,5 @@
 // Start of the page's scripts: `document.sightline` holds the state, and mounts the parts of the page.
 import {mount as backdrop} from './backdrop.js';
-import {mount as beside} from './beside.js';
 import {mount as details} from './details.js';
 import {mount as examples} from './examples.js';
 import {guard} from './guard.js';
@@ -18,7 +17,7 @@ import {mount as mapView} from './view.js';
 
 const view = context => guard(mapView(context), context);
 const PARTS = {
-  backdrop, beside, details, examples, help, models, notice, options, panel, settings, tokens,
+  backdrop, details, examples, help, models, notice, options, panel, settings, tokens,
   view, ...SECTIONS,
 };
 

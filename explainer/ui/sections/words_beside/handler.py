@@ -9,6 +9,7 @@ from explainer.errors import RunError
 from explainer.methods.subjects import Span, candidates, probability
 from explainer.run import Run
 from explainer.ui.handlers import Handlers, PageUpdate
+from explainer.ui.sections.words_beside import words
 from explainer.web import controls, payload, texts
 from explainer.web.messages import Value, busy, failed, said
 from explainer.web.subjects import lacking, read_subject
@@ -61,7 +62,7 @@ class WordsHandler:
         """
         try:
             key, answer = _read_answer(asked)
-            yield PageUpdate({}, busy(texts.BUSY_GIVEN))
+            yield PageUpdate({}, busy(words.BUSY_GIVEN))
             run, key = self._handlers.read_answer(key, answer)
             yield PageUpdate(payload.bar(run, key), said("", ""), payload.picture(run, key))
         except Exception as error:

@@ -2,9 +2,9 @@
 // and any word that is typed. Each is explained, or set against the chosen one. Text enters
 // through textContent only. props.value to Python: {run, at, word} or {run, answer}; from Python:
 // {run, subject} for a typed word, {run, busy} and {run, text, kind}. Server function: places.
-import {fill, focused, make, targetOf} from './dom.js';
-import {sightline} from './state.js';
-import {tool} from './toolbar.js';
+import {fill, focused, make, targetOf} from '../../../web/js/dom.js';
+import {sightline} from '../../../web/js/state.js';
+import {tool} from '../../../web/js/toolbar.js';
 
 /**
  * Mount the row of words that could have stood in place of the chosen one.
