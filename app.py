@@ -92,8 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     own_temporary_folder(os.environ, "GRADIO_TEMP_DIR")  # read when gradio is imported
     if flags.host and ":" in flags.host:  # Gradio binds what this names as IPv4, to try a port
         os.environ.pop("GRADIO_SERVER_NAME", None)
+    from explainer.ui.gallery import load_gallery
     from explainer.ui.layout import build_demo, launch_options, load_examples
-    from explainer.ui.opening import load_gallery
     from explainer.web.texts import NO_MODEL
 
     try:

@@ -186,8 +186,8 @@ def page_payload() -> dict[str, int]:
 
     from explainer.run.store import RunStore
     from explainer.serving.model_pool import NoModels
+    from explainer.ui.gallery import load_gallery
     from explainer.ui.layout import build_demo, launch_options, load_examples
-    from explainer.ui.opening import load_gallery
 
     assets = ROOT / "assets"
     examples, gallery = load_examples(assets / "examples"), load_gallery(assets / "gallery")

@@ -19,9 +19,10 @@ from explainer.serving.calls import Calls
 from explainer.serving.jobs import Worker
 from explainer.serving.model_pool import Loaded, Models
 from explainer.ui import components as ui
-from explainer.ui import events, recorded
+from explainer.ui import events
 from explainer.ui.api import Api
 from explainer.ui.endpoints import offer, offer_all
+from explainer.ui.gallery import GalleryRun
 from explainer.ui.gate import Gate
 from explainer.ui.guarded_blocks import GuardedBlocks
 from explainer.ui.handlers import Handlers, PageExample
@@ -30,7 +31,6 @@ from explainer.ui.links import Links
 from explainer.ui.maps import Maps
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
-from explainer.ui.opening import Opening, Shown
 from explainer.ui.saving import Saving
 from explainer.ui.section import Page, Section, Server, Slot, place_all
 from explainer.ui.sections import FOLDERS, SECTIONS
@@ -52,7 +52,7 @@ def build_demo(
     about: str = "",
     precision: str = "float32",
     examples: Sequence[PageExample] = (),
-    gallery: Sequence[Shown] = (),
+    gallery: Sequence[GalleryRun] = (),
     gpu: Callable[[Worker], Worker] = lambda worker: worker,
 ) -> gr.Blocks:
     """Return the page for the models of a server and one store of runs.
@@ -71,7 +71,8 @@ def build_demo(
     calls = Calls()
     visits, menu = Visits(calls), ModelMenu(models, precision, about)
     handlers = Handlers(models, store, examples, lambda worker: calls.guard(gpu(worker)))
-    sections = [section(Server(handlers, store, visits)) for section in SECTIONS]
+    server = Server(handlers, store, visits, models, menu, examples, gallery)
+    sections = [section(server) for section in SECTIONS]
     links = Links(models, store, examples, handlers.with_words)
     with GuardedBlocks(
         handlers.uploads, title=texts.TITLE, fill_width=True, delete_cache=(600, 7200)
@@ -83,13 +84,11 @@ def build_demo(
         with gr.Row(elem_id="sl-page"):
             ask = _ask()
             see = _see(Maps(store), Saving(store), sections)
-            strip, kept = _try(examples, gallery, menu)
+            strip = _try(examples, sections)
         ways = [way for section in sections for way in section.recordings()]
         answered = events.wire_run(handlers, ways, ask, see, picker, visits)
         events.wire_missing(Missing(handlers), see, visits)
         events.wire_examples(handlers, ask, strip)
-        shows = [*see.shown, ask.notice]
-        recorded.wire(Opening(store, gallery), kept, see.panel, shows)
         loaded = events.wire_menu(menu, picker, demo, answered)
         events.wire_memory(LayerMemory(models), ask, see, picker, loaded)
         events.wire_link(links, menu, settings, ask, picker, visits)
@@ -279,9 +278,7 @@ def _see(
     return See(bar, view, backdrop, panel, options)
 
 
-def _try(
-    examples: Sequence[PageExample], gallery: Sequence[Shown], menu: ModelMenu
-) -> tuple[ui.ExampleStrip, recorded.RecordedPanel]:
+def _try(examples: Sequence[PageExample], sections: Sequence[Section]) -> ui.ExampleStrip:
     shown = [
         {"thumbnail": payload.thumbnail(e.picture.pixels), "label": e.label, "prompt": e.prompt}
         for e in examples
@@ -289,8 +286,8 @@ def _try(
     with gr.Column(elem_id="sl-try"):
         strip = ui.ExampleStrip(None, examples=shown, words=texts.EXAMPLES, visible=bool(shown))
         with gr.Row(elem_id="sl-notes"):
-            kept = recorded.place(gallery, unfolded=not shown)
+            place_all(sections, Slot.NOTES)
             with gr.Accordion(texts.ABOUT, open=False):
                 ui.Details(None)
                 gr.Markdown(texts.ABOUT_TEXT)
-    return strip, kept
+    return strip

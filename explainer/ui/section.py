@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from explainer.run.store import RunStore
+from explainer.serving.model_pool import Models
 from explainer.ui import components as ui
-from explainer.ui.handlers import Handlers
+from explainer.ui.gallery import GalleryRun
+from explainer.ui.handlers import Handlers, PageExample
+from explainer.ui.model_menu import ModelMenu
 from explainer.ui.sides import Ask, See
 from explainer.ui.visitors import Visits
 from explainer.web.controls import read_ticket
@@ -26,17 +29,31 @@ from explainer.web.messages import Value
 class Slot(Enum):
     """Where on the page a section goes. Those of one slot follow the order of the registry."""
 
+    TOOLS = "in the head of the page"
     WORDS = "between the chips and the maps"
     FOLDS = "below the sliders"
+    NOTES = "below the examples"
 
 
 @dataclass(frozen=True)
 class Server:
-    """What sections may use: the handlers that ask models, recorded runs, and turns of visitors."""
+    """What sections may use.
+
+    Attributes:
+        handlers: ask models.
+        store: holds the recorded runs.
+        visits: give callers their turns at the model.
+        models, menu: those of the server, and what the page says of them.
+        examples, gallery: pictures to try, and recorded runs to open.
+    """
 
     handlers: Handlers
     store: RunStore
     visits: Visits
+    models: Models
+    menu: ModelMenu
+    examples: Sequence[PageExample] = ()
+    gallery: Sequence[GalleryRun] = ()
 
 
 @dataclass(frozen=True)

@@ -280,12 +280,6 @@ NO_SUCH_ADDRESS = "There is nothing at this address."
 NO_SUCH_NAME = "There is no such endpoint, function or component here; see /gradio_api/info."
 NOT_FINITE = "A number in the request is not finite; write an ordinary number."
 
-# Runs that were recorded before.
-RECORDED = "Recorded answers"
-OPEN_FILE = "Open a run from a file (.npz)"
-OPENED = "Opened: an answer by {model}. Its maps need no model."
-RUN_TOO_LARGE = "The file is larger than {most} MB, which no recorded run has to be."
-RUN_EMPTY = "The run holds no words of a prompt or an answer, so there is nothing to explain."
 NO_MODEL = "No model is loaded here, so nothing new can be asked: open a recorded answer below."
 
 # Files to keep.

@@ -13,8 +13,8 @@ from PIL import Image
 from explainer.run import Run
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import NoModels
+from explainer.ui.gallery import load_gallery
 from explainer.ui.layout import build_demo, launch_options
-from explainer.ui.opening import load_gallery
 from tests.e2e.conftest import App
 from tests.ui.fake import ANSWER_TEXTS, FakeExplainer, fake_run
 

@@ -13,8 +13,10 @@ import pytest
 from explainer.run import Run
 from explainer.run.store import RunStore
 from explainer.serving.calls import Calls
+from explainer.serving.model_pool import Models
 from explainer.ui.api import Api
 from explainer.ui.handlers import Handlers
+from explainer.ui.model_menu import ModelMenu
 from explainer.ui.section import Server
 from explainer.ui.sections import SECTIONS
 from explainer.ui.visitors import Visits
@@ -61,8 +63,9 @@ def test_the_curl_example(url, tmp_path):
 
 
 def test_every_endpoint_is_described():
-    handlers = Handlers(FakeExplainer(), RunStore())
-    server = Server(handlers, RunStore(), Visits(Calls()))
+    models, store = Models.of_one(FakeExplainer()), RunStore()
+    handlers, menu = Handlers(models, store), ModelMenu(models, "float32", "")
+    server = Server(handlers, store, Visits(Calls()), models, menu)
     own = [one.function for section in SECTIONS for one in section(server).endpoints()]
     api = Api(handlers)
     for function in (api.record, api.explain, api.export, *own):

@@ -15,10 +15,11 @@ from explainer.errors import ModelError
 from explainer.run import Run
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models, NoModels
+from explainer.ui.gallery import load_gallery
 from explainer.ui.handlers import Handlers
 from explainer.ui.maps import Maps
 from explainer.ui.missing import Missing
-from explainer.ui.opening import MOST_BYTES, Opening, load_gallery
+from explainer.ui.sections.recorded.opening import MOST_BYTES, Opening
 from explainer.web import controls
 from tests.ui.fake import FakeExplainer, fake_run
 
@@ -158,7 +159,7 @@ def test_the_page_without_a_model_needs_no_torch():
     code = (
         "import sys; sys.modules['torch'] = sys.modules['transformers'] = None;"
         "import app; from explainer.run.store import RunStore;"
-        "from explainer.ui.layout import build_demo; from explainer.ui.opening import load_gallery;"
+        "from explainer.ui.layout import build_demo; from explainer.ui.gallery import load_gallery;"
         "models, bits = app._models(app.parse(['--model', 'none'])); models.start();"
         "build_demo(models, RunStore(), precision=bits, gallery=load_gallery(app.GALLERY))"
     )

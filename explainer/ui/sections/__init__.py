@@ -5,6 +5,7 @@ from __future__ import annotations
 from explainer.ui.section import Section, folders
 from explainer.ui.sections.hiding import HidingSection
 from explainer.ui.sections.map_test import MapTestSection
+from explainer.ui.sections.recorded import RecordedSection
 from explainer.ui.sections.reliance import RelianceSection
 from explainer.ui.sections.step_by_step import StepByStepSection
 from explainer.ui.sections.words_beside import WordsBesideSection
@@ -15,5 +16,6 @@ SECTIONS: tuple[type[Section], ...] = (
     WordsBesideSection,
     MapTestSection,
     StepByStepSection,
+    RecordedSection,
 )
 FOLDERS = folders(SECTIONS)

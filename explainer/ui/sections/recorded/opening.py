@@ -7,18 +7,17 @@ were read; a new scale or word needs the model that recorded it.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from explainer.errors import RunError, SightlineError
-from explainer.export import RGB
 from explainer.run import ANSWER, Run
 from explainer.run.store import RunStore
 from explainer.serving.turns import Turns
+from explainer.ui.gallery import GalleryRun
 from explainer.ui.handlers import NOTHING
+from explainer.ui.sections.recorded import words
 from explainer.web import controls, payload, texts
 from explainer.web.lacking import missing_scales
 from explainer.web.messages import Value, failed, said
@@ -27,31 +26,6 @@ MOST_BYTES = 64_000_000  # of a file; a run of a large model at five scales has 
 MOST_IN_USE = 256_000_000  # that a run may take once it is looked at
 AT_ONCE, MOST_WAITING = 1, 8  # files that are opened at the same time, and that wait for it
 PATIENCE = 20.0  # seconds to wait for one's turn
-
-
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """A run of the gallery: its file, first picture, and what to call it."""
-
-    path: Path
-    picture: RGB
-    label: str
-    prompt: str
-
-
-def load_gallery(folder: Path) -> list[Shown]:
-    """Return the runs that `gallery.json` in this folder lists; none if there is no such file.
-
-    The file is a list of {"run", "label"}.
-    """
-    listing = folder / "gallery.json"
-    if not listing.is_file():
-        return []
-    shown = []
-    for told in json.loads(listing.read_text(encoding="utf-8")):
-        run = Run.load(folder / told["run"])
-        shown.append(Shown(folder / told["run"], run.image, told["label"], run.prompt))
-    return shown
 
 
 class OpenedRun(NamedTuple):
@@ -72,7 +46,7 @@ class Opening:
         gallery: the runs that `choose` opens by number.
     """
 
-    def __init__(self, store: RunStore, gallery: Sequence[Shown] = ()) -> None:
+    def __init__(self, store: RunStore, gallery: Sequence[GalleryRun] = ()) -> None:
         self._store, self._gallery = store, tuple(gallery)
         self._turns = Turns(AT_ONCE, MOST_WAITING, PATIENCE)
 
@@ -96,7 +70,7 @@ class Opening:
     def _page(self, path: Path, panel: Any) -> OpenedRun:
         run, key = self._open(path)
         note = "" if len(run.indices(ANSWER)) else texts.EMPTY_ANSWER
-        told = texts.OPENED.format(model=run.model_id)
+        told = words.OPENED.format(model=run.model_id)
         return OpenedRun(
             payload.bar(run, key),
             said(note, "note" if note else ""),
@@ -108,7 +82,7 @@ class Opening:
     def _open(self, path: Path) -> tuple[Run, str]:
         """Return a run from a file and its name in the store; the same file has the same name."""
         if path.stat().st_size > MOST_BYTES:
-            raise RunError(texts.RUN_TOO_LARGE.format(most=MOST_BYTES // 1_000_000))
+            raise RunError(words.RUN_TOO_LARGE.format(most=MOST_BYTES // 1_000_000))
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").digest()
         key = self._store.key(digest, "", "", {"opened": True})
@@ -117,7 +91,7 @@ class Opening:
             with self._turns.take():
                 run = Run.load(path, min(MOST_IN_USE, self._store.max_bytes))
             if payload.first_chip(run) is None:
-                raise RunError(texts.RUN_EMPTY)
+                raise RunError(words.RUN_EMPTY)
             self._store.put(key, run)
         return run, key
 
