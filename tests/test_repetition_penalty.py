@@ -21,9 +21,9 @@ from explainer.recording.load import load
 from explainer.run import ANSWER, Run
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
-from explainer.ui.links import Links
 from explainer.ui.model_menu import ModelMenu
-from explainer.ui.parameters import Doubts
+from explainer.ui.sections.links.links import Links
+from explainer.ui.sections.links.parameters import Doubts
 from tests import tiny
 from tests.conftest import FAMILIES
 from tests.models.test_internvl_chat import publish

@@ -21,9 +21,11 @@ STYLES = (
     "tokens.css",
     "view.css",
     "panel.css",
-    "settings.css",
     "evidence.css",
 )
+
+
+LAST_STYLE = "devices.css"  # after those of the sections
 
 
 class Drawn(gr.HTML):
@@ -111,30 +113,6 @@ class ModelPicker(Drawn):
     MODULE = "models"
     TEMPLATE = '<div class="sl-models"></div>'
     TRIGGERS = ("choose", "cancel")
-
-
-class Details(Drawn):
-    """A sentence on the chosen model, which the model menu keeps up to date."""
-
-    MODULE = "details"
-    TEMPLATE = '<p class="sl-details"></p>'
-
-
-class SettingsBar(Drawn):
-    """Buttons that copy a link, present, and reset; remembers settings. Server functions: restore,
-    parameters, chosen, written. Events: ask (fill in what the link in the value asks), bring (the
-    words that it chooses). Value: {query}, or {run, query}."""
-
-    MODULE = "settings"
-    TEMPLATE = '<div class="sl-settings"></div>'
-    TRIGGERS = ("ask", "bring")
-
-
-class Help(Drawn):
-    """A button, and the dialog with all keys that it opens."""
-
-    MODULE = "help"
-    TEMPLATE = '<div class="sl-help"></div>'
 
 
 class Notice(Drawn):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import astuple
 from typing import Any
 
 import gradio as gr
@@ -13,7 +12,6 @@ from explainer.ui import components as ui
 from explainer.ui.endpoints import shown
 from explainer.ui.handlers import NOTHING, Handlers, PageUpdate
 from explainer.ui.layer_memory import Fields, LayerMemory
-from explainer.ui.links import Links
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
 from explainer.ui.section import Recording
@@ -24,7 +22,6 @@ from explainer.web import texts
 # Loading takes no turn from those who are asking; its own turns are kept by `Models`.
 LOAD: dict[str, Any] = {"concurrency_limit": 8, "show_progress": "hidden"}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-PRESS_RUN_ON_PICTURE = "picture => { if (picture) document.querySelector('#sl-run').click(); }"
 ENDED = "() => ({ended: Date.now()})"
 PRESS_RUN = "() => { document.querySelector('#sl-run').click(); }"
 # What a browser can do without the server, which may be what failed.
@@ -145,28 +142,6 @@ def wire_memory(
 
     gr.on(changes, size, fields, ask.memory, trigger_mode="always_last", **PLUMBING)
     loaded.then(size, fields, ask.memory, **PLUMBING)
-
-
-def wire_link(
-    links: Links,
-    menu: ModelMenu,
-    settings: ui.SettingsBar,
-    ask: Ask,
-    picker: ui.ModelPicker,
-    visits: Visits,
-) -> None:
-    """Fill in what a link asks, and answer it if it names an example."""
-
-    def fill(told: Any) -> tuple[Any, ...]:
-        asked = links.fill(told)
-        picture = asked.example.picture.pixels if asked.example else None
-        return (picture, asked.prompt, *astuple(asked.decoding), menu.value(asked.model))
-
-    fields = [ask.image, ask.prompt, *ask.decoding, ask.layers, ask.penalty, picker]
-    filled = settings.ask(shown(fill), settings, fields, **PLUMBING)
-    filled.then(None, ask.image, js=PRESS_RUN_ON_PICTURE)
-    bring = visits.served(links.bring)
-    settings.bring(bring, settings, settings, api_name="bring_link", **MODEL)
 
 
 def _running(running: bool) -> tuple[Any, Any]:

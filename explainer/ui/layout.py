@@ -27,7 +27,6 @@ from explainer.ui.gate import Gate
 from explainer.ui.guarded_blocks import GuardedBlocks
 from explainer.ui.handlers import Handlers, PageExample
 from explainer.ui.layer_memory import LayerMemory
-from explainer.ui.links import Links
 from explainer.ui.maps import Maps
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
@@ -35,7 +34,6 @@ from explainer.ui.saving import Saving
 from explainer.ui.section import Page, Section, Server, Slot, place_all
 from explainer.ui.sections import FOLDERS, SECTIONS
 from explainer.ui.sessions import lighten_sessions
-from explainer.ui.settings import all_options, defaults
 from explainer.ui.sides import Ask, See
 from explainer.ui.visitors import Visits
 from explainer.web import controls, payload, texts
@@ -73,14 +71,14 @@ def build_demo(
     handlers = Handlers(models, store, examples, lambda worker: calls.guard(gpu(worker)))
     server = Server(handlers, store, visits, models, menu, examples, gallery)
     sections = [section(server) for section in SECTIONS]
-    links = Links(models, store, examples, handlers.with_words)
     with GuardedBlocks(
         handlers.uploads, title=texts.TITLE, fill_width=True, delete_cache=(600, 7200)
     ) as demo:
         with gr.Row(elem_id="sl-top"):
             gr.HTML(_header(), elem_id="sl-title", apply_default_css=False)
             picker = ui.ModelPicker(menu.value(), elem_id="sl-menu", words=texts.MODEL_WORDS)
-            settings = _settings(links)
+            with gr.Row(elem_id="sl-tools"):
+                place_all(sections, Slot.TOOLS)
         with gr.Row(elem_id="sl-page"):
             ask = _ask()
             see = _see(Maps(store), Saving(store), sections)
@@ -91,7 +89,6 @@ def build_demo(
         events.wire_examples(handlers, ask, strip)
         loaded = events.wire_menu(menu, picker, demo, answered)
         events.wire_memory(LayerMemory(models), ask, see, picker, loaded)
-        events.wire_link(links, menu, settings, ask, picker, visits)
         for section in sections:
             section.wire(Page(ask, see, picker))
         offer(Api(handlers), menu, visits)
@@ -116,7 +113,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": theme,
         "head": f"<script>{page_script(FOLDERS)}</script>",  # runs before the parts are mounted
-        "css_paths": [*map(path, ui.STYLES), *styles(FOLDERS)],
+        "css_paths": [*map(path, ui.STYLES), *styles(FOLDERS), path(ui.LAST_STYLE)],
         "footer_links": ["api"],
         "run_history": False,
         "ssr_mode": False,
@@ -148,24 +145,6 @@ def load_examples(folder: Path) -> list[PageExample]:
 
 def _header() -> str:
     return f"<h1>{texts.TITLE}</h1><p>{texts.TAGLINE}</p>"
-
-
-def _settings(links: Links) -> ui.SettingsBar:
-    with gr.Row(elem_id="sl-tools"):
-        settings = ui.SettingsBar(
-            {},
-            words=texts.SETTINGS_WORDS,
-            defaults=defaults(),
-            options=all_options(),
-            server_functions=[
-                links.restore,
-                links.parameters,
-                links.chosen,
-                links.written,
-            ],
-        )
-        ui.Help(None, words=texts.HELP_WORDS, keys=texts.KEYS)
-    return settings
 
 
 def _ask() -> Ask:
@@ -287,7 +266,4 @@ def _try(examples: Sequence[PageExample], sections: Sequence[Section]) -> ui.Exa
         strip = ui.ExampleStrip(None, examples=shown, words=texts.EXAMPLES, visible=bool(shown))
         with gr.Row(elem_id="sl-notes"):
             place_all(sections, Slot.NOTES)
-            with gr.Accordion(texts.ABOUT, open=False):
-                ui.Details(None)
-                gr.Markdown(texts.ABOUT_TEXT)
     return strip

@@ -9,7 +9,7 @@ from explainer.errors import LoadCancelled
 from explainer.models.loading.catalogue import BUNDLED, HUB, Entry, can_do, facts_of
 from explainer.serving.load_task import LoadProgress
 from explainer.serving.model_pool import Models
-from explainer.ui.about import describe
+from explainer.ui.model_card import describe
 from explainer.web import texts
 from explainer.web.messages import Value
 from explainer.web.texts import in_words

@@ -33,56 +33,11 @@ REPETITION_PENALTY = "Repetition penalty"
 REPETITION_PENALTY_ABOUT = "1: none. Empty or 0: the model's own, see How to read it."
 OWN_PENALTY = "Its own repetition penalty: {penalty:g}."
 METHOD_OPTIONS = "Method options"
-ABOUT = "How to read it"
 WELCOME = (
     "Pick an example, or add a picture of your own and press Explain.\n"
     "Each word of the answer becomes a button; its maps show which parts of the picture speak for "
     "it."
 )
-ABOUT_TEXT = """\
-**Chips.** Each button is one token of the answer; the pale ones below are the prompt. Click, tap,
-or use the arrow keys, Home and End; up and down move between answer and prompt. Spaces and line
-breaks are drawn as ␣ and ⏎. Drag, or hold Shift, to choose several tokens; a double click chooses
-a whole word.
-
-**Instead.** The model's other candidates for this place with their probabilities, or any word that
-you type. Click one to see its map. ≠ compares it with the chosen word: values above 0 speak for the
-first word, values below 0 for the second. *Edit answer* has the model read an answer that you
-write, as if it had given it.
-
-**Maps.** Strong colour marks the parts of the picture whose states speak for the chosen word. The
-logit lens is the raw score. TAM subtracts what earlier words explain. MSEA + ARC also reads the
-picture at several scales, and subtracts most for words whose predictions have least in common
-with this one. Hatched parts were not seen by the model. The line below each map gives its scale;
-compare colours between words only where the scale is the same.
-
-**Inspect a map.** Point at it to read its value there in all maps, and the five words that the
-model predicts from that place. The wheel, two fingers, or plus and minus zoom; drag to move; a
-double click shows all of it. Choose methods above the maps, where two of them can also alternate
-or be shown as their difference. The outline follows Otsu's threshold, which parts high values from
-low ones. The button before the answer plays it word by word.
-
-**Hide a region.** A map shows where the model finds a word, not whether it needs that region. Hide
-the region and see how probable each word of the same answer still is. A word that becomes less
-probable, and not when as much is hidden elsewhere (the control), depends on the region. A word that
-stays as probable comes from the rest of the picture or from the words before it. *Ask again* shows
-what the model answers with the region hidden. You can also draw the region as a rectangle.
-
-**Test this map.** Insertion shows the picture little by little, strongest places of the map first;
-deletion removes them in the same order. At each step the model gives the word's probability. With a
-good map it rises sooner, and falls sooner, than in random order. A word that is as probable without
-the picture does not need it, whatever its map shows.
-
-**Step by step.** How MSEA + ARC computes the map of the chosen word, as pictures and formulas.
-
-**Several pictures.** The strip below the maps chooses which picture they show, by click or arrow
-keys. A bar under each picture gives the peak of the word's MSEA + ARC map there. Of a video, the
-model sees a few frames; the strip shows which.
-
-**Scale α.** The sizes at which the picture is read; 1 is the size used for the answer. A new scale
-costs one more reading by the model and is then kept. **k** is how many top guesses of two words are
-compared, **β** how much is subtracted.
-"""
 
 MODELS_BUNDLED = "Bundled, small, for emoji"
 MODELS_HUB = "From the hub: need GB of memory"
@@ -322,49 +277,6 @@ OF_PROMPT, OF_TEMPLATE = "word of the prompt", "token of the template"
 # What hidden parts of a picture lie under, by the names of `explainer.media.fills`.
 FILLS = {"mean": "mean colour", "black": "black", "blur": "blur"}
 
-
-# Links, settings that are remembered, and help.
-SETTINGS_WORDS = {
-    "link": "Copy link",
-    "present": "Present",
-    "reset": "Reset",
-    "linkTitle": "Copy a link that restores these settings and the example, but no picture",
-    "presentTitle": "Large words and maps, without controls; P goes back",
-    "resetTitle": "Forget the remembered settings and restore the defaults",
-    "copied": "The link is copied. It holds the prompt and all settings, but no picture.",
-    "copyThis": "Copy this link:",
-    "bringing": BUSY_WORD,
-    "wasReset": "All settings are back at their defaults.",
-    "unreachable": UNREACHABLE,
-}
-HELP_WORDS = {"open": "Help", "title": "Keys", "close": "Close", "or": "or"}
-KEYS = [
-    [["←", "→"], "the word before or after"],
-    [["↑", "↓"], "between the answer and the prompt"],
-    [["Home", "End"], "the first or last word"],
-    [["Shift", "←", "→"], "several words as one; or drag, or click with Shift"],
-    [["Space"], "play the answer word by word, and pause"],
-    [["+", "−", "0"], "on a map: zoom in, out, and show all of it; arrows point at a cell"],
-    [["Tab"], "from one group of controls to the next"],
-    [["P"], "large words and maps for a talk, and back"],
-    [["?"], "this help"],
-    [["Esc"], "close what is open"],
-]
-LINK_IGNORED = "The link's {name} was left out: {why}."
-LINK_REFUSED = "The settings of the link do not go together and were left out: {why}."
-LINK_MODEL = "{name} is not loaded; choose it in the menu"
-LINK_WORD = "it can only be chosen in the answer to the example of the link"
-LINK_NO_WORD = "{got!r} names no word"
-LINK_WORD_UNCLEAR = "its text does not say which word it is"
-LINK_WITHOUT_WORD = "What is explained cannot be part of it: {why}"
-NO_SUCH_SCALE = "there is no slider for the scale {got!r}"
-LINK_TOO_LONG = "The link is too long to be read; nothing of it was used."
-LINK_WITHOUT_PROMPT = "The prompt is too long to be part of it."
-FORGOTTEN = "The remembered settings do not fit this version of the page and were forgotten."
-NO_NUMBER = "{got!r} is no number"
-NO_EXAMPLES = "there are no examples here"
-NO_OPTION = "no method that is shown has such an option"
-TOO_MANY_SCALES = "there are {most} scales at most"
 
 # Words that name nothing in the picture; the first other word of an answer is chosen at the start.
 _FUNCTION_WORDS = """

@@ -6,7 +6,8 @@ from urllib.parse import parse_qs, urlencode, urlparse
 
 import pytest
 
-from explainer.web import texts
+from explainer.ui.sections.help import words as help_words
+from explainer.ui.sections.links import words as link_words
 from tests.e2e.test_chips import centre
 
 K = "[data-name=k] .sl-number"
@@ -123,11 +124,11 @@ def test_settings_are_remembered_until_they_are_reset(app, visit):
     visitor.settled("77", f"document.querySelector('{K}').value")
     heat = "document.documentElement.style.getPropertyValue('--sl-heat')"
     visitor.settled("0.9", heat)
-    page.click(f"text={texts.SETTINGS_WORDS['reset']}")
+    page.click(f"text={link_words.BAR['reset']}")
     visitor.settled("50", f"document.querySelector('{K}').value")
     visitor.settled("0.55", heat)
     page.wait_for_function("() => localStorage.getItem('sightline') === null")
-    assert page.inner_text(SAID) == texts.SETTINGS_WORDS["wasReset"]
+    assert page.inner_text(SAID) == link_words.BAR["wasReset"]
 
 
 def test_a_memory_that_does_not_fit_is_forgotten(app, visit):
@@ -145,8 +146,8 @@ def test_the_link_is_copied(app, visit):
     visitor.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     visitor.explain()
     visitor.page.wait_for_function("() => location.search.includes('example=1')")
-    visitor.page.click(f"text={texts.SETTINGS_WORDS['link']}")
-    visitor.settled(texts.SETTINGS_WORDS["copied"], f"document.querySelector('{SAID}').textContent")
+    visitor.page.click(f"text={link_words.BAR['link']}")
+    visitor.settled(link_words.BAR["copied"], f"document.querySelector('{SAID}').textContent")
     copied = visitor.page.evaluate("navigator.clipboard.readText()")
     assert copied == visitor.page.url
 
@@ -161,7 +162,7 @@ def test_help_lists_the_keys_holds_the_focus_and_gives_it_back(app, visit):
     page.wait_for_selector(".sl-dialog[open]")
     visitor.shot("help")
     told = page.inner_text(".sl-keys")
-    assert all(meaning in told for _, meaning in texts.KEYS)
+    assert all(meaning in told for _, meaning in help_words.KEYS)
     for _ in range(5):
         page.keyboard.press("Tab")
         inside = "e => e === document.body || e.closest('.sl-dialog') !== null"

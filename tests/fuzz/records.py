@@ -27,7 +27,7 @@ from explainer.methods import COMPARISON, METHODS
 from explainer.run import Run
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
-from explainer.ui.links import Links
+from explainer.ui.sections.links.links import Links
 from explainer.web import texts
 from explainer.web.controls import option_value, panel_value, read_settings
 from tests.fuzz.harness import Reader, main

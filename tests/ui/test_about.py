@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from explainer.ui.about import BUNDLED, LONGEST, describe, first_prose
+from explainer.ui.model_card import BUNDLED, LONGEST, describe, first_prose
 
 CARD = """---
 license: apache-2.0

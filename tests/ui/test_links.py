@@ -13,9 +13,10 @@ from explainer.run import ANSWER, Run
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import PageExample
-from explainer.ui.links import Links
-from explainer.ui.parameters import Doubts
-from explainer.ui.settings import defaults
+from explainer.ui.sections.links import words as link_words
+from explainer.ui.sections.links.links import Links
+from explainer.ui.sections.links.parameters import Doubts
+from explainer.ui.sections.links.settings import defaults
 from explainer.web import controls, texts
 from tests.ui.fake import SIDE, FakeExplainer, fake_run, with_layers
 
@@ -124,7 +125,7 @@ def test_settings_that_do_not_go_together_are_left_out(page):
 )
 def test_junk_leaves_the_defaults(page, told):
     got = page.restore(told)
-    assert got == nothing(texts.LINK_TOO_LONG)
+    assert got == nothing(link_words.TOO_LONG)
 
 
 def test_remembered_settings_come_back(page):
@@ -150,7 +151,7 @@ def test_remembered_settings_come_back(page):
 def test_remembered_settings_that_do_not_fit_are_forgotten(page, change):
     got = restored(page, {**defaults(), **change})
     assert got["settings"] == defaults()
-    assert got["text"] == texts.FORGOTTEN
+    assert got["text"] == link_words.FORGOTTEN
 
 
 def test_a_link_asks_with_its_example_or_its_own_prompt(page):
@@ -179,7 +180,7 @@ def test_a_link_of_a_run_says_how_it_was_asked_for(page, store):
         assert page.parameters(junk) == {"run": None, "query": {}, "text": ""}
     store.put("d" * 32, replace(fake_run(), prompt="x" * 100_000))
     told = page.parameters({"run": "d" * 32})
-    assert (told["query"], told["text"]) == ({}, texts.LINK_WITHOUT_PROMPT)
+    assert (told["query"], told["text"]) == ({}, link_words.WITHOUT_PROMPT)
 
 
 def test_a_link_of_a_run_says_which_layers_it_has(page, store):
@@ -228,7 +229,7 @@ def test_a_link_chooses_in_the_answer_to_its_example_only(page, answered):
     for query in astray:
         told = chosen(page, **query)
         assert told["subject"] is None
-        assert texts.LINK_WORD in told["text"]
+        assert link_words.WORD in told["text"]
     assert "word was left out" in restored(page, word="3")["text"]
     assert "against was left out" in restored(page, against="3")["text"]
     for junk in (None, {"run": "b" * 32, "query": {}}, {"run": "a" * 32, "query": 3}):

@@ -20,7 +20,7 @@ from explainer.ui.maps import Maps
 from explainer.ui.missing import Missing
 from explainer.ui.saving import Saving
 from explainer.ui.sections.hiding.handler import HidingHandler
-from explainer.ui.settings import all_options
+from explainer.ui.sections.links.settings import all_options
 from explainer.web import controls, payload, texts
 from tests import tiny
 from tests.ui.fake import FakeExplainer, fake_run, with_layers

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from explainer.ui.section import Section, folders
+from explainer.ui.sections.about import AboutSection
+from explainer.ui.sections.help import HelpSection
 from explainer.ui.sections.hiding import HidingSection
+from explainer.ui.sections.links import LinksSection
 from explainer.ui.sections.map_test import MapTestSection
 from explainer.ui.sections.recorded import RecordedSection
 from explainer.ui.sections.reliance import RelianceSection
@@ -11,11 +14,14 @@ from explainer.ui.sections.step_by_step import StepByStepSection
 from explainer.ui.sections.words_beside import WordsBesideSection
 
 SECTIONS: tuple[type[Section], ...] = (
+    LinksSection,
+    HelpSection,
     RelianceSection,
     HidingSection,
     WordsBesideSection,
     MapTestSection,
     StepByStepSection,
     RecordedSection,
+    AboutSection,
 )
 FOLDERS = folders(SECTIONS)

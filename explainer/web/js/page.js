@@ -1,25 +1,19 @@
 // Start of the page's scripts: `document.sightline` holds the state, and mounts the parts of the page.
 import {mount as backdrop} from './backdrop.js';
-import {mount as details} from './details.js';
 import {mount as examples} from './examples.js';
 import {guard} from './guard.js';
-import {mount as help} from './help.js';
 import {mount as models} from './models.js';
 import {mount as notice} from './notice.js';
 import {mount as options} from './options.js';
 import {mount as panel} from './panel.js';
 import {refusal} from './refusal.js';
 import {SECTIONS} from './sections.js';
-import {mount as settings} from './settings.js';
 import {sightline} from './state.js';
 import {mount as tokens} from './tokens.js';
 import {mount as mapView} from './view.js';
 
 const view = context => guard(mapView(context), context);
-const PARTS = {
-  backdrop, details, examples, help, models, notice, options, panel, settings, tokens,
-  view, ...SECTIONS,
-};
+const PARTS = {backdrop, examples, models, notice, options, panel, tokens, view, ...SECTIONS};
 
 // `context` is what Gradio hands to the script of a component; `events` are those that Python knows.
 function mount(name, context, events) {

@@ -3,8 +3,8 @@
 // words, defaults, options (of all methods). props.value to Python: {query} to ask what the
 // address asks, {run, query} to bring the words that it chooses; from Python: {run, subject,
 // text}.
-import {make, targetOf} from './dom.js';
-import {sightline} from './state.js';
+import {make, targetOf} from '../../../web/js/dom.js';
+import {sightline} from '../../../web/js/state.js';
 
 /**
  * Mount the buttons for links, presenting and reset.

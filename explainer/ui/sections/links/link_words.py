@@ -20,7 +20,7 @@ from explainer.methods import COMBINE
 from explainer.methods.base import Knob
 from explainer.methods.subjects import Contrast, Span, Word, text_of, unsaid_exactly
 from explainer.run import Run
-from explainer.web import texts
+from explainer.ui.sections.links import words
 from explainer.web.messages import Value
 from explainer.web.subjects import check_word, read_subject
 
@@ -54,12 +54,12 @@ def read(run: Run, text: str) -> LinkPart:
         return LinkPart(subject)
     if found := _OTHER.fullmatch(text):
         return _other(run, int(found[1]), _by(found[2]), found[3])
-    raise SightlineError(texts.LINK_NO_WORD.format(got=text[:40]))
+    raise SightlineError(words.NO_WORD.format(got=text[:40]))
 
 
 def _by(name: str | None) -> str:
     if name is not None and name not in COMBINE:
-        raise SightlineError(texts.LINK_NO_WORD.format(got=f":{name}"[:40]))
+        raise SightlineError(words.NO_WORD.format(got=f":{name}"[:40]))
     return name or "max"
 
 
@@ -97,5 +97,5 @@ def _written(run: Run, word: Word, asked: Mapping[str, Any]) -> str:
     text = text_of(run, word)
     check_word(text)
     if unsaid_exactly(run, word.at, text).ids != word.ids:
-        raise TokenError(texts.LINK_WORD_UNCLEAR)
+        raise TokenError(words.WORD_UNCLEAR)
     return f"{word.at}{by}={text}"

@@ -12,7 +12,8 @@ from typing import Any
 from explainer.errors import SightlineError
 from explainer.export import SEQUENTIAL, Look
 from explainer.methods.base import Knob
-from explainer.ui.parameters import Doubts, number, read_knob
+from explainer.ui.sections.links import words
+from explainer.ui.sections.links.parameters import Doubts, number, read_knob
 from explainer.web import controls, texts
 from explainer.web.controls import OFFERED
 from explainer.web.messages import Value
@@ -51,7 +52,7 @@ def remembered(told: Any, doubts: Doubts) -> Value:
     try:
         return checked(told)
     except (SightlineError, TypeError):
-        doubts.add(texts.FORGOTTEN)
+        doubts.add(words.FORGOTTEN)
         return defaults()
 
 
@@ -91,7 +92,7 @@ def linked(query: Mapping[str, str], settings: Value, doubts: Doubts) -> Value:
     try:
         return checked(found)
     except SightlineError as error:  # each can be used, but not together
-        doubts.add(texts.LINK_REFUSED.format(why=str(error).rstrip(".")))
+        doubts.add(words.REFUSED.format(why=str(error).rstrip(".")))
         return settings
 
 
@@ -100,7 +101,7 @@ def _alphas(text: str) -> list[list[Any]]:
     slots = [[factor, False] for factor, _ in controls.panel_value()["alphas"]]
     on = controls.knob(OFFERED["msea_arc"], "scales").check([number(t) for t in text.split(",")])
     if len(on) > len(slots):
-        raise SightlineError(texts.TOO_MANY_SCALES.format(most=len(slots)))
+        raise SightlineError(words.TOO_MANY_SCALES.format(most=len(slots)))
     known = [factor for factor, _ in slots]
     for factor in on:
         if factor in known:
@@ -118,7 +119,7 @@ def _weights(text: str, alphas: Sequence[Sequence[Any]]) -> list[int | float]:
     for pair in text.split(","):
         factor, _, weight = pair.partition(":")
         if number(factor) not in told:
-            raise SightlineError(texts.NO_SUCH_SCALE.format(got=factor[:40]))
+            raise SightlineError(words.NO_SUCH_SCALE.format(got=factor[:40]))
         told[number(factor)] = number(weight)
     controls.knob(OFFERED["msea_arc"], controls.SCALE_WEIGHTS).check(list(told.values()))
     return list(told.values())
@@ -136,6 +137,6 @@ def _set(options: Value, name: str, text: str) -> None:
     """Set "METHOD.OPTION" to what a link says."""
     method, _, option = name.partition(".")
     if method not in options or option not in options[method]:
-        raise SightlineError(texts.NO_OPTION)
+        raise SightlineError(words.NO_OPTION)
     knob = controls.knob(OFFERED[method], option)
     options[method][option] = read_knob(knob, text)

@@ -1,7 +1,7 @@
 // The help: a button, and a dialog that lists all keys. The browser keeps the focus inside of an
 // open dialog, closes it by Esc, and gives the focus back.
-import {make} from './dom.js';
-import {sightline} from './state.js';
+import {make} from '../../../web/js/dom.js';
+import {sightline} from '../../../web/js/state.js';
 
 /**
  * Mount the button of the help and its dialog.

@@ -1,5 +1,5 @@
 // Facts of the chosen model, in the part that explains the page.
-import {sightline} from './state.js';
+import {sightline} from '../../../web/js/state.js';
 
 /**
  * Mount the facts of the chosen model.

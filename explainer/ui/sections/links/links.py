@@ -36,12 +36,12 @@ from explainer.models.loading.catalogue import facts_of
 from explainer.run import Run
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
-from explainer.ui import link_words
 from explainer.ui.handlers import PageExample
 from explainer.ui.maps import stored
-from explainer.ui.parameters import Doubts, number, read_knob
-from explainer.ui.settings import defaults, linked, remembered
-from explainer.web import controls, texts
+from explainer.ui.sections.links import link_words, words
+from explainer.ui.sections.links.parameters import Doubts, number, read_knob
+from explainer.ui.sections.links.settings import defaults, linked, remembered
+from explainer.web import controls
 from explainer.web.controls import DecodingControls
 from explainer.web.messages import Value
 from explainer.web.texts import in_words
@@ -132,7 +132,7 @@ class Links:
             return {"run": None, "query": {}, "text": ""}
         long = [name for name, value in query.items() if len(value) > LONGEST]
         kept = {name: value for name, value in query.items() if name not in long}
-        return {"run": key, "query": kept, "text": texts.LINK_WITHOUT_PROMPT if long else ""}
+        return {"run": key, "query": kept, "text": words.WITHOUT_PROMPT if long else ""}
 
     def chosen(self, told: Any) -> Value:
         """Return {"subject", "lacks", "text"}: what a link chooses in the answer to its example,
@@ -180,7 +180,7 @@ class Links:
             run = stored(self._store, controls.read_run(told))
             return {"query": link_words.written(run, told.get("subject")), "text": ""}
         except Exception as error:
-            return {"query": {}, "text": texts.LINK_WITHOUT_WORD.format(why=in_words(error))}
+            return {"query": {}, "text": words.WITHOUT_WORD.format(why=in_words(error))}
 
     def _part(self, run: Run, query: Mapping[str, str], text: str) -> link_words.LinkPart:
         asked = self.asked(query, Doubts())
@@ -215,13 +215,13 @@ class Links:
         knob = Knob("example", "int", 1, "", 1, max(1, len(self._examples)))
         index = knob.check(number(text)) - 1
         if index >= len(self._examples):
-            raise SightlineError(texts.NO_EXAMPLES)
+            raise SightlineError(words.NO_EXAMPLES)
         return self._examples[index]
 
     def _model(self, text: str) -> str:
         entry = self._models.entry(text)
         if not self._models.ready(entry.id):
-            raise SightlineError(texts.LINK_MODEL.format(name=entry.id))
+            raise SightlineError(words.MODEL.format(name=entry.id))
         return entry.id
 
 
@@ -231,13 +231,13 @@ def _query(told: Any) -> Mapping[str, str]:
     if not isinstance(query, Mapping) or not all(
         isinstance(part, str) and len(part) <= LONGEST for pair in query.items() for part in pair
     ):
-        raise SightlineError(texts.LINK_TOO_LONG)
+        raise SightlineError(words.TOO_LONG)
     return query
 
 
 def _astray(text: str) -> Any:
     """Raise `SightlineError`, as a word was chosen in another answer than that to an example."""
-    raise SightlineError(texts.LINK_WORD)
+    raise SightlineError(words.WORD)
 
 
 def _layers(run: Run) -> str:

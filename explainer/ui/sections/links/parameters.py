@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from explainer.errors import SightlineError
 from explainer.methods.base import Knob
-from explainer.web import texts
+from explainer.ui.sections.links import words
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class Doubts:
         try:
             return read(query[name])
         except SightlineError as error:
-            self.add(texts.LINK_IGNORED.format(name=name, why=str(error).rstrip(".")))
+            self.add(words.IGNORED.format(name=name, why=str(error).rstrip(".")))
             return otherwise
 
 
@@ -43,7 +43,7 @@ def number(text: str) -> int | float:
     try:
         value = float(text)
     except ValueError:
-        raise SightlineError(texts.NO_NUMBER.format(got=text[:40])) from None
+        raise SightlineError(words.NO_NUMBER.format(got=text[:40])) from None
     return int(value) if value.is_integer() else value  # not finite: no knob takes it
 
 

@@ -1,0 +1,17 @@
+"""The words of the help."""
+
+from __future__ import annotations
+
+DIALOG = {"open": "Help", "title": "Keys", "close": "Close", "or": "or"}
+KEYS = [
+    [["←", "→"], "the word before or after"],
+    [["↑", "↓"], "between the answer and the prompt"],
+    [["Home", "End"], "the first or last word"],
+    [["Shift", "←", "→"], "several words as one; or drag, or click with Shift"],
+    [["Space"], "play the answer word by word, and pause"],
+    [["+", "−", "0"], "on a map: zoom in, out, and show all of it; arrows point at a cell"],
+    [["Tab"], "from one group of controls to the next"],
+    [["P"], "large words and maps for a talk, and back"],
+    [["?"], "this help"],
+    [["Esc"], "close what is open"],
+]
