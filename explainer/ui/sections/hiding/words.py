@@ -32,7 +32,7 @@ FOLD: dict[str, Any] = {
     "waiting": BUSY_WAITING,
 }
 BUSY = "The model reads the answer again, with the region hidden…"
-TOLD = {
+TOLD: dict[str, Any] = {
     "hide": {
         "picture": "{share} of {picture} hidden",
         "control": "control: as much hidden elsewhere, at random",
