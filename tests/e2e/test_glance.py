@@ -1,0 +1,48 @@
+"""Answer at a glance, as a person sees it."""
+
+from __future__ import annotations
+
+import pytest
+
+from explainer.ui.sections.glance import words
+from tests.e2e.test_accessibility import serious
+from tests.ui.fake import ANSWER_TEXTS
+
+NEEDS, FREE = (f".sl-glance-{name} .sl-glance-word" for name in ("needs", "free"))
+
+
+@pytest.mark.parametrize(
+    ("theme", "width", "height"), [("light", 1440, 900), ("dark", 1440, 900), ("dark", 390, 800)]
+)
+def test_words_are_ranked_and_chosen_by_a_click(app, visit, theme, width, height):
+    visitor = visit(app.url, width, height, theme)
+    page = visitor.page
+    visitor.explain()
+    assert page.locator(".sl-glance-word").count() == 0  # folded: nothing is asked for
+    page.click(f"text={words.FOLD['title']}")
+    page.wait_for_selector(NEEDS)
+    needed, free = (page.locator(f"{path} [dir]").all_text_contents() for path in (NEEDS, FREE))
+    assert needed == ["A"]
+    assert sorted([*needed, *free]) == sorted(t.strip() for t in ANSWER_TEXTS if t != ".")
+    assert free[-1] == "cat"  # less likely with the picture
+    page.click(f"{FREE} >> text=grass")
+    visitor.wait_for_maps()
+    assert page.inner_text(".sl-chip[aria-selected=true]") == "grass"
+    assert page.locator(".sl-glance-word[aria-pressed=true] [dir]").all_text_contents() == ["grass"]
+    page.click(".sl-answer .sl-chip >> nth=0")
+    page.wait_for_selector(f"{NEEDS}[aria-pressed=true]")
+    assert serious(visitor) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    visitor.shot(f"glance-{width}x{height}-{theme}")
+
+
+def test_another_answer_is_ranked_anew(app, visit):
+    visitor = visit(app.url)
+    page = visitor.page
+    page.click(f"text={words.FOLD['title']}")
+    assert page.inner_text(".sl-glance-said") == words.FOLD["waiting"]
+    visitor.explain()
+    page.wait_for_selector(NEEDS)
+    visitor.explain(1)
+    page.wait_for_selector(NEEDS)
+    assert page.inner_text(".sl-glance-said") == ""
