@@ -33,6 +33,7 @@ def test_words_are_ranked_and_chosen_by_a_click(app, visit, theme, width, height
     page.wait_for_selector(f"{NEEDS}[aria-pressed=true]")
     assert serious(visitor) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.locator(".sl-glance").scroll_into_view_if_needed()
     visitor.shot(f"glance-{width}x{height}-{theme}")
 
 
