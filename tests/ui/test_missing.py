@@ -19,6 +19,7 @@ from explainer.ui.handlers import Handlers
 from explainer.ui.maps import Maps
 from explainer.ui.missing import Missing
 from explainer.ui.saving import Saving
+from explainer.ui.sections.hiding.endpoint import HideEndpoint
 from explainer.ui.sections.hiding.handler import HidingHandler
 from explainer.ui.sections.links.settings import all_options
 from explainer.web import controls, payload, texts
@@ -165,7 +166,8 @@ def test_programs_get_such_maps_at_once(handlers, explainer, store):
     run, word = store.get(KEY), Span(store.get(KEY).chips[cat["chip"]].tokens)
     want = explain_subject(find_method("attention"), run, word, over_layers="mean")
     np.testing.assert_allclose(got["values"], want.values, atol=1e-4)
-    assert api.hide(KEY, cat["chip"], "grad_cam")["share"] > 0
+    hide = HideEndpoint(handlers).hide
+    assert hide(KEY, cat["chip"], "grad_cam")["share"] > 0
     explainer.attributed.clear()
     assert api.export(KEY, "json", methods=["tam", "grad_cam"]).data
     assert len(explainer.attributed) == len(run.indices(ANSWER)) - 1, "that of cat was there"

@@ -12,6 +12,7 @@ from explainer.run import ANSWER, TEMPLATE
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
+from explainer.ui.sections.words_beside import words as beside_words
 from explainer.ui.sections.words_beside.handler import WordsHandler, places
 from explainer.web import controls, payload, texts
 from explainer.web.subjects import LONGEST_WORD, read_subject
@@ -183,7 +184,7 @@ def test_a_word_for_a_run_whose_model_is_gone_is_said(handlers, key):
 
 def test_an_edited_answer_becomes_a_run_of_its_own(handlers, words, explainer, key):
     first, last = words.edited({"run": key, "answer": "A dog."})
-    assert first.view["busy"] == texts.BUSY_GIVEN
+    assert first.view["busy"] == beside_words.BUSY_GIVEN
     assert explainer.forced == ["A dog."]
     run = handlers.run(last.bar["run"])
     assert run.answer == "A dog."
