@@ -59,6 +59,7 @@ FAMILIES = {
     "internvl3_5": (tiny.internvl3_5, {}),
     "internvl_tiles": (tiny.internvl, {"tiles": 6}),
     "smolvlm": (tiny.smolvlm, {}),
+    "gemma3": (tiny.gemma3, {}),
 }
 HYBRID = ("qwen3_5", "lfm2_vl")  # some of their layers have no attention
 

@@ -77,6 +77,7 @@ KINDS = {
     "internvl in tiles": (tiny.internvl, {"tiles": 4}),
     "smolvlm": (tiny.smolvlm, {}),
     "idefics3": (tiny.idefics3, {}),
+    "gemma3": (tiny.gemma3, {}),
     "internvl_chat": (_published, {}),
     "internvl_chat with qwen3": (_published_qwen3, {}),
     "internvl_chat in tiles": (_published, {"tiles": 4}),

@@ -60,6 +60,12 @@ LAYOUTS = {
         ("<img>", "</img>"),
         (16, 7 * 16),  # one tile, or 2 x 3 and a thumbnail
     ),
+    "Gemma 3": Layout(
+        "<bos><start_of_turn>user\n\n\n",
+        "<end_of_turn>\n<start_of_turn>model\n",
+        ("<start_of_image>", "<end_of_image>"),
+        (4 * 4,),
+    ),
     "SmolVLM": Layout(
         "<|im_start|>User:",
         "<end_of_utterance>\nAssistant:",
@@ -77,10 +83,10 @@ def _record(explainer: Explainer, **options) -> Run:
 def _whole(explainer: Explainer, ids: Sequence[int], inputs: Inputs) -> dict[str, torch.Tensor]:
     """Return what transformers takes for the whole sequence, as its own processors make it."""
     tensors = {"input_ids": torch.tensor([ids]), **inputs.tensors}
-    if explainer.family.model_class.startswith("Qwen"):
-        kinds = torch.zeros(1, len(ids), dtype=torch.long)
-        kinds[:, list(inputs.visual)] = 1
-        tensors["mm_token_type_ids"] = kinds
+    name = {"Qwen": "mm_token_type_ids", "Gemm": "token_type_ids"}
+    if kinds := name.get(explainer.family.model_class[:4]):
+        tensors[kinds] = torch.zeros(1, len(ids), dtype=torch.long)
+        tensors[kinds][:, list(inputs.visual)] = 1
     return tensors
 
 

@@ -74,6 +74,7 @@ def _generated(explainer: Explainer) -> list[int]:
     kinds = torch.zeros(1, len(inputs.ids), dtype=torch.long)
     kinds[:, list(inputs.visual)] = 1
     told = {"mm_token_type_ids": kinds} if "Qwen" in family.label else {}
+    told |= {"token_type_ids": kinds} if family.label == "Gemma 3" else {}
     out = family.model.generate(
         input_ids=torch.tensor([inputs.ids]),
         **inputs.tensors,

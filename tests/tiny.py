@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from tokenizers import (
 )
 from transformers import (
     CLIPImageProcessorPil,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    Gemma3ImageProcessorPil,
     GenerationConfig,
     GotOcr2ImageProcessorPil,
     Idefics3Config,
@@ -112,18 +116,7 @@ def llama_tokenizer(layout: str = "normalizer") -> PreTrainedTokenizerFast:
             LLaVA-1.5: before each piece of text between special tokens), or Metaspace's "first"
             (at the start of a sequence only), "always" or "never".
     """
-    pieces = Tokenizer(models.BPE())
-    pieces.pre_tokenizer = pre_tokenizers.Metaspace()
-    words = trainers.BpeTrainer(vocab_size=160, show_progress=False)
-    pieces.train_from_iterator([*SENTENCES * 5, "USER: ASSISTANT: " * 5], words)
-    learnt = json.loads(pieces.to_str())["model"]
-    start = {"<unk>": 0, "<s>": 1, "</s>": 2, **{f"<0x{b:02X}>": b + 3 for b in range(256)}}
-    known = sorted(learnt["vocab"], key=learnt["vocab"].get)
-    vocab = {**start, **{piece: len(start) + i for i, piece in enumerate(known)}}
-    merges = [tuple(pair) for pair in learnt["merges"]]
-    backend = Tokenizer(
-        models.BPE(vocab, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)
-    )
+    backend = Tokenizer(_pieces(("<unk>", "<s>", "</s>")))
     if layout == "normalizer":
         backend.normalizer = normalizers.Sequence(
             [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
@@ -139,6 +132,56 @@ def llama_tokenizer(layout: str = "normalizer") -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(
         tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
     )
+
+
+def gemma_tokenizer() -> PreTrainedTokenizerFast:
+    """Return a SentencePiece-like BPE tokenizer in Gemma's layout.
+
+    Line breaks are words and added tokens at once, and some added tokens are not special.
+    """
+    backend = Tokenizer(_pieces(("<pad>", "<eos>", "<bos>", "<unk>"), ("\n", "\n\n")))
+    backend.normalizer = normalizers.Replace(" ", "▁")
+    backend.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    backend.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
+    backend.add_special_tokens(["<pad>", "<eos>", "<bos>", "<unk>"])
+    plain = ("[multimodal]", "\n", "\n\n", "<table>")
+    backend.add_tokens([AddedToken(text, normalized=False) for text in plain])
+    named = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>"}
+    named["image_token"] = "<image_soft_token>"
+    backend.add_special_tokens(["<start_of_turn>", "<end_of_turn>", *named.values()])
+    backend.post_processor = processors.TemplateProcessing(
+        single="<bos> $A", special_tokens=[("<bos>", 2)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        bos_token="<bos>",
+        eos_token="<end_of_turn>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        extra_special_tokens=named,
+    )
+
+
+def _pieces(special: Sequence[str], more: Sequence[str] = ()) -> models.BPE:
+    """Return a SentencePiece-like model that falls back to bytes.
+
+    Args:
+        special: its first tokens.
+        more: words that each is the one before it and its own first character.
+    """
+    pieces = Tokenizer(models.BPE())
+    pieces.pre_tokenizer = pre_tokenizers.Metaspace()
+    words = trainers.BpeTrainer(vocab_size=160, show_progress=False)
+    pieces.train_from_iterator([*SENTENCES * 5, "USER: ASSISTANT: " * 5], words)
+    learnt = json.loads(pieces.to_str())["model"]
+    known = sorted(learnt["vocab"], key=learnt["vocab"].get)
+    tokens = [*special, *(f"<0x{b:02X}>" for b in range(256)), *known, *more]
+    merges = [tuple(pair) for pair in learnt["merges"]]
+    merges += [(before, word[0]) for before, word in pairwise(more)]
+    vocab = {token: number for number, token in enumerate(tokens)}
+    return models.BPE(vocab, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)
 
 
 def image(height: int = 96, width: int = 128, seed: int = 0) -> npt.NDArray[np.uint8]:
@@ -387,6 +430,77 @@ def _idefics3(words: PreTrainedTokenizerFast, tower: str) -> dict[str, Any]:
     }
 
 
+# The control flow of Gemma 3's own template.
+GEMMA3_TEMPLATE = """\
+{{ bos_token }}
+{%- set loop_messages = messages -%}
+{%- for message in loop_messages -%}
+    {%- if (message['role'] == 'user') != (loop.index0 % 2 == 0) -%}
+        {{ raise_exception("Conversation roles must alternate user/assistant/user/assistant/...") }}
+    {%- endif -%}
+    {%- if (message['role'] == 'assistant') -%}
+        {%- set role = "model" -%}
+    {%- else -%}
+        {%- set role = message['role'] -%}
+    {%- endif -%}
+    {{ '<start_of_turn>' + role + '\n' }}
+    {%- if message['content'] is string -%}
+        {{ message['content'] | trim }}
+    {%- elif message['content'] is iterable -%}
+        {%- for item in message['content'] -%}
+            {%- if item['type'] == 'image' -%}
+                {{ '<start_of_image>' }}
+            {%- elif item['type'] == 'text' -%}
+                {{ item['text'] | trim }}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ '<end_of_turn>\n' }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+    {{'<start_of_turn>model\n'}}
+{%- endif -%}
+"""
+
+
+def gemma3(folder: Path, dtype: torch.dtype = torch.float32, seed: int = 0) -> Path:
+    """Save a random Gemma 3 of 64 x 64 px pictures and 16 px tokens; return `folder`.
+
+    Its first layer attends to the last 8 tokens, less than a picture has.
+    """
+    words = gemma_tokenizer()
+    words.chat_template = GEMMA3_TEMPLATE
+    text = {
+        **_text(words, "<bos>", "<end_of_turn>"),
+        "head_dim": 24,
+        "query_pre_attn_scalar": 20,
+        "sliding_window": 8,
+        "sliding_window_pattern": 2,
+        "initializer_range": 0.15,
+    }
+    config = Gemma3Config(
+        vision_config={
+            "model_type": "siglip_vision_model",
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_size": 64,
+            "patch_size": 8,
+            "vision_use_head": False,
+        },
+        text_config={"model_type": "gemma3_text", **text},
+        mm_tokens_per_image=16,
+        boi_token_index=words.convert_tokens_to_ids("<start_of_image>"),
+        eoi_token_index=words.convert_tokens_to_ids("<end_of_image>"),
+        image_token_index=words.convert_tokens_to_ids("<image_soft_token>"),
+        initializer_range=0.2,
+    )
+    processor = Gemma3ImageProcessorPil(size={"height": 64, "width": 64}, do_pan_and_scan=None)
+    make = Gemma3ForConditionalGeneration
+    return _save(folder, config, make, dtype, seed, words, processor)
+
+
 def _text(words: PreTrainedTokenizerFast, bos: str, eos: str) -> dict[str, Any]:
     """Return the config of a small language model, with 3 padded vocabulary rows."""
     return {
@@ -435,6 +549,10 @@ def _shared(vision: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+# Parameters that transformers starts at zero: without them no picture would count.
+_ZERO_AT_FIRST = ("position_embeddings", "cls_token", "mm_input_projection_weight")
+
+
 def _save(
     folder: Path,
     config: PreTrainedConfig,
@@ -448,7 +566,7 @@ def _save(
     torch.manual_seed(seed)
     model = make(config).to(dtype)
     for name, parameter in model.named_parameters():
-        if name.endswith(("position_embeddings", "cls_token")):  # InternVL starts them at zero
+        if name.endswith(_ZERO_AT_FIRST):
             torch.nn.init.normal_(parameter, std=0.2)
     model.generation_config = GenerationConfig(eos_token_id=stop, pad_token_id=stop[1])
     model.save_pretrained(folder)

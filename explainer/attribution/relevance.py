@@ -35,8 +35,6 @@ from explainer.attribution.reading import Reading
 
 Maps = Iterator[torch.Tensor]
 
-_HEAD_NORMS = ("q_norm", "k_norm")  # of queries and keys, where a model has them
-
 
 def cp_lrp(reading: Reading, tokens: Sequence[int]) -> Maps:
     """Yield the relevance (N,) of the visual tokens by CP-LRP for each token, signed.
@@ -112,20 +110,20 @@ def _secant(_module: nn.Module, args: tuple, output: torch.Tensor) -> torch.Tens
 def _norms(patches: Patches) -> None:
     """Have all norms of a language model take their denominators as constants."""
     decoder = patches.decoder
-    norms = [decoder.norm]
-    for layer in decoder.layers:
-        norms += [layer.input_layernorm, layer.post_attention_layernorm]
-        attention = layer.self_attn
-        norms += [getattr(attention, name) for name in _HEAD_NORMS if hasattr(attention, name)]
-    for norm in norms:
-        patches.after(norm, _fixed_norm)
+    for module in decoder.modules():  # those of queries and keys among them
+        if type(module).__name__.endswith("RMSNorm"):
+            patches.after(module, _fixed_norm)
 
 
 def _fixed_norm(norm: nn.Module, args: tuple, output: torch.Tensor) -> torch.Tensor:
     """Return the output of an RMSNorm, with a gradient that takes its denominator as constant."""
     x = args[0].float()
-    scale = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + norm.variance_epsilon).detach()
-    return _valued((norm.weight * (x * scale)).to(output.dtype), output)
+    eps = norm.eps if hasattr(norm, "eps") else norm.variance_epsilon
+    scale = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps).detach()
+    # Some multiply by the weight, some by 1 + weight: what becomes of ones says it of both.
+    ones = torch.ones_like(x[..., :1, :])
+    gain = type(norm).forward(norm, ones).detach() * (1 + eps) ** 0.5
+    return _valued((gain * (x * scale)).to(output.dtype), output)
 
 
 def _valued(tensor: torch.Tensor, value: torch.Tensor) -> torch.Tensor:

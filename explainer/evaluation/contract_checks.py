@@ -125,10 +125,10 @@ def _own_inputs(subject: Subject, ids: Sequence[int]) -> dict[str, Any]:
     """Return what the whole model takes, leaving positions and all else to the model itself."""
     family, inputs = subject.explainer.family, subject.inputs
     tensors = {"input_ids": torch.tensor([list(ids)]), **inputs.tensors}
-    if "mm_token_type_ids" in inspect.signature(type(family.model).forward).parameters:
-        kinds = torch.zeros(1, len(ids), dtype=torch.long)
-        kinds[:, list(inputs.visual)] = 1
-        tensors["mm_token_type_ids"] = kinds
+    taken = inspect.signature(type(family.model).forward).parameters
+    for name in {"mm_token_type_ids", "token_type_ids"} & set(taken):
+        tensors[name] = torch.zeros(1, len(ids), dtype=torch.long)
+        tensors[name][:, list(inputs.visual)] = 1
     return {name: tensor.to(family.input_device) for name, tensor in tensors.items()}
 
 
@@ -271,7 +271,8 @@ def _template_ids(subject: Subject, prompt: str) -> list[int]:
     text = family.chat.write(["image"], prompt)
     layout = family.picture(subject.run.image, 1.0).layout
     picture = "".join(p if isinstance(p, str) else family.image_token * p for p in layout)
-    text = text.replace(family.image_token, family.opening + picture + family.closing, 1)
+    mark = family.image_mark or family.image_token
+    text = text.replace(mark, family.opening + picture + family.closing, 1)
     starts = bool(words.bos_token) and text.startswith(words.bos_token)
     return list(words(text, add_special_tokens=not starts)["input_ids"])
 

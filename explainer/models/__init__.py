@@ -26,6 +26,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
         "internvl": "explainer.models.families.internvl:InternVL",
         "internvl_chat": "explainer.models.families.internvl:InternVL",
         "smolvlm": "explainer.models.families.smolvlm:SmolVLM",
+        "gemma3": "explainer.models.families.gemma3:Gemma3",
         "idefics3": "explainer.models.families.smolvlm:Idefics3",
     }
 )

@@ -99,7 +99,8 @@ class Family(ABC):
     Class attributes are the facts:
         label: the name for people.
         model_class, processor_class: names of classes in transformers.
-        image_token: the placeholder as the chat template writes it.
+        image_token: the placeholder of a visual token.
+        image_mark: what the chat template writes for a picture, if not `image_token`.
         template: a Jinja chat template for checkpoints that bring none.
         alphas: the smallest and largest scale factor that make sense.
         max_images: the largest number of pictures in one prompt.
@@ -115,6 +116,7 @@ class Family(ABC):
     model_class: ClassVar[str]
     processor_class: ClassVar[str]
     image_token: ClassVar[str]
+    image_mark: ClassVar[str] = ""
     template: ClassVar[str]
     alphas: ClassVar[tuple[float, float]] = (0.1, 2.0)
     max_images: ClassVar[int] = 1
@@ -358,12 +360,13 @@ class Family(ABC):
         `token` is the placeholder, `image_token` or `video_token`, and there are `count` of them.
         """
         kind = "video" if token == self.video_token else "image"
-        return self.chat.lay_out(kind, token, count, thinking)
+        mark = self.image_mark if self.image_mark and kind == "image" else token
+        return self.chat.lay_out(kind, mark, count, thinking)
 
     @cached_property
     def can_think(self) -> bool:
         """Return whether an answer can open with a thought, and can do without."""
-        return self.chat.can_think(self.image_token)
+        return self.chat.can_think(self.image_mark or self.image_token)
 
 
 class _Writer:

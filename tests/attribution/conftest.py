@@ -19,13 +19,14 @@ PROMPT_TEXT = "what is in it?"
 def deepen(explainer: Explainer, layers: int = 4) -> Explainer:
     """Give the language model more layers, and all of it other weights, norms and biases too."""
     decoder = explainer.family.decoder
-    for i in range(len(decoder.layers), layers):
-        layer = copy.deepcopy(decoder.layers[0])
+    kinds = len(decoder.layers)
+    for i in range(kinds, layers):
+        layer = copy.deepcopy(decoder.layers[i % kinds])
         layer.self_attn.layer_idx, layer.self_attn.config = i, decoder.config
         decoder.layers.append(layer)
     decoder.config.num_hidden_layers = layers
     if getattr(decoder.config, "layer_types", None):
-        decoder.config.layer_types = ["full_attention"] * layers
+        decoder.config.layer_types = decoder.config.layer_types * (layers // kinds)
     generator = torch.Generator().manual_seed(0)
     for name, parameter in decoder.layers.named_parameters():
         mean, spread = (1.0, 0.3) if "norm" in name else (0.0, 0.25)

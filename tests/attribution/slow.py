@@ -18,13 +18,15 @@ from explainer.models.base import Inputs
 from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, Run
 
+BOTH_WAYS = ("Gemma 3",)  # families whose visual tokens see each other in both directions
+
 
 @dataclass(eq=False)
 class Pass:
     """What one pass through the decoder leaves: all with gradients.
 
     embeds (L, d); stacked, what is added after each of the first layers (DeepStack), (L, d) each;
-    after_attention[l] (L, d), the second norm's output; layers[l] (L, d), the output of layer l
+    after_attention[l] (L, d), what the MLP of layer l reads; layers[l] (L, d), its output
     with what is added to it; heads[l] a list of (L, L); states (L, d), after the final norm.
     """
 
@@ -46,9 +48,9 @@ class Slow:
         whole = Inputs(ids, asked.visual, asked.roles, asked.views, asked.tensors)
         self.visual = list(asked.visual)
         self.run = run
-        *seen, stacked = _entering(family, whole)
-        self.embeds, self.cos, self.sin = (t.double() for t in seen)
-        self.stacked = [t.double() for t in stacked]
+        embeds, self.turns, stacked = _entering(family, whole)
+        self.embeds, self.stacked = embeds.double(), [t.double() for t in stacked]
+        self.both_ways = family.label in BOTH_WAYS
         self.decoder = copy.deepcopy(family.decoder).double()
         self.unembedding = family.unembedding.weight.double()
 
@@ -68,12 +70,19 @@ class Slow:
         x = self.embeds.clone().requires_grad_()
         done = Pass(x, [part.clone().requires_grad_() for part in self.stacked])
         for at, layer in enumerate(self.decoder.layers):
-            x = x + self._attention(
+            attended = self._attention(
                 layer.self_attn, self._norm(layer.input_layernorm, x, lrp), done, lrp
             )
-            normed = self._norm(layer.post_attention_layernorm, x, lrp)
+            if hasattr(layer, "pre_feedforward_layernorm"):  # norms around both parts, as in Gemma
+                x = x + self._norm(layer.post_attention_layernorm, attended, lrp)
+                normed = self._norm(layer.pre_feedforward_layernorm, x, lrp)
+                made = self._mlp(layer.mlp, normed, lrp)
+                x = x + self._norm(layer.post_feedforward_layernorm, made, lrp)
+            else:
+                x = x + attended
+                normed = self._norm(layer.post_attention_layernorm, x, lrp)
+                x = x + self._mlp(layer.mlp, normed, lrp)
             done.after_attention.append(normed)
-            x = x + self._mlp(layer.mlp, normed, lrp)
             if at < len(done.stacked):
                 x = x + done.stacked[at]
             done.layers.append(x)
@@ -81,44 +90,63 @@ class Slow:
         return done
 
     def _norm(self, norm, x: Tensor, lrp: str) -> Tensor:
-        size = (x**2).mean(-1, keepdim=True).add(norm.variance_epsilon).sqrt()
-        return norm.weight * x / (size.detach() if lrp else size)
+        gemma = type(norm).__name__ == "Gemma3RMSNorm"
+        eps = norm.eps if gemma else norm.variance_epsilon
+        size = (x**2).mean(-1, keepdim=True).add(eps).sqrt()
+        gain = 1 + norm.weight if gemma else norm.weight
+        return gain * x / (size.detach() if lrp else size)
+
+    def _allowed(self, window: int | None) -> Tensor:
+        """Return (L, L) bool: which positions (columns) a position (row) attends to."""
+        picture, pictures = -1, {}
+        for at in sorted(self.visual):
+            picture += at - 1 not in pictures
+            pictures[at] = picture
+        allowed = torch.zeros(len(self.embeds), len(self.embeds), dtype=torch.bool)
+        for q in range(len(allowed)):
+            for k in range(len(allowed)):
+                together = q in pictures and pictures[q] == pictures.get(k)
+                near = window is None or q - k < window
+                allowed[q, k] = near and (k <= q or (self.both_ways and together))
+        return allowed
 
     def _attention(self, attention, x: Tensor, done: Pass, lrp: str) -> Tensor:
+        kind = getattr(attention, "layer_type", None)
+        cos, sin = self.turns[kind if kind in self.turns else None]
         q, k, v = (
-            linear(x).view(len(x), -1, self.cos.shape[1])
+            linear(x).view(len(x), -1, cos.shape[1])
             for linear in (attention.q_proj, attention.k_proj, attention.v_proj)
         )
         if hasattr(attention, "q_norm"):
             q, k = self._norm(attention.q_norm, q, lrp), self._norm(attention.k_norm, k, lrp)
-        q, k = self._turn(q), self._turn(k)
+        q, k = turned(q, cos, sin), turned(k, cos, sin)
         if lrp == "cp":
             q, k = q.detach(), k.detach()
         if lrp == "attn":
             q, k, v = damp(q, 1 / 4), damp(k, 1 / 4), damp(v, 1 / 2)
         weights, outputs = [], []
+        allowed = self._allowed(getattr(attention, "sliding_window", None))
+        scale = getattr(attention.config, "query_pre_attn_scalar", q.shape[2]) ** 0.5
         for head in range(q.shape[1]):
             shared = head // (q.shape[1] // k.shape[1])
-            logits = q[:, head] @ k[:, shared].T / q.shape[2] ** 0.5
-            future = torch.ones(len(x), len(x)).triu(1).bool()
-            weights.append(logits.masked_fill(future, -torch.inf).softmax(1))
+            logits = q[:, head] @ k[:, shared].T / scale
+            weights.append(logits.masked_fill(~allowed, -torch.inf).softmax(1))
             outputs.append(weights[-1] @ v[:, shared])
         done.heads.append(weights)
         return attention.o_proj(torch.cat(outputs, 1))
 
-    def _turn(self, x: Tensor) -> Tensor:
-        half = x.shape[2] // 2
-        other = torch.cat([-x[..., half:], x[..., :half]], 2)
-        return x * self.cos[:, None] + other * self.sin[:, None]
-
     def _mlp(self, mlp, x: Tensor, lrp: str) -> Tensor:
         gate, up = mlp.gate_proj(x), mlp.up_proj(x)
-        activated = gate * torch.sigmoid(gate)
+        if type(mlp).__name__ == "Gemma3MLP":  # GELU, with tanh in place of the error function
+            inner = (2 / torch.pi) ** 0.5 * (gate + 0.044715 * gate**3)
+            slope = (1 + torch.tanh(inner)) / 2
+        else:
+            slope = torch.sigmoid(gate)
         if lrp == "cp":
-            return mlp.down_proj(activated.detach() * up)
+            return mlp.down_proj((gate * slope).detach() * up)
         if lrp == "attn":
-            return mlp.down_proj(damp(gate * torch.sigmoid(gate).detach() * up, 1 / 2))
-        return mlp.down_proj(activated * up)
+            return mlp.down_proj(damp(gate * slope.detach() * up, 1 / 2))
+        return mlp.down_proj(gate * slope * up)
 
     @cached_property
     def plain(self) -> Pass:
@@ -169,6 +197,12 @@ class Slow:
         places = [done.embeds, *done.stacked]
         slopes = torch.autograd.grad(self.score(done, token), places)
         return sum((p * g).sum(1) for p, g in zip(places, slopes, strict=True)).detach()
+
+
+def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    half = x.shape[2] // 2
+    other = torch.cat([-x[..., half:], x[..., :half]], 2)
+    return x * cos[:, None] + other * sin[:, None]
 
 
 def damp(x: Tensor, factor: float) -> Tensor:
@@ -232,10 +266,10 @@ def surgery(explainer: Explainer, run: Run, token: int, first: int) -> Tensor:
     return states[list(asked.visual)] @ row
 
 
-def _entering(family, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
-    """Return the embeddings (L, d) that enter the decoder, cosines and sines (L, d_head), and what
-    is added after the first layers (L, d)."""
-    seen = SimpleNamespace(stacked=[])
+def _entering(family, inputs: Inputs) -> tuple[Tensor, dict, list[Tensor]]:
+    """Return the embeddings (L, d) that enter the decoder, cosines and sines (L, d_head) by the
+    kind of layer (None if there is one kind), and what is added after the first layers (L, d)."""
+    seen = SimpleNamespace(stacked=[], turns={})
 
     def watch(_module, _args, kwargs):
         seen.embeds = kwargs["inputs_embeds"][0].clone()
@@ -243,8 +277,9 @@ def _entering(family, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, list[Tens
             seen.stacked.append(torch.zeros_like(seen.embeds))
             seen.stacked[-1][list(inputs.visual)] = features
 
-    def turn(_module, _args, output):
-        seen.cos, seen.sin = (part[0].clone() for part in output)
+    def turn(_module, args, output):
+        kind = args[2] if len(args) > 2 else None
+        seen.turns[kind] = [part[0].double() for part in output]
 
     handles = [
         family.decoder.register_forward_pre_hook(watch, with_kwargs=True),
@@ -254,4 +289,4 @@ def _entering(family, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, list[Tens
         family.base(**family.forward_inputs(inputs), use_cache=False)
     for handle in handles:
         handle.remove()
-    return seen.embeds, seen.cos, seen.sin, seen.stacked
+    return seen.embeds, seen.turns, seen.stacked

@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers
 from transformers import (
+    Gemma3Config,
     Idefics3Config,
     InternVLConfig,
     Lfm2VlConfig,
@@ -60,6 +61,9 @@ LANGUAGE: dict[str, tuple[tuple[int, ...], bool]] = {
             "-500M": SMOL_500M,
         }.items()
     },
+    "google/gemma-3-4b-it": ((2560, 10240, 34, 8, 4, 262208), True),
+    "google/gemma-3-12b-it": ((3840, 15360, 48, 16, 8, 262208), True),
+    "google/gemma-3-27b-it": ((5376, 21504, 62, 32, 16, 262208), True),
     "Qwen/Qwen2-VL-2B-Instruct": ((*QWEN2_1, 151936), True),
     "Qwen/Qwen2-VL-7B-Instruct": ((*QWEN2_7, 152064), False),
     "Qwen/Qwen2.5-VL-3B-Instruct": ((*QWEN2_3, 151936), True),
@@ -159,6 +163,10 @@ def config(entry: Entry) -> PreTrainedConfig:
     if entry.model_type == "llava":
         text["model_type"] = "llama"
         return LlavaConfig(text_config=text, vision_config=CLIP, tie_word_embeddings=tied)
+    if entry.model_type == "gemma3":
+        tower = {**SIGLIP_SO400M, "model_type": "siglip_vision_model", "image_size": 896}
+        text["head_dim"] = 128 if hidden == 5376 else 256
+        return Gemma3Config(text_config=text, vision_config=tower | {"vision_use_head": False})
     if entry.model_type in ("smolvlm", "idefics3"):
         kind = SmolVLMConfig if entry.model_type == "smolvlm" else Idefics3Config
         vision, factor = (SIGLIP_SO400M, 3) if hidden == 2048 else (SIGLIP, 4)

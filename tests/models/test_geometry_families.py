@@ -22,7 +22,7 @@ from explainer.run.geometry import Grid, Resampler, seen_grid, seen_maps
 from tests import tiny, tiny_hybrid
 
 SIZES = ((40, 160), (160, 40), (97, 131), (64, 64), (300, 211), (33, 47), (200, 201))
-FIXED = ("llava", "llava_pad", "llava_squash", "internvl", "internvl_tiles")
+FIXED = ("llava", "llava_pad", "llava_squash", "internvl", "internvl_tiles", "gemma3")
 Box = tuple[float, float, float, float]
 
 
@@ -54,6 +54,7 @@ MAKE: dict[str, tuple[Callable[[Path], Path], dict[str, int]]] = {
     "internvl": (tiny.internvl, {}),
     "internvl_tiles": (tiny.internvl, {"tiles": 6}),
     "smolvlm": (tiny.smolvlm, {}),
+    "gemma3": (tiny.gemma3, {}),
 }
 
 

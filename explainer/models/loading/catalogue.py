@@ -68,6 +68,7 @@ class Entry:
         return with_room(weight_bytes(self.parameters, self.embeddings, precision)) or None
 
 
+_GEMMA = "Gemma Terms of Use"
 _APACHE, _LLAMA = "Apache 2.0", "Llama 2 Community License"
 _LFM = "LFM Open License v1.0: commercial use below 10 million US dollars of yearly revenue"
 _INTERN = "MIT, its language model under a licence of its own"
@@ -89,6 +90,9 @@ _HUB = (
     ("HuggingFaceTB/SmolVLM2-2.2B-Instruct", "smolvlm", 2_246_784_880, 201_850_880, _APACHE),
     ("HuggingFaceTB/SmolVLM-256M-Instruct", "idefics3", 256_484_928, 56_770_560, _APACHE),
     ("HuggingFaceTB/SmolVLM-500M-Instruct", "idefics3", 507_482_304, 94_617_600, _APACHE),
+    ("google/gemma-3-4b-it", "gemma3", 4_300_079_472, 671_252_480, _GEMMA),
+    ("google/gemma-3-12b-it", "gemma3", 12_187_325_040, 1_006_878_720, _GEMMA),
+    ("google/gemma-3-27b-it", "gemma3", 27_432_406_640, 1_409_630_208, _GEMMA),
     ("Qwen/Qwen2-VL-2B-Instruct", "qwen2_vl", 2_208_985_600, 233_373_696, _APACHE),
     ("Qwen/Qwen2-VL-7B-Instruct", "qwen2_vl", 8_291_375_616, 1_089_994_752, _APACHE),
     (

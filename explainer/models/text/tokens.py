@@ -38,11 +38,13 @@ class TextCodec:
         self._tokenizer = tokenizer
         self._backend: Tokenizer = tokenizer.backend_tokenizer
         spec = json.loads(self._backend.to_str())
-        self._added: dict[int, str] = {t["id"]: t["content"] for t in spec["added_tokens"]}
         self._byte_level = "ByteLevel" in _types(spec["decoder"])
         if not self._byte_level and not _types(spec["decoder"]) & {"ByteFallback", "Metaspace"}:
             raise ModelError("the tokenizer's decoder is neither byte-level nor SentencePiece-like")
         self._plain = _without_added_tokens(spec)
+        self._added: dict[int, str] = {
+            t["id"]: t["content"] for t in spec["added_tokens"] if not self._is_word(t)
+        }
         self._opening = _opening(tokenizer)
         self._separator = next((t["content"] for t in spec["added_tokens"] if _is_inert(t)), "")
         longest_first = sorted(self._added.values(), key=len, reverse=True)
@@ -51,6 +53,12 @@ class TextCodec:
     def __len__(self) -> int:
         return len(self._tokenizer)
 
+    def _is_word(self, added: dict[str, Any]) -> bool:
+        """Return whether an added token is a word of the vocabulary besides, such as the line
+        breaks of Gemma's."""
+        plain = self._plain.encode(added["content"], add_special_tokens=False)
+        return not added["special"] and plain.ids == [added["id"]]
+
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Return the tokenizer that the ids are those of."""
@@ -58,7 +66,8 @@ class TextCodec:
 
     @property
     def added(self) -> Mapping[int, str]:
-        """Return the added tokens, special ones among them, by id."""
+        """Return the added tokens, special ones among them, by id; without those that are words of
+        the vocabulary besides."""
         return MappingProxyType(self._added)
 
     def special_id(self, token: str) -> int | None:
