@@ -78,6 +78,8 @@ KINDS = {
     "smolvlm": (tiny.smolvlm, {}),
     "idefics3": (tiny.idefics3, {}),
     "gemma3": (tiny.gemma3, {}),
+    "llava_next": (tiny.llava_next, {}),
+    "llava_onevision": (tiny.llava_onevision, {}),
     "internvl_chat": (_published, {}),
     "internvl_chat with qwen3": (_published_qwen3, {}),
     "internvl_chat in tiles": (_published, {"tiles": 4}),

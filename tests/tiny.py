@@ -35,6 +35,12 @@ from transformers import (
     InternVLForConditionalGeneration,
     LlavaConfig,
     LlavaForConditionalGeneration,
+    LlavaNextConfig,
+    LlavaNextForConditionalGeneration,
+    LlavaNextImageProcessorPil,
+    LlavaOnevisionConfig,
+    LlavaOnevisionForConditionalGeneration,
+    LlavaOnevisionImageProcessorPil,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
@@ -322,6 +328,66 @@ def llava(
     crop = CLIPImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
     make = LlavaForConditionalGeneration
     return _save(folder, config, make, dtype, seed, words, processor or crop)
+
+
+def llava_next(folder: Path, dtype: torch.dtype = torch.float32, seed: int = 0) -> Path:
+    """Save a random LLaVA-NeXT of 32 px tiles and 8 px tokens; return `folder`."""
+    words = llama_tokenizer()
+    config = LlavaNextConfig(
+        vision_config={
+            "model_type": "clip_vision_model",
+            "projection_dim": 16,
+            "initializer_factor": 8.0,
+            **_TOWER,
+        },
+        text_config={"model_type": "mistral", **_text(words, "<s>", "</s>")},
+        image_token_index=words.convert_tokens_to_ids("<image>"),
+        image_grid_pinpoints=[[32, 64], [64, 32], [64, 64], [96, 32], [32, 96]],
+        tie_word_embeddings=False,
+    )
+    processor = LlavaNextImageProcessorPil(
+        size={"shortest_edge": 32},
+        crop_size={"height": 32, "width": 32},
+        image_grid_pinpoints=config.image_grid_pinpoints,
+    )
+    make = LlavaNextForConditionalGeneration
+    return _save(folder, config, make, dtype, seed, words, processor)
+
+
+def llava_onevision(folder: Path, dtype: torch.dtype = torch.float32, seed: int = 0) -> Path:
+    """Save a random LLaVA-OneVision of up to 3 x 3 tiles of 36 px, which hold 4 x 4 patches of 8 px
+    and a strip besides, and of whose tokens as many are read as 2 tiles have; return `folder`."""
+    words = tokenizer(special=("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>", "<video>"))
+    sides = (36, 72, 108)
+    config = LlavaOnevisionConfig(
+        vision_config={
+            "model_type": "siglip_vision_model",
+            "vision_use_head": False,
+            **_TOWER,
+            "image_size": 36,
+        },
+        text_config={"model_type": "qwen2", **_text(words, "<|endoftext|>", "<|im_end|>")},
+        image_token_index=words.convert_tokens_to_ids("<image>"),
+        video_token_index=words.convert_tokens_to_ids("<video>"),
+        image_grid_pinpoints=[[height, width] for height in sides for width in sides],
+        vision_aspect_ratio="anyres_max_2",
+        tie_word_embeddings=False,
+    )
+    processor = LlavaOnevisionImageProcessorPil(
+        size={"height": 36, "width": 36}, image_grid_pinpoints=config.image_grid_pinpoints
+    )
+    make = LlavaOnevisionForConditionalGeneration
+    return _save(folder, config, make, dtype, seed, words, processor)
+
+
+_TOWER = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 32,
+    "patch_size": 8,
+}
 
 
 def internvl(

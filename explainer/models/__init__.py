@@ -23,6 +23,8 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
         "qwen3_5_moe": "explainer.models.families.qwen3_5:Qwen35Moe",
         "lfm2_vl": "explainer.models.families.lfm2_vl:Lfm2VL",
         "llava": "explainer.models.families.llava:Llava",
+        "llava_next": "explainer.models.families.llava_next:LlavaNext",
+        "llava_onevision": "explainer.models.families.llava_next:LlavaOneVision",
         "internvl": "explainer.models.families.internvl:InternVL",
         "internvl_chat": "explainer.models.families.internvl:InternVL",
         "smolvlm": "explainer.models.families.smolvlm:SmolVLM",
@@ -51,15 +53,15 @@ _ENCODER = (
 )
 _QWEN = "of the Qwen models, Qwen2-VL, Qwen2.5-VL, Qwen3-VL and Qwen3.5 are"
 
+_LLAVA = "of the LLaVA models, 1.5, NeXT (v1.6) and OneVision are"
+
 # What to use in place of types that are easily taken for a supported one, or why there is no way.
 _INSTEAD: Mapping[str, str] = MappingProxyType(
     {
         "llava_llama": "the converted checkpoints (llava-hf/llava-1.5-7b-hf) are of type llava",
-        "llava_next": "of the LLaVA models, 1.5 is (llava-hf/llava-1.5-7b-hf)",
-        "llava_next_video": "of the LLaVA models, 1.5 is (llava-hf/llava-1.5-7b-hf)",
-        "llava_onevision": "of the LLaVA models, 1.5 is (llava-hf/llava-1.5-7b-hf)",
-        "video_llava": "of the LLaVA models, 1.5 is (llava-hf/llava-1.5-7b-hf)",
-        "vipllava": "of the LLaVA models, 1.5 is (llava-hf/llava-1.5-7b-hf)",
+        "llava_next_video": _LLAVA,
+        "video_llava": _LLAVA,
+        "vipllava": _LLAVA,
         "mllama": _CROSS,
         "idefics": _CROSS,
         "florence2": _ENCODER,

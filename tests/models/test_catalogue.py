@@ -13,6 +13,8 @@ from transformers import (
     InternVLConfig,
     Lfm2VlConfig,
     LlavaConfig,
+    LlavaNextConfig,
+    LlavaOnevisionConfig,
     PreTrainedConfig,
     Qwen2_5_VLConfig,
     Qwen2VLConfig,
@@ -68,6 +70,10 @@ LANGUAGE: dict[str, tuple[tuple[int, ...], bool]] = {
     "Qwen/Qwen2-VL-7B-Instruct": ((*QWEN2_7, 152064), False),
     "Qwen/Qwen2.5-VL-3B-Instruct": ((*QWEN2_3, 151936), True),
     "Qwen/Qwen2.5-VL-7B-Instruct": ((*QWEN2_7, 152064), False),
+    "llava-hf/llava-onevision-qwen2-0.5b-ov-hf": ((896, 4864, 24, 14, 2, 151936), True),
+    "llava-hf/llava-onevision-qwen2-7b-ov-hf": ((*QWEN2_7, 152064), False),
+    "llava-hf/llava-v1.6-mistral-7b-hf": ((4096, 14336, 32, 32, 8, 32064), False),
+    "llava-hf/llava-v1.6-vicuna-7b-hf": ((4096, 11008, 32, 32, 32, 32064), False),
     "llava-hf/llava-1.5-7b-hf": ((4096, 11008, 32, 32, 32, 32064), False),
     "llava-hf/llava-1.5-13b-hf": ((5120, 13824, 40, 40, 40, 32064), False),
     **{
@@ -160,9 +166,17 @@ def config(entry: Entry) -> PreTrainedConfig:
             return Qwen2VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=tied)
         vision |= {"hidden_size": 1280, "intermediate_size": 3420, "out_hidden_size": hidden}
         return Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=tied)
-    if entry.model_type == "llava":
-        text["model_type"] = "llama"
-        return LlavaConfig(text_config=text, vision_config=CLIP, tie_word_embeddings=tied)
+    if entry.model_type in ("llava", "llava_next"):
+        text["model_type"] = "mistral" if "mistral" in entry.id else "llama"
+        llava = LlavaConfig if entry.model_type == "llava" else LlavaNextConfig
+        return llava(text_config=text, vision_config=CLIP, tie_word_embeddings=tied)
+    if entry.model_type == "llava_onevision":
+        tower = {**SIGLIP_SO400M, "model_type": "siglip_vision_model", "num_hidden_layers": 26}
+        return LlavaOnevisionConfig(
+            text_config=text | {"model_type": "qwen2"},
+            vision_config=tower | {"vision_use_head": False},
+            tie_word_embeddings=tied,
+        )
     if entry.model_type == "gemma3":
         tower = {**SIGLIP_SO400M, "model_type": "siglip_vision_model", "image_size": 896}
         text["head_dim"] = 128 if hidden == 5376 else 256

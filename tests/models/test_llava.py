@@ -216,11 +216,9 @@ def test_old_settings_of_the_hub_are_read(folder, tmp_path):
     assert load(copy, device="cpu").family.canvas(tiny.image()).image.size == (64, 64)
 
 
-@pytest.mark.parametrize(
-    "kind", ["llava_next", "llava_onevision", "video_llava", "vipllava", "llava_llama"]
-)
+@pytest.mark.parametrize("kind", ["video_llava", "vipllava", "llava_llama"])
 def test_relatives_are_refused_with_what_is_supported(folder, tmp_path, kind):
     copy = shutil.copytree(folder, tmp_path / "model")
     _edit(copy, "config.json", model_type=kind)
-    with pytest.raises(ModelError, match=rf"'{kind}'.*llava-1\.5.*\bllava\b"):
+    with pytest.raises(ModelError, match=rf"'{kind}'.*1\.5.*\bllava\b"):
         load(copy, device="cpu")

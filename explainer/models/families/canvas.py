@@ -79,12 +79,24 @@ class Canvas:
         Row-major; NaN for a token on padding. A token on the border is cut down to the picture, so
         that the rectangles tile the seen part.
         """
-        x = _spans(grid[1], cell, self.content[::2], self.seen[::2])
-        y = _spans(grid[0], cell, self.content[1::2], self.seen[1::2])
+        return self.rects_within((0.0, 0.0, float(grid[1] * cell), float(grid[0] * cell)), grid)
+
+    def rects_within(self, box: Box, grid: tuple[int, int]) -> npt.NDArray[np.float32]:
+        """Return (N, 4) float32: what each cell of a grid over `box`, a part of this canvas in its
+        pixels, sees; as `rects`."""
+        x, y = (
+            _spans(n, (box[axis + 2] - box[axis]) / n, self._from(box, axis), self.seen[axis::2])
+            for n, axis in ((grid[1], 0), (grid[0], 1))
+        )
         rects = np.empty((*grid, 4))
         rects[..., ::2], rects[..., 1::2] = x, y[:, None]
         rects[np.isnan(rects).any(axis=-1)] = np.nan
         return rects.reshape(-1, 4).astype(np.float32)
+
+    def _from(self, box: Box, axis: int) -> tuple[float, float]:
+        """Return where the content begins and ends along an axis, counted from a box's corner."""
+        low, high = self.content[axis::2]
+        return low - box[axis], high - box[axis]
 
 
 def tiles_of(image: Image.Image, side: int) -> list[Image.Image]:
@@ -118,11 +130,11 @@ def _cut(
 
 
 def _spans(
-    n: int, cell: int, content: tuple[float, float], seen: tuple[float, float]
+    n: int, cell: float, content: tuple[float, float], seen: tuple[float, float]
 ) -> npt.NDArray[np.float64]:
     """Return (n, 2): the stretch of the picture in each of n cells along one axis, or NaN."""
     low, high, first, last = _cut(*content, n * cell, seen)
-    edges = np.clip(np.arange(n + 1) * float(cell), low, high)
+    edges = np.clip(np.arange(n + 1) * cell, low, high)
     held = np.flatnonzero(np.diff(edges) > SLIVER * cell)
     if not held.size:  # content thinner than a sliver
         held = np.array([np.diff(edges).argmax()])

@@ -29,7 +29,7 @@ class SmolVLM(Family):
     no further rows and columns.
 
     Where a tile is no multiple of a token (384 and 42 pixels), its tokens are spread evenly over
-    it, and so are off by at most an eighth of a token.
+    it, and so lie at most 6 of its pixels beside what they hold.
     """
 
     label = "SmolVLM"
