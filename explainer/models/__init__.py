@@ -43,6 +43,7 @@ _QUERIES = (
     "a Q-Former turns the picture into a few learned queries, which belong to no part of it, so "
     "that there is nothing to draw a map on"
 )
+_RESAMPLER = _QUERIES.replace("a Q-Former", "a resampler")
 _PREFIX = (
     "it reads the picture together with the prompt, so that another prompt gives its visual tokens "
     "other states, and maps here are made from one reading of the picture for all words"
@@ -64,6 +65,9 @@ _INSTEAD: Mapping[str, str] = MappingProxyType(
         "vipllava": _LLAVA,
         "mllama": _CROSS,
         "idefics": _CROSS,
+        "idefics2": _RESAMPLER,
+        "gemma3n": "of the Gemma models, Gemma 3 is (google/gemma-3-4b-it)",
+        "gemma4": "of the Gemma models, Gemma 3 is (google/gemma-3-4b-it)",
         "florence2": _ENCODER,
         "paligemma": _PREFIX,
         "blip-2": _QUERIES,

@@ -18,6 +18,20 @@ def test_relatives_are_refused_with_the_models_that_work(kind):
 
 
 @pytest.mark.parametrize(
+    ("kind", "instead"),
+    [
+        ("gemma4", "Gemma 3"),
+        ("gemma3n", "Gemma 3"),
+        ("llava_next_video", "OneVision"),
+        ("vipllava", "OneVision"),
+    ],
+)
+def test_other_relatives_are_refused_with_what_works(kind, instead):
+    with pytest.raises(ModelError, match=instead):
+        family_class(kind)
+
+
+@pytest.mark.parametrize(
     ("kind", "why"),
     [
         ("mllama", "cross-attention"),
@@ -25,6 +39,7 @@ def test_relatives_are_refused_with_the_models_that_work(kind):
         ("florence2", "encoder-decoder"),
         ("paligemma", "another prompt gives its visual tokens other states"),
         ("blip-2", "Q-Former"),
+        ("idefics2", "resampler"),
         ("instructblip", "Q-Former"),
     ],
 )
