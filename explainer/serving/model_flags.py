@@ -64,7 +64,7 @@ def add_model_flags(parser: argparse.ArgumentParser, positional: bool = False) -
         "--tiles",
         type=int,
         metavar="N",
-        help="the most tiles that a picture is cut into, for models that tile (InternVL)",
+        help="the most tiles that a picture is cut into, for models that tile (InternVL, SmolVLM)",
     )
 
 

@@ -105,6 +105,23 @@ def test_the_sequence_is_what_the_processor_makes(family, size, number):
     assert [view.image for view in inputs.views] == sorted(view.image for view in inputs.views)
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("most", [1, 2, 4, 6, 16])
+def test_no_more_tiles_than_asked_for(folders, size, most):
+    """As many as fit into that number, and those of the image processor at that longer side."""
+    family = load(folders["smolvlm"], device="cpu", tiles=most).family
+    image = tiny.image(*size)
+    picture = family.picture(image, 1.0)
+    counts = {}
+    for along in (1, 2, 3, 4):
+        made = _theirs(family, image, along / 4)
+        counts[along] = max(1, made["rows"][0][0] * made["cols"][0][0])
+    along = max(n for n, count in counts.items() if count <= most)
+    assert torch.equal(
+        picture.tensors["pixel_values"][:, 0], _theirs(family, image, along / 4)["pixels"]
+    )
+
+
 def test_two_pictures_are_read_as_the_model_reads_them_itself(smolvlm):
     """Tiles are handed over one a picture; transformers pads pictures of fewer tiles with none."""
     family, images = smolvlm.family, [tiny.image(100, 200), tiny.image(50, 50)]

@@ -25,8 +25,9 @@ class SmolVLM(Family):
     The longer side of a picture is stretched to a few tiles, the shorter one to as many as its
     shape asks for. The tiles are read row by row, and after them the whole picture in one tile. At
     a smaller scale the longer side has fewer tiles, as in the image processor with a smaller
-    `longest_edge`; one tile alone is the whole picture. There is no larger scale: the models know
-    no further rows and columns.
+    `longest_edge`; one tile alone is the whole picture. So it is with the option `tiles`, which
+    bounds the number of tiles at scale 1. There is no larger scale: the models know no further rows
+    and columns.
 
     Where a tile is no multiple of a token (384 and 42 pixels), its tokens are spread evenly over
     it, and so lie at most 6 of its pixels beside what they hold.
@@ -47,6 +48,7 @@ class SmolVLM(Family):
     alphas = (0.1, 1.0)
     max_images = 16
     note = "The picture is stretched to tiles of one fixed size, and read once more as a whole."
+    OPTIONS = ("tiles",)
 
     @classmethod
     def extra_marks(cls) -> tuple[str, ...]:
@@ -81,17 +83,32 @@ class SmolVLM(Family):
 
     def resized(self, image: npt.NDArray[np.uint8], alpha: float) -> Image.Image:
         """Return the (H, W, 3) picture stretched to whole tiles at scale `alpha`."""
-        longest = self.processor.size["longest_edge"]
+        longest = self._longest(image)
         if alpha != 1:
             longest = max(1, round(alpha * longest / self.side)) * self.side
         made = Image.fromarray(image)
         if self.processor.do_resize:
-            height, width = get_resize_output_image_size(image.transpose(2, 0, 1), longest)
-            made = made.resize((width, height), self.processor.resample)
+            made = made.resize(self._first_size(image, longest), self.processor.resample)
         size = (self.side, self.side)
         if self.processor.do_image_splitting:
             size = self._whole_tiles(*made.size)
         return made.resize(size, self.processor.resample)
+
+    def _longest(self, image: npt.NDArray[np.uint8]) -> int:
+        """Return the longer side of a picture at scale 1: the image processor's, or shorter where
+        there would be more tiles than the option `tiles` says."""
+        own = int(self.processor.size["longest_edge"])
+        for along in range(math.ceil(own / self.side), 1, -1):
+            longest = min(own, along * self.side)
+            width, height = self._whole_tiles(*self._first_size(image, longest))
+            if width * height <= self.options.get("tiles", math.inf) * self.side**2:
+                return longest
+        return min(own, self.side)
+
+    def _first_size(self, image: npt.NDArray[np.uint8], longest: int) -> tuple[int, int]:
+        """Return the (width, height) of a picture whose longer side is as long as that."""
+        height, width = get_resize_output_image_size(image.transpose(2, 0, 1), longest)
+        return width, height
 
     def _whole_tiles(self, width: int, height: int) -> tuple[int, int]:
         """Return the (width, height) of whole tiles, as the image processor arrives at them."""
