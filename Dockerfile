@@ -31,5 +31,5 @@ COPY --chown=user assets assets
 
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=5s --start-period=300s \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:7860/', timeout=4)"]
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:7860/healthz', timeout=4)"]
 CMD ["python", "app.py"]

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
@@ -21,9 +22,8 @@ except ImportError:
     gpu = None
 
 if TYPE_CHECKING:
-    from gradio import Blocks
-
     from explainer.serving.model_pool import Models
+    from explainer.ui.guarded_blocks import GuardedBlocks
 
 EXAMPLES = Path(__file__).parent / "assets" / "examples"
 GALLERY = EXAMPLES.parent / "gallery"
@@ -44,6 +44,9 @@ ENVIRONMENT = {
     "models": "SIGHTLINE_MODELS",
     "allow_any_model": "SIGHTLINE_ALLOW_ANY_MODEL",
     "mcp": "SIGHTLINE_MCP",
+    "metrics": "SIGHTLINE_METRICS",
+    "log": "SIGHTLINE_LOG",
+    "end_within": "SIGHTLINE_END_WITHIN",
     "host": "GRADIO_SERVER_NAME",
     "port": "GRADIO_SERVER_PORT",
 }
@@ -54,8 +57,9 @@ NO_MCP = "--mcp needs the package mcp; install it with: pip install 'gradio[mcp]
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the flags; what is not given comes from the environment."""
+    from explainer.serving.ending import END_WITHIN
     from explainer.serving.model_flags import add_model_flags
-    from explainer.serving.startup import read_host, read_port
+    from explainer.serving.startup import read_host, read_log_format, read_port, read_seconds
 
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     add_model_flags(parser)
@@ -72,6 +76,20 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--port", type=read_port, help="default: GRADIO_SERVER_PORT or the first free one from 7860"
     )
     add("--store-mb", type=int, default=1024, help="memory for recorded answers, in MB")
+    add("--metrics", action="store_true", help="answer /metrics, for Prometheus")
+    add(
+        "--log",
+        type=read_log_format,
+        default="text",
+        help="text, or json: a line of JSON for each event, without prompts and pictures",
+    )
+    add(
+        "--end-within",
+        type=read_seconds,
+        default=END_WITHIN,
+        metavar="SECONDS",
+        help=f"how long running answers may take after SIGTERM; default: {END_WITHIN:g}",
+    )
     told = {name: os.environ.get(variable) for name, variable in ENVIRONMENT.items()}
     parser.set_defaults(**{name: value for name, value in told.items() if value})
     return parser.parse_args(argv)
@@ -80,13 +98,19 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Load the model, build the page and serve it; 2 and one line if that is not possible."""
     flags = parse(argv)
-    if flags.mcp and find_spec("mcp") is None:
+    from explainer.serving.startup import is_on
+
+    if is_on(flags.mcp) and find_spec("mcp") is None:
         print(f"app.py: {NO_MCP}", file=sys.stderr)
         return 2
     from explainer.errors import SightlineError
     from explainer.run.store import RunStore
     from explainer.serving.startup import exempt_localhost, own_temporary_folder
 
+    if flags.log == "json":
+        from explainer.serving.json_log import log_as_json
+
+        log_as_json(sys.stderr)
     for note in exempt_localhost(os.environ):
         print(f"app.py: {note}", file=sys.stderr)
     own_temporary_folder(os.environ, "GRADIO_TEMP_DIR")  # read when gradio is imported
@@ -112,13 +136,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         gallery=load_gallery(GALLERY),
         gpu=gpu or (lambda worker: worker),
     )
-    _end_on_sigterm(demo)
+    demo.status.has_metrics = is_on(flags.metrics)
+    _end_on_sigterm(demo, flags.end_within)
     try:
         demo.launch(
             server_name=flags.host,
             server_port=flags.port,
             share=False,
-            mcp_server=bool(flags.mcp),
+            mcp_server=is_on(flags.mcp),
             **launch_options(),
         )
     except OSError as error:  # the port is taken
@@ -127,19 +152,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _end_on_sigterm(demo: Blocks) -> None:
-    """Let SIGTERM end this process at once, whatever threads are in the middle of.
+def _end_on_sigterm(demo: GuardedBlocks, seconds: float) -> None:
+    """Let SIGTERM end this process when running answers have ended, or after so many seconds.
 
-    Python's own default does so, but not for the first process of a container; and an ordinary end
-    would wait for searches that take minutes.
+    Searches, which take minutes, are cut off. A second SIGTERM ends the process at once.
     """
     from gradio.route_utils import delete_files_created_by_app
 
-    def end(number: int, frame: object) -> None:
-        delete_files_created_by_app(demo, None)
-        os._exit(0)
+    from explainer.serving.ending import drain
 
-    signal.signal(signal.SIGTERM, end)
+    hall = demo.status.calls.hall
+
+    def end() -> None:
+        drain(hall, seconds)
+        exit_now()
+
+    def exit_now() -> None:
+        delete_files_created_by_app(demo, None)
+        os._exit(0)  # whatever threads are in the middle of
+
+    def on_sigterm(number: int, frame: object) -> None:
+        if hall.closed:
+            exit_now()
+        Thread(target=end, daemon=True).start()
+
+    signal.signal(signal.SIGTERM, on_sigterm)
 
 
 def _models(flags: argparse.Namespace) -> tuple[Models, str]:

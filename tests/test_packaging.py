@@ -359,7 +359,7 @@ def test_the_image_listens_where_spaces_look_and_can_be_asked():
     python, flag, code = json.loads(health.split("CMD", 1)[1])
     assert (python, flag) == ("python", "-c")
     compile(code, "healthcheck", "exec")
-    assert ":7860/" in code
+    assert ":7860/healthz" in code
     assert json.loads(_docker("CMD")[0]) == ["python", "app.py"]
 
 

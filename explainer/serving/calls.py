@@ -22,7 +22,16 @@ from typing import Any
 from explainer.errors import BusyError, SightlineError
 from explainer.serving.costs import Cost, check_budget, cost_of
 from explainer.serving.jobs import Job, Worker
-from explainer.serving.lanes import MOST_UNDER_WAY, Caller, Hall, QueuePlace, Stopped, Work
+from explainer.serving.lanes import (
+    ENDING,
+    MOST_UNDER_WAY,
+    Caller,
+    Hall,
+    QueuePlace,
+    Stopped,
+    Work,
+)
+from explainer.serving.metrics import Metrics
 
 TICK = 1.0  # seconds between two looks at whether a client is still there
 QUIET = 4.0  # seconds without news after which those who wait hear that work goes on
@@ -91,6 +100,7 @@ class Calls:
 
     def __init__(self, hall: Hall | None = None) -> None:
         self.hall = hall or Hall()
+        self.metrics = Metrics()
         self.flights: dict[str, Flight] = {}
         self.threads = ThreadPoolExecutor(MOST_UNDER_WAY, "model-work")
         self._quick = ThreadPoolExecutor(QUICK_THREADS, "quick")
@@ -112,7 +122,8 @@ class Calls:
                 raise need
             visit.readings += cost.readings
             try:
-                yield from self._turns(visit.work, worker(job))
+                with self.metrics.measure_job(type(job).__name__.removesuffix("Job").lower()):
+                    yield from self._turns(visit.work, worker(job))
             except SightlineError as error:
                 visit.errors[need.key] = error
                 raise
@@ -159,14 +170,15 @@ class Calls:
                     need = found
             flight = self.flights.get(need.name) if need.name else None
             shared = flight is not None
-            if flight is None:
-                try:
+            try:
+                if flight is None:
                     flight = Flight(self, need, client.caller, handler, values, errors)
-                except BusyError as error:
-                    errors[need.key], need = error, None
-                    continue
-            async for value in flight.watch(client, show, shared):
-                yield value
+                async for value in flight.watch(client, show, shared):
+                    yield value
+            except BusyError as error:
+                self.metrics.count_refusal("busy")
+                errors[need.key], need = error, None
+                continue
             if shared:
                 errors.update(flight.errors)
                 need = None
@@ -240,8 +252,14 @@ class Flight:
     async def watch(
         self, client: Client, show: Callable[[Waiting], Any] | None, shared: bool
     ) -> AsyncIterator[Any]:
-        """Yield the values of the handler, unless it runs for somebody else, and what `show`
-        makes of the wait."""
+        """Yield the values of the handler and what `show` makes of the wait.
+
+        The values are left out if it runs for somebody else.
+
+        Raises:
+            Left: the client has disconnected.
+            BusyError: the server is ending, and the work has not begun.
+        """
         event, since, told = asyncio.Event(), time.monotonic(), None
         news = since
         self._watchers.add(event)
@@ -252,6 +270,8 @@ class Flight:
                     yield self._values.popleft()
                 if self._ended:
                     return
+                if self._work.stopped and not self._work.began:
+                    raise BusyError(ENDING)
                 line = self._waiting(shared, since, news)
                 if line is not None and line != told and show:
                     told = line

@@ -20,6 +20,7 @@ from explainer.errors import BusyError
 GRACE = 0.05  # seconds in which work is still expected to take its next step
 STARVED = 5.0  # seconds without a step after which any work comes first, for one step
 QUANTUM = 2.0  # seconds at the model after which an answer counts as long, at least
+ENDING = "this server is about to restart and takes nothing new; ask again in a minute"
 _SMOOTH = 0.2  # weight of the newest work in the measured mean
 
 
@@ -126,15 +127,18 @@ class Hall:
         self._queues = {lane: _Queue() for lane in LANES}
         self._order = count()
         self._holder: Work | None = None
+        self.closed = False
 
     # Waiting -------------------------------------------------------------------------------------
 
     def enter(self, lane: Lane, caller: Caller, on_begin: Callable[[], None]) -> Work:
         """Return new work, which waits or begins at once; `leave` has to follow.
 
-        Raises `BusyError` if too many wait already.
+        Raises `BusyError` if too many wait already, or after `close`.
         """
         with self._change:
+            if self.closed:
+                raise BusyError(ENDING)
             queue = self._queues[lane]
             work = Work(lane, caller, on_begin, next(self._order), rested=self._clock())
             if self._room(lane) <= 0 or queue.waiting:
@@ -227,6 +231,35 @@ class Hall:
             total += len(waiting) * queue.mean.value
             total += sum(max(0.0, queue.mean.value - work.seconds) for work in queue.begun)
         return total
+
+    def count_work(self) -> dict[str, tuple[int, int]]:
+        """Return the numbers of running and of waiting works of each lane by its name."""
+        with self._change:
+            return {lane.name: (len(q.begun), len(q.waiting)) for lane, q in self._queues.items()}
+
+    # Ending --------------------------------------------------------------------------------------
+
+    def close(self) -> int:
+        """Refuse new work, stop all that waits, and return how many answers are running."""
+        with self._change:
+            self.closed = True
+            for queue in self._queues.values():
+                for work in queue.waiting:
+                    work.stopped = True
+                queue.waiting.clear()
+            self._change.notify_all()
+            return self._count_answers()
+
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Wait until no answer is running, and return whether that came within `seconds`.
+
+        Searches are not waited for.
+        """
+        with self._change:
+            return self._change.wait_for(lambda: not self._count_answers(), seconds)
+
+    def _count_answers(self) -> int:
+        return sum(len(q.begun) for lane, q in self._queues.items() if lane is not SEARCHES)
 
     # Turns ---------------------------------------------------------------------------------------
 

@@ -178,6 +178,10 @@ class Models:
         held = self._held.get(model) or self._retired.get(model)
         return held.explainer if held else None
 
+    def loading(self) -> list[LoadProgress]:
+        """Return the progress of the loads under way, without their tickets."""
+        return [task.progress("") for task in list(self._tasks.values())]
+
     def free_after(self, entry: Entry) -> int | None:
         """Return the bytes free for `entry` once the model that it replaces is gone."""
         free = self._free()

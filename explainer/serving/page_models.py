@@ -17,6 +17,7 @@ from explainer.recording.explainer import Explainer
 from explainer.recording.load import BUNDLED, load
 from explainer.serving.model_flags import loading
 from explainer.serving.model_pool import Models, Rules
+from explainer.serving.startup import is_on
 
 ON_A_SPACE = (
     "This Space offers only what its owner chose (SIGHTLINE_MODELS); duplicate it, or run "
@@ -26,9 +27,6 @@ ON_ZERO_GPU = (
     "On ZeroGPU models are loaded when the Space starts and never later, so the menu holds only "
     "what its owner chose (SIGHTLINE_MODEL, SIGHTLINE_MODELS)."
 )
-
-
-_NO = (None, False, "", "0")  # a flag that is not set, or a variable that says no
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def make_models(flags: argparse.Namespace, place: HostPlace = HostPlace()) -> Mo
     start = catalogue.entry_for(flags.model or str(BUNDLED), flags.revision)
     public = place.public or place.zero_gpu
     entries = catalogue.offered(start, _names(flags.models), public)
-    any_model = flags.allow_any_model not in _NO and not place.zero_gpu
+    any_model = is_on(flags.allow_any_model) and not place.zero_gpu
     why = ON_ZERO_GPU if place.zero_gpu else ON_A_SPACE if public and not any_model else ""
 
     def make(entry: Entry, **how: Any) -> Explainer:

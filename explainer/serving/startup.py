@@ -10,6 +10,8 @@ from collections.abc import MutableMapping
 from importlib.util import find_spec
 from pathlib import Path
 
+LOG_FORMATS = ("text", "json")
+LONGEST_END = 3600  # seconds
 LOCAL = ("localhost", "127.0.0.1", "::1", "[::1]")
 _PROXIES = ("all_proxy", "http_proxy", "https_proxy")
 
@@ -28,6 +30,31 @@ def read_port(text: str) -> int:
 def read_host(text: str) -> str:
     """Return the address to listen on as addresses of pages have it: IPv6 within brackets."""
     return f"[{text}]" if ":" in text and not text.startswith("[") else text
+
+
+def is_on(switch: object) -> bool:
+    """Return whether a switch is on, given as a flag or as the text of a variable."""
+    return switch not in (None, False, "", "0")
+
+
+def read_seconds(text: str) -> float:
+    """Return a time that a flag or variable spells; `ArgumentTypeError` if it is none."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST_END:
+        raise argparse.ArgumentTypeError(
+            f"a time is a number of seconds from 0 to {LONGEST_END}, got {text!r:.40}"
+        )
+    return seconds
+
+
+def read_log_format(text: str) -> str:
+    """Return `text` or `json`; `ArgumentTypeError` for anything else."""
+    if text not in LOG_FORMATS:
+        raise argparse.ArgumentTypeError(f"the log is {' or '.join(LOG_FORMATS)}, got {text!r:.40}")
+    return text
 
 
 def exempt_localhost(environment: MutableMapping[str, str]) -> list[str]:

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse
 
 from explainer.errors import SightlineError
 from explainer.ui.doors import Refused
+from explainer.ui.health import respond
 from explainer.ui.upload_lane import UploadLane
 from explainer.ui.uploads import Uploads
 from explainer.web import texts
@@ -56,9 +57,14 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        uploads = scope["app"].get_blocks().uploads
-        refusal = refuse(scope, uploads)
+        blocks = scope["app"].get_blocks()
+        report = respond(_route(scope), blocks.status)
+        if report is not None:
+            await report(scope, receive, send)
+            return
+        refusal = refuse(scope, blocks.uploads)
         if refusal is not None:
+            blocks.status.calls.metrics.count_refusal("request")
             await refusal(scope, receive, send)
             return
         answer = _Answer(send)
@@ -71,6 +77,7 @@ class Gate:
             else:
                 await self._app(scope, _bounded(receive, most_bytes(scope)), answer.send)
         except Exception as error:
+            blocks.status.calls.metrics.count_refusal("request")
             refusal = _explain(error, scope["path"])
             if not answer.begun:
                 await refusal(scope, receive, send)

@@ -10,6 +10,7 @@ import gradio as gr
 from anyio import CapacityLimiter, to_thread
 
 from explainer.errors import SightlineError
+from explainer.serving.status import ServerStatus
 from explainer.ui.doors import check_value
 from explainer.ui.uploads import Uploads, paths_in
 from explainer.web import texts
@@ -24,12 +25,13 @@ class GuardedBlocks(gr.Blocks):
 
     Args:
         uploads: looks after the files that visitors send and are sent.
+        status: of the server.
         props: as `gr.Blocks` takes them.
     """
 
-    def __init__(self, uploads: Uploads, **props: Any) -> None:
+    def __init__(self, uploads: Uploads, status: ServerStatus, **props: Any) -> None:
         super().__init__(**props)
-        self.uploads = uploads
+        self.uploads, self.status = uploads, status
         uploads.waiting = self._waiting
 
     def create_limiter(self) -> None:
@@ -53,6 +55,7 @@ class GuardedBlocks(gr.Blocks):
         except Exception as error:  # Gradio and pydantic raise all sorts of things on odd inputs
             log.debug("inputs that cannot be read", exc_info=error)
             sentence = texts.BAD_INPUTS
+        self.status.calls.metrics.count_refusal("input")
         log.warning("%s: refused: %s", block_fn.api_name, sentence)
         raise gr.Error(sentence, print_exception=False)
 

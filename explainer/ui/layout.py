@@ -18,6 +18,7 @@ from explainer.run.store import RunStore
 from explainer.serving.calls import Calls
 from explainer.serving.jobs import Worker
 from explainer.serving.model_pool import Loaded, Models
+from explainer.serving.status import ServerStatus
 from explainer.ui import components as ui
 from explainer.ui import events
 from explainer.ui.api import Api
@@ -52,7 +53,7 @@ def build_demo(
     examples: Sequence[PageExample] = (),
     gallery: Sequence[GalleryRun] = (),
     gpu: Callable[[Worker], Worker] = lambda worker: worker,
-) -> gr.Blocks:
+) -> GuardedBlocks:
     """Return the page for the models of a server and one store of runs.
 
     Launch it with `launch_options`.
@@ -72,7 +73,11 @@ def build_demo(
     server = Server(handlers, store, visits, models, menu, examples, gallery)
     sections = [section(server) for section in SECTIONS]
     with GuardedBlocks(
-        handlers.uploads, title=texts.TITLE, fill_width=True, delete_cache=(600, 7200)
+        handlers.uploads,
+        ServerStatus(models, store, calls),
+        title=texts.TITLE,
+        fill_width=True,
+        delete_cache=(600, 7200),
     ) as demo:
         with gr.Row(elem_id="sl-top"):
             gr.HTML(_header(), elem_id="sl-title", apply_default_css=False)

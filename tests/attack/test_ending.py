@@ -1,55 +1,54 @@
-"""SIGTERM ends the server in the middle of a search."""
+"""SIGTERM cuts off a search, and lets answers end; what a server says of itself until then."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
 import signal
-import socket
-import subprocess
-import sys
 import time
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
-import httpx
+from tests.app_process import META, listen, record, started_app, upload
 
-from tests.attack.conftest import META
-
-ROOT = Path(__file__).parent.parent.parent
-PICTURE = ROOT / "assets" / "examples" / "fruit.png"
+SECRET = "Where is the heliotrope?"
 
 
 def test_sigterm_ends_a_running_search(tmp_path):
-    env = os.environ | {"GRADIO_TEMP_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    command = [sys.executable, "-u", "app.py", "--device", "cpu", "--port", port]
-    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            url = next(m[0] for line in process.stdout if (m := re.search(r"http://\S+", line)))
-            with httpx.Client(base_url=f"{url.rstrip('/')}/gradio_api/", timeout=60) as http:
-                path = http.post("upload", files={"files": PICTURE.open("rb")}).json()[0]
-                picture = {"path": path, "meta": META}
-                body = {"picture": picture, "prompt": "Describe the image.", "scales": [1]}
-                run = _answer(http, "record", body)[0]
-                word = next(c["chip"] for c in run["chips"] if c["role"] == "answer")
-                search = {"run": run["run"], "subject": word, "method": "eagle"}
-                started = http.post("call/v2/explain", json=search).json()
-                assert "event_id" in started
-                time.sleep(1.5)
-                assert process.poll() is None
-                begun = time.monotonic()
-                process.send_signal(signal.SIGTERM)
-                assert process.wait(10) == 0, "ended by its own handler"
-                assert time.monotonic() - begun < 2
-                assert not list(tmp_path.rglob("*.png"))
-        finally:
-            process.kill()
+    with started_app(tmp_path) as (process, http):
+        run = record(http, upload(http), "Describe the image.")[0]
+        word = next(c["chip"] for c in run["chips"] if c["role"] == "answer")
+        search = {"run": run["run"], "subject": word, "method": "eagle"}
+        started = http.post("gradio_api/call/v2/explain", json=search).json()
+        assert "event_id" in started
+        time.sleep(1.5)
+        assert process.poll() is None
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0, "ended by its own handler"
+        assert time.monotonic() - begun < 2
+        assert not list(tmp_path.rglob("*.png"))
 
 
-def _answer(http: httpx.Client, name: str, body: dict) -> list:
-    event = http.post(f"call/v2/{name}", json=body).json()["event_id"]
-    lines = http.get(f"call/{name}/{event}").text.splitlines()
-    assert "event: complete" in lines, lines[-2:]
-    return json.loads(lines[lines.index("event: complete") + 1].removeprefix("data: "))
+def test_sigterm_lets_an_answer_end_and_nothing_told_repeats_it(tmp_path):
+    flags = ("--metrics", "--log", "json", "--end-within", "60")
+    with started_app(tmp_path, *flags) as (process, http), ThreadPoolExecutor(6) as threads:
+        assert http.get("healthz").json() == {"status": "ok"}
+        assert http.get("readyz").json()["status"] == "ready"
+        path = upload(http)
+        refused = {"picture": {"path": path, "meta": META}, "prompt": SECRET, "model": SECRET}
+        assert "event: error" in listen(http, "record", refused)
+        asks = [threads.submit(record, http, path, f"{SECRET} {i}") for i in range(6)]
+        while not http.get("readyz").json()["queue"]["answers"]["running"]:
+            time.sleep(0.01)
+        metrics = http.get("metrics").text
+        told = metrics + http.get("readyz").text
+        process.send_signal(signal.SIGTERM)
+        answers = [ask.result(60) for ask in asks]
+        assert process.wait(70) == 0
+    assert any(answer is not None for answer in answers), "what ran was answered"
+    assert "sightline_queue_running" in metrics
+    log = (tmp_path / "log.txt").read_text()
+    events = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert {e["job"] for e in events if e["message"] == "job ended"} == {"record"}
+    assert [e["running"] for e in events if e["message"] == "ending"] > [0]
+    for private in ("heliotrope", path, "/gradio_api", str(tmp_path)):
+        assert private not in log + told
