@@ -363,6 +363,26 @@ def test_the_image_listens_where_spaces_look_and_can_be_asked():
     assert json.loads(_docker("CMD")[0]) == ["python", "app.py"]
 
 
+def test_each_profile_of_compose_starts_apps_of_this_image():
+    told = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    services = told["services"]
+    used = {c[c.index("--profile") + 1] for c in _commands() if c[:2] == ["docker", "compose"]}
+    assert used == {p for s in services.values() for p in s["profiles"]}
+    read = set(re.findall(r"SIGHTLINE_\w+", (ROOT / "app.py").read_text()))
+    apps = {name: s for name, s in services.items() if name != "proxy"}
+    for app in apps.values():
+        environment = app["environment"]
+        assert set(environment) - {"FORWARDED_ALLOW_IPS"} <= read
+        patience = float(app["stop_grace_period"].removesuffix("s"))
+        assert float(environment["SIGHTLINE_END_WITHIN"]) < patience
+        assert {v.split(":")[0] for v in app["volumes"]} <= set(told["volumes"])
+    (argument,) = services["gpu"]["build"]["args"]
+    assert _docker("ARG")[0].startswith(f"{argument}=")
+    behind = re.findall(r"^ +server ([\w-]+):7860;", (ROOT / "deploy/nginx.conf").read_text(), re.M)
+    assert behind == services["proxy"]["depends_on"]
+    assert all(apps[name]["profiles"] == ["proxy"] and "ports" not in apps[name] for name in behind)
+
+
 def test_the_image_has_a_small_torch_and_no_caches():
     (index,) = _docker("ARG")
     assert re.fullmatch(r"TORCH_INDEX=https://\S+/cpu", index)

@@ -65,7 +65,10 @@ EMPTY_PROMPT = f"The prompt was empty, so the model was asked: “{DEFAULT_PROMP
 EMPTY_ANSWER = "The model ended its answer at once. The words of the prompt can still be explained."
 EMPTY_WORD = "The word is empty; type a word."
 LONG_WORD = "A word has at most {most} characters; edit the answer to explain a longer text."
-EXPIRED = "This run has expired; press Explain again."
+EXPIRED = (
+    "This answer is no longer on the server: it has expired, or the server was restarted. "
+    "Press Explain again."
+)
 NOT_RUN = "There is nothing to explain yet; press Explain first."
 STOPPED = "Stopped. Press Explain to start again."
 STOPPED_BACK = "Stopped. The previous answer is still here."
