@@ -9,9 +9,10 @@ import pytest
 
 from explainer.errors import RunError
 from explainer.evaluation.synthetic import synthetic_run
+from explainer.export.overlay import outlined
 from explainer.probing import eagle_search as eagle
 from explainer.probing.eagle_search import Found, RegionReadings, SearchSettings, count, search
-from explainer.probing.tiling import Tiling
+from explainer.probing.tiling import PARTS, Tiling
 from explainer.run.schema import Video
 from tests import slow_eagle
 
@@ -182,7 +183,7 @@ def test_a_word_that_owes_little_to_the_picture_is_dim_and_a_habit_dark():
 
 def tiled(regions: int, **options) -> Tiling:
     run = synthetic_run(np.random.default_rng(0), **options)
-    return Tiling.of(run, regions)
+    return Tiling.of(run, regions, parts="cells")
 
 
 @pytest.mark.parametrize(
@@ -198,14 +199,15 @@ def tiled(regions: int, **options) -> Tiling:
 )
 def test_regions_are_whole_cells_as_square_as_can_be(size, grid, regions, shape):
     tiling = tiled(regions, image_size=size, grids={1.0: grid})
-    (cells,) = tiling.cells
+    held = tiling.shares.reshape(*grid, len(tiling))
+    assert np.isin(held, (0, 1)).all()
+    cells = held.argmax(axis=2)
     rows, columns = shape
-    assert cells.shape == grid
     assert len(tiling) == rows * columns
     assert [len(np.unique(cells[:, 0])), len(np.unique(cells[0]))] == [rows, columns]
     assert np.array_equal(np.sort(np.unique(cells)), np.arange(rows * columns))
-    assert tiling.sizes.sum() == cells.size
-    assert tiling.sizes.max() <= (grid[0] // rows + 1) * (grid[1] // columns + 1)
+    assert tiling.sizes.sum() == size[0] * size[1]
+    assert np.bincount(cells.ravel()).max() <= (grid[0] // rows + 1) * (grid[1] // columns + 1)
 
 
 def test_hidden_regions_are_filled_and_the_rest_is_as_it_was():
@@ -231,7 +233,7 @@ def test_values_are_spread_over_the_tokens_of_their_regions():
 
 def test_several_pictures_share_the_regions():
     tiling = tiled(12, image_size=(40, 40), grids={1.0: [(0, (8, 8)), (1, (8, 8))]})
-    first, second = tiling.cells
+    first, second = tiling.labels
     assert first.max() + 1 == second.min()
     assert len(tiling) == second.max() + 1
     shown = np.ones(len(tiling), bool)
@@ -241,7 +243,8 @@ def test_several_pictures_share_the_regions():
     assert not pictures[1].any()
 
 
-def test_what_the_model_did_not_see_is_in_no_region():
+@pytest.mark.parametrize("parts", PARTS)
+def test_what_the_model_did_not_see_is_in_no_region(parts):
     run = synthetic_run(np.random.default_rng(0), image_size=(40, 40), grids={1.0: (4, 4)})
     scale = run.scales[0]
     (view,) = scale.views
@@ -249,14 +252,61 @@ def test_what_the_model_did_not_see_is_in_no_region():
     rects[:, 3] = np.nan
     seen = replace(view, rects=rects.reshape(-1, 4))
     run = replace(run, scales=(replace(scale, views=(seen,)),), images=(run.image + np.uint8(1),))
-    tiling = Tiling.of(run, 6)
-    assert tiling.cells[0].shape == (4, 3)
+    tiling = Tiling.of(run, 6, parts=parts)
+    assert (tiling.labels[0][:, 30:] == -1).all()
+    assert (tiling.labels[0][:, :30] >= 0).all()
     (dark,) = tiling.pictures(np.zeros(len(tiling), bool))
     assert not dark[:, :30].any()
     np.testing.assert_array_equal(dark[:, 30:], run.image[:, 30:])
     spread = tiling.spread(np.arange(1.0, len(tiling) + 1)).reshape(4, 4)
     assert spread[:, :3].all()
     assert not spread[:, 3].any()
+
+
+def test_superpixels_are_shown_and_hidden_and_spread_by_their_share_of_each_token():
+    picture = np.full((40, 40, 3), 255, np.uint8)
+    picture[:, :14] = 0  # cuts the second column of cells, pixels 10 to 19, in two
+    run = synthetic_run(np.random.default_rng(0), image_size=(40, 40), grids={1.0: (4, 4)})
+    tiling = Tiling.of(replace(run, images=(picture,)), 4, "mean")
+    (labels,) = tiling.labels
+    dark = np.unique(labels[:, :14])
+    assert not np.isin(labels[:, 14:], dark).any(), "no part lies on both sides of the edge"
+    spread = tiling.spread(np.isin(np.arange(len(tiling)), dark).astype(float)).reshape(4, 4)
+    np.testing.assert_allclose(spread, np.tile([1, 0.4, 0, 0], (4, 1)), atol=1e-6)
+    np.testing.assert_allclose(tiling.shares.sum(axis=1), 1)
+    (hidden,) = tiling.pictures(~np.isin(np.arange(len(tiling)), dark))
+    assert (hidden[:, 14:] == 255).all()
+    assert (hidden[:, :14] == picture.mean().round()).all()
+
+
+def test_cells_smaller_than_a_pixel_belong_to_the_region_at_their_centre():
+    tiling = tiled(4, image_size=(2, 2), grids={1.0: (6, 6)})
+    spread = tiling.spread(np.arange(1.0, len(tiling) + 1)).reshape(6, 6)
+    assert (spread > 0).all()
+    assert len(np.unique(spread)) == len(tiling)
+
+
+def test_regions_drawn_by_hand():
+    run = synthetic_run(np.random.default_rng(0), image_size=(40, 40), grids={1.0: (4, 4)})
+    drawn = np.full((40, 40), -1)
+    drawn[:10] = 7
+    drawn[30:] = 3
+    tiling = Tiling.from_labels(run, [drawn])
+    assert tiling.sizes.tolist() == [400, 400]
+    assert tiling.spread(np.array([1.0, 2])).reshape(4, 4)[:, 0].tolist() == [2, 0, 0, 1]
+    for wrong in ([drawn[:5]], [drawn, drawn], [drawn * 0.5], [np.full((40, 40), -1)]):
+        with pytest.raises(RunError, match="label"):
+            Tiling.from_labels(run, wrong)
+    with pytest.raises(RunError, match="superpixels, cells"):
+        Tiling.of(run, 4, parts="drawn")
+
+
+def test_the_borders_of_regions_are_drawn():
+    labels = np.repeat([[0, 0, 0, 1, 1, 1, -1, -1, -1]], 4, axis=0)
+    drawn = outlined(np.full((4, 9, 3), 90, np.uint8), labels)
+    assert drawn[1, :, 0].tolist()[:6] == [90, 90, 30, 255, 30, 30]
+    assert (drawn[:, 6] == 255).all()
+    assert (drawn[:, 0] == 90).all()
 
 
 def test_a_video_is_refused():

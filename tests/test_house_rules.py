@@ -104,6 +104,7 @@ LIGHT = (
     "explainer/methods/otsu.py",
     "explainer/probing/regions.py",
     "explainer/probing/eagle_search.py",
+    "explainer/probing/superpixels.py",
     "explainer/probing/tiling.py",
     "explainer/probing/reliance.py",
     "explainer/probing/hiding.py",

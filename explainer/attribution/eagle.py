@@ -2,8 +2,7 @@
 
 The model is a black box here. The answer so far is read again with only some regions of the picture
 shown, the others under a fill, and only the probability of the word is read. The search is in
-`explainer.probing.eagle_search`, the regions in `explainer.probing.tiling`: equal cells, not the
-superpixels of EAGLE's code.
+`explainer.probing.eagle_search`, the regions in `explainer.probing.tiling`.
 """
 
 from __future__ import annotations
@@ -19,17 +18,18 @@ from explainer.probing.tiling import Tiling
 
 
 def eagle(
-    reading: Reading, tokens: Sequence[int], *, regions: int, fill: str
+    reading: Reading, tokens: Sequence[int], *, regions: int, parts: str, fill: str
 ) -> Iterator[AttributionProgress | Computed]:
     """Yield progress after each batch of readings, and the map of each token.
 
-    A visual token has the value of its region, see `Found.values`. The notes are "reliance", the
-    modality reliance of the word, and how probable it is: "shown" with the picture, "empty" with
-    all of it hidden. What one token's search has read serves the others too.
+    A visual token has the mean value of the regions that its pixels belong to, see `Found.values`.
+    The notes are "reliance", the modality reliance of the word, and how probable it is: "shown"
+    with the picture, "empty" with all of it hidden. What one token's search has read serves the
+    others too.
 
     Raises `RunError` for a run about a video.
     """
-    tiling = Tiling.of(reading.run, regions, fill)
+    tiling = Tiling.of(reading.run, regions, fill, parts)
     reading.predicting(tokens)
 
     def score(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:

@@ -19,10 +19,12 @@ from explainer.errors import ImageError, MethodError, PromptError, RunError
 from explainer.export import SEQUENTIAL, THEMES, Chosen, Exhibit, Look, chips
 from explainer.export.exhibit import title, tokens_of
 from explainer.export.fonts import undrawn
+from explainer.export.overlay import outlined, png
 from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
 from explainer.methods.comparison import Comparison
 from explainer.methods.subjects import Span, Subject, words_of
 from explainer.probing.reliance import EMPTY, reliance
+from explainer.probing.tiling import Tiling
 from explainer.run import ROLE_NAMES, Run
 from explainer.run.files import check_folder, file_name, free_stem, write_whole
 from explainer.serving import model_flags
@@ -82,6 +84,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--theme", choices=THEMES, default="light", help="of figures; default: light")
     add("--colours", choices=SEQUENTIAL, default="inferno", help="default: inferno")
+    add(
+        "--draw-parts",
+        action="store_true",
+        help="write the pictures with the parts that EAGLE shows and hides, before it searches",
+    )
     add("--opacity", type=float, default=0.55, help="of the colours, 0 to 1; default: 0.55")
 
     subject_flags.add_to(parser)
@@ -139,6 +146,8 @@ def main(args: argparse.Namespace) -> int:
     run, subjects = subject_flags.subjects(
         run, args, lambda run, words: model.explainer.add_words(run, words)
     )
+    if args.draw_parts:
+        _draw_parts(run, settings, record.stem)
     chosen = tuple(Chosen(m, settings[m.name]) for m in methods)
     for grown in _compared(run, model, subjects or chips(run), chosen):
         run = grown
@@ -344,6 +353,20 @@ def _write(exhibit: Exhibit, form: Format, stem: Path) -> None:
         data = form.make(shown)
         write_whole(path, lambda file, data=data: file.write(data))
         print(f"wrote {path}")
+
+
+def _draw_parts(run: Run, settings: Mapping[str, Mapping[str, Any]], stem: Path) -> None:
+    """Write each picture with the borders of EAGLE's parts."""
+    if "eagle" not in settings:
+        raise MethodError("--draw-parts draws the parts of EAGLE; add --methods eagle")
+    names = ("regions", "fill", "parts")
+    tiling = Tiling.of(run, **{name: settings["eagle"][name] for name in names})
+    for i, (image, labels) in enumerate(zip(run.images, tiling.labels, strict=True)):
+        ending = "parts" if len(run.images) == 1 else f"parts-{i + 1}"
+        path = stem.with_name(file_name(f"{stem.name}_{ending}", "png"))
+        data = png(outlined(image, labels))
+        write_whole(path, lambda file, data=data: file.write(data))
+        print(f"wrote {path}, {len(np.unique(labels[labels >= 0]))} parts")
 
 
 def _slug(text: str) -> str:

@@ -34,6 +34,25 @@ def overlay(image: RGB, heat: Heatmap, table: RGB, opacity: float = 0.55, index:
     return np.round((1 - opacity) * image + opacity * colours).astype(np.uint8)
 
 
+def outlined(image: RGB, labels: npt.NDArray[np.intp]) -> RGB:
+    """Return (H, W, 3) uint8: the image with white lines on the borders of regions, dark beside.
+
+    Args:
+        labels: (H, W), a number for the pixels of each region, such as one of `Tiling.labels`; what
+            is below 0 belongs to none and is hatched.
+    """
+    line = np.zeros(labels.shape, bool)
+    line[1:] |= labels[1:] != labels[:-1]
+    line[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    wide = line.copy()
+    for axis in (0, 1):
+        for step in (-1, 1):
+            wide |= np.roll(line, step, axis)
+    out = np.where((labels < 0)[..., None], hatching(*labels.shape), image)
+    out = np.where(wide[..., None], out // 3, out)
+    return np.where(line[..., None], np.uint8(255), out).astype(np.uint8)
+
+
 def magnified(part: MapPart, side: int) -> npt.NDArray[np.float64]:
     """Return the values of a part over its extent, interpolated as `overlay` does: `side` or more
     on the long side, and a whole number of them for each cell that is not cut."""

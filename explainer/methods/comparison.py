@@ -181,10 +181,18 @@ _REGIONS = Knob(
     "regions",
     "int",
     12,
-    "about how many equal parts of the picture are shown and hidden in turn; 12 take 112 readings "
-    "of the picture for each word, 16 take 168, 36 take 464",
+    "about how many parts of the picture are shown and hidden in turn; 12 take 112 readings of the "
+    "picture for each word, 16 take 168, 36 take 464",
     4,
-    64,
+    128,
+)
+_PARTS = Knob(
+    "parts",
+    "choice",
+    "superpixels",
+    "how the picture is cut: along its edges (superpixels), or into equal blocks of cells of the "
+    "map (cells)",
+    choices=("superpixels", "cells"),
 )
 _FILL = Knob(
     "fill",
@@ -292,6 +300,7 @@ EAGLE = _declare(
     "Parts of the picture in the order in which they bring the word back, the first the brightest.",
     "arXiv 2509.22496",
     _REGIONS,
+    _PARTS,
     _FILL,
     scale=_STRENGTH,
 )

@@ -1,62 +1,96 @@
-"""Cut pictures into equal regions along the cells of a map, and show only some of them."""
+"""Cut pictures into regions, and show only some of them.
+
+Regions are superpixels, which follow the edges of the picture, or equal blocks of whole cells of
+the map, see `PARTS`; or any others, such as drawn by hand, see `Tiling.from_labels`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from explainer.errors import RunError
 from explainer.media.fills import FILLS, Pixels, covered
 from explainer.probing.regions import at_pixels, check_pictures
+from explainer.probing.superpixels import superpixels
 from explainer.run import Run
 from explainer.run.geometry import Grid, Layout
 
 Numbers = npt.NDArray[np.intp]
 
+PARTS = ("superpixels", "cells")
 _UNSEEN = -1
 
 
 @dataclass(frozen=True, eq=False)
 class Tiling:
-    """n regions of the pictures of a run, numbered picture after picture, row after row.
+    """n regions of the pictures of a run, numbered picture after picture.
 
     What a model did not see of a picture belongs to no region and is never hidden.
 
     Attributes:
-        cells: for each picture (h, w), the number of the region that each cell belongs to.
+        labels: for each picture (H, W), the number of the region that each pixel belongs to, -1
+            where it belongs to none.
         fill: what is put in the place of hidden regions, a name in `FILLS`.
     """
 
     run: Run
-    cells: tuple[Numbers, ...]
+    labels: tuple[Numbers, ...]
     fill: str
 
     @classmethod
-    def of(cls, run: Run, regions: int, fill: str = "black") -> Tiling:
-        """Return about so many regions of whole cells, as square as these allow.
+    def of(cls, run: Run, regions: int, fill: str = "black", parts: str = "superpixels") -> Tiling:
+        """Return about so many regions, superpixels or blocks of cells.
 
         Each picture is cut into as many as its share of all cells asks for, at least 1. Raises
-        `RunError` for a run about a video.
+        `RunError` for a run about a video, or for parts that are not in `PARTS`.
         """
         check_pictures(run)
+        if parts not in PARTS:
+            raise RunError(f"parts are one of {', '.join(PARTS)}, got {parts!r}")
+        cut = _cells if parts == "cells" else _superpixels
         grids = Layout.of(run).grids
         sizes = [rows * columns for rows, columns in (grid.shape for grid in grids)]
-        cells: list[Numbers] = []
-        for grid, size in zip(grids, sizes, strict=True):
-            first = int(cells[-1].max()) + 1 if cells else 0
-            cells.append(first + _cut(grid, regions * size / sum(sizes)))
-        return cls(run, tuple(cells), fill)
+        labels = [
+            cut(grid, image, regions * size / sum(sizes))
+            for grid, image, size in zip(grids, run.images, sizes, strict=True)
+        ]
+        return cls(run, _numbered(labels), fill)
+
+    @classmethod
+    def from_labels(cls, run: Run, labels: Sequence[Numbers], fill: str = "black") -> Tiling:
+        """Return the regions of given pixels, for instance parts drawn by hand.
+
+        Args:
+            labels: for each picture (H, W) integers, one number for the pixels of a region; below
+                0 for what is never hidden. What the model did not see is left out.
+
+        Raises `RunError` for a run about a video, or for labels of other sizes than the pictures.
+        """
+        check_pictures(run)
+        given = [np.asarray(label) for label in labels]
+        shapes = [image.shape[:2] for image in run.images]
+        if [label.shape for label in given] != shapes:
+            raise RunError(f"labels must have the sizes of the pictures, {shapes}")
+        if not all(np.issubdtype(label.dtype, np.integer) for label in given):
+            raise RunError("labels must be whole numbers, one for the pixels of each region")
+        seen = [
+            np.where(at_pixels(np.ones(g.shape, bool), g.placement, s, False), label, _UNSEEN)
+            for g, s, label in zip(Layout.of(run).grids, shapes, given, strict=True)
+        ]
+        if not any((label >= 0).any() for label in seen):
+            raise RunError("there is no region that the model saw; label some pixels from 0 on")
+        return cls(run, _numbered(seen), fill)
 
     @cached_property
     def sizes(self) -> npt.NDArray[np.float64]:
-        """Return (n,): how much of the pictures each region holds, in whole cells."""
-        grids = Layout.of(self.run).grids
-        return np.bincount(
-            np.concatenate([cells.ravel() for cells in self.cells]),
-            np.concatenate([np.outer(*grid.held).ravel() for grid in grids]),
-        ).astype(float)
+        """Return (n,): how many pixels each region holds."""
+        numbers = np.concatenate([label.ravel() for label in self.labels])
+        return np.bincount(numbers[numbers >= 0]).astype(float)
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -66,33 +100,82 @@ class Tiling:
         hidden = np.append(~shown, False)  # what belongs to no region is the last
         return tuple(
             covered(image, hidden[numbers], blank)
-            for image, numbers, blank in zip(self.run.images, *self._at_pixels, strict=True)
+            for image, numbers, blank in zip(
+                self.run.images, self.labels, self._blanks, strict=True
+            )
         )
 
     def spread(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-        """Return (N,) over the visual tokens of scale 1: the value (n,) of the region of each.
+        """Return (N,) over the visual tokens of scale 1: the mean over the pixels of each token of
+        the values (n,) of their regions.
 
         0 where the token saw nothing, or is no cell of the maps.
         """
+        return (self.shares @ values).astype(np.float32)
+
+    @cached_property
+    def shares(self) -> npt.NDArray[np.float64]:
+        """Return (N, n): which share of the pixels of each visual token of scale 1 belongs to each
+        region; rows of zeros for tokens that saw nothing. A cell without a pixel of its own has the
+        one at its centre."""
         scale = self.run.scales[0]
-        out = np.zeros(len(scale.states), np.float32)
-        for i, (cells, grid) in enumerate(zip(self.cells, Layout.of(self.run).grids, strict=True)):
+        out = np.zeros((len(scale.states), len(self)))
+        for i, (labels, grid) in enumerate(
+            zip(self.labels, Layout.of(self.run).grids, strict=True)
+        ):
             view, place = scale.of_image(i)[0]
-            whole = np.zeros(view.grid, np.float32)
-            whole[grid.rows, grid.columns] = values[cells]
-            out[place] = whole.ravel()
+            whole = np.zeros((*view.grid, len(self)))
+            whole[grid.rows, grid.columns] = _held(labels, grid, len(self))
+            out[place] = whole.reshape(-1, len(self))
         return out
 
     @cached_property
-    def _at_pixels(self) -> tuple[list[Numbers], list[Pixels]]:
-        """Return for each picture (H, W) numbers of regions, and what is put in their place."""
-        numbers = [
-            at_pixels(cells, grid.placement, image.shape[:2], _UNSEEN)
-            for cells, grid, image in zip(
-                self.cells, Layout.of(self.run).grids, self.run.images, strict=True
-            )
-        ]
-        return numbers, [FILLS[self.fill](image) for image in self.run.images]
+    def _blanks(self) -> list[Pixels]:
+        return [FILLS[self.fill](image) for image in self.run.images]
+
+
+def _held(labels: Numbers, grid: Grid, regions: int) -> npt.NDArray[np.float64]:
+    """Return (h, w, n): which share of the pixels of each cell belongs to each region."""
+    rows, columns = grid.shape
+    cells = at_pixels(
+        np.arange(rows * columns).reshape(rows, columns), grid.placement, labels.shape, _UNSEEN
+    )
+    used = (cells >= 0) & (labels >= 0)
+    flat = cells[used] * regions + labels[used]
+    counts = np.bincount(flat, minlength=rows * columns * regions).astype(float)
+    counts = counts.reshape(rows * columns, regions)
+    empty = np.flatnonzero(np.bincount(cells[cells >= 0], minlength=rows * columns) == 0)
+    y, x = (
+        ((edges[:-1] + edges[1:]) / 2).astype(int).clip(0, side - 1)
+        for edges, side in zip((grid.y, grid.x), labels.shape, strict=True)
+    )
+    near = labels[np.ix_(y, x)].ravel()[empty]
+    counts[empty[near >= 0], near[near >= 0]] = 1
+    total = counts.sum(axis=1, keepdims=True)
+    return (counts / np.maximum(total, 1)).reshape(rows, columns, regions)
+
+
+def _numbered(labels: Sequence[Numbers]) -> tuple[Numbers, ...]:
+    """Return labels with the regions of all pictures numbered from 0, without gaps."""
+    out, first = [], 0
+    for label in labels:
+        known = np.unique(label[label >= 0])
+        out.append(np.where(label < 0, _UNSEEN, np.searchsorted(known, label) + first))
+        first += len(known)
+    return tuple(out)
+
+
+def _superpixels(grid: Grid, image: Pixels, regions: float) -> Numbers:
+    """Return (H, W) numbers of about so many superpixels of what the model saw of a picture."""
+    labels = np.full(image.shape[:2], _UNSEEN, np.intp)
+    x0, y0, x1, y1 = grid.placement.pixels(labels.shape)
+    labels[y0:y1, x0:x1] = superpixels(image[y0:y1, x0:x1], max(1, round(regions)))
+    return labels
+
+
+def _cells(grid: Grid, image: Pixels, regions: float) -> Numbers:
+    """Return (H, W) numbers of about so many blocks of whole cells, as square as can be."""
+    return at_pixels(_cut(grid, regions), grid.placement, image.shape[:2], _UNSEEN)
 
 
 def _cut(grid: Grid, regions: float) -> Numbers:
