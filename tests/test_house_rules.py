@@ -110,6 +110,7 @@ LIGHT = (
     "explainer/probing/hiding.py",
     "explainer/probing/curves.py",
     "explainer/probing/map_test.py",
+    "explainer/probing/correction.py",
     "explainer/waiting.py",
     "explainer/__main__.py",
 )

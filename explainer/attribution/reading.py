@@ -86,29 +86,34 @@ class Reading:
             yield gradient
 
     def probabilities(
-        self, variants: Sequence[Media], tokens: Sequence[int]
+        self, variants: Sequence[Media], tokens: Sequence[int], ids: Sequence[int] | None = None
     ) -> npt.NDArray[np.float32]:
         """Return (B, R) float32: how probable each of R tokens of the run is, after what stands
         before it, with each of B other pictures of the same sizes in place of the run's.
 
         All are read at once, or one after another if the memory is not enough for that.
+
+        Args:
+            ids: R ids to look at in place of those of the tokens.
         """
+        wanted = self.run.tokens.ids[list(tokens)] if ids is None else np.array(ids, np.int32)
         try:
-            return self._probabilities(variants, tokens)
+            return self._probabilities(variants, tokens, wanted)
         except ModelError:
             self._engine.free()
-        return np.concatenate([self._probabilities([variant], tokens) for variant in variants])
+        parts = [self._probabilities([variant], tokens, wanted) for variant in variants]
+        return np.concatenate(parts)
 
     def _probabilities(
-        self, variants: Sequence[Media], tokens: Sequence[int]
+        self, variants: Sequence[Media], tokens: Sequence[int], ids: npt.NDArray[np.int32]
     ) -> npt.NDArray[np.float32]:
         batch = [recorded_inputs(self.family, self.run, media) for media in variants]
         if any(i.views[0].grid != self._inputs.views[0].grid for i in batch):
             raise RunError("all pictures that are read must have the sizes of the run's")
         with describe_memory_errors("read fewer pictures at once"):
             states = self._engine.reread(batch, self.predicting(tokens))[-1]
-            ids = np.tile(self.run.tokens.ids[list(tokens)], len(batch))
-            probs = self._engine.probabilities(states.flatten(0, 1), ids)
+            wanted = np.tile(ids, len(batch))
+            probs = self._engine.probabilities(states.flatten(0, 1), wanted)
         return probs.reshape(len(batch), len(tokens))
 
 

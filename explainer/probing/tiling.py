@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from explainer.errors import RunError
 from explainer.media.fills import FILLS, Pixels, covered
+from explainer.methods.base import Heatmap, MapPart
 from explainer.probing.regions import at_pixels, check_pictures
 from explainer.probing.superpixels import superpixels
 from explainer.run import Run
@@ -112,6 +113,33 @@ class Tiling:
         0 where the token saw nothing, or is no cell of the maps.
         """
         return (self.shares @ values).astype(np.float32)
+
+    def heatmap(self, values: npt.NDArray[np.float64]) -> Heatmap:
+        """Return the map of values (n,) in [0, 1] over the cells of each picture, see `spread`."""
+        scale, spread = self.run.scales[0], self.spread(values)
+        parts = []
+        for i, grid in enumerate(Layout.of(self.run).grids):
+            view, place = scale.of_image(i)[0]
+            cells = spread[place].reshape(view.grid)[grid.rows, grid.columns]
+            parts.append(MapPart(cells, grid.placement))
+        return Heatmap(tuple(parts), False, "1.0 = a word that the picture makes 0.67 likelier")
+
+    @cached_property
+    def owners(self) -> Numbers:
+        """Return (N,): the region at the centre of each visual token of scale 1, in all views of
+        the pictures; -1 where it saw nothing, or lies in none."""
+        scale = self.run.scales[0]
+        out = np.full(len(scale.states), _UNSEEN, np.intp)
+        for i, labels in enumerate(self.labels):
+            for view, place in scale.of_image(i):
+                seen = np.isfinite(view.rects).all(axis=1)
+                x, y = ((view.rects[seen, a] + view.rects[seen, a + 2]) / 2 for a in (0, 1))
+                row = y.astype(int).clip(0, labels.shape[0] - 1)
+                column = x.astype(int).clip(0, labels.shape[1] - 1)
+                found = np.full(len(view), _UNSEEN, np.intp)
+                found[seen] = labels[row, column]
+                out[place] = found
+        return out
 
     @cached_property
     def shares(self) -> npt.NDArray[np.float64]:

@@ -10,10 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.attribution import AttributionProgress, Computed, compute
+from explainer.attribution.region_search import (
+    PLAN,
+    RegionAttribution,
+    RegionPlan,
+    search_regions,
+    whole_answer,
+)
+from explainer.attribution.sources import WordSources, word_sources
 from explainer.errors import Cancelled
 from explainer.media.video import VideoSource
 from explainer.methods import Method, find_method
 from explainer.methods.comparison import Comparison
+from explainer.methods.subjects import Word
 from explainer.models.base import Family, Media
 from explainer.models.decoding import Decoding
 from explainer.models.engine import Engine, describe_memory_errors
@@ -341,6 +350,33 @@ class Explainer:
                 return item
             if on_progress:
                 on_progress(item)
+
+    def search_regions(
+        self, run: Run, word: Word | None = None, plan: RegionPlan = PLAN, **options: Any
+    ) -> RegionAttribution:
+        """Return which parts of the picture words need, taken together: EAGLE's search.
+
+        Args:
+            word: tokens of the answer, or another word in the place of one; None for the whole
+                answer.
+            plan: how parts are cut, hidden and searched.
+            options: tiling, on_progress and cancel, see `region_search.search_regions`.
+
+        Raises:
+            TokenError: a token is not of the answer.
+            RunError: the run is about a video, or was recorded with another model.
+        """
+        check_origin(self.family, run, "read its answer again")
+        return search_regions(self._engine, run, word or whole_answer(run), plan, **options)
+
+    def word_sources(self, run: Run) -> WordSources:
+        """Return what each token of an answer rests on: the picture, the prompt, or earlier words.
+
+        One batched reading of the text; see `explainer.attribution.sources`. Raises `RunError` for
+        a run that was recorded with another model.
+        """
+        check_origin(self.family, run, "read its answer again")
+        return word_sources(self._engine, run)
 
     def token_probabilities(self, run: Run, variants: Sequence[Media]) -> npt.NDArray[np.float32]:
         """Return the probabilities of the answer tokens with other pictures in place of the run's.
