@@ -28,6 +28,7 @@ import torch
 from explainer.commands import browser, callers, crowd
 from explainer.commands.crowding import measure_crowded
 from explainer.commands.figure import Figure
+from explainer.commands.searching import searching
 from explainer.emoji_world.scenes import Limits, make_scene
 from explainer.errors import SightlineError
 from explainer.evaluation.candidates import parse
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_flags(parser)
     parser.add_argument("--out", type=Path, help="folder for bench.json")
     parser.add_argument("--browser", action="store_true", help="measure the page in Chromium too")
+    parser.add_argument("--eagle", action="store_true", help="only measure EAGLE, in minutes")
     parser.add_argument("--repeat", type=int, default=9, help="times each thing is measured")
     add = parser.add_argument
     add("--visitors", type=int, metavar="N", help="only measure a crowd of N at a served page")
@@ -96,6 +98,9 @@ def _measure(args: argparse.Namespace) -> Iterator[Figure]:
         return
     hush()
     explainer = load_from_flags(args)
+    if args.eagle:
+        yield from searching(explainer, SEED)
+        return
     yield from recording(explainer, args.repeat)
     yield explaining(args.repeat)
     yield from evaluating(args.repeat)

@@ -98,9 +98,9 @@ def main(args: argparse.Namespace) -> int:
     run, subjects = subject_flags.subjects(
         run, args, lambda r, words: explainer.add_words(r, words)
     )
-    if subjects and isinstance(subjects[0], Contrast):
-        raise SightlineError("a search is about one word or phrase; leave out --not")
     word = subjects[0] if subjects else None
+    if isinstance(word, Contrast):
+        raise SightlineError("a search is about one word or phrase; leave out --not")
     start = time.perf_counter()
     found = explainer.search_regions(run, word, plan, on_progress=_Progress())
     seconds = time.perf_counter() - start

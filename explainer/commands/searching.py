@@ -1,0 +1,57 @@
+"""What EAGLE's search costs here, and how well its preview agrees with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import stats
+
+from explainer.attribution.region_search import RegionAttribution, RegionPlan
+from explainer.commands.figure import Figure
+from explainer.emoji_world.scenes import Limits, make_scene
+from explainer.methods.subjects import Span
+from explainer.recording.explainer import Explainer
+from explainer.run import ANSWER, Run
+
+REGIONS = 36
+
+
+def searching(explainer: Explainer, seed: int) -> Iterator[Figure]:
+    """Yield the seconds of a search over 36 superpixels, efficient, for a word and for a whole
+    answer, by the preview and by pixels, and the agreement of both.
+
+    The word is the one of the answer that the picture adds most to. Agreement is Spearman's
+    correlation of the values of the parts, and whether the first part is the same, 1 or 0.
+    """
+    image = make_scene(seed, Limits(count=(3, 3)), (336, 336)).image
+    run = explainer.record(image, "Describe the image.", scales=(1.0,))
+    word = _most_visual(explainer, run)
+    preview, faithful = (RegionPlan(REGIONS, hiding=hiding) for hiding in ("tokens", "pixels"))
+    explainer.search_regions(run, word, RegionPlan(4, hiding="tokens"))  # warm-up
+    quick, seconds = _timed(explainer, run, word, preview)
+    yield Figure("EAGLE's preview, 36 superpixels, one word", seconds, "s", 2)
+    slow, one = _timed(explainer, run, word, faithful)
+    yield Figure("EAGLE by pixels, 36 superpixels, one word", one, "s", 12)
+    values = [found.found.values() for found in (quick, slow)]
+    correlation = float(stats.spearmanr(*values).statistic)
+    yield Figure("rank correlation of preview and pixels, one word", correlation, "", None)
+    same = float(quick.found.order[0] == slow.found.order[0])
+    yield Figure("first part of both the same, one word", same, "", None)
+    _, whole = _timed(explainer, run, None, faithful)
+    yield Figure("EAGLE by pixels, whole answer / one word", whole / one, "x", 2)
+
+
+def _most_visual(explainer: Explainer, run: Run) -> Span:
+    """Return the token of the answer that loses most with the picture out of the text's reach."""
+    lost = explainer.word_sources(run).lost[0]
+    return Span((int(run.indices(ANSWER)[int(np.argmax(lost))]),))
+
+
+def _timed(
+    explainer: Explainer, run: Run, word: Span | None, plan: RegionPlan
+) -> tuple[RegionAttribution, float]:
+    start = time.perf_counter()
+    found = explainer.search_regions(run, word, plan)
+    return found, time.perf_counter() - start
