@@ -203,7 +203,9 @@ def _write(
             "is_corrected": fixed.is_corrected,
         }
     _save(args.out, f"{stem}_eagle", "json", json.dumps(told, indent=2).encode() + b"\n")
-    arrays = {f"labels_{i}": labels for i, labels in enumerate(found.tiling.labels)}
+    arrays: dict[str, np.ndarray] = {
+        f"labels_{i}": labels for i, labels in enumerate(found.tiling.labels)
+    }
     arrays |= {f"map_{i}": part.values for i, part in enumerate(found.heatmap.parts)}
     if sources is not None:
         arrays |= {"source_tokens": sources.tokens, "source_shares": sources.shares}

@@ -195,8 +195,9 @@ def _numbered(labels: Sequence[Numbers]) -> tuple[Numbers, ...]:
 
 def _superpixels(grid: Grid, image: Pixels, regions: float) -> Numbers:
     """Return (H, W) numbers of about so many superpixels of what the model saw of a picture."""
-    labels = np.full(image.shape[:2], _UNSEEN, np.intp)
-    x0, y0, x1, y1 = grid.placement.pixels(labels.shape)
+    height, width = image.shape[:2]
+    labels = np.full((height, width), _UNSEEN, np.intp)
+    x0, y0, x1, y1 = grid.placement.pixels((height, width))
     labels[y0:y1, x0:x1] = superpixels(image[y0:y1, x0:x1], max(1, round(regions)))
     return labels
 
