@@ -43,7 +43,7 @@ def test_states_of_a_layer_are_its_output_after_the_final_norm(any_family):
     ids = [*inputs.ids, *run.tokens.ids[run.indices(ANSWER)].tolist()]
     with torch.inference_mode():
         out = family.model(**_whole(any_family, ids, inputs), output_hidden_states=True)
-        seen = family.decoder.norm(_handed_on(out, inputs))
+        seen = family.final_norm(_handed_on(out, inputs))
         logits = family.unembedding(seen).float()
     assert run.layer_numbers == tuple(range(1, family.depth + 1))
     early = run.at_layer(1)

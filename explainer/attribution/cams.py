@@ -91,12 +91,13 @@ def _maps(
 def _leaf(reading: Reading, patches: Patches, mode: str, depth: float, features: str) -> Leaf:
     """Return the place that is looked at.
 
-    The last layer is out of reach: what it makes of a visual token no other position reads.
+    The last layer that attends is out of reach: what it makes of a visual token no position far
+    from there reads, since layers after it, if there are any, convolve a few tokens.
     """
     family, layers = reading.family, patches.decoder.layers
     if mode == "table":
         return patches.leaf_after(family.final_norm)
-    index = round(depth * max(0, len(layers) - 2))
+    index = round(depth * max(0, patches.attending[-1] - 1))
     if features == "norm":
         return patches.leaf_after(family.mlp_norm(layers[index]))
     return patches.leaf_after_layer(index)

@@ -77,7 +77,9 @@ def test_gradients_pass_through_all_kinds_of_layers(hybrid, run, depth):
         return cut[0]
 
     tensors, visual = reference(hybrid, run)
-    hook = family.decoder.layers[round(depth * (family.depth - 2))].register_forward_hook(after)
+    layers = family.decoder.layers
+    last = max(i for i, layer in enumerate(layers) if hasattr(layer, "self_attn"))
+    hook = layers[round(depth * (last - 1))].register_forward_hook(after)
     states = family.base(**tensors, use_cache=False).last_hidden_state[0]
     hook.remove()
     row = family.unembedding.weight[int(run.tokens.ids[token])]

@@ -94,11 +94,25 @@ def _fed(family: Family, picture: InputPicture) -> npt.NDArray[np.float32]:
     values = picture.tensors["pixel_values"].numpy()
     if values.ndim == 2:  # Qwen2-VL's patches, already in the order of tokens
         return values.reshape(len(picture), -1)
+    if "spatial_shapes" in picture.tensors:  # LFM2-VL's patches, row-major in each block
+        return _tokens_of_blocks(family, picture)[picture.places]
     n = values.shape[-1] // family.cell
     values = values[..., : n * family.cell, : n * family.cell]
     cells = values.reshape(len(values), 3, n, family.cell, n, family.cell)
     read = cells.transpose(0, 2, 4, 1, 3, 5).reshape(len(picture), -1)
     return read[picture.places]
+
+
+def _tokens_of_blocks(family: Family, picture: InputPicture) -> npt.NDArray[np.float32]:
+    """Return (N, p): the patches of each token, token after token as the model reads them."""
+    n, tokens = family.processor.downsample_factor, []
+    shapes = picture.tensors["spatial_shapes"].tolist()
+    for patches, (rows, columns) in zip(
+        picture.tensors["pixel_values"].numpy(), shapes, strict=True
+    ):
+        blocks = patches[: rows * columns].reshape(rows // n, n, columns // n, n, -1)
+        tokens.append(blocks.transpose(0, 2, 1, 3, 4).reshape(rows * columns // n**2, -1))
+    return np.concatenate(tokens)
 
 
 def _split(picture: InputPicture, per_token: npt.NDArray) -> list[tuple[View, npt.NDArray]]:
