@@ -13,7 +13,7 @@ import pytest
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.run import Run, Unembedding
 from explainer.run.record import footprint
-from explainer.ui.opening import MOST_BYTES, MOST_IN_USE
+from explainer.ui.sections.recorded.opening import MOST_BYTES, MOST_IN_USE
 
 ROOT = Path(__file__).resolve().parents[2]
 BAR = 300_000_000  # bytes above idle
@@ -25,7 +25,7 @@ from pathlib import Path
 from explainer.run import ANSWER
 from explainer.run.store import RunStore
 from explainer.ui.maps import Maps
-from explainer.ui.opening import Opening
+from explainer.ui.sections.recorded.opening import Opening
 from explainer.web.controls import option_value, panel_value
 
 def held(name):
