@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "explainer"
@@ -176,12 +177,9 @@ def repeated_classes() -> list[str]:
     return sorted(name for name, times in count.items() if times > 1)
 
 
-def page_payload() -> dict[str, int]:
-    """Return the bytes of `/config`, which is all that a browser gets of the page besides Gradio
-    itself, before compression; and of that the scripts, the styles and the thumbnails.
-
-    The page is that of `python app.py`, with a model in place of which nothing is loaded.
-    """
+def page_config() -> Any:
+    """Return the answer of `/config` for the page of `python app.py`, with a model in place of
+    which nothing is loaded."""
     import httpx
 
     from explainer.run.store import RunStore
@@ -194,9 +192,17 @@ def page_payload() -> dict[str, int]:
     demo = build_demo(NoModels(), RunStore(), examples=examples, gallery=gallery)
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
     try:
-        config = httpx.get(f"{url}config", timeout=60)
+        return httpx.get(f"{url}config", timeout=60)
     finally:
         demo.close(verbose=False)
+
+
+@cache
+def page_payload() -> dict[str, int]:
+    """Return the bytes of `/config`, which is all that a browser gets of the page besides Gradio
+    itself and the thumbnails, before compression; of that the scripts, the styles, and thumbnails
+    that are not sent by their addresses."""
+    config = page_config()
     scripts = [part["props"].get("js_on_load") or "" for part in config.json()["components"]]
     return {
         "all": len(config.content),

@@ -15,18 +15,6 @@ import gradio as gr
 from explainer.ui.doors import guard
 from explainer.web import scripts as web
 
-STYLES = (
-    "page.css",
-    "models.css",
-    "tokens.css",
-    "view.css",
-    "panel.css",
-    "evidence.css",
-)
-
-
-LAST_STYLE = "devices.css"  # after those of the sections
-
 
 class Drawn(gr.HTML):
     """A component whose content a module of the page builds; its value is JSON both ways.

@@ -36,9 +36,10 @@ from explainer.ui.section import Page, Section, Server, Slot, place_all
 from explainer.ui.sections import FOLDERS, SECTIONS
 from explainer.ui.sessions import lighten_sessions
 from explainer.ui.sides import Ask, See
+from explainer.ui.thumbnails import publish, routes
 from explainer.ui.visitors import Visits
 from explainer.web import controls, payload, texts
-from explainer.web.scripts import page_script, path, styles
+from explainer.web.scripts import page_script, page_style
 
 MOST_EVENTS = 1024  # of all visitors at once, most of which wait
 MOST_SESSIONS = 600  # whose state Gradio keeps
@@ -118,7 +119,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": theme,
         "head": f"<script>{page_script(FOLDERS)}</script>",  # runs before the parts are mounted
-        "css_paths": [*map(path, ui.STYLES), *styles(FOLDERS), path(ui.LAST_STYLE)],
+        "css": page_style(FOLDERS),
         "footer_links": ["api"],
         "run_history": False,
         "ssr_mode": False,
@@ -127,7 +128,7 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "max_threads": MOST_EVENTS,  # of events under way, see `Page.create_limiter` for threads
         "state_session_capacity": MOST_SESSIONS,
-        "app_kwargs": {"middleware": [Middleware(Gate)]},
+        "app_kwargs": {"middleware": [Middleware(Gate)], "routes": routes()},
     }
 
 
@@ -255,7 +256,7 @@ def _see(
             place_all(sections, Slot.FOLDS)
             options = ui.OptionPanel(
                 controls.option_value(),
-                spec=controls.option_spec(),
+                **controls.option_props(),
                 label=texts.METHOD_OPTIONS,
                 words=texts.OPTIONS,
             )
@@ -264,7 +265,7 @@ def _see(
 
 def _try(examples: Sequence[PageExample], sections: Sequence[Section]) -> ui.ExampleStrip:
     shown = [
-        {"thumbnail": payload.thumbnail(e.picture.pixels), "label": e.label, "prompt": e.prompt}
+        {"thumbnail": publish(e.picture.pixels), "label": e.label, "prompt": e.prompt}
         for e in examples
     ]
     with gr.Column(elem_id="sl-try"):

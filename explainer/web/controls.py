@@ -115,6 +115,17 @@ def option_spec() -> list[dict[str, Any]]:
     ]
 
 
+def option_props() -> dict[str, list[Any]]:
+    """Return {"spec", "knobs"}: `option_spec` with knobs as numbers in one list of all, because
+    methods share most of them."""
+    knobs: list[dict[str, Any]] = []
+    spec = option_spec()
+    for method in spec:
+        knobs += [knob for knob in method["knobs"] if knob not in knobs]
+        method["knobs"] = [knobs.index(knob) for knob in method["knobs"]]
+    return {"spec": spec, "knobs": knobs}
+
+
 def options(method: Method) -> list[Knob]:
     """Return the knobs of a method that have no slider."""
     return [k for k in method.knobs if k.name not in (*SLIDERS, SCALE_WEIGHTS)]
@@ -126,13 +137,10 @@ def option_value() -> dict[str, dict[str, Any]]:
 
 
 def _option(k: Knob) -> dict[str, Any]:
-    return {
-        **_bounds(k),
-        "name": k.name,
-        "kind": k.kind,
-        "choices": list(k.choices),
-        "advanced": k.advanced,
-    }
+    own = _bounds(k)
+    range_of = {name: own.pop(name) for name in ("low", "high", "step")}
+    own |= {"choices": list(k.choices)} if k.kind == "choice" else range_of
+    return {**own, "name": k.name, "kind": k.kind} | ({"advanced": True} if k.advanced else {})
 
 
 # What comes back ---------------------------------------------------------------------------------

@@ -170,7 +170,7 @@ def picture(run: Run, key: str) -> dict[str, Any]:
     ]
     if len(run.images) > 1:
         for entry, image in zip(shown, run.images, strict=True):
-            entry["thumbnail"] = thumbnail(image, 96)
+            entry["thumbnail"] = _uri(thumbnail(image, 96))
     return {"run": key, "images": shown}
 
 
@@ -185,11 +185,11 @@ def shrunk(pixels: npt.NDArray[np.uint8], side: int) -> str:
     """Return a picture of at most this side as a data URI."""
     image = Image.fromarray(pixels)
     image.thumbnail((side, side))
-    return _jpeg(image, quality=92, subsampling=0)
+    return _uri(_jpeg(image, quality=92, subsampling=0))
 
 
-def thumbnail(pixels: npt.NDArray[np.uint8], side: int = 144) -> str:
-    """Return a small square cut from the middle of a picture as a data URI."""
+def thumbnail(pixels: npt.NDArray[np.uint8], side: int = 144) -> bytes:
+    """Return a small square cut from the middle of a picture as a JPEG file."""
     image = Image.fromarray(pixels)
     edge = min(image.size)
     left, top = (image.width - edge) // 2, (image.height - edge) // 2
@@ -197,11 +197,16 @@ def thumbnail(pixels: npt.NDArray[np.uint8], side: int = 144) -> str:
     return _jpeg(image, quality=88)
 
 
-def _jpeg(image: Image.Image, **how: int) -> str:
-    """Return a picture as a data URI."""
+def _jpeg(image: Image.Image, **how: int) -> bytes:
+    """Return a picture as a JPEG file."""
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", **how)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return buffer.getvalue()
+
+
+def _uri(jpeg: bytes) -> str:
+    """Return a JPEG file as a data URI."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
 def _map(run: Run, name: str, heat: Heatmap | str, word: str) -> dict[str, Any]:

@@ -17,12 +17,18 @@ from pathlib import Path
 WEB = Path(__file__).parent
 PAGE = "page.js"  # the entry of the page: it mounts the parts
 SECTIONS = "sections.js"  # what it mounts of the sections
+STYLES = ("page.css", "models.css", "tokens.css", "view.css", "panel.css", "evidence.css")
+LAST_STYLE = "devices.css"  # after those of the sections
 ONE_FILE = "file.js"  # the entry of a run in a file of its own
 
 _IMPORT = re.compile(r"^import \{([^}]*)\} from '\.\.?/(?:[\w.-]+/)*([\w-]+\.js)';\n", re.M)
 _EXPORT = re.compile(r"^export (?=(?:async function|function|const|class) (\w+))", re.M)
 _MODULE_SYNTAX = re.compile(r"^\s*(?:import|export)\b.*", re.M)
 _REGISTRY = "$modules"
+_STRING = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")""")
+_OPERATOR = re.compile(r" *([{}()\[\];,:?=<>&|*]) *")
+_QUOTED = re.compile(r"(\"[^\"\n]*\"|'[^'\n]*')")
+_SPARE = re.compile(r" ?([{};,>]) ?|(?<=:) ")
 
 
 @dataclass(frozen=True)
@@ -91,9 +97,20 @@ def file_script() -> str:
     return resolve(ONE_FILE)
 
 
-def styles(folders: tuple[Path, ...]) -> list[Path]:
-    """Return the styles in the folders of sections."""
-    return [file for folder in folders for file in sorted(folder.glob("*.css"))]
+def page_style(folders: tuple[Path, ...]) -> str:
+    """Return the styles of a page: its own, those of its sections, and the last ones."""
+    files = [file for folder in folders for file in sorted(folder.glob("*.css"))]
+    files = [*map(path, STYLES), *files, path(LAST_STYLE)]
+    return compact_style("".join(file.read_text(encoding="utf-8") for file in files))
+
+
+def compact_style(text: str) -> str:
+    """Return a style without comments and without spaces that mean nothing."""
+    parts = _QUOTED.split(re.sub(r"/\*.*?\*/", "", text, flags=re.S))
+    parts[::2] = [
+        _SPARE.sub(lambda m: m[1] or "", re.sub(r"\s+", " ", part)) for part in parts[::2]
+    ]
+    return "".join(parts).replace(";}", "}").strip()
 
 
 def read(name: str) -> str:
@@ -154,15 +171,26 @@ def _wrap(name: str, text: str, exports: Mapping[str, list[str]]) -> str:
 
 
 def _compact(text: str) -> str:
-    """Return a script without blank lines, indentation, and lines that are comments.
+    """Return a script without blank lines, indentation, and comments (two spaces go before one
+    at the end of a line).
 
     Line breaks stay, so that errors name a line one can read; texts over several lines would lose
     their indentation and are refused.
     """
     text = re.sub(r"^\s*/\*\*(?:(?!\*/).)*\*/[ ]*$", "", text, flags=re.M | re.S)
-    lines = [line.strip() for line in text.split("\n")]
+    lines = [re.sub(r"  // .*", "", line).strip() for line in text.split("\n")]
     kept = [line for line in lines if line and not line.startswith("//")]
     for line in kept:
         if line.count("`") % 2:
             raise ValueError(f"a text goes over several lines: {line}")
-    return "".join(f"{line}\n" for line in kept)
+    return "".join(f"{_tighten(line)}\n" for line in kept)
+
+
+def _tighten(line: str) -> str:
+    """Return a line of a script without spaces that mean nothing. Lines with templates or slashes,
+    which may be regular expressions, stay as they are."""
+    if "`" in line or "/" in line:
+        return line
+    parts = _STRING.split(line)
+    parts[::2] = [_OPERATOR.sub(r"\1", part) for part in parts[::2]]
+    return "".join(parts)

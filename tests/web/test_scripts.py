@@ -11,7 +11,7 @@ import pytest
 
 from explainer.ui import components
 from explainer.ui.sections import FOLDERS
-from explainer.web.scripts import file_script, page_script, resolve
+from explainer.web.scripts import compact_style, file_script, page_script, resolve
 
 NODE = shutil.which("node")
 MAIN = """
@@ -61,6 +61,34 @@ def test_comments_and_indentation_are_left_out():
     assert "Sums." not in code
     assert "@returns" not in code
     assert not re.search(r"^\s", code, re.M)
+
+
+def test_spaces_are_left_out_where_they_mean_nothing():
+    code = resolve(
+        "main.js", {"main.js": "const a = 'x = y', b = {c: 1};  // why\nf(`a = ${b}`, 4 / 2);\n"}
+    )
+    assert "const a='x = y',b={c:1};\nf(`a = ${b}`, 4 / 2);\n" in code
+
+
+@pytest.mark.parametrize(
+    ("style", "short"),
+    [
+        (
+            "/* why */\n.a, .b > .c { color: red; margin: 0 2px }\n",
+            ".a,.b>.c{color:red;margin:0 2px}",
+        ),
+        (
+            '.a :is(.b)::after { content: " ; { "; width: calc(1px + 2px); }',
+            '.a :is(.b)::after{content:" ; { ";width:calc(1px + 2px)}',
+        ),
+        (
+            "@media (max-width: 9px) and (pointer: coarse) {\n  .a { b: c; }\n}",
+            "@media (max-width:9px) and (pointer:coarse){.a{b:c}}",
+        ),
+    ],
+)
+def test_styles_are_sent_without_comments_and_spare_spaces(style, short):
+    assert compact_style(style) == short
 
 
 @pytest.mark.skipif(NODE is None, reason="no node here")
@@ -114,7 +142,7 @@ def test_the_scripts_of_the_pages_parse(script):
 
 def test_every_component_names_a_part_of_the_page_and_the_events_that_it_fires():
     script = page_script(FOLDERS)
-    parts = re.findall(r"const (?:PARTS|SECTIONS) = \{(.*?)\};", script, re.S)
+    parts = re.findall(r"const (?:PARTS|SECTIONS)=\{(.*?)\};", script, re.S)
     for component in components.Drawn.__subclasses__():
         assert component.MODULE in re.findall(r"\w+", " ".join(parts))
         made = component.__new__(component)

@@ -10,7 +10,9 @@ import {sightline} from './state.js';
  */
 export function mount({element, props}) {
   const root = make('div', 'sl-options'), fold = element.querySelector('.sl-fold');
-  const state = Object.fromEntries(props.spec.map(method => [method.name, defaults(method)]));
+  /** @type {any[]} */
+  const spec = props.spec.map(method => ({...method, knobs: method.knobs.map(number => props.knobs[number])}));
+  const state = Object.fromEntries(spec.map(method => [method.name, defaults(method)]));
   const fields = {}, sections = {};
   let sent = null;
   fold.append(make('summary', '', props.label), root);
@@ -18,7 +20,7 @@ export function mount({element, props}) {
   function defaults({knobs}) { return Object.fromEntries(knobs.map(knob => [knob.name, knob.default])); }
 
   function shares(name, normalisation) {
-    const {knobs} = props.spec.find(method => method.name === name);
+    const {knobs} = spec.find(method => method.name === name);
     return knobs.find(knob => knob.name === 'normalisation')?.choices.includes(normalisation);
   }
 
@@ -78,7 +80,7 @@ export function mount({element, props}) {
     return field(props.words.preset, node, props.words.presetLong);
   }
 
-  for (const method of props.spec) {
+  for (const method of spec) {
     const box = make('section', 'sl-method'), more = make('details', 'sl-more');
     const plain = method.knobs.filter(knob => !knob.advanced), fine = method.knobs.filter(knob => knob.advanced);
     box.append(make('h3', '', method.label), make('p', 'sl-summary', `${method.summary} (${method.paper})`));

@@ -21,6 +21,7 @@ const now = {
   entry: null,
   beta: null,
   model: null,
+  tables: {},
   colours: null,
   opacity: null,
   methods: [],

@@ -122,6 +122,8 @@ interface State {
   beta: number | null;
   /** Facts of the chosen model. */
   model: {scales?: {low: number; high: number; why: string}; details: string} | null;
+  /** The colour tables by name, 256 colours each. */
+  tables: Record<string, Uint32Array>;
   /** Name of the colour table of unsigned maps. */
   colours: string | null;
   opacity: number | null;

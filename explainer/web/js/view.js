@@ -23,6 +23,7 @@ import {followZoom, zoomAt, zoomTo} from './zoom.js';
 export function mount({element, props, trigger, server, watch}) {
   const root = element.querySelector('.sl-view'), REST_BEFORE_MODEL_MS = 250, text = props.words;
   const tables = Object.fromEntries(Object.entries(props.tables).map(([name, data]) => [name, tableOf(data)]));
+  sightline.set({tables});
   let needing = 0, needed = false, frame = 0, refused = false, endable = false, ending = false, waiting = false;
 
   const status = make('div', 'sl-status'), word = make('span', 'sl-word'), line = make('span', 'sl-line');

@@ -9,7 +9,7 @@ from explainer.ui.section import Page, Section, Slot
 from explainer.ui.sections.recorded import words
 from explainer.ui.sections.recorded.opening import Opening
 from explainer.ui.sides import PLUMBING
-from explainer.web import payload
+from explainer.ui.thumbnails import publish
 
 # The scales that are on become those that the run was read at, wherever they are kept.
 ADOPT = "panel => { document.sightline.set({panel}); }"
@@ -24,7 +24,7 @@ class RecordedSection(Section):
             return
         server = self.server
         shown = [
-            {"thumbnail": payload.thumbnail(s.picture), "label": s.label, "prompt": s.prompt}
+            {"thumbnail": publish(s.picture), "label": s.label, "prompt": s.prompt}
             for s in server.gallery
         ]
         with gr.Accordion(words.RECORDED, open=not server.examples, elem_id="sl-recorded"):

@@ -7,7 +7,7 @@ from explainer.ui.components import Drawn
 from explainer.ui.section import Section, Slot
 from explainer.ui.sections.step_by_step import words
 from explainer.ui.sections.step_by_step.handler import METHOD, StepByStepHandler
-from explainer.web import controls, payload, texts
+from explainer.web import controls, texts
 from explainer.web.messages import Value
 
 
@@ -32,7 +32,6 @@ def step_by_step_props() -> Value:
     """Return the props of the section: colours, words, and the bounds of a scale's weight."""
     weight = controls.knob(METHOD, controls.SCALE_WEIGHTS)
     return {
-        "tables": payload.tables(),
         "diverging": Look().diverging,
         "words": words.FOLD | {"unreachable": texts.UNREACHABLE},
         "dial": texts.DIAL,

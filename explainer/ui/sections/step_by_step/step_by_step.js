@@ -1,10 +1,10 @@
 // How the map of the chosen word came about; asked for only while the section is open.
-// props.words are texts, props.tables the colours, props.weight the bounds of a scale's weight.
+// props.words are texts, props.weight the bounds of a scale's weight.
 import {dial} from '../../../web/js/dial.js';
 import {along, childrenOf, fill, make, targetOf} from '../../../web/js/dom.js';
 import {formula} from './formula.js';
 import {guessLists} from './lists.js';
-import {paint, paintBar, tableOf} from '../../../web/js/paint.js';
+import {paint, paintBar} from '../../../web/js/paint.js';
 import {sightline} from '../../../web/js/state.js';
 
 /**
@@ -14,7 +14,6 @@ import {sightline} from '../../../web/js/state.js';
  */
 export function mount({element, props, server}) {
   const root = /** @type {HTMLDetailsElement} */ (element.querySelector('.sl-opened')), says = props.words, {now} = sightline;
-  const tables = Object.fromEntries(Object.entries(props.tables).map(([name, data]) => [name, tableOf(data)]));
   let shown = null, shownKey = '', asking = false, beside = null, frame = 0;
 
   const title = make('summary', '', says.title), body = make('div', 'sl-opened-body');
@@ -42,7 +41,7 @@ export function mount({element, props, server}) {
     const draw = (own, signed) => {
       const {src, ratio} = now.pictures.images[now.image];
       if (base.src !== src) base.src = src;
-      paint(canvas, own, tables[signed ? props.diverging : now.colours], ratio, now.drawing);
+      paint(canvas, own, now.tables[signed ? props.diverging : now.colours], ratio, now.drawing);
       canvas.setAttribute('aria-label', own.alt);
     };
     return {frame, draw};
@@ -54,7 +53,7 @@ export function mount({element, props, server}) {
     bar.setAttribute('aria-hidden', 'true');
     box.append(bar, ticks);
     const draw = (signed, high) => {
-      paintBar(bar, tables[signed ? props.diverging : now.colours]);
+      paintBar(bar, now.tables[signed ? props.diverging : now.colours]);
       const ends = signed ? [`−${high}`, '0', `+${high}`] : ['0', high];
       ticks.replaceChildren(...ends.map(text => make('span', '', text)));
     };

@@ -1,0 +1,62 @@
+"""What a browser gets of the page: its size, which schemas are in it, and thumbnails by address."""
+
+from __future__ import annotations
+
+import httpx
+import numpy as np
+import pytest
+
+from explainer.export import Look
+from explainer.ui.thumbnails import publish
+from explainer.web import controls, payload
+from tests import house
+
+
+def test_the_page_stays_small():
+    sizes = house.page_payload()
+    assert sizes["all"] <= 250_000
+    assert sizes["thumbnails"] == 0
+
+
+def test_only_what_programs_send_is_described(url):
+    config = httpx.get(f"{url}config").json()
+    public = {
+        part
+        for event in config["dependencies"]
+        if event["api_visibility"] == "public"
+        for part in (*event["inputs"], *event["outputs"])
+    }
+    described = {part["id"] for part in config["components"] if "api_info" in part}
+    assert described
+    assert described <= public
+    assert all("example_inputs" not in part for part in config["components"])
+
+
+def test_a_thumbnail_is_served_by_an_address_that_browsers_keep(url):
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[:, 20:40] = (250, 10, 10)
+    address = publish(pixels)
+    assert publish(pixels.copy()) == address
+    answer = httpx.get(f"{url}{address}")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+    assert "immutable" in answer.headers["cache-control"]
+    assert answer.content == payload.thumbnail(pixels)
+    assert httpx.get(f"{url}static/thumbnails/{'0' * 16}.jpg").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["%2e%2e%2fconfig", "x.py"])
+def test_no_other_file_has_such_an_address(url, name):
+    assert httpx.get(f"{url}static/thumbnails/{name}").status_code in (404, 403)
+
+
+def test_options_share_their_knobs():
+    told, whole = controls.option_props(), controls.option_spec()
+    assert len(told["knobs"]) < sum(len(method["knobs"]) for method in whole)
+    for method in told["spec"]:
+        method["knobs"] = [told["knobs"][number] for number in method["knobs"]]
+    assert told["spec"] == whole
+
+
+def test_the_colours_are_sent_once():
+    text = house.page_config().text
+    assert text.count(payload.tables()[Look().colours]) == 1
