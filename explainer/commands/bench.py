@@ -138,16 +138,20 @@ def calling(args: argparse.Namespace) -> Iterator[Figure]:
 
 
 def recording(explainer: Explainer, repeat: int) -> Iterator[Figure]:
-    """Yield generation alone in seconds, then recording: with three scales, and on a busy machine.
+    """Yield generation alone in seconds, then recording: with three scales, how much of it is
+    packing, and on a busy machine.
 
-    Both are multiples: of generation alone, and of the same recording on an idle machine.
+    The others are multiples: of generation alone, and of the same recording on an idle machine.
     """
     image = make_scene(SEED, Limits(count=(3, 3)), (336, 336)).image
+    packing = []  # shares of recordings
 
     def record(scales: tuple[float, ...]) -> float:
         start = time.perf_counter()
-        explainer.record(image, "Describe the image.", scales=scales)
-        return time.perf_counter() - start
+        run = explainer.record(image, "Describe the image.", scales=scales)
+        seconds = time.perf_counter() - start
+        packing.append(run.settings["seconds"]["pack"] / seconds)
+        return seconds
 
     record((0.5, 0.75, 1.0))  # warm-up
     pairs = [(record((1.0,)), record((0.5, 0.75, 1.0))) for _ in range(repeat)]
@@ -155,6 +159,7 @@ def recording(explainer: Explainer, repeat: int) -> Iterator[Figure]:
     yield Figure("generation alone, 336x336", alone, "s", None)
     share = statistics.median(b / a for a, b in pairs)
     yield Figure("recording with three scales / generation alone", share, "x", 1.6)
+    yield Figure("packing / recording", 100 * statistics.median(packing[2::2]), "%", 5)
     yield measure_crowded(lambda: record((0.5, 0.75, 1.0)), repeat)
 
 
