@@ -14,6 +14,7 @@ from explainer.recording.load import load
 from tests import WORKER, tiny, tiny_hybrid
 
 
+@pytest.hookimpl(optionalhook=True)  # package_ages installs no xdist
 def pytest_xdist_auto_num_workers() -> int:
     """Return the number of workers of `-n auto`: the cores that may be used, up to eight.
 

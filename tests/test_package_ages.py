@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from importlib.metadata import version
 
@@ -33,3 +34,11 @@ def test_a_package_can_be_kept_as_it_is_here():
 def test_what_pip_cannot_install_is_said_in_a_line():
     with pytest.raises(SystemExit, match="cannot install these packages"):
         package_ages._install(sys.executable, ["--no-index", "no-such-package-of-sightline"])
+
+
+def test_tests_are_collected_without_the_tools_that_are_not_installed():
+    """An environment of an age has no xdist and no reruns."""
+    plain = ["-p", "no:xdist", "-p", "no:rerunfailures", "-p", "no:cacheprovider", "--collect-only"]
+    command = [sys.executable, "-m", "pytest", "-q", *plain, "tests/test_package_ages.py"]
+    done = subprocess.run(command, cwd=package_ages.ROOT, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
