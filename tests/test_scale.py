@@ -70,7 +70,7 @@ class Visitor:
 
     def __init__(self, url: str, number: int, cookies: bool = True) -> None:
         self.http = httpx.Client(base_url=url, timeout=PATIENCE)
-        self.prompt, self.run = f"Describe the image. {number % 4}", ""
+        self.prompt, self.run, self.word = f"Describe the image. {number % 4}", "", 0
         if cookies:
             self.http.get("/").raise_for_status()
 
@@ -81,12 +81,15 @@ class Visitor:
     def ask(self) -> bool:
         """Record an answer, and return whether it came."""
         answer = record(self.http, upload(self.http), self.prompt)
-        self.run = answer[0]["run"] if answer else ""
+        if answer:
+            self.run = answer[0]["run"]
+            self.word = next(c["chip"] for c in answer[0]["chips"] if c["role"] == "answer")
         return bool(answer)
 
     def click(self) -> list[str]:
-        """Return what the server says to a click on the first word."""
-        return listen(self.http, "explain", {"run": self.run, "subject": 0})
+        """Return what the server says to a click on the first word of the answer."""
+        body = {"run": self.run, "subject": self.word, "method": "logit_lens"}
+        return listen(self.http, "explain", body)
 
 
 @pytest.mark.slow
