@@ -16,7 +16,7 @@ from explainer.commands import knob_flags, subject_flags
 from explainer.commands.method_names import ALL, split_methods
 from explainer.commands.terminal import typed
 from explainer.errors import ImageError, MethodError, PromptError, RunError
-from explainer.export import SEQUENTIAL, THEMES, Chosen, Exhibit, Look, chips
+from explainer.export import COVERS, SEQUENTIAL, THEMES, Chosen, Exhibit, Look, chips
 from explainer.export.exhibit import title, tokens_of
 from explainer.export.fonts import undrawn
 from explainer.export.overlay import outlined, png
@@ -89,6 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write the pictures with the parts that EAGLE shows and hides, before it searches",
     )
+    add("--cover", choices=COVERS, default=COVERS[0], help="what the colours cover; default: all")
     add("--opacity", type=float, default=0.55, help="of the colours, 0 to 1; default: 0.55")
 
     subject_flags.add_to(parser)
@@ -128,7 +129,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Record (or open) a run, list its tokens, and write what was asked for."""
     subject_flags.check(args)
-    look = Look(args.colours, opacity=args.opacity, theme=args.theme)
+    look = Look(args.colours, opacity=args.opacity, cover=args.cover, theme=args.theme)
     if not args.methods:
         raise MethodError("--methods names no method; leave it out for msea_arc")
     methods = [find_method(name) for name in args.methods]

@@ -1,10 +1,11 @@
 """What leaves the program: figures, films, data and pages of recorded runs, without a model."""
 
-from explainer.export.colours import DIVERGING, RGB, SEQUENTIAL, colour_table
+from explainer.export.colours import COVERS, DIVERGING, RGB, SEQUENTIAL, colour_table
 from explainer.export.exhibit import THEMES, Chosen, Exhibit, Look, chips, title, tokens_of, words
 from explainer.export.overlay import overlay, png
 
 __all__ = [
+    "COVERS",
     "DIVERGING",
     "RGB",
     "SEQUENTIAL",

@@ -25,6 +25,8 @@ DIVERGING: Mapping[str, str] = MappingProxyType(
     {"RdBu_r": "Blue to red through white", "PuOr_r": "Violet to orange through white"}
 )
 
+COVERS = ("all", "value")  # what the colours of a map cover, see `add_cover`
+
 
 def colour_table(name: str) -> RGB:
     """Return (256, 3) uint8: the colours of a table in `SEQUENTIAL` or `DIVERGING`."""
@@ -33,3 +35,18 @@ def colour_table(name: str) -> RGB:
         raise ValueError(f"no colour table {name!r}; choose one of {known}")
     steps = matplotlib.colormaps[name](np.arange(256), bytes=True)
     return np.ascontiguousarray(steps[:, :3])
+
+
+def add_cover(table: RGB, signed: bool, cover: str) -> npt.NDArray[np.uint8]:
+    """Return the RGBA values (256, 4) uint8 of a table; A is a share of the map's own opacity.
+
+    Args:
+        table: (256, 3) uint8.
+        signed: whether the value 0 is in the middle of the table, not at its start.
+        cover: `all`, where A is full for every value; or `value`, where it grows in proportion to
+            the absolute value, and is full from half of the full value on.
+    """
+    steps = np.arange(256)
+    doubled = 2 * np.abs(2 * steps - 255) if signed else 2 * steps
+    alpha = np.minimum(255, doubled) if cover == "value" else np.full(256, 255)
+    return np.column_stack([table, alpha]).astype(np.uint8)

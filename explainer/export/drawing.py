@@ -58,7 +58,9 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class DrawnPicture:
-    """Pixels (h, w, 3) uint8 stretched over a rectangle (x, y, width, height).
+    """Pixels (h, w, 3 or 4) uint8 stretched over a rectangle (x, y, width, height).
+
+    The fourth channel is an opacity, of which `opacity` is taken.
 
     `photo` ones may be stored with losses.
     """
@@ -224,6 +226,8 @@ def _data_uri(item: DrawnPicture) -> str:
 
 def _with_palette(pixels: RGB) -> Image.Image:
     """Return the picture with a palette, a third of the size, if it has 256 colours at most."""
+    if pixels.shape[2] == 4:
+        return Image.fromarray(pixels)
     flat = pixels.reshape(-1, 3).astype(np.uint32)
     colours, at = np.unique(flat @ np.array([65536, 256, 1], np.uint32), return_inverse=True)
     if len(colours) > 256:
@@ -281,6 +285,10 @@ def _paste(canvas: Image.Image, item: DrawnPicture, scale: float) -> None:
     if pixels.size != size:
         smooth = Image.Resampling.LANCZOS if item.photo else Image.Resampling.BILINEAR
         pixels = pixels.resize(size, smooth)
+    if pixels.mode == "RGBA":
+        mask = pixels.getchannel("A").point(lambda alpha: round(alpha * item.opacity))
+        canvas.paste(pixels.convert("RGB"), (left, top), mask)
+        return
     if item.opacity < 1:
         below = canvas.crop((left, top, right, bottom))
         pixels = Image.blend(below, pixels, item.opacity)

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from explainer.errors import MethodError, RunError, SightlineError
-from explainer.export.colours import DIVERGING, RGB, SEQUENTIAL
+from explainer.export.colours import COVERS, DIVERGING, RGB, SEQUENTIAL
 from explainer.media.images import fit
 from explainer.methods import Method, combine_maps
 from explainer.methods.base import Heatmap
@@ -39,16 +39,23 @@ class Look:
         colours: a table in `SEQUENTIAL`, for unsigned maps.
         diverging: a table in `DIVERGING`, for signed ones.
         opacity: share of the colour in the mixture with the picture, 0 to 1.
+        cover: one of `COVERS`, what the colours cover.
         theme: one of `THEMES`, the colours of paper and ink.
     """
 
     colours: str = "inferno"
     diverging: str = "RdBu_r"
     opacity: float = 0.55
+    cover: str = COVERS[0]
     theme: str = "light"
 
     def __post_init__(self) -> None:
-        allowed = {"colours": SEQUENTIAL, "diverging": DIVERGING, "theme": THEMES}
+        allowed = {
+            "colours": SEQUENTIAL,
+            "diverging": DIVERGING,
+            "cover": COVERS,
+            "theme": THEMES,
+        }
         for name, names in allowed.items():
             value = getattr(self, name)
             if not isinstance(value, str) or value not in names:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from explainer.errors import RunError
-from explainer.export.colours import RGB, colour_table
+from explainer.export.colours import RGB, add_cover, colour_table
 from explainer.export.drawing import (
     Drawing,
     DrawnPicture,
@@ -96,10 +96,11 @@ class Sheet:
         self.inner = self.across * (self.panel + GAP) - GAP
         self.drawing = Drawing(self.inner + 2 * MARGIN, 0, self.inks.paper)
         self.y = MARGIN
-        self._bars = {name: colour_table(name)[None] for name in self._tables()}
-
-    def _tables(self) -> tuple[str, str]:
-        return self.exhibit.look.colours, self.exhibit.look.diverging
+        look = exhibit.look
+        self._tables = [  # of unsigned and of signed maps; also what bars show
+            _table(colour_table(name), bool(signed), look.cover)[None]
+            for signed, name in enumerate((look.colours, look.diverging))
+        ]
 
     def done(self) -> Drawing:
         """Return the drawing, as high as what is on it."""
@@ -207,12 +208,11 @@ class Sheet:
 
     def _part(self, box: tuple[float, float, float, float], heat: Heatmap, index: int) -> None:
         look, part, image = self.exhibit.look, heat.parts[index], self.exhibit.run.images[index]
-        table = colour_table(look.diverging if heat.signed else look.colours)
         x, y, width, height = box
         sx, sy = width / image.shape[1], height / image.shape[0]
         x0, y0, x1, y1 = part.extent  # what `magnified` fills
         place = (x + x0 * sx, y + y0 * sy, (x1 - x0) * sx, (y1 - y0) * sy)
-        colours = table[levels(magnified(part, _SIDE), heat.signed)]
+        colours = self._tables[heat.signed][0][levels(magnified(part, _SIDE), heat.signed)]
         place, colours = _within(box, place, colours)
         add = self.drawing.items.append
         add(DrawnPicture(box, self.exhibit.photos[index], photo=True))
@@ -222,12 +222,17 @@ class Sheet:
 
     def _bar(self, x: float, signed: bool) -> None:
         """Put a bar with the colours of all values, and what its ends are."""
-        colours = self._bars[self._tables()[int(signed)]]
-        self.drawing.items.append(DrawnPicture((x, self.y, self.panel, 8), colours))
+        self.drawing.items.append(DrawnPicture((x, self.y, self.panel, 8), self._tables[signed]))
         self.y += 10 + LABEL.size
         ticks = ("−1", "0", "+1") if signed else ("0", "", "1")
         for tick, at, anchor in zip(ticks, (0, 0.5, 1), ("start", "middle", "end"), strict=True):
             self.quietly(x + at * self.panel, LABEL, tick, anchor)
+
+
+def _table(table: RGB, signed: bool, cover: str) -> RGB:
+    """Return the table, with an opacity for each colour unless all are full: (256, 3 or 4)."""
+    covering = add_cover(table, signed, cover)
+    return table if (covering[:, 3] == 255).all() else covering
 
 
 def _within(box: Box, place: Box, colours: RGB) -> tuple[Box, RGB]:

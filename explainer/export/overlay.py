@@ -8,13 +8,20 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from explainer.export.colours import RGB
+from explainer.export.colours import COVERS, RGB, add_cover
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.otsu import levels
 from explainer.run.geometry import Extent
 
 
-def overlay(image: RGB, heat: Heatmap, table: RGB, opacity: float = 0.55, index: int = 0) -> RGB:
+def overlay(
+    image: RGB,
+    heat: Heatmap,
+    table: RGB,
+    opacity: float = 0.55,
+    index: int = 0,
+    cover: str = COVERS[0],
+) -> RGB:
     """Return (H, W, 3) uint8: the image with the colours of its part of the heatmap laid over it.
 
     A cell of the map has its value at its centre, see `MapPart`; between the centres values are
@@ -25,13 +32,16 @@ def overlay(image: RGB, heat: Heatmap, table: RGB, opacity: float = 0.55, index:
         table: (256, 3) uint8; its middle is 0 for a signed map, its start 0 for others.
         opacity: share of the colour in the mixture, 0 to 1.
         index: which of `Run.images` it is.
+        cover: one of `COVERS`: by `value` the picture stays as it is where the map is 0, see
+            `add_cover`.
     """
     height, width = image.shape[:2]
     part = heat.parts[index]
     values, seen = interpolated(part, (0, 0, width, height), (height, width))
-    colours = table[levels(values, heat.signed)]
-    colours = np.where(seen[..., None], colours, hatching(height, width))
-    return np.round((1 - opacity) * image + opacity * colours).astype(np.uint8)
+    colours = add_cover(table, heat.signed, cover)[levels(values, heat.signed)]
+    share = opacity * np.where(seen, colours[..., 3] / 255, 1.0)[..., None]
+    colours = np.where(seen[..., None], colours[..., :3], hatching(height, width))
+    return np.round((1 - share) * image + share * colours).astype(np.uint8)
 
 
 def outlined(image: RGB, labels: npt.NDArray[np.intp]) -> RGB:

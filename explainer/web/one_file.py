@@ -56,6 +56,7 @@ def _data(exhibit: Exhibit) -> dict[str, Any]:
         "entries": [entry_of(run, {"chip": i}, settings) for i in shown],
         "view": _view(exhibit),
         "opacity": look.opacity,
+        "cover": look.cover,
         "colours": payload.colour_labels(),
         "theme": look.theme,
         "prompt": run.prompt,

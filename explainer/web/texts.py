@@ -148,6 +148,9 @@ SHADES = {
     **DIAL,
     "opacity": "Opacity",
     "opacityLong": "How strongly the colours cover the picture",
+    "cover": "Covered",
+    "coverLong": "What the colours cover: all of the picture, or only where the map has a value",
+    "covers": {"all": "all alike", "value": "by value"},
     "colours": "Colours",
 }
 SLIDERS = {

@@ -52,14 +52,14 @@ def opened(browser: sync_api.Browser, tmp_path: Path) -> Iterator[Callable[..., 
 
 
 def _canvas(page: sync_api.Page, method: str) -> np.ndarray:
-    """Return (H, W, 3): the pixels of a map's canvas."""
+    """Return (H, W, 4): the pixels of a map's canvas."""
     width, height, data = page.evaluate(
         "m => { const c = document.querySelector(`[data-method=${m}] .sl-heat`); "
         "return [c.width, c.height, [...c.getContext('2d').getImageData(0, 0, c.width, c.height)"
         ".data]]; }",
         method,
     )
-    return np.array(data, np.uint8).reshape(height, width, 4)[..., :3]
+    return np.array(data, np.uint8).reshape(height, width, 4).astype(int)
 
 
 def _word(page: sync_api.Page, text: str) -> None:
@@ -77,7 +77,19 @@ def test_canvases_are_what_python_computes(opened):
     for name in SHOWN:
         heat = METHODS[name](run, token)
         expected = overlay(run.image, heat, colour_table("inferno"), 1.0).astype(int)
-        assert np.abs(_canvas(page, name) - expected).max() <= 16, "a step or two of the table"
+        assert np.abs(_canvas(page, name)[..., :3] - expected).max() <= 16, "a step of the table"
+    page.select_option("#sl-cover", "value")
+    page.wait_for_function(
+        "() => document.querySelector('.sl-bar').getContext('2d')"
+        ".getImageData(0, 0, 1, 1).data[3] === 0"
+    )
+    for name in SHOWN:
+        heat = METHODS[name](run, token)
+        expected = overlay(run.image, heat, colour_table("inferno"), 1.0, cover="value").astype(int)
+        pixels = _canvas(page, name)
+        share = pixels[..., 3:] / 255
+        laid = (1 - share) * run.image + share * pixels[..., :3]
+        assert np.abs(laid - expected).max() <= 16, "a step of the table"
 
 
 def test_chips_keys_hover_methods_and_opacity_work(opened):
@@ -101,7 +113,7 @@ def test_chips_keys_hover_methods_and_opacity_work(opened):
     assert page.evaluate(opacity) == "0.2"
     page.select_option("#sl-colours", "viridis")
     page.evaluate(DRAWN)
-    seen = {tuple(c) for c in _canvas(page, "msea_arc").reshape(-1, 3).tolist()}
+    seen = {tuple(c) for c in _canvas(page, "msea_arc")[..., :3].reshape(-1, 3).tolist()}
     assert seen <= {tuple(c) for c in colour_table("viridis").tolist()}
 
 
@@ -142,12 +154,13 @@ def test_what_the_file_does_not_hold_is_said(opened):
 def test_the_look_of_the_exhibit_is_the_look_of_the_file(browser, tmp_path):
     chosen = (Chosen(METHODS["tam"], METHODS["tam"].settings()),)
     run, path = fake_run(), tmp_path / "run.html"
-    look = Look("viridis", opacity=0.3, theme="dark")
+    look = Look("viridis", opacity=0.3, cover="value", theme="dark")
     path.write_bytes(one_file(Exhibit(run, chosen, tuple(chips(run)), look)))
     page = browser.new_page()
     page.goto(path.as_uri())
     page.wait_for_selector(".sl-view[data-chip]")
     assert page.input_value("#sl-colours") == "viridis"
+    assert page.input_value("#sl-cover") == "value"
     assert page.evaluate("document.documentElement.style.getPropertyValue('--sl-heat')") == "0.3"
     assert page.evaluate("document.documentElement.classList.contains('dark')")
     assert page.locator(".sl-map").count() == 1

@@ -166,7 +166,7 @@ def test_opacity_and_colours_stay_in_the_browser(app, visitor):
     opacity.locator(".sl-reset").click()
     visitor.settled("0.55", heat)
     table = {tuple(c) for c in colour_table("viridis").tolist()}
-    page.select_option(".sl-colours select", "viridis")
+    page.select_option("#sl-colours", "viridis")
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
     assert visitor.pixel("tam", 0.3, 0.3) in table
     assert calls == []

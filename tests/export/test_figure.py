@@ -14,7 +14,7 @@ from PIL import Image
 
 from explainer.errors import MethodError, RunError, SightlineError, TokenError
 from explainer.export import Exhibit, Look, colour_table, overlay
-from explainer.export.drawing import Font, cut, width_of, wrapped
+from explainer.export.drawing import Drawing, DrawnPicture, Font, cut, to_pixels, width_of, wrapped
 from explainer.export.figure import MOST_SUBJECTS, figure, figure_png, figure_svg
 from explainer.export.fonts import drawable
 from explainer.export.print import small_print
@@ -57,6 +57,19 @@ def test_a_png_shows_each_map_where_its_word_is(make):
             pixel = pixels[top + int(y / 336 * side), left + int(x / 336 * side)]
             flat = overlay(made.run.image, heat, table.astype(np.uint8), 1.0)
             assert np.abs(pixel - flat[int(y), int(x)]).max() <= 12
+
+
+def test_colours_that_cover_by_value_are_mixed_by_their_own_opacity(make):
+    pixels = np.full((2, 2, 4), [200, 100, 0, 255], np.uint8)
+    pixels[:, 1, 3] = 51
+    drawn = Drawing(8, 8, "#ffffff", [DrawnPicture((0, 0, 8, 8), pixels, 0.5)])
+    laid = to_pixels(drawn, 1.0)
+    for x, share in ((0, 0.5), (7, 0.5 * 51 / 255)):
+        expected = (1 - share) * 255 + share * np.array([200, 100, 0])
+        assert laid[4, x] == pytest.approx(expected, abs=2)
+    maps = [i for i in figure(make(look=Look(cover="value"))).items if isinstance(i, DrawnPicture)]
+    assert {i.pixels.shape[2] for i in maps if not i.photo} == {4}, "maps and their bars"
+    assert b"data:image/png" in figure_svg(make(look=Look(cover="value")))
 
 
 def _top(made: Exhibit) -> int:

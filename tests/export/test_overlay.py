@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainer.export import DIVERGING, SEQUENTIAL, colour_table, overlay, png
+from explainer.export import COVERS, DIVERGING, SEQUENTIAL, colour_table, overlay, png
+from explainer.export.colours import add_cover
 from explainer.export.overlay import magnified
 from explainer.methods.base import Heatmap, MapPart
 from explainer.run.geometry import Placement
@@ -81,3 +82,32 @@ def test_a_magnified_map_is_what_the_overlay_shows():
 def test_a_png_gives_its_pixels_back():
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(png(pixels)))), pixels)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_by_value_each_pixel_is_mixed_as_its_value_says(signed):
+    """A literal transcription: share = opacity x min(1, 2 |value|), of the colour of the value."""
+    values = np.linspace(-1 if signed else 0, 1, 12).reshape(3, 4)
+    heat, image = _heat(values, (0, 0, 4, 3), signed), np.full((3, 4, 3), 200, np.uint8)
+    table = colour_table("RdBu_r" if signed else "inferno")
+    laid = overlay(image, heat, table, 0.8, cover="value")
+    for y in range(3):
+        for x in range(4):
+            value = values[y, x]
+            step = round((value + 1) / 2 * 255) if signed else round(value * 255)
+            share = 0.8 * min(1, 2 * abs(value))
+            expected = (1 - share) * image[y, x] + share * table[step].astype(float)
+            assert laid[y, x] == pytest.approx(expected, abs=3), (y, x)
+
+
+def test_by_value_the_picture_stays_where_the_map_is_0_and_the_unseen_is_hatched():
+    image = np.full((4, 8, 3), 200, np.uint8)
+    heat = _heat([[0.0, 0.0]], (0, 0, 4, 4))
+    laid = overlay(image, heat, colour_table("inferno"), 1.0, cover="value")
+    assert (laid[:, :4] == 200).all()
+    assert set(np.unique(laid[:, 4:])) <= {48, 128}
+
+
+def test_tables_cover_all_alike_unless_told():
+    assert COVERS == ("all", "value")
+    assert (add_cover(GREY, False, "all")[:, 3] == 255).all()

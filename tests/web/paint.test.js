@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {axis, bytes, cellsOf, sample, tableOf} from '../../explainer/web/js/paint.js';
+import {axis, bytes, cellsOf, covering, sample, tableOf} from '../../explainer/web/js/paint.js';
 import {part, random, randomCells} from './helpers.js';
 
 /** One pixel of a smooth map, as the formula says it: bilinear between the centres of cells. */
@@ -53,4 +53,13 @@ test('a map of cells shows each cell as it is', () => {
 test('what was not seen is marked', () => {
   const {low} = axis(4, [.25, .75], [.25, .75], 2, 'cells');
   assert.deepEqual([...low], [-1, 0, 1, -1]);
+});
+
+test('colours that cover by value are clear at 0 and full from half on', () => {
+  const table = tableOf(Buffer.from(Uint8Array.from({length: 768}, (_, i) => i % 251)).toString('base64'));
+  assert.equal(covering(table, false, 'all'), table);
+  const alphas = signed => [...covering(table, signed, 'value')].map(pixel => pixel >>> 24);
+  assert.deepEqual([0, 1, 64, 127, 128, 255].map(i => alphas(false)[i]), [0, 2, 128, 254, 255, 255]);
+  assert.deepEqual([0, 63, 64, 127, 128, 192, 255].map(i => alphas(true)[i]), [255, 255, 254, 2, 2, 255, 255]);
+  assert.deepEqual(covering(table, true, 'value').map(pixel => pixel & 0xffffff), table.map(pixel => pixel & 0xffffff));
 });

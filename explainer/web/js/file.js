@@ -34,7 +34,7 @@ theme(data.theme === 'dark' || dark.matches);
 document.querySelector('.sl-fold summary').textContent = data.words.print;
 document.getElementById('sl-print').append(...data.print.map(text => make('p', '', text)));
 
-sightline.set({methods: data.view.shown});
+sightline.set({methods: data.view.shown, cover: data.cover});
 sightline.on('methods', () => sightline.set({options: Object.fromEntries(sightline.now.methods.map(name => [name, {}]))}));
 mount('backdrop', {value: data.pictures});
 mount('bar', {value: data.bar, words: data.words.playing, rests: data.rests});

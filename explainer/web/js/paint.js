@@ -26,6 +26,22 @@ export function tableOf(data) {
     (255 << 24 | rgb[3 * i + 2] << 16 | rgb[3 * i + 1] << 8 | rgb[3 * i]) >>> 0);
 }
 
+/**
+ * Return the colours with the opacity that `cover` gives each, a share of the map's own opacity: 1
+ * for `all`; by `value` it grows from 0 at the value 0 to 1 at half of the full value.
+ * @param {Uint32Array} table
+ * @param {boolean} signed whether 0 is in the middle of the table
+ * @param {string} cover all or value
+ * @returns {Uint32Array}
+ */
+export function covering(table, signed, cover) {
+  if (cover !== 'value') return table;
+  return table.map((pixel, i) => {
+    const value = signed ? Math.abs(2 * i - 255) / 255 : i / 255;
+    return (pixel & 0xffffff | Math.round(255 * Math.min(1, 2 * value)) << 24) >>> 0;
+  });
+}
+
 // A map has as many cells as its `shape` says, rows and columns, of equal size in its `frame`, and
 // shows those of the picture within its `extent`: at the border of a padded picture the frame sticks
 // out. Both are [x0, y0, x1, y1] in shares of the picture.

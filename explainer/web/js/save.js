@@ -19,7 +19,7 @@ export function saveMenu(text, {save, progress}) {
   let busy = false;
 
   function asked(format, ticket) {
-    const look = {opacity: now.opacity ?? .55, colours: now.colours, theme: paper.list.value};
+    const look = {opacity: now.opacity ?? .55, cover: now.cover, colours: now.colours, theme: paper.list.value};
     const {run, panel, options} = now;
     return {run, subject: sightline.whole(now.subject), panel, options, format, look, ticket};
   }

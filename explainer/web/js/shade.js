@@ -3,6 +3,18 @@ import {dial} from './dial.js';
 import {make} from './dom.js';
 import {sightline} from './state.js';
 
+// A menu for a value of the page's state.
+function menu(key, label, labels, title) {
+  const box = make('div', 'sl-dial sl-colours'), choice = make('select', 'sl-choice'), name = make('label', 'sl-name', label);
+  name.htmlFor = choice.id = `sl-${key}`;
+  box.title = title;
+  for (const [value, text] of Object.entries(labels)) choice.append(new Option(text, value));
+  choice.addEventListener('change', () => sightline.set({[key]: choice.value}));
+  sightline.on(key, () => { choice.value = sightline.now[key] ?? choice.value; });
+  box.append(name, choice);
+  return box;
+}
+
 /**
  * Create the controls of opacity and colours.
  * @param {number} first the opacity to begin with
@@ -21,12 +33,5 @@ export function shades(first, labels, says) {
     opacity.put(value);
     document.documentElement.style.setProperty('--sl-heat', String(value));
   });
-  const colours = make('div', 'sl-dial sl-colours'), choice = make('select', 'sl-choice');
-  const name = make('label', 'sl-name', says.colours);
-  name.htmlFor = choice.id = 'sl-colours';
-  for (const [value, label] of Object.entries(labels)) choice.append(new Option(label, value));
-  choice.addEventListener('change', () => sightline.set({colours: choice.value}));
-  sightline.on('colours', () => { choice.value = sightline.now.colours ?? choice.value; });
-  colours.append(name, choice);
-  return [opacity.box, colours];
+  return [opacity.box, menu('cover', says.cover, says.covers, says.coverLong), menu('colours', says.colours, labels, '')];
 }

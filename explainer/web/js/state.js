@@ -24,6 +24,7 @@ const now = {
   tables: {},
   colours: null,
   opacity: null,
+  cover: 'all',
   methods: [],
   normalisation: '',
   drawing: 'smooth',

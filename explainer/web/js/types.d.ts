@@ -127,6 +127,8 @@ interface State {
   /** Name of the colour table of unsigned maps. */
   colours: string | null;
   opacity: number | null;
+  /** Whether the colours cover the picture alike, or by their value. */
+  cover: 'all' | 'value';
   /** Names of the methods that are shown, in this order. */
   methods: string[];
   /** What full strength means in all maps; '' for what each method's option says. */

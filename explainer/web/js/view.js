@@ -6,7 +6,7 @@ import {comparing} from './compare.js';
 import {childrenOf, fill, make} from './dom.js';
 import {mapStore} from './maps.js';
 import {methodMenu} from './methods.js';
-import {tableOf} from './paint.js';
+import {covering, tableOf} from './paint.js';
 import {mapPanel} from './panels.js';
 import {placeWords} from './places.js';
 import {saveMenu} from './save.js';
@@ -74,10 +74,11 @@ export function mount({element, props, trigger, server, watch}) {
   }
 
   function drawMap(map) {
-    const {pictures, image, colours, drawing, contour} = sightline.now;
+    const {pictures, image, colours, cover, drawing, contour} = sightline.now;
+    const table = covering(tables[map.signed ? props.diverging : colours], map.signed, cover);
     const part = panels[map.name] ??= mapPanel(map.name, text);
     part.draw(map, {
-      picture: pictures.images[image], image, table: tables[map.signed ? props.diverging : colours], drawing, contour,
+      picture: pictures.images[image], image, table, drawing, contour,
       summary: props.methods.find(m => m.name === map.name)?.summary ?? '',
     });
     return part.figure;
@@ -198,7 +199,7 @@ export function mount({element, props, trigger, server, watch}) {
     say('', '');  // what was said of the last one is over
   });
   sightline.on('run settings subjects extra', () => maps.fillSoon());
-  sightline.on('run subject extra peek playing settings pictures image colours drawing contour compare pair flipped', soon);
+  sightline.on('run subject extra peek playing settings pictures image colours cover drawing contour compare pair flipped', soon);
   sightline.on('pictures', () => shots.show(sightline.now.pictures.images, sightline.now.image));
   sightline.on('pictures image', () => { zoomTo(1); sightline.set({probe: null}); });
   sightline.on('zoom probe', point);

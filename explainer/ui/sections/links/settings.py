@@ -10,7 +10,7 @@ from copy import deepcopy
 from typing import Any
 
 from explainer.errors import SightlineError
-from explainer.export import SEQUENTIAL, Look
+from explainer.export import COVERS, SEQUENTIAL, Look
 from explainer.methods.base import Knob
 from explainer.ui.sections.links import words
 from explainer.ui.sections.links.parameters import Doubts, number, read_knob
@@ -21,6 +21,7 @@ from explainer.web.messages import Value
 # How maps are drawn, and how fast the answer plays.
 _VIEW = {
     "opacity": Knob("opacity", "float", Look().opacity, "", 0.0, 1.0, 0.05),
+    "cover": Knob("cover", "choice", Look().cover, "", choices=COVERS),
     "colours": Knob("colours", "choice", Look().colours, "", choices=tuple(SEQUENTIAL)),
     "normalisation": Knob(
         "normalisation", "choice", "", "", choices=tuple(texts.VIEW["normalisations"])
