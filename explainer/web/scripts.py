@@ -125,7 +125,9 @@ def path(name: str) -> Path:
 
 
 def _sources() -> dict[str, str]:
-    return {file.name: read(file.name) for file in sorted((WEB / "js").glob("*.js"))}
+    """Return the texts of the modules in `js/` and its folders; each has a name of its own."""
+    files = sorted((WEB / "js").rglob("*.js"))
+    return {file.name: file.read_text(encoding="utf-8") for file in files}
 
 
 def _sort(entry: str, sources: Mapping[str, str]) -> list[str]:

@@ -267,9 +267,17 @@ SAVE = {
 
 # A run in a file of its own.
 FILE = {
-    "absent": "This file holds the maps of single words; for others open the run in Sightline.",
+    "absent": "This file does not hold what this map needs; open the run in Sightline.",
     "theme": "Light or dark",
     "print": "How these maps were made",
+    "home": "All answers",
+}
+
+# The sliders of a run in a file of its own, which no model can add to.
+FILE_SLIDERS = {
+    **SLIDERS,
+    "weight": "Scale {alpha}, weight",
+    "useScale": "Use scale {alpha}",
 }
 
 GIVEN = "edited answer, read in {time}"

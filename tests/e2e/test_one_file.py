@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from explainer.export import Chosen, Exhibit, Look, chips, colour_table, overlay
+from explainer.export.print import notes
 from explainer.methods import METHODS
+from explainer.methods.otsu import levels
+from explainer.methods.subjects import Span, explain_subject
 from explainer.run import ANSWER, Run
-from explainer.web.controls import SHOWN
+from explainer.web.controls import SHOWN, read_settings
 from explainer.web.one_file import one_file
 from explainer.web.places import place_words
 from tests.e2e.conftest import DRAWN, sync_api
@@ -145,7 +148,7 @@ def test_bars_of_evidence_and_words_at_a_place_come_with_the_file(opened):
 
 def test_what_the_file_does_not_hold_is_said(opened):
     page = opened(fake_run())
-    page.evaluate("() => document.sightline.set({subject: {tokens: [12, 13], by: 'max'}})")
+    page.evaluate("() => document.sightline.set({subject: {at: 12, word: 'bird', by: 'max'}})")
     page.wait_for_function(
         "() => document.querySelector('.sl-message').textContent.includes('open the run in')"
     )
@@ -165,3 +168,133 @@ def test_the_look_of_the_exhibit_is_the_look_of_the_file(browser, tmp_path):
     assert page.evaluate("document.documentElement.classList.contains('dark')")
     assert page.locator(".sl-map").count() == 1
     page.close()
+
+
+# Sliders -----------------------------------------------------------------------------------------
+
+SETTLED = "() => !document.querySelector('.sl-view').matches('.sl-late')"
+
+
+def compare_with_python(page: sync_api.Page, run: Run, tokens: list[int]) -> set[str]:
+    """Compare all maps that are drawn with Python's at the same controls, to a step of 256; return
+    the methods that are drawn."""
+    page.evaluate(DRAWN)
+    page.wait_for_function(SETTLED)
+    panel, options, maps = page.evaluate(
+        "() => { const {panel, options, entry} = document.sightline.now; return [panel, options, "
+        "entry.maps.map(map => ({...map, parts: map.parts.map(part => "
+        "({...part, cells: [...part.cells]}))}))]; }"
+    )
+    settings = read_settings(panel, options)
+    assert [m["name"] for m in maps] == list(settings.knobs)
+    for told in maps:
+        method = METHODS[told["name"]]
+        heat = explain_subject(method, run, Span(tuple(tokens)), **settings.knobs[told["name"]])
+        assert told["norm"] == heat.normalisation
+        assert told["note"] == notes(heat)
+        for drawn, part in zip(told["parts"], heat.parts, strict=True):
+            assert drawn["shape"] == list(part.values.shape)
+            steps = levels(part.values).astype(int).ravel()
+            assert np.abs(np.array(drawn["cells"]) - steps).max() <= 1
+    return set(settings.knobs)
+
+
+def press(page: sync_api.Page, name: str, share: float) -> None:
+    """Press a slider with the pointer at a share of its width."""
+    slider = page.locator(f"[data-name={name}] .sl-range")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+
+
+@pytest.mark.parametrize("name", ["fruit-emoji-qwen2-vl", "party-emoji-internvl"])
+def test_every_slider_by_pointer_and_key_gives_the_maps_of_python(opened, name):
+    run = Run.load(GALLERY / f"{name}.npz")
+    page = opened(run)
+    chip = int(page.get_attribute(".sl-view", "data-chip"))
+    tokens = list(run.chips[chip].tokens)
+    seen = [page.evaluate("() => JSON.stringify(document.sightline.now.panel)")]
+
+    def check() -> None:
+        compare_with_python(page, run, tokens)
+        seen.append(page.evaluate("() => JSON.stringify(document.sightline.now.panel)"))
+        assert seen[-1] != seen[-2]
+
+    assert compare_with_python(page, run, tokens) == set(SHOWN)
+    for slider, share in (("weight1", 0.8), ("weight3", 0.1), ("k", 0.1), ("beta", 0.6)):
+        press(page, slider, share)
+        check()
+        page.keyboard.press("ArrowLeft")
+        check()
+    for switch in ("weight2", "beta"):
+        page.locator(f"[data-name={switch}] .sl-switch").click()
+        check()
+    page.focus("[data-name=weight3] .sl-switch")
+    page.keyboard.press("Space")
+    check()
+
+
+def test_options_and_presets_give_the_maps_of_python(opened):
+    run = Run.load(GALLERY / "bears-emoji-llava.npz")
+    page = opened(run)
+    tokens = list(run.chips[int(page.get_attribute(".sl-view", "data-chip"))].tokens)
+    page.click("#sl-options summary >> nth=0")
+    for name, value in (
+        ("msea_arc.normalisation", "token"),
+        ("tam.mode", "published"),
+        ("logit_lens.normalisation", "answer"),
+        ("msea_arc.preset", "paper"),
+    ):
+        page.select_option(f"[name='{name}']", value)
+        compare_with_python(page, run, tokens)
+    page.select_option("[name='msea_arc.preset']", "default")
+    page.focus("[name='msea_arc.window']")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    compare_with_python(page, run, tokens)
+    assert page.evaluate("() => document.sightline.now.options.msea_arc.window") == 5
+    page.click(".sl-toolbar .sl-menu > summary >> nth=0")
+    page.click(".sl-menu input[value=mean_mitigation]")
+    assert "mean_mitigation" in compare_with_python(page, run, tokens)
+
+
+def test_spans_are_computed_and_the_small_print_follows(opened):
+    run = fake_run()
+    page = opened(run)
+    token = int(run.indices(ANSWER)[1])
+    tokens = [token, token + 1]
+    page.evaluate(f"() => document.sightline.set({{subject: {{tokens: {tokens}, by: 'mean'}}}})")
+    _word(page, "cat and")
+    page.evaluate(f"() => document.sightline.set({{subject: {{tokens: {tokens}, by: 'max'}}}})")
+    compare_with_python(page, run, tokens)
+    page.click("#sl-made summary")
+    assert "k 50, beta auto" in page.inner_text("#sl-print")
+    press(page, "k", 0.5)
+    page.wait_for_function(
+        "() => /k 1\\d\\d/.test(document.querySelector('#sl-print').textContent)"
+    )
+    assert "k 50" not in page.inner_text("#sl-print")
+
+
+def test_what_cannot_be_computed_is_said_and_the_last_maps_stay(opened):
+    page = opened(fake_run())
+    for i in (1, 2, 3):
+        page.locator(f"[data-name=weight{i}] .sl-switch").click()
+    said = "document.querySelector('.sl-message').textContent.includes('has to stay on')"
+    page.wait_for_function(f"() => {said}")
+    assert page.locator(".sl-map").count() == 3
+    page.locator("[data-name=weight2] .sl-switch").click()
+    page.wait_for_function(f"() => !({said})")
+
+
+def test_twenty_fast_moves_end_at_the_right_map(opened):
+    run = fake_run()
+    page = opened(run)
+    tokens = list(run.chips[int(page.get_attribute(".sl-view", "data-chip"))].tokens)
+    page.evaluate(
+        "() => { const slider = document.querySelector('[data-name=k] .sl-range');"
+        "for (let k = 1; k <= 20; k++) { slider.value = k;"
+        "slider.dispatchEvent(new Event('input')); } }"
+    )
+    compare_with_python(page, run, tokens)
+    assert page.evaluate("() => document.sightline.now.panel.k") == 20

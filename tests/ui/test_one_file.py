@@ -8,18 +8,20 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
 
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.export import Chosen, Exhibit, Look, chips
-from explainer.methods import METHODS
+from explainer.methods import COMPARISON, METHODS
 from explainer.run import Run
 from explainer.web import scripts as web
 from explainer.web.controls import SHOWN
 from explainer.web.one_file import one_file
 from explainer.web.scripts import page_script
+from tests.evidence_reader import read
 from tests.ui.fake import fake_run
 
 HOSTILE = ("</script><script>alert(1)</script>", "<!--", "\u2028", "&lt;", "${x}", "]]>", "\ud800")
@@ -92,26 +94,69 @@ def test_an_ordinary_run_takes_less_than_three_megabytes(grid):
     run = synthetic_run(rng, n_answer=60, grids=sizes, image_size=(768, 1024))
     text = file_of(run)
     assert len(text.encode()) < 3_000_000
-    entries = json.loads(Page(text).texts["script"][0])["entries"]
-    assert [e["maps"][0]["parts"][0]["shape"] for e in entries] == [list(grid)] * 65
+    data = json.loads(Page(text).texts["script"][0])
+    header, _ = read(base64.b64decode(data["live"]["evidence"]))
+    (view,) = header["scales"][0]["views"]
+    assert (len(view["y"]) - 1, len(view["x"]) - 1) == grid
+    assert len(data["entries"]) == 65
 
 
-def test_the_maps_are_those_of_the_methods_and_settings_shown():
+def data_of(exhibit: Exhibit) -> dict[str, Any]:
+    return json.loads(Page(one_file(exhibit).decode()).texts["script"][0])
+
+
+def test_the_sliders_begin_with_the_settings_shown():
     run = fake_run()
-    settings = METHODS["tam"].settings(normalisation="token")
-    shown = Exhibit(run, (Chosen(METHODS["tam"], settings),), tuple(chips(run)))
-    data = json.loads(Page(one_file(shown).decode()).texts["script"][0])
-    told = data["entries"][-1]["maps"]
-    assert [m["name"] for m in told] == ["tam"]
-    assert told[0]["norm"].startswith("Scale: 1.0 = this map's own maximum")
-    assert data["view"]["shown"] == ["tam"]
-    assert any("normalisation token" in line for line in data["print"])
+    settings = METHODS["msea_arc"].settings(
+        scales=[1.0, 0.5], scale_weights=[1, 2], k=7, beta=0.5, normalisation="token", fuse="mean"
+    )
+    other = METHODS["arc"].settings(k=7, beta=0.5)
+    chosen = (Chosen(METHODS["msea_arc"], settings), Chosen(METHODS["arc"], other))
+    data = data_of(Exhibit(run, chosen, tuple(chips(run))))
+    value = data["live"]["sliders"]["value"]
+    assert value["alphas"] == [[1.0, True], [0.5, True], [0.75, False]]
+    assert value["weights"] == [1, 2, 1]
+    assert (value["k"], value["beta"]) == (7, 0.5)
+    options = data["live"]["options"]["value"]
+    assert list(options) == data["view"]["shown"] == ["msea_arc", "arc"]
+    assert options["msea_arc"]["normalisation"] == "token"
+    assert "normalisation token" in data["print"]["methods"]["msea_arc"]
+    assert [e["maps"] for e in data["entries"]] == [[]] * len(data["entries"]), "computed there"
+
+
+def test_methods_that_differ_where_there_is_one_slider_have_the_maps_of_python():
+    run = fake_run()
+    both = [Chosen(METHODS[n], METHODS[n].settings(k=k)) for n, k in (("msea_arc", 7), ("arc", 9))]
+    data = data_of(Exhibit(run, tuple(both), tuple(chips(run))))
+    assert data["live"] is None
+    assert [m["name"] for m in data["entries"][-1]["maps"]] == ["msea_arc", "arc"]
+    assert [m["name"] for m in data["view"]["methods"]] == ["msea_arc", "arc"]
+
+
+def test_a_method_of_ones_own_has_the_maps_of_python():
+    run, own = fake_run(), replace(METHODS["tam"], label="Ours")
+    data = data_of(Exhibit(run, (Chosen(own, own.settings()),), tuple(chips(run))))
+    assert data["live"] is None
+    assert data["entries"][-1]["maps"][0]["parts"]
+
+
+def test_maps_of_methods_that_ask_the_model_are_in_the_file():
+    run, method = fake_run(), COMPARISON["grad_cam"]
+    tokens = [token for chip in run.chips for token in chip.tokens]
+    values = np.ones(len(run.scales[0].states), np.float32)
+    maps = {method.key(token, method.settings()): values for token in tokens}
+    chosen = tuple(Chosen(m, m.settings()) for m in (METHODS["tam"], method))
+    data = data_of(Exhibit(run.with_attributions(maps, {}), chosen, tuple(chips(run))))
+    assert {m["name"] for e in data["entries"] for m in e["maps"]} == {"grad_cam"}
+    assert data["live"]["options"]["value"]["grad_cam"] == {}
 
 
 def test_the_file_runs_the_modules_of_the_page_but_none_that_needs_a_server():
     text = file_of(fake_run())
     page, file = (set(re.findall(r"\['([\w-]+\.js)'\] = ", s)) for s in (page_script(), text))
-    assert file - page == {"file.js"}
+    methods = {path.name for path in (web.WEB / "js" / "methods").glob("*.js")}
+    assert file - page - methods == {"file.js", "computed.js", "describe.js", "recorded.js"}
+    assert "msea_arc.js" in file
     assert {f"{part.name}.js" for part in (web.TOKENS, web.MAPS, web.BACKDROP)} < file
     assert "guard.js" not in file, "a file has no server to wait for"
     assert not re.search(r"https?://(?!www\.w3\.org/)", text)

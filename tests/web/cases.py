@@ -20,10 +20,13 @@ import numpy as np
 
 from explainer.errors import SightlineError
 from explainer.evaluation.synthetic import synthetic_run
+from explainer.export import Chosen
+from explainer.export.print import about, notes
 from explainer.methods import METHODS, Heatmap, Method
 from explainer.methods.base import Knob
 from explainer.methods.subjects import Contrast, Span, Subject, Unsaid, Word, explain_subject
 from explainer.run import ANSWER, PROMPT, Run
+from explainer.web import payload
 from explainer.web.declared import declared
 from explainer.web.evidence_message import evidence_message
 from tests.evidence_reader import told_run
@@ -155,9 +158,18 @@ def case(
     asked["preset"] = preset
     try:
         heat = explain_subject(method, told()[name], subject, preset=preset, **knobs)
+        settings = method.settings(preset=preset, **knobs)
     except SightlineError as error:
         return {**asked, "error": str(error)}
-    return {**asked, "heat": _heat(heat)}
+    shown = {
+        "note": notes(heat),
+        "about": about(Chosen(method, settings), heat),
+        "parts": [
+            payload.part_value(image, part, heat.signed, "map")
+            for image, part in zip(runs()[name].images, heat.parts, strict=True)
+        ],
+    }
+    return {**asked, "heat": _heat(heat), "shown": shown}
 
 
 def _told(subject: Subject) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 // The cases that Python wrote, and what the page's modules make of them.
 import {readFileSync} from 'node:fs';
 
+import {aboutMethod} from '../../explainer/web/js/describe.js';
 import {settingsOf} from '../../explainer/web/js/methods/base.js';
 import {METHODS} from '../../explainer/web/js/methods/registry.js';
 import {readEvidence, Refusal} from '../../explainer/web/js/methods/run.js';
@@ -24,17 +25,21 @@ export function told() {
 export function answered({declared, runs}, {run, method, subject, knobs, preset}) {
   const spec = declared.methods[method];
   try {
-    return {heat: explainSubject(spec, runs[run], subject, settingsOf(spec, knobs, preset))};
+    const settings = settingsOf(spec, knobs, preset), heat = explainSubject(spec, runs[run], subject, settings);
+    return {heat, about: aboutMethod(spec, settings, declared.norms[heat.norm[0]][heat.norm[1]])};
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     return {error: error.message};
   }
 }
 
-/** The names of the settings that the function of a method reads. */
+/** The names of the settings that the function of a method reads, each by itself: a copy of all is no reading. */
 export function readBy(spec, run, settings) {
   const names = new Set();
-  const watched = new Proxy(settings, {get: (all, name) => { names.add(name); return all[name]; }});
+  const watched = new Proxy(settings, {
+    get: (all, name) => { names.add(name); return all[name]; },
+    ownKeys: () => [],
+  });
   try {
     METHODS[spec.name](run, [run.tokens.length - 1], watched);
   } catch (error) {

@@ -1,22 +1,55 @@
-// A run in a file of its own: parts of the page, whose maps come out of the file.
+// A run in a file of its own: parts of the page. Maps of the methods that need no model are computed
+// here from the run's evidence; those of others come out of the file.
 import {mount as backdrop} from './backdrop.js';
+import {computing} from './computed.js';
 import {make} from './dom.js';
+import {Refusal} from './methods/run.js';
+import {mount as options} from './options.js';
+import {mount as sliders} from './recorded.js';
 import {shades} from './shade.js';
 import {sightline} from './state.js';
 import {mount as bar} from './tokens.js';
 import {tool} from './toolbar.js';
 import {mount as view} from './view.js';
 
-const data = JSON.parse(document.getElementById('sl-data').textContent);
-const PARTS = {bar, view, backdrop};
+const data = JSON.parse(document.getElementById('sl-data').textContent), SLICE_MS = 12, MOST_MS = 100;
+const PARTS = {bar, view, backdrop, sliders, options};
 const entries = new Map(data.entries.map(entry => [sightline.canonical(entry.subject), entry]));
+let slow = '';  // settings at which a word takes too long to make others ahead
+const computed = data.live && computing(data.live, data.bar.chips, data.pictures.images);
 
-// What the server answers on the page: the maps of those methods that are shown.
-function fromFile({subjects, options}) {
-  const shown = Object.keys(options ?? {}), maps = [];
-  for (const subject of subjects) {
-    const entry = entries.get(sightline.canonical(subject));
-    if (entry) maps.push({...entry, maps: shown.map(name => entry.maps.find(map => map.name === name)).filter(Boolean)});
+// The maps of a subject by the methods that are shown; null for what the file cannot explain.
+function entryOf(subject, panel, shown) {
+  const kept = entries.get(sightline.canonical(subject)), made = computed?.entry(subject, panel, shown) ?? {maps: []};
+  if (!kept && !made.maps.length) return null;
+  const all = [...made.maps, ...kept?.maps ?? []];
+  const facts = made.maps.length ? {...kept, ...made, ...kept && {word: kept.word, line: kept.line}} : kept;
+  return {...facts, maps: Object.keys(shown).flatMap(name => all.find(map => map.name === name) ?? [])};
+}
+
+// What the server answers on the page. Many words are made in slices, so that the page goes on; the
+// rest waits for a person where one word takes long.
+async function answer({subjects, panel, options: shown}) {
+  const maps = [], {settings} = sightline.now;
+  let since = performance.now();
+  if (subjects.length > 1 && slow === settings) return {maps};
+  try {
+    for (const subject of subjects) {
+      const began = performance.now(), entry = entryOf(subject, panel, shown);
+      if (entry) maps.push(entry);
+      if (subjects.length === 1) break;
+      if (performance.now() - began > MOST_MS) {
+        slow = settings;
+        break;
+      }
+      if (performance.now() - since < SLICE_MS) continue;
+      await new Promise(done => setTimeout(done));
+      if (sightline.now.settings !== settings) break;
+      since = performance.now();
+    }
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return {text: error.message.replace(/^./u, first => first.toUpperCase()), kind: 'error'};
   }
   return maps.length ? {maps} : {text: data.words.absent, kind: 'note'};
 }
@@ -26,18 +59,37 @@ function mount(name, props, server = {}) {
   PARTS[name]({element: at, props, server, trigger() {}, watch() {}});
 }
 
+// How the maps that are drawn were made, then what holds for all of them.
+function print() {
+  const {entry, panel, options: shown} = sightline.now, {methods, rest} = data.print;
+  const lines = (entry?.maps ?? []).map(map => map.name in methods && !computed?.knows(map.name) ? methods[map.name] : computed.about(map, panel, shown));
+  document.getElementById('sl-print').replaceChildren(...[...lines, ...rest].map(text => make('p', '', text)));
+}
+
 const top = document.getElementById('sl-top'), prompt = make('h1', '', data.prompt), dark = matchMedia('(prefers-color-scheme: dark)');
 const theme = value => document.documentElement.classList.toggle('dark', value);
 prompt.dir = 'auto';
 top.append(prompt, make('p', '', data.line), tool('◐', data.words.theme, () => theme(!document.documentElement.classList.contains('dark'))));
 theme(data.theme === 'dark' || dark.matches);
-document.querySelector('.sl-fold summary').textContent = data.words.print;
-document.getElementById('sl-print').append(...data.print.map(text => make('p', '', text)));
+if (data.home) {
+  const link = make('a', '', data.words.home);
+  link.setAttribute('href', data.home);
+  top.prepend(link);
+}
+document.querySelector('#sl-made summary').textContent = data.words.print;
 
 sightline.set({methods: data.view.shown, cover: data.cover});
-sightline.on('methods', () => sightline.set({options: Object.fromEntries(sightline.now.methods.map(name => [name, {}]))}));
+document.getElementById('sl-shades').append(...shades(data.opacity, data.colours, data.words.shades));
+if (computed) {
+  mount('options', data.live.options);
+  sightline.set({options: data.live.options.value});
+  mount('sliders', data.live.sliders);
+} else {
+  document.getElementById('sl-options').hidden = true;
+  sightline.on('methods', () => sightline.set({options: Object.fromEntries(sightline.now.methods.map(name => [name, {}]))}));
+}
+sightline.on('entry', print);
 mount('backdrop', {value: data.pictures});
 mount('bar', {value: data.bar, words: data.words.playing, rests: data.rests});
-mount('view', data.view, {maps: async asked => fromFile(asked), places: async () => data.places});
-document.getElementById('sl-shades').append(...shades(data.opacity, data.colours, data.words.shades));
+mount('view', data.view, {maps: answer, places: async () => data.places});
 document.sightline = sightline;

@@ -35,7 +35,7 @@ export function mapStore(fetch, arrived, unreachable) {
     got ??= {text: unreachable, kind: 'error'};
     for (const entry of got.maps ?? []) {
       into.maps.set(sightline.canonical(entry.subject), entry);
-      into.bytes += entry.maps.reduce((n, map) => n + map.parts.reduce((m, part) => m + part.data.length, 0), 0);
+      into.bytes += entry.maps.reduce((n, map) => n + map.parts.reduce((m, part) => m + (part.data ?? part.cells).length, 0), 0);
     }
     return {...got, into};
   }

@@ -6,6 +6,7 @@ import {fill, make} from './dom.js';
 import {addLayerDial} from './layer.js';
 import {shades} from './shade.js';
 import {sightline} from './state.js';
+import {strengths} from './strengths.js';
 
 /**
  * Mount the sliders.
@@ -52,31 +53,8 @@ export function mount({element, props}) {
     send();
   });
 
-  const others = make('div', 'sl-others');
-  const k = dial({
-    name: 'k', label: says.k, says, bounds: spec.k, value: state.k, reset: spec.k.default,
-    title: spec.k.meaning, changed: value => { state.k = value; send(); },
-  });
-
-  let auto = spec.beta.default;  // what Eq. 9 gave last
-  const beta = dial({
-    name: 'beta', label: says.beta, says, bounds: spec.beta, value: state.beta ?? auto, reset: null,
-    title: spec.beta.meaning,
-    changed: value => { setAuto(value === null); beta.put(value ?? auto); state.beta = value; send(); },
-  });
-  const setAuto = toggle(beta, state.beta === null, says.autoLong, on => {
-    state.beta = on ? null : snap(auto, spec.beta);
-    beta.put(state.beta ?? auto);
-    send();
-  });
-  beta.box.classList.add('sl-auto');
-  beta.head.insertBefore(make('span', 'sl-hint', says.auto), beta.head.children[2]);
-  sightline.on('beta', () => {
-    auto = Number((sightline.now.beta ?? auto).toFixed(2));
-    if (state.beta === null) beta.put(auto);
-  });
-
-  others.append(k.box, beta.box, ...shades(props.opacity, props.colours, says));
+  const others = make('div', 'sl-others'), shared = strengths({spec, value: state, says, changed: send});
+  others.append(...shared.boxes, ...shades(props.opacity, props.colours, says));
   root.append(scales, others);
   // Values that came from elsewhere: a link, a reset, another part of the page.
   sightline.on('panel', () => {
@@ -86,9 +64,7 @@ export function mount({element, props}) {
       state.alphas.forEach((pair, i) => Object.assign(pair, panel.alphas[i]));
       Object.assign(state, {k: panel.k, beta: panel.beta});
       adopted.forEach(adopt => adopt());
-      k.put(state.k);
-      setAuto(state.beta === null);
-      beta.put(state.beta ?? auto);
+      shared.adopt();
     }
     send();
   });

@@ -6,6 +6,9 @@ import {earlier, textScores} from './lens.js';
 import {ANSWER, indices, Refusal} from './run.js';
 
 export const RAW = 'raw';
+const MOST_PEAKS = 8;
+/** @type {WeakMap<RunEvidence, Map<string, number>>} */
+const peaks = new WeakMap();
 
 /**
  * Return the tokens whose largest value is 1.0 under normalisation "answer".
@@ -28,7 +31,7 @@ export function answerTokens(run) {
  * @param {Finishing} how
  * @returns {Float32Array[]} in [0, 1]
  */
-export function finish(run, tokens, mapOf, grids, {normalisation, window = 1, border = 'edge'}) {
+export function finish(run, tokens, mapOf, grids, {normalisation, window = 1, border = 'edge', name}) {
   const smooth = map => join(split(map, grids).map((part, i) => rankGaussian(part, shapeOf(grids[i]), window, border)));
   if (normalisation === 'joint') {
     return tokens.map(token => {
@@ -39,7 +42,7 @@ export function finish(run, tokens, mapOf, grids, {normalisation, window = 1, bo
   const finished = token => smooth(mapOf(token)), maps = tokens.map(finished);
   if (normalisation === RAW) return maps;
   if (normalisation === 'token') return maps.map(map => stretch(map, least(map), largest(map)));
-  const peak = answerPeak(run, tokens, maps, finished);
+  const peak = answerPeak(run, name, finished);
   return maps.map(map => stretch(map, 0, peak).map(value => Math.min(1, value)));
 }
 
@@ -48,13 +51,13 @@ export function finish(run, tokens, mapOf, grids, {normalisation, window = 1, bo
  * @param {RunEvidence} run
  * @param {number[]} tokens
  * @param {(token: number) => Float32Array} mapOf
- * @param {string} normalisation
+ * @param {Finishing} how
  * @returns {Float32Array[]} in [-1, 1]
  */
-export function finishSigned(run, tokens, mapOf, normalisation) {
+export function finishSigned(run, tokens, mapOf, {normalisation, name}) {
   const maps = tokens.map(mapOf), size = map => map.map(Math.abs);
   if (normalisation === RAW) return maps;
-  const peak = normalisation === 'answer' ? answerPeak(run, tokens, maps.map(size), token => size(mapOf(token))) : 0;
+  const peak = normalisation === 'answer' ? answerPeak(run, name, token => size(mapOf(token))) : 0;
   return maps.map((map, i) => {
     let high = peak;
     if (normalisation === 'token') high = largest(size(map));
@@ -63,11 +66,15 @@ export function finishSigned(run, tokens, mapOf, normalisation) {
   });
 }
 
-function answerPeak(run, tokens, maps, finished) {
-  return answerTokens(run).reduce((most, token) => {
-    const at = tokens.indexOf(token);
-    return Math.max(most, largest(at < 0 ? finished(token) : maps[at]));
-  }, -Infinity);
+// The largest value in the maps of the whole answer, kept for the next word at the same settings.
+function answerPeak(run, name, finished) {
+  if (!peaks.has(run)) peaks.set(run, new Map());
+  const kept = peaks.get(run);
+  if (!kept.has(name)) {
+    if (kept.size >= MOST_PEAKS) kept.clear();
+    kept.set(name, answerTokens(run).reduce((most, token) => Math.max(most, largest(finished(token))), -Infinity));
+  }
+  return kept.get(name);
 }
 
 /**

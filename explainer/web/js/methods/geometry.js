@@ -1,6 +1,6 @@
 // Where the cells of maps lie in the picture, and how a map comes from one grid onto another.
 // Twin of explainer/run/geometry.py, in the same order of operations, so that ties fall alike.
-import {sum} from './sums.js';
+import {roundEven, sum} from './sums.js';
 
 const MOST_PIXELS = 1 << 17, SLIVER = .01, EVEN = 1e-3;
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -53,13 +53,6 @@ export function atPixels(grid) {
   const step = Math.ceil(Math.sqrt(Math.max(1, (x1 - x0) * (y1 - y0) / MOST_PIXELS)));
   const axis = (low, high) => linspace(low, high, Math.max(1, roundEven((high - low) / step)) + 1);
   return {y: axis(y0, y1), x: axis(x0, x1)};
-}
-
-// Round to the nearest whole number, halves to the even one, as Python does.
-function roundEven(value) {
-  const low = Math.floor(value);
-  if (value - low !== .5) return Math.round(value);
-  return low % 2 ? low + 1 : low;
 }
 
 /**

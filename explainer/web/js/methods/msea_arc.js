@@ -23,7 +23,8 @@ export function mseaArc(run, tokens, s) {
     if (!derived.has(token)) derived.set(token, derive(run, token, s, grids));
     return derived.get(token);
   };
-  const maps = finish(run, tokens, token => derivedOf(token).cleaned, grids, /** @type {Finishing} */ (s));
+  const how = {normalisation: s.normalisation, window: s.window, border: s.border, name: JSON.stringify(s)};
+  const maps = finish(run, tokens, token => derivedOf(token).cleaned, grids, how);
   return maps.map((map, i) => {
     const {beta, auto} = derivedOf(tokens[i]);
     return {parts: asParts(map, grids), signed: false, norm: ['plain', s.normalisation], notes: {beta, beta_auto: auto}};

@@ -1,4 +1,4 @@
-// Sums in the order in which numpy adds: eight at a time. Where a result is compared with a bound,
+// Arithmetic in the order and with the ties of numpy: where a result is compared with a bound,
 // another order would fall on the other side of it.
 const BLOCK = 128;
 
@@ -27,4 +27,15 @@ export function sum(values, round = value => value, from = 0, count = values.len
   let total = round(round(pairs[0] + pairs[1]) + round(pairs[2] + pairs[3]));
   for (let i = whole; i < count; i++) total = round(total + values[from + i]);
   return total;
+}
+
+/**
+ * Round to the nearest whole number, halves to the even one.
+ * @param {number} value
+ * @returns {number}
+ */
+export function roundEven(value) {
+  const low = Math.floor(value);
+  if (value - low !== .5) return Math.round(value);
+  return low % 2 ? low + 1 : low;
 }

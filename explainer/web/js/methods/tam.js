@@ -24,7 +24,7 @@ export function tam(run, tokens, {mode, normalisation, window, border}) {
     if (!cleaned.has(token)) cleaned.set(token, clean(run, token, grids));
     return cleaned.get(token);
   };
-  const maps = finish(run, tokens, token => cleanedOf(token).map, grids, {normalisation, window, border});
+  const maps = finish(run, tokens, token => cleanedOf(token).map, grids, {normalisation, window, border, name: `tam ${normalisation} ${window} ${border}`});
   return maps.map((map, i) => {
     const {beta} = cleanedOf(tokens[i]);
     return {parts: asParts(map, grids), signed: false, norm: ['plain', normalisation], notes: {beta, beta_auto: beta}};

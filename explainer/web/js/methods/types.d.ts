@@ -71,8 +71,8 @@ interface KnobSpec {
   most: number;
 }
 
-/** How cleaned maps become numbers between 0 and 1. */
-interface Finishing { normalisation: string; window?: number; border?: string }
+/** How cleaned maps become numbers between 0 and 1; `name` tells all settings of a method apart. */
+interface Finishing { normalisation: string; window?: number; border?: string; name: string }
 
 type Settings = Record<string, any>;
 

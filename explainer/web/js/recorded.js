@@ -1,0 +1,38 @@
+// The sliders of a run that no model can add to: a switch and a weight for each recorded scale, k
+// and beta. props.spec: bounds of `weights`, `k` and `beta`; props.value as sightline.now.panel.
+import {dial, toggle} from './dial.js';
+import {fill, make} from './dom.js';
+import {sightline} from './state.js';
+import {strengths} from './strengths.js';
+
+/**
+ * Mount the sliders.
+ * @param {Pick<Context, 'element' | 'props'>} context
+ * @returns {void}
+ */
+export function mount({element, props}) {
+  const root = element.querySelector('.sl-panel'), {spec, words: says} = props, scales = make('div', 'sl-scales');
+  const state = structuredClone(props.value);
+  state.weights ??= state.alphas.map(() => 1);
+  const send = () => sightline.set({panel: structuredClone(state)});
+
+  const dials = state.alphas.map(([alpha, on], i) => {
+    const part = dial({
+      name: `weight${i + 1}`, label: fill(says.weight, {alpha}), says, bounds: spec.weights, value: state.weights[i], reset: 1,
+      title: spec.weights.meaning, changed: value => { state.weights[i] = value; send(); },
+    });
+    toggle(part, on, fill(says.useScale, {alpha}), wanted => { state.alphas[i][1] = wanted; send(); });
+    scales.append(part.box);
+    return part;
+  });
+  const others = make('div', 'sl-others');
+  others.append(...strengths({spec, value: state, says, changed: send}).boxes);
+  root.prepend(scales, others);
+  // The largest of several scales has no weights.
+  sightline.on('options', () => {
+    const fused = Object.values(sightline.now.options ?? {}).flatMap(knobs => knobs.fuse ?? []);
+    const off = fused.length > 0 && fused.every(how => how === 'max');
+    for (const {box} of dials) for (const input of box.querySelectorAll('.sl-range, .sl-number')) input.toggleAttribute('disabled', off);
+  });
+  send();
+}

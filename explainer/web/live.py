@@ -1,0 +1,92 @@
+"""What the one-file page needs for live sliders: the evidence of the run, the declarations of the
+methods, and the controls as the exhibit has them."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from explainer.export import Chosen, Exhibit
+from explainer.methods import METHODS
+from explainer.run import Run
+from explainer.web import controls, texts
+from explainer.web.declared import declared
+from explainer.web.evidence_message import evidence_message
+
+_SHARED = (*controls.SLIDERS, controls.SCALE_WEIGHTS)  # one slider for all methods
+
+
+def live(exhibit: Exhibit) -> dict[str, Any] | None:
+    """Return what the scripts compute maps from; None if they could not begin with what the exhibit
+    shows: its methods differ in a value for which there is one slider, or one of them has the name
+    of a method here and is another."""
+    values = _shared_values(exhibit)
+    if values is None or any(
+        METHODS.get(c.method.name, c.method) is not c.method for c in exhibit.chosen
+    ):
+        return None
+    return {
+        "evidence": base64.b64encode(evidence_message(exhibit.run)).decode(),
+        "declared": declared(),
+        "texts": [chip.text for chip in exhibit.run.chips],
+        "words": {"noScale": texts.NO_SCALE, "noWeight": texts.NO_WEIGHT},
+        "sliders": {
+            "spec": _slider_spec(),
+            "value": _slider_value(exhibit.run, values),
+            "words": texts.FILE_SLIDERS,
+        },
+        "options": {
+            "spec": [_option_spec(told, exhibit) for told in _offered(exhibit)],
+            "value": {c.method.name: _option_value(c) for c in exhibit.chosen},
+            "label": texts.METHOD_OPTIONS,
+            "words": texts.OPTIONS,
+        },
+    }
+
+
+def _shared_values(exhibit: Exhibit) -> dict[str, Any] | None:
+    values = {name: METHODS["msea_arc"].settings()[name] for name in _SHARED}
+    known = set(exhibit.run.alphas)
+    values["scales"] = tuple(a for a in values["scales"] if a in known) or exhibit.run.alphas[:1]
+    for name in _SHARED:
+        told = [c.settings[name] for c in exhibit.chosen if name in c.settings]
+        if any(value != told[0] for value in told):
+            return None
+        values[name] = told[0] if told else values[name]
+    return values
+
+
+def _slider_spec() -> dict[str, Any]:
+    weights = controls.knob(METHODS["msea_arc"], controls.SCALE_WEIGHTS)
+    bounds = {"low": weights.low, "high": weights.high, "step": weights.step}
+    return {**controls.panel_spec(), "weights": {**bounds, "meaning": weights.meaning}}
+
+
+def _slider_value(run: Run, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the scales of the exhibit first, in its order, then the others that were recorded."""
+    on = list(values["scales"])
+    off = [alpha for alpha in run.alphas if alpha not in on]
+    weights = values[controls.SCALE_WEIGHTS]
+    return {
+        "alphas": [[alpha, alpha in on] for alpha in (*on, *off)],
+        "weights": weights and [*weights, *(1.0 for _ in off)],
+        "k": values["k"],
+        "beta": values["beta"],
+    }
+
+
+def _offered(exhibit: Exhibit) -> list[dict[str, Any]]:
+    """Return the options of all methods that the file can show."""
+    names = {*METHODS, *(c.method.name for c in exhibit.chosen)}
+    return [told for told in controls.option_spec() if told["name"] in names]
+
+
+def _option_spec(told: dict[str, Any], exhibit: Exhibit) -> dict[str, Any]:
+    """Return the options of a method; none of one whose maps come from Python."""
+    return told if told["name"] in METHODS else {**told, "knobs": [], "presets": {}}
+
+
+def _option_value(chosen: Chosen) -> dict[str, Any]:
+    if chosen.method.name not in METHODS:
+        return {}
+    return {k.name: chosen.settings[k.name] for k in controls.options(chosen.method)}
