@@ -18,7 +18,7 @@ from types import ModuleType
 from explainer.commands.terminal import escape_unprintable
 from explainer.errors import SightlineError
 
-COMMANDS = ("explain", "eagle", "check", "train", "evaluate", "bench", "rehearse")
+COMMANDS = ("explain", "site", "eagle", "check", "train", "evaluate", "bench", "rehearse")
 PROGRAM = "python -m explainer"
 # What a disk may say at any time, and no defect of ours.
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
