@@ -63,7 +63,7 @@ def main(args: argparse.Namespace) -> int:
 def _exhibit(path: Path, run: Run, chosen: tuple[Chosen, ...], look: Look) -> Exhibit:
     subjects = chips(run) or chips(run, PROMPT)
     if not subjects:
-        raise RunError(f"{path}: {texts.RUN_EMPTY}")
+        raise RunError(f"{path} holds no words of a prompt or an answer; leave it out")
     return Exhibit(run, chosen, tuple(subjects), look)
 
 

@@ -17,6 +17,7 @@ from explainer.evaluation.synthetic import synthetic_run
 from explainer.export import Chosen, Exhibit, Look, chips
 from explainer.methods import COMPARISON, METHODS
 from explainer.run import Run
+from explainer.ui.sections import FOLDERS
 from explainer.web import scripts as web
 from explainer.web.controls import SHOWN
 from explainer.web.one_file import one_file
@@ -153,7 +154,9 @@ def test_maps_of_methods_that_ask_the_model_are_in_the_file():
 
 def test_the_file_runs_the_modules_of_the_page_but_none_that_needs_a_server():
     text = file_of(fake_run())
-    page, file = (set(re.findall(r"\['([\w-]+\.js)'\] = ", s)) for s in (page_script(), text))
+    page, file = (
+        set(re.findall(r"\['([\w-]+\.js)'\] = ", s)) for s in (page_script(FOLDERS), text)
+    )
     methods = {path.name for path in (web.WEB / "js" / "methods").glob("*.js")}
     assert file - page - methods == {"file.js", "computed.js", "describe.js", "recorded.js"}
     assert "msea_arc.js" in file
