@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
 from typing import Any
 
 from explainer.ui.components import Drawn
@@ -61,4 +60,6 @@ class LinksSection(Section):
         request = self.links.fill(message)
         picture = request.example.picture.pixels if request.example else None
         model = self.server.menu.value(request.model)
-        return (picture, request.prompt, *astuple(request.decoding), model)
+        how = request.decoding
+        drawn = (how.max_new_tokens, how.temperature, how.seed, how.layers, how.repetition_penalty)
+        return (picture, request.prompt, *drawn, model)
