@@ -180,15 +180,15 @@ def _end_on_sigterm(demo: GuardedBlocks, seconds: float) -> None:
 
 
 def _models(flags: argparse.Namespace) -> tuple[Models, str]:
-    """Return the models to offer and the precision of their weights; without one, torch is left
-    alone."""
+    """Return the models to offer and the precision of their weights; without models,
+    torch is not imported."""
     if flags.model == NONE:
-        from explainer.serving.model_pool import NoModels
+        from explainer.serving.no_models import NoModels
 
         return NoModels(), "float32"
-    from explainer.serving.page_models import HostPlace, make_models, precision
+    from explainer.serving.page_models import HostPlace, choose_precision, make_models
 
-    return make_models(flags, HostPlace(ON_SPACE, ON_ZERO_GPU)), precision(flags)
+    return make_models(flags, HostPlace(ON_SPACE, ON_ZERO_GPU)), choose_precision(flags)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from explainer.methods.otsu import stands_out
 from explainer.models.loading.catalogue import bundled
 from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER
-from explainer.serving.model_flags import hush
+from explainer.serving.model_flags import silence_libraries
 
 FIRST_SEED = 7_000_000
 SHOWN = ("msea_arc", "tam", "logit_lens")
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--scenes", type=int, default=10)
     scenes = parser.parse_args(argv).scenes
-    hush()
+    silence_libraries()
     print(f"{machine()}, seeds {FIRST_SEED} to {FIRST_SEED + scenes - 1}")
     print(
         "| model | method | correlation: median, 5 % | overlap of outlines: median, 5 % | words |"

@@ -183,7 +183,7 @@ def page_config() -> Any:
     import httpx
 
     from explainer.run.store import RunStore
-    from explainer.serving.model_pool import NoModels
+    from explainer.serving.no_models import NoModels
     from explainer.ui.gallery import load_gallery
     from explainer.ui.layout import build_demo, launch_options, load_examples
 

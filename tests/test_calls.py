@@ -15,7 +15,7 @@ from explainer.errors import BusyError, ModelError, SightlineError
 from explainer.probing.curves import PLAN
 from explainer.run.store import RunStore
 from explainer.serving.calls import Calls, Client, Left, Waiting
-from explainer.serving.costs import MOST_READINGS, cost_of
+from explainer.serving.costs import MOST_READINGS, estimate_cost
 from explainer.serving.jobs import CurvesJob, EvidenceJob, MapRequest, MapsJob, RecordJob, WordsJob
 from explainer.serving.lanes import ANSWERS, LONG_ANSWERS, READINGS, SEARCHES, Caller
 from explainer.ui.api import Api
@@ -29,7 +29,7 @@ DECODING = {"max_new_tokens": 64, "temperature": 0.0, "seed": 0, "layers": "last
 
 
 class Server:
-    """Handlers of a fake model behind the calls of a hall."""
+    """Handlers of a fake model behind the calls of a server."""
 
     def __init__(self, explainer: FakeExplainer) -> None:
         self.explainer, self.calls, self.store = explainer, Calls(), RunStore()
@@ -48,7 +48,7 @@ class Server:
             return here()
 
         show = None if told is None else (lambda waiting: told.append(waiting) or waiting)
-        client = Client(Caller(visitor, "hall"), is_here)
+        client = Client(Caller(visitor, "venue"), is_here)
         found = self.calls.values(handler, values, client, show)
         return [value async for value in found if not isinstance(value, Waiting)]
 
@@ -66,7 +66,7 @@ def test_what_is_recorded_is_answered_without_a_turn(server):
     async def main() -> None:
         (first,) = await server.ask(server.api.record, GREY, "one")
         for _ in range(ANSWERS.begun + 1):  # nothing else gets a turn any more
-            server.calls.hall.enter(ANSWERS, Caller(str(_), ""), lambda: None)
+            server.calls.scheduler.enter(ANSWERS, Caller(str(_), ""), lambda: None)
         (again,) = await server.ask(server.api.record, GREY, "one", visitor="b")
         assert again == first
 
@@ -122,8 +122,8 @@ def test_each_may_leave_and_the_work_ends_with_the_last(server):
         for task in tasks:
             task.cancel()
         await asyncio.sleep(1.0)
-        assert not server.calls.flights
-        assert not any(queue.begun for queue in server.calls.hall._queues.values())
+        assert not server.calls.executions
+        assert not any(queue.begun for queue in server.calls.scheduler._queues.values())
 
     run(first_leaves())
     assert server.explainer.calls == ["one"]
@@ -157,16 +157,18 @@ def test_an_error_reaches_all_who_asked_the_same(server, monkeypatch):
 
 def test_who_is_refused_reads_why_on_the_page_and_in_the_api(server):
     async def main() -> None:
-        hall = server.calls.hall
+        scheduler = server.calls.scheduler
         for i in range(ANSWERS.begun + 1):
-            hall.enter(ANSWERS, Caller("me" if i == ANSWERS.begun else str(i), "hall"), lambda: 0)
-        with pytest.raises(BusyError, match="of your answers wait already"):
+            scheduler.enter(
+                ANSWERS, Caller("me" if i == ANSWERS.begun else str(i), "venue"), lambda: 0
+            )
+        with pytest.raises(BusyError, match="of your answers already wait"):
             await server.ask(server.api.record, GREY, "one", visitor="me")
         pages = await server.ask(
             server.handlers.record, GREY, "one", {}, 64, 0, 0, *PANELS, visitor="me"
         )
         assert pages[-1].view["kind"] == "error"
-        assert "wait already" in pages[-1].view["text"]
+        assert "already wait" in pages[-1].view["text"]
 
     run(main())
 
@@ -210,7 +212,7 @@ def test_one_call_has_a_budget_that_is_told_before_anything_runs(server):
     async def main() -> None:
         ((answer),) = await server.ask(server.api.record, GREY, "one")
         subjects = [c["chip"] for c in answer["chips"] if c["role"] == "answer"]
-        with pytest.raises(SightlineError, match=rf"may take {MOST_READINGS:,}"):
+        with pytest.raises(SightlineError, match=rf"limit of a call is {MOST_READINGS:,}"):
             await server.ask(
                 server.api.export,
                 answer["run"],
@@ -244,4 +246,4 @@ def test_one_call_has_a_budget_that_is_told_before_anything_runs(server):
     ],
 )
 def test_cost_follows_from_the_job(job, lane, readings):
-    assert cost_of(job) == (lane, readings)
+    assert estimate_cost(job) == (lane, readings)

@@ -44,26 +44,30 @@ def _parser(command: str) -> argparse.ArgumentParser:
 def test_every_command_takes_them(command, first):
     args = _parser(command).parse_args([*first, *WORDS])
     assert args.model == "m"
-    assert model_flags.loading(args) == GIVEN
+    assert model_flags.load_options(args) == GIVEN
 
 
 @pytest.mark.parametrize("command", ["explain", "evaluate", "bench"])
 def test_without_flags_the_bundled_model_is_loaded_as_usual(command):
     args = _parser(command).parse_args(["scene.png"] if command == "explain" else [])
     assert args.model is None
-    assert model_flags.loading(args) == {"device": "auto", "dtype": "auto", "attention": "sdpa"}
+    assert model_flags.load_options(args) == {
+        "device": "auto",
+        "dtype": "auto",
+        "attention": "sdpa",
+    }
 
 
 def test_the_page_takes_them_from_the_environment_too(monkeypatch):
     for name in app.ENVIRONMENT.values():
         monkeypatch.delenv(name, raising=False)
-    assert model_flags.loading(app.parse([*WORDS])) == GIVEN
+    assert model_flags.load_options(app.parse([*WORDS])) == GIVEN
     for name, value in GIVEN.items():
         monkeypatch.setenv(app.ENVIRONMENT[name], str(value))
     monkeypatch.setenv("SIGHTLINE_MODEL", "someone/model")
     monkeypatch.setenv("SIGHTLINE_STORE_MB", "64")
     flags = app.parse([])
-    assert model_flags.loading(flags) == GIVEN
+    assert model_flags.load_options(flags) == GIVEN
     assert (flags.model, flags.store_mb) == ("someone/model", 64)
     assert app.parse(["--device", "cuda:1"]).device == "cuda:1"
     monkeypatch.setenv("SIGHTLINE_TILES", "many")

@@ -141,7 +141,7 @@ def test_without_memory_for_both_the_old_one_waits_for_its_answers_and_goes_firs
     answer.__enter__()
     loading = models.load("org/two")
     until(lambda: "waiting for an answer by org/one" in next(loading).stage)
-    with pytest.raises(ModelError, match="making room for org/two"), models.use("org/one"):
+    with pytest.raises(ModelError, match="being replaced by org/two"), models.use("org/one"):
         pass
     assert shop.alive() == ["small-a", "org/one"]
     answer.__exit__(None, None, None)

@@ -13,7 +13,7 @@ from explainer.models import family_class
 from explainer.models.loading.catalogue import BUNDLED, NAMED
 from explainer.models.loading.precision import TINY, auto_dtype
 from explainer.serving import page_models as serving
-from explainer.serving.page_models import HostPlace, make_models, precision
+from explainer.serving.page_models import HostPlace, choose_precision, make_models
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -74,9 +74,9 @@ def test_on_zero_gpu_nothing_is_loaded_later(parse):
 
 
 def test_what_weights_are_loaded_in(parse):
-    assert precision(parse("--device", "cpu")) == auto_dtype(TINY)
-    assert precision(parse("--device", "cpu", "--dtype", "bfloat16")) == "bfloat16"
-    assert precision(parse("--quantize", "4bit")) == "4bit"
+    assert choose_precision(parse("--device", "cpu")) == auto_dtype(TINY)
+    assert choose_precision(parse("--device", "cpu", "--dtype", "bfloat16")) == "bfloat16"
+    assert choose_precision(parse("--quantize", "4bit")) == "4bit"
 
 
 def test_flags_reach_the_models_that_they_are_meant_for(parse, monkeypatch, qwen_folder):

@@ -42,7 +42,7 @@ from explainer.methods import METHODS
 from explainer.models.threads import usable_cores
 from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, Run
-from explainer.serving.model_flags import add_model_flags, hush, load_from_flags
+from explainer.serving.model_flags import add_model_flags, load_from_flags, silence_libraries
 from explainer.web.evidence_message import evidence_message
 
 HELP = "measure speed and size against the promised figures"
@@ -96,7 +96,7 @@ def _measure(args: argparse.Namespace) -> Iterator[Figure]:
     if args.callers is not None:
         yield from calling(args)
         return
-    hush()
+    silence_libraries()
     explainer = load_from_flags(args)
     if args.eagle:
         yield from searching(explainer, SEED)

@@ -31,7 +31,7 @@ def main(args: argparse.Namespace) -> int:
         raise SightlineError(f"no such folder: {args.json.parent}; name a file in another one")
     from explainer.evaluation.contract import FAIL, PASS, Finding, findings
 
-    model_flags.hush()
+    model_flags.silence_libraries()
     seconds: dict[str, float] = {}
     about: dict[str, Any] = {"model": args.model}
     found: list[Finding] = []

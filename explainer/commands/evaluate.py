@@ -39,7 +39,7 @@ from explainer.evaluation.words import POS
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import BUNDLED, load
 from explainer.run.files import check_folder
-from explainer.serving.model_flags import add_model_flags, loading
+from explainer.serving.model_flags import add_model_flags, load_options
 
 HELP = "measure a model on held-out scenes, or methods by their maps, on your data sets too"
 
@@ -125,7 +125,7 @@ def main(args: argparse.Namespace) -> int:
         return maps_on(model, args)
     if args.dataset != "emoji":
         raise SightlineError(f"say with --methods whose maps to measure on {args.dataset}")
-    report_on(model, args.n, args.out, args.first_seed, **loading(args))
+    report_on(model, args.n, args.out, args.first_seed, **load_options(args))
     return 0
 
 

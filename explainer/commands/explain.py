@@ -175,7 +175,7 @@ class _Model:
 
     @cached_property
     def explainer(self) -> Explainer:
-        model_flags.hush()
+        model_flags.silence_libraries()
         return model_flags.load_from_flags(self._args)
 
 

@@ -15,7 +15,7 @@ from explainer.evaluation.datasets import Dataset, open_dataset
 from explainer.evaluation.tables import Summary, nothing_judged
 from explainer.evaluation.words import grammar
 from explainer.recording.load import load
-from explainer.serving.model_flags import hush, loading
+from explainer.serving.model_flags import load_options, silence_libraries
 
 if TYPE_CHECKING:
     from explainer.evaluation.measure import MeasurePlan
@@ -49,7 +49,7 @@ def measured(
     dataset = asked_dataset(args)
     plan = _plan(names, args, grammar(args.pos, dataset.known_nouns()))
     plan = replace(plan, inspected=inspected)
-    options = loading(args) | _own_device(args.device, place)
+    options = load_options(args) | _own_device(args.device, place)
     made_with = sample_origin(model, options) | {
         "dataset": args.dataset,
         "root": args.root.resolve().name if args.root else "",
@@ -60,7 +60,7 @@ def measured(
         **plan.made_with,
     }
     campaign = Campaign(dataset, plan, args.n, args.faithfulness, made_with, out, place, args.wait)
-    hush()
+    silence_libraries()
     return plan, campaign.run(lambda: load(model, **options))
 
 

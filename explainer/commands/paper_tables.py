@@ -18,7 +18,7 @@ from explainer.evaluation.measure import MeasurePlan
 from explainer.evaluation.paper import CONTROLS, TABLES, Table
 from explainer.methods import find_method
 from explainer.recording.load import BUNDLED, load
-from explainer.serving.model_flags import loading
+from explainer.serving.model_flags import load_options
 
 
 def table_on(args: argparse.Namespace) -> int:
@@ -81,4 +81,4 @@ def _draw_cases(
     keys = [dataset.key(i) for i in range(min(args.n, len(dataset)))]
     numbers = [keys.index(key) for key in widest(samples, methods[0], methods[1])]
     shown = dict(zip(table.cases, parse(methods), strict=True))
-    Cases(load(model, **loading(args)), dataset, plan, shown).write(file, numbers)
+    Cases(load(model, **load_options(args)), dataset, plan, shown).write(file, numbers)

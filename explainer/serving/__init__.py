@@ -1,1 +1,1 @@
-"""Loaded models, load tasks and jobs of one server; no Gradio."""
+"""Serve models to many callers: loaded models, jobs, and their scheduling. No Gradio."""

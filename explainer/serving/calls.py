@@ -1,10 +1,10 @@
-"""From calls of many visitors to work at the model, without a thread for those who wait.
+"""Run the handlers of many calls on one model, without a thread for each waiting call.
 
-A handler is a plain function or generator that asks the model through a worker. It is first run
-without permission to do so: what is recorded already is answered at once. Where the model is
-needed, the guarded worker raises `Need`; the call then waits in a lane, and the handler is run
-once more with permission, in one of a few threads. Calls with the same need wait for one another's
-work, and find what it recorded in the store. Work ends when the last one who waits for it leaves.
+A handler is a plain function or generator that runs the model through a worker. It is first run
+without permission to do so, so that what is already recorded is answered at once. Where the model
+is needed, the guarded worker raises `ModelNeeded`; the call then waits in a lane, and the handler
+is run again with permission, in one of a few threads. Calls with the same need share one
+execution, and find its result in the store. An execution is stopped when its last caller leaves.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from explainer.errors import BusyError, SightlineError
-from explainer.serving.costs import Cost, check_budget, cost_of
+from explainer.serving.costs import Cost, check_budget, estimate_cost
 from explainer.serving.jobs import Job, Worker
 from explainer.serving.lanes import (
     ENDING,
-    MOST_UNDER_WAY,
+    MOST_RUNNING,
     Caller,
-    Hall,
     QueuePlace,
+    Scheduler,
     Stopped,
     Work,
 )
 from explainer.serving.metrics import Metrics
 
-TICK = 1.0  # seconds between two looks at whether a client is still there
-QUIET = 4.0  # seconds without news after which those who wait hear that work goes on
-QUICK_THREADS = 4  # for handlers that turn out to need no model
-SLOW_THREADS = 2  # for those that take long all the same, such as films
+TICK = 1.0  # seconds between two checks that a client is still connected
+QUIET = 4.0  # seconds without a value after which waiting clients are sent the time
+QUICK_THREADS = 4  # for handlers that need no model
+SLOW_THREADS = 2  # for slow handlers that need no model, such as films
 
 Handler = Callable[..., Any]
 _END = object()
 
 
-class Need(BaseException):
-    """Raised where a handler needs the model and may not ask it yet; no handler may catch it."""
+class ModelNeeded(BaseException):
+    """Raised where a handler without permission needs the model; handlers must not catch it."""
 
     def __init__(self, cost: Cost, name: str) -> None:
         super().__init__(name)
@@ -51,29 +51,29 @@ class Need(BaseException):
 
     @property
     def key(self) -> str:
-        """Return what a refusal of this need is remembered by, for the call."""
+        """Return the key under which a refusal of this need is stored for the call."""
         return self.name or self.cost.lane.name
 
 
 class Left(Exception):
-    """The client has left, so there is nobody to answer."""
+    """Raised when the client has disconnected."""
 
 
 @dataclass(eq=False)
-class _Visit:
-    """A run of a handler: with permission to ask the model if there is `work`."""
+class _Attempt:
+    """One attempt to run a handler; it may run the model if it has `work`."""
 
     work: Work | None = None
     errors: dict[str, SightlineError] = field(default_factory=dict)
     readings: int = 0
 
 
-_VISIT: ContextVar[_Visit | None] = ContextVar("visit", default=None)
+_ATTEMPT: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
 
 
 @dataclass(frozen=True)
 class Client:
-    """Who has called, and whether they still wait for the answer."""
+    """A caller, and how to check that they are connected and to report their place."""
 
     caller: Caller
     is_here: Callable[[], Awaitable[bool]]
@@ -82,12 +82,12 @@ class Client:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What those who wait are told.
+    """The state of a call that waits.
 
     Attributes:
         place: where the work waits; None once it has begun.
-        shared: whether it is done for somebody else who asked the same.
-        seconds: since they began to wait.
+        shared: whether another call for the same started the work.
+        seconds: time since the wait began.
     """
 
     place: QueuePlace | None
@@ -98,34 +98,34 @@ class Waiting:
 class Calls:
     """The calls of one server."""
 
-    def __init__(self, hall: Hall | None = None) -> None:
-        self.hall = hall or Hall()
+    def __init__(self, scheduler: Scheduler | None = None) -> None:
+        self.scheduler = scheduler or Scheduler()
         self.metrics = Metrics()
-        self.flights: dict[str, Flight] = {}
-        self.threads = ThreadPoolExecutor(MOST_UNDER_WAY, "model-work")
+        self.executions: dict[str, Execution] = {}
+        self.threads = ThreadPoolExecutor(MOST_RUNNING, "model-work")
         self._quick = ThreadPoolExecutor(QUICK_THREADS, "quick")
         self._slow = ThreadPoolExecutor(SLOW_THREADS, "slow")
 
     def guard(self, worker: Worker) -> Worker:
-        """Return the worker that takes a turn for each step, within calls only."""
+        """Wrap a worker so that each step takes a turn; it can then be used in `values` only."""
 
         def guarded(job: Job) -> Iterator[Any]:
-            visit = _VISIT.get()
-            if visit is None:
-                raise RuntimeError("the model is asked within a call of Calls.values only")
-            cost, name = cost_of(job), job.name
-            need = Need(cost, name)
-            if need.key in visit.errors:
-                raise visit.errors[need.key]
-            check_budget(visit.readings + cost.readings)
-            if visit.work is None or cost.lane.rank > visit.work.lane.rank:
+            attempt = _ATTEMPT.get()
+            if attempt is None:
+                raise RuntimeError("the model can be run only within Calls.values")
+            cost, name = estimate_cost(job), job.name
+            need = ModelNeeded(cost, name)
+            if need.key in attempt.errors:
+                raise attempt.errors[need.key]
+            check_budget(attempt.readings + cost.readings)
+            if attempt.work is None or cost.lane.rank > attempt.work.lane.rank:
                 raise need
-            visit.readings += cost.readings
+            attempt.readings += cost.readings
             try:
                 with self.metrics.measure_job(type(job).__name__.removesuffix("Job").lower()):
-                    yield from self._turns(visit.work, worker(job))
+                    yield from self._turns(attempt.work, worker(job))
             except SightlineError as error:
-                visit.errors[need.key] = error
+                attempt.errors[need.key] = error
                 raise
 
         return guarded
@@ -133,7 +133,7 @@ class Calls:
     def _turns(self, work: Work, steps: Iterator[Any]) -> Iterator[Any]:
         try:
             while True:
-                with self.hall.turn(work):
+                with self.scheduler.turn(work):
                     item = next(steps, _END)
                 if item is _END:
                     return
@@ -151,52 +151,65 @@ class Calls:
         show: Callable[[Waiting], Any] | None = None,
         slow: bool = False,
     ) -> AsyncGenerator[Any, None]:
-        """Yield what a handler yields or returns, and while it waits what `show` makes of that.
+        """Yield the values of a handler and, while it waits, what `show` returns for the wait.
 
-        A handler that is `slow` even without the model does not hold up those that are not.
+        Args:
+            handler: function or generator function.
+            values: its arguments.
+            client: who called.
+            show: makes a value of a `Waiting`; None to yield nothing while waiting.
+            slow: whether the handler takes long even without the model; such ones have threads
+                of their own.
 
-        Raises `Left` when the client has gone, and what the handler raises.
+        Raises:
+            Left: the client has disconnected.
+            Exception: whatever the handler raises.
         """
         errors: dict[str, SightlineError] = {}
-        need: Need | None = None
+        need: ModelNeeded | None = None
         while True:
             if need is None:
                 try:
                     threads = self._slow if slow else self._quick
-                    async for value in _at_once(_steps(handler, values), errors, threads):
+                    async for value in _run_without_model(
+                        _iterate(handler, values), errors, threads
+                    ):
                         yield value
                     return
-                except Need as found:
+                except ModelNeeded as found:
                     need = found
-            flight = self.flights.get(need.name) if need.name else None
-            shared = flight is not None
+            execution = self.executions.get(need.name) if need.name else None
+            shared = execution is not None
             try:
-                if flight is None:
-                    flight = Flight(self, need, client.caller, handler, values, errors)
-                async for value in flight.watch(client, show, shared):
+                if execution is None:
+                    execution = Execution(self, need, client.caller, handler, values, errors)
+                async for value in execution.watch(client, show, shared):
                     yield value
             except BusyError as error:
                 self.metrics.count_refusal("busy")
                 errors[need.key], need = error, None
                 continue
             if shared:
-                errors.update(flight.errors)
+                errors.update(execution.errors)
                 need = None
-            elif isinstance(flight.outcome, Need):
-                need = flight.outcome
-            elif flight.outcome is not None:
-                raise flight.outcome
+            elif isinstance(execution.outcome, ModelNeeded):
+                need = execution.outcome
+            elif execution.outcome is not None:
+                raise execution.outcome
             else:
                 return
 
 
-async def _at_once(
+async def _run_without_model(
     steps: Iterator[Any], errors: dict[str, SightlineError], threads: ThreadPoolExecutor
 ) -> AsyncIterator[Any]:
-    """Yield the values of a handler that may not ask the model; raises `Need` where it has to."""
-    visit, loop = _Visit(errors=errors), asyncio.get_running_loop()
+    """Yield the values of a handler without permission to run the model.
+
+    Raises `ModelNeeded` where the handler needs it.
+    """
+    attempt, loop = _Attempt(errors=errors), asyncio.get_running_loop()
     while True:
-        item, need = await loop.run_in_executor(threads, _step, steps, visit)
+        item, need = await loop.run_in_executor(threads, _advance, steps, attempt)
         if need is not None:
             raise need
         if item is _END:
@@ -204,34 +217,34 @@ async def _at_once(
         yield item
 
 
-def _steps(handler: Handler, values: tuple[Any, ...]) -> Generator[Any, None, None]:
-    """Return the values of a handler, one if it is no generator."""
+def _iterate(handler: Handler, values: tuple[Any, ...]) -> Generator[Any, None, None]:
+    """Yield the values of a handler: the one it returns, unless it is a generator."""
     if inspect.isgeneratorfunction(inspect.unwrap(handler)):
         yield from handler(*values)
     else:
         yield handler(*values)
 
 
-def _step(steps: Iterator[Any], visit: _Visit) -> tuple[Any, Need | None]:
-    token = _VISIT.set(visit)
+def _advance(steps: Iterator[Any], attempt: _Attempt) -> tuple[Any, ModelNeeded | None]:
+    token = _ATTEMPT.set(attempt)
     try:
         return next(steps, _END), None
-    except Need as need:  # no future may end with it: it is no Exception
+    except ModelNeeded as need:  # a future cannot carry it, as it is a BaseException
         return _END, need
     finally:
-        _VISIT.reset(token)
+        _ATTEMPT.reset(token)
 
 
-class Flight:
-    """One run of a handler with permission to ask the model, and those who wait for it.
+class Execution:
+    """One run of a handler with permission to run the model, shared by all who wait for it.
 
-    Made and watched in the event loop; the handler runs in a thread.
+    Created and watched in the event loop; the handler runs in a thread.
     """
 
     def __init__(
         self,
         calls: Calls,
-        need: Need,
+        need: ModelNeeded,
         caller: Caller,
         handler: Handler,
         values: tuple[Any, ...],
@@ -245,22 +258,22 @@ class Flight:
         self._values: deque[Any] = deque()
         self._watchers: set[asyncio.Event] = set()
         self._ended = False
-        self._work = calls.hall.enter(need.cost.lane, caller, self._on_begin)
+        self._work = calls.scheduler.enter(need.cost.lane, caller, self._on_begin)
         if self._name:
-            calls.flights[self._name] = self
+            calls.executions[self._name] = self
 
     async def watch(
         self, client: Client, show: Callable[[Waiting], Any] | None, shared: bool
     ) -> AsyncIterator[Any]:
-        """Yield the values of the handler and what `show` makes of the wait.
+        """Yield the values of the handler and what `show` returns for the wait.
 
-        The values are left out if it runs for somebody else.
+        If it is shared, the values belong to the first caller, and only waits are yielded.
 
         Raises:
             Left: the client has disconnected.
             BusyError: the server is ending, and the work has not begun.
         """
-        event, since, told = asyncio.Event(), time.monotonic(), None
+        event, since, shown = asyncio.Event(), time.monotonic(), None
         news = since
         self._watchers.add(event)
         try:
@@ -272,9 +285,9 @@ class Flight:
                     return
                 if self._work.stopped and not self._work.began:
                     raise BusyError(ENDING)
-                line = self._waiting(shared, since, news)
-                if line is not None and line != told and show:
-                    told = line
+                line = self._describe_wait(shared, since, news)
+                if line is not None and line != shown and show:
+                    shown = line
                     yield show(line)
                 if line is not None and line.place is not None:
                     client.hear(line.place)
@@ -291,12 +304,12 @@ class Flight:
             if not self._watchers and not self._ended:
                 self._abandon()
 
-    def _waiting(self, shared: bool, since: float, news: float) -> Waiting | None:
-        """Return what those who wait are told; None while the work itself says how far it is."""
+    def _describe_wait(self, shared: bool, since: float, news: float) -> Waiting | None:
+        """Return the state to show while waiting; None while the work itself reports progress."""
         now = time.monotonic()
         seconds = float(round(now - since))
         if not self._work.began:
-            place = self._calls.hall.place(self._work)
+            place = self._calls.scheduler.place(self._work)
             rounded = None if place.seconds is None else float(round(place.seconds))
             return Waiting(QueuePlace(place.before, rounded), shared, 0.0)
         if shared or now - news >= QUIET:
@@ -305,45 +318,45 @@ class Flight:
 
     def _abandon(self) -> None:
         self._forget()
-        self._calls.hall.stop(self._work)
+        self._calls.scheduler.stop(self._work)
         self._ended = self._ended or not self._work.began
 
     def _forget(self) -> None:
-        if self._calls.flights.get(self._name) is self:
-            del self._calls.flights[self._name]
+        if self._calls.executions.get(self._name) is self:
+            del self._calls.executions[self._name]
 
     # In other threads ----------------------------------------------------------------------------
 
     def _on_begin(self) -> None:
-        # Not at once: work may begin before `enter` has returned it.
+        # Deferred: work may begin before `enter` has returned it.
         self._loop.call_soon_threadsafe(self._calls.threads.submit, self._run)
 
     def _run(self) -> None:
-        visit = _Visit(self._work, self.errors)
-        token = _VISIT.set(visit)
-        steps, outcome = _steps(self._handler, self._arguments), None
+        attempt = _Attempt(self._work, self.errors)
+        token = _ATTEMPT.set(attempt)
+        steps, outcome = _iterate(self._handler, self._arguments), None
         try:
             for value in steps:
-                self._tell(self._values.append, value)
-            self._calls.hall.done(self._work)
+                self._post(self._values.append, value)
+            self._calls.scheduler.done(self._work)
         except Stopped:
             pass
         except BaseException as error:
             outcome = error
         finally:
             steps.close()
-            _VISIT.reset(token)
-            self._calls.hall.leave(self._work)
-            self._tell(self._end, outcome)
+            _ATTEMPT.reset(token)
+            self._calls.scheduler.leave(self._work)
+            self._post(self._end, outcome)
 
-    def _tell(self, act: Callable[[Any], None], value: Any) -> None:
-        def told() -> None:
+    def _post(self, act: Callable[[Any], None], value: Any) -> None:
+        def deliver() -> None:
             act(value)
             for event in self._watchers:
                 event.set()
 
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(told)
+            self._loop.call_soon_threadsafe(deliver)
 
     def _end(self, outcome: BaseException | None) -> None:
         self._ended, self.outcome = True, outcome

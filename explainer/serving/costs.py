@@ -1,7 +1,7 @@
-"""What a job costs, in readings of the picture by the model, and the lane that it waits in.
+"""Estimate the cost of a job in forward passes over the picture, and choose its lane.
 
-The cost follows from the job alone, so it is the same whichever way a call came, and it is known
-before anything is run.
+The cost depends on the job alone, so it is the same for the page and the API, and is known before
+the model is run.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from explainer.errors import BusyError
 from explainer.serving.jobs import Job, RecordJob
 from explainer.serving.lanes import ANSWERS, LONG_ANSWERS, READINGS, SEARCHES, Lane
 
-MOST_READINGS = 6_000  # of one call; EAGLE with 64 regions takes 944 for a word
+MOST_READINGS = 6_000  # per call; EAGLE with 64 regions takes 944 for a word
 FEW_READINGS = 4
-MOST_PICTURES = 4  # of an answer that does not count as long
+MOST_PICTURES = 4  # largest for an answer that does not count as long
 MOST_TOKENS = 128
 TOO_MUCH = (
-    "this takes about {asked:,} readings of the picture, and one call may take {most:,}; "
+    "this takes about {asked:,} readings of the picture, and the limit of a call is {most:,}; "
     "choose fewer words, methods, regions or steps"
 )
 
 
 class Cost(NamedTuple):
-    """Readings of the picture by the model, about, and the lane for that."""
+    """The lane of a job, and its approximate number of forward passes over the picture."""
 
     lane: Lane
     readings: int
 
 
-def cost_of(job: Job) -> Cost:
-    """Return what a job costs."""
+def estimate_cost(job: Job) -> Cost:
+    """Return the cost of a job and its lane."""
     if isinstance(job, RecordJob):
         lane = LONG_ANSWERS if _is_long(job) else ANSWERS
     else:
@@ -47,6 +47,6 @@ def _is_long(job: RecordJob) -> bool:
 
 
 def check_budget(readings: int) -> None:
-    """Raise `BusyError` for more readings than one call may take."""
+    """Raise `BusyError` if a call exceeds `MOST_READINGS`."""
     if readings > MOST_READINGS:
         raise BusyError(TOO_MUCH.format(asked=readings, most=MOST_READINGS))

@@ -1,7 +1,7 @@
-"""Jobs: all work that needs the model, as data that a worker runs, possibly on a borrowed GPU.
+"""Jobs: descriptions of all work that needs the model, run by a worker.
 
-On ZeroGPU the worker runs in a forked process: jobs and their results are pickled, so they hold
-arrays and plain values, and the explainer comes along by the fork.
+On ZeroGPU the worker runs in a forked process. Jobs and their results are pickled, so they hold
+arrays and plain values only; the explainer is inherited by the fork.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from explainer.probing.curves import CurvePlan, reading
 from explainer.probing.eagle_search import count
 from explainer.probing.regions import Region
 from explainer.run import Run, Video
-from explainer.serving.model_pool import Loaded
+from explainer.serving.loaded import Loaded
 
 Media = Sequence[npt.NDArray[np.uint8]] | Video
 
@@ -30,7 +30,7 @@ class Job(ABC):
 
     Attributes:
         model: id of the model.
-        name: jobs of the same name are done once for all who ask for them meanwhile; "" for none.
+        name: calls that wait for jobs of the same name share one execution; "" for none.
     """
 
     model: str = ""
@@ -39,7 +39,7 @@ class Job(ABC):
     @property
     @abstractmethod
     def readings(self) -> int:
-        """Return about how many times the model reads the picture."""
+        """Return the approximate number of forward passes over the picture."""
 
     @abstractmethod
     def steps(self, explainer: Loaded) -> Iterator[Any]:
@@ -61,7 +61,7 @@ class RecordJob(Job):
 
     @property
     def pictures(self) -> int:
-        """Return how many pictures the model reads at one scale; it reads frames in pairs."""
+        """Return how many pictures the model reads at one scale; two video frames count as one."""
         media = self.media
         return max(1, len(media.frames) // 2 if isinstance(media, Video) else len(media))
 
@@ -141,7 +141,7 @@ class EvidenceJob(RunJob):
 
 @dataclass(frozen=True, eq=False)
 class MapRequest:
-    """Maps to compute: of a comparison method with these knobs, for these tokens."""
+    """Request for maps of a comparison method with these knobs, for these tokens."""
 
     method: str
     tokens: tuple[int, ...]
@@ -149,7 +149,7 @@ class MapRequest:
 
     @property
     def readings(self) -> int:
-        """Return those of EAGLE's search, or a forward and a backward pass, for each token."""
+        """Return the passes of EAGLE's search, or one forward and one backward, for each token."""
         each = count(int(self.knobs["regions"])) if "regions" in self.knobs else 2
         return len(self.tokens) * each
 
@@ -195,7 +195,7 @@ class HidingJob(RunJob):
 
 @dataclass(frozen=True, eq=False)
 class CurvesJob(RunJob):
-    """Measure the insertion and deletion curves of maps: yields what `reading` does for each."""
+    """Measure insertion and deletion curves of maps: yields the items of `reading` for each."""
 
     maps: tuple[Heatmap, ...]
     plan: CurvePlan
@@ -213,9 +213,9 @@ Worker = Callable[[Job], Iterator[Any]]
 
 
 def make_worker(find: Callable[[str], Loaded]) -> Worker:
-    """Return the generator function that runs a job and yields its steps.
+    """Return a generator function that runs a job and yields its steps.
 
-    `find` returns the loaded explainer of a model id; the caller sees to it that it stays loaded.
+    `find` returns the loaded explainer of a model id; the caller keeps it loaded.
     """
 
     def work(job: Job) -> Iterator[Any]:

@@ -1,9 +1,9 @@
-"""Turns at the model for many visitors: lanes by cost, short waits, and one step at a time.
+"""Schedule the work of many visitors on one model.
 
-Work waits in a lane until it may begin; a lane bounds how many works are under way and how many
-wait. Works under way take turns at the model, step by step: before each step the most urgent one is
-chosen, so that long work holds up a short question by one step at most. Nothing here knows threads
-of a server, a page, or a model.
+Work waits in a lane, chosen by its cost, until it may begin. A lane limits how much work runs and
+how much waits. Running work takes turns at the model, one step at a time; before each step the most
+urgent work is chosen, so that long work delays a short question by one step at most. This module
+is independent of server threads, the page, and the model.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from threading import Condition
 
 from explainer.errors import BusyError
 
-GRACE = 0.05  # seconds in which work is still expected to take its next step
+GRACE = 0.05  # seconds for which the model is kept free for the next step of urgent work
 STARVED = 5.0  # seconds without a step after which any work comes first, for one step
-QUANTUM = 2.0  # seconds at the model after which an answer counts as long, at least
+QUANTUM = 2.0  # smallest number of seconds at the model after which an answer counts as long
 ENDING = "this server is about to restart and takes nothing new; ask again in a minute"
-_SMOOTH = 0.2  # weight of the newest work in the measured mean
+_SMOOTH = 0.2  # weight of the newest work in the running mean
 
 
 @dataclass(frozen=True)
 class Lane:
-    """One kind of work.
+    """The limits of one kind of work.
 
     Attributes:
-        name: for people.
-        rank: who comes first at the model, 0 before 1.
-        begun: how many works are under way at once.
+        name: the kind, in messages.
+        rank: priority at the model; 0 comes first.
+        begun: how many may run at once.
         waiting: how many may wait.
-        of_visitor: how many of one visitor may wait.
-        of_address: how many of one network address may wait; a hall shares one address.
+        per_visitor: how many of one visitor may wait.
+        per_address: how many of one network address may wait; a classroom shares one address.
     """
 
     name: str
     rank: int
     begun: int
     waiting: int
-    of_visitor: int
-    of_address: int
+    per_visitor: int
+    per_address: int
 
 
 ANSWERS = Lane("answers", 0, 4, 500, 1, 500)
@@ -50,33 +50,34 @@ READINGS = Lane("single readings", 1, 2, 500, 4, 500)
 LONG_ANSWERS = Lane("long answers", 2, 2, 100, 1, 50)
 SEARCHES = Lane("searches", 3, 2, 100, 2, 50)
 LANES = (ANSWERS, READINGS, LONG_ANSWERS, SEARCHES)
-MOST_UNDER_WAY = 2 * sum(lane.begun for lane in LANES)  # long answers make room, see `_room`
+MOST_RUNNING = 2 * sum(lane.begun for lane in LANES)  # twice: see `_count_free_slots`
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: a page or a program by its session, and the address that it comes from."""
+    """Who calls: the session of a page or a program, and its network address."""
 
     visitor: str = ""
     address: str = ""
 
 
 class Stopped(BaseException):
-    """Ends work at its next step because nobody waits for it; no handler may catch it."""
+    """Raised at the next step of work that nobody waits for; handlers must not catch it."""
 
 
 @dataclass(eq=False)
 class Work:
-    """One call's work at the model.
+    """The work of one call at the model.
 
     Attributes:
         lane, caller: where it waits, and for whom.
         on_begin: called once, without locks, when it may begin.
-        order: of arrival.
+        order: order of arrival.
         began: whether it may take turns.
-        stopped: whether it shall end at its next step.
-        seconds: spent at the model.
-        rested: since when it takes no turn, on the clock of the hall.
+        stopped: whether it must end at its next step.
+        seconds: time spent at the model.
+        idle_since: when its last turn ended, on the scheduler's clock.
+        wants_turn: whether it waits for its next turn.
     """
 
     lane: Lane
@@ -86,13 +87,13 @@ class Work:
     began: bool = False
     stopped: bool = False
     seconds: float = 0.0
-    rested: float = 0.0
-    wants: bool = False
+    idle_since: float = 0.0
+    wants_turn: bool = False
 
 
 @dataclass
 class _Mean:
-    """A mean in which old values fade; None before there is one."""
+    """Exponentially weighted mean; None before the first value."""
 
     value: float | None = None
 
@@ -103,7 +104,7 @@ class _Mean:
 
 @dataclass
 class _Queue:
-    """The works of one lane."""
+    """The work of one lane."""
 
     waiting: list[Work] = field(default_factory=list)
     begun: list[Work] = field(default_factory=list)
@@ -112,14 +113,14 @@ class _Queue:
 
 @dataclass(frozen=True)
 class QueuePlace:
-    """Where work waits: how many come before it, and about how long, None if not known yet."""
+    """A place in a queue: the number of works ahead, and the estimated wait or None."""
 
     before: int
     seconds: float | None
 
 
-class Hall:
-    """The lanes of one server, and the turns at its model. Safe to use from several threads."""
+class Scheduler:
+    """Manage the lanes of one server and the turns at its model. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -132,58 +133,60 @@ class Hall:
     # Waiting -------------------------------------------------------------------------------------
 
     def enter(self, lane: Lane, caller: Caller, on_begin: Callable[[], None]) -> Work:
-        """Return new work, which waits or begins at once; `leave` has to follow.
+        """Enqueue new work, which begins at once or waits; the caller has to call `leave` later.
 
-        Raises `BusyError` if too many wait already, or after `close`.
+        Raises `BusyError` if too many already wait, or after `close`.
         """
         with self._change:
             if self.closed:
                 raise BusyError(ENDING)
             queue = self._queues[lane]
-            work = Work(lane, caller, on_begin, next(self._order), rested=self._clock())
-            if self._room(lane) <= 0 or queue.waiting:
-                self._check(lane, caller)
+            work = Work(lane, caller, on_begin, next(self._order), idle_since=self._clock())
+            if self._count_free_slots(lane) <= 0 or queue.waiting:
+                self._check_limits(lane, caller)
             queue.waiting.append(work)
             started = self._begin(lane)
-        _tell(started)
+        _notify(started)
         return work
 
-    def _check(self, lane: Lane, caller: Caller) -> None:
+    def _check_limits(self, lane: Lane, caller: Caller) -> None:
         waiting = self._queues[lane].waiting
-        of_visitor = sum(w.caller.visitor == caller.visitor for w in waiting)
-        of_address = sum(w.caller.address == caller.address for w in waiting)
-        if of_visitor >= lane.of_visitor:
+        per_visitor = sum(w.caller.visitor == caller.visitor for w in waiting)
+        per_address = sum(w.caller.address == caller.address for w in waiting)
+        if per_visitor >= lane.per_visitor:
             raise BusyError(
-                f"{of_visitor} of your {lane.name} wait already; wait for that, or stop it first"
+                f"{per_visitor} of your {lane.name} already wait; wait for that, or stop it first"
             )
-        if len(waiting) >= lane.waiting or of_address >= lane.of_address:
+        if len(waiting) >= lane.waiting or per_address >= lane.per_address:
             raise BusyError(
-                f"{len(waiting)} {lane.name} wait for the model already, so this was not taken; "
-                f"try again in {_about(self._seconds(lane, waiting))}"
+                f"{len(waiting)} {lane.name} already wait for the model, so this one was refused; "
+                f"try again in {_format_wait(self._estimate_wait(lane, waiting))}"
             )
 
-    def _room(self, lane: Lane) -> int:
-        """Return how many works of a lane may begin: those that turned out long make room, up to
-        as many again."""
+    def _count_free_slots(self, lane: Lane) -> int:
+        """Return how many works of a lane may begin.
+
+        Works that turned out to be long do not count, up to as many as the lane has places.
+        """
         begun = self._queues[lane].begun
         short = sum(not self._is_long(work) for work in begun)
         return min(lane.begun - short, 2 * lane.begun - len(begun))
 
     def _begin(self, lane: Lane) -> list[Work]:
-        """Begin what there is room for, visitors without other work of this lane first."""
+        """Begin as many works as may run; visitors without running work in this lane come first."""
         queue, started = self._queues[lane], []
-        while queue.waiting and self._room(lane) > 0:
+        while queue.waiting and self._count_free_slots(lane) > 0:
             busy = {work.caller for work in queue.begun}
             first = next((w for w in queue.waiting if w.caller not in busy), queue.waiting[0])
             queue.waiting.remove(first)
             queue.begun.append(first)
-            first.began, first.rested = True, self._clock()
+            first.began, first.idle_since = True, self._clock()
             started.append(first)
         self._change.notify_all()
         return started
 
     def leave(self, work: Work) -> None:
-        """End work, whether it waits, is under way or is done."""
+        """Remove work, whether it waits, runs or is done."""
         with self._change:
             queue = self._queues[work.lane]
             work.stopped = True
@@ -192,17 +195,17 @@ class Hall:
             elif work in queue.begun:
                 queue.begun.remove(work)
             started = self._begin(work.lane)
-        _tell(started)
+        _notify(started)
 
     def done(self, work: Work) -> None:
-        """Count work that came to its end for the estimates, and leave."""
+        """Include completed work in the estimates, and remove it."""
         with self._change:
             if work.seconds:
                 self._queues[work.lane].mean.add(work.seconds)
         self.leave(work)
 
     def stop(self, work: Work) -> None:
-        """End work at its next step, or at once if it waits."""
+        """Stop work: at its next step if it runs, at once if it waits."""
         with self._change:
             work.stopped = True
             waits = not work.began
@@ -211,14 +214,14 @@ class Hall:
             self.leave(work)
 
     def place(self, work: Work) -> QueuePlace:
-        """Return where work waits."""
+        """Return the place of work in its queue."""
         with self._change:
             waiting = self._queues[work.lane].waiting
             ahead = waiting[: waiting.index(work)] if work in waiting else []
-            return QueuePlace(len(ahead), self._seconds(work.lane, ahead))
+            return QueuePlace(len(ahead), self._estimate_wait(work.lane, ahead))
 
-    def _seconds(self, lane: Lane, ahead: list[Work]) -> float | None:
-        """Return about how long until the model is free for a lane, from measured times."""
+    def _estimate_wait(self, lane: Lane, ahead: list[Work]) -> float | None:
+        """Estimate the seconds until the model is free for a lane; None before any measurement."""
         total = 0.0
         for other, queue in self._queues.items():
             if other.rank > lane.rank:
@@ -265,67 +268,67 @@ class Hall:
 
     @contextmanager
     def turn(self, work: Work) -> Iterator[None]:
-        """Hold the model for one step of work under way; raises `Stopped` if nobody wants it."""
-        self._take(work)
+        """Hold the model for one step of running work; raise `Stopped` if it was stopped."""
+        self._acquire_turn(work)
         start = self._clock()
         try:
             yield
         finally:
-            self._give(work, start)
+            self._release_turn(work, start)
 
-    def _take(self, work: Work) -> None:
+    def _acquire_turn(self, work: Work) -> None:
         with self._change:
-            work.wants = True
+            work.wants_turn = True
             try:
-                while not work.stopped and not (self._holder is None and self._first() is work):
+                while not work.stopped and not (self._holder is None and self._find_next() is work):
                     self._change.wait(GRACE)
                 if work.stopped:
                     raise Stopped
                 self._holder = work
             finally:
-                work.wants = False
+                work.wants_turn = False
 
-    def _give(self, work: Work, start: float) -> None:
+    def _release_turn(self, work: Work, start: float) -> None:
         with self._change:
             was_long = self._is_long(work)
-            now = work.rested = self._clock()
+            now = work.idle_since = self._clock()
             work.seconds += now - start
             self._holder = None
             grown = not was_long and self._is_long(work)
             started = self._begin(work.lane) if grown else []
             self._change.notify_all()
-        _tell(started)
+        _notify(started)
 
-    def _first(self) -> Work | None:
-        """Return the work that comes next: it wants a turn, or is about to want one."""
+    def _find_next(self) -> Work | None:
+        """Return the work that takes the next turn; it waits for one, or did so within `GRACE`."""
         now = self._clock()
         begun = [work for queue in self._queues.values() for work in queue.begun]
-        starved = [w for w in begun if w.wants and now - w.rested >= STARVED]
+        starved = [w for w in begun if w.wants_turn and now - w.idle_since >= STARVED]
         if starved:
-            return min(starved, key=lambda w: w.rested)
-        ready = [w for w in begun if w.wants or now - w.rested < GRACE]
-        return min(ready, key=self._urgency, default=None)
+            return min(starved, key=lambda w: w.idle_since)
+        ready = [w for w in begun if w.wants_turn or now - w.idle_since < GRACE]
+        return min(ready, key=self._rank_work, default=None)
 
-    def _urgency(self, work: Work) -> tuple[float, int, int]:
+    def _rank_work(self, work: Work) -> tuple[float, int, int]:
         is_long = self._is_long(work) or work.lane.rank >= LONG_ANSWERS.rank
         rank = max(work.lane.rank, LONG_ANSWERS.rank if self._is_long(work) else 0)
         return rank, int(work.seconds) if is_long else 0, work.order
 
     def _is_long(self, work: Work) -> bool:
-        """Return whether an answer took so long that new ones come before it."""
+        """Return whether an answer has taken so long that new ones come before it."""
         if work.lane.rank >= LONG_ANSWERS.rank:
             return False
         mean = self._queues[work.lane].mean.value
         return work.seconds > max(QUANTUM, 3 * (mean or 0))
 
 
-def _tell(started: list[Work]) -> None:
+def _notify(started: list[Work]) -> None:
     for work in started:
         work.on_begin()
 
 
-def _about(seconds: float | None) -> str:
-    """Return a time to wait in words."""
+def _format_wait(seconds: float | None) -> str:
+    """Format a wait, such as "20 s" or "3 min"."""
     if seconds is None:
         return "a minute"
     return f"{max(5, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"

@@ -1,7 +1,8 @@
-"""A load under way: how far it is, who watches it, and what became of it."""
+"""The state of a model that is being loaded."""
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -11,19 +12,20 @@ from threading import Event
 from explainer.errors import LoadCancelled
 from explainer.models.loading.catalogue import Entry
 
-TICK = 0.2  # seconds between two looks at a load
+TICK = 0.2  # seconds between two progress reports
+_FOLDERS = re.compile(r"(?<![\w/:.])/(?:[^/\s'\"]+/)+")
 
 
 @dataclass(frozen=True)
 class LoadProgress:
-    """How far a load is.
+    """Progress of a load.
 
     Attributes:
-        name: of the model.
-        stage: in words.
-        fraction: 0 to 1 within the stage, None if not known.
-        seconds: since the start.
-        ticket: what `cancel` takes; "" for those who only watch.
+        name: id of the model.
+        stage: the stage in words.
+        fraction: 0 to 1 within the stage, or None if not known.
+        seconds: time since the start.
+        ticket: the argument of `Models.cancel`; "" for those who only watch.
     """
 
     name: str
@@ -35,17 +37,17 @@ class LoadProgress:
 
 @dataclass(eq=False)
 class LoadTask:
-    """A load under way, in a thread of its own.
+    """A load in progress, in a thread of its own.
 
     Attributes:
-        entry: what is loaded.
-        stage, done, total: how far it is, see `LoadStep`.
-        began: on the clock of `time.monotonic`.
-        ticket: known to who asked for it, and what it can be cancelled with.
-        cancelled: set when it shall end at its next step.
-        ended: set when it has, by itself or not.
-        error: what it has failed with.
-        freed: the model that went to make room for it.
+        entry: the model that is loaded.
+        stage, done, total: its progress, see `LoadStep`.
+        began: start on the clock of `time.monotonic`.
+        ticket: secret of the caller who started the load, needed to cancel it.
+        cancelled: set to end the load at its next step.
+        ended: set when the load has ended, by success, error or cancellation.
+        error: the error that ended it, or None.
+        freed: the model that was closed to make room for it, or None.
     """
 
     entry: Entry
@@ -59,24 +61,29 @@ class LoadTask:
     error: Exception | None = None
     freed: Entry | None = None
 
-    def at(self, stage: str, done: int = 0, total: int = 0) -> None:
-        """Remember how far it is."""
+    def update(self, stage: str, done: int = 0, total: int = 0) -> None:
+        """Set the progress."""
         self.stage, self.done, self.total = stage, done, total
 
     def progress(self, ticket: str) -> LoadProgress:
-        """Return how far it is, for somebody who holds this ticket."""
+        """Return the progress, with this ticket."""
         fraction = min(1.0, self.done / self.total) if self.total else None
         seconds = time.monotonic() - self.began
         return LoadProgress(self.entry.id, self.stage, fraction, seconds, ticket)
 
     def watch(self, ticket: str) -> Iterator[LoadProgress]:
-        """Yield how far it is until it has ended; raise what it has failed with."""
+        """Yield the progress until the load has ended; raise its error if there is one."""
         yield self.progress(ticket)
         while not self.ended.wait(TICK):
             yield self.progress(ticket)
         if self.error:
             raise self.error
 
-    def stopped(self) -> LoadCancelled:
-        """Return the error that ends it once it was cancelled."""
+    def make_cancelled(self) -> LoadCancelled:
+        """Return the error of a load that was cancelled."""
         return LoadCancelled(f"loading {self.entry.id} was stopped")
+
+
+def remove_folders(text: str, entry: Entry) -> str:
+    """Shorten absolute paths in a message to their last part, so that visitors see no folders."""
+    return _FOLDERS.sub("", text if entry.folder is None else text.replace(entry.source, entry.id))

@@ -1,4 +1,4 @@
-"""Which model to use and how to load it: the same flags for the page and for every command."""
+"""The flags that choose and load a model, shared by the page and all commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES = (
 
 
 def add_model_flags(parser: argparse.ArgumentParser, positional: bool = False) -> None:
-    """Add the model, `--model` or the argument MODEL, and the flags that say how to load it."""
+    """Add the flags of a model: `--model` or the argument MODEL, and how to load it."""
     add = parser.add_argument_group("model").add_argument
     if positional:
         parser.add_argument("model", metavar="MODEL", help="hub id or folder")
@@ -64,25 +64,25 @@ def add_model_flags(parser: argparse.ArgumentParser, positional: bool = False) -
         "--tiles",
         type=int,
         metavar="N",
-        help="the most tiles that a picture is cut into, for models that tile (InternVL, SmolVLM)",
+        help="largest number of tiles of a picture, for models that tile (InternVL, SmolVLM)",
     )
 
 
 def load_from_flags(args: argparse.Namespace) -> Explainer:
-    """Return the model that the flags name; raises `ModelError` as `explainer.load` does."""
+    """Load the model that the flags name; raise `ModelError` as `explainer.load` does."""
     from explainer.recording.load import BUNDLED, load
 
-    return load(args.model or BUNDLED, **loading(args))
+    return load(args.model or BUNDLED, **load_options(args))
 
 
-def loading(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the keywords of `explainer.load` that the flags give, besides the model."""
-    given = {name: getattr(args, name) for name in NAMES if name != "model"}
-    return {name: value for name, value in given.items() if value not in (None, "")}
+def load_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the keyword arguments of `explainer.load` in the flags, except for the model."""
+    values = {name: getattr(args, name) for name in NAMES if name != "model"}
+    return {name: value for name, value in values.items() if value not in (None, "")}
 
 
-def hush() -> None:
-    """Leave it to our own messages to say what goes wrong while a model is loaded."""
+def silence_libraries() -> None:
+    """Silence the progress bars and warnings of transformers and huggingface_hub."""
     import huggingface_hub
     import transformers
 

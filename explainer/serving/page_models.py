@@ -1,4 +1,4 @@
-"""From the flags of the page to the models that it offers."""
+"""Make the models that the page offers from its flags."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from explainer.models.loading.placing import pick_device
 from explainer.models.loading.precision import TINY, auto_dtype
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import BUNDLED, load
-from explainer.serving.model_flags import loading
+from explainer.serving.model_flags import load_options
 from explainer.serving.model_pool import Models, Rules
 from explainer.serving.startup import is_on
 
@@ -34,8 +34,8 @@ class HostPlace:
     """Where the page runs.
 
     Attributes:
-        public: on a server that anybody may visit.
-        zero_gpu: where models have to be loaded at the start, in the main process.
+        public: whether anybody may visit it.
+        zero_gpu: whether it is on ZeroGPU, which loads models at the start, in the main process.
     """
 
     public: bool = False
@@ -43,11 +43,11 @@ class HostPlace:
 
 
 def make_models(flags: argparse.Namespace, place: HostPlace = HostPlace()) -> Models:
-    """Return the models that the page offers; nothing is loaded yet.
+    """Make the models that the page offers, without loading any.
 
     Args:
-        flags: those of app.py.
-        place: where it runs; on a public server the list is short unless `flags.models` says it.
+        flags: the flags of app.py.
+        place: where the page runs; a public server offers few models unless `flags.models` is set.
     """
     start = catalogue.entry_for(flags.model or str(BUNDLED), flags.revision)
     public = place.public or place.zero_gpu
@@ -59,19 +59,19 @@ def make_models(flags: argparse.Namespace, place: HostPlace = HostPlace()) -> Mo
         return _load(flags, entry, entry == start, how)
 
     rules = Rules(any_model, place.zero_gpu, why)
-    return Models(entries, make, rules, lambda: free_memory(target(flags)))
+    return Models(entries, make, rules, lambda: free_memory(choose_device(flags)))
 
 
-def precision(flags: argparse.Namespace) -> str:
-    """Return what weights are loaded in, except tiny ones: a key of `memory.BITS`."""
+def choose_precision(flags: argparse.Namespace) -> str:
+    """Return the precision of the weights of all but tiny models: a key of `memory.BITS`."""
     for wanted in (flags.quantize, flags.dtype):
         if wanted in BITS:
             return wanted
-    return auto_dtype(TINY) if target(flags) == "cpu" else "bfloat16"
+    return auto_dtype(TINY) if choose_device(flags) == "cpu" else "bfloat16"
 
 
-def target(flags: argparse.Namespace) -> str:
-    """Return the device that models are loaded on."""
+def choose_device(flags: argparse.Namespace) -> str:
+    """Return the device that models are loaded on, such as "cuda"."""
     return str(pick_device(LoadOptions(flags.device)))
 
 
@@ -80,12 +80,12 @@ def _names(listed: str | None) -> list[str] | None:
 
 
 def _load(flags: argparse.Namespace, entry: Entry, first: bool, how: dict[str, Any]) -> Explainer:
-    """Return a model loaded as the flags say.
+    """Load a model with those flags that apply to it.
 
-    An adapter is for the model that the flags name, as no other has its layers; tiles are for
-    families that cut pictures into them; and bundled models are too small for much of the rest.
+    `--adapter` applies to the first model only, as others have other layers; `--tiles` to families
+    that tile pictures; other bundled models take `--device` and `--dtype` only.
     """
-    options = loading(flags) | {"revision": entry.revision}
+    options = load_options(flags) | {"revision": entry.revision}
     if not first:
         options.pop("adapter", None)
     if entry.bundled and not first:

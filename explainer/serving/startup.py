@@ -1,4 +1,4 @@
-"""What can keep the page from starting: addresses, ports, proxies, and folders of other users."""
+"""Prepare the start of the page: address, port, proxies, and temporary folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PROXIES = ("all_proxy", "http_proxy", "https_proxy")
 
 
 def read_port(text: str) -> int:
-    """Return the port that a flag or variable spells; `ArgumentTypeError` if it is none."""
+    """Parse a port, 1 to 65535; raise `ArgumentTypeError` for anything else."""
     try:
         port = int(text)
     except ValueError:
@@ -28,7 +28,7 @@ def read_port(text: str) -> int:
 
 
 def read_host(text: str) -> str:
-    """Return the address to listen on as addresses of pages have it: IPv6 within brackets."""
+    """Return the address to listen on in the form of a URL: IPv6 within brackets."""
     return f"[{text}]" if ":" in text and not text.startswith("[") else text
 
 
@@ -58,10 +58,9 @@ def read_log_format(text: str) -> str:
 
 
 def exempt_localhost(environment: MutableMapping[str, str]) -> list[str]:
-    """Let requests to this machine pass proxies by, and return what has to be said.
+    """Exempt localhost from proxies, remove unusable proxies, and return notes for the user.
 
-    The page asks itself whether it is there before it tells its address. Proxies of a kind that
-    cannot be used here are left out.
+    Gradio requests its own page before it prints the address, and fails where a proxy answers.
     """
     for name in ("no_proxy", "NO_PROXY"):
         known = [part for part in environment.get(name, "").split(",") if part.strip()]
@@ -79,9 +78,9 @@ def exempt_localhost(environment: MutableMapping[str, str]) -> list[str]:
 
 
 def own_temporary_folder(environment: MutableMapping[str, str], name: str) -> None:
-    """Set a variable to a temporary folder of this user alone, unless it names one.
+    """Set a variable to a private temporary folder, unless it is set.
 
-    Another user of the machine may have made the folder that everybody would use.
+    The shared default folder may belong to another user of the machine.
     """
     if environment.get(name):
         return
@@ -89,8 +88,8 @@ def own_temporary_folder(environment: MutableMapping[str, str], name: str) -> No
     folder = Path(tempfile.gettempdir()) / f"sightline-{user}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        told = folder.lstat()
-        if not stat.S_ISDIR(told.st_mode) or (user != "own" and told.st_uid != user):
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or (user != "own" and status.st_uid != user):
             raise PermissionError
         tempfile.TemporaryFile(dir=folder).close()
     except OSError:

@@ -1,4 +1,4 @@
-"""Turns at work that takes memory or processors, with bounds on who works and who waits."""
+"""Limit how many callers do expensive work at once, and how many wait."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from threading import BoundedSemaphore
 
 from explainer.errors import SightlineError
 
-BUSY = "others keep this server busy with the same just now; try again in a moment"
+BUSY = "this server is busy with the same work for others; try again in a moment"
 
 
 class Turns:
-    """Lets so many callers work at once and so many wait; who waits in vain is told to come again.
+    """A semaphore with a bounded queue and a timeout.
 
     Args:
-        at_once: callers that work at the same time.
-        waiting: callers that wait for it; each holds a thread of the server.
-        patience: seconds that a caller waits.
+        at_once: number of callers that work at the same time.
+        waiting: number of callers that may wait; each holds a thread of the server.
+        patience: seconds that a caller waits before it is refused.
     """
 
     def __init__(self, at_once: int, waiting: int, patience: float) -> None:
@@ -27,7 +27,7 @@ class Turns:
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Work within this; raises `SightlineError` if too many do, or wait already."""
+        """Hold a place within the context; raise `SightlineError` if none becomes free in time."""
         if not self._room.acquire(blocking=False):
             raise SightlineError(BUSY)
         try:

@@ -33,7 +33,8 @@ from explainer.serving.jobs import (
     Worker,
     make_worker,
 )
-from explainer.serving.model_pool import Loaded, Models
+from explainer.serving.loaded import Loaded
+from explainer.serving.model_pool import Models
 from explainer.ui.maps import stored
 from explainer.ui.uploads import Uploads
 from explainer.web import controls, payload, texts

@@ -17,7 +17,8 @@ from explainer.media.images import open_image
 from explainer.run.store import RunStore
 from explainer.serving.calls import Calls
 from explainer.serving.jobs import Worker
-from explainer.serving.model_pool import Loaded, Models
+from explainer.serving.loaded import Loaded
+from explainer.serving.model_pool import Models
 from explainer.serving.status import ServerStatus
 from explainer.ui import components as ui
 from explainer.ui import events

@@ -12,7 +12,7 @@ from PIL import Image
 
 from explainer.run import Run
 from explainer.run.store import RunStore
-from explainer.serving.model_pool import NoModels
+from explainer.serving.no_models import NoModels
 from explainer.ui.gallery import load_gallery
 from explainer.ui.layout import build_demo, launch_options
 from tests.e2e.conftest import App

@@ -21,7 +21,7 @@ from explainer.probing.regions import shown_by
 from explainer.probing.reliance import reliance
 from explainer.run import ANSWER, Run
 from explainer.run.store import RunStore
-from explainer.serving.model_pool import NoModels
+from explainer.serving.no_models import NoModels
 from explainer.ui.api import Api
 from explainer.ui.handlers import Handlers
 from explainer.web import controls, texts

@@ -13,7 +13,7 @@ from explainer.methods.subjects import Span, explain_subject
 from explainer.run import ANSWER, Run
 from explainer.run.store import RunStore
 from explainer.serving.jobs import MapRequest, MapsJob, make_worker
-from explainer.serving.model_pool import NoModels
+from explainer.serving.no_models import NoModels
 from explainer.ui.api import Api
 from explainer.ui.handlers import Handlers
 from explainer.ui.maps import Maps

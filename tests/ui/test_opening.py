@@ -14,7 +14,8 @@ import pytest
 from explainer.errors import ModelError
 from explainer.run import Run
 from explainer.run.store import RunStore
-from explainer.serving.model_pool import Models, NoModels
+from explainer.serving.model_pool import Models
+from explainer.serving.no_models import NoModels
 from explainer.ui.gallery import load_gallery
 from explainer.ui.handlers import Handlers
 from explainer.ui.maps import Maps

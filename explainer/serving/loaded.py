@@ -1,0 +1,36 @@
+"""The interface of a loaded model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from explainer.probing.regions import Region
+from explainer.run import Run
+
+
+class Loaded(Protocol):
+    """The methods of `Explainer` that a server calls; fakes in tests implement them, too."""
+
+    @property
+    def model_id(self) -> str: ...
+
+    def stream(self, image: Any, prompt: str, **options: Any) -> Iterator[Any]: ...
+
+    def layer_bytes(self, image: Any, prompt: str, **options: Any) -> int: ...
+
+    def add_scale(self, run: Run, alpha: float) -> Run: ...
+
+    def add_words(self, run: Run, words: Sequence[str]) -> Run: ...
+
+    def teacher_force(self, run: Run, answer: str) -> Run: ...
+
+    def stream_attribution(
+        self, run: Run, tokens: Sequence[int], method: str, **knobs: Any
+    ) -> Iterator[Any]: ...
+
+    def add_evidence(self, run: Run) -> Run: ...
+
+    def token_probabilities(self, run: Run, variants: Sequence[Any]) -> Any: ...
+
+    def probabilities_without(self, run: Run, regions: Sequence[Region], fill: str) -> Any: ...
