@@ -16,7 +16,7 @@ from explainer.probing.reliance import EMPTY, reliance
 from explainer.recording.explainer import Explainer
 from explainer.recording.request import check_layers
 from explainer.run import ANSWER, Evidence, Run, Video
-from explainer.run.record import footprint
+from explainer.run.memory import estimate_memory
 from tests import tiny
 from tests.test_record import PROMPT_TEXT, _reference, _same_arrays, _whole
 from tests.test_run import make
@@ -98,7 +98,7 @@ def test_layers_of_a_run_grow_with_scales_and_words_and_live_through_a_file(any_
     assert back.layer_numbers == grown.layer_numbers
     assert _same_arrays(back.at_layer(1), grown.at_layer(1))
     np.testing.assert_array_equal(back.visual_topk, grown.visual_topk)
-    assert footprint(grown) > footprint(replace(grown, layers=()))
+    assert estimate_memory(grown) > estimate_memory(replace(grown, layers=()))
 
 
 def test_an_edited_answer_keeps_the_layers(any_family):

@@ -226,7 +226,7 @@ def changed(array: np.ndarray, at: tuple, value: float) -> np.ndarray:
         ({"topk": RUN.topk[:, :0]}, "topk"),
         ({"ids": changed(RUN.tokens.ids, 2, 10**6)}, "no unembedding row"),
         ({"positions": RUN.tokens.positions - 5}, "counted from 0"),
-        ({"scale0_rects": np.full((30, 4), np.nan, np.float32)}, "saw anything"),
+        ({"scale0_rects": np.full((30, 4), np.nan, np.float32)}, "covers any of"),
         ({"scale0_rects": np.full((30, 4), 1e9, np.float32)}, "far off"),
         ({"visual_topk": np.full((30, 5), 10**6, np.int32)}, "without text"),
         ({"evidence": np.full((2, 8), np.nan, np.float32)}, "evidence"),

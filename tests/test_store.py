@@ -8,7 +8,7 @@ import pytest
 
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.run import Run
-from explainer.run.record import footprint
+from explainer.run.memory import estimate_memory
 from explainer.run.store import RunStore
 
 
@@ -28,11 +28,11 @@ def test_a_run_comes_back_and_its_bytes_are_counted(run):
     store.put(key, run)
     assert store.get(key) is run
     assert len(store) == 1
-    assert store.nbytes == footprint(run)
+    assert store.nbytes == estimate_memory(run)
 
 
 def test_the_least_recently_used_goes_first(run):
-    store = RunStore(max_bytes=2 * footprint(run) + 10)
+    store = RunStore(max_bytes=2 * estimate_memory(run) + 10)
     store.put("a", run)
     store.put("b", run)
     store.get("a")
@@ -48,7 +48,7 @@ def test_the_same_name_replaces_and_is_counted_once(run):
     store.put("a", grown)
     assert store.get("a") is grown
     assert len(store) == 1
-    assert store.nbytes == footprint(grown) > footprint(run)
+    assert store.nbytes == estimate_memory(grown) > estimate_memory(run)
 
 
 def test_a_run_above_the_bound_is_kept_alone(run):
@@ -63,7 +63,7 @@ def test_a_run_above_the_bound_is_kept_alone(run):
 def test_the_footprint_counts_what_a_run_keeps_after_the_first_look(run):
     run.visual_logits(1.0), run.text_logits
     kept = run._rows.nbytes + run.text_logits.nbytes + run.visual_logits(1.0).nbytes
-    assert footprint(run) == run.nbytes + kept
+    assert estimate_memory(run) == run.nbytes + kept
 
 
 def test_names_repeat_within_a_store_and_nowhere_else(run):
@@ -96,7 +96,7 @@ def test_a_bound_must_be_positive():
 
 
 def test_many_threads_keep_the_books_right(run):
-    store = RunStore(max_bytes=5 * footprint(run))
+    store = RunStore(max_bytes=5 * estimate_memory(run))
 
     def work(seed: int) -> None:
         for i in np.random.default_rng(seed).integers(0, 12, 200):
@@ -107,4 +107,4 @@ def test_many_threads_keep_the_books_right(run):
         thread.start()
     for thread in threads:
         thread.join()
-    assert store.nbytes == len(store) * footprint(run) <= store.max_bytes
+    assert store.nbytes == len(store) * estimate_memory(run) <= store.max_bytes

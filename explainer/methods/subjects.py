@@ -6,7 +6,7 @@ that every method explains every kind:
     Span      tokens of the run: a chip, a word, a stretch of text. The maps of its pieces are
               combined: maximum, mean, or the first.
     Unsaid    another word in place of a token: a candidate that was passed over, or any word. Each
-              piece is explained as if it stood there, see `Run.saying`.
+              piece is explained as if it stood there, see `Run.with_token`.
     Contrast  why one word and not another: the signed difference of both, on one scale.
 """
 
@@ -126,7 +126,7 @@ def _maps(method: Method, run: Run, word: Word, settings: Mapping[str, Any]) -> 
     """Return the heatmap of each piece of a word."""
     if isinstance(word, Span):
         return method.explain(run, list(word.tokens), **settings)
-    runs = [run.saying(word.at, token_id) for token_id in word.ids]
+    runs = [run.with_token(word.at, token_id) for token_id in word.ids]
     return [method.explain(said, [word.at], **settings)[0] for said in runs]
 
 

@@ -1,4 +1,4 @@
-"""The record of one answer: its schema, its file, its checks and where it is kept."""
+"""The record of one answer: schema, file format, checks, geometry and store."""
 
 from explainer.run.record import AttributionKey
 from explainer.run.run import Run

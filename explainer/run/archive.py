@@ -1,7 +1,7 @@
-"""Reading arrays out of an `.npz` that anybody may have written, within bounds.
+"""Read the arrays of an untrusted `.npz` file within limits.
 
-`numpy.load` takes what a file says about itself on trust: how many arrays there are, how large, of
-which type. Here each of these is checked before memory is taken, and only plain numbers are read.
+`numpy.load` trusts what a file declares: the number, sizes and types of its arrays. Here each of
+these is checked before memory is allocated, and only arrays of plain numbers are read.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _ENTRY = 46 + 64  # bytes that the list may spend on a member
 
 @dataclass(frozen=True)
 class Declared:
-    """What an array of a file says of itself, before its values are unpacked.
+    """The header of an array in a file, read before its values.
 
     Attributes:
-        name: of the array.
-        shape, dtype: as numpy has them.
-        by_column: whether the first index runs fastest.
-        offset: bytes of its header, after which the values begin.
+        name: name of the array.
+        shape, dtype: as in numpy.
+        by_column: whether the values are in Fortran order.
+        offset: bytes before the values.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Declared:
 
     @property
     def nbytes(self) -> int:
-        """Return the bytes of all values."""
+        """Return the size of all values in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
@@ -55,33 +55,34 @@ def read_arrays(
     max_bytes: int,
     check: Callable[[Mapping[str, Declared]], None] = lambda declared: None,
 ) -> dict[str, np.ndarray]:
-    """Return the arrays of an `.npz`, read-only, by name.
+    """Read the arrays of an `.npz` file; they are read-only.
 
     Args:
         file: the archive.
-        max_bytes: the most that all arrays may unpack to.
-        check: called with what all arrays declare before any of them is unpacked; raises to refuse.
+        max_bytes: limit on the unpacked size of all arrays together.
+        check: called with all headers before any array is unpacked; may raise to refuse the file.
 
     Raises:
-        RunError: there are too many of them, they take more than `max_bytes` together, or one is
-            no array of numbers.
-        Exception: the file is no zip, or is damaged; zip and deflate readers each raise their own.
+        RunError: there are too many arrays, they exceed `max_bytes`, or one does not hold numbers.
+        Exception: the file is not a zip file, or is damaged; the readers raise various types.
     """
     _check_list(file)
     with ZipFile(file) as archive:
         members = archive.infolist()
         _check_members(members, max_bytes)
-        declared = {member.filename: _declared(archive, member) for member in members}
-        check({told.name: told for told in declared.values()})
-        return {told.name: _array(archive, name, told) for name, told in declared.items()}
+        declared = {member.filename: _read_declared(archive, member) for member in members}
+        check({header.name: header for header in declared.values()})
+        return {
+            header.name: _read_array(archive, name, header) for name, header in declared.items()
+        }
 
 
 def _check_list(file: BinaryIO) -> None:
-    """Raise `RunError` unless the list of members is short: it is held in memory as a whole."""
+    """Raise `RunError` if the list of members is long: zipfile holds all of it in memory."""
     file.seek(-_END.size, io.SEEK_END)
     mark, *_, listed, _, comment = _END.unpack(file.read(_END.size))
     if mark != b"PK\5\6" or comment or listed > MOST_MEMBERS * _ENTRY:
-        raise RunError(f"it is no archive of at most {MOST_MEMBERS} arrays")
+        raise RunError(f"it is not an archive of at most {MOST_MEMBERS} arrays")
 
 
 def _check_members(members: list[ZipInfo], max_bytes: int) -> None:
@@ -99,8 +100,8 @@ def _check_members(members: list[ZipInfo], max_bytes: int) -> None:
         )
 
 
-def _declared(archive: ZipFile, member: ZipInfo) -> Declared:
-    """Return what the header of an array says, checked against the size of the member."""
+def _read_declared(archive: ZipFile, member: ZipInfo) -> Declared:
+    """Read the header of an array, and check it against the size of the member."""
     with archive.open(member) as stream:
         if np.lib.format.read_magic(stream) != (1, 0):
             raise RunError(f"{member.filename} is of another format")
@@ -109,23 +110,23 @@ def _declared(archive: ZipFile, member: ZipInfo) -> Declared:
     left = member.file_size - offset
     if dtype not in _DTYPES or len(shape) > 4 or min(shape, default=0) < 0:
         raise RunError(f"{member.filename} holds {dtype} {shape}, which is no array of a run")
-    told = Declared(member.filename.removesuffix(".npy"), shape, dtype, by_column, offset)
-    if told.nbytes != left:
+    header = Declared(member.filename.removesuffix(".npy"), shape, dtype, by_column, offset)
+    if header.nbytes != left:
         raise RunError(f"{member.filename} says it holds {shape} and has {left} bytes")
-    return told
+    return header
 
 
-def _array(archive: ZipFile, name: str, told: Declared) -> np.ndarray:
-    """Return one array, unpacked piece by piece into the memory that it keeps."""
-    flat = np.empty(math.prod(told.shape), told.dtype)
+def _read_array(archive: ZipFile, name: str, header: Declared) -> np.ndarray:
+    """Read one array, unpacking it in chunks into its final memory."""
+    flat = np.empty(math.prod(header.shape), header.dtype)
     view, at = flat.view(np.uint8).data, 0
     with archive.open(name) as stream:
-        stream.read(told.offset)
+        stream.read(header.offset)
         while at < len(view) and (piece := stream.read(_PIECE)):
             view[at : at + len(piece)] = piece
             at += len(piece)
         if at < len(view) or stream.read(1):  # reading to the end compares the checksum
             raise RunError(f"{name} is cut off")
-    array = flat.reshape(told.shape, order="F" if told.by_column else "C")
+    array = flat.reshape(header.shape, order="F" if header.by_column else "C")
     array.setflags(write=False)
     return array

@@ -1,7 +1,7 @@
-"""Is a run that was read from a file one that a recording could have made?
+"""Check the values of a run that was read from a file.
 
-Shapes and types are checked by `Run` and its parts. Here it is values: a run with a number that is
-none, an id that leads nowhere or a grid that is no grid would fail later, in the middle of a page.
+The classes of the schema check shapes and types. This module checks values: NaN, unknown ids or
+invalid grids would otherwise cause errors later, while the page draws the run.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 
 from explainer.errors import RunError
 from explainer.run.geometry import seen_grid
-from explainer.run.record import RunRecord, footprint
+from explainer.run.memory import estimate_memory
+from explainer.run.record import RunRecord
 from explainer.run.schema import Scale
 
 MOST_TOKENS, MOST_VISUAL, MOST_RANKS, MOST_SCALES = 1 << 16, 1 << 17, 1000, 32
@@ -23,8 +24,7 @@ LONGEST_SIDE = 100_000  # pixels that a rectangle may be away from the corner of
 
 
 def check_run(run: RunRecord, max_bytes: int) -> None:
-    """Raise `RunError` for values that no recording makes, or if using the run takes more memory
-    than `max_bytes`."""
+    """Raise `RunError` for values that no recording makes, or a run that exceeds `max_bytes`."""
     _check_sizes(run, max_bytes)
     for read in (run, *(run.at_layer(layer.number) for layer in run.layers)):
         _check_lists(read)
@@ -46,7 +46,7 @@ def _check_sizes(run: RunRecord, max_bytes: int) -> None:
         "visual tokens": (max(len(s.states) for s in run.scales), MOST_VISUAL),
         "ranks": (run.topk.shape[1], MOST_RANKS),
         "scales": (len(run.scales), MOST_SCALES),
-        "MB in use": (footprint(run) // 1_000_000, max_bytes // 1_000_000),
+        "MB in use": (estimate_memory(run) // 1_000_000, max_bytes // 1_000_000),
     }
     for name, (size, most) in sizes.items():
         if size > most:
@@ -54,7 +54,7 @@ def _check_sizes(run: RunRecord, max_bytes: int) -> None:
 
 
 def _check_lists(run: RunRecord) -> None:
-    """Check text states, what they predict, and how probable it was."""
+    """Check text states, their top-k lists, and probabilities."""
     _check_states("the text states", run.states)
     topk, chances = run.topk, run.candidate_probs
     if not topk.shape[1] or chances.shape[1] > topk.shape[1]:
@@ -64,7 +64,7 @@ def _check_lists(run: RunRecord) -> None:
         none = (part == -1).all(axis=1)
         twice = (np.diff(ordered) == 0).any(axis=1)
         if np.any(((ordered[:, 0] < 0) | twice) & ~none):
-            raise RunError("a list of words holds an id twice, or one that is none")
+            raise RunError("a list of words holds an id twice, or an invalid id")
     _check_shares("probabilities of words", chances)
     _check_shares("probabilities of tokens", run.probs[np.isfinite(run.probs)])
     if np.isinf(run.probs).any():
@@ -83,7 +83,7 @@ def _check_shares(name: str, values: np.ndarray) -> None:
 
 
 def _pieces(values: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield an array in pieces of some of its rows, so that checking it takes little memory."""
+    """Yield an array in blocks of rows, so that checks take little memory."""
     rows = max(1, _PIECE * len(values) // max(1, values.size)) if values.ndim else 1
     yield from (values[at : at + rows] for at in range(0, len(values), rows))
 
@@ -108,7 +108,7 @@ def _check_text(run: RunRecord) -> None:
 
 
 def _check_extras(run: RunRecord) -> None:
-    """Check what not every run has: words of visual tokens, evidence, a video, other maps."""
+    """Check the optional parts: words of visual tokens, evidence, video, comparison maps."""
     for values in run.attributions.values():
         _check_states("the maps of comparison methods", values)
     for notes in run.attribution_notes.values():
@@ -168,7 +168,7 @@ _SETTINGS: Mapping[str, Callable[[Any], bool]] = {
 
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
-    """Raise `RunError` for a known setting of another kind; others are shown at most."""
+    """Raise `RunError` for a known setting of the wrong type; unknown ones are ignored."""
     for name, fits in _SETTINGS.items():
         if name in settings and not fits(settings[name]):
-            raise RunError(f"its setting {name!r} is of another kind")
+            raise RunError(f"its setting {name!r} has the wrong type")

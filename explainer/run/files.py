@@ -1,7 +1,7 @@
-"""Files that are written: names that file systems take, and contents that are whole or not there.
+"""Write output files: valid names, complete contents, clear errors.
 
-A folder is tried before a model is asked, a file is whole or not there, and what goes wrong is one
-sentence with the path and what to do.
+A folder is tested before a model runs, a file is written completely or not at all, and an error is
+one sentence with the path and what to do.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ LONGEST_NAME = 255  # bytes of a name, on most file systems
 
 
 def check_folder(folder: Path) -> None:
-    """Make a folder if there is none, and write a file into it to see whether that goes.
+    """Create a folder if needed, and test that files can be written to it.
 
-    Raises `OutputError` if it cannot be written to.
+    Raises `OutputError` if not.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -37,10 +37,10 @@ def check_folder(folder: Path) -> None:
 
 
 def free_stem(folder: Path, stem: str, ending: str, own: Path | None = None) -> str:
-    """Return the stem, with a number if another file of this ending has it already.
+    """Return the stem, with a number appended if a file of this name and ending exists.
 
     Args:
-        own: a file that may be replaced.
+        own: a file that may be overwritten.
     """
     for number in range(1, 10_000):
         tried = stem if number == 1 else f"{stem}-{number}"
@@ -51,9 +51,9 @@ def free_stem(folder: Path, stem: str, ending: str, own: Path | None = None) -> 
 
 
 def file_name(stem: str, ending: str) -> str:
-    """Return a name that file systems take: of at most `LONGEST_NAME` bytes, and in their encoding.
+    """Return a valid file name of at most `LONGEST_NAME` bytes.
 
-    What is too long is cut, and ends in a digest of the whole.
+    A longer one is cut, and ends in a digest of the whole.
     """
     try:
         data = os.fsencode(stem)
@@ -75,7 +75,7 @@ def _whole_letters(data: bytes) -> bytes:
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file so that it is whole or not there; `OutputError` if that is not possible.
+    """Write a file completely or not at all; raise `OutputError` if it cannot be written.
 
     Args:
         write: writes into an open file.

@@ -1,20 +1,19 @@
-"""Where visual tokens lie in the picture, and how maps at several scales come onto one grid.
+"""Place visual tokens in the picture, and resample maps between grids.
 
-A scale factor is never used to multiply a size: encoders round to whole patches, so a map at 0.75
-does not hold 0.75 times as many tokens. Every grid is placed by its rectangles in image pixels, and
-one grid is read from another through those pixels.
+Sizes are never multiplied by a scale factor: encoders round to whole patches, so a map at scale
+0.75 does not have 0.75 times as many tokens. Every grid is placed by the rectangles of its tokens
+in image pixels, and grids are resampled in those coordinates.
 
-A grid is treated as two independent axes. So resampling a stack of maps is two matrix products,
-and padding, crops and odd sizes are all the same case: a token with a NaN rectangle saw nothing of
-the picture and takes no part.
+The two axes of a grid are independent. Resampling a stack of maps is therefore two matrix products,
+and padding, crops and odd sizes need no special cases: a token with a NaN rectangle saw nothing of
+the picture and is left out.
 
-All tokens of a grid are equally large, but the picture may begin or end within one: a row of tokens
-that is 27 pixels tall can hold a single row of pixels, and padding besides. Values stand at the
-centres of whole cells, wherever these are; a `Placement` says both, where whole cells lie and how
-far they hold picture.
+All cells of a grid have the same size, but the picture may begin or end within one: a row of tokens
+27 pixels high can hold a single row of pixels, and padding otherwise. Values belong to the centres
+of whole cells; a `Placement` holds where whole cells lie and which part of them holds picture.
 
-Methods work on the tokens of all images at once, as rows of cells. A `Layout` says which cell lies
-where, and cuts rows into maps where neighbours count: resampling and filters.
+Methods process the tokens of all images at once, as rows of cells. A `Layout` maps cells to
+positions, and splits rows into maps where neighbours matter: for resampling and filters.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from explainer.run.schema import View
 
 Floats = npt.NDArray[np.float64]
 Maps = npt.NDArray[np.float32]
-MOST_PIXELS = 1 << 17  # cells of one image at pixel size, as maps of all words are held at once
+MOST_PIXELS = 1 << 17  # per image, because the maps of all words are in memory at once
 
 Extent = tuple[float, float, float, float]
 
@@ -45,13 +44,13 @@ _EVEN = 1e-3  # sizes of cells that differ by less than this share are the same
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """The part of a token grid that saw the picture.
+    """The part of a token grid that covers the picture.
 
     Attributes:
         rows: which rows of the view's grid belong to it, h of them.
         columns: which columns, w of them.
-        y: (h + 1,) float64, increasing pixel edges between the rows, cut down to the picture.
-        x: (w + 1,) float64, increasing pixel edges between the columns, likewise.
+        y: (h + 1,) float64, increasing edges of the rows in pixels, clipped to the picture.
+        x: (w + 1,) float64, increasing edges of the columns, likewise.
     """
 
     rows: slice
@@ -75,15 +74,17 @@ class Grid:
 
     @property
     def held(self) -> tuple[Floats, Floats]:
-        """Return (h,) and (w,): which part of each row and column holds picture, 1 but at the
-        border."""
+        """Return (h,) and (w,): the share of each row and column that holds picture.
+
+        It is 1 except at the border.
+        """
         y, x = (np.diff(edges) / np.diff(whole_edges(edges)) for edges in (self.y, self.x))
         return y, x
 
     def divided(self, factor: int) -> Grid:
         """Return a grid of the same extent with each whole cell cut into `factor` x `factor`.
 
-        Pieces of border cells that hold nothing of the picture are left out.
+        Pieces of border cells that hold no picture are left out.
         """
         if factor == 1:
             return self
@@ -124,14 +125,14 @@ class Placement:
         return Placement(shares(self.extent, shape), shares(self.frame, shape))
 
     def sized(self, shape: tuple[int, int]) -> Placement:
-        """Return it in pixels of a picture (H, W), from shares of its sides."""
+        """Convert from shares of the sides to pixels of a picture (H, W)."""
         height, width = shape
         (a, b, c, d), (e, f, g, h) = self.extent, self.frame
         extent = a * width, b * height, c * width, d * height
         return Placement(extent, (e * width, f * height, g * width, h * height))
 
     def edges(self, shape: tuple[int, int]) -> tuple[Floats, Floats]:
-        """Return y (h + 1,) and x (w + 1,): the edges of h x w cells, cut down to the extent."""
+        """Return y (h + 1,) and x (w + 1,): the edges of h x w cells, clipped to the extent."""
         y, x = (self._edges(axis, cells) for axis, cells in ((1, shape[0]), (0, shape[1])))
         return y, x
 
@@ -149,13 +150,14 @@ class Placement:
     def cell_of(
         self, points: npt.NDArray[np.floating[Any]], axis: int, cells: int
     ) -> tuple[Floats, npt.NDArray[np.bool_]]:
-        """Return where points lie, counted in whole cells from the first one's edge, and whether
-        they lie within the extent.
+        """Convert points to cell coordinates, and tell which lie within the extent.
+
+        Cell coordinates count whole cells from the edge of the first one.
 
         Args:
             points: (n,) in pixels of the picture.
             axis: 0 for x, 1 for y.
-            cells: how many there are along the axis.
+            cells: number of cells along the axis.
         """
         start, stop = self.frame[axis], self.frame[axis + 2]
         seen = (points >= self.extent[axis]) & (points < self.extent[axis + 2])
@@ -165,9 +167,9 @@ class Placement:
     def interpolate(
         self, points: npt.NDArray[np.floating[Any]], axis: int, cells: int
     ) -> tuple[Floats, npt.NDArray[np.bool_]]:
-        """Return (n, cells) bilinear weights of cells at points, and which points were seen.
+        """Return bilinear weights (n, cells) at points, and which points lie within the extent.
 
-        A cell has its own value at its centre. The arguments are those of `cell_of`.
+        Values belong to the centres of cells. Arguments as for `cell_of`.
         """
         at, seen = self.cell_of(points, axis, cells)
         at = np.clip(at - 0.5, 0, cells - 1)
@@ -191,13 +193,13 @@ class Placement:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """The grids of all images, one each: G cells, image after image, each grid row-major."""
+    """One grid for each image: G cells in the order of the images, each grid row-major."""
 
     grids: tuple[Grid, ...]
 
     @classmethod
     def of(cls, run: RunRecord, alpha: float = 1.0) -> Layout:
-        """Return the seen grids of the base views of a run at one scale."""
+        """Return the layout of the base views of a run at one scale."""
         scale = run.scale(alpha)
         bases = (scale.of_image(i)[0][0] for i in range(len(run.images)))
         return cls(tuple(map(seen_grid, bases)))
@@ -218,12 +220,12 @@ class Layout:
         return [p.reshape(-1, *g.shape) for p, g in zip(parts, self.grids, strict=True)]
 
     def each(self, change: Callable[[Maps], Maps], cells: Maps) -> Maps:
-        """Return (M, G): the cells after `change` of the maps (M, h, w) of each image."""
+        """Apply `change` to the maps (M, h, w) of each image; return rows of cells (M, G)."""
         return join([change(maps) for maps in self.split(cells)])
 
 
 def join(maps: Sequence[Maps]) -> Maps:
-    """Return rows of cells (M, G) from the maps (M, h, w) of each image."""
+    """Join the maps (M, h, w) of all images into rows of cells (M, G)."""
     rows = [m.reshape(len(m), m.shape[1] * m.shape[2]) for m in maps]
     return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
 
@@ -237,20 +239,19 @@ def shares(extent: Extent, shape: Sequence[int]) -> Extent:
 
 @lru_cache(maxsize=256)
 def seen_grid(view: View) -> Grid:
-    """Return the part of the view's grid whose tokens saw the picture.
+    """Return the part of a view's grid that covers the picture.
 
-    Raises `RunError` when that part is empty, is not a rectangle of the grid, or when its cells do
-    not line up in rows and columns without gaps (a layout of tiles must be put in order first), or
-    are not of one size.
+    Raises `RunError` if it is empty or not a rectangle, or if its cells differ in size or do not
+    form rows and columns without gaps (tiles must be reordered first).
     """
     rects = view.rects.reshape(*view.grid, 4).astype(np.float64)
     seen: npt.NDArray[np.bool_] = np.all(np.isfinite(rects), axis=-1)
     name = f"grid of {view.grid[0]} x {view.grid[1]} tokens on image {view.image}"
     if not seen.any():
-        raise RunError(f"{name}: no visual token saw anything of the picture")
+        raise RunError(f"{name}: no visual token covers any of the picture")
     rows, columns = _span(np.any(seen, axis=1)), _span(np.any(seen, axis=0))
     if not seen[rows, columns].all():
-        raise RunError(f"{name}: the tokens that saw the picture form no rectangle")
+        raise RunError(f"{name}: the tokens that cover the picture do not form a rectangle")
     part = rects[rows, columns]
     y = np.append(part[:, 0, 1], part[-1, 0, 3])
     x = np.append(part[0, :, 0], part[0, -1, 2])
@@ -258,9 +259,9 @@ def seen_grid(view: View) -> Grid:
     tolerance = 1e-3 * max(x[-1] - x[0], y[-1] - y[0])
     rising = np.all(np.diff(y) > 0) and np.all(np.diff(x) > 0)
     if not rising or np.abs(placed - part).max() > tolerance:
-        raise RunError(f"{name}: the rectangles of the tokens form no grid")
+        raise RunError(f"{name}: the rectangles of the tokens do not form a grid")
     if not (_is_even(y, tolerance) and _is_even(x, tolerance)):
-        raise RunError(f"{name}: the rectangles of the tokens are not of one size")
+        raise RunError(f"{name}: the rectangles of the tokens differ in size")
     return Grid(rows, columns, y, x)
 
 
@@ -271,7 +272,7 @@ def seen_maps(view: View, grid: Grid, values: Maps) -> Maps:
 
 @dataclass(frozen=True, eq=False)
 class Resampler:
-    """Two weight matrices that take a stack of maps from one grid to another.
+    """Two weight matrices that resample maps from one grid to another.
 
     Attributes:
         y: (h', h) float32, rows sum to 1.
@@ -292,33 +293,35 @@ class Resampler:
 
 
 def axis_weights(source: Floats, target: Floats, mode: str) -> npt.NDArray[np.float32]:
-    """Return (m, n) float32 weights that read m target cells from n source cells; rows sum to 1.
+    """Return the weights (m, n) float32 of n source cells in m target cells; rows sum to 1.
 
-    Both axes are given by their cell edges in pixels, (n + 1,) and (m + 1,). Values stand at the
-    centres of whole cells. Where the target is finer the kernel interpolates; where it is coarser
-    the kernel is widened to the target cell, so every source cell counts (no aliasing); "nearest"
-    does neither. Past its ends the source goes on with its edge value.
+    Both axes are given by their cell edges in pixels, (n + 1,) and (m + 1,). Values belong to the
+    centres of whole cells. Where the target is finer, the kernel interpolates; where it is coarser,
+    the kernel is widened to the target cell to avoid aliasing; "nearest" does neither. Beyond its
+    ends the source continues with its edge value.
     """
     n, source, target = len(source) - 1, whole_edges(source), whole_edges(target)
     centres = (source[:-1] + source[1:]) / 2
     knots = np.concatenate([source[:1], centres, source[-1:]])
     index = np.concatenate([[-0.5], np.arange(n), [n - 0.5]])
-    at = np.interp((target[:-1] + target[1:]) / 2, knots, index)  # source cells, centres whole
+    at = np.interp(
+        (target[:-1] + target[1:]) / 2, knots, index
+    )  # in source cells; centres have whole numbers
     if mode == "nearest":
         return np.eye(n, dtype=np.float32)[np.clip(np.floor(at + 0.5), 0, n - 1).astype(int)]
     width = np.maximum(1.0, np.diff(np.interp(target, source, np.arange(n + 1))))
     reach = int(np.ceil(2 * width.max()))
     cells = np.arange(-reach, n + reach)
     weights = _KERNELS[mode]((cells - at[:, None]) / width[:, None])
-    weights = weights @ np.eye(n)[np.clip(cells, 0, n - 1)]  # cells past the edge repeat it
+    weights = weights @ np.eye(n)[np.clip(cells, 0, n - 1)]  # cells beyond the edge repeat it
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def whole_edges(edges: Floats) -> Floats:
-    """Return the edges (n + 1,) of whole cells from those that are cut down to the picture.
+    """Return the edges (n + 1,) of whole cells from edges that are clipped to the picture.
 
-    Whole cells are as large as those that are not at the border. Of two cells the smaller one is
-    taken to be cut; a single one stays as it is.
+    Whole cells are as large as those not at the border. Of two cells, the smaller one is assumed to
+    be clipped; a single cell is assumed to be whole.
     """
     n = len(edges) - 1
     sizes = np.diff(edges[1:-1] if n > 2 else edges)
@@ -331,7 +334,7 @@ def whole_edges(edges: Floats) -> Floats:
 
 
 def _is_even(edges: Floats, tolerance: float) -> bool:
-    """Return whether cells are of one size, but for those at the border, which may be cut."""
+    """Return whether cells have one size, except for those at the border, which may be clipped."""
     whole = whole_edges(edges)
     even = np.linspace(whole[0], whole[-1], len(edges))
     spare = 2 * SLIVER * (even[1] - even[0])  # a border cell may have taken up a sliver
@@ -365,7 +368,7 @@ def _span(used: npt.NDArray[np.bool_]) -> slice:
 
 
 def _divide(edges: Floats, factor: int) -> Floats:
-    """Return the edges with `factor` cells in place of each whole one, cut down to the picture."""
+    """Return the edges with each whole cell divided into `factor`, clipped to the picture."""
     steps, whole = np.arange(len(edges[:-1]) * factor + 1) / factor, whole_edges(edges)
     fine = np.interp(steps, np.arange(len(whole)), whole).clip(edges[0], edges[-1])
     size = (whole[-1] - whole[0]) / (len(steps) - 1)

@@ -1,7 +1,7 @@
-"""Runs as files: one `.npz` of plain arrays, of which `header` is JSON and pictures are PNG.
+"""Read and write run files: one `.npz` of plain arrays, with a JSON `header` and PNG pictures.
 
-Version 1 held one picture with one grid, version 2 no words of visual tokens, evidence and layers.
-Both are read as well. Whatever is read may come from a stranger, see `archive` and `run_checks`.
+Version 1 held one picture with one grid; version 2 had no words of visual tokens, evidence and
+layers. Both are still read. Files are untrusted, see `archive` and `checks`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from PIL import Image
 from explainer.errors import RunError
 from explainer.run.archive import Declared, read_arrays
 from explainer.run.checks import check_run
-from explainer.run.record import AttributionKey, RunRecord, kept_bytes
+from explainer.run.memory import count_cached_bytes
+from explainer.run.record import AttributionKey, RunRecord
 from explainer.run.schema import Evidence, Layer, Scale, Tokens, Unembedding, Video, View
 
 FORMAT = "sightline-run"
 FORMAT_VERSION = 3
 MOST_HEADER, MOST_PIXELS = 4 << 20, 64_000_000  # bytes of JSON; pixels of all pictures
-_KEPT, _DECODING = 3, 7  # bytes of a pixel for good, and besides while its picture is decoded
+_KEPT, _DECODING = 3, 7  # bytes per pixel: kept, and needed besides while decoding
 _PER_HEADER_BYTE = 16  # bytes of memory that a byte of JSON may become
 
 R = TypeVar("R", bound=RunRecord)
@@ -39,8 +40,8 @@ Pixels = npt.NDArray[np.uint8]
 
 def write(run: RunRecord, file: str | Path | BinaryIO) -> None:
     """Write the run to a path or a binary file, see `Run.save`."""
-    header = json.dumps(_header(run), allow_nan=False).encode("utf-8", "surrogatepass")
-    arrays = {"header": np.frombuffer(header, np.uint8), **_arrays(run)}
+    header = json.dumps(_make_header(run), allow_nan=False).encode("utf-8", "surrogatepass")
+    arrays = {"header": np.frombuffer(header, np.uint8), **_collect_arrays(run)}
     if not isinstance(file, (str, Path)):
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
         return
@@ -48,7 +49,7 @@ def write(run: RunRecord, file: str | Path | BinaryIO) -> None:
         np.savez_compressed(opened, **arrays)  # type: ignore[arg-type]
 
 
-def _header(run: RunRecord) -> dict[str, Any]:
+def _make_header(run: RunRecord) -> dict[str, Any]:
     video, evidence = run.video, run.evidence
     return {
         "format": FORMAT,
@@ -84,7 +85,7 @@ def _header(run: RunRecord) -> dict[str, Any]:
     }
 
 
-def _arrays(run: RunRecord) -> dict[str, np.ndarray]:
+def _collect_arrays(run: RunRecord) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {
         "ids": run.tokens.ids,
         "roles": run.tokens.roles,
@@ -107,15 +108,15 @@ def _arrays(run: RunRecord) -> dict[str, np.ndarray]:
     if run.video is not None:
         stored, arrays["video_times"] = tuple(run.video.frames), run.video.times
     for i, image in enumerate(stored):
-        arrays[f"image{i}_png"] = np.frombuffer(_png(image), np.uint8)
+        arrays[f"image{i}_png"] = np.frombuffer(_encode_png(image), np.uint8)
     for i, scale in enumerate(run.scales):
         rects = np.concatenate([view.rects for view in scale.views])
         arrays |= {f"scale{i}_states": scale.states, f"scale{i}_rects": rects}
-    return arrays | _layer_arrays(run.layers)
+    return arrays | _collect_layer_arrays(run.layers)
 
 
-def _layer_arrays(layers: tuple[Layer, ...]) -> dict[str, np.ndarray]:
-    """Return what the layers hold, those of all layers as one array."""
+def _collect_layer_arrays(layers: tuple[Layer, ...]) -> dict[str, np.ndarray]:
+    """Return the arrays of the layers, stacked over layers."""
     if not layers:
         return {}
     names = ("states", "topk", "candidate_probs", "probs")
@@ -125,7 +126,7 @@ def _layer_arrays(layers: tuple[Layer, ...]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _png(image: Pixels) -> bytes:
+def _encode_png(image: Pixels) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG", compress_level=6)
     return buffer.getvalue()
@@ -135,7 +136,7 @@ def _png(image: Pixels) -> bytes:
 
 
 def read(file: str | Path | BinaryIO, max_bytes: int, kind: type[R]) -> R:
-    """Return the run of a path or a binary file as one of this class, see `Run.load`."""
+    """Read a run of class `kind` from a path or a binary file, see `Run.load`."""
     if not isinstance(file, (str, Path)):
         return _read(file, max_bytes, "the file", kind)
     try:
@@ -152,7 +153,7 @@ def _read(file: BinaryIO, max_bytes: int, name: str, kind: type[R]) -> R:
     try:
         arrays = read_arrays(file, max_bytes, lambda declared: _check_declared(declared, max_bytes))
         left = max_bytes - sum(array.nbytes for array in arrays.values())
-        run = _from_arrays(arrays, kind, left)
+        run = _build_run(arrays, kind, left)
         check_run(run, max_bytes)
         return run
     except RunError as error:
@@ -162,35 +163,37 @@ def _read(file: BinaryIO, max_bytes: int, name: str, kind: type[R]) -> R:
 
 
 def _check_declared(declared: Mapping[str, Declared], max_bytes: int) -> None:
-    """Raise `RunError` if using the run would take more memory than `max_bytes`, by the shapes that
-    its file declares: nothing of it is unpacked before."""
-    shapes = {name: told.shape for name, told in declared.items()}
+    """Raise `RunError` if, by its declared shapes, a run exceeds `max_bytes` of memory in use.
+
+    Called before anything is unpacked.
+    """
+    shapes = {name: array.shape for name, array in declared.items()}
     states = [
         shape[0] for name, shape in shapes.items() if re.fullmatch(r"(scale\d+_)?states", name)
     ]
-    size = sum(told.nbytes for told in declared.values())
+    size = sum(array.nbytes for array in declared.values())
     size += _PER_HEADER_BYTE * declared["header"].nbytes
     layers = shapes.get("layers_states", (0,))[0]
-    size += kept_bytes(shapes["unembedding_rows"], sum(states), layers)
+    size += count_cached_bytes(shapes["unembedding_rows"], sum(states), layers)
     if size > max_bytes:
         raise RunError(
-            f"it takes {size / 1e6:,.0f} MB in use, and {max_bytes / 1e6:,.0f} MB are the most"
+            f"it takes {size / 1e6:,.0f} MB in use, and the limit is {max_bytes / 1e6:,.0f} MB"
         )
 
 
-def _from_arrays(a: Arrays, kind: type[R], left: int) -> R:
+def _build_run(a: Arrays, kind: type[R], left: int) -> R:
     header = _open_header(a["header"])
     if header["format"] != FORMAT or header["version"] not in (1, 2, FORMAT_VERSION):
         raise RunError(f"run format {header['format']} {header['version']} is not known here")
     if header["version"] == 1:
-        header, a = _from_version_1(header, a)
-    images, video = _media(header, a, left)
+        header, a = _upgrade_version_1(header, a)
+    images, video = _read_media(header, a, left)
     scales = tuple(
-        _scale(told, a[f"scale{i}_states"], a[f"scale{i}_rects"])
-        for i, told in enumerate(header["scales"])
+        _read_scale(entry, a[f"scale{i}_states"], a[f"scale{i}_rects"])
+        for i, entry in enumerate(header["scales"])
     )
     fills = header.get("evidence")
-    attributions = _attributions(header.get("attributions", []), a)
+    attributions = _read_attributions(header.get("attributions", []), a)
     return kind(
         images=images,
         video=video,
@@ -207,16 +210,16 @@ def _from_arrays(a: Arrays, kind: type[R], left: int) -> R:
         pieces={int(i): str(s) for i, s in header["pieces"].items()},
         settings={**header["settings"]},
         attributions=attributions,
-        attribution_notes=_notes(header.get("attribution_notes", []), attributions),
+        attribution_notes=_read_notes(header.get("attribution_notes", []), attributions),
         visual_topk=a.get("visual_topk"),
         evidence=Evidence(tuple(map(str, fills)), a["evidence"]) if fills else None,
         layer=None if header.get("layer") is None else int(header["layer"]),
-        layers=_layers(header.get("layers", []), scales, a),
+        layers=_read_layers(header.get("layers", []), scales, a),
     )
 
 
 def _open_header(data: np.ndarray) -> dict[str, Any]:
-    """Return the JSON of a header; numbers that are none, such as NaN, are no JSON."""
+    """Parse the JSON header; NaN and infinities are refused."""
     if data.nbytes > MOST_HEADER:
         raise RunError(f"its header of {data.nbytes} bytes is longer than {MOST_HEADER}")
 
@@ -227,28 +230,33 @@ def _open_header(data: np.ndarray) -> dict[str, Any]:
     return json.loads(text, parse_constant=refuse)
 
 
-def _media(
+def _read_media(
     header: Mapping[str, Any], arrays: Arrays, left: int
 ) -> tuple[tuple[Pixels, ...], Video | None]:
-    """Return the images, and the video whose frames they are; `RunError`, before any of them is
-    decoded, if they have too many pixels, or reading them takes more than the bytes that are left.
+    """Return the images, and the video or None.
+
+    Raises `RunError`, before decoding, for too many pixels, or if reading them takes more than
+    `left` bytes.
     """
-    told, count = header.get("video"), len(header["labels"])
+    fields, count = header.get("video"), len(header["labels"])
     stored = [
-        arrays[f"image{i}_png"].tobytes() for i in range(len(told["numbers"]) if told else count)
+        arrays[f"image{i}_png"].tobytes()
+        for i in range(len(fields["numbers"]) if fields else count)
     ]
-    _check_pictures(stored, left, _KEPT * (2 if told else 1))  # frames are stacked once read
-    images = [_open_png(data) for data in stored]
-    if not told:
+    _check_pictures(stored, left, _KEPT * (2 if fields else 1))  # frames are stacked once read
+    images = [_decode_png(data) for data in stored]
+    if not fields:
         return tuple(images), None
-    frames, numbers = np.stack(images), tuple(map(int, told["numbers"]))
-    video = Video(frames, arrays["video_times"], float(told["interval"]), numbers)
+    frames, numbers = np.stack(images), tuple(map(int, fields["numbers"]))
+    video = Video(frames, arrays["video_times"], float(fields["interval"]), numbers)
     return tuple(frames[:: len(stored) // count]), video
 
 
 def _check_pictures(stored: list[bytes], left: int, kept: int) -> None:
-    """Raise `RunError` unless these are PNGs as `write` makes them, which take so many bytes at
-    most, each pixel those that are `kept`."""
+    """Raise `RunError` unless these are RGB PNGs that take at most `left` bytes to read.
+
+    `kept` is the number of bytes per pixel after reading.
+    """
     pixels = largest = 0
     for data in stored:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
@@ -262,27 +270,31 @@ def _check_pictures(stored: list[bytes], left: int, kept: int) -> None:
                 )
 
 
-def _open_png(data: bytes) -> Pixels:
-    """Return the pixels of a PNG."""
+def _decode_png(data: bytes) -> Pixels:
+    """Decode a PNG into (H, W, 3) uint8."""
     with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
         return np.array(picture)
 
 
-def _scale(told: Mapping[str, Any], states: np.ndarray, rects: np.ndarray) -> Scale:
+def _read_scale(fields: Mapping[str, Any], states: np.ndarray, rects: np.ndarray) -> Scale:
     """Return a scale from its part of the header and its arrays."""
-    grids = [(int(rows), int(columns)) for _, rows, columns in told["views"]]
+    grids = [(int(rows), int(columns)) for _, rows, columns in fields["views"]]
     stops = np.cumsum([rows * columns for rows, columns in grids])
     parts = np.split(rects, stops[:-1])  # what is too much stays with the last, which refuses it
     views = tuple(
         View(int(image), grid, part)
-        for (image, *_), grid, part in zip(told["views"], grids, parts, strict=True)
+        for (image, *_), grid, part in zip(fields["views"], grids, parts, strict=True)
     )
     return Scale(
-        float(told["alpha"]), views, states, int(told["base_id"]), _id_or_none(told.get("least_id"))
+        float(fields["alpha"]),
+        views,
+        states,
+        int(fields["base_id"]),
+        _id_or_none(fields.get("least_id")),
     )
 
 
-def _layers(told: list[Any], scales: tuple[Scale, ...], a: Arrays) -> tuple[Layer, ...]:
+def _read_layers(entries: list[Any], scales: tuple[Scale, ...], a: Arrays) -> tuple[Layer, ...]:
     """Return the recorded layers, whose scales have the views of the run's own."""
     return tuple(
         Layer(
@@ -302,35 +314,35 @@ def _layers(told: list[Any], scales: tuple[Scale, ...], a: Arrays) -> tuple[Laye
             candidate_probs=a["layers_candidate_probs"][i],
             probs=a["layers_probs"][i],
         )
-        for i, layer in enumerate(told)
+        for i, layer in enumerate(entries)
     )
 
 
-def _id_or_none(told: Any) -> int | None:
-    return None if told is None else int(told)
+def _id_or_none(value: Any) -> int | None:
+    return None if value is None else int(value)
 
 
-def _attributions(told: list[Any], arrays: Arrays) -> dict[AttributionKey, np.ndarray]:
-    """Return the maps of comparison methods; files written before there were any hold none."""
+def _read_attributions(keys: list[Any], arrays: Arrays) -> dict[AttributionKey, np.ndarray]:
+    """Return the maps of comparison methods; older files have none."""
     keys = [
         (str(method), int(token), tuple((str(name), value) for name, value in options))
-        for method, token, options in told
+        for method, token, options in keys
     ]
     return dict(zip(keys, arrays["attributions"], strict=True)) if keys else {}
 
 
-def _notes(
-    told: list[Any], attributions: Mapping[AttributionKey, np.ndarray]
+def _read_notes(
+    notes: list[Any], attributions: Mapping[AttributionKey, np.ndarray]
 ) -> dict[AttributionKey, dict[str, float]]:
-    """Return what belongs to the maps of comparison methods; older files hold nothing of it."""
-    if not told:
+    """Return the notes on the maps of comparison methods; older files have none."""
+    if not notes:
         return {}
-    named = zip(attributions, told, strict=True)
+    named = zip(attributions, notes, strict=True)
     return {key: {str(n): float(v) for n, v in notes.items()} for key, notes in named if notes}
 
 
-def _from_version_1(header: Mapping[str, Any], arrays: Arrays) -> tuple[dict[str, Any], Arrays]:
-    """Return header and arrays of one picture with one grid at each scale as version 2 has them."""
+def _upgrade_version_1(header: Mapping[str, Any], arrays: Arrays) -> tuple[dict[str, Any], Arrays]:
+    """Convert header and arrays of version 1 to version 2."""
     scales = [
         {"alpha": alpha, "base_id": base_id, "views": [[0, rows, columns]]}
         for alpha, rows, columns, base_id in header["scales"]

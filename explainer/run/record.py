@@ -1,15 +1,15 @@
-"""The record of one answer: what is needed to explain any of its tokens, and nothing more.
+"""The record of one answer, with everything needed to explain any of its tokens.
 
 Dimensions used in every shape below:
 
-    T    text tokens: template, prompt and answer tokens, in sequence order, visual tokens left out
-    N    visual tokens at one scale: those of all views, view after view, each row-major
-    U    vocabulary ids whose unembedding rows travel with the run
+    T    text tokens: template, prompt and answer tokens, in sequence order, without visual tokens
+    N    visual tokens at one scale: all views in order, each row-major
+    U    vocabulary ids whose unembedding rows are stored in the run
     K    length of the stored top-K lists
     C    candidates with stored probabilities (the first C of the top-K list)
     d    hidden size of the language model
 
-A record holds no tensor of a model and no reference to one. Methods are pure functions of it.
+A record holds neither tensors of a model nor a reference to it. Methods are pure functions of it.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from explainer.run.schema import (
     check_array,
 )
 
-# Which map of a comparison method: (method, token, ((option, value), ...) sorted by name).
+# Key of a map of a comparison method: (method, token, ((option, value), ...) sorted by name).
 AttributionKey = tuple[str, int, tuple[tuple[str, Any], ...]]
 
-_SHARED = ("_rows", "_visual", "text_logits")  # kept products that no token has a part in
+_SHARED = ("_rows", "_visual", "text_logits")  # cached values that do not depend on the tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class RunRecord:
     """One recorded answer. See the module docstring for the dimensions.
 
     Attributes:
-        images: one or more (H, W, 3) uint8, the pictures as the model was given them.
+        images: one or more (H, W, 3) uint8, the pictures as passed to the model.
         prompt: the user's text.
         model_id: hub id or folder name, with `revision` in `settings` if one was pinned.
         tokens: the T text tokens.
@@ -57,22 +57,23 @@ class RunRecord:
             -1 where there is no state.
         candidate_probs: (T + 1, C) float32, softmax over the whole vocabulary of the first C ids of
             `topk`, temperature 1.
-        probs: (T,) float32, probability (temperature 1) of each token at its turn; NaN if unknown.
+        probs: (T,) float32, probability (temperature 1) of each token after those before it; NaN if
+            unknown.
         scales: the recorded scales; the first is alpha = 1.
-        unembedding: W rows of all ids in play.
+        unembedding: rows of W for the U ids.
         pieces: text of every id that occurs in `topk` and `visual_topk`.
-        settings: JSON values: scales asked for, decoding, seed, dtype, versions, seconds, finish.
-        labels: what each image is, for people; "" where there is nothing to say.
-        video: the frames, if a video was asked about. A model reads them in K steps of F / K frames
-            each, and `images` are the first frames of the steps.
+        settings: JSON values: requested scales, decoding, seed, dtype, versions, seconds, finish.
+        labels: a caption for each image, or "".
+        video: the video, or None. Its F frames are read in K temporal steps of F / K frames each,
+            and `images` are the first frames of the steps.
         attributions: (N,) float32 each, signed maps of comparison methods over the visual tokens of
             scale 1, computed by `Explainer.attribute` with the model.
-        attribution_notes: numbers that belong to some of these maps, by name.
+        attribution_notes: further numbers of some of these maps, by name.
         visual_topk: (N, 5) int32, the ids with the highest logits over the whole vocabulary at each
-            visual token of scale 1, best first; None where that is not known.
-        evidence: how probable the answer is without the pictures; None where that is not known.
-        layer: the decoder layer that all states are from, counted from 1; None in older files.
-        layers: earlier layers that were recorded too, in order, see `at_layer`.
+            visual token of scale 1, best first; None if unknown.
+        evidence: probabilities of the answer without the pictures; None if not measured.
+        layer: the decoder layer of all states, counted from 1; None in older files.
+        layers: further recorded layers below it, ascending, see `at_layer`.
     """
 
     images: tuple[npt.NDArray[np.uint8], ...]
@@ -105,7 +106,7 @@ class RunRecord:
         for image in self.images:
             check_array("image", image, (None, None, 3), np.uint8)
         if self.video is not None and len(self.video.frames) % len(self.images):
-            raise RunError("the frames of a video must be as many for each image")
+            raise RunError("the number of video frames must be a multiple of the number of images")
         check_array("states", self.states, (t + 1, d), np.float16)
         check_array("topk", self.topk, (t + 1, None), np.int32)
         check_array("candidate_probs", self.candidate_probs, (t + 1, None), np.float32)
@@ -117,7 +118,7 @@ class RunRecord:
             check_array(f"scale {scale.alpha} states", scale.states, (None, d), np.float16)
             if {view.image for view in scale.views} != set(range(len(self.images))):
                 raise RunError(
-                    f"scale {scale.alpha}: every image needs a view, and a view an image"
+                    f"scale {scale.alpha}: every image needs a view, and every view an image"
                 )
         if len({scale.alpha for scale in self.scales}) != len(self.scales):
             raise RunError("a run holds each scale once")
@@ -125,7 +126,7 @@ class RunRecord:
             self.check_token(token)
             check_array(f"map of {method}", values, (len(self.scales[0].states),), np.float32)
         if not self.attribution_notes.keys() <= self.attributions.keys():
-            raise RunError("numbers that belong to a map need that map")
+            raise RunError("attribution_notes need the map of the same key")
         if self.visual_topk is not None:
             shape = (len(self.scales[0].states), None)
             check_array("visual_topk", self.visual_topk, shape, np.int32)
@@ -135,12 +136,12 @@ class RunRecord:
         self._check_layers()
 
     def _check_layers(self) -> None:
-        """Raise `RunError` unless the layers are shaped like the run, earlier ones first."""
+        """Raise `RunError` unless the layers ascend and have the shapes of the run."""
         numbers = [layer.number for layer in self.layers]
         if not numbers:
             return
         if self.layer is None or numbers != sorted({*numbers} - {self.layer}):
-            raise RunError("the layers of a run must follow each other, the run's own last")
+            raise RunError("the layers of a run must ascend, and end below its own layer")
         if not 0 < numbers[0] <= numbers[-1] < self.layer:
             raise RunError(f"layers {numbers[0]} to {numbers[-1]} do not lie below {self.layer}")
         for layer in self.layers:
@@ -156,22 +157,22 @@ class RunRecord:
                 check_array(f"{name} scale {own.alpha}", scale.states, own.states.shape, np.float16)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle the record only, not what was derived from it."""
+        """Pickle the record without cached values."""
         return {name: self.__dict__[name] for name in self.__dataclass_fields__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
 
-    # What is in it -------------------------------------------------------------------------------
+    # Access --------------------------------------------------------------------------------------
 
     @property
     def image(self) -> npt.NDArray[np.uint8]:
-        """Return the first image; most runs have no other."""
+        """Return the first image."""
         return self.images[0]
 
     @property
     def media(self) -> tuple[npt.NDArray[np.uint8], ...] | Video:
-        """Return what the model was asked about: the images, or the video they are from."""
+        """Return what the model read: the video, or the images."""
         return self.images if self.video is None else self.video
 
     @property
@@ -180,7 +181,7 @@ class RunRecord:
         return tuple(scale.alpha for scale in self.scales)
 
     def scale(self, alpha: float) -> Scale:
-        """Return the recorded scale with this factor; `ScaleError` if it was not recorded."""
+        """Return the scale with this factor; raise `ScaleError` if it was not recorded."""
         for scale in self.scales:
             if abs(scale.alpha - alpha) < 1e-6:
                 return scale
@@ -188,51 +189,50 @@ class RunRecord:
         raise ScaleError(f"scale {alpha:g} was not recorded; this run holds {known}")
 
     def with_scale(self, scale: Scale, layers: Sequence[Scale] = ()) -> Self:
-        """Return a run that also holds `scale`, replacing one with the same factor.
+        """Return a copy of the run with a scale added, replacing one of the same factor.
 
-        `layers` are the same scale with the states of each of `Run.layers`. Without them the new
-        run holds no layers, for they would lack the scale.
+        `layers` holds the same scale with the states of each of `Run.layers`. Without it the copy
+        has no layers, because each layer must hold all scales.
         """
         if layers and len(layers) != len(self.layers):
             raise RunError(f"got a scale for {len(layers)} layers, expected {len(self.layers)}")
         return replace(
             self,
-            scales=(*_without(self.scales, scale.alpha), scale),
+            scales=(*_remove_scale(self.scales, scale.alpha), scale),
             layers=tuple(
-                replace(layer, scales=(*_without(layer.scales, scale.alpha), added))
+                replace(layer, scales=(*_remove_scale(layer.scales, scale.alpha), added))
                 for layer, added in zip(self.layers, layers, strict=False)
             ),
         )
 
     @property
     def layer_numbers(self) -> tuple[int, ...]:
-        """Return the layers that can be looked at, ascending, the run's own last; () if unknown."""
+        """Return the numbers of all recorded layers, ascending; () if unknown."""
         own = () if self.layer is None else (self.layer,)
         return (*(layer.number for layer in self.layers), *own)
 
     def at_layer(self, number: int) -> Self:
-        """Return the run as if the model ended after this decoder layer.
+        """Return a view of the run as if the model ended after this decoder layer (logit lens).
 
-        All states are those of that layer after the model's final norm, norm(x^l), and lists and
-        probabilities are what the unembedding makes of them, so that every method shows what the
-        lens reads there. The own layer gives the run itself. Maps of comparison methods stay: they
-        come from the whole model. Words of visual tokens and evidence are left out. Raises
-        `LayerError` for a layer that was not recorded.
+        All states are those of that layer after the model's final norm, norm(x^l); lists and
+        probabilities follow from them by the unembedding. Maps of comparison methods are kept, as
+        they belong to the whole model; `visual_topk` and evidence are left out. The run's own layer
+        returns the run itself. Raises `LayerError` for a layer that was not recorded.
         """
         if number == self.layer:
             return self
         kept = self.__dict__.setdefault("_at_layer", {})
         if number not in kept:
-            kept[number] = self._read_at(number)
+            kept[number] = self._make_layer_view(number)
         return kept[number]
 
-    def _read_at(self, number: int) -> Self:
+    def _make_layer_view(self, number: int) -> Self:
         found = [layer for layer in self.layers if layer.number == number]
         if not found:
-            known = ", ".join(map(str, self.layer_numbers)) or "its last layer only"
+            known = ", ".join(map(str, self.layer_numbers)) or "the last one only"
             raise LayerError(
-                f"layer {number!r} was not recorded; this run holds {known}, "
-                "and one recorded with layers 'all' holds each"
+                f"layer {number!r} was not recorded; this run holds {known}; "
+                "record with layers 'all' to have each"
             )
         (layer,) = found
         changed = replace(
@@ -255,21 +255,21 @@ class RunRecord:
         maps: Mapping[AttributionKey, npt.NDArray[np.float32]],
         notes: Mapping[AttributionKey, Mapping[str, float]],
     ) -> Self:
-        """Return the run with further maps of comparison methods and what belongs to them."""
+        """Return a copy of the run with further maps of comparison methods, and their notes."""
         return replace(
             self,
             attributions={**self.attributions, **maps},
             attribution_notes={**self.attribution_notes, **notes},
         )
 
-    def saying(self, token: int, token_id: int) -> Self:
-        """Return the run as if another id stood in place of a token; all else is as recorded.
+    def with_token(self, token: int, token_id: int) -> Self:
+        """Return a copy of the run with another id in place of a token, to explain that id.
 
-        The state that predicts the token, and everything before it, does not depend on what stands
-        there, so that a map of the token in the new run is that of the other word, with no
-        approximation. Later tokens and the token's own state are still those after the old word.
-        Maps of comparison methods for this token, evidence and layers are left out; for another
-        layer, look `at_layer` first. Raises `RunError` without a row of W for the id.
+        The state that predicts the token, and all states before it, do not depend on the token, so
+        the map of the token in the copy is exactly that of the other id. Later tokens and the
+        token's own state are still those after the original token. Maps of comparison methods for
+        this token, evidence and layers are left out; for another layer, call `at_layer` first.
+        Raises `RunError` if the run has no unembedding row for the id.
         """
         token, old = self.check_token(token), self.tokens
         self.unembedding.index([token_id])
@@ -293,11 +293,11 @@ class RunRecord:
         return changed
 
     def probability(self, token: int, token_id: int) -> float:
-        """Return how probable an id was in place of a token; NaN if that is not known.
+        """Return the probability of an id in place of a token; NaN if unknown.
 
-        Recorded, for the token itself and the first C candidates. For another id with a row here it
-        is worked out from the first candidate's, p e^(logit - logit of the first), which is as
-        exact as float16 states and rows are.
+        It was recorded for the token itself and the first C candidates. For other ids with an
+        unembedding row it is p e^(logit - logit of the first candidate), with p the probability of
+        the first candidate, and as exact as float16 states and rows.
         """
         token, top = self.check_token(token), self.topk[token]
         if token_id == self.tokens.ids[token]:
@@ -314,7 +314,7 @@ class RunRecord:
         return float(chances[0] * np.exp(min(0.0, float(own - first))))
 
     def check_token(self, token: int) -> int:
-        """Return `token` as an int, or raise `TokenError` if it is not an index of a text token."""
+        """Return `token` as an int; raise `TokenError` unless it is an index of a text token."""
         if isinstance(token, (bool, np.bool_)) or not isinstance(token, (int, np.integer)):
             raise TokenError(f"a token is an index (int), got {type(token).__name__}")
         if not 0 <= token < len(self.tokens):
@@ -332,7 +332,7 @@ class RunRecord:
 
     @cached_property
     def chips(self) -> tuple[Chip, ...]:
-        """Return the clickable pieces in order; tokens that share one character share a chip."""
+        """Return the chips in order; tokens that together spell one character share a chip."""
         groups: list[list[int]] = []
         for i, text in enumerate(self.tokens.texts):
             starts = text or not groups or self.tokens.roles[i] != self.tokens.roles[i - 1]
@@ -346,7 +346,7 @@ class RunRecord:
 
     @property
     def nbytes(self) -> int:
-        """Return the bytes held by the arrays of the record."""
+        """Return the size of all arrays of the record in bytes."""
         shown = self.images if self.video is None else (self.video.frames,)
         arrays: tuple[npt.NDArray[Any], ...]
         arrays = (*shown, self.states, self.topk, self.candidate_probs, self.probs)
@@ -357,16 +357,16 @@ class RunRecord:
         parts = sum(s.nbytes for s in self.scales) + sum(y.nbytes for y in self.layers)
         return sum(a.nbytes for a in arrays) + parts + sum(map(len, self.pieces.values()))
 
-    # Logits by the lens --------------------------------------------------------------------------
+    # Logit lens ----------------------------------------------------------------------------------
 
     @cached_property
     def _rows(self) -> npt.NDArray[np.float32]:
         return self.unembedding.rows.astype(np.float32)
 
     def visual_logits(self, alpha: float) -> npt.NDArray[np.float32]:
-        """Return a (U, N) float32: logit of every id in play at every visual token (Eq. 2).
+        """Return the logits (U, N) float32 of every stored id at every visual token (Eq. 2).
 
-        Computed once for each scale and kept; read-only.
+        Cached for each scale; read-only.
         """
         scale = self.scale(alpha)
         cache = self.__dict__.setdefault("_visual", {})
@@ -379,33 +379,11 @@ class RunRecord:
 
     @cached_property
     def text_logits(self) -> npt.NDArray[np.float32]:
-        """Return (T + 1, U) float32: logit of every id in play at every text state; read-only."""
+        """Return the logits (T + 1, U) float32 of all stored ids at all text states; read-only."""
         logits = self.states.astype(np.float32) @ self._rows.T + self.unembedding.bias
         logits.setflags(write=False)
         return logits
 
 
-def _without(scales: tuple[Scale, ...], alpha: float) -> tuple[Scale, ...]:
+def _remove_scale(scales: tuple[Scale, ...], alpha: float) -> tuple[Scale, ...]:
     return tuple(scale for scale in scales if abs(scale.alpha - alpha) >= 1e-6)
-
-
-def footprint(run: RunRecord) -> int:
-    """Return the bytes that a run can come to hold: its arrays, and the logits it keeps once used.
-
-    A run remembers its lens products after the first look, (U, N) float32 for each scale, (T + 1,
-    U) for the text, each at every layer, and W's rows in float32; they outweigh the record and have
-    to count.
-    """
-    states = len(run.states) + sum(len(scale.states) for scale in run.scales)
-    return run.nbytes + kept_bytes(run.unembedding.rows.shape, states, len(run.layers))
-
-
-def kept_bytes(rows: tuple[int, ...], states: int, layers: int) -> int:
-    """Return the bytes of the products that a run comes to keep.
-
-    Args:
-        rows: (U, d), the shape of its rows of the unembedding.
-        states: of the text and of all scales, counted at one layer.
-        layers: how many there are besides the run's own.
-    """
-    return 4 * rows[0] * ((1 + layers) * states + rows[1])

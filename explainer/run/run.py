@@ -1,4 +1,4 @@
-"""`Run`: a record that knows its own file."""
+"""`Run`: a record with methods to save and load it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class Run(RunRecord):
     """One recorded answer, see `RunRecord` for what it holds."""
 
     def save(self, file: str | Path | BinaryIO) -> None:
-        """Write the run as one `.npz` of plain arrays (no pickle); pictures are kept as PNG."""
+        """Write the run to an `.npz` file of plain arrays, without pickle; pictures are PNGs."""
         npz_file.write(self, file)
 
     @classmethod
     def load(cls, file: str | Path | BinaryIO, max_bytes: int = 1 << 30) -> Self:
-        """Read a run that `save` wrote, whoever wrote it: nothing in the file is trusted.
+        """Read a run that `save` wrote. The file may come from anybody, so everything is checked.
 
-        Raises `RunError` if the file is something else, is damaged, unpacks to more than
-        `max_bytes`, or holds what no recording holds.
+        Raises `RunError` if the file is not a run, is damaged, needs more memory than `max_bytes`,
+        or holds values that no recording makes.
         """
         return npz_file.read(file, max_bytes, cls)

@@ -1,4 +1,4 @@
-"""The parts of a `Run`, each checked when it is made. Dimensions are those named in `record`."""
+"""The parts of a `Run`, checked on construction. `record` defines the dimensions."""
 
 from __future__ import annotations
 
@@ -83,15 +83,15 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """What one prefill of the images at scale factor `alpha` left behind.
+    """The visual states of one prefill of the images at scale factor `alpha`.
 
     Attributes:
         alpha: scale factor of Eq. 3; 1.0 is the size at which the answer was generated.
         views: the grids of visual tokens. The first one on an image is its base view, on whose grid
             maps of it are drawn; others (such as a thumbnail beside tiles) are further readings.
         states: (N, d) float16, last-layer states after the final norm.
-        base_id: the ordinary vocabulary id with the smallest summed visual logit (A_0 of Eq. 8).
-        least_id: the same of all ids, special and unused ones too; None in older files.
+        base_id: the non-special vocabulary id with the smallest summed visual logit (A_0 of Eq. 8).
+        least_id: the same among all ids, including special and unused ones; None in older files.
     """
 
     alpha: float
@@ -109,7 +109,7 @@ class Scale:
         return self.states.nbytes + sum(view.rects.nbytes for view in self.views)
 
     def of_image(self, image: int) -> list[tuple[View, slice]]:
-        """Return the views on one image, base view first, each with its place among the N."""
+        """Return the views of one image, base view first, each with its slice of the N tokens."""
         stops = np.cumsum([len(view) for view in self.views]).tolist()
         return [
             (view, slice(stop - len(view), stop))
@@ -120,13 +120,13 @@ class Scale:
 
 @dataclass(frozen=True, eq=False)
 class Video:
-    """The frames of a video that a model was shown.
+    """The frames of a video that a model read.
 
     Attributes:
         frames: (F, H, W, 3) uint8.
-        times: (F,) float64, seconds at which they stand in the video.
-        interval: seconds from one of them to the next, on average.
-        numbers: which frames of the file they are, counted from 0.
+        times: (F,) float64, time of each frame in seconds.
+        interval: mean number of seconds between frames.
+        numbers: indices of the frames in the file, counted from 0.
     """
 
     frames: npt.NDArray[np.uint8]
@@ -144,7 +144,7 @@ class Video:
 
 @dataclass(frozen=True, eq=False)
 class Unembedding:
-    """Rows of the unembedding matrix W for the ids in play.
+    """The rows of the unembedding matrix W for U ids.
 
     Attributes:
         ids: (U,) int32, strictly increasing.
@@ -165,7 +165,7 @@ class Unembedding:
             raise RunError("unembedding.ids must be strictly increasing")
 
     def index(self, ids: npt.ArrayLike) -> npt.NDArray[np.intp]:
-        """Return the row number of each id; `RunError` if one has no row here."""
+        """Return the row number of each id; raise `RunError` for an id without a row."""
         ids = np.asarray(ids)
         at = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
         missing = np.unique(ids[self.ids[at] != ids])
@@ -176,10 +176,10 @@ class Unembedding:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """How probable the answer is with other pictures in place of those that were asked about.
+    """Probabilities of the answer with other pictures in place of the run's.
 
     Attributes:
-        fills: what each of them showed, names in `fills.FILLS`.
+        fills: the fill of each, a name in `fills.FILLS`.
         probs: (F, R) float32 in [0, 1], probability (temperature 1) of each of the R answer tokens
             after the same prompt and the answer before it.
     """
@@ -195,10 +195,10 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """What the lens reads after one decoder layer: states x^l after the model's final norm.
+    """The states after one decoder layer, x^l after the model's final norm (logit lens).
 
     Attributes:
-        number: how many decoder layers there are up to here, counted from 1.
+        number: number of the layer, counted from 1.
         scales: the same scales, with the states of this layer and the views of the run.
         states, topk, candidate_probs, probs: as in `Run`, of this layer's states.
     """

@@ -1,4 +1,4 @@
-"""Keeping runs in memory: the newest within a bound in bytes, under names nobody can guess."""
+"""Keep recent runs in memory, up to a number of bytes, under keys that cannot be guessed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from explainer.run.record import footprint
+from explainer.run.memory import estimate_memory
 from explainer.run.run import Run
 
 MAX_BYTES = 1 << 30
@@ -26,7 +26,7 @@ class RunStore:
     just recorded, and somebody is waiting to look at it.
 
     Args:
-        max_bytes: bound on the sum of `footprint` of all runs held.
+        max_bytes: bound on the sum of `estimate_memory` of all runs held.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
@@ -45,21 +45,21 @@ class RunStore:
         model_id: str,
         settings: Mapping[str, Any],
     ) -> str:
-        """Return the name of the run for this request: 32 hex digits.
+        """Return the key of the run for this request: 32 hex digits.
 
-        The same request has the same name in this store. Without the store's secret, which is
-        drawn when it is made and never leaves it, nobody can work a name out, so that holding one
-        is as good as a permission to see the run. `settings` must be JSON values.
+        Equal requests have equal keys in one store. Keys are derived with a random secret of the
+        store, so they cannot be computed by others, and a key serves as permission to see the run.
+        `settings` must be JSON values.
         """
         picture = image if isinstance(image, bytes) else _array_bytes(image)
-        told = json.dumps([prompt, model_id, dict(settings)], sort_keys=True).encode()
+        request = json.dumps([prompt, model_id, dict(settings)], sort_keys=True).encode()
         hashed = hashlib.blake2b(key=self._secret, digest_size=16)
-        for part in (picture, told):
+        for part in (picture, request):
             hashed.update(len(part).to_bytes(8, "big") + part)
         return hashed.hexdigest()
 
     def get(self, key: str) -> Run | None:
-        """Return the run and mark it as just used; None if it is not (or no longer) here."""
+        """Return the run and mark it as recently used; None if it is not in the store."""
         with self._lock:
             if key not in self._runs:
                 return None
@@ -67,8 +67,8 @@ class RunStore:
             return self._runs[key][0]
 
     def put(self, key: str, run: Run) -> None:
-        """Keep `run`, replacing one of the same name; the least recently used make room."""
-        size = footprint(run)
+        """Store a run, replacing one of the same key, and evict the least recently used."""
+        size = estimate_memory(run)
         with self._lock:
             self._drop(key)
             self._runs[key] = (run, size)
@@ -85,7 +85,7 @@ class RunStore:
 
     @property
     def nbytes(self) -> int:
-        """Return the sum of `footprint` of all runs held."""
+        """Return the sum of `estimate_memory` of all runs held."""
         return self._nbytes
 
 

@@ -125,7 +125,7 @@ def test_its_numbers_go_with_the_run_and_are_said_beside_the_map(found, tmp_path
         assert EAGLE(copy, token).notes == EAGLE(found, token).notes
     other = int(found.unembedding.ids[0])
     other = other if other != found.tokens.ids[token] else int(found.unembedding.ids[1])
-    assert token not in {k[1] for k in found.saying(token, other).attribution_notes}
+    assert token not in {k[1] for k in found.with_token(token, other).attribution_notes}
     both = explain_subject(EAGLE, found, Span(tuple(found.indices(ANSWER)[:2].tolist())))
     each = [found.attribution_notes[key(int(t))]["reliance"] for t in found.indices(ANSWER)[:2]]
     assert both.notes["reliance"] == pytest.approx(np.mean(each))

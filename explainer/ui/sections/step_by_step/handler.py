@@ -106,7 +106,7 @@ def _standing_for(run: Run, word: Word, knobs: Mapping[str, Any]) -> tuple[Run, 
     if isinstance(word, Span):
         pieces = [(run, token) for token in word.tokens]
     else:
-        pieces = [(run.saying(word.at, token_id), word.at) for token_id in word.ids]
+        pieces = [(run.with_token(word.at, token_id), word.at) for token_id in word.ids]
     if len(pieces) == 1:
         return pieces[0]
     heats = [METHOD(said, token, **knobs) for said, token in pieces]
