@@ -1,1 +1,1 @@
-"""Pictures and videos from people, and what covers a hidden part of a picture."""
+"""Read pictures and videos, and fill hidden parts of pictures."""

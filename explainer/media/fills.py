@@ -1,4 +1,4 @@
-"""Pictures with nothing on them, to put in place of what a model was asked about, or of a part."""
+"""Fills: what replaces a picture, or a hidden part of one."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def _mean(image: Pixels) -> Pixels:
-    """Return the picture's mean colour all over."""
+    """Return a picture of the mean colour."""
     colour = image.mean(axis=(0, 1)).round().astype(np.uint8)
     return np.broadcast_to(colour, image.shape)
 
 
 def _blurred(image: Pixels) -> Pixels:
-    """Return the picture blurred until things in it cannot be told."""
+    """Return the picture blurred until its objects cannot be recognised."""
     radius = max(image.shape[:2]) / 16
     return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(radius)))
 
@@ -38,9 +38,9 @@ def covered(image: Pixels, mask: npt.NDArray[np.bool_], blank: Pixels) -> Pixels
 
 
 def filled(media: Sequence[Pixels] | Video, fill: str) -> Sequence[Pixels] | Video:
-    """Return pictures, or a video, of the same sizes with nothing on them.
+    """Return pictures, or a video, of the same sizes with a fill in their place.
 
-    Each picture is replaced on its own; the frames of a video alike, so that nothing moves.
+    Each picture is filled separately; the frames of a video all alike, so that nothing moves.
     """
     if not isinstance(media, Video):
         return tuple(FILLS[fill](image) for image in media)

@@ -1,7 +1,7 @@
-"""Places to decode what visitors send: few at a time, whatever else the server does.
+"""Limit how many pictures and videos of visitors are decoded at once.
 
-One picture may take 300 MB and some seconds, one video more time; lanes bound both for all visitors
-together. Decoders let other Python threads run while they work.
+One picture may take 300 MB and some seconds, a video more time; lanes limit both for all visitors
+together. Decoders release the interpreter lock while they work.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ BUSY = "too many pictures and videos are being read just now; try again in a few
 
 
 class DecodingLane:
-    """Runs functions in threads of its own, `width` at a time; at most `waiting` more may wait."""
+    """Run functions in threads of its own, `width` at a time; at most `waiting` more may wait."""
 
     def __init__(self, name: str, width: int, waiting: int) -> None:
         self._threads = ThreadPoolExecutor(width, thread_name_prefix=name)
         self._places = threading.BoundedSemaphore(width + waiting)
 
     def run(self, function: Callable[..., Result], *args: object) -> Result:
-        """Run a function in its turn and wait for the result.
+        """Run a function when a thread is free, and return its result.
 
         Raises:
-            ImageError: too many wait already; and whatever the function raises.
+            ImageError: too many already wait; and whatever the function raises.
         """
         if not self._places.acquire(blocking=False):
             raise ImageError(BUSY)

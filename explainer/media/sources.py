@@ -1,4 +1,4 @@
-"""What names a file of a person: a path, a pipe, or the bytes themselves."""
+"""Open a source of bytes: a path, a pipe, or the bytes themselves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from explainer.errors import ImageError
 
 
 class Kind(NamedTuple):
-    """What a file is expected to hold, for messages; `most` bytes are read at the most."""
+    """The expected content of a file, for messages; at most `most` bytes are read."""
 
     word: str
     error: type[ImageError]
@@ -19,10 +19,10 @@ class Kind(NamedTuple):
 
 
 def open_source(source: object, kind: Kind) -> tuple[str, BinaryIO]:
-    """Return the name of a source for people, and a stream of its bytes.
+    """Return the display name of a source, and a stream of its bytes.
 
     Raises:
-        ImageError: of the class of the kind: there is no such file, or it is too large.
+        ImageError: of the class of the kind: the file does not exist, or is too large.
     """
     if isinstance(source, (bytes, bytearray)):
         _check_bytes(f"the {kind.word}", len(source), kind)

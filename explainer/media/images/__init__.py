@@ -1,8 +1,8 @@
-"""Reading pictures: whatever a person hands over becomes (H, W, 3) uint8 RGB, or a clear refusal.
+"""Read untrusted pictures as (H, W, 3) uint8 RGB, or refuse them with a clear message.
 
-One reader for all: it knows size, orientation, depth, colour profile and transparency, decodes no
-more than is needed, and says in notes what it changed. Pictures come out at most `side` pixels
-long; that, and limits on declared sizes, keep one picture below 300 MB of memory.
+One reader handles size, orientation, bit depth, colour profile and transparency. It decodes no more
+than needed, and lists in notes what it changed. Pictures are scaled to at most `side` pixels; this
+and limits on declared sizes keep the memory of one picture below 300 MB.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ImageSource = str | Path | bytes | Image.Image | npt.NDArray
 
 
 class Picture(NamedTuple):
-    """A picture that was read, and what was changed in reading it, in sentences for people."""
+    """A picture, and sentences on what was changed when it was read."""
 
     pixels: npt.NDArray[np.uint8]
     notes: tuple[str, ...]
@@ -78,10 +78,10 @@ def open_image(source: ImageSource, side: int = MAX_SIDE, *, upright: bool = Tru
 
 
 def read_header(source: str | Path | bytes) -> Header:
-    """Read the stored size and the orientation of a picture file; no pixel is decoded.
+    """Read the stored size and the orientation of a picture file without decoding it.
 
     Raises:
-        ImageError: it is no picture that can be read.
+        ImageError: it is not a readable picture.
     """
     with files.opened(source) as opened:
         return Header(*opened.image.size, opened.orientation)
@@ -101,7 +101,7 @@ def open_images(
 
 
 def fit(pixels: npt.NDArray[np.uint8], side: int = MAX_SIDE) -> npt.NDArray[np.uint8]:
-    """Scale a picture down to at most `side` pixels; smaller ones are returned as they are."""
+    """Scale a picture down to at most `side` pixels; return smaller ones unchanged."""
     height, width = pixels.shape[:2]
     if max(height, width) <= side:
         return pixels
@@ -109,13 +109,13 @@ def fit(pixels: npt.NDArray[np.uint8], side: int = MAX_SIDE) -> npt.NDArray[np.u
 
 
 def _read(opened: files.OpenedPicture, side: int, *, upright: bool = True) -> Picture:
-    """Take an opened picture through the steps that all go through."""
+    """Convert an opened picture: decode, scale, turn, and collect notes."""
     name, image, orientation, profile, size, owned = opened
     notes = files.frame_notes(image)
     try:
         small = shrink.decode(image, side, notes, close=owned)
         rgb = colour.to_srgb(small, profile, notes)
-    except Exception as error:  # decoders raise all sorts of things on damaged files
+    except Exception as error:  # decoders raise many types of errors on damaged files
         raise limits.damaged(name) from error
     if rgb.size != size:
         before, after = ("x".join(map(str, pair)) for pair in (size, rgb.size))
@@ -129,7 +129,7 @@ def _read(opened: files.OpenedPicture, side: int, *, upright: bool = True) -> Pi
 
 
 def _opened_pil(image: Image.Image) -> files.OpenedPicture:
-    """Load a PIL image of the caller, who may go on using it."""
+    """Open a PIL image of the caller without changing it."""
     limits.check_size("the picture", *image.size)
     limits.check_pixels("the picture", image)
     try:

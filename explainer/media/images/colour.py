@@ -1,4 +1,4 @@
-"""Transparent parts, CMYK and colour profiles become sRGB, which models were trained on."""
+"""Convert transparency, CMYK and colour profiles to sRGB, which models were trained on."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 from PIL import Image, ImageCms
 
 _MAX_PROFILE = 8_000_000  # bytes; those of printers take 2 MB
-_SEEN = 2  # levels of 255 by which a profile must change a pixel to be worth a word
+_SEEN = 2  # levels of 255; a profile that changes pixels less gets no note
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 
 
 def plain_mode(image: Image.Image) -> str:
-    """Return the mode in which the pixels of an 8 bit picture are kept until they are sRGB."""
+    """Return the mode in which an 8-bit picture is processed before it is sRGB."""
     if image.has_transparency_data:
         return "RGB"
     return image.mode if image.mode in ("L", "CMYK") else "L" if image.mode == "1" else "RGB"
@@ -42,7 +42,7 @@ def to_srgb(image: Image.Image, profile: object, notes: list[str]) -> Image.Imag
         return plain
     try:
         converted, name = _by_profile(image, profile)
-    except Exception:  # LittleCMS raises all sorts of things; metadata never refuse a picture
+    except Exception:  # of many types; bad metadata must not refuse a picture
         notes.append("Its colour profile cannot be used; its colours are taken as sRGB.")
         return plain
     if image.mode != "CMYK" and _largest_change(plain, converted) <= _SEEN:

@@ -1,8 +1,7 @@
-"""Grey values of more than 8 bits, and arrays of all types, on the scale 0..255.
+"""Convert grey values of more than 8 bits, and arrays of all types, to 0..255.
 
-A file with 16 bits for each pixel often holds 10, 12 or 14, and one of depths or temperatures has
-any range. No file says which, so grey values are stretched between the smallest and the largest
-finite one.
+A 16-bit file often holds 10, 12 or 14 bits, and one of depths or temperatures any range. Files do
+not declare the range, so grey values are stretched between the smallest and largest finite one.
 """
 
 from __future__ import annotations
@@ -30,10 +29,8 @@ def is_deep(image: Image.Image) -> bool:
 def shrink_grey(image: Image.Image, factor: int, notes: list[str]) -> Image.Image:
     """Stretch a deep grey image to 8 bits, with means of `factor` x `factor` pixels.
 
-    A TIFF may count from white.
-
-    Pixels that are no numbers or infinite take no part in the range and in the means; where there
-    is nothing else they become black.
+    In a TIFF, 0 may mean white. Pixels that are NaN or infinite are left out of the range and the
+    means; blocks of nothing else become black.
     """
     low, high, bad = _finite_range(image)
     notes.append(_grey_note(low, high))
@@ -75,7 +72,7 @@ def _finite_range(image: Image.Image) -> tuple[float, float, int]:
 
 
 def _scale_of(low: float, high: float, mode: str) -> tuple[float, float]:
-    """Return what becomes black and white: the extremes, or for one value its type's own scale."""
+    """Return the values of black and white: the extremes or, for a constant, the type's range."""
     if high - low > _NO_RANGE:
         return low, high
     full = 1.0 if mode == "F" else 65535.0
@@ -109,10 +106,10 @@ def _grey_note(low: float, high: float) -> str:
 
 
 def checked_array(array: npt.NDArray) -> npt.NDArray:
-    """Return an array as uint8, or as uint16 if it is grey, which a file could hold as well.
+    """Return an array as uint8, or as uint16 if it is grey.
 
     Raises:
-        ImageError: its type or its values are none that a picture has.
+        ImageError: its type or its values are not those of a picture.
     """
     if array.dtype == np.uint8 or (array.dtype == np.uint16 and array.ndim == 2):
         return array

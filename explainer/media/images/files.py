@@ -1,4 +1,4 @@
-"""Opening picture files: which kind they are, and what their headers say; nothing is decoded."""
+"""Open picture files: detect the format and read the header, without decoding."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class OpenedPicture(NamedTuple):
 
 @contextmanager
 def opened(source: str | Path | bytes) -> Iterator[OpenedPicture]:
-    """Open a file or its bytes as a picture; closed at the end.
+    """Open a file or its bytes as a picture, as a context manager.
 
     Raises:
-        ImageError: there is no such file, or it is no picture that can be read.
+        ImageError: the file does not exist, or is not a readable picture.
     """
     with ExitStack() as stack:
         name, stream = open_source(source, _KIND)
@@ -76,7 +76,7 @@ def frame_notes(image: Image.Image) -> list[str]:
 
 
 def _refuse_known(name: str, start: bytes) -> None:
-    """Refuse what is a picture to people but cannot be read, with words of its own."""
+    """Refuse formats that are common but not supported, with advice."""
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith(b"<svg") or (text.startswith(b"<?xml") and b"<svg" in text):
         raise ImageError(f"{name} is an SVG drawing; export it as PNG and use that")
@@ -89,7 +89,7 @@ def _register_heif(name: str) -> None:
         from pillow_heif import register_heif_opener
     except ImportError:
         raise ImageError(
-            f'{name} is a HEIC photo; install what reads it with "pip install pillow-heif", or '
+            f'{name} is a HEIC photo; install the reader with "pip install pillow-heif", or '
             "save the photo as JPEG"
         ) from None
     register_heif_opener()
@@ -115,7 +115,7 @@ def _image(name: str, stream: BinaryIO, start: bytes) -> Image.Image:
                 refusal = str(damaged(name))  # or of another format
                 if "unknown" in str(error):
                     refusal = f"{name} stores its pixels in a way that is not read; save it as PNG"
-    except Exception as error:  # decoders raise all sorts of things on damaged files
+    except Exception as error:  # decoders raise many types of errors on damaged files
         raise damaged(name) from error
     raise ImageError(refusal)
 

@@ -1,4 +1,4 @@
-"""What a person should know about the look of a picture, because a model will see the same."""
+"""Warn about pictures that show nothing to a person or a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The orientation of a picture: read from its metadata, however bad these are otherwise."""
+"""Read the orientation of a picture from its metadata, and turn it upright."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def stored_orientation(image: Image.Image) -> int:
     try:
         tags = getattr(image, "tag_v2", None)  # of a TIFF
         value = image.getexif().get(ORIENTATION) if tags is None else tags.get(ORIENTATION)
-    except Exception:  # damaged metadata never refuse a picture
+    except Exception:  # damaged metadata must not refuse a picture
         return 1
     return value if isinstance(value, int) and value in _TURNS else 1
 
 
 def turned_by_decoder(image: Image.Image) -> bool:
-    """Return whether the decoder gives a picture upright that is stored otherwise: HEIC's does."""
+    """Return whether the decoder already turns the picture upright, as that of HEIC does."""
     return image.info.get("original_orientation") in _TURNS
 
 

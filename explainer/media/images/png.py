@@ -1,4 +1,4 @@
-"""PNG files without the metadata that Pillow would refuse a whole picture for."""
+"""Strip PNG metadata that would make Pillow refuse a picture."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _MAX_PROFILE = 8_000_000  # bytes, unpacked
 
 
 def pixels_only(stream: BinaryIO) -> tuple[BinaryIO, bytes | None]:
-    """Return a PNG file without texts and the like, and its colour profile if it has a sound one.
+    """Return a PNG file without texts and similar chunks, and its colour profile if valid.
 
-    Texts and profiles that unpack to more than a megabyte are legal, and browsers show them.
+    Texts and profiles that unpack to more than a megabyte are legal, and browsers show such files.
     """
     kept, profile, start = [], None, len(SIGNATURE)
     for _ in range(_MAX_CHUNKS):

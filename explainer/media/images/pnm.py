@@ -1,6 +1,6 @@
-"""PPM and PGM files with other depths than 8 bit, and those written as text.
+"""Read PPM and PGM files that Pillow reads slowly: other depths than 8 bits, and text.
 
-Pillow reads them as well, but pixel by pixel in Python: a million pixels take 3 to 5 seconds.
+Pillow decodes these pixel by pixel in Python: a million pixels take 3 to 5 seconds.
 """
 
 from __future__ import annotations

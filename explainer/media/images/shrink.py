@@ -1,7 +1,7 @@
-"""Decoding a picture at about the size that is needed, in strips, so that no copy is a large one.
+"""Decode a picture at about the needed size, in strips that need little memory.
 
-A large picture is first averaged over whole blocks of pixels, down to about twice the size that is
-needed, and then resampled: what Pillow calls a reducing gap.
+A large picture is first averaged over whole blocks of pixels, to about twice the needed size, and
+then resampled (Pillow calls this a reducing gap).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Reading videos: whatever a person hands over becomes a few frames, or a clear refusal.
+"""Read a few frames of an untrusted video, or refuse it with a clear message.
 
-Frames are read with PyAV, which ships its decoders. A whole video is far too much for a model, so a
-few frames at equal distances in time stand for it; the notes say how many, of how many, and when.
+Frames are read with PyAV, which includes its decoders. A model cannot read a whole video, so a few
+frames at equal distances in time are chosen; the notes say how many of how many, and when.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ VideoSource = str | Path | bytes | Video
 
 
 class OpenedVideo(NamedTuple):
-    """A video that was read, and what was changed or left out, in sentences for people."""
+    """A video, and sentences on what was changed or left out when it was read."""
 
     video: Video
     notes: tuple[str, ...]
@@ -63,7 +63,7 @@ def open_video(source: VideoSource, most: int = MAX_FRAMES, multiple: int = 1) -
 
 
 def is_video(source: object) -> bool:
-    """Return whether a file looks like a video; False for pictures and for what is neither."""
+    """Return whether a file looks like a video; False for pictures and other files."""
     path = Path(source) if isinstance(source, (str, Path)) else None
     if path is None or "\0" in str(path) or not path.is_file():
         return False
@@ -85,7 +85,7 @@ def clock(seconds: float) -> str:
 
 
 def step_label(video: Video, step: int, size: int) -> str:
-    """Return the words for one step of `size` frames: their numbers and times."""
+    """Return the label of a temporal step of `size` frames: their numbers and times."""
     first, last = step * size, step * size + size - 1
     numbers, times = [i + 1 for i in video.numbers], video.times
     if numbers[first] == numbers[last]:
@@ -115,7 +115,7 @@ def _filled(video: Video, multiple: int) -> Video:
 
 
 def _use_notes(video: Video, total: int) -> tuple[str, ...]:
-    """Return the sentence that says which frames are used, if they are not all."""
+    """Return a sentence on which frames are used, if not all."""
     used = len(video.frames)
     if used == total:
         return ()

@@ -1,4 +1,4 @@
-"""Opening video files with PyAV: which formats, which track, and what their headers say."""
+"""Open video files with PyAV: formats, track, and header."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Reader:
     """An opened video and the track that is read.
 
     Attributes:
-        until: when reading has to be done, on the monotonic clock.
-        damages: what the decoder could not read so far.
+        until: deadline of reading, on the monotonic clock.
+        damages: number of decoding errors so far.
     """
 
     name: str

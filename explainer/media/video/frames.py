@@ -1,4 +1,4 @@
-"""Decoding chosen frames of a video, and making upright pictures with square pixels of them."""
+"""Decode chosen frames of a video as upright pictures with square pixels."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def decode(
 
 
 def _counted(reader: Reader, picks: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
-    """Yield frames told by their order, with their numbers."""
+    """Yield frames chosen by their order, with their numbers."""
     wanted = {int(pick) for pick in picks}
     for number, frame in enumerate(reader.decode()):
         if number in wanted:
@@ -70,7 +70,7 @@ def _counted(reader: Reader, picks: Sequence[int]) -> Iterator[tuple[int, VideoF
 def _timed(
     reader: Reader, times: Timeline, picks: Sequence[int]
 ) -> Iterator[tuple[int, VideoFrame]]:
-    """Yield frames told by their times, with their numbers."""
+    """Yield frames chosen by their times, with their numbers."""
     search = _Search(reader, times)
     for pick in picks:
         shown = search.frame_at(int(times.ticks[pick]))
@@ -87,7 +87,7 @@ class _Shown(NamedTuple):
 
 
 class _Search:
-    """Finds frames of a track in ascending order of their times."""
+    """Find frames of a track in ascending order of their times."""
 
     def __init__(self, reader: Reader, times: Timeline) -> None:
         self._reader, self._times = reader, times
@@ -135,7 +135,7 @@ class _Search:
 
 
 class Painter:
-    """Makes pictures of frames: upright, with square pixels, all of the size of the first."""
+    """Convert frames to pictures: upright, with square pixels, all of the size of the first."""
 
     def __init__(self, reader: Reader, notes: list[str]) -> None:
         self._reader, self._notes = reader, notes

@@ -1,7 +1,7 @@
-"""Videos in HLG and PQ: their light becomes the usual range, so that they don't look washed out.
+"""Convert HLG and PQ video to standard dynamic range, so that it does not look washed out.
 
 Formulas are those of ITU-R BT.2100. Diffuse white, 203 cd/m2 as in BT.2408, becomes nearly white;
-what is brighter is compressed above it.
+brighter light is compressed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The clock of a video: when each of its frames is shown, read from the packets alone.
+"""Read from the packets of a video when each frame is shown, without decoding.
 
-Only what a player shows counts: packets that an edit list leaves out are there for the decoder. AVI
-stores no times at which frames are shown, only the order in which they are decoded; there the k-th
-frame that the decoder gives is shown at the k-th time.
+Only frames that a player shows count: packets outside of an edit list serve the decoder only. AVI
+stores no presentation times, only the decoding order; there the k-th decoded frame is shown at the
+k-th time.
 """
 
 from __future__ import annotations
