@@ -17,7 +17,8 @@ from scipy import ndimage
 from explainer.evaluation.candidates import ConfiguredMethod
 from explainer.evaluation.iou import Fit, Grey, Greys, Mask, Named, Tally, Truth, fit
 from explainer.evaluation.words import FUNCTION, Grammar, Word
-from explainer.methods.msea_arc import MSEA_ARC, MseaArcSettings, predecessor_weights
+from explainer.methods.msea_arc import MSEA_ARC, predecessor_weights
+from explainer.methods.msea_arc_knobs import MseaArcSettings
 from explainer.run import PROMPT, Run
 from explainer.run.geometry import Layout
 

@@ -1,4 +1,4 @@
-"""All methods, by name. A new method is one file and one line here."""
+"""The registry of methods. A new method is one file and one line here."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ COMBINE = ("max", "mean", "first")
 
 
 def find_method(name: str) -> Method:
-    """Return the method with this name among all, those for comparison and to opt in to as well.
+    """Return the method of this name, including comparison and opt-in methods.
 
-    Raises `MethodError` listing all names if there is none.
+    Raises `MethodError` with all names if there is none.
     """
     known = {**METHODS, **COMPARISON, **OPT_IN}
     if name not in known:

@@ -1,4 +1,4 @@
-"""The parts of MSEA + ARC on their own: the same computation with some knobs held fixed."""
+"""Ablations of MSEA + ARC: the same computation with some knobs fixed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any
 
 from explainer.methods.base import Method
-from explainer.methods.msea_arc import KNOBS, MSEA_ARC, explain
+from explainer.methods.msea_arc import MSEA_ARC, explain
+from explainer.methods.msea_arc_knobs import KNOBS
 
 _FUSION = ("scales", "scale_weights", "fuse", "resize")
 _ARC = ("k", "p", "rbo", "state")
@@ -14,7 +15,7 @@ _SUBTRACTION = ("beta", "beta_range", "predecessors", "repeats", "base")
 
 
 def _variant(name: str, label: str, summary: str, hidden: tuple[str, ...], **fixed: Any) -> Method:
-    """Return MSEA + ARC with the `fixed` knobs held and the `hidden` ones at their defaults."""
+    """Return MSEA + ARC with the `fixed` knobs set and the `hidden` ones at their defaults."""
     out = {*hidden, *fixed}
     held = {knob.name: knob.default for knob in KNOBS if knob.name in out} | fixed
     return Method(

@@ -1,7 +1,8 @@
-"""How the map of one token by MSEA + ARC came about, computed by the code of the method itself.
+"""Compute every intermediate map of MSEA + ARC for one token.
 
-Source: arXiv 2509.22415, Eq. 5-9. Unlike a `Heatmap`, the maps here are in the unit of the logits,
-so that they can be added and subtracted as the equations do; only `Anatomy.heat` is normalised.
+Source: arXiv 2509.22415, Eq. 5-9, with the code of the method itself. Unlike in a `Heatmap`, the
+maps here are in the unit of the logits, so that they can be added and subtracted as in the
+equations; only `Anatomy.heat` is normalised.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from explainer.methods.lens import Maps, earlier, repeated
 from explainer.methods.msea_arc import (
     MSEA_ARC,
     Derivation,
-    MseaArcSettings,
     derive,
     guesses,
     readings,
     relevance,
     state_rows,
 )
+from explainer.methods.msea_arc_knobs import MseaArcSettings
 from explainer.methods.rbo import gains, rbo
 from explainer.run import Run
 from explainer.run.geometry import Layout, join
@@ -37,7 +38,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ScaleMap:
-    """What one scale says of the token.
+    """The maps of the token at one scale.
 
     Attributes:
         alpha: the scale factor.
@@ -79,7 +80,7 @@ class Context:
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
-    """Every quantity on the way to the map of one token; all maps are logits but `heat`.
+    """All intermediate quantities of the map of one token; maps are logits, except `heat`.
 
     Attributes:
         token: index into `Run.tokens`.
@@ -88,10 +89,10 @@ class Anatomy:
         interference: Ahat_t of Eq. 8.
         subtracted: beta Ahat_t.
         before: max(0, A_t - beta Ahat_t), before filter and normalisation.
-        heat: what the method returns, after them.
+        heat: the result of the method, after both.
         beta: the factor used.
         beta_auto: the factor that Eq. 9 gives.
-        context: what the tokens before it have to do with it.
+        context: the contributions of the tokens before it.
         signed: whether the maps before the subtraction keep scores below 0.
     """
 
@@ -150,10 +151,10 @@ def _parts(cells: Maps | Floats, layout: Layout) -> Parts:
 
 
 def _scale_maps(run: Run, t: int, s: MseaArcSettings, layout: Layout) -> Iterable[ScaleMap]:
-    told = np.asarray(s.scale_weights or [1.0] * len(s.scales))
+    scale_weights = np.asarray(s.scale_weights or [1.0] * len(s.scales))
     scales = [readings(run, run.tokens.ids[[t]], alpha, s, layout) for alpha in s.scales]
     counts = np.array([[len(views) for views in of_images] for of_images in scales])
-    weights = told[:, None] * counts  # every view is a reading of its own
+    weights = scale_weights[:, None] * counts  # every view is a reading of its own
     shares = weights / weights.sum(axis=0)
     mean = s.fuse == "mean"
     for alpha, of_images, share in zip(s.scales, scales, shares, strict=True):
@@ -162,7 +163,7 @@ def _scale_maps(run: Run, t: int, s: MseaArcSettings, layout: Layout) -> Iterabl
 
 
 def _context(run: Run, t: int, s: MseaArcSettings, steps: Derivation) -> Context:
-    """Return what the tokens before t have to do with it, from the first row of a derivation."""
+    """Return the contributions of the tokens before t, from the first row of a derivation."""
     weights = steps.weights[0] / max(steps.weights[0].sum(), np.finfo(float).tiny)
     masses = weights * np.abs(steps.others).sum(axis=1, dtype=np.float64)
     if steps.cleaned.beta[0] == 0 or not masses.any():
@@ -191,10 +192,11 @@ def _context(run: Run, t: int, s: MseaArcSettings, steps: Derivation) -> Context
 
 
 def leading(heats: Sequence[Heatmap], combine: str = "max") -> int:
-    """Return which of several maps stands for their combination; the first, if that was chosen.
+    """Return the index of the map that contributes most to a combination of several.
 
-    Otherwise the one that supplies most of their maximum: the sum of the cells where it is the
-    largest. The largest single value would not tell maps apart that all reach 1.0.
+    For "first" it is the first. Otherwise it is the map with the largest sum over the cells where
+    it is the maximum; comparing single largest values would not distinguish maps that all reach
+    1.0.
     """
     if combine == "first":
         return 0
@@ -208,7 +210,7 @@ def leading(heats: Sequence[Heatmap], combine: str = "max") -> int:
 
 
 class Shared(NamedTuple):
-    """An id that both lists hold: its ranks, counted from 1, and what it adds to the overlap."""
+    """An id in both lists: its ranks, counted from 1, and its contribution to the overlap."""
 
     token_id: int
     first: int
@@ -218,11 +220,11 @@ class Shared(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Overlap:
-    """The top-k guesses that stand for two tokens, and what they have in common.
+    """The top-k lists of two tokens, and the ids in both.
 
     Attributes:
-        first: (k,) int32, the guesses for one token, best first.
-        second: (k,) int32, those for the other.
+        first: (k,) int32, the list of one token, best first.
+        second: (k,) int32, the list of the other.
         shared: the ids in both, in the order of `first`; their gains sum to `relevance`.
         relevance: r of Eq. 7, in [0, 1].
     """
@@ -234,10 +236,10 @@ class Overlap:
 
 
 def overlap(run: Run, first: int, second: int, **knobs: Any) -> Overlap:
-    """Return both lists of guesses with the shared ranks; `knobs` are those of MSEA + ARC.
+    """Compare the top-k lists of two tokens; `knobs` are those of MSEA + ARC.
 
-    With the lists of t and j the relevance is r_j. A shared id counts from the depth on at which
-    both lists have reached it, so it adds what its lower rank is worth, `rbo.gains`.
+    With the lists of t and j the relevance is r_j. A shared id counts from the depth at which both
+    lists have reached it, so it contributes the gain of its lower rank, `rbo.gains`.
     """
     s = MseaArcSettings(**MSEA_ARC.settings(**knobs))
     one, other = (_guesses(run, token, s) for token in (first, second))
@@ -254,5 +256,5 @@ def _guesses(run: Run, token: int, s: MseaArcSettings) -> npt.NDArray[np.int32]:
     row = state_rows(run, s.state)[run.check_token(token)]
     found = guesses(run, s)[row]
     if row < 0 or found[0] < 0:
-        raise TokenError(f"the run holds no guesses for token {token} (state {s.state!r})")
+        raise TokenError(f"the run has no top-k list for token {token} (state {s.state!r})")
     return found

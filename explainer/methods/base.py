@@ -1,4 +1,4 @@
-"""What a method is: a declaration of its knobs, and a pure function from a run to heatmaps."""
+"""The interface of a method: its knobs, and a pure function from a run to heatmaps."""
 
 from __future__ import annotations
 
@@ -41,8 +41,10 @@ class Knob:
         return _CHECKS[self.kind](self, value)
 
     def parse(self, text: str) -> Any:
-        """Return the value that a typed text means, numbers of a list parted by commas or slashes;
-        `check` judges it. `KnobError` for what is no number where one is wanted."""
+        """Parse the text of a value; numbers of a list are separated by commas or slashes.
+
+        Limits are left to `check`. Raises `KnobError` for text where a number is needed.
+        """
         if self.kind == "choice":
             return text
         if text == "auto" and self.default is None:
@@ -85,9 +87,9 @@ class Heatmap:
 
     Attributes:
         parts: one for each image, in order.
-        signed: whether negative values mean something (draw with a diverging colour map).
-        normalisation: words that say what 1.0 means, for people.
-        notes: numbers worth showing beside the map, such as "beta".
+        signed: whether values may be negative (drawn with a diverging colour map).
+        normalisation: a phrase for the reader on what 1.0 means.
+        notes: numbers to show beside the map, such as "beta".
     """
 
     parts: tuple[MapPart, ...]
@@ -117,7 +119,7 @@ class Method:
     """A way to explain tokens.
 
     `explain(run, tokens, **knobs)` returns one `Heatmap` for each token index. It may work on many
-    tokens at once; each map must be the same as if its token had been asked for alone.
+    tokens at once; each map must be the same as if its token were explained alone.
     """
 
     name: str
@@ -134,7 +136,7 @@ class Method:
         return self.explain_many(run, [token], **knobs)[0]
 
     def explain_many(self, run: Run, tokens: Sequence[int], **knobs: Any) -> list[Heatmap]:
-        """Return one heatmap for each token, checking tokens and knobs first.
+        """Return one heatmap for each token, after checking tokens and knobs.
 
         `preset="name"` starts from a named setting of all knobs instead of the defaults.
         """
@@ -143,7 +145,7 @@ class Method:
         return self.explain(run, checked, **settings) if checked else []
 
     def settings(self, preset: str | None = None, **knobs: Any) -> dict[str, Any]:
-        """Return all knobs of the method with these values set; `KnobError` if one is wrong."""
+        """Return the values of all knobs, with these set; raise `KnobError` for a wrong one."""
         known = {knob.name: knob for knob in self.knobs}
         unknown = sorted(set(knobs) - set(known))
         if unknown:
@@ -167,7 +169,7 @@ def _number(knob: Knob, value: Any) -> float:
 
 
 def shown_number(value: Any) -> str:
-    """Return a number for people: whole ones in full, unless they have more than 20 digits."""
+    """Format a number: whole ones in full, unless they have more than 20 digits."""
     if isinstance(value, int) and abs(value) >= 10**20:
         return "a number of more than 20 digits"
     is_whole = float(value).is_integer() and abs(value) < 1e15

@@ -1,11 +1,11 @@
-"""The methods that papers compare with, drawn from maps that `Explainer.attribute` put into a run.
+"""Comparison methods: they normalise the maps that `Explainer.attribute` stored in a run.
 
-Unlike the others they need the model: its gradients, its attention, its relevance, or what it makes
-of other pictures. What is computed is in `explainer.attribution`; here it is looked up and put on a
-scale like any other map.
+Unlike the other methods they need the model: gradients, attention, relevance, or its output on
+changed pictures. `explainer.attribution` computes these; this module looks them up and normalises
+them like any other map.
 
 Definitions: arXiv 2509.22415 compares with these methods and gives no definitions for a language
-model that reads pictures. Ours are the usual ones with the visual tokens in the place of pixels.
+model that reads pictures. Ours are the usual ones, with visual tokens in place of pixels.
 """
 
 from __future__ import annotations
@@ -51,18 +51,18 @@ class Comparison(Method):
 
     Attributes:
         options: names of the knobs that the computation depends on; the others concern display.
-        notice: what a person should know before using it, or "".
+        notice: a warning to show before use, or "".
     """
 
     options: tuple[str, ...] = ()
     notice: str = ""
 
     def key(self, token: int, settings: Mapping[str, Any]) -> AttributionKey:
-        """Return under which key of `Run.attributions` the map of a token is kept."""
+        """Return the key of the map of a token in `Run.attributions`."""
         return self.name, token, tuple((name, settings[name]) for name in sorted(self.options))
 
     def lacks(self, run: Run, tokens: Sequence[int], settings: Mapping[str, Any]) -> list[int]:
-        """Return the tokens whose maps have yet to be computed to draw those of `tokens`."""
+        """Return the tokens whose maps have to be computed before `tokens` can be explained."""
         wanted = dict.fromkeys(needed(run, tokens, settings["normalisation"]))
         return [t for t in wanted if self.key(t, settings) not in run.attributions]
 
@@ -70,10 +70,10 @@ class Comparison(Method):
 def explain(
     run: Run, tokens: Sequence[int], *, name: str, normalisation: str, **knobs: Any
 ) -> list[Heatmap]:
-    """Return the maps of a comparison method: negative parts cut off, then min-max.
+    """Return the maps of a comparison method, clipped at 0 and scaled to [0, 1] (min-max).
 
-    show="signed" keeps them and divides without moving 0. Raises `MethodError` for a token whose
-    map was not computed.
+    show="signed" keeps negative values and divides without moving 0. Raises `MethodError` for a
+    token whose map was not computed.
     """
     wanted = needed(run, tokens, normalisation)
     signed = knobs.get("show") == "signed"

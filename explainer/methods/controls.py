@@ -1,4 +1,7 @@
-"""Maps that know nothing of the answer: what any method has to beat. No choice of the page."""
+"""Control maps that do not depend on the answer, as a baseline for every method.
+
+Evaluation uses them; the page does not offer them.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,9 @@ SPREAD = 0.25  # standard deviation of the centre bias, as a share of each side
 
 
 def noise(run: Run, seeds: Sequence[int]) -> list[Heatmap]:
-    """Return a map of uniform noise for each seed: the same ones whenever the same run is asked.
+    """Return a map of uniform noise for each seed, the same for every call on a run.
 
-    The control "random" takes the tokens for seeds.
+    The control "random" uses the token indices as seeds.
     """
     layout, key = Layout.of(run), [int(i) for i in run.tokens.ids]
 
@@ -29,7 +32,7 @@ def noise(run: Run, seeds: Sequence[int]) -> list[Heatmap]:
 
 
 def _centre(run: Run, tokens: Sequence[int]) -> list[Heatmap]:
-    """Return the same bump in the middle of each picture for every token."""
+    """Return the same Gaussian in the middle of each picture for every token."""
     layout = Layout.of(run)
 
     def bump(grid: Grid) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""From cleaned maps to numbers in [0, 1] (or [-1, 1]): normalisation and the final filter.
+"""Normalise and filter cleaned maps to [0, 1] or, if signed, [-1, 1].
 
-Neither paper says how a map is put on a scale for MSEA + ARC; TAM's code uses the joint range of
-image and text. All three ways are offered, and every `Heatmap` says in words which one it has.
+Neither paper defines the normalisation of MSEA + ARC; TAM's code uses the joint range of image and
+text. Three normalisations are offered, and every `Heatmap` names the one it has.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from explainer.run.geometry import Layout
 
 Maps = npt.NDArray[np.float32]
 
-RAW = "raw"  # no normalisation: for what computes with maps, never a choice of a person
-ABSOLUTE = "absolute"  # none either: for maps that are shares by themselves
+RAW = "raw"  # no normalisation: for code that computes with maps; never offered as a choice
+ABSOLUTE = "absolute"  # no normalisation either: for maps that are shares already
 
 WORDS: Mapping[str, str] = {
     RAW: "Scale: raw scores",
@@ -69,7 +69,7 @@ BORDER = Knob(
 
 @dataclass(frozen=True)
 class Finishing:
-    """How cleaned maps become numbers between 0 and 1; `WINDOW` and `BORDER` say what they mean."""
+    """How to normalise and filter cleaned maps; `WINDOW` and `BORDER` describe the filter."""
 
     normalisation: str
     window: int = 1
@@ -77,11 +77,11 @@ class Finishing:
 
 
 def needed(run: Run, tokens: Sequence[int], normalisation: str) -> list[int]:
-    """Return `tokens`, followed by those whose maps the normalisation has to see as well."""
+    """Return `tokens`, followed by those whose maps the normalisation also needs."""
     if normalisation != "answer":
         return list(tokens)
-    asked = set(tokens)
-    rest = [int(i) for i in run.indices(ANSWER) if i not in asked]
+    chosen = set(tokens)
+    rest = [int(i) for i in run.indices(ANSWER) if i not in chosen]
     if not rest and not np.any(run.tokens.roles[list(tokens)] == ANSWER):
         raise KnobError("normalisation 'answer' needs an answer, and this run holds none")
     return [*tokens, *rest]
@@ -128,7 +128,7 @@ def finish_signed(run: Run, tokens: Sequence[int], maps: Maps, normalisation: st
 def joint_range(
     maps: Maps, scores: npt.NDArray[np.float32], counts: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return ((M,), (M,)): least and largest of each map and of those of its scores that count.
+    """Return the least and largest value, ((M,), (M,)), of each map and its counted scores.
 
     `scores` and `counts` are (M, J).
     """
@@ -148,7 +148,7 @@ def stretch(maps: Maps, low: npt.ArrayLike, high: npt.ArrayLike) -> Maps:
 
 
 def as_parts(values: Maps, layout: Layout) -> list[tuple[MapPart, ...]]:
-    """Return the parts of M heatmaps from their cells (M, G)."""
+    """Split the cells (M, G) of M heatmaps into parts, one for each image."""
     places = [grid.placement for grid in layout.grids]
     return [tuple(map(MapPart, maps, places)) for maps in zip(*layout.split(values), strict=True)]
 

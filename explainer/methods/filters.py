@@ -1,4 +1,4 @@
-"""The rank Gaussian filter: a smoother that removes lone spikes and keeps broad peaks.
+"""The rank Gaussian filter: it removes isolated spikes and keeps broad peaks.
 
 Source: the reference implementation of TAM, arXiv 2506.23270, also used by MSEA + ARC,
 arXiv 2509.22415, Eq. 9.
@@ -73,8 +73,10 @@ def zero_deviation(maps: Maps, window: int = 3) -> Mask:
 
 
 def _ranked(maps: Maps, window: int, border: str) -> tuple[Maps, Mask]:
-    """Return (window^2, M, h, w): the neighbours of every cell, sorted, and (window^2, 1, h, w):
-    which of them count. Those that do not are 0 and come last."""
+    """Return the sorted neighbours of every cell, (window^2, M, h, w), and which of them count.
+
+    The mask is (window^2, 1, h, w). Neighbours that do not count are 0 and come last.
+    """
     inside = np.ones((1, *maps.shape[1:]), bool)
     if BORDERS[border]:
         values = np.sort(_windows(maps, window, mode=BORDERS[border]), axis=0)

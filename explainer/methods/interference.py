@@ -1,4 +1,4 @@
-"""Subtract from a map what the maps of earlier words explain of it.
+"""Subtract from a map what the maps of earlier tokens explain of it.
 
 Shared by TAM (arXiv 2506.23270) and ARC (arXiv 2509.22415, Eq. 8-9); they differ in the weights.
 """
@@ -53,8 +53,8 @@ def best_beta(maps: Maps, interference: Floats) -> npt.NDArray[np.float64]:
     """
     a, b = maps.astype(np.float64), interference.astype(np.float64)
     own, square = (a * a).sum(axis=1), (b * b).sum(axis=1)
-    found = square > FAINT * own
-    return np.where(found, (a * b).sum(axis=1) / np.where(found, square, 1.0), 0.0)
+    present = square > FAINT * own
+    return np.where(present, (a * b).sum(axis=1) / np.where(present, square, 1.0), 0.0)
 
 
 def subtract(

@@ -1,4 +1,4 @@
-"""The logit lens on a recorded run, and who came before whom: what every method starts from.
+"""The logit lens on a recorded run, and which earlier tokens count: the basis of all methods.
 
 Eq. 2 of arXiv 2509.22415: the map of class k is a_i(k) = W[k] . z_i over the visual tokens i, with
 z_i the last-layer state after the final norm.
@@ -49,15 +49,18 @@ def text_scores(run: Run, ids: npt.ArrayLike) -> npt.NDArray[np.float32]:
 
 
 def score_weights(run: Run, tokens: Sequence[int], allowed: Mask) -> Maps:
-    """Return (M, T) float32 in [0, 1]: how strongly each of M tokens' class scores at the state
-    that predicts each token `allowed`, relative to the largest; zeros where none scores."""
+    """Return the scores (M, T) float32 of M tokens' classes at the states before other tokens.
+
+    The score at the state that predicts a token of `allowed` is divided by the largest, so values
+    lie in [0, 1]; zeros where none scores.
+    """
     scores = np.where(allowed, text_scores(run, run.tokens.ids[list(tokens)]), 0.0)
     peak = scores.max(axis=1, keepdims=True)
     return (scores / np.where(peak > 0, peak, 1.0)).astype(np.float32)
 
 
 def earlier(run: Run, tokens: Sequence[int], which: str = "content") -> Mask:
-    """Return (M, T) bool: which text tokens stand before each of M tokens and count for it.
+    """Return a mask (M, T) bool: the text tokens before each of M tokens that count for it.
 
     "content" is prompt and answer, "answer" the answer alone, "all" also the template. A token that
     nothing predicts (the first of the sequence) has no state and never counts.
@@ -73,11 +76,11 @@ def earlier(run: Run, tokens: Sequence[int], which: str = "content") -> Mask:
 
 
 def repeated(run: Run, tokens: Sequence[int], repeats: str = "drop") -> Mask:
-    """Return (M, T) bool: text tokens to leave out because they say the same as each of M tokens.
+    """Return a mask (M, T) bool: the text tokens to leave out as repeats of each of M tokens.
 
-    "drop" names tokens with the same id: their map is exactly the same, and subtracting it would
-    erase the evidence. "drop_word" adds those that differ in case or surrounding space only. "keep"
-    names none.
+    "drop" marks tokens with the same id: their map is identical, and subtracting it would erase the
+    evidence. "drop_word" also marks those that differ only in case or surrounding space. "keep"
+    marks none.
     """
     ids, at = run.tokens.ids, np.asarray(tokens)
     same = ids == ids[at][:, None]

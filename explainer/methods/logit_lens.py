@@ -1,4 +1,4 @@
-"""The raw logit lens: what each visual token would say, with nothing taken away."""
+"""The raw logit lens: the logit of a word at each visual token, without subtraction."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """MSEA + ARC: the lens fused over several scales, minus what unrelated earlier words explain.
 
 Source: "MSEA + ARC", arXiv 2509.22415, Eq. 2-9. What the paper leaves open is a knob here; the
-defaults are ours, the preset `paper` reads the equations to the letter, see `PAPER`.
+defaults are ours, the preset `paper` reads the equations to the letter, see `msea_arc_knobs.PAPER`.
 
     A_t     weighted mean over scales s (and views of an image) of Resize(A_t^(s))         (5)
     r_j     RBO(top-k at the state of j, top-k at the state of t)                          (7)
@@ -11,7 +11,7 @@ defaults are ours, the preset `paper` reads the equations to the letter, see `PA
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,21 +19,15 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import KnobError, RunError
-from explainer.methods.base import Heatmap, Knob, Method
+from explainer.methods.base import Heatmap, Method
 from explainer.methods.display import (
-    BORDER,
-    NORMALISATION,
-    WINDOW,
     WORDS,
-    Finishing,
     as_parts,
     finish,
     needed,
 )
 from explainer.methods.interference import Cleaned, best_beta, subtract, weighted_mean
 from explainer.methods.lens import (
-    PREDECESSORS,
-    REPEATS,
     Maps,
     Mask,
     earlier,
@@ -41,61 +35,12 @@ from explainer.methods.lens import (
     repeated,
     score_weights,
 )
-from explainer.methods.rbo import VARIANTS, rbo
+from explainer.methods.msea_arc_knobs import KNOBS, PAPER, MseaArcSettings
+from explainer.methods.rbo import rbo
 from explainer.run import Run, Scale
-from explainer.run.geometry import MODES, Grid, Layout, Resampler, join
+from explainer.run.geometry import Grid, Layout, Resampler, join
 
 Weights = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class MseaArcSettings:
-    """The values of all knobs; `KNOBS` says what each one means."""
-
-    scales: tuple[float, ...]
-    scale_weights: tuple[float, ...] | None
-    fuse: str
-    k: int
-    p: float
-    rbo: str
-    beta: float | None
-    beta_range: str
-    clip: str
-    predecessors: str
-    repeats: str
-    state: str
-    base: str
-    weights: str
-    normalisation: str
-    window: int
-    border: str
-    resize: str
-    factor: int
-    fuse_at: str
-
-    @property
-    def finishing(self) -> Finishing:
-        return Finishing(self.normalisation, self.window, self.border)
-
-    def layout(self, run: Run) -> Layout:
-        """Return the grids on which maps of this run are fused and cleaned."""
-        layout = Layout.of(run)
-        return layout.at_pixels() if self.fuse_at == "pixels" else layout.divided(self.factor)
-
-    def __post_init__(self) -> None:
-        if self.fuse_at == "pixels" and self.factor != 1:
-            raise KnobError("factor divides cells of the token grid; leave it at 1 with pixels")
-        weights = self.scale_weights or ()
-        if weights and len(weights) != len(self.scales):
-            raise KnobError(
-                f"scale_weights takes one weight for each scale, in the order of scales: got "
-                f"{len(weights)} for {len(self.scales)} scales"
-            )
-        if self.fuse == "max" and len(set(weights)) > 1:
-            raise KnobError(
-                "scale_weights are those of the mean of Eq. 5; choose fuse 'mean', or leave the "
-                "weights alike"
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,9 +101,9 @@ def predecessor_weights(run: Run, tokens: Sequence[int], s: MseaArcSettings) -> 
 
 
 def relevance(run: Run, tokens: Sequence[int], allowed: Mask, s: MseaArcSettings) -> Weights:
-    """Return (M, T) float64: r_j of Eq. 7 in [0, 1] for each of M tokens.
+    """Return r_j of Eq. 7, (M, T) float64 in [0, 1], for each of M tokens.
 
-    NaN where `allowed`, (M, T), has no use for it or the state of j was not recorded.
+    NaN where `allowed` (M, T) is False or the state of j was not recorded.
     """
     lists, states = guesses(run, s), state_rows(run, s.state)
     missing = [t for t in tokens if states[t] < 0]
@@ -175,7 +120,10 @@ def relevance(run: Run, tokens: Sequence[int], allowed: Mask, s: MseaArcSettings
 
 
 def guesses(run: Run, s: MseaArcSettings) -> npt.NDArray[np.int32]:
-    """Return (T + 1, k) int32: the top-k ids at every state, best first; `KnobError` if k > K."""
+    """Return the top-k ids (T + 1, k) int32 at every state, best first.
+
+    Raises `KnobError` if k exceeds the length of the stored lists.
+    """
     if s.k > run.topk.shape[1]:
         raise KnobError(f"k = {s.k} is too large: this run holds lists of {run.topk.shape[1]}")
     return run.topk[:, : s.k]
@@ -194,11 +142,11 @@ def state_rows(run: Run, state: str) -> npt.NDArray[np.intp]:
 
 
 def derive(run: Run, tokens: Sequence[int], s: MseaArcSettings, layout: Layout) -> Derivation:
-    """Return Eq. 5 to 9 for these tokens, before normalisation and filter."""
+    """Compute Eq. 5 to 9 for these tokens, before normalisation and filter."""
     weights = predecessor_weights(run, tokens, s)
     used = np.flatnonzero(weights.any(axis=0))
     ids, place = np.unique(run.tokens.ids[[*tokens, *used]], return_inverse=True)
-    fused = _fused(run, ids, s, layout)  # (ids, then A_0 if there is one)
+    fused = _fuse_scales(run, ids, s, layout)  # (ids, then A_0 if there is one)
     own, others = fused[place[: len(tokens)]], fused[place[len(tokens) :]]
     weights = weights[:, used]
     if len(fused) > len(ids):
@@ -215,9 +163,9 @@ def derive(run: Run, tokens: Sequence[int], s: MseaArcSettings, layout: Layout) 
 def readings(
     run: Run, ids: npt.ArrayLike, alpha: float, s: MseaArcSettings, layout: Layout
 ) -> list[list[Maps]]:
-    """Return for each image the maps (n, h, w) of n ids by each of its views at one scale.
+    """Return the maps (n, h, w) of n ids by each view at one scale, listed by image.
 
-    They are on the grids of the layout, as Eq. 5 takes them.
+    They are resampled to the grids of the layout, as Eq. 5 requires.
     """
 
     def placed(maps: Maps, source: Grid, grid: Grid) -> Maps:
@@ -231,41 +179,41 @@ def readings(
     ]
 
 
-def _fused(run: Run, ids: npt.NDArray[np.int32], s: MseaArcSettings, layout: Layout) -> Maps:
-    """Return (n, G): A of Eq. 5 for each id, and for A_0 unless it is off."""
+def _fuse_scales(run: Run, ids: npt.NDArray[np.int32], s: MseaArcSettings, layout: Layout) -> Maps:
+    """Return the fused maps (n, G) of Eq. 5 for each id, then for A_0 unless it is off."""
     scales = [
-        readings(run, [*ids, *_base_ids(run, run.scale(alpha), s)], alpha, s, layout)
+        readings(run, [*ids, *_choose_base_ids(run, run.scale(alpha), s)], alpha, s, layout)
         for alpha in s.scales
     ]
-    fused = join([_fuse(of_image, s) for of_image in zip(*scales, strict=True)])
+    fused = join([_fuse_views(of_image, s) for of_image in zip(*scales, strict=True)])
     if s.base == "raw" and s.weights != "none":
-        raw = readings(run, [_least_id(run)], 1.0, s, layout)
+        raw = readings(run, [_get_least_id(run)], 1.0, s, layout)
         fused = np.concatenate([fused, join([np.mean(views, axis=0) for views in raw])])
     return np.maximum(0.0, fused) if s.clip == "fused" else fused
 
 
-def _fuse(scales: Sequence[Sequence[Maps]], s: MseaArcSettings) -> Maps:
-    """Return (n, h, w): one map from those of the views of an image at each scale.
+def _fuse_views(scales: Sequence[Sequence[Maps]], s: MseaArcSettings) -> Maps:
+    """Fuse the maps of all views of an image at all scales into one map (n, h, w).
 
-    Every view counts as a reading of its own, with the weight of its scale.
+    Every view has the weight of its scale.
     """
     maps = np.stack([view for views in scales for view in views])
     if s.fuse == "max":
         return maps.max(axis=0)
-    told = s.scale_weights or (1.0,) * len(scales)
-    weights = np.repeat(np.asarray(told, np.float32), [len(views) for views in scales])
+    scale_weights = s.scale_weights or (1.0,) * len(scales)
+    weights = np.repeat(np.asarray(scale_weights, np.float32), [len(views) for views in scales])
     return np.tensordot(weights / weights.sum(), maps, axes=1)
 
 
-def _base_ids(run: Run, scale: Scale, s: MseaArcSettings) -> list[int]:
+def _choose_base_ids(run: Run, scale: Scale, s: MseaArcSettings) -> list[int]:
     """Return the id of an A_0 that is fused like other maps, as a list of one or none."""
     if s.base in ("off", "raw") or s.weights == "none":
         return []
     return [scale.base_id if s.base == "per_scale" else run.scales[0].base_id]
 
 
-def _least_id(run: Run) -> int:
-    """Return k of A_0 as the paper has it: of the whole vocabulary, at scale 1 alone."""
+def _get_least_id(run: Run) -> int:
+    """Return the id k of the paper's A_0: of the whole vocabulary, at scale 1."""
     if run.scales[0].least_id is None:
         raise RunError(
             "the run was recorded before A_0 of the whole vocabulary was kept; record it again, or "
@@ -273,129 +221,6 @@ def _least_id(run: Run) -> int:
         )
     return run.scales[0].least_id
 
-
-KNOBS = (
-    Knob("scales", "scales", (0.5, 0.75, 1.0), "which scales are fused", 0.25, 1.5, 0.05),
-    Knob(
-        "scale_weights",
-        "weights",
-        None,
-        "weight of each scale in the mean, in the order of scales; automatic counts all alike",
-        0.0,
-        2.0,
-        0.05,
-    ),
-    Knob("fuse", "choice", "mean", "how scales are fused (Eq. 5)", choices=("mean", "max")),
-    Knob("k", "int", 50, "how many top guesses are compared (Eq. 7)", 1, 200),
-    Knob("beta", "float", None, "how much is subtracted; automatic solves Eq. 9", 0.0, 2.0, 0.05),
-    NORMALISATION,
-    WINDOW,
-    BORDER,
-    Knob(
-        "p",
-        "float",
-        0.9,
-        "persistence of the overlap: small looks at the first guesses only",
-        0.5,
-        0.99,
-        0.01,
-        advanced=True,
-    ),
-    Knob(
-        "rbo",
-        "choice",
-        "normalised",
-        "how the overlap treats what lies below rank k",
-        choices=VARIANTS,
-        advanced=True,
-    ),
-    Knob(
-        "beta_range",
-        "choice",
-        "nonnegative",
-        "whether the automatic beta may be negative",
-        choices=("nonnegative", "free"),
-        advanced=True,
-    ),
-    Knob(
-        "clip",
-        "choice",
-        "fused",
-        "where negative scores are dropped: after fusing, before it, or not until the end",
-        choices=("fused", "per_scale", "none"),
-        advanced=True,
-    ),
-    Knob(
-        "predecessors",
-        "choice",
-        "content",
-        "which earlier tokens count: prompt and answer, the template too, or the answer alone",
-        choices=PREDECESSORS,
-        advanced=True,
-    ),
-    Knob(
-        "repeats",
-        "choice",
-        "drop",
-        "earlier tokens equal to this one: left out, left out also if only case or space differ, "
-        "or kept",
-        choices=REPEATS,
-        advanced=True,
-    ),
-    Knob(
-        "state",
-        "choice",
-        "predicting",
-        "whose guesses stand for a token: the state that predicts it or the state at it",
-        choices=("predicting", "own"),
-        advanced=True,
-    ),
-    Knob(
-        "base",
-        "choice",
-        "scale1",
-        "the base map A_0, of the word with the least score in the picture: chosen among ordinary "
-        "words at scale 1 or at each scale, or among the whole vocabulary with its map at scale 1 "
-        "alone (raw, Eq. 4); or none. It counts with clip none only: clipped at 0 it is empty",
-        choices=("scale1", "per_scale", "raw", "off"),
-        advanced=True,
-    ),
-    Knob(
-        "weights",
-        "choice",
-        "rbo",
-        "weight of an earlier token: 1 - RBO (Eq. 8), this word's score at it as in TAM, the same "
-        "for all, or nothing is subtracted",
-        choices=("rbo", "score", "uniform", "none"),
-        advanced=True,
-    ),
-    Knob("resize", "choice", "bilinear", "how maps are resized", choices=MODES, advanced=True),
-    Knob("factor", "int", 1, "cells of the map for each token, per side", 1, 4, advanced=True),
-    Knob(
-        "fuse_at",
-        "choice",
-        "tokens",
-        "where maps are fused and cleaned: on the token grid, or at the picture's size as in Eq. 5",
-        choices=("tokens", "pixels"),
-        advanced=True,
-    ),
-)
-
-# Eq. 5 to 9 to the letter: maps at the size of the picture, with their sign, until Eq. 9 cuts it;
-# every token before this one counts, the template's and equal ones too; A_0 is the map of Eq. 4 of
-# whichever id scores least; beta is the unbounded minimum; the filter is TAM's. Ours, because the
-# paper is silent: the joint normalisation (its figures follow TAM's evaluation), r_0 = 0, RBO with
-# p = 0.9 divided by its largest value, and the state that predicts a token as that of its guesses.
-PAPER: Mapping[str, Any] = {
-    "fuse_at": "pixels",
-    "clip": "none",
-    "predecessors": "all",
-    "repeats": "keep",
-    "base": "raw",
-    "beta_range": "free",
-    "normalisation": "joint",
-    "border": "mirror",
-}
 
 MSEA_ARC = Method(
     name="msea_arc",

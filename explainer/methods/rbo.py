@@ -44,7 +44,7 @@ def depth_weights(k: int, p: float, variant: str) -> Floats:
 
 
 def gains(k: int, p: float, variant: str) -> Floats:
-    """Return (k + 1,) float64: what a shared item adds whose lower rank is m = 0..k-1, then 0."""
+    """Return the gain (k + 1,) float64 of a shared item whose lower rank is m = 0..k-1, then 0."""
     return np.append(np.cumsum(depth_weights(k, p, variant)[::-1])[::-1], 0.0)
 
 
@@ -62,7 +62,7 @@ def rbo(targets: Lists, lists: Lists, p: float = 0.9, variant: str = "normalised
     gain = gains(k, p, variant)
     place, out = np.arange(k), np.empty((len(targets), len(lists)))
     for i, ids in enumerate(own):
-        rank = np.full(len(known), k)  # an id that the target does not hold gains nothing
+        rank = np.full(len(known), k)  # an id that is not in the target list has gain 0
         rank[ids] = place
         out[i] = gain[np.maximum(rank[others], place)].sum(axis=1)
     return np.clip(out, 0.0, 1.0)

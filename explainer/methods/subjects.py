@@ -1,12 +1,11 @@
-"""What is explained: words of the run, words that it might have said, and one word against another.
+"""Subjects: what can be explained besides single tokens, for every method.
 
-A method maps single tokens of a run. A subject is more than that, and is reduced to it here, so
-that every method explains every kind:
+A method explains single tokens of a run. This module reduces three kinds of subject to that:
 
     Span      tokens of the run: a chip, a word, a stretch of text. The maps of its pieces are
               combined: maximum, mean, or the first.
-    Unsaid    another word in place of a token: a candidate that was passed over, or any word. Each
-              piece is explained as if it stood there, see `Run.with_token`.
+    Unsaid    another word in place of a token: one of its candidates, or any word. Each piece is
+              explained as if it stood there, see `Run.with_token`.
     Contrast  why one word and not another: the signed difference of both, on one scale.
 """
 
@@ -79,7 +78,7 @@ def explain_subject(method: Method, run: Run, subject: Subject, **knobs: Any) ->
     is not clipped for it, so that its contrast is (W_plus - W_minus) . z_i exactly, and `show`
     plays no part. 1.0 is, by normalisation, the largest difference in the map ("token"), in the map
     and between the words' logits at the states that predict the content tokens before both
-    ("joint"), or the largest value in the maps of the answer as it was given ("answer").
+    ("joint"), or the largest value in the maps of the recorded answer ("answer").
 
     Raises:
         TokenError: a token is not of the run, or there is none.
@@ -95,12 +94,12 @@ def explain_subject(method: Method, run: Run, subject: Subject, **knobs: Any) ->
 
 
 def words_of(subject: Subject) -> tuple[Word, ...]:
-    """Return the one word of a subject, or both of a contrast."""
+    """Return the word of a subject, or both words of a contrast."""
     return (subject.plus, subject.minus) if isinstance(subject, Contrast) else (subject,)
 
 
 def places(word: Word) -> tuple[int, ...]:
-    """Return the tokens at which a word stands, or would."""
+    """Return the tokens at which a word stands or would stand."""
     return word.tokens if isinstance(word, Span) else (word.at,)
 
 
@@ -114,7 +113,7 @@ def _check(method: Method, run: Run, word: Word, settings: Mapping[str, Any]) ->
     if isinstance(word, Unsaid):
         if isinstance(method, Comparison):
             raise MethodError(
-                f"{method.label} explains what was said; for another word choose a lens method"
+                f"{method.label} explains recorded words only; for others choose a lens method"
             )
         if settings.get("state") == "own":
             raise KnobError(
@@ -163,7 +162,7 @@ def _divided(values: npt.NDArray[np.float32], high: float) -> npt.NDArray[np.flo
 
 
 def _text_size(run: Run, subject: Contrast) -> float:
-    """Return the largest difference of both words' logits in the content text before both."""
+    """Return the largest difference of both words' logits at the content text before both."""
     first = min(token for word in words_of(subject) for token in places(word))
     plus, minus = (_text_logits(run, word) for word in words_of(subject))
     gaps = np.abs(plus - minus)[earlier(run, [first])[0]]
@@ -190,10 +189,10 @@ class Candidate:
 
 
 def candidates(run: Run, token: int) -> list[Candidate]:
-    """Return what the model held most probable in place of a token, best first.
+    """Return the most probable words in place of a token, best first.
 
-    Only those whose rows travel with the run, so that they can be explained: of an answer token the
-    first C, of others fewer. Probabilities are exact, over the whole vocabulary.
+    Only those with an unembedding row in the run, so that they can be explained: the first C at an
+    answer token, fewer elsewhere. Probabilities are exact, over the whole vocabulary.
     """
     ids, chances = run.topk[run.check_token(token)], run.candidate_probs[token]
     return [
@@ -212,10 +211,10 @@ def unsaid(run: Run, at: int, word: str) -> Unsaid:
 
 
 def unsaid_exactly(run: Run, at: int, text: str) -> Unsaid:
-    """Return the subject for a word in place of token `at`, with just the spaces that `text` has.
+    """Return the subject for a word in place of token `at`, with exactly the spaces of `text`.
 
-    It is looked for among the words that `Explainer.add_words` brought and the single pieces that
-    have a row here. Raises `TokenError` if it is not there.
+    It is searched among the words that `Explainer.add_words` added and the single pieces that have
+    a row in the run. Raises `TokenError` if it is not found.
     """
     run.check_token(at)
     added = run.settings.get("words", {}).get(text)
@@ -231,10 +230,10 @@ def unsaid_exactly(run: Run, at: int, text: str) -> Unsaid:
 
 
 def spelled(run: Run, at: int, word: str) -> str:
-    """Return a typed word as it would stand in place of token `at`.
+    """Return a typed word as it would be spelled in place of token `at`.
 
-    Tokenizers know most words twice, with the space before them and without. If the token there
-    begins with a space the word does too, and if not it does not; a space that was typed stays.
+    Tokenizers have most words twice, with a leading space and without. The word gets a leading
+    space if the token has one; a space that was typed is kept.
     """
     if not word.strip():
         raise TokenError("the word is empty; type a word")
@@ -250,8 +249,7 @@ def text_of(run: Run, word: Word) -> str:
 
 
 def probability(run: Run, word: Word) -> float | None:
-    """Return how probable all tokens of a span were together, or a word of one piece in place of
-    its token; None if that is not known."""
+    """Return the joint probability of a span, or that of a word of one piece; None if unknown."""
     if isinstance(word, Span):
         p = float(np.prod(run.probs[list(word.tokens)].astype(np.float64)))
     else:

@@ -91,8 +91,10 @@ class Grid:
         return Grid(self.rows, self.columns, _divide(self.y, factor), _divide(self.x, factor))
 
     def at_pixels(self) -> Grid:
-        """Return a grid of the same extent with square cells of one pixel, or of more where there
-        would be more than `MOST_PIXELS` of them."""
+        """Return a grid of the same extent with square cells of one pixel.
+
+        Cells are larger where there would be more than `MOST_PIXELS` of them.
+        """
         x0, y0, x1, y1 = self.extent
         step = int(np.ceil(np.sqrt(max(1.0, (x1 - x0) * (y1 - y0) / MOST_PIXELS))))
         y, x = (
@@ -176,15 +178,16 @@ class Placement:
         return np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(cells))), seen
 
     def pixels(self, shape: tuple[int, int]) -> tuple[int, int, int, int]:
-        """Return (x0, y0, x1, y1): the whole pixels of a picture (H, W) in the extent, at least
-        one."""
+        """Return (x0, y0, x1, y1): the whole pixels of a picture in the extent, at least one."""
         (height, width), (x0, y0, x1, y1) = shape, map(round, self.extent)
         x0, y0 = min(max(0, x0), width - 1), min(max(0, y0), height - 1)
         return x0, y0, min(max(x1, x0 + 1), width), min(max(y1, y0 + 1), height)
 
     def within(self, window: Extent, shape: tuple[int, int]) -> Extent:
-        """Return a window of the picture, in pixels, counted in whole cells of h x w: 0 to w, 0 to
-        h; what lies beside the cells is cut off."""
+        """Convert a window of the picture in pixels to cell coordinates, 0 to w and 0 to h.
+
+        Parts outside of the cells are cut off.
+        """
         (h, w), (x0, y0, x1, y1) = shape, self.frame
         x = np.clip((np.array(window[::2]) - x0) / (x1 - x0) * w, 0, w)
         y = np.clip((np.array(window[1::2]) - y0) / (y1 - y0) * h, 0, h)
@@ -209,8 +212,10 @@ class Layout:
         return Layout(tuple(grid.divided(factor) for grid in self.grids))
 
     def at_pixels(self) -> Layout:
-        """Return the layout with cells of one pixel; of whole pixels, equally many each way, where
-        there would be more than `MOST_PIXELS` cells to an image."""
+        """Return the layout with cells of one pixel.
+
+        Cells are a whole number of pixels wide where an image would have more than `MOST_PIXELS`.
+        """
         return Layout(tuple(grid.at_pixels() for grid in self.grids))
 
     def split(self, cells: Maps) -> list[Maps]:

@@ -148,5 +148,5 @@ def test_a_method_without_a_map_says_why_beside_the_others(served, visitor):
     assert [name for name, _ in served.explainer.attributed] == ["attention"]
     page.click(".sl-could-word[aria-pressed=false] >> nth=0")
     page.wait_for_selector("[data-method=attention].sl-without")
-    assert "explains what was said" in page.inner_text("[data-method=attention] .sl-absent")
+    assert "explains recorded words only" in page.inner_text("[data-method=attention] .sl-absent")
     assert page.locator("[data-method=tam] .sl-heat").is_visible()

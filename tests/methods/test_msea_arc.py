@@ -9,7 +9,8 @@ import pytest
 
 from explainer.errors import KnobError, RunError, ScaleError
 from explainer.methods import METHODS
-from explainer.methods.msea_arc import MseaArcSettings, derive, explain
+from explainer.methods.msea_arc import derive, explain
+from explainer.methods.msea_arc_knobs import MseaArcSettings
 from explainer.run import ANSWER, TEMPLATE, View
 from explainer.run.geometry import Layout
 from tests.methods import slow

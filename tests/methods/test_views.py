@@ -9,7 +9,8 @@ import pytest
 
 from explainer.errors import MethodError
 from explainer.methods import METHODS, combine_maps
-from explainer.methods.msea_arc import MseaArcSettings, derive
+from explainer.methods.msea_arc import derive
+from explainer.methods.msea_arc_knobs import MseaArcSettings
 from explainer.run import ANSWER, PROMPT, Run, Scale
 from explainer.run.geometry import Layout
 from tests.methods import slow

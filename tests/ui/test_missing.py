@@ -171,7 +171,7 @@ def test_programs_get_such_maps_at_once(handlers, explainer, store):
     explainer.attributed.clear()
     assert api.export(KEY, "json", methods=["tam", "grad_cam"]).data
     assert len(explainer.attributed) == len(run.indices(ANSWER)) - 1, "that of cat was there"
-    with pytest.raises(SightlineError, match="explains what was said"):
+    with pytest.raises(SightlineError, match="explains recorded words only"):
         api.explain(KEY, {"at": int(run.indices(ANSWER)[0]), "ids": [22]}, "grad_cam")
     with pytest.raises(SightlineError, match="whole model"):
         api.explain(KEY, {**cat, "layer": 1}, "grad_cam")
