@@ -1,0 +1,1 @@
+"""The emoji world: generated scenes with exact masks, and the small models trained on them."""

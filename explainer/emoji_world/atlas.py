@@ -1,4 +1,4 @@
-"""The sprites: one atlas picture in assets/, and the command that made it from the emoji font.
+"""The sprites: one atlas picture in assets/, and the command that draws it from an emoji font.
 
 python -m explainer.emoji_world.atlas /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
 """

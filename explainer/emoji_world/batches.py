@@ -1,7 +1,7 @@
-"""What the bundled models are trained on: pictures of scenes, and dialogues about them.
+"""Training batches of the bundled models: pictures of scenes, and dialogues about them.
 
-One sequence holds the picture once and several dialogues after it, each blind to the others, so
-that a picture is encoded once for all that is said about it.
+One sequence holds a picture once, followed by several dialogues that do not attend to each other,
+so that a picture is encoded once for all of them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Batch:
 
 
 class Maker:
-    """Makes the batches of one architecture, each decided by seed, step and progress."""
+    """Make the batches of one architecture, determined by seed, step and progress."""
 
     def __init__(
         self, architecture: Architecture, tokenizer: PreTrainedTokenizerBase, recipe: Recipe
@@ -55,7 +55,7 @@ class Maker:
         self.architecture, self.tokenizer, self.recipe = architecture, tokenizer, recipe
 
     def draw(self, step: int, progress: float) -> Batch:
-        """Return the batch of this step, from the stage of the curriculum at `progress`."""
+        """Draw the batch of this step, from the stage of the curriculum at `progress`."""
         rng = np.random.default_rng([self.recipe.seed, step])
         stages = self.architecture.curriculum
         progress = max(progress, self.recipe.curriculum_from)
@@ -72,7 +72,7 @@ class Maker:
         return self.batch(pictures, lessons)
 
     def batch(self, pictures: Pictures, lessons: list[list[Dialogue]]) -> Batch:
-        """Return pictures and what is said of each as one batch."""
+        """Combine pictures and their dialogues into one batch."""
         rows, columns = pictures.grid
         prefix, start = self.architecture.prefix(self.tokenizer, rows * columns)
         said = [
@@ -100,7 +100,7 @@ Said = list[list[tuple[list[int], list[int]]]]  # for each picture: question and
 
 
 class _Layout:
-    """Where everything stands in the sequences: the picture's prefix, then dialogue by dialogue.
+    """The layout of the sequences: the prefix with the picture, then the dialogues.
 
     Shapes: `ids`, `targets` and `owner` (B, L) int64, with owner 0 for the prefix, s + 1 for
     dialogue s and -1 for padding; `positions` (B, L - prefix) int64.
@@ -129,14 +129,14 @@ class _Layout:
 
 
 def _mask(owner: torch.Tensor) -> torch.Tensor:
-    """Return (B, 1, L, L) bool: each place sees what came before it of its own, and the prefix."""
+    """Return the attention mask (B, 1, L, L) bool: each token sees its dialogue and the prefix."""
     causal = torch.ones(owner.shape[1], owner.shape[1], dtype=torch.bool).tril()
     mine = (owner[:, :, None] == owner[:, None, :]) | (owner[:, None, :] == 0)
     return (causal & mine)[:, None]
 
 
 def _bags(said: Said, vocabulary: int) -> np.ndarray:
-    """Return (B, V) float32: the words of each first dialogue, the caption, without its end."""
+    """Return the bag of words (B, V) float32 of each caption, which is the first dialogue."""
     bags = np.zeros((len(said), vocabulary), np.float32)
     for bag, dialogues in zip(bags, said, strict=True):
         words = np.unique(dialogues[0][1][:-1])

@@ -1,4 +1,4 @@
-"""The model card of a bundled model, from what training and evaluation left in its folder."""
+"""Write the model card of a bundled model from the results of training and evaluation."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def write_card(folder: Path) -> None:
         grounds=len(GROUNDS),
         origin=_origin(training.get("source", ""), training.get("family", "")),
         command="\n    ".join(_command(run, folder.name) for run in runs),
-        runs="\n".join(map(_told, runs)),
+        runs="\n".join(map(_describe_training, runs)),
         note="".join(f"\n* {line}" for run in runs for line in run.get("notes", ())),
         smallest=SMALLEST,
         largest=LARGEST,
@@ -89,8 +89,8 @@ def _command(training: Mapping[str, Any], name: str) -> str:
     )
 
 
-def _told(training: Mapping[str, Any]) -> str:
-    """Return what one run of the training was."""
+def _describe_training(training: Mapping[str, Any]) -> str:
+    """Describe one training run."""
     return (
         f"* Ran for {training['step']} steps over {training['scenes']} scenes, "
         f"{training['minutes_spent']} minutes on {training['device']}, seed {training['seed']},\n"
@@ -99,7 +99,7 @@ def _told(training: Mapping[str, Any]) -> str:
 
 
 def _origin(source: str, family: str) -> str:
-    """Return what the weights began as."""
+    """Describe the initial weights."""
     if not source:
         return "from scratch"
     parts = "the blocks of the vision tower, " if family == "internvl" else ""

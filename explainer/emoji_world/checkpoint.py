@@ -1,4 +1,4 @@
-"""A bundled model before training: tokenizer, first weights, and the folder in the hub's layout."""
+"""Create a bundled model before training: tokenizer, initial weights, and hub folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PIECES = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|
 
 
 def corpus(scenes: int = 4000) -> list[str]:
-    """Return the texts on which the tokenizer is trained: lessons of the first training scenes."""
+    """Return the texts for training the tokenizer: lessons of the first training scenes."""
     limits = Limits(sides=(64, 64), share=(0.2, 0.3), least=8)
     texts = [SYSTEM, "system\n", "user\n", "assistant\n"] * 50
     for seed in range(FIRST_TRAINING_SEED, FIRST_TRAINING_SEED + scenes):
@@ -51,7 +51,7 @@ class TrainedWords:
 
 
 def learn_words(texts: list[str]) -> TrainedWords:
-    """Return `WORDS` pieces learned from texts."""
+    """Learn a vocabulary of `WORDS` pieces from texts."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = _cutter()
     trainer = trainers.BpeTrainer(
@@ -64,12 +64,12 @@ def learn_words(texts: list[str]) -> TrainedWords:
 
 
 def words_of(folder: Path) -> TrainedWords:
-    """Return the pieces of a bundled model."""
+    """Return the vocabulary of a bundled model."""
     return _words(Tokenizer.from_file(str(folder / "tokenizer.json")))
 
 
 def new_tokenizer(words: TrainedWords, architecture: Architecture) -> PreTrainedTokenizerBase:
-    """Return a byte-level BPE tokenizer of these words and the architecture's special tokens."""
+    """Make a byte-level BPE tokenizer of a vocabulary and the architecture's special tokens."""
     options = {
         "unk_token": None,
         "eos_token": architecture.end,
@@ -120,12 +120,12 @@ def new_model(architecture: Architecture, config: PreTrainedConfig, seed: int) -
 
 
 def take_over(model: PreTrainedModel, architecture: Architecture, source: Path, words: int) -> int:
-    """Copy what a trained emoji-qwen2-vl in folder `source` has in common with `model`.
+    """Copy the parameters that a trained emoji-qwen2-vl shares with `model`.
 
-    Both have to have the same first `words` ids, followed by the end of an answer. Returns how many
-    parameters were copied.
+    The first `words` ids of both must agree, followed by the end of an answer. Returns the number
+    of copied parameters.
 
-    Raises `ModelError` if a tensor that should fit does not.
+    Raises `ModelError` if a tensor has another shape.
     """
     trained = {_inner(name): t for name, t in load_file(source / "model.safetensors").items()}
     copied = 0
@@ -157,7 +157,7 @@ def weights_of(folder: Path, architecture: Architecture) -> dict[str, torch.Tens
 
 
 def _inner(name: str) -> str:
-    """Return the name of a saved tensor as the loaded Qwen2-VL calls it."""
+    """Return the name of a saved tensor in the loaded Qwen2-VL."""
     if name.startswith("visual."):
         return f"model.{name}"
     return name.replace("model.", "model.language_model.", 1)
@@ -169,7 +169,7 @@ def save(
     architecture: Architecture,
     folder: Path,
 ) -> None:
-    """Write everything a hub folder holds, weights in float16; the model itself is unchanged."""
+    """Write the files of a hub folder, with weights in float16; the model is not changed."""
     folder.mkdir(parents=True, exist_ok=True)
     half = {name: tensor.to(torch.float16) for name, tensor in model.state_dict().items()}
     copy = model_class(architecture)(model.config).to(torch.float16)

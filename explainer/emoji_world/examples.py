@@ -21,7 +21,7 @@ LIMITS = Limits(share=(0.26, 0.5))
 
 @dataclass(frozen=True)
 class Example:
-    """One example: file name, what to draw, the question, and the label under the thumbnail."""
+    """An example: file name, scene, question, and label of the thumbnail."""
 
     name: str
     size: tuple[int, int]

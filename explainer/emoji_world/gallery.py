@@ -19,20 +19,20 @@ FOLDER = PICTURES.parent / "gallery"
 
 @dataclass(frozen=True)
 class GalleryPiece:
-    """One recorded answer: the example that it is about, and the bundled model that gives it."""
+    """A recorded answer: its example, and the bundled model that gives it."""
 
     example: str
     model: str
 
     def record(self) -> Run:
-        """Return the run, with how much its words rest on the picture."""
+        """Record the run, with evidence."""
         (told,) = (e for e in EXAMPLES if e.name == self.example)
         model = load(MODELS / self.model)
         return model.add_evidence(model.record(PICTURES / f"{self.example}.png", told.prompt))
 
     @property
     def label(self) -> str:
-        """Return what the page calls it."""
+        """Return the label on the page."""
         (told,) = (e for e in EXAMPLES if e.name == self.example)
         return told.label
 
@@ -47,7 +47,7 @@ PIECES = (
 
 
 def main() -> None:
-    """Record all pieces anew, and list them for the page."""
+    """Record all pieces again, and list them for the page."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     listing = []
     for piece in PIECES:

@@ -1,4 +1,4 @@
-"""What can truly be said of a scene: captions, questions and answers."""
+"""True sentences about a scene: captions, questions and answers."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def groups(scene: Scene) -> list[Group]:
 
 
 def caption(scene: Scene, rng: np.random.Generator) -> Dialogue:
-    """Return a prompt that asks for a description, and one in a grammar that fits it.
+    """Return a prompt for a description, and a caption in a matching grammar.
 
-    Things are named in any order: what comes next is whatever has not been named yet.
+    Things are named in random order: the next one is any that has not been named.
     """
     style = int(rng.integers(3))
     things, place = groups(scene), GROUNDS[scene.ground].phrase
@@ -99,7 +99,7 @@ def _related(things: list[Group]) -> str:
 
 
 def exists(scene: Scene, rng: np.random.Generator, truth: bool) -> Dialogue:
-    """Return a yes/no question after a thing that is there, or after one that is not."""
+    """Return a yes/no question about a thing that is there, or about one that is not."""
     present = {placed.thing for placed in scene.things}
     if truth:
         group = groups(scene)[int(rng.integers(len(present)))]
@@ -117,7 +117,7 @@ def exists(scene: Scene, rng: np.random.Generator, truth: bool) -> Dialogue:
 
 
 def count(scene: Scene, rng: np.random.Generator) -> Dialogue:
-    """Return a counting question, one time in eight after a thing that is not there."""
+    """Return a counting question; one in eight is about a thing that is not there."""
     if rng.random() < 0.125:
         absent = exists(scene, rng, truth=False).subject
         plural = next(thing.plural for thing in THINGS if thing.name == absent)
@@ -131,7 +131,7 @@ def count(scene: Scene, rng: np.random.Generator) -> Dialogue:
 
 
 def stands(a: Placed, direction: str, b: Placed) -> bool:
-    """Return whether `a` plainly stands in this direction from `b` (the larger offset decides)."""
+    """Return whether `a` clearly lies in this direction from `b` (the larger offset decides)."""
     dx, dy = a.centre[0] - b.centre[0], a.centre[1] - b.centre[1]
     offset = {"to the left of": -dx, "to the right of": dx, "above": -dy, "below": dy}[direction]
     across = dy if direction.startswith("to") else dx
@@ -139,7 +139,7 @@ def stands(a: Placed, direction: str, b: Placed) -> bool:
 
 
 def relation(scene: Scene, rng: np.random.Generator) -> Dialogue | None:
-    """Return a question after what is in some direction of a thing, if its answer is plain."""
+    """Return a question on what lies in a direction of a thing, if the answer is clear."""
     single = [g.members[0] for g in groups(scene) if len(g.members) == 1]
     if not single or len(scene.things) < 2:
         return None
@@ -157,7 +157,7 @@ def relation(scene: Scene, rng: np.random.Generator) -> Dialogue | None:
 
 
 def place(scene: Scene, rng: np.random.Generator) -> Dialogue | None:
-    """Return a question after where a thing is, unless it sits between two ninths."""
+    """Return a question on where a thing is, unless it lies between two ninths."""
     single = [g.members[0] for g in groups(scene) if len(g.members) == 1]
     if not single:
         return None
@@ -178,8 +178,11 @@ QUESTIONS: tuple[Callable[[Scene, np.random.Generator], Dialogue | None], ...] =
 
 
 def lesson(scene: Scene, rng: np.random.Generator) -> list[Dialogue]:
-    """Return what training says of one scene: a caption, a yes, a no, three more captions (other
-    grammars and orders), and up to two more questions."""
+    """Return the dialogues about one scene.
+
+    A caption, a yes, a no, three more captions in other grammars and orders, and up to two more
+    questions.
+    """
     said = [caption(scene, rng), exists(scene, rng, True), exists(scene, rng, False)]
     said += [caption(scene, rng) for _ in range(3)]
     asked = [ask(scene, rng) for ask in rng.permutation(np.array(QUESTIONS, object))[:2]]

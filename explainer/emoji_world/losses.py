@@ -1,13 +1,12 @@
-"""The two losses of training, and the pass through the model that they come from.
+"""The two losses of training, and the forward pass for them.
 
-The usual next-token loss on the answers, and at the visual positions an image-level bag of words:
-each token w of the caption should be the guess of a few visual tokens i, that is
-M_w = sum_i softmax(W z_i)[w] should reach a few cells, -log(1 - exp(-M_w / cells)). The second is
-what makes the last layer readable at visual positions; next-token loss alone sends no gradient
-there. It sees captions only, never a mask, so where a thing is remains something that the model has
-to find out. Without the bound, words share out the whole picture and their maps grow over the
-borders of things: the highest cell then had its centre on the thing in 0.85 of cases, with it in
-0.90 (`emoji-qwen2-vl`, 400 held-out scenes).
+One is the next-token loss on the answers. The other is a bag-of-words loss at the visual positions:
+each token w of the caption should be predicted by a few visual tokens i, that is,
+M_w = sum_i softmax(W z_i)[w] should reach a few cells, -log(1 - exp(-M_w / cells)). It makes the
+last layer readable at visual positions, where the next-token loss gives no gradient. It uses
+captions only, never a mask, so the model has to find where a thing is. Without the limit, words
+fill the whole picture and their maps extend beyond things: the highest cell then had its centre on
+the thing in 0.85 of cases, with it in 0.90 (`emoji-qwen2-vl`, 400 held-out scenes).
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ def forward(
 def bag_loss(lens: torch.Tensor, bags: torch.Tensor, cells: float) -> torch.Tensor:
     """Return the bag-of-words loss, a scalar in nats, from the lens (B, N, V) and words (B, V).
 
-    A word that is the sure guess of many more than `cells` visual tokens asks for no further ones.
+    A word that many more than `cells` visual tokens predict with certainty adds almost no loss.
     """
     mass = lens.logsumexp(1).exp() / cells  # (B, V)
     bag = -torch.log(-torch.expm1(-mass).clamp(max=-1e-30))
@@ -54,5 +53,5 @@ def bag_loss(lens: torch.Tensor, bags: torch.Tensor, cells: float) -> torch.Tens
 
 
 def mask_for(text_model: torch.nn.Module, mask: torch.Tensor) -> Any:
-    """Return the mask as this text model takes it: by kind of layer where there are kinds."""
+    """Return the mask in the form of this text model: by kind of layer where there are kinds."""
     return {"full_attention": mask} if hasattr(text_model.config, "layer_types") else mask

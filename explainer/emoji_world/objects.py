@@ -1,4 +1,4 @@
-"""What there is in the emoji world: things with names, and grounds to put them on."""
+"""The things of the emoji world, with names, and the grounds to place them on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decides a training run of a bundled model."""
+"""The settings of a training run of a bundled model."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides a training run. With `steps` it is a function of `seed` alone; with
-    `minutes` the schedule follows the clock instead."""
+    """All settings of a training run.
+
+    With `steps` the run is a function of `seed`; with `minutes` the schedule follows the clock.
+    """
 
     seed: int = 0
     steps: int = 0
@@ -25,11 +27,11 @@ class Recipe:
     curriculum_from: float = 0.0
 
 
-# What differs where a trained model is trained further: nothing is new to it.
+# Changes for training a trained model further.
 FURTHER: Mapping[str, float] = {"peak_lr": 1.5e-3, "decay_from": 0.3, "curriculum_from": 1.0}
 
 
 def learning_rate(recipe: Recipe, step: int, progress: float) -> float:
-    """Return the rate at this step: a short warm-up, a plateau, then a straight line down to 1%."""
+    """Return the learning rate of a step: a short warm-up, a plateau, then linear decay to 1%."""
     left = (1 - min(progress, 1.0)) / (1 - recipe.decay_from)
     return recipe.peak_lr * min(1.0, (step + 1) / recipe.warmup, 0.01 + 0.99 * left)

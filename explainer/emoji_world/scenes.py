@@ -37,12 +37,12 @@ class Placed:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A picture and all that is true of it.
+    """A picture and its ground truth.
 
     Attributes:
         image: (H, W, 3) uint8.
-        labels: (H, W) uint8, 0 where the ground shows, i + 1 where `things[i]` does.
-        things: what was placed, back to front.
+        labels: (H, W) uint8, 0 for the ground, i + 1 for `things[i]`.
+        things: the placed things, back to front.
         ground: index into `GROUNDS`.
     """
 
@@ -59,8 +59,11 @@ class Scene:
 
 @dataclass(frozen=True)
 class Limits:
-    """What scenes to draw: picture sides in px, how many things, their size as a share of the
-    shorter side, and the smallest thing in px."""
+    """Limits of the scenes to draw.
+
+    Picture sides in px, number of things, their size relative to the shorter side, and the smallest
+    size in px.
+    """
 
     sides: tuple[int, int] = (SMALLEST, LARGEST)
     count: tuple[int, int] = (1, 4)
@@ -84,7 +87,7 @@ def compose(
     chosen: Sequence[int],
     limits: Limits = Limits(),
 ) -> Scene:
-    """Return a scene of these things (indices into `THINGS`) at random places on a ground.
+    """Compose a scene of these things (indices into `THINGS`) at random places on a ground.
 
     A thing that finds no free place is left out.
     """
@@ -113,7 +116,7 @@ def _place(
     labels: npt.NDArray[np.uint8],
     things: list[Placed],
 ) -> None:
-    """Put one thing where it hides little of the others; give up after some tries."""
+    """Place a thing where it hides little of the others; give up after some tries."""
     height, width = labels.shape
     short = min(height, width)
     low = max(limits.least, limits.share[0] * short)
@@ -141,7 +144,7 @@ def _stays_visible(
     labels: npt.NDArray[np.uint8],
     count: int,
 ) -> bool:
-    """Return whether every placed thing keeps 85% of the pixels that it shows now."""
+    """Return whether every placed thing would keep 85% of its visible pixels."""
     hidden = np.bincount(window[solid], minlength=count + 1)[1:]
     if not hidden.any():
         return True

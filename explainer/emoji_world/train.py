@@ -1,4 +1,4 @@
-"""Training of the bundled models on the emoji world: optimizers, steps, stopping and resuming."""
+"""Train the bundled models on the emoji world: optimizers, steps, stopping and resuming."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def plain_attention(
     scaling: float,
     **_: object,
 ) -> tuple[torch.Tensor, None]:
-    """Return softmax(q k^T) v written out, (B, n, heads, head_dim).
+    """Compute softmax(q k^T) v explicitly, (B, n, heads, head_dim).
 
-    In bfloat16 on a CPU this trains twice as fast as the fused kernel at the lengths met here.
+    In bfloat16 on a CPU this trains twice as fast as the fused kernel at these lengths.
     """
     groups = getattr(module, "num_key_value_groups", 1)
     key, value = (x.repeat_interleave(groups, dim=1) if groups > 1 else x for x in (key, value))
@@ -71,12 +71,14 @@ def _state_file(folder: Path) -> Path:
 
 def _check_fresh(folder: Path) -> None:
     if _state_file(folder).exists():
-        raise ModelError(f"{folder} holds a run already; add --resume or name another --out")
+        raise ModelError(f"{folder} already holds a run; add --resume or name another --out")
 
 
 class Trainer:
-    """A training run that can be stopped and resumed: `folder` holds the model in the hub's layout
-    and, under training/, the state that a resumed run starts from."""
+    """A training run that can be stopped and resumed.
+
+    `folder` holds the model in the hub's layout and, under training/, the state to resume from.
+    """
 
     def __init__(
         self,
@@ -107,9 +109,9 @@ class Trainer:
         architecture: Architecture,
         source: Path | None = None,
     ) -> Trainer:
-        """Return a new run; `ModelError` if the folder holds one already.
+        """Start a new run; raise `ModelError` if the folder already holds one.
 
-        `source` is a trained emoji-qwen2-vl to begin with, as far as the two have parts in common.
+        `source` is a trained emoji-qwen2-vl for the initial weights, where both share parameters.
         """
         _check_fresh(folder)
         if source is None:
@@ -127,9 +129,10 @@ class Trainer:
     def further(
         cls, folder: Path, recipe: Recipe, device: str, architecture: Architecture, trained: Path
     ) -> Trainer:
-        """Return a new run that begins with all weights and words of a trained model.
+        """Start a new run from all weights and the vocabulary of a trained model.
 
-        `ModelError` if the folder holds a run already, or the model is of another architecture.
+        Raises `ModelError` if the folder already holds a run, or the model has another
+        architecture.
         """
         _check_fresh(folder)
         weights = checkpoint.weights_of(trained, architecture)
@@ -144,9 +147,9 @@ class Trainer:
     def resume(
         cls, folder: Path, recipe: Recipe, device: str, architecture: Architecture
     ) -> Trainer:
-        """Return the run saved in `folder`, to go on with the tokenizer that it was started with.
+        """Continue the run in `folder`, with its tokenizer.
 
-        `ModelError` if there is none, or if it was started with another seed.
+        Raises `ModelError` if there is none, or if it was started with another seed.
         """
         if not _state_file(folder).exists():
             raise ModelError(f"nothing to resume: {_state_file(folder)} does not exist")
@@ -157,7 +160,7 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """Return how much of the run is done, 0 to 1."""
+        """Return the completed share of the run, 0 to 1."""
         if self.recipe.steps:
             return self.step / self.recipe.steps
         return self.elapsed / (60 * self.recipe.minutes)

@@ -1,4 +1,4 @@
-"""The architectures of bundled models, by the `model_type` of their config."""
+"""The architectures of bundled models, by `model_type`."""
 
 from __future__ import annotations
 

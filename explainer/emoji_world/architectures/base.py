@@ -1,7 +1,7 @@
-"""What training has to know of an architecture: its config, its words, and how it sees.
+"""What training needs to know of an architecture: config, vocabulary and vision.
 
-The language model is the same in all of them, up to the names of its classes: six layers of 192
-dimensions. So a new architecture may start from the language model of a trained one.
+The language model is the same in all of them, except for class names: six layers of 192 dimensions.
+So a new architecture can start from the language model of a trained one.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ ROPE: Mapping[str, Any] = {"rope_type": "default", "rope_theta": 10000.0}
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the curriculum: it lasts until `until` of the run, draws pictures from `sources`,
-    each with its weight, and says at most `dialogues` things of each."""
+    """A stage of the curriculum.
+
+    It lasts until the share `until` of the run, draws pictures from `sources` by weight, and uses
+    at most `dialogues` dialogues for each picture.
+    """
 
     until: float
     sources: tuple[tuple[float, Any], ...]
@@ -47,7 +50,7 @@ class Pictures:
     """B pictures of one size.
 
     Attributes:
-        scenes: what is true of them.
+        scenes: the scenes that they show.
         grid: (rows, columns) of visual tokens.
         tensors: what `Architecture.see` takes.
     """
@@ -59,7 +62,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Start:
-    """Parameters taken over from a trained model: `source` of the new name, and how."""
+    """The source of a parameter in a trained model: its name there, and how to convert it."""
 
     source: str
     rows: slice | None = None
@@ -95,7 +98,7 @@ class Architecture(ABC):
     after: ClassVar[str]  # from the user's text to the answer
 
     def prefix(self, tokenizer: PreTrainedTokenizerBase, visual: int) -> tuple[list[int], int]:
-        """Return the ids up to where dialogues part, and where its `visual` tokens begin."""
+        """Return the ids before the first dialogue, and the position of the first visual token."""
         head = _encode(tokenizer, self.before)
         image = tokenizer.convert_tokens_to_ids(self.image_token)
         return [*head, *[image] * visual, *_encode(tokenizer, self.between[0])], len(head)
@@ -103,7 +106,7 @@ class Architecture(ABC):
     def dialogue(
         self, tokenizer: PreTrainedTokenizerBase, said: Dialogue
     ) -> tuple[list[int], list[int]]:
-        """Return the ids of a question with its template, and of the answer with its end."""
+        """Return the ids of a question with its template, and of the answer with its end token."""
         question = _encode(tokenizer, self.between[1] + said.prompt + self.after)
         return question, [
             *_encode(tokenizer, said.answer),
@@ -111,8 +114,11 @@ class Architecture(ABC):
         ]
 
     def positions(self, start: int, grid: tuple[int, int], length: int) -> tuple[np.ndarray, int]:
-        """Return the rotary positions of a prefix of `length` ids whose picture begins at `start`,
-        and the first position after it. Shape (length,), or (3, length) for three axes."""
+        """Return the rotary positions of a prefix, and the first position after it.
+
+        The prefix has `length` ids, with a picture at `start`. Shape (length,), or (3, length) for
+        three axes.
+        """
         return np.arange(length), length
 
     # Model ---------------------------------------------------------------------------------------
@@ -122,7 +128,7 @@ class Architecture(ABC):
         """Return the tiny config."""
 
     def text_config(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-        """Return what the configs of all language models have in common."""
+        """Return the config entries that all language models share."""
         token = tokenizer.convert_tokens_to_ids
         return {
             **TEXT_MODEL,
@@ -139,18 +145,17 @@ class Architecture(ABC):
 
     @abstractmethod
     def start(self, name: str) -> Start | None:
-        """Return where parameter `name` comes from in a trained emoji-qwen2-vl; None if it is
-        drawn at random."""
+        """Return the source of parameter `name` in emoji-qwen2-vl; None to draw it at random."""
 
     # Pictures ------------------------------------------------------------------------------------
 
     @abstractmethod
     def draw(self, source: Any, rng: np.random.Generator, visual_tokens: int) -> Pictures:
-        """Return as many pictures from `source` as have about `visual_tokens` tokens together."""
+        """Draw pictures from `source` with about `visual_tokens` tokens together."""
 
     @abstractmethod
     def see(self, model: PreTrainedModel, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Return the visual tokens (B, N, d) that the language model is given."""
+        """Compute the visual tokens (B, N, d) that the language model reads."""
 
 
 def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
@@ -158,19 +163,19 @@ def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 
 def how_many(visual_tokens: int, each: int) -> int:
-    """Return how many pictures of `each` tokens make a batch."""
+    """Return the batch size for pictures of `each` visual tokens."""
     return int(np.clip(visual_tokens // each, 3, 48))
 
 
 def normalised(
     images: Sequence[np.ndarray], mean: Sequence[float], std: Sequence[float]
 ) -> torch.Tensor:
-    """Return B arrays (H, W, 3) uint8 as (B, 3, H, W) float32, rescaled and normalised."""
+    """Rescale and normalise B arrays (H, W, 3) uint8 to (B, 3, H, W) float32."""
     x = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
     return (x - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
 
 
 def text_start(name: str) -> Start | None:
-    """Return where a parameter of the language model comes from; None if it is not one."""
+    """Return the source of a parameter of the language model; None for other parameters."""
     inner = name.removeprefix("model.language_model.")
     return Start(name) if inner != name else None

@@ -1,8 +1,8 @@
-"""What LLaVA and InternVL have in common: one canvas of one size for every picture.
+"""The shared part of LLaVA and InternVL: one canvas of fixed size for every picture.
 
-Most of the training sees windows of the canvas: the tower is given a part of its position
-embeddings, at a random place, and a picture of that size. A window of 8 x 8 tokens teaches what
-things look like at a ninth of the cost of a canvas of 24 x 24.
+Most of the training uses windows of the canvas: the vision tower gets a part of its position
+embeddings, at a random place, and a picture of that size. A window of 8 x 8 tokens teaches how
+things look at a ninth of the cost of a canvas of 24 x 24.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _THINNEST = 48  # px, the shorter side of a training picture
 
 @dataclass(frozen=True)
 class Window:
-    """Pictures for windows of `cells` (fewest, most) tokens a side.
+    """Pictures for windows with `cells` (fewest, most) tokens per side.
 
-    `count` is how many things, `share` their size in parts of the shorter side, `least` the
-    smallest in tokens, `stretch` the largest ratio of a picture's sides.
+    `count` is the number of things, `share` their size relative to the shorter side, `least` the
+    smallest size in tokens, `stretch` the largest aspect ratio of a picture.
     """
 
     cells: tuple[int, int]
@@ -64,11 +64,11 @@ class FixedSize(Architecture):
 
     @abstractmethod
     def fit(self, image: np.ndarray, side: int) -> np.ndarray:
-        """Return (side, side, 3) uint8: what the image processor makes of a picture."""
+        """Return the picture (side, side, 3) uint8 as the image processor would resize it."""
 
     @property
-    def colour(self) -> tuple[int, ...]:
-        """Return the mean colour, as the image processor cuts it to whole numbers."""
+    def mean_colour(self) -> tuple[int, ...]:
+        """Return the mean colour, truncated to whole numbers as in the image processor."""
         return tuple(int(255 * channel) for channel in self.mean)
 
     def draw(self, source: Window | None, rng: np.random.Generator, visual_tokens: int) -> Pictures:
@@ -88,7 +88,7 @@ class FixedSize(Architecture):
         return Pictures(scenes, (n, n), tensors)
 
     def _scene(self, seed: int, window: Window, n: int) -> Scene:
-        """Return a scene that will be fitted to n x n tokens, larger or smaller than it is."""
+        """Return a scene to be fitted to n x n tokens, of a larger or smaller size."""
         rng = np.random.default_rng(seed)
         zoom = np.exp(rng.uniform(np.log(0.6), np.log(1.5)))
         long = float(np.clip(n * self.token_px * zoom, _THINNEST, LARGEST))
@@ -99,17 +99,16 @@ class FixedSize(Architecture):
         return make_scene(seed, limits, size)
 
     def _shrunk(self, canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return three canvases in ten as a smaller scale shows them: shrunk, in the middle of one
-        of the mean colour."""
+        """Shrink three in ten canvases, as at a smaller scale, onto a canvas of the mean colour."""
         if rng.random() > 0.3:
             return canvas
         alpha = rng.uniform(0.45, 1.0)
-        return np.asarray(Canvas.of(canvas).shrunk(alpha, BICUBIC, self.colour).image)
+        return np.asarray(Canvas.of(canvas).shrunk(alpha, BICUBIC, self.mean_colour).image)
 
     def _places(
         self, tensors: Mapping[str, torch.Tensor], patch: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return rows and columns of the window's patches, each a vector."""
+        """Return the rows and columns of the window's patches."""
         pixels, corner = tensors["pixels"], tensors["corner"]
         inner = torch.arange(pixels.shape[-1] // patch, device=pixels.device)
         row, column = (corner * (self.token_px // patch)).tolist()

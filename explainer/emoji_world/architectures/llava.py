@@ -107,7 +107,7 @@ class TinyLlava(FixedSize):
     def fit(self, image: np.ndarray, side: int) -> np.ndarray:
         """Return the picture padded to a square with the mean colour, centred, and resized."""
         longest = max(image.shape[:2])
-        square = Canvas.of(image).centred(longest, longest, self.colour)
+        square = Canvas.of(image).centred(longest, longest, self.mean_colour)
         return np.asarray(square.resized(side, side, BICUBIC).image)
 
     def see(self, model: PreTrainedModel, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:

@@ -148,7 +148,7 @@ class TinyQwen2VL(Architecture):
 
 
 def _scene(seed: int, limits: Limits, rows: int, columns: int) -> Scene:
-    """Return a scene of this many tokens; half of them resized a little, as real pictures are."""
+    """Return a scene of this many tokens; half of them are resized a little, like real pictures."""
     height, width = rows * TOKEN_PX, columns * TOKEN_PX
     dy, dx = np.random.default_rng(seed).integers(-7, 8, size=2) * (seed % 2)
     scene = make_scene(seed, limits, (height + int(dy), width + int(dx)))
@@ -159,7 +159,7 @@ def _scene(seed: int, limits: Limits, rows: int, columns: int) -> Scene:
 
 
 def patches(images: list[np.ndarray]) -> torch.Tensor:
-    """Return pictures of one size as the rows that the family's image processor would make.
+    """Return pictures of one size as the patch rows of the family's image processor.
 
     Input: B arrays (H, W, 3) uint8 with sides in whole tokens.
     Output: (B * H/8 * W/8, 384) float32.
