@@ -58,7 +58,7 @@ def test_five_hundred_wait_and_one_more_is_refused_with_a_time(scheduler, clock)
     assert sum(work.began for work in works) == ANSWERS.begun
     assert scheduler.place(works[-1]).before == 499
     assert scheduler.place(works[-1]).seconds == pytest.approx(0.5 * (499 + ANSWERS.begun))
-    with pytest.raises(BusyError, match=r"500 answers wait .* try again in 4 min"):
+    with pytest.raises(BusyError, match=r"500 answers already wait .* try again in 4 min"):
         enter(scheduler, visitor="late")
     scheduler.stop(works[-1])
     assert not enter(scheduler, visitor="late").began
@@ -76,7 +76,7 @@ def test_a_visitor_has_one_recording_waiting(scheduler):
 def test_searches_of_one_address_are_bounded(scheduler):
     for i in range(SEARCHES.begun + SEARCHES.per_address):
         enter(scheduler, SEARCHES, visitor=str(i), address="one")
-    with pytest.raises(BusyError, match="searches wait"):
+    with pytest.raises(BusyError, match="searches already wait"):
         enter(scheduler, SEARCHES, visitor="new", address="one")
     enter(scheduler, SEARCHES, visitor="new", address="two")
 

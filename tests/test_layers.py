@@ -150,7 +150,7 @@ def test_a_look_at_a_layer_is_no_run_to_add_to(qwen):
     with pytest.raises(LayerError, match="this run holds 1"):
         early.at_layer(2)
     for act in (qwen.add_evidence, lambda run: qwen.add_scale(run, 0.75)):
-        with pytest.raises(RunError, match="look at layer 1"):
+        with pytest.raises(RunError, match="view of layer 1"):
             act(early)
 
 

@@ -13,7 +13,7 @@ import torch
 
 from explainer.errors import ModelError, PromptError
 from explainer.evaluation.contract import FAIL, findings
-from explainer.export.print import about_run
+from explainer.export.small_print import describe_run
 from explainer.models.decoding import Decoding, Picker, penalise
 from explainer.models.loading.catalogue import facts_of
 from explainer.recording.explainer import Explainer
@@ -164,10 +164,10 @@ def test_impossible_penalties_are_refused(qwen, qwen_folder, tmp_path, bad):
 
 
 def test_figures_say_the_penalty(penalised, qwen):
-    assert "greedy, repetition penalty 1.5, at most" in about_run(
+    assert "greedy, repetition penalty 1.5, at most" in describe_run(
         _record(load(penalised, device="cpu"))
     )
-    assert "penalty" not in about_run(_record(qwen))
+    assert "penalty" not in describe_run(_record(qwen))
 
 
 def test_the_model_of_the_page_says_its_own_penalty(penalised):

@@ -222,7 +222,7 @@ def changed(array: np.ndarray, at: tuple, value: float) -> np.ndarray:
         ({"probs": changed(RUN.probs, 2, 1.5)}, "0 to 1"),
         ({"candidate_probs": changed(RUN.candidate_probs, (2, 0), np.nan)}, "0 to 1"),
         ({"topk": changed(RUN.topk, (3, 1), RUN.topk[3, 0])}, "twice"),
-        ({"topk": changed(RUN.topk, (3, 1), -7)}, "none"),
+        ({"topk": changed(RUN.topk, (3, 1), -7)}, "invalid id"),
         ({"topk": RUN.topk[:, :0]}, "topk"),
         ({"ids": changed(RUN.tokens.ids, 2, 10**6)}, "no unembedding row"),
         ({"positions": RUN.tokens.positions - 5}, "counted from 0"),

@@ -140,7 +140,7 @@ def test_without_memory_for_both_the_old_one_waits_for_its_answers_and_goes_firs
     answer = models.use("org/one")
     answer.__enter__()
     loading = models.load("org/two")
-    until(lambda: "waiting for an answer by org/one" in next(loading).stage)
+    until(lambda: "waiting for org/one to finish" in next(loading).stage)
     with pytest.raises(ModelError, match="being replaced by org/two"), models.use("org/one"):
         pass
     assert shop.alive() == ["small-a", "org/one"]

@@ -91,26 +91,26 @@ def test_another_word_has_the_map_that_it_would_have_if_it_had_been_said(method,
 
 
 def test_a_word_of_several_pieces_stands_at_one_state():
-    pieces = [METHODS["tam"](RUN.saying(AT, i), AT) for i in (47, 20)]
+    pieces = [METHODS["tam"](RUN.with_token(AT, i), AT) for i in (47, 20)]
     heat = explain_subject(METHODS["tam"], RUN, Unsaid(AT, (47, 20), "mean"))
     np.testing.assert_allclose(heat.values, combine_maps(pieces, "mean").values, atol=1e-6)
 
 
 def test_a_run_that_says_another_word_shares_the_products():
     run = small_run()
-    other = run.saying(AT, 47)
+    other = run.with_token(AT, 47)
     assert other.visual_logits(1.0) is run.visual_logits(1.0)
     assert other.tokens.ids[AT] == 47
     assert other.tokens.texts[AT] == " w47"
     assert run.tokens.ids[AT] == 33
-    assert run.saying(AT, 33) is run
+    assert run.with_token(AT, 33) is run
 
 
 def test_computed_maps_of_the_old_word_are_not_taken_for_those_of_the_new():
     keys = [("grad_cam", token, ()) for token in (AT, AT - 1)]
     empty = np.zeros(len(RUN.scales[0].states), np.float32)
     run = replace(RUN, attributions=dict.fromkeys(keys, empty))
-    assert list(run.saying(AT, 47).attributions) == keys[1:]
+    assert list(run.with_token(AT, 47).attributions) == keys[1:]
     with pytest.raises(MethodError, match="what was said"):
         explain_subject(COMPARISON["grad_cam"], run, Unsaid(AT, (47,)))
 
@@ -125,7 +125,7 @@ def test_probabilities_of_other_words_are_those_of_the_whole_vocabulary():
     assert RUN.probability(AT, 33) == pytest.approx(RUN.probs[AT])
     assert np.isnan(RUN.probability(AT, 119 if 119 not in RUN.unembedding.ids else 118))
     assert np.isnan(RUN.probability(0, 20)), "nothing predicts the first token"
-    assert RUN.saying(AT, 47).probs[AT] == np.float32(RUN.probability(AT, 47))
+    assert RUN.with_token(AT, 47).probs[AT] == np.float32(RUN.probability(AT, 47))
 
 
 def test_the_candidates_of_a_step_are_the_first_of_its_list():

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from explainer.__main__ import main
-from explainer.commands.terminal import typed
+from explainer.commands.terminal import decode_argument
 from explainer.errors import OutputError, PromptError
 from explainer.models.decoding import Decoding
 from explainer.run import Run
@@ -97,9 +97,9 @@ def test_half_a_character_in_a_prompt_is_told(qwen_folder, picture, tmp_path):
 
 
 def test_bytes_that_are_no_utf_8_stay_as_they_came():
-    assert typed(CHINESE) == CHINESE
-    assert typed(CHINESE.encode().decode("ascii", "surrogateescape")) == CHINESE
-    assert typed("\udcff") == "\udcff"
+    assert decode_argument(CHINESE) == CHINESE
+    assert decode_argument(CHINESE.encode().decode("ascii", "surrogateescape")) == CHINESE
+    assert decode_argument("\udcff") == "\udcff"
 
 
 def test_commands_work_without_docstrings(qwen_folder, picture, tmp_path):

@@ -1,1 +1,1 @@
-"""The commands of `python -m explainer`, one module each, imported only when asked for."""
+"""The commands of `python -m explainer`, one module each, imported when needed."""

@@ -1,4 +1,4 @@
-"""`python -m explainer bench`: the speeds and sizes that the project promises, measured here.
+"""`python -m explainer bench`: measure the speeds and sizes that the project promises.
 
 With `--browser`, also how quickly the page answers in Chromium.
 """
@@ -38,9 +38,9 @@ from explainer.evaluation.measure import MeasurePlan, measure
 from explainer.evaluation.report import machine, made
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.evaluation.words import FUNCTION, NOUN, Grammar
+from explainer.measure_recording.explainer import Explainer
 from explainer.methods import METHODS
 from explainer.models.threads import usable_cores
-from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, Run
 from explainer.serving.model_flags import add_model_flags, load_from_flags, silence_libraries
 from explainer.web.evidence_message import evidence_message
@@ -91,7 +91,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _measure(args: argparse.Namespace) -> Iterator[Figure]:
     if args.visitors is not None:
-        yield from visiting(args)
+        yield from measure_crowd(args)
         return
     if args.callers is not None:
         yield from calling(args)
@@ -101,10 +101,10 @@ def _measure(args: argparse.Namespace) -> Iterator[Figure]:
     if args.eagle:
         yield from searching(explainer, SEED)
         return
-    yield from recording(explainer, args.repeat)
-    yield explaining(args.repeat)
-    yield from evaluating(args.repeat)
-    yield size_of_run()
+    yield from measure_recording(explainer, args.repeat)
+    yield measure_explaining(args.repeat)
+    yield from measure_evaluation(args.repeat)
+    yield measure_run_size()
     yield from sizes_of_evidence()
     with served() as page:
         yield Figure("python app.py to page served", page.seconds, "s", 15)
@@ -112,8 +112,8 @@ def _measure(args: argparse.Namespace) -> Iterator[Figure]:
             yield from browser.measure(page.url)
 
 
-def visiting(args: argparse.Namespace) -> Iterator[Figure]:
-    """Yield what becomes of a crowd at a page that is served for it, or at `--url`."""
+def measure_crowd(args: argparse.Namespace) -> Iterator[Figure]:
+    """Yield the figures of a crowd of visitors at a page served for it, or at `--url`."""
     crowd.check(args.url or "http://127.0.0.1", args.visitors, args.seconds)
     if args.url:
         if not args.pid or not args.files:
@@ -137,11 +137,11 @@ def calling(args: argparse.Namespace) -> Iterator[Figure]:
         yield from callers.measure(page.url, args.callers, args.seconds)
 
 
-def recording(explainer: Explainer, repeat: int) -> Iterator[Figure]:
-    """Yield generation alone in seconds, then recording: with three scales, how much of it is
-    packing, and on a busy machine.
+def measure_recording(explainer: Explainer, repeat: int) -> Iterator[Figure]:
+    """Yield the time of generation in seconds, then that of recording as multiples.
 
-    The others are multiples: of generation alone, and of the same recording on an idle machine.
+    Recording with three scales is compared with generation alone, and recording on a busy machine
+    with the same on an idle one. Between these comes the part of it that is packing.
     """
     image = make_scene(SEED, Limits(count=(3, 3)), (336, 336)).image
     packing = []  # shares of recordings
@@ -163,8 +163,8 @@ def recording(explainer: Explainer, repeat: int) -> Iterator[Figure]:
     yield measure_crowded(lambda: record((0.5, 0.75, 1.0)), repeat)
 
 
-def explaining(repeat: int) -> Figure:
-    """Return the time for three methods and all tokens of an answer of 40, from a fresh run."""
+def measure_explaining(repeat: int) -> Figure:
+    """Return the time of three methods for all tokens of an answer of 40, from a fresh run."""
     rng = np.random.default_rng(SEED)
 
     def explain() -> float:
@@ -178,7 +178,7 @@ def explaining(repeat: int) -> Figure:
 
 
 class _Replay:
-    """Stands for an explainer that has recorded its run already."""
+    """An explainer that returns a recorded run."""
 
     family = SimpleNamespace(alphas=(0.1, 2.0))
 
@@ -189,14 +189,14 @@ class _Replay:
         return replace(self._run)  # without what was derived from it
 
 
-def evaluating(repeat: int) -> Iterator[Figure]:
-    """Yield what evaluating a sample costs outside the model's forwards at 2B dimensions.
+def measure_evaluation(repeat: int) -> Iterator[Figure]:
+    """Yield the cost of evaluating a sample outside of the model's forward passes, at 2B size.
 
     The maps of three methods for 60 tokens and their figures on masks of 1024 x 768 are timed. The
-    time of the forwards follows from their floating-point operations and the speed at which this
-    machine's processor multiplies matrices: a bound from below, so that the share is one from
-    above. It is the share where the model runs on the processor too; on a GPU, whose forwards take
-    a second or so, the seconds are what to go by.
+    time of the forward passes is computed from their floating-point operations and the speed at
+    which this processor multiplies matrices; it is a lower bound, so the share is an upper one. The
+    share holds where the model runs on the processor; on a GPU, whose passes take about a second,
+    use the seconds.
     """
     run = _large_run()
     texts = [run.tokens.texts[i].strip() for i in run.indices(ANSWER)]
@@ -216,7 +216,7 @@ def evaluating(repeat: int) -> Iterator[Figure]:
 
 
 def _flop_rate(repeat: int) -> float:
-    """Return the floating-point operations a second of a product such as a 2B model's layers."""
+    """Return the floating-point operations per second of a product like a 2B model's layers."""
     states, weight = torch.ones(1040, 1536), torch.ones(8960, 1536)
     seconds = min(_seconds(lambda: states @ weight.T) for _ in range(repeat + 1))
     return 2 * states.numel() * len(weight) / seconds
@@ -228,8 +228,8 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def size_of_run() -> Figure:
-    """Return the size of a saved run of a 1024 x 768 picture at the dimensions of Qwen2-VL-2B."""
+def measure_run_size() -> Figure:
+    """Return the size of a saved run of a 1024 x 768 picture at the size of Qwen2-VL-2B."""
     run = _large_run()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "run.npz"
@@ -263,7 +263,7 @@ def _large_run(answer: int = 60) -> Run:
 
 
 class Served(NamedTuple):
-    """A page that `python app.py` serves, and the seconds that it took to."""
+    """A page served by `python app.py`, and the seconds until it answered."""
 
     url: str
     pid: int
@@ -272,7 +272,7 @@ class Served(NamedTuple):
 
 @contextmanager
 def served(environment: Mapping[str, str] | None = None) -> Iterator[Served]:
-    """Yield a page while `python app.py` serves it, with further variables of the environment."""
+    """Serve a page by `python app.py` within the context, with these environment variables."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,11 +1,11 @@
-"""How quickly the page answers in a real browser: Chromium, driven by Playwright.
+"""Measure how quickly the page answers in Chromium, driven by Playwright.
 
 page load           from the request to the page being ready for a click
 click, slider       from the event to the frame in which the maps are on the screen
-arrow key, pointer  what the page computes for the frame in which the maps of another word are
-                    drawn; they are in the browser by then, so that nothing is asked for
-frames              how many animation frames begin from the event to the one in which those maps
-                    are drawn, that one counted: 1 is the very next
+arrow key, pointer  computation of the page for the frame that draws the maps of another word;
+                    the maps are already in the browser, so nothing is requested
+frames              animation frames from the event to the one that draws those maps; 1 is the
+                    very next
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 SIZE = {"width": 1440, "height": 900}
 WARM_UP, REPEAT = 3, 20
 PATIENCE = 60_000  # milliseconds
-# name, act, what is awaited, bar in milliseconds
+# name, act, awaited state, limit in milliseconds
 ACTS = (
     ("click to painted", "click", "painted", 60),
     ("slider to painted", "slider", "painted", 80),
@@ -92,8 +92,7 @@ MEASURE = """async ([act, until, n]) => {
 
 
 class Latencies(NamedTuple):
-    """What each of several acts took: milliseconds, and frames until the maps were drawn; and how
-    many requests there were during all."""
+    """The latencies of repeated acts: milliseconds, frames until the maps, and requests."""
 
     times: list[float]
     frames: list[int]
@@ -125,7 +124,7 @@ def measure(url: str, repeat: int = REPEAT) -> Iterator[Figure]:
 
 
 def latencies(page: Page, act: str, until: str, repeat: int) -> Latencies:
-    """Return what each of `repeat` acts took.
+    """Return the latencies of `repeat` acts.
 
     Args:
         page: with a run whose maps are all in the browser.

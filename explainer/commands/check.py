@@ -1,4 +1,4 @@
-"""`check`: load any checkpoint and prove on it what the explanations rely on."""
+"""`check`: load a checkpoint and verify what the explanations rely on."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _row(*cells: str) -> str:
 
 
 def _about(explainer: Any) -> dict[str, Any]:
-    """Return what was loaded, and how."""
+    """Describe what was loaded, and how."""
     family = explainer.family
     return {
         "model": explainer.model_id,

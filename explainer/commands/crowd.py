@@ -1,8 +1,8 @@
-"""`bench --visitors N`: a crowd of programs at a served page, and what becomes of it.
+"""`bench --visitors N`: simulate a crowd of programs at a served page.
 
-Every visitor asks about a picture and with a prompt of their own, both marked, or presses the same
-example as others; some stop their question, some just leave. Of each answer that comes, the prompt
-of its run has to be the visitor's own. Only servers on this machine are visited.
+Every visitor records an answer about a marked picture with a marked prompt, or presses the same
+example as others; some stop the recording, some disconnect. Each returned run must hold the
+visitor's own prompt. Only servers on this machine are visited.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SETTLE = 20.0  # seconds after the last visitor before what is left over is coun
 
 @dataclass
 class Tally:
-    """What became of the questions of a crowd."""
+    """The outcomes of the questions of a crowd."""
 
     counts: Counter[str] = field(default_factory=Counter)
     seconds: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -50,7 +50,7 @@ class Tally:
 
 
 class RequestFailed(Exception):
-    """A call that was refused, or ended in an error."""
+    """A call that was refused or ended in an error."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
@@ -58,7 +58,7 @@ class RequestFailed(Exception):
 
 
 def check(url: str, visitors: int, seconds: float) -> None:
-    """Raise `SightlineError` for a crowd that is too large, or a server that is not here."""
+    """Raise `SightlineError` for a crowd that is too large, or a server on another machine."""
     if not 1 <= visitors <= MOST_VISITORS or not 1 <= seconds <= MOST_SECONDS:
         raise SightlineError(
             f"a crowd has 1 to {MOST_VISITORS} visitors for 1 to {MOST_SECONDS} seconds"
@@ -71,8 +71,8 @@ def measure(url: str, visitors: int, seconds: float, pid: int, folder: Path) -> 
     """Yield the figures of a crowd at a served page.
 
     Args:
-        pid: of the process that serves, to measure its memory, threads and files.
-        folder: where it keeps its temporary files.
+        pid: id of the serving process, to measure its memory, threads and files.
+        folder: its temporary folder.
     """
     check(url, visitors, seconds)
     before = usage(pid, folder)
@@ -112,7 +112,7 @@ USAGE = {"RSS": "MB", "threads": "", "open files": "", "temporary files": "", "t
 
 
 def usage(pid: int, folder: Path) -> dict[str, float]:
-    """Return what a process holds, by the names in `USAGE`."""
+    """Return the resources that a process holds, by the names in `USAGE`."""
     status = dict(
         line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
     )
@@ -141,9 +141,9 @@ async def _crowd(url: str, visitors: int, seconds: float) -> Tally:
 
 
 class _Visitor:
-    """One visitor, who asks one question after the other until the end.
+    """A visitor who asks one question after another until the end.
 
-    `record` is the number of that function, by which Gradio stops it.
+    `record` is the index of that function, by which Gradio stops it.
     """
 
     def __init__(self, http: httpx.AsyncClient, tally: Tally, number: int, record: int) -> None:
@@ -222,7 +222,7 @@ class _Visitor:
                     yield kind, json.loads(line[6:])
 
     async def _give_up(self, asked: dict[str, Any], stops: bool) -> None:
-        """Ask, and stop or leave before the answer can be there."""
+        """Start a recording, and stop it or disconnect before the answer."""
         event = await self._begin("record", asked)
         waiting = asyncio.ensure_future(self._wait(event))
         await asyncio.sleep(self._random.uniform(0, 0.3))

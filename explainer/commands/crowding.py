@@ -1,4 +1,4 @@
-"""What a recording takes on a machine whose cores are all busy with something else."""
+"""Measure how a recording slows down on a machine whose cores are all busy."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from explainer.commands.figure import Figure
 from explainer.models.threads import usable_cores
 
-BAR = 3.0  # 2.0 is a fair share: as many others want each core
+BAR = 3.0  # 2.0 is a fair share: one other process per core
 _BUSY = "import time\nend = time.time() + 300\nwhile time.time() < end: pass"  # ends by itself
 _SETTLE = 0.2  # seconds until the processes run
 
 
 @contextmanager
 def busy_processes(count: int) -> Iterator[list[subprocess.Popen]]:
-    """Keep `count` processes busy, each in a loop that fills a core, and end them afterwards."""
+    """Keep `count` processes busy within the context, each in a loop that fills a core."""
     processes: list[subprocess.Popen] = []
     try:
         for _ in range(count):
@@ -33,13 +33,13 @@ def busy_processes(count: int) -> Iterator[list[subprocess.Popen]]:
 
 
 def measure_crowded(record: Callable[[], float], repeat: int) -> Figure:
-    """Return the time of a recording beside as many busy processes as cores, over idle.
+    """Return the time of a recording beside as many busy processes as cores, relative to idle.
 
-    Idle and crowded recordings take turns, so that a machine that changes changes both.
+    Idle and crowded recordings alternate, so that changes of the machine affect both.
 
     Args:
         record: makes a recording and returns the seconds that it took.
-        repeat: how many pairs.
+        repeat: number of pairs.
     """
     cores = usable_cores()
     shares = []

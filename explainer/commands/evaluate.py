@@ -1,15 +1,15 @@
-"""`python -m explainer evaluate`: a report on a model, or with `--methods` on its maps.
+"""`python -m explainer evaluate`: a report on a model or, with `--methods`, on its maps.
 
-Without `--methods`: how well a model knows held-out scenes of the emoji world. With them: Obj-IoU,
-Func-IoU, F1-IoU and more of the maps of each method, on the emoji world or on data sets of yours,
-all methods on one recorded run of each sample.
+Without `--methods`: how well a model describes held-out scenes of the emoji world. With them:
+Obj-IoU, Func-IoU, F1-IoU and more for the maps of each method, on the emoji world or on your data
+sets, with one recorded run of each sample for all methods.
 
     python -m explainer evaluate --methods msea_arc,tam,logit_lens --n 200 --out results
     python -m explainer evaluate --table 3 --n 200 --out results
     accelerate launch -m explainer evaluate --dataset coco --root coco --methods tam --out results
 
-Exit codes: 0 done; 2 a message to the user; 3 nothing was judged, because no thing that an answer
-names has a mask that can be used, so that there is no figure; 130 stopped.
+Exit codes: 0 done; 2 a message to the user; 3 no figures, because no word of an answer has a usable
+mask; 130 stopped.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from typing import Any
 from tqdm import tqdm
 
 from explainer.commands.measuring import (
-    about,
     exit_code,
-    measured,
+    list_facts,
+    measure_candidates,
     need_folder,
     sample_origin,
 )
 from explainer.commands.method_names import ALL, split_methods
 from explainer.commands.processes import divide
-from explainer.commands.terminal import typed
+from explainer.commands.terminal import decode_argument
 from explainer.errors import SightlineError
 from explainer.evaluation import emoji, report
 from explainer.evaluation.datasets import DATASETS
@@ -76,7 +76,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="figures as they are meant, or as published with all side effects; default: clean",
     )
     add("--pos", choices=POS, default="list", help="who tells word classes; default: list")
-    add("--prompt", default="", type=typed, help="what to ask in place of the data set's prompt")
+    add(
+        "--prompt",
+        default="",
+        type=decode_argument,
+        help="what to ask in place of the data set's prompt",
+    )
     add("--max-new-tokens", type=int, default=64, metavar="N")
     add("--no-controls", action="store_true", help="leave out the rows random and centre")
     add(
@@ -151,13 +156,13 @@ def maps_on(model: str, args: argparse.Namespace) -> int:
     from explainer.evaluation import tables
     from explainer.evaluation.campaign import summary_of
 
-    plan, samples = measured(model, split_methods(args.methods), args, args.out)
+    plan, samples = measure_candidates(model, split_methods(args.methods), args, args.out)
     if samples is None:
         return 0
     summary = summary_of(samples, plan)
     print(tables.markdown(summary))
     if args.out:
-        facts = {"model": Path(model).name} | about(args, plan, samples)
+        facts = {"model": Path(model).name} | list_facts(args, plan, samples)
         print(f"written: {', '.join(map(str, tables.write(args.out, summary, facts)))}")
     return exit_code([summary])
 
@@ -195,7 +200,7 @@ def report_on(
 
 
 def _judge(explainer: Explainer, seeds: range, log: SampleLog | None) -> list[dict]:
-    """Return the judged samples, those that the log holds already among them."""
+    """Judge the samples that the log does not hold, and return all."""
     samples = [s for s in log.samples if s["seed"] in seeds] if log else []
     done = {sample["seed"] for sample in samples}
     left = [seed for seed in seeds if seed not in done]

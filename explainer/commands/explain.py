@@ -1,4 +1,4 @@
-"""`explain`: ask a model about a picture and write heatmaps of the words of its answer."""
+"""`explain`: record an answer about a picture and write heatmaps of its words."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import numpy as np
 
 from explainer.commands import knob_flags, subject_flags
 from explainer.commands.method_names import ALL, split_methods
-from explainer.commands.terminal import typed
+from explainer.commands.terminal import decode_argument
 from explainer.errors import ImageError, MethodError, PromptError, RunError
 from explainer.export import COVERS, SEQUENTIAL, THEMES, Chosen, Exhibit, Look, chips
 from explainer.export.exhibit import title, tokens_of
-from explainer.export.fonts import undrawn
+from explainer.export.fonts import warn_about_undrawable
 from explainer.export.overlay import outlined, png
 from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
 from explainer.methods.comparison import Comparison
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 HELP = "ask about a picture and write heatmaps of the words of the answer"
 
 LAYERS = ("last", "even", "all")
-# What only a recording reads, and its defaults.
+# Flags that only a recording uses, with their defaults.
 RECORDING = {
     "prompt": None,
     "video": None,
@@ -60,7 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a picture, several for models that take them, or a run recorded before (.npz)",
     )
     add("--video", metavar="FILE", help="ask about a video in place of pictures")
-    add("--prompt", type=typed, metavar="TEXT", help="what to ask; needed for a picture or a video")
+    add(
+        "--prompt",
+        type=decode_argument,
+        metavar="TEXT",
+        help="what to ask; needed for a picture or a video",
+    )
     add(
         "--methods",
         type=split_methods,
@@ -92,7 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--cover", choices=COVERS, default=COVERS[0], help="what the colours cover; default: all")
     add("--opacity", type=float, default=0.55, help="of the colours, 0 to 1; default: 0.55")
 
-    subject_flags.add_to(parser)
+    subject_flags.add_subject_flags(parser)
     model_flags.add_model_flags(parser)
     answer = parser.add_argument_group("answer")
     answer.add_argument("--max-new-tokens", type=int, help="default: 64")
@@ -116,18 +121,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     answer.add_argument(
         "--answer",
-        type=typed,
+        type=decode_argument,
         metavar="TEXT",
         help="explain this text as if the model had said it; of a recorded run, in place of its "
         "answer",
     )
 
     parser.set_defaults(**RECORDING)
-    knob_flags.add_to(parser)
+    knob_flags.add_knob_flags(parser)
 
 
 def main(args: argparse.Namespace) -> int:
-    """Record (or open) a run, list its tokens, and write what was asked for."""
+    """Record (or open) a run, list its tokens, and write the requested files."""
     subject_flags.check(args)
     look = Look(args.colours, opacity=args.opacity, cover=args.cover, theme=args.theme)
     if not args.methods:
@@ -139,9 +144,9 @@ def main(args: argparse.Namespace) -> int:
         if args.preset and args.preset not in method.presets:
             print(f"note: {method.name} has no preset {args.preset!r} and keeps its defaults")
     check_folder(args.out)
-    model = _Model(args)
-    run, before = _run(args, model, settings)
-    record = _Record(_stem(args), before)
+    model = _LazyModel(args)
+    run, before = _make_run(args, model, settings)
+    record = _RunFile(_stem(args), before)
     record.keep(run)  # before maps are computed, which can take minutes
     _list_tokens(run)
     run, subjects = subject_flags.subjects(
@@ -150,13 +155,13 @@ def main(args: argparse.Namespace) -> int:
     if args.draw_parts:
         _draw_parts(run, settings, record.stem)
     chosen = tuple(Chosen(m, settings[m.name]) for m in methods)
-    for grown in _compared(run, model, subjects or chips(run), chosen):
+    for grown in _add_comparison_maps(run, model, subjects or chips(run), chosen):
         run = grown
         record.keep(run)
     if "npz" in args.format:
         record.keep(run, always=True)
     looked = run if args.layer is None else run.at_layer(args.layer)
-    if set(args.format) & set(DRAWN) and (note := undrawn((run.prompt, run.answer))):
+    if set(args.format) & set(DRAWN) and (note := warn_about_undrawable((run.prompt, run.answer))):
         print(f"note: {note}")
     for name in args.format:
         shown = subjects or FORMATS[name].pieces(run)
@@ -167,8 +172,8 @@ def main(args: argparse.Namespace) -> int:
 # The run -----------------------------------------------------------------------------------------
 
 
-class _Model:
-    """The model of the flags, loaded when it is first needed."""
+class _LazyModel:
+    """The model of the flags, loaded on first use."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._args = args
@@ -179,14 +184,14 @@ class _Model:
         return model_flags.load_from_flags(self._args)
 
 
-def _run(
-    args: argparse.Namespace, model: _Model, settings: Mapping[str, Mapping[str, Any]]
+def _make_run(
+    args: argparse.Namespace, model: _LazyModel, settings: Mapping[str, Mapping[str, Any]]
 ) -> tuple[Run, Run | None]:
-    """Return the run, and the one that came from a file."""
+    """Record or open the run; return it, and the one read from a file or None."""
     if not args.images and not args.video:
         raise ImageError("there is no picture; name one or several, or a video with --video")
     if _is_recorded(args):
-        return _recorded(args, model)
+        return _open_run(args, model)
     if args.prompt is None:
         raise PromptError('a picture needs a question; add --prompt "Describe the image."')
     run = model.explainer.record(
@@ -194,10 +199,10 @@ def _run(
         args.prompt,
         video=args.video,
         on_token=lambda text: print(text, end="", flush=True),
-        on_progress=_tell,
+        on_progress=_print_layers,
         layers=args.layers,
         fills=args.evidence,
-        scales=_wanted_scales(settings),
+        scales=_collect_scales(settings),
         max_new_tokens=args.max_new_tokens,
         temperature=args.temperature,
         seed=args.seed,
@@ -211,12 +216,12 @@ def _run(
     return run, None
 
 
-def _recorded(args: argparse.Namespace, model: _Model) -> tuple[Run, Run]:
-    """Return the run in a file with what is added to it, and as it was."""
+def _open_run(args: argparse.Namespace, model: _LazyModel) -> tuple[Run, Run]:
+    """Read the run of a file and add to it; return the new run, and the one in the file."""
     for name, default in RECORDING.items():
         if getattr(args, name) != default:
             raise RunError(
-                f"{args.images[0]} is recorded already, so --{name.replace('_', '-')} would change "
+                f"{args.images[0]} is already recorded, so --{name.replace('_', '-')} would change "
                 "nothing; leave it out, or name the picture to record it again"
             )
     before = Run.load(args.images[0])
@@ -228,19 +233,19 @@ def _recorded(args: argparse.Namespace, model: _Model) -> tuple[Run, Run]:
     return run, before
 
 
-def _tell(step: Step) -> None:
-    """Say what further layers take, before they are recorded."""
+def _print_layers(step: Step) -> None:
+    """Print the memory that further layers take, before they are recorded."""
     if step.kind == "layers":
         layers = "1 further layer is" if step.done == 1 else f"{step.done} further layers are"
         print(f"{layers} kept, {step.text}")
 
 
-class _Record:
-    """The file of the run, written whenever the run has grown.
+class _RunFile:
+    """The file of the run, written again whenever the run has grown.
 
     Args:
-        stem: folder and start of the names of what is written.
-        saved: the run as it is on disk, None if it is on none.
+        stem: folder and start of the names of all files.
+        saved: the run as it is on disk, or None.
     """
 
     def __init__(self, stem: Path, saved: Run | None) -> None:
@@ -259,10 +264,10 @@ class _Record:
         self._saved, self._is_written = run, True
 
 
-def _compared(
-    run: Run, model: _Model, subjects: Sequence[Subject], chosen: Sequence[Chosen]
+def _add_comparison_maps(
+    run: Run, model: _LazyModel, subjects: Sequence[Subject], chosen: Sequence[Chosen]
 ) -> Iterator[Run]:
-    """Yield the run, and then with the maps of each of the methods that need the model."""
+    """Yield the run, and then the run with the maps of each method that needs the model."""
     yield run
     words = [word for subject in subjects for word in words_of(subject)]
     tokens = [token for word in words if isinstance(word, Span) for token in word.tokens]
@@ -272,13 +277,13 @@ def _compared(
         if method.notice:
             print(f"note on {method.label}: {method.notice}")
         if tokens and method.lacks(run, tokens, settings):
-            told = partial(_tell_maps, method.label)
+            told = partial(_print_map_progress, method.label)
             run = model.explainer.attribute(run, tokens, method.name, on_progress=told, **settings)
             yield run
 
 
-def _tell_maps(label: str, step: Step) -> None:
-    """Say that a map which needs the model is done, for which word, and how many there are."""
+def _print_map_progress(label: str, step: Step) -> None:
+    """Print that a map of a word is computed, and how many there are."""
     if step.kind == "reading" and step.done == step.total:
         print(f"{label}: {step.text!r} after {step.total} readings of the picture", flush=True)
     if step.kind == "map":
@@ -286,9 +291,9 @@ def _tell_maps(label: str, step: Step) -> None:
 
 
 def _stem(args: argparse.Namespace) -> Path:
-    """Return folder and start of the names of what is written.
+    """Return the folder and the start of the names of all files.
 
-    A recorded run never gives way to another one, unless `--overwrite` says so.
+    A file of another run is not overwritten without `--overwrite`.
     """
     source = Path(args.video or args.images[0])
     stem, own = source.stem, source if _is_recorded(args) else None
@@ -311,8 +316,8 @@ def _is_recorded(args: argparse.Namespace) -> bool:
     return bool(recorded)
 
 
-def _wanted_scales(settings: Mapping[str, Mapping[str, Any]]) -> list[float]:
-    """Return the usual scales and those that the knobs of a chosen method name."""
+def _collect_scales(settings: Mapping[str, Mapping[str, Any]]) -> list[float]:
+    """Return the usual scales and those in the knobs of the chosen methods."""
     wanted = set(_SCALES)
     for values in settings.values():
         wanted.update(values.get("scales", ()))
@@ -321,7 +326,7 @@ def _wanted_scales(settings: Mapping[str, Mapping[str, Any]]) -> list[float]:
 
 
 def _list_tokens(run: Run) -> None:
-    """Print all tokens with number, role, probability and how much of it the picture adds."""
+    """Print all tokens with index, role, probability and reliance on the picture."""
     head = "" if run.evidence is None else f"  {'picture':>7}"
     print(f"\n{'token':>5}  {'role':<8}  {'prob':>6}{head}  text")
     for i, text in enumerate(run.tokens.texts):
@@ -336,7 +341,7 @@ def _list_tokens(run: Run) -> None:
 
 
 def _write(exhibit: Exhibit, form: Format, stem: Path) -> None:
-    """Write a file of each word, or one of all, as the format has it.
+    """Write a file for each word, or one for all, depending on the format.
 
     Args:
         stem: folder and start of the names.

@@ -1,4 +1,4 @@
-"""One measured figure, and the bar that it is held against."""
+"""A measured figure and its limit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured figure and its bar, if it has one: the most it may be, or the least."""
+    """A measured figure and its bar, or None: an upper limit, or a lower one."""
 
     name: str
     value: float

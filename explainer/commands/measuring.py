@@ -1,4 +1,4 @@
-"""What both kinds of evaluation share: from flags to a plan, measured samples and their facts."""
+"""Measuring maps, shared by both kinds of evaluation: flags, plan, samples and facts."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ NOTHING_JUDGED = 3  # exit code
 
 
 def exit_code(summaries: Sequence[Summary]) -> int:
-    """Return 0, or `NOTHING_JUDGED` with a sentence on stderr if a summary rests on nothing."""
+    """Return 0, or `NOTHING_JUDGED` with a sentence on stderr if a summary has no samples."""
     reasons = [why for summary in summaries if (why := nothing_judged(summary))]
     for why in reasons:
         print(f"python -m explainer evaluate: {why}", file=sys.stderr)
     return NOTHING_JUDGED if reasons else 0
 
 
-def measured(
+def measure_candidates(
     model: str,
     names: Sequence[str],
     args: argparse.Namespace,
     out: Path | None,
     inspected: tuple[str, ...] = (),
 ) -> tuple[MeasurePlan, list[dict] | None]:
-    """Return what was measured and the samples, kept in `out`; None in all processes but one."""
+    """Measure samples, kept in `out`; return the plan and, in the first process, the samples."""
     from explainer.evaluation.campaign import Campaign
     from explainer.evaluation.shards import ShardPlace
 
     place = ShardPlace.of()
     if place.world > 1:
         need_folder(out)
-    dataset = asked_dataset(args)
+    dataset = open_flagged_dataset(args)
     plan = _plan(names, args, grammar(args.pos, dataset.known_nouns()))
     plan = replace(plan, inspected=inspected)
     options = load_options(args) | _own_device(args.device, place)
@@ -64,15 +64,15 @@ def measured(
     return plan, campaign.run(lambda: load(model, **options))
 
 
-def asked_dataset(args: argparse.Namespace) -> Dataset:
-    """Return the data set that the flags name."""
+def open_flagged_dataset(args: argparse.Namespace) -> Dataset:
+    """Open the data set of the flags."""
     return open_dataset(args.dataset, args.root, args.mode, args.first_seed, args.prompt)
 
 
-def about(
+def list_facts(
     args: argparse.Namespace, plan: MeasurePlan, samples: Sequence[Mapping]
 ) -> dict[str, str]:
-    """Return the facts that figures cannot be judged without."""
+    """Return the facts needed to judge the figures."""
     from explainer.evaluation.campaign import speed
 
     return {
@@ -117,7 +117,7 @@ def _numbers(text: str) -> list[float]:
 
 
 def _own_device(device: str, place: ShardPlace) -> dict[str, str]:
-    """Return the GPU of this process, where each of several has one."""
+    """Return the GPU of this process if each of several has one."""
     import torch
 
     if place.world == 1 or device != "auto" or torch.cuda.device_count() < 2:
@@ -126,7 +126,7 @@ def _own_device(device: str, place: ShardPlace) -> dict[str, str]:
 
 
 def _command(args: argparse.Namespace) -> str:
-    """Return the command with what is not at its default, machine paths apart."""
+    """Return the command with all non-default flags, without machine paths."""
     words = [f"python -m explainer evaluate --dataset {args.dataset}"]
     words += [f"--table {args.table}"] if args.table else []
     words += [f"--methods {args.methods}"] if args.methods else []
@@ -139,8 +139,7 @@ def _command(args: argparse.Namespace) -> str:
 
 
 def sample_origin(model: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what decides a sample's figures: dataset, model, its weights if it is a folder, and
-    what else changes its numbers."""
+    """Return everything that determines the figures of a sample: data set, model and options."""
     changes = {n: str(options[n]) for n in ("revision", "quantize", "adapter") if n in options}
     return {
         "dataset": "emoji",
@@ -160,4 +159,4 @@ def digest(weights: Path) -> str:
 
 def need_folder(out: Path | None) -> None:
     if not out:
-        raise SightlineError("several processes need a folder to meet in; name it with --out")
+        raise SightlineError("several processes need a shared folder; name it with --out")

@@ -1,4 +1,4 @@
-"""The flag `--methods`, which `explain` and `evaluate` read alike: names with commas between."""
+"""Parse `--methods`, shared by `explain` and `evaluate`: names separated by commas."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ ALL = "all"
 
 
 def split_list(text: str) -> list[str]:
-    """Return the parts of a list that was typed with commas, without the empty ones."""
+    """Split a list typed with commas, dropping empty parts."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def split_methods(text: str) -> list[str]:
-    """Return the names in a list of methods, each once, with `ALL` written out as the names of
-    `METHODS`: those that need no model."""
+    """Return the distinct names in a list of methods, with `ALL` replaced by those of `METHODS`."""
     names = split_list(text)
     return list(dict.fromkeys(n for name in names for n in (METHODS if name == ALL else (name,))))

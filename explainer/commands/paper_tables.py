@@ -8,7 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from explainer.commands.measuring import about, asked_dataset, digest, exit_code, measured
+from explainer.commands.measuring import (
+    digest,
+    exit_code,
+    list_facts,
+    measure_candidates,
+    open_flagged_dataset,
+)
 from explainer.commands.method_names import split_list, split_methods
 from explainer.evaluation import paper_report
 from explainer.evaluation.campaign import summary_of
@@ -35,11 +41,11 @@ def table_on(args: argparse.Namespace) -> int:
     for model in split_list(args.model or ",".join(str(BUNDLED.parent / m) for m in table.models)):
         name = Path(model).name
         out = args.out / f"table-{args.table}" / name if args.out else None
-        plan, samples = measured(model, table.measured, args, out, inspected)
+        plan, samples = measure_candidates(model, table.measured, args, out, inspected)
         if samples is None:
             continue
         summaries[name] = summary_of(samples, plan, table.rows[table.against])
-        facts = facts or about(args, plan, samples)
+        facts = facts or list_facts(args, plan, samples)
         weights[name] = digest(Path(model) / "model.safetensors")[:12]
         if args.out and table.cases:
             file = args.out / f"table-{args.table}-cases-{name}.png"
@@ -56,14 +62,14 @@ def table_on(args: argparse.Namespace) -> int:
 
 
 def _with_rows(table: Table, methods: Sequence[str]) -> Table:
-    """Return the table with these methods before its controls."""
+    """Insert these methods into the table, before its controls."""
     own = {label: method for label, method in table.rows.items() if label not in CONTROLS}
     more = {_label(method): method for method in methods}
     return replace(table, rows={**own, **more, **CONTROLS})
 
 
 def _label(method: str) -> str:
-    """Return what a method is called; with knobs set, what was typed."""
+    """Return the label of a method or, with knobs set, the typed text."""
     return method if "+" in method or ":" in method else find_method(method).label
 
 
@@ -74,10 +80,10 @@ def _draw_cases(
     table: Table,
     measured: tuple[MeasurePlan, Sequence[Mapping[str, Any]]],
 ) -> None:
-    """Draw the samples on which the first two of `table.cases` differ most."""
+    """Draw the samples in which the first two methods of `table.cases` differ most."""
     plan, samples = measured
     methods = [table.rows[label] for label in table.cases]
-    dataset = asked_dataset(args)
+    dataset = open_flagged_dataset(args)
     keys = [dataset.key(i) for i in range(min(args.n, len(dataset)))]
     numbers = [keys.index(key) for key in widest(samples, methods[0], methods[1])]
     shown = dict(zip(table.cases, parse(methods), strict=True))

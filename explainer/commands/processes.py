@@ -1,7 +1,8 @@
-"""One command in several processes of this machine, as `accelerate launch` starts them on several.
+"""Run one command in several processes of this machine, like `accelerate launch` on several.
 
-A small model leaves most of a processor idle: its products are too short to be worth dividing among
-cores. Two processes of one core each do nearly twice as many samples as one process of two.
+A small model leaves most of a processor idle, because its matrix products are too short to be
+divided among cores. Two processes of one core each measure nearly twice as many samples as one
+process of two.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from collections.abc import Sequence
 from explainer.errors import SightlineError
 
 MOST = 256
-_PAUSE = 0.1  # seconds between looks at who has ended
+_PAUSE = 0.1  # seconds between checks
 
 
 def divide(words: Sequence[str], processes: int) -> int:
-    """Run `python -m explainer WORDS` in each of so many processes and return the exit code.
+    """Run `python -m explainer WORDS` in several processes and return the exit code.
 
-    Each is told its place by the variables that `evaluation.shards.Place` reads, and takes its
+    Each process gets its place by the variables that `evaluation.shards.ShardPlace` reads, and its
     share of the cores. When one fails the others are stopped, and its exit code is returned.
 
-    Raises `SightlineError` if there are fewer than 1 or more than `MOST` processes.
+    Raises `SightlineError` for fewer than 1 or more than `MOST` processes.
     """
     if not 1 <= processes <= MOST:
         raise SightlineError(f"--processes must lie in 1..{MOST}, got {processes}")
@@ -34,7 +35,7 @@ def divide(words: Sequence[str], processes: int) -> int:
         return _first_failure(started)
     finally:
         for process in started:
-            process.send_signal(signal.SIGINT)  # does nothing to those that have ended
+            process.send_signal(signal.SIGINT)  # no effect on processes that have ended
         for process in started:
             process.wait()
 

@@ -1,4 +1,4 @@
-"""Command-line flags for what is explained, and the subjects that they name."""
+"""Command-line flags for the words to explain, and the subjects that they name."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from dataclasses import replace
 
 import numpy as np
 
-from explainer.commands.terminal import typed
+from explainer.commands.terminal import decode_argument
 from explainer.errors import TokenError
 from explainer.methods import COMBINE
 from explainer.methods.subjects import Contrast, Span, Subject, Unsaid, spelled, unsaid
 from explainer.run import ANSWER, Run
 
-# Returns the run with the rows of W for these words; it takes the model.
+# Adds the unembedding rows of words to a run; needs the model.
 Bring = Callable[[Run, list[str]], Run]
 
 
-def add_to(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
+def add_subject_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags."""
     group = parser.add_argument_group("what is explained (default: each word of the answer)")
     which = group.add_mutually_exclusive_group()
     which.add_argument("--token", type=int, metavar="N", help="this token, as numbered")
     which.add_argument(
         "--word",
         metavar="W",
-        type=typed,
+        type=decode_argument,
         help='this word of the answer, or several in a row: "hot dog"',
     )
     group.add_argument(
@@ -38,44 +38,44 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--instead",
-        type=typed,
+        type=decode_argument,
         metavar="W",
         help="any word in the place of the chosen one: where is the evidence for it?",
     )
     group.add_argument(
         "--not",
         dest="minus",
-        type=typed,
+        type=decode_argument,
         metavar="W",
         help="the chosen word against this one in a signed map: why that and not this?",
     )
 
 
 def check(args: argparse.Namespace) -> None:
-    """Raise `TokenError` if another word has no place in the text to stand in."""
+    """Raise `TokenError` if another word has no place to stand in."""
     if args.word is None and args.token is None and (args.instead or args.minus):
         raise TokenError("--instead and --not need a place in the text; add --word or --token")
 
 
 def subjects(run: Run, args: argparse.Namespace, bring: Bring) -> tuple[Run, list[Subject]]:
-    """Return what was asked for, none for the whole answer, and the run with all rows for it.
+    """Return the subjects of the flags, none for the whole answer, and the run with all rows.
 
-    `bring` is called for words whose rows the run does not hold.
+    `bring` is called for words without a row in the run.
     """
-    span = _span(run, args)
+    span = _find_span(run, args)
     if span is None:
         return run, []
     word: Span | Unsaid = replace(span, by=args.by)
     if args.instead is not None:
-        run, word = _other(run, span.tokens[0], args.instead, args.by, bring)
+        run, word = _find_other_word(run, span.tokens[0], args.instead, args.by, bring)
     if args.minus is None:
         return run, [word]
-    run, minus = _other(run, span.tokens[0], args.minus, args.by, bring)
+    run, minus = _find_other_word(run, span.tokens[0], args.minus, args.by, bring)
     return run, [Contrast(word, minus)]
 
 
-def _other(run: Run, at: int, word: str, by: str, bring: Bring) -> tuple[Run, Unsaid]:
-    """Return a typed word in place of token `at`, and the run that holds its rows."""
+def _find_other_word(run: Run, at: int, word: str, by: str, bring: Bring) -> tuple[Run, Unsaid]:
+    """Return a typed word in place of token `at`, and the run with its rows."""
     try:
         found = unsaid(run, at, word)
     except TokenError:
@@ -84,8 +84,8 @@ def _other(run: Run, at: int, word: str, by: str, bring: Bring) -> tuple[Run, Un
     return run, replace(found, by=by)
 
 
-def _span(run: Run, args: argparse.Namespace) -> Span | None:
-    """Return the token that was asked for, with those that share its characters, or the word."""
+def _find_span(run: Run, args: argparse.Namespace) -> Span | None:
+    """Return the chip of `--token`, or the tokens of `--word`."""
     if args.word is not None:
         return find_word(run, args.word)
     if args.token is None:
@@ -95,11 +95,11 @@ def _span(run: Run, args: argparse.Namespace) -> Span | None:
 
 
 def find_word(run: Run, word: str) -> Span:
-    """Return the tokens of the one place where the answer says `word`, in whatever case.
+    """Return the tokens of the only place where the answer holds `word`, in any case.
 
-    Raises `TokenError` if the answer does not say it, or says it more than once.
+    Raises `TokenError` if the answer holds it not at all, or more than once.
     """
-    places = _places(run, word, ANSWER)
+    places = _find_places(run, word, ANSWER)
     if len(places) == 1:
         return places[0]
     if places:
@@ -108,13 +108,13 @@ def find_word(run: Run, word: str) -> Span:
             f"the answer says {word!r} {len(places)} times, at tokens {numbers}; "
             "choose one with --token"
         )
-    elsewhere = [p for role in range(ANSWER) for p in _places(run, word, role)]
+    elsewhere = [p for role in range(ANSWER) for p in _find_places(run, word, role)]
     hint = f"; it is in the prompt, see --token {elsewhere[0].tokens[0]}" if elsewhere else ""
     raise TokenError(f"the answer does not say {word!r}{hint}; it says: {run.answer.strip()!r}")
 
 
-def _places(run: Run, word: str, role: int) -> list[Span]:
-    """Return every place where text of this role says `word` as a whole word."""
+def _find_places(run: Run, word: str, role: int) -> list[Span]:
+    """Return every place where text of this role holds `word` as a whole word."""
     chips = [c for c in run.chips if c.role == role]
     ends = np.cumsum([len(c.text) for c in chips])
     text = "".join(c.text for c in chips)

@@ -1,4 +1,4 @@
-"""Texts that commands read from a terminal and print to it, whatever its encoding."""
+"""Read and print text on a terminal of any encoding."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import sys
 
 
 def escape_unprintable() -> None:
-    """Let characters that the terminal's encoding lacks be printed as escapes."""
+    """Print characters that the terminal's encoding lacks as escapes."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
-def typed(text: str) -> str:
-    """Return an argument as it was typed, also where Python takes the terminal for ASCII.
+def decode_argument(text: str) -> str:
+    """Decode an argument as UTF-8, also where Python assumes ASCII.
 
     Bytes that the locale cannot decode arrive as surrogates; most of them are UTF-8.
     """

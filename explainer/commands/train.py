@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Train; stopped by Ctrl-C it saves, and `--resume` goes on from there."""
+    """Train; Ctrl-C saves the state, and `--resume` continues from it."""
     if args.minutes and args.steps:
         raise SightlineError("give --minutes or --steps, not both")
     if args.further and (args.start_from or args.resume):
@@ -74,14 +74,14 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _source(asked: str | None, family: str) -> Path | None:
-    """Return the folder whose weights to begin with."""
+    """Return the folder of the initial weights."""
     if asked == "nothing" or (asked is None and family == "qwen2_vl"):
         return None
     return _trained(Path(asked) if asked else BUNDLED)
 
 
 def _trained(folder: Path) -> Path:
-    """Return a folder that holds a trained model."""
+    """Return the folder of a trained model; raise `SightlineError` if it holds none."""
     if not (folder / "model.safetensors").is_file():
         raise SightlineError(f"no trained model in {folder}; train one first")
     return folder

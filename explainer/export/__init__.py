@@ -1,4 +1,4 @@
-"""What leaves the program: figures, films, data and pages of recorded runs, without a model."""
+"""Export recorded runs as figures, films, data and pages, without a model."""
 
 from explainer.export.colours import COVERS, DIVERGING, RGB, SEQUENTIAL, colour_table
 from explainer.export.exhibit import THEMES, Chosen, Exhibit, Look, chips, title, tokens_of, words

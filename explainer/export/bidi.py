@@ -1,8 +1,8 @@
-"""The order and the shapes of the letters of a line, for scripts that Pillow alone does not set.
+"""Order and shape the letters of a line, for scripts that Pillow alone does not lay out.
 
-Right-to-left text is put into the order of the eye by the Unicode bidirectional algorithm (UAX #9,
-without explicit embeddings, whose controls are spelled out before, and without its rule on
-brackets); Arabic letters get the shapes that they have beside their neighbours.
+Right-to-left text is put into visual order by the Unicode bidirectional algorithm (UAX #9, without
+explicit embeddings, whose controls are spelled out before, and without its rule on brackets);
+Arabic letters get the shapes that they have beside their neighbours.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def is_mark(character: str) -> bool:
     return unicodedata.category(character)[0] == "M"
 
 
-def with_base(text: str) -> str:
+def add_mark_base(text: str) -> str:
     """Return the text with a dotted circle before it if it starts with a mark, as browsers do."""
     return DOTTED + text if text[:1] and is_mark(text[0]) else text
 
@@ -50,7 +50,9 @@ def levels(text: str, rtl: bool) -> list[int]:
         rtl: the direction of the paragraph.
     """
     base = int(rtl)
-    types = _resolved(_weak([unicodedata.bidirectional(c) or "L" for c in text], base), base)
+    types = _resolve_neutrals(
+        _resolve_weak([unicodedata.bidirectional(c) or "L" for c in text], base), base
+    )
     found = [_level(kind, base) for kind in types]
     for i in range(len(text) - 1, -1, -1):  # L1: space at the end of a line is the paragraph's
         if unicodedata.bidirectional(text[i]) not in ("WS", "B", "S"):
@@ -59,8 +61,8 @@ def levels(text: str, rtl: bool) -> list[int]:
     return found
 
 
-def _weak(types: list[str], base: int) -> list[str]:
-    """Resolve marks, numbers and what stands between numbers (W1 to W7)."""
+def _resolve_weak(types: list[str], base: int) -> list[str]:
+    """Resolve marks, numbers and separators of numbers (W1 to W7)."""
     start = "R" if base else "L"
     before = start
     for i, kind in enumerate(types):  # W1
@@ -80,7 +82,7 @@ def _weak(types: list[str], base: int) -> list[str]:
             (kind == "ES" and one == "EN") or (kind == "CS" and one in ("EN", "AN"))
         ):
             types[i] = one
-    _beside(types, "ET", "EN")  # W5
+    _extend_numbers(types, "ET", "EN")  # W5
     types = ["ON" if kind in ("ES", "ET", "CS", "BN") else kind for kind in types]  # W6
     strong = start
     for i, kind in enumerate(types):  # W7
@@ -91,8 +93,8 @@ def _weak(types: list[str], base: int) -> list[str]:
     return types
 
 
-def _beside(types: list[str], kind: str, number: str) -> None:
-    """Turn stretches of a kind that touch a number into numbers."""
+def _extend_numbers(types: list[str], kind: str, number: str) -> None:
+    """Turn stretches of a kind beside a number into numbers."""
     at = 0
     for name, group in groupby(list(types)):
         stop = at + len(list(group))
@@ -102,8 +104,8 @@ def _beside(types: list[str], kind: str, number: str) -> None:
         at = stop
 
 
-def _resolved(types: list[str], base: int) -> list[str]:
-    """Give neutral characters the direction of what is around them, or the paragraph's (N1, N2)."""
+def _resolve_neutrals(types: list[str], base: int) -> list[str]:
+    """Give neutral characters the direction of their surroundings, or the paragraph's (N1, N2)."""
     own = "R" if base else "L"
     at = 0
     for is_neutral, group in groupby(list(types), key=lambda kind: kind in _NEUTRAL):
@@ -140,8 +142,8 @@ def visual_order(found: Sequence[int]) -> list[int]:
     return order
 
 
-def mirrored(character: str) -> str:
-    """Return the bracket that is drawn for one in right-to-left text."""
+def mirror_bracket(character: str) -> str:
+    """Return the mirrored bracket for right-to-left text."""
     return _MIRRORED.get(character, character)
 
 
@@ -163,13 +165,13 @@ def _forms() -> dict[str, dict[str, str]]:
     return found
 
 
-def shaped(text: str, known: Callable[[str], bool]) -> list[str]:
-    """Return what is drawn for each character: Arabic letters in the shapes of their positions.
+def shape_letters(text: str, known: Callable[[str], bool]) -> list[str]:
+    """Return the glyph of each character: Arabic letters in the shapes of their positions.
 
-    Of lam and alef together the first is drawn as both, and the second as "".
+    Lam followed by alef becomes one glyph at the first, and "" at the second.
 
     Args:
-        known: whether a font has a shape; the plain letter is kept where not.
+        known: whether a font has a shape; the plain letter is kept if not.
     """
     drawn = list(text)
     letters = [i for i, c in enumerate(text) if not is_mark(c)]

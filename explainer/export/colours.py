@@ -1,4 +1,4 @@
-"""Colour tables: which ones there are, what people call them, and the colours of map values."""
+"""Colour tables for maps: names, labels, and RGB values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 RGB = npt.NDArray[np.uint8]
 
-# Colour tables by name, with the label for people. Except for turbo, equal steps look equal.
+# Colour tables by name, with their labels. All but turbo are perceptually uniform.
 SEQUENTIAL: Mapping[str, str] = MappingProxyType(
     {
         "inferno": "Inferno",
@@ -29,7 +29,7 @@ COVERS = ("all", "value")  # what the colours of a map cover, see `add_cover`
 
 
 def colour_table(name: str) -> RGB:
-    """Return (256, 3) uint8: the colours of a table in `SEQUENTIAL` or `DIVERGING`."""
+    """Return the RGB values (256, 3) uint8 of a table in `SEQUENTIAL` or `DIVERGING`."""
     if name not in SEQUENTIAL and name not in DIVERGING:
         known = ", ".join([*SEQUENTIAL, *DIVERGING])
         raise ValueError(f"no colour table {name!r}; choose one of {known}")

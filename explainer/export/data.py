@@ -1,4 +1,4 @@
-"""Maps as JSON, for programs in any language. `docs/maps.schema.json` says what is in a file."""
+"""Export maps as JSON. `docs/maps.schema.json` describes the file."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ def _token(run: Run, index: int) -> Value:
 
 
 def _evidence(run: Run, tokens: Sequence[int]) -> Value | None:
-    """Return what the picture adds to a word of the answer; None if it is none, or not known."""
-    told = reliance(run, tokens)
-    return None if told is None else told.told
+    """Return the evidence for a word of the answer; None for other words or if not measured."""
+    evidence = reliance(run, tokens)
+    return None if evidence is None else evidence.told
 
 
 def _method(chosen: Chosen) -> Value:
@@ -94,18 +94,18 @@ def _method(chosen: Chosen) -> Value:
 
 def _subject(exhibit: Exhibit, subject: Subject, heats: tuple[Heatmap, ...]) -> Value:
     named = zip(exhibit.chosen, heats, strict=True)
-    told = None if isinstance(subject, Contrast) else probability(exhibit.run, subject)
+    chance = None if isinstance(subject, Contrast) else probability(exhibit.run, subject)
     return {
         "text": title(exhibit.run, subject),
         "subject": as_json(subject),
-        "probability": told,
+        "probability": chance,
         "evidence": _evidence(exhibit.run, subject.tokens) if isinstance(subject, Span) else None,
         "maps": [_map(chosen.method.name, heat) for chosen, heat in named],
     }
 
 
 def as_json(subject: Subject) -> Value:
-    """Return a subject in the words in which programs ask for one."""
+    """Return a subject in the form in which programs pass it to the API."""
     if isinstance(subject, Contrast):
         return {"plus": as_json(subject.plus), "minus": as_json(subject.minus)}
     if isinstance(subject, Span):
@@ -136,12 +136,12 @@ def _part(image: int, part: MapPart) -> Value:
 
 
 def _plain(value: Any) -> Any:
-    """Return the value of a knob as JSON has it."""
+    """Return the value of a knob as JSON."""
     return list(value) if isinstance(value, tuple) else value
 
 
 def _finite(value: Any) -> Any:
-    """Return the value with null for numbers that JSON does not have."""
+    """Return the value with null for NaN and infinities, which JSON lacks."""
     if isinstance(value, Mapping):
         return {str(name): _finite(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):

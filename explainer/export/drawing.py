@@ -1,6 +1,6 @@
-"""A drawing of text and pictures, laid out once and written as SVG or as pixels.
+"""Lay out text and pictures once, and write them as SVG or as pixels.
 
-Lengths are in the drawing's own unit, one pixel of a screen; y grows downwards.
+Lengths are in units of one screen pixel; y grows downwards.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 from PIL import Image, ImageDraw
 
+from explainer.export.bidi import runs_right_to_left
 from explainer.export.colours import RGB
-from explainer.export.fonts import Font, named, runs_of
-from explainer.export.overlay import hatching
-from explainer.export.script import runs_right_to_left
+from explainer.export.fonts import Font, runs_of, substitute
+from explainer.export.overlay import draw_hatching
 
 FAMILY = "DejaVu Sans, Verdana, Arial, sans-serif"
 MOST_PIXELS = 60_000_000
@@ -37,8 +37,8 @@ class Line:
     """A line of text whose baseline is at y.
 
     Attributes:
-        anchor: what of the line is at x: its left end "start", "middle", or its right end "end".
-        rtl: the direction of its paragraph; None for that of its first letter.
+        anchor: the part of the line at x: its left end "start", "middle", or its right end "end".
+        rtl: whether its paragraph runs right to left; None to follow its first letter.
     """
 
     x: float
@@ -62,7 +62,7 @@ class DrawnPicture:
 
     The fourth channel is an opacity, of which `opacity` is taken.
 
-    `photo` ones may be stored with losses.
+    If `photo`, it may be stored with lossy compression.
     """
 
     box: tuple[float, float, float, float]
@@ -82,7 +82,7 @@ class Hatch:
 
 @dataclass(eq=False)
 class Drawing:
-    """What is drawn, in order, on a sheet of `width` x `height` in the colour `paper`."""
+    """Items to draw, in order, on a sheet of `width` x `height` in the colour `paper`."""
 
     width: float
     height: float
@@ -93,32 +93,34 @@ class Drawing:
 # Text --------------------------------------------------------------------------------------------
 
 
-def width_of(text: str, font: Font) -> float:
+def measure_width(text: str, font: Font) -> float:
     """Return the width of a line of text."""
     return sum(run.width(font, 8) for run in runs_of([text])) / 8
 
 
-def wrapped(text: str, font: Font, width: float) -> list[str]:
-    """Return the text in lines that fit; a single word that does not is cut."""
+def wrap(text: str, font: Font, width: float) -> list[str]:
+    """Break the text into lines that fit; truncate single words that do not."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        if width_of(longer, font) <= width:
+        if measure_width(longer, font) <= width:
             lines[-1] = longer
         else:
             lines.append(word)
-    return [cut(line, font, width) for line in lines if line]
+    return [truncate(line, font, width) for line in lines if line]
 
 
-def cut(text: str, font: Font, width: float) -> str:
-    """Return the text, or as much of its start as fits before an ellipsis."""
-    if width_of(text, font) <= width:
+def truncate(text: str, font: Font, width: float) -> str:
+    """Return the text or, if it is too wide, as much as fits before an ellipsis."""
+    if measure_width(text, font) <= width:
         return text
     low, high = 0, len(text)
     while low < high:  # the most characters that fit
         middle = (low + high + 1) // 2
         low, high = (
-            (middle, high) if width_of(text[:middle] + "…", font) <= width else (low, middle - 1)
+            (middle, high)
+            if measure_width(text[:middle] + "…", font) <= width
+            else (low, middle - 1)
         )
     return text[:low] + "…"
 
@@ -127,7 +129,7 @@ def cut(text: str, font: Font, width: float) -> str:
 
 
 def to_svg(drawing: Drawing, title: str) -> bytes:
-    """Return an SVG file of the drawing: text is text, pictures are within it.
+    """Return an SVG file of the drawing, with text as text and embedded pictures.
 
     A picture that is drawn several times is stored once.
     """
@@ -205,14 +207,13 @@ def _svg_span(span: TextSpan) -> str:
 
 
 def _xml(text: str) -> str:
-    """Return the text with characters spelled out that XML forbids or that would turn others
-    round."""
+    """Escape a text for XML, and spell out characters that XML forbids or that reverse text."""
     return "".join(c if c.isprintable() else _spelt(c) for c in text)
 
 
 def _spelt(character: str) -> str:
     joins = character in "\u200c\u200d\ufe0f"  # parts of emoji and of some scripts
-    return character if joins else named(character)
+    return character if joins else substitute(character)
 
 
 def _data_uri(item: DrawnPicture) -> str:
@@ -225,7 +226,7 @@ def _data_uri(item: DrawnPicture) -> str:
 
 
 def _with_palette(pixels: RGB) -> Image.Image:
-    """Return the picture with a palette, a third of the size, if it has 256 colours at most."""
+    """Return the picture with a palette if it has at most 256 colours, at a third of the size."""
     if pixels.shape[2] == 4:
         return Image.fromarray(pixels)
     flat = pixels.reshape(-1, 3).astype(np.uint32)
@@ -273,7 +274,7 @@ def _draw_line(draw: ImageDraw.ImageDraw, line: Line, scale: float) -> None:
 
 
 def _edges(box: Sequence[float], scale: float) -> tuple[int, int, int, int]:
-    """Return the pixel edges (left, top, right, bottom) of a rectangle, one pixel at least."""
+    """Return the pixel edges (left, top, right, bottom) of a rectangle of at least one pixel."""
     x, y, width, height = (part * scale for part in box)
     left, top = round(x), round(y)
     return left, top, max(left + 1, round(x + width)), max(top + 1, round(y + height))
@@ -299,7 +300,7 @@ def _paste_hatch(canvas: Image.Image, item: Hatch, scale: float) -> None:
     left, top, right, bottom = _edges(item.box, scale)
     below = canvas.crop((left, top, right, bottom))
     strokes = Image.blend(
-        below, Image.fromarray(hatching(bottom - top, right - left)), item.opacity
+        below, Image.fromarray(draw_hatching(bottom - top, right - left)), item.opacity
     )
     mask = Image.new("1", below.size, 1)
     a, b, c, d = _edges(item.hole, scale)

@@ -1,4 +1,4 @@
-"""What an export shows: some words of a run, by some methods, in some colours.
+"""The content of an export: words of a run, methods, and colours.
 
 Every format is a function from an `Exhibit` to the bytes of a file.
 """
@@ -66,12 +66,12 @@ class Look:
             raise SightlineError(f"opacity must lie in 0..1, got {self.opacity:g}")
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Look:
-        """Return the look with these fields, checked; `SightlineError` if there is no such one."""
+    def of(cls, values: Mapping[str, Any]) -> Look:
+        """Make a look from these fields; raise `SightlineError` for unknown or wrong ones."""
         names = [field.name for field in fields(cls)]
-        if unknown := sorted(set(map(str, told)) - set(names)):
+        if unknown := sorted(set(map(str, values)) - set(names)):
             raise SightlineError(f"a look has no {unknown[0]!r}; it has {', '.join(names)}")
-        return cls(**told)
+        return cls(**values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +87,11 @@ class Exhibit:
     """Words of a run and the methods that explain them.
 
     Attributes:
-        run: where the words are from.
-        chosen: one method or more, in the order in which they are shown.
-        subjects: one or more.
+        run: the run to export.
+        chosen: one method or more, in the order of display.
+        subjects: the words, one or more.
         look: colours.
-        date: of the export, as it stands in the small print.
+        date: date of the export in the small print.
     """
 
     run: Run
@@ -108,24 +108,24 @@ class Exhibit:
 
     @cached_property
     def heats(self) -> tuple[tuple[Heatmap, ...], ...]:
-        """Return for each subject the heatmap by each method."""
-        by_method = [self._by(chosen) for chosen in self.chosen]
+        """Return the heatmaps by each method, for each subject."""
+        by_method = [self._explain_subjects(chosen) for chosen in self.chosen]
         return tuple(zip(*by_method, strict=True))
 
     @cached_property
     def photos(self) -> tuple[RGB, ...]:
-        """Return the pictures with `_LARGEST` pixels at most on their long sides."""
+        """Return the pictures, scaled to at most `_LARGEST` pixels."""
         return tuple(fit(image, _LARGEST) for image in self.run.images)
 
-    def _by(self, chosen: Chosen) -> list[Heatmap]:
-        """Return the heatmap of each subject; a method is asked once for all tokens of the run."""
+    def _explain_subjects(self, chosen: Chosen) -> list[Heatmap]:
+        """Return the heatmap of each subject; all tokens of the run are explained in one call."""
         method, settings = chosen.method, chosen.settings
         spans = [s for s in self.subjects if isinstance(s, Span)]
         tokens = list(dict.fromkeys(t for span in spans for t in span.tokens))
         maps = method.explain_many(self.run, tokens, **settings)
-        found = dict(zip(tokens, maps, strict=True))
+        by_token = dict(zip(tokens, maps, strict=True))
         return [
-            combine_maps([found[t] for t in subject.tokens], subject.by)
+            combine_maps([by_token[t] for t in subject.tokens], subject.by)
             if isinstance(subject, Span) and subject.tokens
             else explain_subject(method, self.run, subject, **settings)
             for subject in self.subjects
@@ -133,23 +133,23 @@ class Exhibit:
 
 
 def title(run: Run, subject: Subject) -> str:
-    """Return what a subject says, as a heading: "cat", or "cat, not dog" for a contrast."""
+    """Return the heading of a subject: "cat", or "cat, not dog" for a contrast."""
     said = [text_of(run, word).strip() or text_of(run, word) for word in words_of(subject)]
     return ", not ".join(said)
 
 
 def tokens_of(subject: Subject) -> tuple[int, ...]:
-    """Return the tokens to mark in the sentence: where the subject stands, or would."""
+    """Return the tokens to mark in the sentence: where the subject stands or would stand."""
     return places(words_of(subject)[0])
 
 
 def chips(run: Run, role: int = ANSWER) -> list[Span]:
-    """Return the clickable pieces of text with this role, in order."""
+    """Return the chips of this role, in order."""
     return [Span(chip.tokens) for chip in run.chips if chip.role == role]
 
 
 def words(run: Run, role: int = ANSWER) -> list[Span]:
-    """Return the words of the answer in order, without those of white space alone."""
+    """Return the words of the answer in order, without those that are white space only."""
     groups = [[run.chips[i] for i in group] for group in whole_words(run)]
     return [
         Span(tuple(token for chip in group for token in chip.tokens))

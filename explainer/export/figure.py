@@ -1,4 +1,4 @@
-"""Figures for papers: words down, methods across, everything that was set in small print."""
+"""Figures for papers: a row for each word, a column for each method, settings in small print."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from explainer.errors import RunError
+from explainer.export.bidi import add_mark_base, runs_right_to_left
 from explainer.export.colours import RGB, add_cover, colour_table
 from explainer.export.drawing import (
     Drawing,
@@ -16,17 +17,16 @@ from explainer.export.drawing import (
     Hatch,
     Line,
     TextSpan,
-    cut,
+    measure_width,
     to_pixels,
     to_svg,
-    width_of,
-    wrapped,
+    truncate,
+    wrap,
 )
 from explainer.export.exhibit import Exhibit, title, tokens_of
-from explainer.export.overlay import magnified, png
-from explainer.export.print import notes, small_print
-from explainer.export.script import runs_right_to_left, with_base
-from explainer.export.sentence import around, lines_of, sentence, spans
+from explainer.export.overlay import magnify, png
+from explainer.export.sentence import break_lines, select_lines, sentence, spans
+from explainer.export.small_print import notes, small_print
 from explainer.methods.base import Heatmap
 from explainer.methods.otsu import levels
 from explainer.methods.subjects import Contrast, Subject, probability
@@ -70,7 +70,7 @@ def figure_png(exhibit: Exhibit) -> bytes:
 
 
 def figure(exhibit: Exhibit) -> Drawing:
-    """Return the drawing of all words of an exhibit; `RunError` if there are more than fit."""
+    """Draw all words of an exhibit; raise `RunError` if there are more than fit."""
     if len(exhibit.subjects) > MOST_SUBJECTS:
         raise RunError(
             f"a figure shows at most {MOST_SUBJECTS} words, got {len(exhibit.subjects)}; "
@@ -85,7 +85,7 @@ def figure(exhibit: Exhibit) -> Drawing:
 
 
 class Sheet:
-    """A drawing that is filled from the top; `y` is where the next thing goes."""
+    """A drawing that is filled from the top; `y` is the position of the next item."""
 
     def __init__(self, exhibit: Exhibit, lines: int = MOST_LINES) -> None:
         self.exhibit, self.inks, self.lines = exhibit, INKS[exhibit.look.theme], lines
@@ -103,18 +103,18 @@ class Sheet:
         ]
 
     def done(self) -> Drawing:
-        """Return the drawing, as high as what is on it."""
+        """Return the drawing, cropped to the height of its content."""
         self.drawing.height = round(self.y + MARGIN - GAP)
         return self.drawing
 
     # Text ----------------------------------------------------------------------------------------
 
     def write(self, x: float, font: Font, text: str | Sequence[TextSpan]) -> None:
-        """Put a line of text whose baseline is at `y`."""
+        """Draw a line of text whose baseline is at `y`."""
         self._line(x, font, text, self.inks.text, "start")
 
-    def quietly(self, x: float, font: Font, text: str, anchor: str = "start") -> None:
-        """Put a line of less important text whose baseline is at `y`; nothing for ""."""
+    def write_quiet(self, x: float, font: Font, text: str, anchor: str = "start") -> None:
+        """Draw a line of secondary text whose baseline is at `y`; nothing for ""."""
         if text:
             self._line(x, font, text, self.inks.quiet, anchor)
 
@@ -128,36 +128,36 @@ class Sheet:
         self.drawing.items.append(replace(line, x=round(line.x, 2), y=round(line.y, 2)))
 
     def heading(self, subject: Subject) -> None:
-        """Put the word with its probability, and the sentence around it."""
+        """Draw the word with its probability, and the sentence around it."""
         run, tokens = self.exhibit.run, tokens_of(subject)
         chance = None if isinstance(subject, Contrast) else probability(run, subject)
         about = "" if chance is None else f"probability {share(chance)}"
-        room = self.inner - width_of(about, TEXT) - GAP
-        word = cut(f"“{with_base(title(run, subject))}”", HEADING, room)
+        room = self.inner - measure_width(about, TEXT) - GAP
+        word = truncate(f"“{add_mark_base(title(run, subject))}”", HEADING, room)
         self.y += HEADING.size
         self._put(Line(MARGIN, self.y, (TextSpan(word),), HEADING, self.inks.text, rtl=False))
-        self.quietly(MARGIN + width_of(word, HEADING) + GAP, TEXT, about)
+        self.write_quiet(MARGIN + measure_width(word, HEADING) + GAP, TEXT, about)
         self.y += 10
         self.sentence(tokens)
 
     def sentence(self, tokens: Sequence[int]) -> None:
-        """Put the text that the tokens are in, with them marked."""
+        """Draw the sentence of the tokens, with them marked."""
         pieces = sentence(self.exhibit.run, tokens)
         rtl = runs_right_to_left("".join(piece.text for piece in pieces))
-        for line in around(lines_of(pieces, TEXT, self.inner), tokens, self.lines):
+        for line in select_lines(break_lines(pieces, TEXT, self.inner), tokens, self.lines):
             self.y += TEXT.size
-            told, x = spans(line, tokens, self.inks.mark), MARGIN + (self.inner if rtl else 0)
+            marked, x = spans(line, tokens, self.inks.mark), MARGIN + (self.inner if rtl else 0)
             anchor = "end" if rtl else "start"
-            self._put(Line(x, self.y, told, TEXT, self.inks.text, anchor, rtl))
+            self._put(Line(x, self.y, marked, TEXT, self.inks.text, anchor, rtl))
             self.y += 0.4 * TEXT.size
         self.y += 8
 
     def paragraphs(self, texts: Sequence[str]) -> None:
-        """Put paragraphs of small print."""
+        """Draw paragraphs of small print."""
         for text in texts:
-            for line in wrapped(text, SMALL, self.inner):
+            for line in wrap(text, SMALL, self.inner):
                 self.y += SMALL.size
-                self.quietly(MARGIN, SMALL, line)
+                self.write_quiet(MARGIN, SMALL, line)
                 self.y += 0.35 * SMALL.size
             self.y += 2
         self.y += GAP
@@ -165,7 +165,7 @@ class Sheet:
     # Maps ----------------------------------------------------------------------------------------
 
     def panels(self, heats: Sequence[Heatmap]) -> None:
-        """Put the maps of one word, one panel for each method."""
+        """Draw the maps of one word, one panel for each method."""
         for first in range(0, len(heats), self.across):
             top, below = self.y, self.y
             for column, heat in enumerate(heats[first : first + self.across]):
@@ -176,16 +176,16 @@ class Sheet:
 
     def _panel(self, x: float, method: int, heat: Heatmap) -> None:
         said = notes(heat)
-        room = self.panel - width_of(said, LABEL) - 8
+        room = self.panel - measure_width(said, LABEL) - 8
         self.y += TITLE.size
-        self.write(x, TITLE, cut(self.exhibit.chosen[method].method.label, TITLE, room))
-        self.quietly(x + self.panel, LABEL, said, "end")
+        self.write(x, TITLE, truncate(self.exhibit.chosen[method].method.label, TITLE, room))
+        self.write_quiet(x + self.panel, LABEL, said, "end")
         self.y += 0.5 * TITLE.size
         self._pictures(x, heat)
         self._bar(x, heat.signed)
 
     def _pictures(self, x: float, heat: Heatmap) -> None:
-        """Put the parts of a map, several in rows, each with its label below."""
+        """Draw the parts of a map in rows, each with its label below."""
         columns = int(np.ceil(np.sqrt(len(heat.parts))))
         width = (self.panel - (columns - 1) * 6) / columns
         labels = self.exhibit.run.labels
@@ -202,7 +202,9 @@ class Sheet:
             if any(labels[i] for i in row):
                 self.y += LABEL.size + 2
                 for column, i in enumerate(row):
-                    self.quietly(x + column * (width + 6), LABEL, cut(labels[i], LABEL, width))
+                    self.write_quiet(
+                        x + column * (width + 6), LABEL, truncate(labels[i], LABEL, width)
+                    )
                 self.y += 3
             self.y += 6
 
@@ -210,10 +212,10 @@ class Sheet:
         look, part, image = self.exhibit.look, heat.parts[index], self.exhibit.run.images[index]
         x, y, width, height = box
         sx, sy = width / image.shape[1], height / image.shape[0]
-        x0, y0, x1, y1 = part.extent  # what `magnified` fills
+        x0, y0, x1, y1 = part.extent  # what `magnify` fills
         place = (x + x0 * sx, y + y0 * sy, (x1 - x0) * sx, (y1 - y0) * sy)
-        colours = self._tables[heat.signed][0][levels(magnified(part, _SIDE), heat.signed)]
-        place, colours = _within(box, place, colours)
+        colours = self._tables[heat.signed][0][levels(magnify(part, _SIDE), heat.signed)]
+        place, colours = _clip_to_picture(box, place, colours)
         add = self.drawing.items.append
         add(DrawnPicture(box, self.exhibit.photos[index], photo=True))
         if not np.allclose(place, box, atol=0.5):
@@ -221,12 +223,12 @@ class Sheet:
         add(DrawnPicture(place, colours, look.opacity))
 
     def _bar(self, x: float, signed: bool) -> None:
-        """Put a bar with the colours of all values, and what its ends are."""
+        """Draw a colour bar with labels at its ends."""
         self.drawing.items.append(DrawnPicture((x, self.y, self.panel, 8), self._tables[signed]))
         self.y += 10 + LABEL.size
         ticks = ("−1", "0", "+1") if signed else ("0", "", "1")
         for tick, at, anchor in zip(ticks, (0, 0.5, 1), ("start", "middle", "end"), strict=True):
-            self.quietly(x + at * self.panel, LABEL, tick, anchor)
+            self.write_quiet(x + at * self.panel, LABEL, tick, anchor)
 
 
 def _table(table: RGB, signed: bool, cover: str) -> RGB:
@@ -235,10 +237,10 @@ def _table(table: RGB, signed: bool, cover: str) -> RGB:
     return table if (covering[:, 3] == 255).all() else covering
 
 
-def _within(box: Box, place: Box, colours: RGB) -> tuple[Box, RGB]:
-    """Return the part of a map that lies on its picture, and its colours.
+def _clip_to_picture(box: Box, place: Box, colours: RGB) -> tuple[Box, RGB]:
+    """Return the part of a map on its picture, and its colours.
 
-    Maps of recordings do as a whole; those of a file may stick out.
+    Maps of recordings lie within the picture; those of a file may extend beyond it.
     """
     (left, right), columns = _overlap(box[0], box[2], place[0], place[2], colours.shape[1])
     (top, bottom), rows = _overlap(box[1], box[3], place[1], place[3], colours.shape[0])
@@ -248,9 +250,9 @@ def _within(box: Box, place: Box, colours: RGB) -> tuple[Box, RGB]:
 def _overlap(
     low: float, size: float, start: float, length: float, count: int
 ) -> tuple[tuple[float, float], slice]:
-    """Return the ends of what two stretches share, whole cells of the second, and which ones.
+    """Return the ends of the overlap of two intervals in whole cells, and which cells.
 
-    The second is divided into `count` cells; at least one remains.
+    The second interval is divided into `count` cells; at least one remains.
     """
     first = int(np.clip(np.floor((low - start) / length * count + 1e-6), 0, count - 1))
     last = int(np.clip(np.ceil((low + size - start) / length * count - 1e-6), first + 1, count))
@@ -259,5 +261,5 @@ def _overlap(
 
 
 def share(p: float) -> str:
-    """Return a probability in words."""
+    """Format a probability."""
     return "< 0.1 %" if p < 0.001 else f"{100 * p:.1f} %"

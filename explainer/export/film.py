@@ -1,4 +1,4 @@
-"""A film of an answer: one frame for each word, with the word marked in its sentence."""
+"""Export an answer as an animation: one frame for each word, marked in its sentence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 from explainer.export.drawing import Drawing, to_pixels
 from explainer.export.exhibit import Exhibit
 from explainer.export.figure import Sheet
-from explainer.export.print import about_run
+from explainer.export.small_print import describe_run
 
 FRAME_MS, LAST_MS = 800, 2000
 MOST_FRAMES = 400
@@ -23,11 +23,11 @@ MAX_PIXELS = 60_000_000  # of all frames: 180 MB of memory, and about 20 MB as a
 Progress = Callable[[int, int], None]
 
 
-def _unheard(done: int, total: int) -> None:
-    """Tell nobody how many frames of how many are done."""
+def _ignore_progress(done: int, total: int) -> None:
+    """Ignore the progress of a film."""
 
 
-def film_gif(exhibit: Exhibit, on_frame: Progress = _unheard) -> bytes:
+def film_gif(exhibit: Exhibit, on_frame: Progress = _ignore_progress) -> bytes:
     """Return an animated GIF that shows the words in order, for ever, in 256 colours a frame.
 
     `on_frame` hears after each frame how many are done, and of how many.
@@ -36,12 +36,12 @@ def film_gif(exhibit: Exhibit, on_frame: Progress = _unheard) -> bytes:
     return _saved(reduced, format="GIF", disposal=1, optimize=False)
 
 
-def film_webp(exhibit: Exhibit, on_frame: Progress = _unheard) -> bytes:
+def film_webp(exhibit: Exhibit, on_frame: Progress = _ignore_progress) -> bytes:
     """Return an animated WebP that shows the words in order, for ever; see `film_gif`."""
     return _saved(list(frames(exhibit, on_frame)), format="WEBP", quality=82, method=2)
 
 
-def frames(exhibit: Exhibit, on_frame: Progress = _unheard) -> Iterator[Image.Image]:
+def frames(exhibit: Exhibit, on_frame: Progress = _ignore_progress) -> Iterator[Image.Image]:
     """Yield one picture for each word, all of one size; of `MOST_FRAMES` words at most.
 
     Frames are at most 960 pixels wide, and smaller where all of them together would have more
@@ -61,12 +61,12 @@ def _frame(exhibit: Exhibit, index: int) -> Drawing:
     sheet = Sheet(exhibit, lines=_LINES)
     sheet.heading(exhibit.subjects[index])
     sheet.panels(exhibit.heats[index])
-    sheet.paragraphs([about_run(exhibit.run)])
+    sheet.paragraphs([describe_run(exhibit.run)])
     return sheet.done()
 
 
 def _saved(pictures: Sequence[Image.Image], **how: Any) -> bytes:
-    """Return the file of an animation; the last picture stays a little longer."""
+    """Encode an animation; the last picture stays a little longer."""
     first, *others = pictures
     buffer = io.BytesIO()
     times = [FRAME_MS] * len(others) + [LAST_MS]

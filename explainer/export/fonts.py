@@ -1,4 +1,4 @@
-"""Which font draws which character: DejaVu Sans, then what the system has, then bundled ones.
+"""Choose the font of each character: DejaVu Sans, then fonts of the system, then bundled ones.
 
 DejaVu Sans comes with matplotlib and has Latin, Greek, Cyrillic, Hebrew, Arabic and many signs; the
 bundled ones, in assets/fonts, have Chinese, Japanese, Korean, Thai, Devanagari, Bengali and Tamil.
@@ -18,21 +18,21 @@ from matplotlib.font_manager import findSystemFonts
 from matplotlib.ft2font import FT2Font
 from PIL import ImageFont, features
 
-from explainer.export.script import (
+from explainer.export.bidi import (
     DOTTED,
     has_right_to_left,
     is_mark,
     levels,
-    mirrored,
+    mirror_bracket,
     runs_right_to_left,
-    shaped,
+    shape_letters,
     visual_order,
 )
 
 _FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 _PLAIN = {False: _FONTS / "DejaVuSans.ttf", True: _FONTS / "DejaVuSans-Bold.ttf"}
 _BUNDLED = Path(__file__).parents[2] / "assets" / "fonts"
-_MOST_FONTS = 1000  # of the system, that are opened to look for a character
+_MOST_FONTS = 1000  # largest number of system fonts to search for a character
 _JOINERS = "\u200c\u200d\ufe0e\ufe0f"  # shape what is beside them, and are not drawn themselves
 # Scripts whose letters change places or shapes: U+0900 to U+109F are those of India and
 # South-East Asia, U+1780 to U+17FF is Khmer.
@@ -92,20 +92,20 @@ def _can_shape() -> bool:
 # Which font --------------------------------------------------------------------------------------
 
 
-def drawable(text: str) -> str:
-    """Return the text with what no font here can draw spelled out, as ↵ or [U+1F600]."""
-    return "".join(named(c) for c in text)
+def make_drawable(text: str) -> str:
+    """Replace characters that no font can draw by a spelling, such as ↵ or [U+1F600]."""
+    return "".join(substitute(c) for c in text)
 
 
-def missing(text: str) -> list[str]:
-    """Return the characters of a text, each once, that no font here can draw."""
+def find_undrawable(text: str) -> list[str]:
+    """Return the distinct characters of a text that no font can draw."""
     seen = dict.fromkeys(c for c in text if c.isprintable() and c not in _JOINERS)
     return [c for c in seen if _file_of(c) is _NONE]
 
 
-def undrawn(texts: Iterable[str]) -> str:
-    """Return a sentence on what figures of pixels will spell out; "" if they draw everything."""
-    lacking = missing("".join(texts))
+def warn_about_undrawable(texts: Iterable[str]) -> str:
+    """Return a sentence on characters that pixel figures spell out; "" if there are none."""
+    lacking = find_undrawable("".join(texts))
     if not lacking:
         return ""
     shown = ", ".join(f"{c} (U+{ord(c):04X})" for c in lacking[:5])
@@ -117,18 +117,18 @@ def undrawn(texts: Iterable[str]) -> str:
 
 
 @lru_cache(maxsize=8192)
-def named(character: str) -> str:
-    """Return a character, or what is written in its place."""
+def substitute(character: str) -> str:
+    """Return a character, or its spelling if no font draws it."""
     if character in "\n\t":
         return {"\n": "↵", "\t": "⇥"}[character]
     if character in _JOINERS:
         return character
     known = character.isprintable() and _file_of(character) is not _NONE
-    return character if known else spelled(character)
+    return character if known else spell_code_point(character)
 
 
-def spelled(character: str) -> str:
-    """Return the code point of a character, as [U+1F600]."""
+def spell_code_point(character: str) -> str:
+    """Return the code point of a character, such as [U+1F600]."""
     return f"[U+{ord(character):04X}]"
 
 
@@ -157,7 +157,7 @@ def _has(file: Path, code: int) -> bool:
 
 
 def _draws(file: Path, character: str) -> bool:
-    """Return whether a font can draw what it lists: outlines may be damaged."""
+    """Return whether a font can really draw a character; outlines may be damaged."""
     try:
         _face(file, 16, shaping=False).getmask(character)
     except Exception:
@@ -179,7 +179,7 @@ def _system_fonts() -> tuple[Path, ...]:
 
 
 def _opens(file: Path) -> bool:
-    """Return whether Pillow can draw with a font at any size: those of bitmaps it cannot."""
+    """Return whether Pillow can draw with a font at any size; it cannot with bitmap fonts."""
     try:
         ImageFont.truetype(str(file), 12.5)
     except Exception:
@@ -211,22 +211,22 @@ def runs_of(spans: Sequence[str], rtl: bool | None = None) -> list[FontRun]:
     """
     text, owners = "", list[int]()
     for number, span in enumerate(spans):
-        told = drawable(span)
-        text, owners = text + told, owners + [number] * len(told)
+        drawn_text = make_drawable(span)
+        text, owners = text + drawn_text, owners + [number] * len(drawn_text)
     if not text:
         return []
     if text.isascii():
-        return [FontRun(span, i, None) for i, span in enumerate(map(drawable, spans)) if span]
+        return [FontRun(span, i, None) for i, span in enumerate(map(make_drawable, spans)) if span]
     rtl = runs_right_to_left(text) if rtl is None else rtl
     turned = rtl or has_right_to_left(text)
-    found = levels(text, rtl) if turned else [0] * len(text)
-    drawn = shaped(text, lambda shape: _file_of(shape) is None) if turned else list(text)
+    embedding = levels(text, rtl) if turned else [0] * len(text)
+    drawn = shape_letters(text, lambda shape: _file_of(shape) is None) if turned else list(text)
     files, lone = _files(text), _lone_marks(text)
     pieces = [
         _run(text, drawn, list(part), key)
         for key, part in groupby(
             range(len(text)),
-            key=lambda i: (owners[i], files[i], found[i], _is_complex(text[i]), lone[i]),
+            key=lambda i: (owners[i], files[i], embedding[i], _is_complex(text[i]), lone[i]),
         )
     ]
     order = visual_order([level for _, level in pieces])
@@ -234,7 +234,7 @@ def runs_of(spans: Sequence[str], rtl: bool | None = None) -> list[FontRun]:
 
 
 def _files(text: str) -> list[Path | None]:
-    """Return the font file of each character; marks stay with the letter that they are drawn on."""
+    """Return the font file of each character; marks use that of their base letter."""
     files: list[Path | None] = []
     for i, character in enumerate(text):
         own = None if character in _JOINERS else _file_of(character)
@@ -288,5 +288,5 @@ def _reversed(letters: str) -> Iterator[str]:
         if clusters and is_mark(letter):
             clusters[-1] = letter + clusters[-1]
         else:
-            clusters.append(mirrored(letter))
+            clusters.append(mirror_bracket(letter))
     yield from reversed(clusters)

@@ -1,4 +1,4 @@
-"""A heatmap laid over its picture, pixel by pixel."""
+"""Lay a heatmap over its picture."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def overlay(
     """
     height, width = image.shape[:2]
     part = heat.parts[index]
-    values, seen = interpolated(part, (0, 0, width, height), (height, width))
+    values, seen = interpolate(part, (0, 0, width, height), (height, width))
     colours = add_cover(table, heat.signed, cover)[levels(values, heat.signed)]
     share = opacity * np.where(seen, colours[..., 3] / 255, 1.0)[..., None]
-    colours = np.where(seen[..., None], colours[..., :3], hatching(height, width))
+    colours = np.where(seen[..., None], colours[..., :3], draw_hatching(height, width))
     return np.round((1 - share) * image + share * colours).astype(np.uint8)
 
 
@@ -58,26 +58,30 @@ def outlined(image: RGB, labels: npt.NDArray[np.intp]) -> RGB:
     for axis in (0, 1):
         for step in (-1, 1):
             wide |= np.roll(line, step, axis)
-    out = np.where((labels < 0)[..., None], hatching(*labels.shape), image)
+    out = np.where((labels < 0)[..., None], draw_hatching(*labels.shape), image)
     out = np.where(wide[..., None], out // 3, out)
     return np.where(line[..., None], np.uint8(255), out).astype(np.uint8)
 
 
-def magnified(part: MapPart, side: int) -> npt.NDArray[np.float64]:
-    """Return the values of a part over its extent, interpolated as `overlay` does: `side` or more
-    on the long side, and a whole number of them for each cell that is not cut."""
+def magnify(part: MapPart, side: int) -> npt.NDArray[np.float64]:
+    """Return the interpolated values of a part over its extent, at least `side` pixels long.
+
+    Each whole cell has a whole number of pixels.
+    """
     height, width = part.values.shape
     factor = max(1, -(-side // max(height, width)))
     x0, y0, x1, y1 = part.placement.within(part.extent, part.values.shape)
     size = max(1, round(factor * (y1 - y0))), max(1, round(factor * (x1 - x0)))
-    return interpolated(part, part.extent, size)[0]
+    return interpolate(part, part.extent, size)[0]
 
 
-def interpolated(
+def interpolate(
     part: MapPart, window: Extent, size: tuple[int, int]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Return (H, W) values of a part at the centres of H x W pixels that divide a window of the
-    picture evenly, and which of these the model saw."""
+    """Interpolate a part at the centres of H x W pixels that divide a window of the picture.
+
+    Returns the values (H, W), and a mask of the pixels that the model saw.
+    """
     rows, seen_y = _weights(part, window, 1, size[0])
     columns, seen_x = _weights(part, window, 0, size[1])
     return rows @ part.values.astype(np.float64) @ columns.T, seen_y[:, None] & seen_x
@@ -86,13 +90,13 @@ def interpolated(
 def _weights(
     part: MapPart, window: Extent, axis: int, pixels: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Return (pixels, cells) weights of pixels along an axis of a window, and which were seen."""
+    """Return bilinear weights (pixels, cells) along an axis of a window, and which pixels count."""
     start, stop = window[axis], window[axis + 2]
     centres = start + (np.arange(pixels) + 0.5) * ((stop - start) / pixels)
     return part.placement.interpolate(centres, axis, part.values.shape[1 - axis])
 
 
-def hatching(height: int, width: int) -> RGB:
+def draw_hatching(height: int, width: int) -> RGB:
     """Return (height, width, 3) uint8: light diagonal strokes on dark, as the page draws them."""
     period = max(4, round(max(height, width) / 24))
     across = np.add.outer(np.arange(height), np.arange(width)) % period

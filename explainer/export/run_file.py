@@ -1,4 +1,4 @@
-"""The record itself, from which everything else can be made again."""
+"""Export the run itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from explainer.export.exhibit import Exhibit
 
 
 def run_file(exhibit: Exhibit) -> bytes:
-    """Return the `.npz` of the run, see `Run.save`; methods and words play no part."""
+    """Return the `.npz` file of the run, see `Run.save`; methods and words are not used."""
     buffer = io.BytesIO()
     exhibit.run.save(buffer)
     return buffer.getvalue()

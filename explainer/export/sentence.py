@@ -1,41 +1,40 @@
-"""The sentence that a word stands in, in lines, with the word marked."""
+"""Lay out the sentence of a word in lines, with the word marked."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from explainer.export.drawing import Font, TextSpan, width_of
-from explainer.export.script import with_base
+from explainer.export.bidi import add_mark_base
+from explainer.export.drawing import Font, TextSpan, measure_width
 from explainer.run import ANSWER, TEMPLATE, Run
 
 
 @dataclass(frozen=True)
 class MarkedPiece:
-    """A chip of the sentence: its text, and the tokens that it stands for."""
+    """A chip of the sentence: its text and tokens."""
 
     text: str
     tokens: tuple[int, ...]
 
 
 def sentence(run: Run, tokens: Sequence[int]) -> list[MarkedPiece]:
-    """Return the chips of the part of the text, prompt or answer, that the tokens are in."""
+    """Return the chips of the text, prompt or answer, that holds the tokens."""
     role = max((int(run.tokens.roles[t]) for t in tokens), default=ANSWER)
     roles = {role} if role != TEMPLATE else {TEMPLATE}
     return [MarkedPiece(c.text, c.tokens) for c in run.chips if c.role in roles]
 
 
-def lines_of(pieces: Sequence[MarkedPiece], font: Font, width: float) -> list[list[MarkedPiece]]:
-    """Return the pieces in lines that fit; a line breaks before a space, if it can, or after a
-    line break of the text."""
+def break_lines(pieces: Sequence[MarkedPiece], font: Font, width: float) -> list[list[MarkedPiece]]:
+    """Break pieces into lines that fit: before a space where possible, and after line breaks."""
     lines: list[list[MarkedPiece]] = [[]]
     for piece in pieces:
-        taken = sum(width_of(p.text, font) for p in lines[-1])
-        full = taken + width_of(piece.text.rstrip(), font) > width
+        taken = sum(measure_width(p.text, font) for p in lines[-1])
+        full = taken + measure_width(piece.text.rstrip(), font) > width
         if lines[-1] and (full or lines[-1][-1].text.endswith("\n")):
             lines.append(_tail(lines[-1], piece))
         lines[-1].append(piece)
-    return [_trimmed(line) for line in lines]
+    return [_strip_start(line) for line in lines]
 
 
 def _tail(line: list[MarkedPiece], piece: MarkedPiece) -> list[MarkedPiece]:
@@ -50,15 +49,15 @@ def _tail(line: list[MarkedPiece], piece: MarkedPiece) -> list[MarkedPiece]:
     return tail
 
 
-def _trimmed(line: list[MarkedPiece]) -> list[MarkedPiece]:
+def _strip_start(line: list[MarkedPiece]) -> list[MarkedPiece]:
     """Return the line without the space that it starts with."""
     return [MarkedPiece(line[0].text.lstrip(" "), line[0].tokens), *line[1:]] if line else line
 
 
-def around(
+def select_lines(
     lines: Sequence[list[MarkedPiece]], tokens: Collection[int], most: int
 ) -> list[list[MarkedPiece]]:
-    """Return at most so many lines, those around the marked ones; … stands for what is left out."""
+    """Return at most `most` lines, around the marked ones; … stands for omitted text."""
     marked = [i for i, line in enumerate(lines) if any(set(p.tokens) & set(tokens) for p in line)]
     first = max(0, min((marked or [0])[0] - most // 2, len(lines) - most))
     shown = [list(line) for line in lines[first : first + most]]
@@ -75,7 +74,7 @@ def spans(line: Sequence[MarkedPiece], tokens: Collection[int], mark: str) -> tu
     for piece in line:
         if set(piece.tokens) & set(tokens):
             space = piece.text[: len(piece.text) - len(piece.text.lstrip(" "))]
-            word = with_base(piece.text[len(space) :])
+            word = add_mark_base(piece.text[len(space) :])
             found += [TextSpan(space), TextSpan(word, mark, underlined=True)]
         else:
             found.append(TextSpan(piece.text))

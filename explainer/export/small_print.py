@@ -1,4 +1,4 @@
-"""The small print of an export: everything that a reader needs to make it again."""
+"""The small print of an export: everything that is needed to reproduce it."""
 
 from __future__ import annotations
 
@@ -17,38 +17,37 @@ from explainer.run import Run
 NOTHING = "nothing stands out"
 UNSEEN = "Hatched: not seen by the model."
 LONGEST = 400  # characters of a prompt
-HABIT = 0.1  # EAGLE calls a reliance near 0 a habit of language; how near is our choice
+HABIT = 0.1  # EAGLE calls a reliance near 0 a language habit; this threshold is ours
 
 
 def small_print(exhibit: Exhibit) -> list[str]:
-    """Return the paragraphs under a figure: methods with all knobs, then the run, then the tool."""
+    """Return the paragraphs below a figure: methods with all knobs, run, and versions."""
     first = exhibit.heats[0]
-    methods = [about(c, heat) for c, heat in zip(exhibit.chosen, first, strict=True)]
-    unseen = [] if sees_all(exhibit) else [UNSEEN]
-    return [*methods, *unseen, about_run(exhibit.run), _tool(exhibit)]
+    methods = [describe_method(c, heat) for c, heat in zip(exhibit.chosen, first, strict=True)]
+    unseen = [] if covers_pictures(exhibit) else [UNSEEN]
+    return [*methods, *unseen, describe_run(exhibit.run), _tool(exhibit)]
 
 
-def about(chosen: Chosen, heat: Heatmap) -> str:
-    """Return what a method's colours mean and the values of all its knobs."""
+def describe_method(chosen: Chosen, heat: Heatmap) -> str:
+    """Describe what a method's colours mean, and list the values of its knobs."""
     method, settings = chosen.method, dict(chosen.settings)
     presets = [name for name in method.presets if method.settings(preset=name) == settings]
-    values = [f"{name} {shown(value)}" for name, value in settings.items()]
-    told = ", ".join([f"preset {name}" for name in presets] + values)
-    return f"{method.label}. {heat.normalisation}. Options: {told}."
+    values = [f"{name} {format_knob(value)}" for name, value in settings.items()]
+    options = ", ".join([f"preset {name}" for name in presets] + values)
+    return f"{method.label}. {heat.normalisation}. Options: {options}."
 
 
-def shown(value: Any) -> str:
-    """Return the value of a knob as a person would type it."""
+def format_knob(value: Any) -> str:
+    """Format the value of a knob as it would be typed."""
     if value is None:
         return "auto"
     if isinstance(value, (tuple, list)):
-        return ", ".join(map(shown, value))
+        return ", ".join(map(format_knob, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def notes(heat: Heatmap) -> str:
-    """Return what to know of a map, such as "β = 0.63" or that nothing stands out in it; "" if
-    there is nothing."""
+    """Return remarks on a map, such as "β = 0.63" or that nothing stands out; "" for none."""
     faint = all(is_faint(np.abs(part.values)) for part in heat.parts)
     return ", ".join(filter(None, [_beta(heat), _reliance(heat), NOTHING if faint else ""]))
 
@@ -62,7 +61,7 @@ def _beta(heat: Heatmap) -> str:
 
 
 def _reliance(heat: Heatmap) -> str:
-    """Return what EAGLE's modality reliance says of the word, with the number."""
+    """Describe EAGLE's modality reliance of the word, with the number."""
     share = heat.notes.get("reliance")
     if share is None:
         return ""
@@ -72,7 +71,7 @@ def _reliance(heat: Heatmap) -> str:
     return f"{words}: {share:.2f}"
 
 
-def sees_all(exhibit: Exhibit) -> bool:
+def covers_pictures(exhibit: Exhibit) -> bool:
     """Return whether the maps cover the whole of every picture."""
     return all(
         np.allclose(part.extent, (0, 0, image.shape[1], image.shape[0]), atol=0.5)
@@ -82,10 +81,12 @@ def sees_all(exhibit: Exhibit) -> bool:
     )
 
 
-def about_run(run: Run) -> str:
-    """Return who answered what, about which pictures, and how the answer was drawn."""
+def describe_run(run: Run) -> str:
+    """Describe the model, the prompt, the pictures and the decoding of a run."""
     settings = run.settings
-    revision = f" (revision {_told(settings['revision'])})" if settings.get("revision") else ""
+    revision = (
+        f" (revision {_format_setting(settings['revision'])})" if settings.get("revision") else ""
+    )
     sizes = dict.fromkeys(f"{image.shape[1]} × {image.shape[0]}" for image in run.images)
     pictures = "Picture" if len(run.images) == 1 else f"{len(run.images)} pictures"
     if run.video is not None:
@@ -93,38 +94,38 @@ def about_run(run: Run) -> str:
     scales = ", ".join(f"{alpha:g}" for alpha in sorted(run.alphas))
     layer = "" if run.layer is None else f" and layer {run.layer}"
     return (
-        f"Model: {run.model_id}{revision}{_decoding(settings)}. Prompt: “{_cut(run.prompt)}” "
+        f"Model: {run.model_id}{revision}{_decoding(settings)}. Prompt: “{_truncate(run.prompt)}” "
         f"{pictures} of {', '.join(sizes)} px, read at scales {scales}{layer}."
     )
 
 
 def _decoding(settings: Mapping[str, Any]) -> str:
-    """Return how the answer was drawn, as far as the run tells."""
-    drawn = _told(settings.get("decoding", ""))
+    """Describe the decoding, as far as the run records it."""
+    drawn = _format_setting(settings.get("decoding", ""))
     if settings.get("temperature"):
-        drawn += f" at temperature {_told(settings['temperature'])}"
-        drawn += f" with seed {_told(settings.get('seed'))}"
+        drawn += f" at temperature {_format_setting(settings['temperature'])}"
+        drawn += f" with seed {_format_setting(settings.get('seed'))}"
     if settings.get("repetition_penalty", 1) != 1:
-        drawn += f", repetition penalty {_told(settings['repetition_penalty'])}"
+        drawn += f", repetition penalty {_format_setting(settings['repetition_penalty'])}"
     if settings.get("max_new_tokens"):
-        drawn += f", at most {_told(settings['max_new_tokens'])} tokens"
-    dtype = _told(settings.get("dtype", ""))
+        drawn += f", at most {_format_setting(settings['max_new_tokens'])} tokens"
+    dtype = _format_setting(settings.get("dtype", ""))
     return "".join(f", {part}" for part in (drawn, dtype) if part)
 
 
 def _tool(exhibit: Exhibit) -> str:
     versions = exhibit.run.settings.get("versions")
-    told = versions if isinstance(versions, Mapping) else {}
-    names = [name for name in ("torch", "transformers") if name in told]
-    used = [f"{name} {_told(told[name])}" for name in names]
+    known = versions if isinstance(versions, Mapping) else {}
+    names = [name for name in ("torch", "transformers") if name in known]
+    used = [f"{name} {_format_setting(known[name])}" for name in names]
     recorded = f" Recorded with {', '.join(used)}." if used else ""
     return f"Sightline {__version__}, {exhibit.date}.{recorded}"
 
 
-def _told(value: Any) -> str:
-    """Return a setting as text; a file may hold anything."""
-    return _cut(shown(value), 80)
+def _format_setting(value: Any) -> str:
+    """Format a setting; a file may hold a value of any kind."""
+    return _truncate(format_knob(value), 80)
 
 
-def _cut(text: str, longest: int = LONGEST) -> str:
+def _truncate(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"

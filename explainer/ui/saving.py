@@ -16,7 +16,7 @@ from typing import Any
 from explainer.errors import SightlineError
 from explainer.export import Chosen, Exhibit, Look, chips, title, words
 from explainer.export.film import film_gif, film_webp
-from explainer.export.fonts import undrawn
+from explainer.export.fonts import warn_about_undrawable
 from explainer.run import PROMPT
 from explainer.run.store import RunStore
 from explainer.ui.maps import stored
@@ -62,7 +62,11 @@ class Saving:
             finally:
                 self._turns.release()
             name = f"{_stem(exhibit, form)}.{form.name}"
-            note = undrawn((exhibit.run.prompt, exhibit.run.answer)) if form.name in DRAWN else ""
+            note = (
+                warn_about_undrawable((exhibit.run.prompt, exhibit.run.answer))
+                if form.name in DRAWN
+                else ""
+            )
             told = {"name": name, "mime": form.mime, "note": note}
             return told | {"data": base64.b64encode(data).decode()}
         except Exception as error:

@@ -15,7 +15,7 @@ from string import Template
 from typing import Any
 
 from explainer.export import Exhibit
-from explainer.export.print import about_run, small_print
+from explainer.export.small_print import describe_run, small_print
 from explainer.methods import METHODS
 from explainer.run import TEMPLATE
 from explainer.web import payload, texts
@@ -69,7 +69,7 @@ def _data(exhibit: Exhibit) -> dict[str, Any]:
         "colours": payload.colour_labels(),
         "theme": look.theme,
         "prompt": run.prompt,
-        "line": about_run(run).partition(". Prompt")[0] + ".",
+        "line": describe_run(run).partition(". Prompt")[0] + ".",
         "print": _print(exhibit),
         "words": {**texts.FILE, "playing": texts.PLAYING, "shades": texts.SHADES},
     }

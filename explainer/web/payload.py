@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from explainer.export import DIVERGING, SEQUENTIAL, Look, colour_table
-from explainer.export.print import NOTHING, notes
+from explainer.export.small_print import NOTHING, notes
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.comparison import Comparison
 from explainer.methods.otsu import is_faint, levels, otsu, stands_out

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from explainer.errors import Cancelled, KnobError, ModelError, RunError
-from explainer.export.print import notes
+from explainer.export.small_print import notes
 from explainer.methods import COMPARISON
 from explainer.methods.subjects import Span, explain_subject
 from explainer.models.engine import Engine

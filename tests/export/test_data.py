@@ -11,7 +11,7 @@ import pytest
 
 from explainer.export import chips
 from explainer.export.data import FORMAT, VERSION, maps_json
-from explainer.export.print import small_print
+from explainer.export.small_print import small_print
 from explainer.methods.subjects import Contrast, Span, Unsaid
 from explainer.probing.reliance import reliance
 from explainer.run import ANSWER, PROMPT, Video

@@ -14,10 +14,18 @@ from PIL import Image
 
 from explainer.errors import MethodError, RunError, SightlineError, TokenError
 from explainer.export import Exhibit, Look, colour_table, overlay
-from explainer.export.drawing import Drawing, DrawnPicture, Font, cut, to_pixels, width_of, wrapped
+from explainer.export.drawing import (
+    Drawing,
+    DrawnPicture,
+    Font,
+    measure_width,
+    to_pixels,
+    truncate,
+    wrap,
+)
 from explainer.export.figure import MOST_SUBJECTS, figure, figure_png, figure_svg
-from explainer.export.fonts import drawable
-from explainer.export.print import small_print
+from explainer.export.fonts import make_drawable
+from explainer.export.small_print import small_print
 from explainer.methods import METHODS
 from explainer.methods.subjects import Contrast, Span
 from explainer.run import ANSWER
@@ -205,12 +213,12 @@ def test_what_cannot_be_shown_is_said(make):
 
 def test_lines_fit_and_nothing_is_lost():
     font = Font(12)
-    lines = wrapped("one two three four " * 20, font, 100)
-    assert all(width_of(line, font) <= 100 for line in lines)
+    lines = wrap("one two three four " * 20, font, 100)
+    assert all(measure_width(line, font) <= 100 for line in lines)
     assert " ".join(lines).split() == ["one", "two", "three", "four"] * 20
-    assert cut("x" * 500, font, 60).endswith("x…")
-    assert width_of(cut("x" * 500, font, 60), font) <= 60
-    assert drawable("β\n🦊") == "β↵[U+1F98A]"
+    assert truncate("x" * 500, font, 60).endswith("x…")
+    assert measure_width(truncate("x" * 500, font, 60), font) <= 60
+    assert make_drawable("β\n🦊") == "β↵[U+1F98A]"
 
 
 def test_a_map_that_sticks_out_of_its_picture_is_cut(make):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from explainer.export import COVERS, DIVERGING, SEQUENTIAL, colour_table, overlay, png
 from explainer.export.colours import add_cover
-from explainer.export.overlay import magnified
+from explainer.export.overlay import magnify
 from explainer.methods.base import Heatmap, MapPart
 from explainer.run.geometry import Placement
 
@@ -73,7 +73,7 @@ def test_opacity_mixes():
 
 def test_a_magnified_map_is_what_the_overlay_shows():
     values = np.random.default_rng(0).random((3, 5)).astype(np.float32)
-    large = magnified(MapPart(values, Placement.even((0, 0, 50, 30))), 50)
+    large = magnify(MapPart(values, Placement.even((0, 0, 50, 30))), 50)
     assert large.shape == (30, 50)
     laid = overlay(np.zeros((30, 50, 3), np.uint8), _heat(values, (0, 0, 50, 30)), GREY, 1.0)
     assert np.array_equal(np.round(large * 255), laid[..., 0])

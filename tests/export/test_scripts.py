@@ -12,11 +12,11 @@ from PIL import Image, ImageFont
 
 from explainer.export import chips
 from explainer.export import fonts as fonts_module
+from explainer.export.bidi import add_mark_base, levels, shape_letters, visual_order
 from explainer.export.drawing import Drawing, Line, TextSpan, to_pixels, to_svg
 from explainer.export.figure import figure, figure_png, figure_svg
 from explainer.export.film import film_gif, film_webp
-from explainer.export.fonts import Font, drawable, missing, runs_of
-from explainer.export.script import levels, shaped, visual_order, with_base
+from explainer.export.fonts import Font, find_undrawable, make_drawable, runs_of
 from tests.inputs.text import ANSWERS, EMOJI, MARKS
 from tests.ui.fake import fake_run
 
@@ -44,8 +44,8 @@ def drawn(*spans: str, **how) -> str:
 @pytest.mark.parametrize("script", ANSWERS)
 def test_answers_in_any_script_are_drawn(script, make):
     answer = ANSWERS[script]
-    assert not missing("".join(answer))
-    assert drawable("".join(answer)) == "".join(answer)
+    assert not find_undrawable("".join(answer))
+    assert make_drawable("".join(answer)) == "".join(answer)
     made = make(fake_run(answer), methods=["tam"])
     pixels = np.asarray(Image.open(io.BytesIO(figure_png(made))))
     assert pixels[60:110].std() > 5, "the sentence"
@@ -70,9 +70,9 @@ def test_each_letter_is_a_glyph_of_a_font_that_has_it():
 
 def test_what_no_font_has_is_spelled_out_and_named():
     text = "".join(EMOJI)
-    assert missing(text) == ["🦊", "👩", "👧", "🏳", "🌈"]
-    assert drawable("a🦊\n\x00") == "a[U+1F98A]↵[U+0000]"
-    assert missing("\n\u202e a猫") == []
+    assert find_undrawable(text) == ["🦊", "👩", "👧", "🏳", "🌈"]
+    assert make_drawable("a🦊\n\x00") == "a[U+1F98A]↵[U+0000]"
+    assert find_undrawable("\n\u202e a猫") == []
 
 
 def test_fonts_of_the_system_come_before_bundled_ones(monkeypatch, tmp_path):
@@ -118,8 +118,8 @@ def test_words_of_marks_alone_are_drawn(mark, make):
 
 
 def test_a_mark_is_shown_on_a_dotted_circle(make):
-    assert with_base("\u064e") == "◌\u064e"
-    assert with_base("e\u0301") == "e\u0301"
+    assert add_mark_base("\u064e") == "◌\u064e"
+    assert add_mark_base("e\u0301") == "e\u0301"
     run = fake_run(("\u064e", " قط"))
     made = replace(make(run, methods=["tam"]), subjects=(chips(run)[0],))
     texts = [
@@ -193,13 +193,13 @@ def test_the_first_word_of_a_right_to_left_line_is_on_the_right():
 
 
 def test_arabic_letters_have_the_shapes_of_their_places():
-    names = [unicodedata.name(c).rsplit(" ", 2)[1] for c in shaped("بببا", lambda c: True)]
+    names = [unicodedata.name(c).rsplit(" ", 2)[1] for c in shape_letters("بببا", lambda c: True)]
     assert names == ["INITIAL", "MEDIAL", "MEDIAL", "FINAL"]
-    assert shaped("ب", lambda c: True) == ["ﺏ"]
-    assert shaped("سلام", lambda c: True) == ["ﺳ", "ﻼ", "", "ﻡ"]
-    assert shaped("بَب", lambda c: True) == ["ﺑ", "َ", "ﺐ"], "marks do not part letters"
-    assert shaped("ب ب", lambda c: True) == ["ﺏ", " ", "ﺏ"]
-    assert shaped("ببب", lambda c: False) == list("ببب"), "no font has the shapes"
+    assert shape_letters("ب", lambda c: True) == ["ﺏ"]
+    assert shape_letters("سلام", lambda c: True) == ["ﺳ", "ﻼ", "", "ﻡ"]
+    assert shape_letters("بَب", lambda c: True) == ["ﺑ", "َ", "ﺐ"], "marks do not part letters"
+    assert shape_letters("ب ب", lambda c: True) == ["ﺏ", " ", "ﺏ"]
+    assert shape_letters("ببب", lambda c: False) == list("ببب"), "no font has the shapes"
 
 
 def test_letters_join_across_the_pieces_of_a_word():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from explainer.export import DIVERGING, SEQUENTIAL, colour_table
-from explainer.export.print import notes
+from explainer.export.small_print import notes
 from explainer.methods import COMPARISON, METHODS
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.otsu import levels

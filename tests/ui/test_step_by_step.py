@@ -328,7 +328,7 @@ def test_another_word_and_a_contrast_are_taken_apart_too(run):
     dog = int(run.indices(ANSWER)[4])
     other = int(run.tokens.ids[run.indices(ANSWER)[7]])  # "grass"
     got = ask(run, at=dog, ids=[other])
-    said = run.saying(dog, other)
+    said = run.with_token(dog, other)
     np.testing.assert_array_equal(
         cells(got["steps"]["after"]["parts"][0]),
         payload.levels(METHODS["msea_arc"](said, dog).parts[0].values),
