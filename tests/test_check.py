@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from explainer.__main__ import main
-from explainer.evaluation.contract import FAIL, PASS, findings
+from explainer.evaluation.contract import FAIL, PASS, run_checks
 from explainer.evaluation.contract_checks import BOUNDS
 from explainer.methods import METHODS
 from explainer.models.base import Family
@@ -39,7 +39,7 @@ def folder(qwen_folder: Path, tmp_path: Path) -> Path:
 
 def _failed(explainer: Explainer) -> dict[str, str]:
     """Return what was measured by each check that failed."""
-    return {f.name: f.measured for f in findings(explainer, {}) if f.verdict == FAIL}
+    return {f.name: f.measured for f in run_checks(explainer, {}) if f.verdict == FAIL}
 
 
 def _as(explainer: Explainer, kind: type[Family]) -> Explainer:
@@ -105,7 +105,7 @@ def test_every_family_passes_in_each_dtype(each_family, dtype):
         options=family.options,
     )
     seconds: dict[str, float] = {}
-    found = list(findings(Explainer(cast), seconds))
+    found = list(run_checks(Explainer(cast), seconds))
     assert [(f.name, f.measured) for f in found if f.verdict == FAIL] == []
     assert (
         sum(f.verdict == PASS for f in found) >= len(found) - 1

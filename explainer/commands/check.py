@@ -29,7 +29,7 @@ def main(args: argparse.Namespace) -> int:
     """Print a table of all checks; 0 if none failed, else 1."""
     if args.json and not args.json.parent.is_dir():
         raise SightlineError(f"no such folder: {args.json.parent}; name a file in another one")
-    from explainer.evaluation.contract import FAIL, PASS, Finding, findings
+    from explainer.evaluation.contract import FAIL, PASS, Finding, run_checks
 
     model_flags.silence_libraries()
     seconds: dict[str, float] = {}
@@ -50,7 +50,7 @@ def main(args: argparse.Namespace) -> int:
         seconds["load"] = round(time.perf_counter() - start, 4)
         about |= _about(explainer)
         tell(Finding("the model can be loaded", PASS, about["family"], "loaded"))
-        for finding in findings(explainer, seconds):
+        for finding in run_checks(explainer, seconds):
             tell(finding)
     about |= {"peak_bytes": peak_bytes(), "seconds": seconds}
     _print_end(found, about)

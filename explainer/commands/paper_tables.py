@@ -19,7 +19,7 @@ from explainer.commands.method_names import split_list, split_methods
 from explainer.evaluation import paper_report
 from explainer.evaluation.campaign import summary_of
 from explainer.evaluation.candidates import parse
-from explainer.evaluation.cases import Cases, widest
+from explainer.evaluation.cases import Cases, select_cases
 from explainer.evaluation.measure import MeasurePlan
 from explainer.evaluation.paper import CONTROLS, TABLES, Table
 from explainer.methods import find_method
@@ -53,7 +53,7 @@ def table_on(args: argparse.Namespace) -> int:
     if not summaries:
         return 0
     facts["weights"] = ", ".join(f"{m} {sha or 'of the hub'}" for m, sha in weights.items())
-    found = paper_report.told(table, summaries, facts)
+    found = paper_report.make_entries(table, summaries, facts)
     print(paper_report.markdown(args.table, found))
     if args.out:
         files = paper_report.write(args.out, args.table, found, table.panels)
@@ -85,6 +85,6 @@ def _draw_cases(
     methods = [table.rows[label] for label in table.cases]
     dataset = open_flagged_dataset(args)
     keys = [dataset.key(i) for i in range(min(args.n, len(dataset)))]
-    numbers = [keys.index(key) for key in widest(samples, methods[0], methods[1])]
+    numbers = [keys.index(key) for key in select_cases(samples, methods[0], methods[1])]
     shown = dict(zip(table.cases, parse(methods), strict=True))
     Cases(load(model, **load_options(args)), dataset, plan, shown).write(file, numbers)

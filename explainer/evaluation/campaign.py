@@ -1,4 +1,4 @@
-"""An evaluation of maps from the first sample to the report: resumed, divided, waited for."""
+"""Run an evaluation of maps: resumable, and divided over processes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ from tqdm import tqdm
 from explainer.errors import SightlineError
 from explainer.evaluation import tables
 from explainer.evaluation.datasets import Dataset
-from explainer.evaluation.measure import MeasurePlan, left_out, measure
+from explainer.evaluation.measure import MeasurePlan, make_empty_sample, measure
 from explainer.evaluation.report import SampleLog
-from explainer.evaluation.shards import ShardPlace, gathered, open_log, own_share, wait_for_others
+from explainer.evaluation.shards import (
+    ShardPlace,
+    open_log,
+    read_all_samples,
+    select_share,
+    wait_for_others,
+)
 from explainer.evaluation.tables import Summary
 
 if TYPE_CHECKING:
@@ -26,14 +32,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Campaign:
-    """What is measured, on what, and where it is kept.
+    """What to measure, on which samples, and where to keep them.
 
     Attributes:
-        n: how many samples, from the first; fewer if the data set holds fewer.
-        with_curves: of how many of them insertion and deletion are measured too.
-        made_with: JSON values that decide the figures of a sample.
-        out: the folder of the samples; None to keep nothing.
-        patience: seconds that process 0 waits after the last sample of others came.
+        n: number of samples, from the first; fewer if the data set holds fewer.
+        with_curves: number of samples with insertion and deletion curves.
+        made_with: JSON values that determine the figures of a sample.
+        out: folder of the samples; None to keep nothing.
+        patience: seconds that process 0 waits after the last sample of other processes.
     """
 
     dataset: Dataset
@@ -46,14 +52,14 @@ class Campaign:
     patience: float = 600.0
 
     def run(self, load: Callable[[], Explainer]) -> list[dict] | None:
-        """Return all samples, in the order of the data set; None in all processes but the first.
+        """Return all samples in the order of the data set, or None in all but the first process.
 
-        The model is loaded only if there is something left to do.
+        The model is loaded only if samples are missing.
         """
         keys = [self.dataset.key(i) for i in range(min(self.n, len(self.dataset)))]
         log = open_log(self.out, self.place, self.made_with) if self.out else None
-        done = gathered(self.out, self.made_with) if self.out else {}
-        left = own_share(keys, self.place, done)
+        done = read_all_samples(self.out, self.made_with) if self.out else {}
+        left = select_share(keys, self.place, done)
         share = len(range(self.place.rank, len(keys), self.place.world))
         kept, started = len(done), time.monotonic()
         if left:
@@ -68,7 +74,7 @@ class Campaign:
         if not self.place.is_first:
             return None
         if self.out and self.place.world > 1:
-            done = self._wait(keys)
+            done = self._wait_for_others(keys)
         if made := len(done) - kept:
             print(_rate(made, time.monotonic() - started, self.place.world))
         return [done[key] for key in keys if key in done]
@@ -80,21 +86,21 @@ class Campaign:
         hidden = not self.place.is_first
         with tqdm(total=share, initial=share - len(left), unit="sample", disable=hidden) as bar:
             for number in left:
-                told = self._measured(explainer, number)
+                sample = self._measure_sample(explainer, number)
                 if log:
-                    log.add(told)
-                made[told["key"]] = told
+                    log.add(sample)
+                made[sample["key"]] = sample
                 bar.update()
         return made
 
-    def _measured(self, explainer: Explainer, number: int) -> dict[str, Any]:
+    def _measure_sample(self, explainer: Explainer, number: int) -> dict[str, Any]:
         try:
             sample = self.dataset.sample(number)
-        except SightlineError as error:  # of its files: the others are measured all the same
-            return left_out(self.dataset.key(number), str(error))
+        except SightlineError as error:  # of its files; other samples are not affected
+            return make_empty_sample(self.dataset.key(number), str(error))
         return measure(explainer, sample, self.plan, curves=number < self.with_curves)
 
-    def _wait(self, keys: Sequence[str]) -> dict[str, dict]:
+    def _wait_for_others(self, keys: Sequence[str]) -> dict[str, dict]:
         assert self.out is not None
         with tqdm(total=len(keys), unit="sample", desc="all processes") as bar:
 
@@ -118,7 +124,7 @@ def _rate(made: int, seconds: float, processes: int) -> str:
 
 
 def speed(samples: Sequence[Mapping[str, Any]]) -> str:
-    """Return in words how long a sample took."""
+    """Describe how long a sample took."""
     timed = [sample["seconds"] for sample in samples if "seconds" in sample]
     if not timed:
         return "nothing was measured"
@@ -129,5 +135,5 @@ def speed(samples: Sequence[Mapping[str, Any]]) -> str:
 def summary_of(
     samples: Sequence[Mapping[str, Any]], plan: MeasurePlan, against: str = ""
 ) -> Summary:
-    """Return the figures of all methods of the plan, compared with `against` or else the first."""
+    """Summarise all methods of the plan, compared with `against` or else with the first."""
     return tables.summarise(samples, [candidate.name for candidate in plan.candidates], against)

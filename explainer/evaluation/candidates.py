@@ -1,8 +1,8 @@
-"""The methods of one evaluation, each with its knobs set, as typed on the command line.
+"""Parse the methods of an evaluation, with their knobs, as typed on the command line.
 
     msea_arc                        a method at its defaults
     msea_arc:paper                  a preset
-    msea_arc:paper+k=20+scales=0.5/1  knobs on top of it; scale factors are parted by /
+    msea_arc:paper+k=20+scales=0.5/1  knobs on top of it; scale factors are separated by /
 
 Besides the methods of the page there are those of `COMPARISON` and `OPT_IN`, which need the model,
 and the controls.
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ConfiguredMethod:
-    """A method with all its knobs set.
+    """A method with the values of all its knobs.
 
     Attributes:
-        name: as it was typed, and as tables show it.
+        name: as typed, and as shown in tables.
         settings: the values of all knobs.
     """
 
@@ -55,16 +55,16 @@ class ConfiguredMethod:
 
 
 def parse(names: Sequence[str], **shared: Any) -> list[ConfiguredMethod]:
-    """Return the candidates with these names, in order and each once.
+    """Parse names of candidates; the result is in order, without duplicates.
 
-    `shared` are values of knobs for all methods that have them and do not set them by themselves.
+    `shared` are values of knobs for all methods that have them and do not set them.
     """
     return [_candidate(name, shared) for name in dict.fromkeys(names)]
 
 
 def _candidate(typed: str, shared: Mapping[str, Any]) -> ConfiguredMethod:
-    told, *knobs = typed.split("+")
-    name, _, preset = told.partition(":")
+    head, *knobs = typed.split("+")
+    name, _, preset = head.partition(":")
     method = _find(name)
     declared = {knob.name: knob for knob in method.knobs}
     values = {n: v for n, v in shared.items() if n in declared}

@@ -1,4 +1,4 @@
-"""Samples on which two methods differ most, drawn side by side."""
+"""Draw the samples in which two methods differ most."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from explainer.evaluation import why
 from explainer.evaluation.candidates import ConfiguredMethod
 from explainer.evaluation.datasets import Dataset
-from explainer.evaluation.iou import Grey, Mask, things_named, unite_names
+from explainer.evaluation.iou import Grey, Mask, find_things, unite_names
 from explainer.evaluation.measure import MeasurePlan
 from explainer.evaluation.why import Site
 from explainer.evaluation.words import clean_words
@@ -28,11 +28,13 @@ MOST = 4
 Drawn = tuple[Run, Site, list[tuple[Heatmap, float, Mask]]]
 
 
-def widest(
+def select_cases(
     samples: Sequence[Mapping[str, Any]], one: str, other: str, most: int = MOST
 ) -> list[str]:
-    """Return the keys of up to `most` samples: where Obj-IoU of `one` loses most to that of
-    `other`, then where it gains most."""
+    """Return the keys of up to `most` samples with the largest differences in Obj-IoU.
+
+    First those where `one` loses most against `other`, then those where it gains most.
+    """
     gains = {
         s["key"]: _mean(s["methods"][one]) - _mean(s["methods"][other])
         for s in samples
@@ -50,10 +52,10 @@ def _mean(tally: Mapping[str, Sequence[float]]) -> float:
 
 @dataclass(frozen=True)
 class Cases:
-    """What cases are drawn from.
+    """The samples to draw cases from.
 
     Attributes:
-        shown: the methods by what they are called; the first two are compared.
+        shown: the methods by label; the first two are compared.
     """
 
     explainer: Explainer
@@ -62,17 +64,20 @@ class Cases:
     shown: Mapping[str, ConfiguredMethod]
 
     def write(self, file: Path, numbers: Sequence[int]) -> None:
-        """Draw a row for each sample: the picture, and each method's map of the thing on which the
-        first two differ most, with the outline of what the map predicts."""
+        """Draw a row for each sample: the picture, and the map of each method.
+
+        The maps are those of the thing on which the first two methods differ most, with the outline
+        of the predicted region.
+        """
         from matplotlib.figure import Figure
 
-        drawn = [found for number in numbers if (found := self.drawn(number))]
-        rows, columns = max(1, len(drawn)), 1 + len(self.shown)
+        cases = [case for number in numbers if (case := self.find_case(number))]
+        rows, columns = max(1, len(cases)), 1 + len(self.shown)
         figure = Figure(figsize=(3 * columns, 3 * rows), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False)
         for axis in axes.flat:
             axis.set_axis_off()
-        for row, (run, site, maps) in zip(axes, drawn, strict=False):
+        for row, (run, site, maps) in zip(axes, cases, strict=False):
             said = "".join(run.tokens.texts[t] for t in site.thing.tokens).strip()
             _show(row[0], run.image, site.mask, f'"{said}": where it is')
             for axis, name, (heat, iou, predicted) in zip(row[1:], self.shown, maps, strict=True):
@@ -80,18 +85,21 @@ class Cases:
                 _show(axis, pixels, predicted, f"{name}: IoU {iou:.2f}")
         figure.savefig(file, dpi=80)
 
-    def drawn(self, number: int) -> Drawn | None:
-        """Return the run, the thing on which the first two methods differ most, and for each
-        method its map, the IoU and what it predicts; None if no thing is named and there."""
+    def find_case(self, number: int) -> Drawn | None:
+        """Return the run, the thing on which the first two methods differ most, and their results.
+
+        The results are, for each method, its map, its IoU and its prediction. None if the answer
+        names no thing in the picture.
+        """
         sample, plan = self.dataset.sample(number), self.plan
         run = self.explainer.record(
             sample.image, sample.prompt, scales=plan.alphas, max_new_tokens=plan.max_new_tokens
         )
         categories, truth = unite_names(sample.categories, sample.truth(), plan.grammar)
-        things = things_named(clean_words(run), plan.grammar, categories)
+        things = find_things(clean_words(run), plan.grammar, categories)
         found = [
             (site, [self._map(run, site, candidate) for candidate in self.shown.values()])
-            for site in why.sites(run, things, truth)
+            for site in why.find_sites(run, things, truth)
         ]
         if not found:
             return None

@@ -1,4 +1,4 @@
-"""Proof of the contract on any checkpoint: what every method relies on, checked by measurement."""
+"""Check on any checkpoint, by measurement, what every method relies on."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ PASS, FAIL, SKIPPED = "pass", "FAIL", "skipped"
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the table.
+    """The result of one check.
 
     Attributes:
         name: what was checked.
         verdict: `PASS`, `FAIL` or `SKIPPED`.
-        measured: what came out.
-        bound: what was wanted.
+        measured: the measured value.
+        bound: the required value.
     """
 
     name: str
@@ -33,10 +33,10 @@ class Finding:
     bound: str
 
 
-def findings(explainer: Explainer, seconds: dict[str, float]) -> Iterator[Finding]:
-    """Yield one finding after the other, and put the seconds of each phase into `seconds`.
+def run_checks(explainer: Explainer, seconds: dict[str, float]) -> Iterator[Finding]:
+    """Yield the result of each check, and write the seconds of each phase into `seconds`.
 
-    Raises nothing that a checkpoint can cause: what a check raises is its finding.
+    Errors that a checkpoint causes become findings and are not raised.
     """
     subject = None
 
@@ -63,7 +63,7 @@ def _judge(name: str, bound: str, check: Callable[[Any], str], subject: Any) -> 
         return Finding(name, SKIPPED, str(reason), bound)
     except (Failed, SightlineError) as reason:
         return Finding(name, FAIL, _line(reason), bound)
-    except Exception as error:  # a broken checkpoint can break anything
+    except Exception as error:  # a broken checkpoint can raise any error
         return Finding(name, FAIL, f"{type(error).__name__}: {_line(error)}", bound)
 
 

@@ -1,8 +1,7 @@
 """The checks of `contract`, each a function of a model with one recording.
 
-Each compares what is recorded with what transformers does by itself: its own forward of the whole
-model, its own `generate`, the tokenizer on the whole text. It returns what was measured, or raises
-`Failed` or `Skipped`.
+Each compares the recording with transformers itself: a forward pass of the whole model, `generate`,
+or the tokenizer on the whole text. It returns the measured value, or raises `Failed` or `Skipped`.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ SCALES = (0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class Bounds:
-    """How far two computations of the same numbers may be apart, as a part of the largest one.
+    """Largest relative differences between two computations of the same numbers.
 
     Attributes:
-        lens: logits by the lens against the model's own. The run holds states and rows in float16
-            (11 bits: each off by up to 2^-12 of itself), which moves a logit by about 2^-12 times
-            the lengths of both vectors; the largest logit is not much shorter than that.
-        states: the same states from two forwards of different length, whose kernels may sum in
-            another order.
+        lens: logits of the lens against the model's own. The run holds states and rows in float16
+            (11 bits: each off by up to 2^-12 of itself), which changes a logit by about 2^-12 times
+            the lengths of both vectors; the largest logit is not much smaller than that.
+        states: the same states from two forward passes of different length, whose kernels may sum
+            in another order.
     """
 
     lens: float
@@ -58,11 +57,11 @@ BOUNDS: Mapping[str, Bounds] = {
 
 
 class Failed(Exception):
-    """A check did not hold; the message is what was measured."""
+    """Raised by a check that does not hold; the message is the measured value."""
 
 
 class Skipped(Exception):
-    """A check says nothing about this checkpoint; the message is why."""
+    """Raised by a check that does not apply to the checkpoint; the message is the reason."""
 
 
 @dataclass(eq=False)
@@ -83,7 +82,7 @@ class Subject:
 
     @classmethod
     def record(cls, explainer: Explainer, seconds: dict[str, float]) -> Subject:
-        """Return the subject, after recording; raises what recording raises."""
+        """Record and return the subject; raises whatever recording raises."""
         picture = sample_picture()
         run = explainer.record(picture, PROMPT_TEXT, scales=SCALES, max_new_tokens=NEW_TOKENS)
         inputs = explainer.family.compose([run.image], PROMPT_TEXT)
@@ -92,16 +91,16 @@ class Subject:
 
     @property
     def bounds(self) -> Bounds:
-        """Return the bounds for the numbers that the model computes in."""
+        """Return the bounds for the precision of the model."""
         if self.run.settings.get("quantize"):
             return BOUNDS["bfloat16"]
         return BOUNDS.get(self.run.settings["dtype"], BOUNDS["bfloat16"])
 
     @property
     def answer(self) -> list[int]:
-        """Return the ids of the answer, up to one that stands for a picture.
+        """Return the ids of the answer, up to the first image token.
 
-        A model that says such an id asks its own forward for a picture that is not there.
+        The model's own forward pass would expect a picture for a generated image token.
         """
         ids = self.run.tokens.ids[self.run.indices(ANSWER)].tolist()
         stop = {self.explainer.family.image_token_id}
@@ -110,7 +109,7 @@ class Subject:
 
 
 def sample_picture() -> npt.NDArray[np.uint8]:
-    """Return (168, 224, 3) uint8: a sloping colour, a bright block, and noise from a fixed seed."""
+    """Return a picture (168, 224, 3) uint8: a gradient, a bright block, and seeded noise."""
     y, x = np.mgrid[:168, :224]
     slope = np.stack([x, y, 224 - x], axis=-1) * 0.7
     slope[40:90, 120:180] = (250, 220, 30)
@@ -122,7 +121,7 @@ def sample_picture() -> npt.NDArray[np.uint8]:
 
 
 def _own_inputs(subject: Subject, ids: Sequence[int]) -> dict[str, Any]:
-    """Return what the whole model takes, leaving positions and all else to the model itself."""
+    """Return the inputs of the whole model; positions are left to the model itself."""
     family, inputs = subject.explainer.family, subject.inputs
     tensors = {"input_ids": torch.tensor([list(ids)]), **inputs.tensors}
     taken = inspect.signature(type(family.model).forward).parameters
@@ -133,20 +132,20 @@ def _own_inputs(subject: Subject, ids: Sequence[int]) -> dict[str, Any]:
 
 
 def _own_logits(subject: Subject) -> npt.NDArray[np.float32]:
-    """Return (L, V): the logits of one plain forward over prompt and answer."""
+    """Return the logits (L, V) of one plain forward pass over prompt and answer."""
     tensors = _own_inputs(subject, [*subject.inputs.ids, *subject.answer])
     with torch.inference_mode():
         out = subject.explainer.family.model(**tensors, use_cache=False)
     return out.logits[0].float().cpu().numpy()
 
 
-def _apart(ours: npt.NDArray, theirs: npt.NDArray) -> float:
-    """Return the largest difference as a part of the largest number."""
+def _relative_difference(ours: npt.NDArray, theirs: npt.NDArray) -> float:
+    """Return the largest difference, relative to the largest value."""
     ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     return float(np.abs(ours - theirs).max() / max(np.abs(theirs).max(), 1e-9))
 
 
-def _within(apart: float, bound: float) -> str:
+def _check_bound(apart: float, bound: float) -> str:
     if not apart <= bound:  # NaN fails too
         raise Failed(f"{apart:.2g}")
     return f"{apart:.2g}"
@@ -155,7 +154,7 @@ def _within(apart: float, bound: float) -> str:
 def _visual_lens(subject: Subject) -> str:
     run = subject.run
     theirs = _own_logits(subject)[list(subject.inputs.visual)][:, run.unembedding.ids]
-    return _within(_apart(run.visual_logits(1.0).T, theirs), subject.bounds.lens)
+    return _check_bound(_relative_difference(run.visual_logits(1.0).T, theirs), subject.bounds.lens)
 
 
 def _text_lens(subject: Subject) -> str:
@@ -163,17 +162,17 @@ def _text_lens(subject: Subject) -> str:
     # Row t of text_logits predicts token t, at the position before it; row 0 has nothing before.
     rows = [t for t in range(1, len(run.tokens)) if run.tokens.positions[t] <= len(logits)]
     theirs = logits[run.tokens.positions[rows] - 1][:, run.unembedding.ids]
-    return _within(_apart(run.text_logits[rows], theirs), subject.bounds.lens)
+    return _check_bound(_relative_difference(run.text_logits[rows], theirs), subject.bounds.lens)
 
 
 def _first_choices(subject: Subject) -> str:
-    """Say how often what the run holds as most probable is what the model's own logits say."""
+    """Measure how often the recorded most probable id is that of the model's own logits."""
     run, logits = subject.run, _own_logits(subject)
     rows = [t for t in range(1, len(run.tokens)) if run.tokens.positions[t] <= len(logits)]
     own = logits[run.tokens.positions[rows] - 1]
     ours = own[np.arange(len(rows)), run.topk[rows, 0]]
     short = float((own.max(axis=1) - ours).max() / max(np.abs(own).max(), 1e-9))
-    return _within(short, subject.bounds.lens)
+    return _check_bound(short, subject.bounds.lens)
 
 
 # What follows from the causal mask ----------------------------------------------------------------
@@ -188,7 +187,9 @@ def _independent(subject: Subject) -> str:
     states, _ = engine.read(other)
     two = states[-1, list(other.visual)].float().cpu().numpy()
     none = engine.visual_states(family.compose_prefix([image], 1.0))[-1].float().cpu().numpy()
-    return _within(max(_apart(one, two), _apart(none, two)), subject.bounds.states)
+    return _check_bound(
+        max(_relative_difference(one, two), _relative_difference(none, two)), subject.bounds.states
+    )
 
 
 def _scale_later(subject: Subject) -> str:
@@ -198,24 +199,24 @@ def _scale_later(subject: Subject) -> str:
     at_once = run.scale(0.5)
     if [v.grid for v in later.views] != [v.grid for v in at_once.views]:
         raise Failed("another grid")
-    return _within(_apart(later.states, at_once.states), subject.bounds.states)
+    return _check_bound(_relative_difference(later.states, at_once.states), subject.bounds.states)
 
 
 # Tokens -------------------------------------------------------------------------------------------
 
 
 def _image_tokens(subject: Subject) -> str:
-    """Compare ids in the sequence, cells of the grids, and features that the vision tower gives."""
-    family, told = subject.explainer.family, []
+    """Compare the numbers of image ids, grid cells, and features of the vision tower."""
+    family, counts = subject.explainer.family, []
     for alpha in (1.0, 0.5):
         inputs = family.compose_prefix([subject.run.image], alpha)
         placeholders = inputs.ids.count(family.image_token_id)
         cells = sum(len(view) for view in inputs.views)
         features = _features(subject, inputs)
-        told.append(f"{placeholders}/{cells}/{features}")
+        counts.append(f"{placeholders}/{cells}/{features}")
         if not placeholders == cells == features == len(inputs.visual):
-            raise Failed(f"ids/cells/features {told[-1]} at scale {alpha:g}")
-    return f"ids/cells/features {', '.join(told)}"
+            raise Failed(f"ids/cells/features {counts[-1]} at scale {alpha:g}")
+    return f"ids/cells/features {', '.join(counts)}"
 
 
 def _features(subject: Subject, inputs: Inputs) -> int:
@@ -229,7 +230,7 @@ def _features(subject: Subject, inputs: Inputs) -> int:
 
 
 def _plain_text(subject: Subject) -> str:
-    """Type all special tokens as text: no id of them may come of it."""
+    """Check that special tokens typed as text do not become special ids."""
     family = subject.explainer.family
     added = family.codec.added
     typed = " ".join(["What does", *added.values(), "mean?"])
@@ -243,12 +244,12 @@ def _plain_text(subject: Subject) -> str:
         raise Failed("a typed image token counts as a picture")
     said = "".join(family.codec.texts(ids))
     if typed not in said:
-        raise Failed(f"the text comes back as {said[:60]!r}")
+        raise Failed(f"the text is decoded as {said[:60]!r}")
     return f"{len(added)} special tokens typed"
 
 
 def _template(subject: Subject) -> str:
-    """Compare the ids with those of the tokenizer on the whole text of the template."""
+    """Compare the ids with those of the tokenizer on the whole rendered template."""
     for prompt in (PROMPT_TEXT, f"  {PROMPT_TEXT} "):
         ours = subject.explainer.family.compose([subject.run.image], prompt).ids
         theirs = _template_ids(subject, prompt)
@@ -287,7 +288,7 @@ def _round_trip(subject: Subject) -> str:
         raise Failed(f"{said[:50]!r} is not {data[:50]!r}")
     prompt = "".join(run.tokens.texts[i] for i in run.indices(PROMPT))
     if PROMPT_TEXT not in prompt:
-        raise Failed(f"the prompt comes back as {prompt!r}")
+        raise Failed(f"the prompt is decoded as {prompt!r}")
     return f"{len(ids)} tokens"
 
 
@@ -296,19 +297,19 @@ def _round_trip(subject: Subject) -> str:
 
 def _tiled(subject: Subject) -> str:
     """Check that the cells of each view cover its part of the picture once, and nothing else."""
-    told = []
+    shares = []
     height, width = subject.run.image.shape[:2]
     for scale in subject.run.scales:
         for view in scale.views:
-            told.append(_coverage(view, width, height))
-    return f"{len(told)} grids, at least {min(told):.0%} of the picture"
+            shares.append(_coverage(view, width, height))
+    return f"{len(shares)} grids, at least {min(shares):.0%} of the picture"
 
 
 def _coverage(view: View, width: int, height: int) -> float:
     grid = seen_grid(view)
     x0, y0, x1, y1 = grid.extent
     if min(x0, y0) < -0.01 or x1 > width + 0.01 or y1 > height + 0.01:
-        raise Failed(f"cells reach out of the picture: {x0:g}, {y0:g}, {x1:g}, {y1:g}")
+        raise Failed(f"cells extend beyond the picture: {x0:g}, {y0:g}, {x1:g}, {y1:g}")
     rects = view.rects[np.isfinite(view.rects).all(axis=1)].astype(np.float64)
     area = float(((rects[:, 2] - rects[:, 0]) * (rects[:, 3] - rects[:, 1])).sum())
     extent = (x1 - x0) * (y1 - y0)
@@ -321,7 +322,7 @@ def _coverage(view: View, width: int, height: int) -> float:
 
 
 def _greedy(subject: Subject) -> str:
-    """Compare the answer with what transformers generates by the checkpoint's own config."""
+    """Compare the answer with what transformers generates with the checkpoint's config."""
     family, run = subject.explainer.family, subject.run
     with torch.inference_mode():
         out = family.model.generate(
@@ -339,14 +340,14 @@ def _greedy(subject: Subject) -> str:
         return f"{len(ours)} tokens equal"
     at = min(len(ours), len(theirs)) if same is None else same
     if len(subject.answer) < len(ours) and at >= len(subject.answer):
-        raise Skipped("the model says the token that stands for a picture")
+        raise Skipped("the model generates the image token")
     if run.settings["dtype"] != "float32" and _is_near_tie(subject, at):
         return f"equal up to a near tie at token {at + 1}"
     raise Failed(f"differs from token {at + 1} on")
 
 
 def _is_near_tie(subject: Subject, at: int) -> bool:
-    """Return whether answer token `at` was chosen before another one that was nearly as good."""
+    """Return whether the runner-up of answer token `at` was nearly as probable."""
     seen = [*subject.inputs.ids, *subject.answer[:at]]
     logits = torch.from_numpy(_own_logits(subject)[len(seen) - 1])
     scores = penalise(logits, set(seen), subject.run.settings["repetition_penalty"])
@@ -370,7 +371,7 @@ def explained(subject: Subject, name: str) -> str:
     return f"{values.min():.2f} to {values.max():.2f}"
 
 
-# Name, what is wanted (in words, or worked out from the subject), and the check.
+# Name, requirement (a text, or a function of the subject), and the check.
 CHECKS: tuple[tuple[str, str | Callable[[Subject], str], Callable[[Subject], str]], ...] = (
     ("lens = model's logits, visual tokens", lambda s: f"<= {s.bounds.lens:g}", _visual_lens),
     ("lens = model's logits, text tokens", lambda s: f"<= {s.bounds.lens:g}", _text_lens),

@@ -1,7 +1,7 @@
 """The held-out report of a model on the emoji world.
 
 One sample is one scene: a caption, a yes and a no question, and where the scene allows them a
-counting, a relation and a place question, all decoded greedily. Judged are
+counting, a relation and a place question, all decoded greedily. The figures are
 
     recall          of the kinds of things in the scene, those that the caption names
     precision       of the kinds of things that the caption names, those in the scene
@@ -133,8 +133,10 @@ def _first_of_each(named: Iterable[NamedThing]) -> list[NamedThing]:
 
 
 def points_at(run: Run, scene: Scene, mention: NamedThing) -> tuple[bool, bool]:
-    """Return whether the highest cell of the word's raw lens map lies on the thing: its centre,
-    and any of its pixels."""
+    """Return whether the highest cell of the word's raw lens map lies on the thing.
+
+    The first value is for its centre, the second for any of its pixels.
+    """
     tokens = word_tokens(run, mention.start, mention.end)
     values = explain_subject(METHODS["logit_lens"], run, Span(tuple(tokens))).values
     grid = seen_grid(run.scale(1.0).views[0])  # a map leaves out tokens that saw nothing

@@ -1,4 +1,4 @@
-"""The token that ended an answer, as a token of the answer: TAM's evaluation has it glued there."""
+"""Append the end token of an answer to its tokens, as TAM's evaluation does."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from explainer.run import ANSWER, Run, Tokens
 
 
 def with_end_token(run: Run, piece: str) -> Run:
-    """Return the run with the token that ended its answer as the last of its tokens.
+    """Return the run with the token that ended its answer as its last token.
 
-    Its map is that of any token: the state that predicts it is the last one recorded. No state at
-    the token itself was, since nothing follows it; that row is 0, and its list of guesses -1.
+    Its map is computed like any other, from the last recorded state, which predicts it. There is no
+    state at the token itself, since nothing follows it; that row is 0, and its top-k list is -1.
 
     Args:
-        run: of one layer; its setting "end" names the token.
+        run: a run of one layer; its setting "end" is the id of the token.
         piece: its text, such as "<|im_end|>".
     """
     end, t = int(run.settings["end"]), run.tokens

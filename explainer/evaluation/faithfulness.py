@@ -1,4 +1,4 @@
-"""Insertion and deletion curves (`explainer.probing.curves`) over many words: settings and sums."""
+"""Settings of insertion and deletion curves (`explainer.probing.curves`) in an evaluation."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class CurveSettings:
-    """What pixels are replaced by, names in `FILLS`, in how many steps, and how many pictures are
-    read at once."""
+    """The fills of the curves, names in `FILLS`, the number of steps, and the batch size."""
 
     fills: tuple[str, ...] = ("black",)
     steps: int = STEPS
@@ -29,10 +28,5 @@ class CurveSettings:
             self.plan(fill)
 
     def plan(self, fill: str) -> CurvePlan:
-        """Return how the curves for one of the fills are measured."""
+        """Return the plan of the curves for one of the fills."""
         return CurvePlan(fill, self.steps, self.batch)
-
-
-def empty_tally() -> dict[str, list[float]]:
-    """Return [0, 0] for each of `FIGURES`."""
-    return {name: [0.0, 0] for name in FIGURES}

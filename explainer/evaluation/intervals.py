@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Ratio:
-    """A share with its 95% interval. `n` counts what was judged, not samples."""
+    """A share with its 95% interval. `n` is the number of judged items, not samples."""
 
     value: float
     low: float
@@ -29,8 +29,8 @@ def ratio(
 
     Args:
         hits, totals: (S,) numbers for each sample; things within one sample are not independent,
-            so whole samples are drawn again.
-        seed: of the bootstrap.
+            so whole samples are resampled.
+        seed: seed of the bootstrap.
 
     A ratio over nothing is NaN with n = 0.
     """
@@ -38,7 +38,7 @@ def ratio(
 
 
 class Bootstrap:
-    """Samples drawn again and again, the same draws for every figure.
+    """Bootstrap samples, with the same draws for every figure.
 
     So figures of several methods on the same samples can be compared draw by draw.
     """

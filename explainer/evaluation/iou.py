@@ -1,4 +1,4 @@
-"""Obj-IoU and Func-IoU: how well the maps of an answer lie on things, and leave the rest alone.
+"""Obj-IoU and Func-IoU: how well the maps of an answer match things and avoid the rest.
 
 Source: the evaluation of TAM (arXiv 2506.23270), also used for MSEA + ARC (arXiv 2509.22415).
 
@@ -7,11 +7,11 @@ Source: the evaluation of TAM (arXiv 2506.23270), also used for MSEA + ARC (arXi
     Func-IoU  a function word: the share of its map's cells below the mean threshold of the nouns
     F1-IoU    2 O F / (O + F), of the two averages over all words
 
-They measure what people find plausible, not what the model relied on (see `faithfulness`), and
-Func-IoU rewards dark maps. Two modes:
+They measure plausibility, not what the model relied on (see `faithfulness`), and Func-IoU rewards
+dark maps. Two modes:
 
     tam     the published evaluation with all its side effects, see `judge_tam`
-    clean   the same figures as they are meant, see `judge_clean`
+    clean   the same figures without side effects, see `judge_clean`
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from explainer.evaluation.opencv_resize import resize
+from explainer.evaluation.tally import Tally, add_value, make_tally
 from explainer.evaluation.words import (
     FUNCTION,
     NOUN,
@@ -43,9 +44,8 @@ from explainer.run.geometry import Placement
 
 Cells = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
-Tally = dict[str, list[float]]
 
-# What is summed over words, each as [sum, count]; F1-IoU follows from obj_iou and func_iou.
+# Figures summed over words, each as [sum, count]; F1-IoU follows from obj_iou and func_iou.
 FIGURES = ("obj_iou", "func_iou", "precision", "recall", "pointing", "punct_iou", "obj_iou_shown")
 
 
@@ -57,13 +57,13 @@ class Fillable(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """Where the things of a picture are.
+    """The masks of a picture.
 
     Attributes:
         shape: (height, width) of the masks; None if there is no mask file.
-        masks: (height, width) bool for each label that is in the picture; kinds may overlap.
-        unusable: for each label of which a mask cannot be used, why. Such a label has no mask: part
-            of one would judge maps against part of a thing.
+        masks: (height, width) bool for each label in the picture; they may overlap.
+        unusable: the reason for each label with an unusable mask. Such a label has no mask at all,
+            because a part would judge maps against a part of a thing.
     """
 
     shape: tuple[int, int] | None
@@ -77,7 +77,7 @@ class Truth:
         parts: Mapping[int, Sequence[Fillable]],
         unusable: Mapping[int, Sequence[str]],
     ) -> Truth:
-        """Return the masks of all labels that can be used, the parts of each united."""
+        """Return the masks of all usable labels, each the union of its parts."""
         masks = {}
         for label in parts.keys() - unusable.keys():
             masks[label] = np.zeros(shape, bool)
@@ -93,10 +93,10 @@ class Truth:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a map fits the mask of a thing.
+    """How well a map fits the mask of a thing.
 
-    `precision` is NaN if nothing is predicted. `hit` says whether the map's maximum lies on the
-    thing; one of several equal ones will do, but a map without any range points nowhere.
+    `precision` is NaN if nothing is predicted. `hit` tells whether a maximum of the map lies on the
+    thing; a constant map has no hit.
     """
 
     iou: float
@@ -128,18 +128,18 @@ class Grey:
 
     @property
     def areas(self) -> npt.NDArray[np.float64]:
-        """Return (h, w): how much each cell holds of the part of the picture that was seen."""
+        """Return the share (h, w) of the picture that the model saw in each cell."""
         return self.placement.areas(self.cells.shape)
 
     def over(self, shape: tuple[int, int]) -> Cells:
-        """Return the map stretched over a mask (H, W)."""
+        """Return the map resized to a mask (H, W)."""
         picture = Image.fromarray(self.cells)
         return np.asarray(picture.resize(shape[::-1], Image.Resampling.BILINEAR))
 
     def cut(self, shape: tuple[int, int]) -> tuple[Cells, Mask, int]:
-        """Return the map at the size of a mask, where it predicts a thing, and the threshold.
+        """Return the map at the size of a mask, its prediction, and the threshold.
 
-        Outside the part of the picture that the model saw the map is 0 and predicts nothing.
+        Outside of the part of the picture that the model saw, the map is 0 and predicts nothing.
         """
         place = self.placement.sized(shape)
         x0, y0, x1, y1 = place.pixels(shape)
@@ -171,21 +171,11 @@ def f1(obj: float, func: float) -> float:
     return 2 * obj * func / (obj + func) if obj + func else 0.0
 
 
-def empty_tally() -> Tally:
-    """Return [0, 0] for each of `FIGURES`."""
-    return {name: [0.0, 0] for name in FIGURES}
-
-
-def _count(tally: Tally, name: str, value: float) -> None:
-    tally[name][0] += value
-    tally[name][1] += 1
-
-
 def _count_fit(tally: Tally, best: Fit) -> None:
-    _count(tally, "obj_iou", best.iou)
-    _count(tally, "precision", best.precision)
-    _count(tally, "recall", best.recall)
-    _count(tally, "pointing", float(best.hit))
+    add_value(tally, "obj_iou", best.iou)
+    add_value(tally, "precision", best.precision)
+    add_value(tally, "recall", best.recall)
+    add_value(tally, "pointing", float(best.hit))
 
 
 def _best(fits: Sequence[Fit]) -> Fit:
@@ -194,13 +184,12 @@ def _best(fits: Sequence[Fit]) -> Fit:
 
 
 def _share_below(word: Word, maps: Greys, dark: float) -> float:
-    """Return the share of cells on the token grid below `dark`, a mean over the word's tokens."""
+    """Return the share of cells of the token grid below `dark`, a mean over the word's tokens."""
     return float(np.mean([np.mean(maps[token].cells < dark) for token in word.tokens]))
 
 
 def _area_below(word: Word, maps: Greys, dark: float) -> float:
-    """Return the share of what was seen of the picture that lies in cells below `dark`, a mean over
-    the word's tokens."""
+    """Return the share of the seen picture in cells below `dark`, a mean over the word's tokens."""
     shares = [maps[token].areas[maps[token].cells < dark].sum() for token in word.tokens]
     return float(np.mean(shares))
 
@@ -209,10 +198,10 @@ def _area_below(word: Word, maps: Greys, dark: float) -> float:
 
 
 def tam_sources(run: Run) -> dict[int, int]:
-    """Return for each answer token the token whose map stands for it.
+    """Return for each answer token the token whose map TAM's evaluation uses.
 
-    It is the token itself, except for the first: by a slip of the index it is the first prompt
-    token's.
+    It is the token itself, except for the first: because of an index error it is the first prompt
+    token.
     """
     sources = {int(i): int(i) for i in run.indices(ANSWER)}
     prompt = run.indices(PROMPT)
@@ -224,18 +213,17 @@ def tam_sources(run: Run) -> dict[int, int]:
 def judge_tam(
     words: Sequence[Word], maps: Greys, grammar: Grammar, categories: Categories, truth: Truth
 ) -> Tally:
-    """Return the sums of one sample, with everything that the published evaluation does.
+    """Return the sums of one sample, with all side effects of the published evaluation.
 
-    Its side effects: a noun is labelled by any single word of a category's name, and the last such
-    category counts, so that a dog is looked for where hot dogs are; the map is stretched over the
-    picture even where the model saw only a part; of the tokens of a word the one that fits best is
-    taken; if the word before has the same label, the last two entries are merged, be they of these
-    words or not (for the first word the last one is asked, without effect); the token that ended
-    the answer is glued to its last word, which then names nothing; maps are enlarged by the
-    arithmetic of OpenCV, and one without any
-    prediction has precision NaN, which spoils that average; without a mask file all masks are
-    empty; punctuation is neither noun nor function word. With `tam_sources` for `maps` there is
-    one more.
+    These are: a noun is labelled by any single word of a category's name, and the last such
+    category counts, so that dogs are compared with hot dogs; the map is stretched over the whole
+    picture even where the model saw only a part; of the tokens of a word the best fitting one is
+    used; if the preceding word has the same label, the last two entries are merged, whether or not
+    they belong to these words (for the first word the last word is compared, without effect); the
+    end token is appended to the last word, which then names nothing; maps are enlarged by OpenCV's
+    arithmetic, and one without a prediction has precision NaN, which makes that mean NaN; without a
+    mask file all masks are empty; punctuation is neither noun nor function word. With `tam_sources`
+    for `maps` there is one more.
     """
     kinds = [grammar.kind(word.text) for word in words]
     labels = [
@@ -257,14 +245,14 @@ def judge_tam(
             fits.append(_best([fit(s, s > t, mask) for s, t in zip(shown, cuts, strict=True)]))
         if labels[i - 1] == label and len(fits) >= 2:
             fits[-2:] = [_best(fits[-2:])]
-    tally = empty_tally()
+    tally = make_tally(FIGURES)
     for best in fits:
         _count_fit(tally, best)
     if thresholds:
         dark = float(np.mean(thresholds))
         for word, kind in zip(words, kinds, strict=True):
             if kind == FUNCTION:
-                _count(tally, "func_iou", _share_below(word, maps, dark))
+                add_value(tally, "func_iou", _share_below(word, maps, dark))
     return tally
 
 
@@ -274,7 +262,7 @@ def judge_tam(
 def unite_names(categories: Categories, truth: Truth, grammar: Grammar) -> tuple[Categories, Truth]:
     """Return categories and masks with one label, the first, for all that share a name.
 
-    "a bus", "the bus" and "buses" name the same: an answer that says "bus" may mean any of them.
+    "a bus", "the bus" and "buses" share a name: an answer with "bus" may mean any of them.
     """
     first: dict[tuple[str, ...], int] = {}
     label_of = {i: first.setdefault(name_of(n, grammar.lemma), i) for i, n in categories.items()}
@@ -290,9 +278,8 @@ def unite_names(categories: Categories, truth: Truth, grammar: Grammar) -> tuple
 
 
 @dataclass(frozen=True)
-class Named:
-    """A thing named in an answer: the tokens that spell its name, its words [start, stop), and
-    its label."""
+class NamedWords:
+    """A named thing: the tokens of its name, its words [start, stop), and its label."""
 
     tokens: tuple[int, ...]
     start: int
@@ -300,10 +287,14 @@ class Named:
     label: int
 
 
-def things_named(words: Sequence[Word], grammar: Grammar, categories: Categories) -> list[Named]:
+def find_things(
+    words: Sequence[Word], grammar: Grammar, categories: Categories
+) -> list[NamedWords]:
     """Return the things that an answer names, in order."""
     found = find_mentions(words, categories, grammar.lemma)
-    return [Named(_tokens_of(words[m.start : m.stop]), m.start, m.stop, m.label) for m in found]
+    return [
+        NamedWords(_tokens_of(words[m.start : m.stop]), m.start, m.stop, m.label) for m in found
+    ]
 
 
 def _tokens_of(words: Sequence[Word]) -> tuple[int, ...]:
@@ -312,7 +303,7 @@ def _tokens_of(words: Sequence[Word]) -> tuple[int, ...]:
 
 def judge_clean(
     words: Sequence[Word],
-    things: Sequence[Named],
+    things: Sequence[NamedWords],
     maps: Greys,
     shown: Mapping[tuple[int, ...], Grey],
     grammar: Grammar,
@@ -329,11 +320,11 @@ def judge_clean(
     as a figure of its own (`punct_iou`).
 
     Args:
-        things: from `things_named`.
+        things: from `find_things`.
         maps: of every answer token.
         shown: of the tokens of each thing that has several, combined.
     """
-    tally = empty_tally()
+    tally = make_tally(FIGURES)
     thresholds = [_judge_thing(tally, thing, maps, shown, truth) for thing in things]
     named = {i for thing in things for i in range(thing.start, thing.stop)}
     kinds = {i: grammar.kind(word.text) for i, word in enumerate(words) if i not in named}
@@ -345,7 +336,7 @@ def judge_clean(
         dark = float(np.mean(thresholds))
         for i, kind in kinds.items():
             if kind in _DARK:
-                _count(tally, _DARK[kind], _area_below(words[i], maps, dark))
+                add_value(tally, _DARK[kind], _area_below(words[i], maps, dark))
     return tally
 
 
@@ -354,12 +345,12 @@ _DARK = {FUNCTION: "func_iou", PUNCTUATION: "punct_iou"}
 
 def _judge_thing(
     tally: Tally,
-    thing: Named,
+    thing: NamedWords,
     maps: Greys,
     shown: Mapping[tuple[int, ...], Grey],
     truth: Truth,
 ) -> int:
-    """Count one thing, if it is in the picture, and return its threshold: its tokens' largest."""
+    """Count a thing that is in the picture; return the largest threshold of its tokens."""
     mask = truth.of(thing.label)
     shape = truth.shape or maps[thing.tokens[0]].cells.shape
     cuts = [maps[token].cut(shape) for token in thing.tokens]
@@ -370,5 +361,5 @@ def _judge_thing(
         if len(thing.tokens) > 1:
             levels, predicted, _ = shown[thing.tokens].cut(shape)
             together = fit(levels, predicted, mask)
-        _count(tally, "obj_iou_shown", together.iou)
+        add_value(tally, "obj_iou_shown", together.iou)
     return max(threshold for *_, threshold in cuts)

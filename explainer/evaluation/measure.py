@@ -1,7 +1,7 @@
-"""One sample of an evaluation: a recorded run, the maps of all methods on it, and their figures.
+"""Measure one sample: record a run, compute the maps of all methods, and their figures.
 
-Everything that decides the figures of a sample is in a `MeasurePlan`; its `made_with` goes into the
-log, so that samples made with something else are never mixed in.
+A `MeasurePlan` holds everything that determines the figures of a sample. Its `made_with` is stored
+in the log, so that samples of different plans are never mixed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from explainer.evaluation.candidates import ConfiguredMethod
 from explainer.evaluation.datasets import Sample
 from explainer.evaluation.datasets.photos import alike
 from explainer.evaluation.end_token import with_end_token
-from explainer.evaluation.iou import Grey, Named, Tally, Truth
+from explainer.evaluation.iou import Grey, NamedWords, Truth
+from explainer.evaluation.tally import Tally, add_value, make_tally, round_tally
 from explainer.evaluation.words import Grammar, Word, clean_words, tam_words
 from explainer.methods import combine_maps
 from explainer.methods.base import Heatmap
@@ -46,7 +47,7 @@ OTHER_SHAPE = "its masks are {} x {} and its picture is {} x {}: other proportio
 
 @dataclass(frozen=True)
 class MeasurePlan:
-    """What is measured, and how.
+    """What to measure, and how.
 
     Attributes:
         candidates: the methods.
@@ -55,7 +56,7 @@ class MeasurePlan:
         alphas: the scale factors to record.
         max_new_tokens: the longest answer.
         curves: insertion and deletion; None to leave them out.
-        inspected: names of candidates whose maps are looked at closely, see `why`.
+        inspected: names of candidates with the figures of `why`.
     """
 
     candidates: tuple[ConfiguredMethod, ...]
@@ -68,7 +69,7 @@ class MeasurePlan:
 
     @property
     def made_with(self) -> dict[str, Any]:
-        """Return JSON values that stand for the plan, the grammar apart."""
+        """Return JSON values that identify the plan, without the grammar."""
         return {
             "mode": self.mode,
             "methods": {c.name: dict(c.settings) for c in self.candidates},
@@ -88,27 +89,27 @@ def measure(
 ) -> dict[str, Any]:
     """Return the judged sample as JSON values.
 
-    "dropped" says why a sample counts for nothing, "" if it counts; "unusable" names the entries
-    of annotations that were left out; "masked" counts the kinds of thing that have a usable mask,
-    "named" the things that the answer names; "methods" holds the sums of
-    `iou.FIGURES` for each method; "refused" the methods that do not apply to the model, and why;
-    "curves", where asked for, the sums of `faithfulness.FIGURES` for each fill and method; "why"
-    those of `why.FIGURES` for the methods inspected.
+    "dropped" is the reason why a sample does not count, or ""; "unusable" names the annotations
+    that were left out; "masked" is the number of kinds of things with a usable mask, "named" that
+    of things in the answer; "methods" holds the sums of `iou.FIGURES` for each method; "refused"
+    the methods that do not apply to the model, with reasons; "curves", if requested, the sums of
+    `faithfulness.FIGURES` for each fill and method; "why" those of `why.FIGURES` for the inspected
+    methods.
 
-    Raises `Cancelled` if `cancel` says so.
+    Raises `Cancelled` if `cancel` returns True.
     """
     start = time.perf_counter()
-    told = left_out(sample.key, "")
-    beyond = _beyond(explainer, plan.alphas)
+    result = make_empty_sample(sample.key, "")
+    beyond = _list_refused_scales(explainer, plan.alphas)
     try:
         truth = sample.truth()
     except SightlineError as error:  # its files are damaged, or do not fit its picture
-        return told | {"dropped": str(error)}
+        return result | {"dropped": str(error)}
     if plan.mode == "clean":
         categories, truth = iou.unite_names(sample.categories, truth, plan.grammar)
         sample = replace(sample, categories=categories)
     if unusable := [why for reasons in truth.unusable.values() for why in reasons]:
-        told["unusable"] = unusable
+        result["unusable"] = unusable
     try:
         run = explainer.record(
             sample.image,
@@ -118,16 +119,16 @@ def measure(
             cancel=cancel,
         )
     except (ImageError, PromptError, ModelError) as error:  # of this sample alone, such as its size
-        return told | {"dropped": str(error)}
+        return result | {"dropped": str(error)}
     recorded = time.perf_counter()
-    told["answer"] = run.answer
+    result["answer"] = run.answer
     words, run = _words(explainer, run, plan.mode)
-    told["dropped"] = _why_dropped(run, words, truth, plan.mode)
-    if told["dropped"]:
-        return told
+    result["dropped"] = _why_dropped(run, words, truth, plan.mode)
+    if result["dropped"]:
+        return result
     judged = _Judge(run, words or [], plan, sample, truth)
-    told |= {"masked": sum(truth.of(label) is not None for label in truth.masks)}
-    told |= {"named": judged.count_things()}
+    result |= {"masked": sum(truth.of(label) is not None for label in truth.masks)}
+    result |= {"named": judged.count_things()}
     maps: dict[str, dict[int, Heatmap]] = {}
     for candidate in plan.candidates:
         try:
@@ -137,25 +138,25 @@ def measure(
         except KnobError:
             raise
         except MethodError as error:  # such as: not for this vision tower
-            told.setdefault("refused", {})[candidate.name] = str(error)
+            result.setdefault("refused", {})[candidate.name] = str(error)
             continue
-        told["methods"][candidate.name] = _rounded(judged.tally(maps[candidate.name]))
+        result["methods"][candidate.name] = round_tally(judged.tally(maps[candidate.name]))
     done = time.perf_counter()
-    told["seconds"] = {"record": round(recorded - start, 4), "maps": round(done - recorded, 4)}
+    result["seconds"] = {"record": round(recorded - start, 4), "maps": round(done - recorded, 4)}
     if plan.inspected:
-        told["why"] = judged.why(maps)
+        result["why"] = judged.why(maps)
     if curves and plan.curves:
-        told["curves"] = _curves(explainer, run, judged.shown_things(maps), plan.curves, cancel)
-    return told
+        result["curves"] = _curves(explainer, run, judged.shown_things(maps), plan.curves, cancel)
+    return result
 
 
-def left_out(key: str, why: str) -> dict[str, Any]:
-    """Return a sample of which nothing is measured yet; `why` says why nothing will be."""
+def make_empty_sample(key: str, why: str) -> dict[str, Any]:
+    """Return a sample without measurements; `why` is the reason if there will be none."""
     return {"key": key, "dropped": why, "answer": "", "methods": {}}
 
 
-def _beyond(explainer: Explainer, alphas: Sequence[float]) -> dict[float, str]:
-    """Return the scale factors that the model does not take, and why."""
+def _list_refused_scales(explainer: Explainer, alphas: Sequence[float]) -> dict[float, str]:
+    """Return the scale factors that the model does not support, and why."""
     found = {}
     for alpha in alphas:
         try:
@@ -166,8 +167,10 @@ def _beyond(explainer: Explainer, alphas: Sequence[float]) -> dict[float, str]:
 
 
 def _words(explainer: Explainer, run: Run, mode: str) -> tuple[list[Word] | None, Run]:
-    """Return the words of the answer, and the run whose tokens spell them: in mode `tam` the token
-    that ended the answer is one of them."""
+    """Return the words of the answer, and the run whose tokens spell them.
+
+    In mode `tam` the end token is one of them.
+    """
     if mode == "clean":
         return clean_words(run), run
     codec = explainer.family.codec
@@ -190,12 +193,8 @@ def _why_dropped(run: Run, words: Sequence[Word] | None, truth: Truth, mode: str
     return ""
 
 
-def _rounded(tally: Tally) -> Tally:
-    return {name: [round(total, 6), count] for name, (total, count) in tally.items()}
-
-
 class _Judge:
-    """The words of one answer, ready to judge the maps of any method."""
+    """Judge the maps of any method for the words of one answer."""
 
     def __init__(
         self, run: Run, words: Sequence[Word], plan: MeasurePlan, sample: Sample, truth: Truth
@@ -204,7 +203,7 @@ class _Judge:
         self._inspected = [c for c in plan.candidates if c.name in plan.inspected]
         self._grammar, self._categories = plan.grammar, sample.categories
         self._is_tam = plan.mode == "tam"
-        self._things = iou.things_named(words, plan.grammar, sample.categories)
+        self._things = iou.find_things(words, plan.grammar, sample.categories)
         self._sources = (
             iou.tam_sources(run) if self._is_tam else {int(i): int(i) for i in run.indices(ANSWER)}
         )
@@ -224,36 +223,38 @@ class _Judge:
         if self._is_tam:
             return iou.judge_tam(self._words, greys, self._grammar, self._categories, self._truth)
         shown = {
-            thing.tokens: Grey.of(_combined(maps, thing), self._run)
+            thing.tokens: Grey.of(_combine_maps(maps, thing), self._run)
             for thing in self._things
             if len(thing.tokens) > 1
         }
         return iou.judge_clean(self._words, self._things, greys, shown, self._grammar, self._truth)
 
     def why(self, maps: Mapping[str, Mapping[int, Heatmap]]) -> dict[str, Tally]:
-        """Return the sums of `why.FIGURES` for each method inspected."""
-        sites = why.sites(self._run, self._things, self._truth)
+        """Return the sums of `why.FIGURES` for each inspected method."""
+        sites = why.find_sites(self._run, self._things, self._truth)
         classes = why.token_classes(self._words, self._things, self._grammar)
-        told = {}
+        tallies = {}
         for candidate in self._inspected:
             if found := maps.get(candidate.name):
                 greys = {t: Grey.of(heat, self._run) for t, heat in found.items()}
-                told[candidate.name] = why.look(candidate, self._run, sites, greys, classes)
-        return told
+                tallies[candidate.name] = why.measure_sites(
+                    candidate, self._run, sites, greys, classes
+                )
+        return tallies
 
     def shown_things(
         self, maps: Mapping[str, Mapping[int, Heatmap]]
     ) -> list[tuple[tuple[int, ...], dict[str, Heatmap]]]:
-        """Return for each thing named and there its tokens, and each method's map as shown."""
+        """Return the tokens of each thing in the picture, and each method's map as shown."""
         return [
-            (thing.tokens, {name: _combined(found, thing) for name, found in maps.items()})
+            (thing.tokens, {name: _combine_maps(found, thing) for name, found in maps.items()})
             for thing in self._things
             if self._truth.of(thing.label) is not None
         ]
 
 
-def _combined(maps: Mapping[int, Heatmap], thing: Named) -> Heatmap:
-    """Return the map that the page shows for the thing: of its tokens the largest in each cell."""
+def _combine_maps(maps: Mapping[int, Heatmap], thing: NamedWords) -> Heatmap:
+    """Return the map that the page shows for a thing: the maximum over its tokens."""
     return combine_maps([maps[token] for token in thing.tokens])
 
 
@@ -266,9 +267,9 @@ def _curves(
 ) -> dict[str, dict[str, Tally]]:
     """Return the sums over things for each fill and method.
 
-    Things that share a map, such as that of a control, share its readings.
+    Things that share a map, such as that of a control, share its forward passes.
     """
-    told: dict[str, dict[str, Tally]] = {fill: {} for fill in settings.fills}
+    tallies: dict[str, dict[str, Tally]] = {fill: {} for fill in settings.fills}
     readings: dict[tuple[str | bytes, ...], Readings] = {}
     for tokens, maps in things:
         for fill in settings.fills:
@@ -276,7 +277,10 @@ def _curves(
                 key = (fill, *(part.values.tobytes() for part in heat.parts))
                 if key not in readings:
                     readings[key] = read(explainer, run, heat, settings.plan(fill), cancel)
-                tally = told[fill].setdefault(name, faithfulness.empty_tally())
+                tally = tallies[fill].setdefault(name, make_tally(faithfulness.FIGURES))
                 for figure, value in readings[key].of(tokens).figures().items():
-                    tally[figure] = [round(tally[figure][0] + value, 6), tally[figure][1] + 1]
-    return told
+                    add_value(tally, figure, value)
+    return {
+        fill: {name: round_tally(tally) for name, tally in tallies[fill].items()}
+        for fill in settings.fills
+    }

@@ -1,9 +1,9 @@
-"""Resize 8-bit maps bit for bit as `cv2.resize` does, which TAM's evaluation uses.
+"""Resize 8-bit maps exactly as `cv2.resize` does, which TAM's evaluation uses.
 
-Source: OpenCV 4 and 5, INTER_LINEAR on 8-bit images: linear interpolation in whole numbers. Weights
-have 11 bits; sums along x are cut to 4 bits below a level, those along y to 2 bits for each of both
-rows, and only the last step rounds. Other resizers differ by a level in one pixel of eight, which
-moves Otsu's threshold.
+Source: OpenCV 4 and 5, INTER_LINEAR on 8-bit images: linear interpolation in integers. Weights have
+11 bits; sums along x are truncated to 4 bits below a level, those along y to 2 bits for each of
+both rows, and only the last step rounds. Other resizers differ by a level in one pixel of eight,
+which moves Otsu's threshold.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ ONE = 1 << 11  # a weight of 1
 
 
 def resize(cells: Cells, shape: tuple[int, int]) -> Cells:
-    """Return (H, W) uint8 from a map (h, w) uint8; nothing is averaged where it shrinks.
+    """Resize a map (h, w) uint8 to (H, W) uint8, without averaging when it shrinks.
 
-    But for half of both sides: there OpenCV takes the mean of four, and so does this.
+    Except at exactly half of both sides, where OpenCV takes the mean of four, as does this.
     """
     if (2 * shape[0], 2 * shape[1]) == cells.shape:
         fours = cells.reshape(shape[0], 2, shape[1], 2).sum(axis=(1, 3), dtype=np.int64)
@@ -35,20 +35,22 @@ def resize(cells: Cells, shape: tuple[int, int]) -> Cells:
 
 
 def _columns(n: int, m: int) -> tuple[Whole, Whole, Whole, Whole]:
-    """Return two of n columns for each of m, and their weights; past an edge its own column."""
-    first, part = _places(n, m)
+    """Return two of n columns for each of m, with weights; beyond an edge, its own column."""
+    first, part = _locate_pixels(n, m)
     inside = (first >= 0) & (first < n - 1)
     return _taps(n, first, np.where(inside, part, np.float32(0)))
 
 
 def _rows(n: int, m: int) -> tuple[Whole, Whole, Whole, Whole]:
-    """Return two of n rows for each of m, and their weights; past an edge its row twice, each time
-    cut, which costs a level here and there."""
-    return _taps(n, *_places(n, m))
+    """Return two of n rows for each of m, with weights; beyond an edge, its row twice.
+
+    Both are truncated, which loses a level in places.
+    """
+    return _taps(n, *_locate_pixels(n, m))
 
 
-def _places(n: int, m: int) -> tuple[Whole, npt.NDArray[np.float32]]:
-    """Return the cell before the centre of each of m pixels, and how far behind its centre."""
+def _locate_pixels(n: int, m: int) -> tuple[Whole, npt.NDArray[np.float32]]:
+    """Return the cell before the centre of each of m pixels, and the distance from its centre."""
     at = ((np.arange(m) + 0.5) * (1.0 / (m / n)) - 0.5).astype(np.float32)
     first = np.floor(at)
     return first.astype(np.int64), at - first

@@ -1,8 +1,8 @@
 """The tables of the MSEA + ARC paper (arXiv 2509.22415), as rows of methods.
 
 `python -m explainer evaluate --table N` measures one of them on any data set. 1 to 4 are the
-paper's tables 1 to 3 and its Figure 3, 5 is the reading of what it leaves open, 6 asks why the
-figures are as they are, and 7 what the model does when places are shown or taken away.
+paper's tables 1 to 3 and its Figure 3; 5 compares readings of what the paper leaves open; 6
+explains the figures; 7 measures how the model reacts when regions are shown or hidden.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class Table:
     """One table.
 
     Attributes:
-        title: what is compared, in words.
-        rows: methods as `candidates.parse` reads them, by what the table calls them.
-        against: the label of the row that the others are compared with.
+        title: description of the comparison.
+        rows: methods as typed for `candidates.parse`, by label.
+        against: label of the row that the others are compared with.
         models: the bundled models that it is measured on by default.
         panels: curves to draw; without any, the plot is a row of points for each method.
-        inspected: labels of rows that are looked at closely, see `why`.
+        inspected: labels of rows with the figures of `why`.
         cases: labels of rows drawn on the samples on which the first two differ most.
         curves: insertion and deletion are measured, too, of all samples if no number is given.
         one_scale: for rows by their label, the same maps with 1.0 as the largest value in the maps
@@ -59,7 +59,7 @@ CONTROLS = {"random map": "random", "centre bias": "centre"}
 
 
 def _knobs(*settings: str) -> str:
-    """Return MSEA + ARC with these knobs set."""
+    """Return the name of MSEA + ARC with these knobs."""
     return "+".join(["msea_arc", *(s for s in settings if s)])
 
 
@@ -200,7 +200,7 @@ _SINGLE = (
 )
 
 
-def _say(settings: Iterable[str]) -> str:
+def _describe_knobs(settings: Iterable[str]) -> str:
     return ", ".join(setting.replace("=", " ") for setting in settings)
 
 
@@ -208,8 +208,8 @@ _READINGS = Table(
     "Readings of what the paper leaves open",
     {
         "default": "msea_arc",
-        **{_say(settings): _knobs(*settings) for settings in product(*_GRID)},
-        **{_say([setting]): _knobs(setting) for setting in _SINGLE},
+        **{_describe_knobs(settings): _knobs(*settings) for settings in product(*_GRID)},
+        **{_describe_knobs([setting]): _knobs(setting) for setting in _SINGLE},
         "to the letter": "msea_arc:paper",
         "to the letter, on the token grid": "msea_arc:paper+fuse_at=tokens",
         "to the letter, each map on its own scale": "msea_arc:paper+normalisation=token",

@@ -1,4 +1,4 @@
-"""A table of the paper as files: JSON, from which Markdown and a plot can be made again."""
+"""Write a table of the paper as JSON, Markdown and a plot."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ import numpy as np
 from explainer.evaluation import tables
 from explainer.evaluation.intervals import Ratio
 from explainer.evaluation.paper import Panel, Table
-from explainer.evaluation.report import facts, made
+from explainer.evaluation.report import add_provenance, facts
 from explainer.evaluation.tables import COMPARED, NAMES, Figures, Summary
 
-Told = Mapping[str, Any]  # as in the JSON file
+Entries = Mapping[str, Any]  # as in the JSON file
 
 SHOWN = ("obj_iou", "func_iou", "f1_iou", "pointing")
 GAINS = ("obj_iou", "f1_iou")
 ON_ONE_SCALE = ("func_iou", "f1_iou")
 
 
-def told(table: Table, summaries: Mapping[str, Summary], about: Mapping[str, Any]) -> Told:
-    """Return the table as JSON values, from the summary of each model; rows go by their labels."""
+def make_entries(
+    table: Table, summaries: Mapping[str, Summary], about: Mapping[str, Any]
+) -> Entries:
+    """Return the table as JSON values from the summary of each model, with rows by label."""
     return {
         "title": table.title,
         "against": table.against,
         "models": {model: _model(table, s) for model, s in summaries.items()},
-        "about": made(about),
+        "about": add_provenance(about),
     }
 
 
@@ -51,43 +53,43 @@ def _model(table: Table, summary: Summary) -> dict[str, Any]:
     }
 
 
-def write(folder: Path, number: int, found: Told, panels: Sequence[Panel]) -> list[Path]:
+def write(folder: Path, number: int, entries: Entries, panels: Sequence[Panel]) -> list[Path]:
     """Write `table-N.json`, `.md` and `.png`, and return them."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"table-{number}.{kind}" for kind in ("json", "md", "png")]
-    files[0].write_text(json.dumps(found, indent=1) + "\n")
-    files[1].write_text(markdown(number, found), "utf-8")
+    files[0].write_text(json.dumps(entries, indent=1) + "\n")
+    files[1].write_text(markdown(number, entries), "utf-8")
     if panels:
-        plot_panels(files[2], found, panels)
+        plot_panels(files[2], entries, panels)
     else:
-        plot_rows(files[2], found)
+        plot_rows(files[2], entries)
     return files
 
 
 # Markdown ----------------------------------------------------------------------------------------
 
 
-def markdown(number: int, found: Told) -> str:
-    """Return the table with everything that is known of how it was made."""
-    heading = f"### Table {number}. {found['title']}"
-    parts = [heading, body(found), best(found), facts(found["about"])]
+def markdown(number: int, entries: Entries) -> str:
+    """Return the table in Markdown, with how it was made."""
+    heading = f"### Table {number}. {entries['title']}"
+    parts = [heading, body(entries), best(entries), facts(entries["about"])]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def body(found: Told) -> str:
-    """Return the tables of each model, in percent: F1-IoU also as a difference."""
+def body(entries: Entries) -> str:
+    """Return the tables of each model in percent, with differences of F1-IoU."""
     names = {f: NAMES[f] for f in SHOWN} | {
-        f"{f} gain": f"{NAMES[f]} against {found['against']}" for f in GAINS
+        f"{f} gain": f"{NAMES[f]} against {entries['against']}" for f in GAINS
     }
     names |= {f"{f} on one scale": f"{NAMES[f]} on the answer's scale" for f in ON_ONE_SCALE}
     parts = []
-    for model, part in found["models"].items():
-        head = model if len(found["models"]) > 1 else "method"
+    for model, part in entries["models"].items():
+        head = model if len(entries["models"]) > 1 else "method"
         parts.append(
             tables.grid(head, names, _rows(part), part["refused"], [f"{f} gain" for f in GAINS])
         )
         if part["why"]:
-            parts += tables.closer(ratios(part["why"]))
+            parts += tables.format_groups(ratios(part["why"]))
         for fill, curves in part["curves"].items():
             parts.append(f"Insertion and deletion, pixels replaced by {fill}:")
             parts.append(tables.grid(head, NAMES, ratios(curves)))
@@ -95,8 +97,8 @@ def body(found: Told) -> str:
     return "\n\n".join(parts)
 
 
-def _rows(part: Told) -> Figures:
-    """Return the figures shown of each row, and its differences."""
+def _rows(part: Entries) -> Figures:
+    """Return the figures of each row, and its differences."""
     rows, gains = ratios(part["rows"]), ratios(part["gains"])
     shared = ratios(part.get("one_scale", {}))
     return {
@@ -107,7 +109,7 @@ def _rows(part: Told) -> Figures:
     }
 
 
-def _count(part: Told) -> str:
+def _count(part: Entries) -> str:
     out = sum(part["dropped"].values())
     things = [row["obj_iou"]["n"] for row in part["rows"].values() if "obj_iou" in row]
     words = [row["func_iou"]["n"] for row in part["rows"].values() if "func_iou" in row]
@@ -115,22 +117,22 @@ def _count(part: Told) -> str:
     return f"{part['samples']} samples, {out} dropped{judged}."
 
 
-def best(found: Told) -> str:
-    """Say which rows have a larger F1-IoU than the one compared with, and what that costs them."""
+def best(entries: Entries) -> str:
+    """Describe which rows exceed the compared one in F1-IoU, and at which cost."""
     lines = []
-    for model, part in found["models"].items():
+    for model, part in entries["models"].items():
         gains = ratios(part["gains"])
         above = sorted(
             (name for name, gain in gains.items() if gain["f1_iou"].low > 0),
             key=lambda name: -gains[name]["f1_iou"].value,
         )
-        where = f"{model}: " if len(found["models"]) > 1 else ""
-        named = "; ".join(f"{name}, {_in_words(gains[name])}" for name in above) or "none"
-        lines.append(f"{where}Above {found['against']} in F1-IoU, interval and all: {named}.")
+        where = f"{model}: " if len(entries["models"]) > 1 else ""
+        named = "; ".join(f"{name}, {_describe_gain(gains[name])}" for name in above) or "none"
+        lines.append(f"{where}Above {entries['against']} in F1-IoU, interval and all: {named}.")
     return "\n".join(lines)
 
 
-def _in_words(gain: Mapping[str, Ratio]) -> str:
+def _describe_gain(gain: Mapping[str, Ratio]) -> str:
     return ", ".join(f"{NAMES[f]} {tables.percent(gain[f], '+')}" for f in reversed(GAINS))
 
 
@@ -152,11 +154,11 @@ def _ratio(entry: Mapping[str, Any]) -> Ratio:
 # Plots -------------------------------------------------------------------------------------------
 
 
-def plot_rows(file: Path, found: Told) -> None:
+def plot_rows(file: Path, entries: Entries) -> None:
     """Draw Obj-IoU, Func-IoU and F1-IoU of each row as points with intervals, as PNG."""
     from matplotlib.figure import Figure
 
-    models = found["models"]
+    models = entries["models"]
     names = list(dict.fromkeys(n for part in models.values() for n in part["rows"]))[::-1]
     figure = Figure(figsize=(10, 1.6 + 0.3 * len(names)), layout="constrained")
     for axis, f in zip(figure.subplots(1, len(COMPARED), sharey=True), COMPARED, strict=True):
@@ -175,11 +177,11 @@ def plot_rows(file: Path, found: Told) -> None:
     figure.savefig(file, dpi=110)
 
 
-def plot_panels(file: Path, found: Told, panels: Sequence[Panel]) -> None:
+def plot_panels(file: Path, entries: Entries, panels: Sequence[Panel]) -> None:
     """Draw each panel as curves of Obj-IoU, Func-IoU and F1-IoU with intervals, as PNG."""
     from matplotlib.figure import Figure
 
-    models = found["models"]
+    models = entries["models"]
     figure = Figure(figsize=(4.6 * len(panels), 3.6 * len(models)), layout="constrained")
     axes = figure.subplots(len(models), len(panels), squeeze=False)
     for row, (model, part) in zip(axes, models.items(), strict=True):
@@ -198,7 +200,7 @@ def plot_panels(file: Path, found: Told, panels: Sequence[Panel]) -> None:
     figure.savefig(file, dpi=110)
 
 
-def _points(found: Sequence[Ratio]) -> np.ndarray:
-    """Return (3, n): values, and how far the interval goes down and up, in percent."""
-    values = np.array([[r.value, r.value - r.low, r.high - r.value] for r in found])
+def _points(entries: Sequence[Ratio]) -> np.ndarray:
+    """Return values and lengths of the interval below and above, (3, n), in percent."""
+    values = np.array([[r.value, r.value - r.low, r.high - r.value] for r in entries])
     return 100 * values.reshape(-1, 3).T

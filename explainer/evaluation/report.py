@@ -1,4 +1,4 @@
-"""Reports on disk: samples as JSON lines while they come, then a summary in JSON and Markdown."""
+"""Reports on disk: samples in JSON lines as they come, then a summary in JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from explainer.evaluation.intervals import Ratio
 
 
 def machine() -> str:
-    """Return the machine in words: processor, cores, Python."""
+    """Describe the machine: processor, cores, Python."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -26,27 +26,26 @@ def machine() -> str:
     return f"{cpu}, Python {platform.python_version()}"
 
 
-def made(about: Mapping[str, Any]) -> dict[str, Any]:
+def add_provenance(about: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is known of how figures were made, with the machine and the day."""
     return {**about, "machine": machine(), "date": date.today().isoformat()}
 
 
 def facts(about: Mapping[str, Any]) -> str:
-    """Return what is known of how figures were made as a Markdown list."""
+    """Format how figures were made as a Markdown list."""
     return "\n".join(f"* {name}: {value}" for name, value in about.items())
 
 
 def entry(r: Ratio) -> dict[str, Any]:
-    """Return a figure as JSON values; what is undefined is null."""
+    """Return a figure as JSON values; undefined values are null."""
     value, low, high = (v if np.isfinite(v) else None for v in (r.value, r.low, r.high))
     return {"value": value, "interval": [low, high], "n": r.n}
 
 
 class SampleLog:
-    """Samples appended to a JSON-lines file, so that a killed evaluation goes on where it was.
+    """A JSON-lines file of samples, so that an interrupted evaluation can continue.
 
-    The first line holds what the samples were made with; a file made with something else is an
-    error rather than a mixture.
+    The first line identifies the plan; a file of another plan is an error.
     """
 
     def __init__(self, file: Path, made_with: Mapping[str, Any]) -> None:
@@ -68,9 +67,9 @@ class SampleLog:
 
 
 def read_log(file: Path, made_with: Mapping[str, Any]) -> tuple[list[dict], str]:
-    """Return the samples in the whole lines of a file, and these lines.
+    """Return the samples in the complete lines of a file, and these lines.
 
-    Somebody else may be writing it. Raises `SightlineError` if it was made with something else.
+    Another process may be writing it. Raises `SightlineError` if it belongs to another plan.
     """
     text = file.read_text()
     whole = text[: text.rfind("\n") + 1]
@@ -78,11 +77,11 @@ def read_log(file: Path, made_with: Mapping[str, Any]) -> tuple[list[dict], str]
         return [], ""
     first, *rest = whole.splitlines()
     try:
-        made = json.loads(first).get("made_with")
+        logged_with = json.loads(first).get("made_with")
         samples = [json.loads(line) for line in rest]
     except (ValueError, AttributeError):
         raise SightlineError(f"{file} is damaged; name another --out or delete it") from None
-    if made != json.loads(json.dumps(made_with)):
+    if logged_with != json.loads(json.dumps(made_with)):
         raise SightlineError(
             f"{file} holds samples of another evaluation; name another --out or delete it"
         )
@@ -94,7 +93,7 @@ def _first_line(made_with: Mapping[str, Any]) -> str:
 
 
 def table(figures: Mapping[str, Ratio], bars: Mapping[str, float]) -> str:
-    """Return a Markdown table of the figures, with the bar of each that has one."""
+    """Return a Markdown table of the figures, with limits where there are any."""
     lines = ["| figure | value | 95% interval | n | bar |", "| --- | --- | --- | --- | --- |"]
     for name, r in figures.items():
         bar = (
@@ -111,7 +110,7 @@ def write(
 ) -> None:
     """Write `report.json` (value, interval and n of each figure) and `report.md`."""
     folder.mkdir(parents=True, exist_ok=True)
-    about = made(about)
+    about = add_provenance(about)
     summary = {name: entry(r) for name, r in figures.items()} | {"about": about}
     (folder / "report.json").write_text(json.dumps(summary, indent=2) + "\n")
     (folder / "report.md").write_text(f"{table(figures, bars)}\n\n{facts(about)}\n", "utf-8")

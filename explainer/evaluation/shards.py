@@ -1,8 +1,8 @@
-"""Samples divided over processes and machines that share a folder, each writing a file of its own.
+"""Divide samples over processes and machines that share a folder; each writes its own file.
 
-Processes know each other by the variables that `accelerate launch` and `torchrun` set; they never
-speak. Process 0 reads all files when everybody is done. A killed process loses the sample it was
-at, and the same command, with any number of processes, does what is left.
+Processes take their rank from the variables of `accelerate launch` and `torchrun`, and do not
+communicate. Process 0 reads all files at the end. A killed process loses one sample, and the same
+command, with any number of processes, measures the missing ones.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from explainer.evaluation.report import SampleLog, read_log
 
 @dataclass(frozen=True)
 class ShardPlace:
-    """Which of how many processes this is, and which of those on its machine."""
+    """The rank of this process, among all and on its machine."""
 
     rank: int = 0
     world: int = 1
@@ -28,7 +28,7 @@ class ShardPlace:
 
     @classmethod
     def of(cls, environment: Mapping[str, str] = os.environ) -> ShardPlace:
-        """Return the place that RANK, WORLD_SIZE and LOCAL_RANK tell, or the only one."""
+        """Read the rank from RANK, WORLD_SIZE and LOCAL_RANK; without them there is one process."""
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
         try:
             rank, world, local = (
@@ -36,8 +36,8 @@ class ShardPlace:
                 for name, default in zip(names, "010", strict=True)
             )
         except ValueError:
-            told = ", ".join(f"{n}={environment[n]}" for n in names if n in environment)
-            raise SightlineError(f"{told}: these are whole numbers") from None
+            variables = ", ".join(f"{n}={environment[n]}" for n in names if n in environment)
+            raise SightlineError(f"{variables}: these are whole numbers") from None
         if not 0 <= rank < world:
             raise SightlineError(f"RANK={rank} must be at least 0 and below WORLD_SIZE={world}")
         return cls(rank, world, local)
@@ -47,30 +47,30 @@ class ShardPlace:
         return self.rank == 0
 
     def file(self, folder: Path) -> Path:
-        """Return where this process writes its samples."""
+        """Return the file to which this process writes its samples."""
         alone = self.world == 1
         return folder / ("samples.jsonl" if alone else f"samples-{self.rank}-of-{self.world}.jsonl")
 
 
-def gathered(folder: Path, made_with: Mapping[str, Any]) -> dict[str, dict]:
-    """Return all samples in a folder by their key, whoever wrote them."""
+def read_all_samples(folder: Path, made_with: Mapping[str, Any]) -> dict[str, dict]:
+    """Return all samples in a folder by key, of all processes."""
     samples: dict[str, dict] = {}
     for file in sorted(folder.glob("samples*.jsonl")):
         samples |= {sample["key"]: sample for sample in read_log(file, made_with)[0]}
     return samples
 
 
-def own_share(keys: Sequence[str], place: ShardPlace, done: Mapping[str, Any]) -> list[int]:
-    """Return the numbers of the samples that this process has to do.
+def select_share(keys: Sequence[str], place: ShardPlace, done: Mapping[str, Any]) -> list[int]:
+    """Return the numbers of the samples that this process has to measure.
 
-    Every process takes its turn among all samples, done or not, so that they need not agree on
-    what is done.
+    Samples are divided by number, whether measured or not, so that processes need not agree on what
+    is missing.
     """
     return [i for i in range(place.rank, len(keys), place.world) if keys[i] not in done]
 
 
 def open_log(folder: Path, place: ShardPlace, made_with: Mapping[str, Any]) -> SampleLog:
-    """Return the file of this process; `SightlineError` if it is one of another evaluation."""
+    """Open the file of this process; raise `SightlineError` if it belongs to another plan."""
     folder.mkdir(parents=True, exist_ok=True)
     return SampleLog(place.file(folder), made_with)
 
@@ -83,13 +83,13 @@ def wait_for_others(
     on_progress: Callable[[int], None] = lambda done: None,
     pause: float = 2.0,
 ) -> dict[str, dict]:
-    """Return all samples once the last of `keys` is there.
+    """Wait until all of `keys` are measured, and return all samples.
 
-    Gives up `patience` seconds after the last sample came, and returns those that are there.
+    Gives up `patience` seconds after the last sample came, and returns those that exist.
     """
     most, since = -1, time.monotonic()
     while True:
-        samples = gathered(folder, made_with)
+        samples = read_all_samples(folder, made_with)
         done = sum(key in samples for key in keys)
         on_progress(done)
         if done > most:

@@ -1,8 +1,8 @@
-"""Runs made of random numbers, shaped exactly as recording shapes them.
+"""Random runs with exactly the shapes of recorded ones.
 
 The sequence is: template tokens, the image, one template token, the prompt, template tokens, the
 answer. So the first token has no state that predicts it, and the own state of the token before the
-image was not recorded, as in a real run.
+image is missing, as in a recorded run.
 """
 
 from __future__ import annotations
@@ -176,8 +176,7 @@ def _unembedding(
     topk: np.ndarray,
     scales: Sequence[Scale],
 ) -> Unembedding:
-    """Keep the ids of all tokens, of every first guess and every A_0, the answer's candidates, and
-    a few strangers."""
+    """Keep the rows of all ids that a recorded run would hold, and some others."""
     strangers = rng.integers(0, len(rows), 10)
     rivals = topk[-1 - int((tokens.roles == ANSWER).sum()) :, :N_CANDIDATES].ravel()
     first = topk[topk[:, 0] >= 0, 0]

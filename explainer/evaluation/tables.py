@@ -1,4 +1,4 @@
-"""From judged samples to figures with intervals: a Markdown table, JSON, and a plot."""
+"""Summarise judged samples as figures with intervals: a Markdown table, JSON, and a plot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from explainer.evaluation import faithfulness, iou, why
 from explainer.evaluation.intervals import Bootstrap, Ratio
-from explainer.evaluation.report import entry, facts, made
+from explainer.evaluation.report import add_provenance, entry, facts
 
 NAMES: Mapping[str, str] = {
     "obj_iou": "Obj-IoU",
@@ -39,7 +39,7 @@ Figures = dict[str, dict[str, Ratio]]  # of each method
 
 @dataclass(frozen=True)
 class Summary:
-    """What an evaluation found.
+    """The figures of an evaluation.
 
     Attributes:
         methods: figures of each method.
@@ -50,9 +50,9 @@ class Summary:
         refused: methods that do not apply to the model, and why.
         samples: how many were judged or dropped.
         dropped: how many were dropped, by reason.
-        unusable: entries of annotations that were left out, each with its reason.
-        masked: how many samples that were not dropped have a usable mask.
-        named: how many things their answers name.
+        unusable: annotations that were left out, with reasons.
+        masked: number of samples, not dropped, with a usable mask.
+        named: number of things that their answers name.
     """
 
     methods: Figures
@@ -148,7 +148,7 @@ def _why(judged: Sequence[Mapping[str, Any]], names: Sequence[str], draws: Boots
 def _sums(
     samples: Sequence[Mapping[str, Any]], path: Sequence[str], figures: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Return (S, 2) for each figure: sum and count of each sample, 0 and 0 where it has none."""
+    """Return (S, 2) for each figure: sum and count of each sample, 0 and 0 where it is missing."""
     found = []
     for sample in samples:
         tally: Any = sample
@@ -162,15 +162,15 @@ def _sums(
 
 
 def markdown(summary: Summary) -> str:
-    """Return the tables, in percent, and what was left out."""
+    """Return the tables in percent, and the samples that were left out."""
     parts = [grid("method", NAMES, summary.methods, summary.refused)]
     if summary.gains:
         parts.append(grid(f"against {summary.against}", NAMES, summary.gains, signed=COMPARED))
     if summary.why:
-        parts += closer(summary.why)
+        parts += format_groups(summary.why)
     for fill, figures in summary.curves.items():
-        told = f"Insertion and deletion, pixels replaced by {fill}:"
-        parts.append(f"{told}\n\n{grid('method', NAMES, figures)}")
+        heading = f"Insertion and deletion, pixels replaced by {fill}:"
+        parts.append(f"{heading}\n\n{grid('method', NAMES, figures)}")
     parts.append(_left_out(summary))
     return "\n\n".join(parts)
 
@@ -182,10 +182,10 @@ def grid(
     refused: Mapping[str, str] = MappingProxyType({}),
     signed: Collection[str] = (),
 ) -> str:
-    """Return a Markdown table: a row for each method, a column for each figure of `names` that any
-    has, in percent with intervals, and the refused ones with their reasons.
+    """Return a Markdown table: a row for each method, a column for each figure, in percent.
 
-    `signed` figures are differences and bear a plus.
+    Figures without values are left out; refused methods are listed with reasons. `signed` figures
+    are differences with a sign.
     """
     columns = [f for f in names if any(f in figures for figures in rows.values())]
     lines = [
@@ -195,12 +195,14 @@ def grid(
     for name, figures in rows.items():
         cells = [percent(figures[f], "+" * (f in signed)) if f in figures else "" for f in columns]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    lines += [f"| {name} | {told}{' |' * max(1, len(columns))}" for name, told in refused.items()]
+    lines += [
+        f"| {name} | {reason}{' |' * max(1, len(columns))}" for name, reason in refused.items()
+    ]
     return "\n".join(lines)
 
 
-def closer(rows: Figures) -> list[str]:
-    """Return the tables of `why.GROUPS` for which there are figures."""
+def format_groups(rows: Figures) -> list[str]:
+    """Return the tables of `why.GROUPS` that have figures."""
     known = {f for figures in rows.values() for f in figures}
     return [grid(head, names, rows) for head, names in why.GROUPS.items() if known & names.keys()]
 
@@ -217,11 +219,11 @@ def _left_out(summary: Summary) -> str:
     out = sum(summary.dropped.values())
     share = f" ({out / summary.samples:.1%})" if summary.samples else ""
     lines = [f"{summary.samples} samples, {out} of them dropped{share}."]
-    lines += _listed([f"{count}: {why}" for why, count in summary.dropped.items()])
+    lines += _format_list([f"{count}: {why}" for why, count in summary.dropped.items()])
     if summary.unusable:
         count = f"{len(summary.unusable)} entries" if len(summary.unusable) > 1 else "1 entry"
         lines.append(f"\n{count} of annotations could not be used; what they mark was left out:")
-        lines += _listed(summary.unusable)
+        lines += _format_list(summary.unusable)
     if why := nothing_judged(summary):
         return "\n".join([*lines, f"\n{why}"])
     things = [f["obj_iou"].n for f in summary.methods.values() if "obj_iou" in f]
@@ -231,14 +233,14 @@ def _left_out(summary: Summary) -> str:
     return "\n".join(lines)
 
 
-def _listed(items: Sequence[str]) -> list[str]:
+def _format_list(items: Sequence[str]) -> list[str]:
     """Return a Markdown list of the first `_MOST_LISTED` items and how many more there are."""
     more = len(items) - _MOST_LISTED
     return [f"* {i}" for i in items[:_MOST_LISTED]] + ([f"* and {more} more"] if more > 0 else [])
 
 
 def nothing_judged(summary: Summary) -> str:
-    """Return why no map was compared with any mask; "" if one was."""
+    """Return why no map was compared with any mask, or ""."""
     if summary.judged:
         return ""
     left = summary.samples - sum(summary.dropped.values())
@@ -263,7 +265,7 @@ def nothing_judged(summary: Summary) -> str:
 def write(folder: Path, summary: Summary, about: Mapping[str, Any]) -> list[Path]:
     """Write `report.json`, `report.md` and `report.png`, and return them."""
     folder.mkdir(parents=True, exist_ok=True)
-    about = made(about)
+    about = add_provenance(about)
     values = {
         "methods": entries(summary.methods),
         "against": summary.against,

@@ -1,6 +1,6 @@
-"""Why maps are as good as they are: where they lie, on which things, and what they took away.
+"""Explain the figures of maps: on what they lie, and what was subtracted from them.
 
-For methods inspected closely (`Plan.inspected`), beside the figures of `iou`. Each figure is a sum
+Measured for inspected methods (`MeasurePlan.inspected`), in addition to `iou`. Each figure is a sum
 over the things that an answer names and that are in the picture.
 """
 
@@ -15,14 +15,15 @@ from PIL import Image
 from scipy import ndimage
 
 from explainer.evaluation.candidates import ConfiguredMethod
-from explainer.evaluation.iou import Fit, Grey, Greys, Mask, Named, Tally, Truth, fit
+from explainer.evaluation.iou import Fit, Grey, Greys, Mask, NamedWords, Truth, fit
+from explainer.evaluation.tally import Tally, add_value, make_tally, round_tally
 from explainer.evaluation.words import FUNCTION, Grammar, Word
 from explainer.methods.msea_arc import MSEA_ARC, predecessor_weights
 from explainer.methods.msea_arc_knobs import MseaArcSettings
 from explainer.run import PROMPT, Run
 from explainer.run.geometry import Layout
 
-# What is summed over things, each as [sum, count], and what tables call it.
+# Figures summed over things, each as [sum, count], with their labels.
 PLACES: Mapping[str, str] = {
     "on_itself": "on the thing",
     "near": "within a cell of it",
@@ -54,18 +55,18 @@ SMALL, LARGE = 9.0, 25.0  # cells: the window of the filter, and a square of 5 x
 
 @dataclass(frozen=True, eq=False)
 class Site:
-    """A thing that is named and there.
+    """A thing that the answer names and the picture shows.
 
     Attributes:
-        mask: (H, W) bool, where it is.
-        others: where other things are.
-        near: where nothing is, but a cell's width away it is.
+        mask: (H, W) bool, its mask.
+        others: the mask of other things.
+        near: the border around it, a cell wide, without things.
         cells: its size in cells of the map.
-        ceiling: the IoU of the best map that the grid can hold: how much of each cell it fills.
+        ceiling: the largest IoU on this grid: that of the share of each cell that it fills.
         is_first: whether no other thing was named before it.
     """
 
-    thing: Named
+    thing: NamedWords
     mask: Mask
     others: Mask
     near: Mask
@@ -74,7 +75,7 @@ class Site:
     is_first: bool
 
 
-def sites(run: Run, things: Sequence[Named], truth: Truth) -> list[Site]:
+def find_sites(run: Run, things: Sequence[NamedWords], truth: Truth) -> list[Site]:
     """Return the things that are in the picture, in the order of their names."""
     found = []
     anything = np.any(list(truth.masks.values()), axis=0) if truth.masks else None
@@ -107,7 +108,7 @@ def _cell(run: Run, shape: tuple[int, int]) -> float:
 
 
 def _ceiling(run: Run, mask: Mask) -> float:
-    """Return the IoU of the map that shows how much of each cell the thing fills."""
+    """Return the IoU of the map that holds the share of each cell that the thing fills."""
     grid = Layout.of(run).grids[0]
     place = grid.placement.shares(run.image.shape)
     frame = np.array(place.sized(mask.shape).frame)
@@ -119,7 +120,7 @@ def _ceiling(run: Run, mask: Mask) -> float:
     return fit(levels, predicted, mask).iou
 
 
-def look(
+def measure_sites(
     candidate: ConfiguredMethod,
     run: Run,
     found: Sequence[Site],
@@ -132,53 +133,53 @@ def look(
         maps: of every answer token.
         classes: of every answer token, from `token_classes`.
     """
-    tally: Tally = {name: [0.0, 0] for name in FIGURES}
+    tally = make_tally(FIGURES)
     for site in found:
-        _lies(tally, site, maps)
+        _count_places(tally, site, maps)
         if candidate.method is MSEA_ARC and not site.is_first:
-            _takes_away(tally, candidate.settings, run, site, classes)
-    return {name: [round(total, 6), n] for name, (total, n) in tally.items()}
+            _count_subtraction(tally, candidate.settings, run, site, classes)
+    return round_tally(tally)
 
 
 def best_cut(site: Site, maps: Greys) -> tuple[Fit, Mask]:
-    """Return how the map of the token that fits best fits the thing, and where it predicts it."""
+    """Return the fit of the best fitting token, and its prediction."""
     cuts = [maps[token].cut(site.mask.shape)[:2] for token in site.thing.tokens]
     fits = [fit(levels, predicted, site.mask) for levels, predicted in cuts]
     best = int(np.argmax([f.iou for f in fits]))
     return fits[best], cuts[best][1]
 
 
-def _lies(tally: Tally, site: Site, maps: Greys) -> None:
-    """Count where the map of the token that fits best lies, and how well it fits."""
+def _count_places(tally: Tally, site: Site, maps: Greys) -> None:
+    """Count on what the best fitting map lies, and how well it fits."""
     best, predicted = best_cut(site, maps)
     size = "small" if site.cells < SMALL else "large" if site.cells > LARGE else "medium"
     for name in (size, "first" if site.is_first else "later"):
-        _add(tally, name, best.iou)
-    _add(tally, "ceiling", site.ceiling)
+        add_value(tally, name, best.iou)
+    add_value(tally, "ceiling", site.ceiling)
     if predicted.any():
         places = {"on_itself": site.mask, "near": site.near, "on_others": site.others}
         shares = {name: float(np.mean(place[predicted])) for name, place in places.items()}
         for name, share in shares.items():
-            _add(tally, name, share)
-        _add(tally, "elsewhere", max(0.0, 1.0 - sum(shares.values())))
+            add_value(tally, name, share)
+        add_value(tally, "elsewhere", max(0.0, 1.0 - sum(shares.values())))
 
 
-def _takes_away(
+def _count_subtraction(
     tally: Tally, settings: Mapping[str, Any], run: Run, site: Site, classes: Mapping[int, str]
 ) -> None:
-    """Count how the weights of Eq. 8 are shared out, for a thing named after another."""
+    """Count how the weights of Eq. 8 are distributed, for a thing named after another."""
     tokens = list(site.thing.tokens)
     weights = predecessor_weights(run, tokens, MseaArcSettings(**settings))
     own = {token for token, name in classes.items() if name == str(site.thing.label)}
     for row in weights[weights.sum(axis=1) > 0]:
         shares = dict.fromkeys(("to_things", "to_prompt", "to_function", "to_rest"), 0.0)
         for j in np.flatnonzero(row):
-            shares[_whose(run, int(j), own, classes)] += float(row[j] / row.sum())
+            shares[_classify_token(run, int(j), own, classes)] += float(row[j] / row.sum())
         for name, share in shares.items():
-            _add(tally, name, share)
+            add_value(tally, name, share)
 
 
-def _whose(run: Run, token: int, own: set[int], classes: Mapping[int, str]) -> str:
+def _classify_token(run: Run, token: int, own: set[int], classes: Mapping[int, str]) -> str:
     if run.tokens.roles[token] == PROMPT:
         return "to_prompt"
     if token in own:
@@ -188,13 +189,8 @@ def _whose(run: Run, token: int, own: set[int], classes: Mapping[int, str]) -> s
 
 
 def token_classes(
-    words: Sequence[Word], things: Sequence[Named], grammar: Grammar
+    words: Sequence[Word], things: Sequence[NamedWords], grammar: Grammar
 ) -> dict[int, str]:
-    """Return for each answer token the label of the thing it names, in digits, or its word's
-    class."""
+    """Return the class of each answer token: the label of its thing in digits, or a word class."""
     classes = {token: grammar.kind(word.text) for word in words for token in word.tokens}
     return classes | {token: str(thing.label) for thing in things for token in thing.tokens}
-
-
-def _add(tally: Tally, name: str, value: float) -> None:
-    tally[name] = [tally[name][0] + value, tally[name][1] + 1]

@@ -1,13 +1,13 @@
-"""The words of an answer: which tokens spell them, what kind of word they are, what they name.
+"""The words of an answer: their tokens, their word classes, and what they name.
 
-Two ways to read an answer, see `iou` for what they are for:
+There are two ways to divide an answer into words, see `iou` for their use:
 
     clean   words are spans of the answer's text, and tokens belong to them by their offsets
-    tam     words are glued from the pieces of the re-tokenised text, as the evaluation of TAM
-            (arXiv 2506.23270) does it
+    tam     words are joined from the pieces of the re-tokenised text, as in the evaluation of TAM
+            (arXiv 2506.23270)
 
-Word classes need no download: function words are a closed class, so a list will do, and of the
-nouns only those that the data set names are known. `grammar` offers taggers that know more.
+Word classes need no download: function words are a closed class, so a list suffices, and only the
+nouns of the data set are known. `grammar` offers taggers that know more.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Mention:
 
 @dataclass(frozen=True)
 class Grammar:
-    """What is known of single words.
+    """Word classes and singulars of single words.
 
     Attributes:
         classify: gives `FUNCTION`, `NOUN` or `OTHER` for a word that is no punctuation.
@@ -93,10 +93,10 @@ class Grammar:
 
 
 def clean_words(run: Run) -> list[Word]:
-    """Return the words and punctuation marks of the answer, each with all tokens that touch it.
+    """Return the words and punctuation marks of the answer, with all tokens that overlap them.
 
-    A token that spells the rest of a split character has no text of its own and goes with the one
-    before it. Hyphens part words; apostrophes do not.
+    A token that spells the rest of a split character has no text of its own and belongs to the one
+    before it. Hyphens separate words; apostrophes do not.
     """
     spans = _spans(run)
     return [
@@ -118,12 +118,12 @@ def _spans(run: Run) -> list[tuple[int, int, int]]:
 
 
 def tam_words(run: Run, pieces: Sequence[str]) -> list[Word] | None:
-    """Return the words as TAM glues them, or None where it drops the sample.
+    """Return the words as TAM joins them, or None where it drops the sample.
 
-    `pieces` are the tokens of the answer's text, tokenised anew; where there are more or fewer than
-    tokens were generated, maps and pieces cannot be brought together. A piece starts a word if it
-    starts with a space, is ASCII punctuation or holds a CJK character; others go on with the word
-    before, be it punctuation.
+    `pieces` are the tokens of the re-tokenised answer; if their number differs from that of the
+    generated tokens, maps and pieces cannot be matched. A piece starts a word if it starts with a
+    space, is ASCII punctuation or holds a CJK character; others continue the word before, even
+    punctuation.
     """
     tokens = [int(i) for i in run.indices(ANSWER)]
     if len(pieces) != len(tokens):
@@ -147,7 +147,7 @@ def _starts_word(piece: str) -> bool:
 
 
 def name_of(category: str, lemma: Callable[[str], str]) -> tuple[str, ...]:
-    """Return the words of a category's name in the singular, as an answer is searched for them."""
+    """Return the words of a category's name in the singular."""
     return tuple(map(lemma, re.split(r"[\s_-]+", category.strip())))
 
 
@@ -156,8 +156,8 @@ def find_mentions(
 ) -> list[Mention]:
     """Return what the words name, from left to right; the longest name wins ("hot dog", not "dog").
 
-    All words of a name must stand next to each other, in the singular or plural; a hyphen may stand
-    between them.
+    The words of a name must be adjacent, in the singular or plural; a hyphen may stand between
+    them.
     """
     at = [i for i, word in enumerate(words) if word.text not in "-‐‑"]
     said = [lemma(words[i].text) if words[i].text[:1].isalnum() else "" for i in at]
@@ -174,7 +174,7 @@ def find_mentions(
 
 
 def tam_label(word: str, categories: Categories, lemma: Callable[[str], str]) -> int:
-    """Return the label that TAM gives to a noun, -1 for none.
+    """Return the label that TAM assigns to a noun, or -1.
 
     The lemma may equal any single word of a name, and the last such category counts: a "dog" is a
     "hot dog".

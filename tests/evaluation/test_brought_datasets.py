@@ -15,7 +15,7 @@ from explainer.emoji_world.objects import THINGS
 from explainer.emoji_world.scenes import make_scene
 from explainer.errors import SightlineError
 from explainer.evaluation.datasets import open_dataset
-from explainer.evaluation.datasets.photos import alike
+from explainer.evaluation.datasets.photos import have_same_aspect
 from explainer.evaluation.iou import Truth, unite_names
 from explainer.evaluation.words import grammar
 from explainer.media.images import open_image
@@ -133,7 +133,7 @@ def test_labels_drawn_over_a_turned_photograph_lie_on_its_stored_pixels(tmp_path
     ],
 )
 def test_proportions_are_compared_to_a_pixel(one, other, same):
-    assert alike(one, other) is alike(other, one) is same
+    assert have_same_aspect(one, other) is have_same_aspect(other, one) is same
 
 
 # Entries that cannot be used ---------------------------------------------------------------------

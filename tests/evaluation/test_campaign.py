@@ -25,7 +25,13 @@ from explainer.evaluation.measure import EMPTY, NO_MASK, TOKENISED_ANEW, Measure
 from explainer.evaluation.opencv_resize import resize
 from explainer.evaluation.paper import TABLES
 from explainer.evaluation.report import SampleLog, read_log
-from explainer.evaluation.shards import ShardPlace, gathered, open_log, own_share, wait_for_others
+from explainer.evaluation.shards import (
+    ShardPlace,
+    open_log,
+    read_all_samples,
+    select_share,
+    wait_for_others,
+)
 from explainer.evaluation.words import grammar
 from explainer.methods import METHODS
 from explainer.methods.controls import CONTROLS
@@ -341,9 +347,9 @@ def test_places_are_read_from_the_environment():
 
 def test_each_sample_has_one_process_and_done_ones_are_left_out():
     keys = [f"k{i}" for i in range(7)]
-    shares = [own_share(keys, ShardPlace(rank, 3), {}) for rank in range(3)]
+    shares = [select_share(keys, ShardPlace(rank, 3), {}) for rank in range(3)]
     assert sorted(i for share in shares for i in share) == list(range(7))
-    assert own_share(keys, ShardPlace(0, 3), {"k3": {}}) == [0, 6]
+    assert select_share(keys, ShardPlace(0, 3), {"k3": {}}) == [0, 6]
 
 
 def test_files_of_all_processes_are_read_whoever_wrote_them(tmp_path):
@@ -352,12 +358,12 @@ def test_files_of_all_processes_are_read_whoever_wrote_them(tmp_path):
         open_log(tmp_path, ShardPlace(rank, world), made).add({"key": f"{rank} of {world}"})
     with (tmp_path / "samples-1-of-2.jsonl").open("a") as file:
         file.write('{"key": {"half": 1}')  # being written: ends with a bracket, not with a line
-    assert sorted(gathered(tmp_path, made)) == ["0 of 1", "0 of 2", "1 of 2"]
+    assert sorted(read_all_samples(tmp_path, made)) == ["0 of 1", "0 of 2", "1 of 2"]
     with pytest.raises(SightlineError, match="another evaluation"):
-        gathered(tmp_path, {"model": "n"})
+        read_all_samples(tmp_path, {"model": "n"})
     (tmp_path / "samples-9-of-9.jsonl").write_text("nonsense\n")
     with pytest.raises(SightlineError, match="damaged"):
-        gathered(tmp_path, made)
+        read_all_samples(tmp_path, made)
 
 
 def test_a_log_killed_in_its_first_line_starts_anew(tmp_path):

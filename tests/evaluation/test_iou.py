@@ -11,11 +11,11 @@ from explainer.evaluation.iou import (
     Grey,
     Truth,
     f1,
+    find_things,
     fit,
     judge_clean,
     judge_tam,
     tam_sources,
-    things_named,
 )
 from explainer.evaluation.opencv_resize import resize
 from explainer.evaluation.words import Word, grammar
@@ -256,7 +256,7 @@ def test_a_map_of_zeros_spoils_tams_precision_and_not_ours(english):
     truth = Truth(SHAPE, {1: box(8, 8, 16, 16)})
     words, maps = spelt("person"), {0: Grey(np.zeros((5, 6), np.uint8), WHOLE)}
     assert math.isnan(judge_tam(words, maps, english, CATEGORIES, truth)["precision"][0])
-    things = things_named(words, english, CATEGORIES)
+    things = find_things(words, english, CATEGORIES)
     ours = judge_clean(words, things, maps, {}, english, truth)
     assert ours["precision"] == [0, 1]
     assert ours["obj_iou"] == [0, 1]
@@ -314,7 +314,7 @@ def test_the_first_answer_token_borrows_the_map_of_the_first_prompt_token():
 
 
 def clean(words, maps, english, truth, shown=None):
-    things = things_named(words, english, CATEGORIES)
+    things = find_things(words, english, CATEGORIES)
     return judge_clean(words, things, maps, shown or {}, english, truth)
 
 

@@ -13,7 +13,7 @@ from explainer.commands import measuring
 from explainer.commands.measuring import NOTHING_JUDGED  # what a random model says names nothing
 from explainer.evaluation import paper_report
 from explainer.evaluation.candidates import parse
-from explainer.evaluation.cases import Cases, widest
+from explainer.evaluation.cases import Cases, select_cases
 from explainer.evaluation.datasets import Sample
 from explainer.evaluation.intervals import Ratio
 from explainer.evaluation.iou import Truth
@@ -71,7 +71,7 @@ def test_figures_on_the_answers_scale_are_columns_of_their_own():
     shared = {"cam+normalisation=answer": {"func_iou": Ratio(0.25, 0.2, 0.3, 9), "f1_iou": figure}}
     summary = Summary({**rows, **shared}, "tam", {"cam": {}}, {}, {}, {}, 9, {})
     table = Table("T", {"CAM": "cam", "TAM": "tam"}, "TAM", one_scale={"CAM": next(iter(shared))})
-    told = paper_report.told(table, {"model": summary}, {})
+    told = paper_report.make_entries(table, {"model": summary}, {})
     head, _, cam, tam = paper_report.body(json.loads(json.dumps(told))).splitlines()[:4]
     assert "Func-IoU on the answer's scale | F1-IoU on the answer's scale |" in head
     assert cam.endswith("| 25.00 [20.00, 30.00] | 50.00 [40.00, 60.00] |")
@@ -153,9 +153,9 @@ def test_cases_are_those_on_which_two_methods_differ_most():
         sample("nothing named", 0, 0, 0),
         sample("dropped", 0, 1, dropped="x"),
     ]
-    assert widest(samples, "a", "b", 3) == ["lost", "lost a little", "won"]
-    assert widest(samples[:1], "a", "b") == ["even"]
-    assert widest([], "a", "b") == []
+    assert select_cases(samples, "a", "b", 3) == ["lost", "lost a little", "won"]
+    assert select_cases(samples[:1], "a", "b") == ["even"]
+    assert select_cases([], "a", "b") == []
 
 
 def test_a_case_shows_the_thing_and_each_map_of_it(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from explainer.evaluation import tables, why
 from explainer.evaluation.candidates import parse
-from explainer.evaluation.iou import Grey, Truth, things_named
+from explainer.evaluation.iou import Grey, Truth, find_things
 from explainer.evaluation.words import clean_words, grammar
 from explainer.run import ANSWER, PROMPT
 from explainer.run.geometry import Placement
@@ -28,7 +28,7 @@ def masks() -> Truth:
 
 RUN = saying("A", " cat", " and", " a", " dog", n_prompt=4)
 WORDS = clean_words(RUN)
-THINGS = things_named(WORDS, ENGLISH, NAMES)
+THINGS = find_things(WORDS, ENGLISH, NAMES)
 FIRST, SECOND = (thing.tokens[0] for thing in THINGS)
 CLASSES = why.token_classes(WORDS, THINGS, ENGLISH)
 
@@ -44,11 +44,11 @@ def shown(*boxes) -> Grey:
 def looked(name: str, cat: Grey, dog: Grey) -> dict:
     maps = {t: shown() for t in RUN.indices(ANSWER).tolist()} | {FIRST: cat, SECOND: dog}
     candidate = parse([name])[0]
-    return why.look(candidate, RUN, why.sites(RUN, THINGS, masks()), maps, CLASSES)
+    return why.measure_sites(candidate, RUN, why.find_sites(RUN, THINGS, masks()), maps, CLASSES)
 
 
 def test_things_are_sized_in_cells_and_told_first_from_later():
-    first, second = why.sites(RUN, THINGS, masks())
+    first, second = why.find_sites(RUN, THINGS, masks())
     assert (first.cells, second.cells) == (4, 4)
     assert (first.is_first, second.is_first) == (True, False)
     assert first.others.sum() == second.mask.sum()
@@ -56,11 +56,11 @@ def test_things_are_sized_in_cells_and_told_first_from_later():
     assert first.near[9, 15]
     assert first.near[0, 15]  # a cell's width away
     assert not first.near[45, 15]
-    assert not why.sites(RUN, THINGS, Truth((60, 70)))
+    assert not why.find_sites(RUN, THINGS, Truth((60, 70)))
 
 
 def test_the_ceiling_is_the_map_of_how_much_a_thing_fills_its_cells():
-    site = why.sites(RUN, THINGS, masks())[0]
+    site = why.find_sites(RUN, THINGS, masks())[0]
     told = looked("tam", shown(CAT), shown(DOG))
     assert told["ceiling"][0] / 2 == pytest.approx(told["small"][0] / 2, abs=1e-6)
     assert 0.5 < site.ceiling <= 1

@@ -1,4 +1,4 @@
-"""Pictures with masks of what is in them, for `python -m explainer evaluate --methods`.
+"""Data sets of pictures with masks, for `python -m explainer evaluate --methods`.
 
 A new data set is one file with a subclass of `Dataset` and one line in `open_dataset`.
 """
@@ -18,16 +18,16 @@ DATASETS = ("emoji", "coco", "grandf", "openpsg")
 def open_dataset(
     name: str, root: Path | None, mode: str = "clean", first_seed: int = 0, prompt: str = ""
 ) -> Dataset:
-    """Return a data set, one of `DATASETS`.
+    """Open a data set, one of `DATASETS`.
 
     Args:
-        root: the folder it lies in; the emoji world is drawn and needs none.
-        mode: "tam" takes the names of categories as the evaluation of TAM has them.
-        first_seed: of the emoji world.
-        prompt: what to ask in place of the data set's own prompt.
+        root: its folder; the emoji world is generated and needs none.
+        mode: "tam" uses the category names of TAM's evaluation.
+        first_seed: first scene of the emoji world.
+        prompt: replaces the data set's own prompt.
 
     Raises:
-        SightlineError: the folder is missing, or a file in it; or the files do not fit together.
+        SightlineError: the folder or a file in it is missing; or the files do not fit together.
     """
     if name == "emoji":
         from explainer.evaluation.datasets.emoji import EmojiScenes
@@ -36,8 +36,8 @@ def open_dataset(
     if name not in DATASETS:
         raise SightlineError(f"there is no data set {name!r}; choose one of {', '.join(DATASETS)}")
     if root is None or not root.is_dir():
-        told = f"{root} is no folder" if root else f"--dataset {name} lies in a folder of yours"
-        raise SightlineError(f"{told}; say which with --root")
+        problem = f"{root} is no folder" if root else f"--dataset {name} lies in a folder of yours"
+        raise SightlineError(f"{problem}; say which with --root")
     if name == "coco":
         from explainer.evaluation.datasets.coco import Coco
 

@@ -1,4 +1,4 @@
-"""What a data set is: samples by number, each a picture, a prompt, and where its things are."""
+"""The interface of a data set: numbered samples of a picture, a prompt, and masks."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from explainer.evaluation.words import Categories, singular
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One picture to ask about.
+    """One picture with its prompt and masks.
 
     Attributes:
-        key: names the sample in its data set for good.
+        key: permanent name of the sample in its data set.
         image: a file, or (H, W, 3) uint8.
-        prompt: what to ask.
-        categories: what can be named: labels above 0, and names.
-        truth: reads the masks; `SightlineError` naming the file if they are damaged or do not fit
-            the picture.
+        prompt: the prompt.
+        categories: names of things by label, above 0.
+        truth: reads the masks; raises `SightlineError` with the file if they are damaged or do
+            not fit the picture.
     """
 
     key: str
@@ -40,9 +40,9 @@ class Dataset(ABC):
     """Samples by number, 0 to `len` - 1.
 
     Attributes:
-        name: what `--dataset` calls it.
+        name: its name for `--dataset`.
         nouns: words that name things besides the categories, in the singular.
-        made_with: JSON values that decide its masks, besides its files.
+        made_with: JSON values that determine its masks, besides its files.
     """
 
     name: str
@@ -58,16 +58,16 @@ class Dataset(ABC):
 
     @abstractmethod
     def sample(self, number: int) -> Sample:
-        """Return a sample; its files are opened when they are needed."""
+        """Return a sample; its files are opened when needed."""
 
     @abstractmethod
     def names(self) -> Iterable[str]:
         """Return the names of all categories."""
 
     def known_nouns(self) -> frozenset[str]:
-        """Return `nouns` and the nouns in the names of the categories, in the singular.
+        """Return `nouns` and the nouns in the category names, in the singular.
 
-        In names of more than two words, only the last is taken for one.
+        Of names of more than two words, only the last word counts.
         """
         found = set(self.nouns)
         for name in self.names():
@@ -80,8 +80,8 @@ class Dataset(ABC):
 _NO_NOUNS = {"hot", "potted", "a", "an", "the", "of", "in", "on"}
 
 
-def there(file: Path) -> Path:
-    """Return the file; `SightlineError` if it is missing."""
+def require_file(file: Path) -> Path:
+    """Return the file; raise `SightlineError` if it is missing."""
     if not file.is_file():
         raise SightlineError(f"there is no {file}; the data set is not complete")
     return file

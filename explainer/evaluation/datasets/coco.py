@@ -6,7 +6,7 @@
                 file is alone there or in the folder itself (polygons, run lengths); pictures in
                 the folder of that name (val2014), images, image, or beside the file
 
-Captions by people are not read: no figure depends on them.
+Captions are not read: no figure depends on them.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from explainer.errors import SightlineError
-from explainer.evaluation.datasets.base import Dataset, Sample, there
+from explainer.evaluation.datasets.base import Dataset, Sample, require_file
 from explainer.evaluation.datasets.masks import FILLED_BY, Outlines, Runs, parse, read_labels
-from explainer.evaluation.datasets.photos import Photo, Shape, alike
+from explainer.evaluation.datasets.photos import Photo, Shape, have_same_aspect
 from explainer.evaluation.datasets.values import AnnotationEntry, entries, read_json
 from explainer.evaluation.iou import Truth
 
 PROMPT = "Write a one-sentence caption for this image:"
-# What TAM's list of categories calls otherwise.
+# Categories with another name in TAM's list.
 TAM_NAMES = {"sports ball": "ball", "wine glass": "glass"}
 _KNOWN = ("instances_minival2014.json", "instances_val2014.json", "instances_val2017.json")
 _FOLDERS = ("val2014", "images", "image", "train2014", "val2017", "train2017", "")
@@ -32,7 +32,7 @@ Segment = tuple[int, str, Runs | Outlines | str]  # category, which entry, its m
 
 
 class Coco(Dataset):
-    """The pictures of the annotation file, in its order."""
+    """The pictures of an annotation file, in its order."""
 
     name = "coco"
 
@@ -41,17 +41,17 @@ class Coco(Dataset):
         self._prompt = prompt or PROMPT
         self._drawn = (root / "seg_label").is_dir()
         self._file = root / "annotations" / _KNOWN[0] if self._drawn else _annotations(root)
-        told = read_json(self._file)
-        self._images = entries(told, "images", self._file)
+        values = read_json(self._file)
+        self._images = entries(values, "images", self._file)
         self._ids = _unique_ids(self._images)
-        self.categories = _categories(entries(told, "categories", self._file), self._drawn)
+        self.categories = _categories(entries(values, "categories", self._file), self._drawn)
         if mode == "tam":
             self.categories = {i: TAM_NAMES.get(n, n) for i, n in self.categories.items()}
         self._segments: dict[int, list[AnnotationEntry]] = defaultdict(list)
         self.made_with = {"frame": "of the annotations"}
         if not self._drawn:
             self.made_with |= {"polygons": FILLED_BY}
-            self._read_segments(entries(told, "annotations", self._file))
+            self._read_segments(entries(values, "annotations", self._file))
 
     def _read_segments(self, annotations: Sequence[AnnotationEntry]) -> None:
         for entry in annotations:
@@ -75,14 +75,14 @@ class Coco(Dataset):
         if self._drawn:
             return self._drawn_sample(number)
         entry = self._images[number]
-        photo, told = Photo.open(self._picture(entry)), entry.shape()
+        photo, stated = Photo.open(self._picture(entry)), entry.shape()
         segments = [self._segment(e) for e in self._segments[self._ids[number]]]
         masks = [mask for _, _, mask in segments if not isinstance(mask, str)]
         shapes: dict[Shape, Shape] = {}
 
         def misfit(shape: Shape) -> str:
-            shapes[shape] = told if alike(told, shape) else told[::-1]
-            return _misfit(entry, told, photo, shape, masks)
+            shapes[shape] = stated if have_same_aspect(stated, shape) else stated[::-1]
+            return _misfit(entry, stated, photo, shape, masks)
 
         frame = photo.first(misfit)
         shape = shapes[frame.shape]
@@ -96,8 +96,8 @@ class Coco(Dataset):
 
     def _drawn_sample(self, number: int) -> Sample:
         name = f"{self._ids[number]:012d}"
-        file, mask = there(self.root / "image" / f"{name}.jpg"), f"{name}.png"
-        return labelled(
+        file, mask = require_file(self.root / "image" / f"{name}.jpg"), f"{name}.png"
+        return make_labelled_sample(
             self.key(number), file, self.root / "seg_label" / mask, self._prompt, self.categories
         )
 
@@ -110,7 +110,7 @@ class Coco(Dataset):
             return category, entry.where, why
 
     def _picture(self, entry: AnnotationEntry) -> Path:
-        """Return where a picture lies; names of other systems and LVIS's addresses count too."""
+        """Return the path of a picture, also for Windows paths and the URLs of LVIS."""
         name = "file_name" if "file_name" in entry.values else "coco_url"
         path = Path(entry.text(name).replace("\\", "/").split("://")[-1])
         folders = [self._file.stem.removeprefix("instances_"), *_FOLDERS]
@@ -118,7 +118,7 @@ class Coco(Dataset):
         tried += [self._file.parent / path, *(self.root / folder / path.name for folder in folders)]
         tried += [self.root / Path(*path.parts[-2:])]
         try:
-            return next((file for file in tried if file.is_file()), None) or there(tried[1])
+            return next((file for file in tried if file.is_file()), None) or require_file(tried[1])
         except (OSError, ValueError, SightlineError):
             raise SightlineError(
                 f"{entry.where}: there is no picture {path.name!r} in {self.root / _FOLDERS[0]} or "
@@ -126,8 +126,10 @@ class Coco(Dataset):
             ) from None
 
 
-def labelled(key: str, file: Path, labels: Path, prompt: str, categories: dict[int, str]) -> Sample:
-    """Return a sample whose masks are a picture of labels; without that picture it has none."""
+def make_labelled_sample(
+    key: str, file: Path, labels: Path, prompt: str, categories: dict[int, str]
+) -> Sample:
+    """Return a sample whose masks are a picture of labels; without the file it has none."""
     if not labels.is_file():
         return Sample(key, file, prompt, categories, lambda: Truth(None))
     truth, photo = read_labels(labels, categories), Photo.open(file)
@@ -136,35 +138,43 @@ def labelled(key: str, file: Path, labels: Path, prompt: str, categories: dict[i
 
     def misfit(shape: Shape) -> str:
         size = f"{drawn[1]} x {drawn[0]}"
-        return "" if alike(drawn, shape) else f"{labels} has {size} pixels; that is another shape"
+        return (
+            ""
+            if have_same_aspect(drawn, shape)
+            else f"{labels} has {size} pixels; that is another shape"
+        )
 
     return Sample(key, photo.image(photo.first(misfit)), prompt, categories, lambda: truth)
 
 
 def _misfit(
     entry: AnnotationEntry,
-    told: Shape,
+    stated: Shape,
     photo: Photo,
     shape: Shape,
     masks: Sequence[Runs | Outlines],
 ) -> str:
-    """Return why annotations do not fit a picture of this shape, "" if they do.
+    """Return why annotations do not fit a picture of this shape, or "".
 
-    Only of a picture that is stored turned its masks say in which orientation they were drawn; of
-    others, masks that do not fit are left out one by one.
+    Only for a picture that is stored turned, masks decide the orientation in which they were drawn;
+    for others, masks that do not fit are left out one by one.
     """
-    size = f"{told[1]} x {told[0]}"
+    size = f"{stated[1]} x {stated[0]}"
     if len(photo.frames) == 1:
-        wrong = "" if alike(told, shape) else f"{entry.where} says {size}; the picture has "
+        wrong = (
+            ""
+            if have_same_aspect(stated, shape)
+            else f"{entry.where} says {size}; the picture has "
+        )
         return wrong and f"{wrong}{shape[1]} x {shape[0]} pixels"
-    if not alike(told, shape) and not alike(told[::-1], shape):
+    if not have_same_aspect(stated, shape) and not have_same_aspect(stated[::-1], shape):
         return f"{entry.where} says {size}"
-    drawn = told if alike(told, shape) else told[::-1]
+    drawn = stated if have_same_aspect(stated, shape) else stated[::-1]
     return next(filter(None, (mask.misfit(drawn) for mask in masks)), "")
 
 
 def _truth(shape: Shape, segments: Sequence[Segment]) -> Truth:
-    """Return the masks of all categories but those of which a mask cannot be used."""
+    """Return the masks of all categories, except those with an unusable mask."""
     found: dict[int, list[Runs | Outlines]] = defaultdict(list)
     unusable: dict[int, list[str]] = defaultdict(list)
     for category, where, mask in segments:
@@ -198,7 +208,7 @@ def _annotations(root: Path) -> Path:
 
 
 def _unique_ids(images: Sequence[AnnotationEntry]) -> list[int]:
-    """Return the ids of the pictures; they are what samples are named after."""
+    """Return the ids of the pictures, which name the samples; raise if one occurs twice."""
     seen: dict[int, AnnotationEntry] = {}
     for entry in images:
         number = entry.whole("id")
@@ -209,7 +219,7 @@ def _unique_ids(images: Sequence[AnnotationEntry]) -> list[int]:
 
 
 def _categories(listed: Sequence[AnnotationEntry], drawn: bool) -> dict[int, str]:
-    """Return names by id. Masks that are drawn as labels hold COCO's ids, 1 to 90 with gaps."""
+    """Return names by id. Masks drawn as labels hold COCO's ids, 1 to 90 with gaps."""
     names: dict[int, str] = {}
     for entry in listed:
         number = entry.whole("id")

@@ -1,4 +1,4 @@
-"""Held-out scenes of the emoji world: exact masks, and captions asked for as in training."""
+"""Held-out scenes of the emoji world: exact masks, and prompts for captions as in training."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class EmojiScenes(Dataset):
     def sample(self, number: int) -> Sample:
         seed = self.first_seed + number
         scene = make_scene(seed)
-        asked = caption(scene, np.random.default_rng(seed))
-        prompt = self._prompt or asked.prompt
+        dialogue = caption(scene, np.random.default_rng(seed))
+        prompt = self._prompt or dialogue.prompt
         return Sample(self.key(number), scene.image, prompt, CATEGORIES, lambda: _truth(scene))
 
 

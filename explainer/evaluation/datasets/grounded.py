@@ -6,8 +6,8 @@
                 {"file_name", "caption", "groundings": {phrase: {"rle_masks": [...]}}}; pictures in
                 GranDf_HA_images/train or coco_2017/train2017
 
-GLaMM's files name phrases, not categories: a category is the phrase without its leading article,
-so that few of them are named word for word.
+GLaMM's files have phrases in place of categories: a category is a phrase without its leading
+article, so answers name few of them word for word.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from explainer.errors import SightlineError
-from explainer.evaluation.datasets.base import Dataset, Sample, there
-from explainer.evaluation.datasets.coco import labelled
+from explainer.evaluation.datasets.base import Dataset, Sample, require_file
+from explainer.evaluation.datasets.coco import make_labelled_sample
 from explainer.evaluation.datasets.masks import Outlines, Runs, parse
 from explainer.evaluation.datasets.photos import Photo, Shape
 from explainer.evaluation.datasets.values import AnnotationEntry, read_json, shown
@@ -84,8 +84,10 @@ class Grounded(Dataset):
         entry, categories = self._entries[number], self._categories(number)
         if self._is_tams:
             picture, _, mask, _ = entry
-            file = there(self.root / picture)
-            return labelled(self.key(number), file, self.root / mask, self._prompt, categories)
+            file = require_file(self.root / picture)
+            return make_labelled_sample(
+                self.key(number), file, self.root / mask, self._prompt, categories
+            )
         where = f"{self._file}: entry {number}"
         photo = Photo.open(self._picture(AnnotationEntry.of(entry, where)))
         found, unusable = _masks(entry["groundings"], where)
@@ -104,7 +106,7 @@ class Grounded(Dataset):
         )
 
     def _categories(self, number: int) -> dict[int, str]:
-        """Return the names by label; `SightlineError` if the entry is of another form."""
+        """Return the names by label; raise `SightlineError` for an entry of another form."""
         entry, where = self._entries[number], f"entry {number} of {self._file}"
         if not self._is_tams:
             if not isinstance(entry, dict) or not isinstance(entry.get("groundings"), dict):
@@ -122,13 +124,13 @@ class Grounded(Dataset):
 
     def _picture(self, entry: AnnotationEntry) -> Path:
         tried = [self.root / folder / entry.text("file_name") for folder in self._folders]
-        return next((file for file in tried if file.is_file()), None) or there(tried[0])
+        return next((file for file in tried if file.is_file()), None) or require_file(tried[0])
 
 
 def _masks(
     groundings: Mapping[str, Any], where: str
 ) -> tuple[dict[int, list[Runs | Outlines]], dict[int, list[str]]]:
-    """Return the masks of each phrase by its label, and what is wrong with those of others."""
+    """Return the masks of each phrase by label, and the errors of unusable ones."""
     found: dict[int, list[Runs | Outlines]] = {}
     unusable: dict[int, list[str]] = {}
     for label, (phrase, grounding) in enumerate(groundings.items(), 1):

@@ -1,12 +1,12 @@
-"""Masks as data sets store them: pictures of labels, run lengths, and polygons.
+"""Read masks as data sets store them: pictures of labels, run lengths, and polygons.
 
-`parse` turns the JSON of one mask into `Runs` or `Outlines` and refuses values that are none;
-`misfit` compares one with the size of its picture; only then is it filled. So no number of a file
-reaches a library before it is bounded.
+`parse` turns the JSON of one mask into `Runs` or `Outlines` and refuses invalid values; `misfit`
+compares one with the size of its picture; only then is it filled. So every number is checked before
+it reaches a library.
 
-Run lengths are read as COCO writes them, and need no library. Polygons are filled by COCO's own,
-pycocotools, if it is installed, and otherwise by Pillow: along their edges a pixel in some
-hundreds goes the other way then, so `FILLED_BY` belongs to what figures were made with.
+Run lengths in COCO's format need no library. Polygons are filled by pycocotools if it is installed,
+and otherwise by Pillow. Both differ in one of several hundred pixels along the edges, so
+`FILLED_BY` is recorded with the figures.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ Points = npt.NDArray[np.float64]  # (N, 2): x, y
 def read_labels(file: Path, known: Collection[int]) -> Truth:
     """Return the masks in a picture whose 8-bit pixels are labels.
 
-    `SightlineError` if the file is no such picture, or holds labels that are not `known`.
+    Raises `SightlineError` if the file is not such a picture, or holds labels that are not `known`.
     """
     try:
         with Image.open(file) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise ValueError("too large")
             labels = np.asarray(picture)
-    except Exception:  # decoders raise all sorts of things on damaged files
+    except Exception:  # decoders raise many types of errors on damaged files
         raise SightlineError(f"{file} is not a picture, or is damaged") from None
     if labels.ndim != 2:
         raise SightlineError(f"{file} is a picture in colour; its pixels should be category ids")
@@ -68,7 +68,7 @@ def read_labels(file: Path, known: Collection[int]) -> Truth:
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """Lengths of runs of 0 and 1 by turns, starting with 0, down the columns of `size`."""
+    """Alternating lengths of runs of 0 and 1, starting with 0, along the columns of `size`."""
 
     size: Shape
     lengths: npt.NDArray[np.int64]
@@ -118,7 +118,7 @@ class Outlines:
 
 
 def parse(segmentation: Any) -> Runs | Outlines:
-    """Return a mask as COCO's `segmentation` has it; `SightlineError` says why it is none."""
+    """Parse a mask in the form of COCO's `segmentation`; raise `SightlineError` if invalid."""
     if isinstance(segmentation, Mapping):
         return _parse_runs(segmentation)
     if not isinstance(segmentation, list):
@@ -173,15 +173,19 @@ def _parse_runs(segment: Mapping[str, Any]) -> Runs:
 
 
 def _unpack(text: str | bytes) -> list[int]:
-    """Return the counts in a text: 5 bits in each character, least first; from the third count on
-    the difference to the count before the last."""
+    """Decode the counts of a text: 5 bits per character, least significant first.
+
+    From the third count on, the text holds the difference to the count before the last.
+    """
     codes = text.encode("ascii", "replace") if isinstance(text, str) else text
     counts: list[int] = []
     value = shift = 0
     for code in codes:
         bits = code - 48
         if not 0 <= bits < 64 or shift > 60:
-            raise SightlineError("counts of run lengths are a text that packs none; it is damaged")
+            raise SightlineError(
+                "counts of run lengths are a text that cannot be decoded; it is damaged"
+            )
         value |= (bits & 0x1F) << shift
         shift += 5
         if bits & 0x20:
@@ -194,9 +198,9 @@ def _unpack(text: str | bytes) -> list[int]:
 
 
 def union(shape: Shape, segments: Sequence[Any]) -> Mask:
-    """Return (H, W) bool: what any of these masks in JSON covers.
+    """Return the union (H, W) bool of these masks in JSON.
 
-    `SightlineError` if one is no mask, or does not fit the shape.
+    Raises `SightlineError` if one is invalid or does not fit the shape.
     """
     mask = np.zeros(shape, bool)
     for segment in map(parse, segments):

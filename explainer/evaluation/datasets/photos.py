@@ -1,8 +1,8 @@
-"""Photographs that are stored turned: in which orientation the masks of a data set were drawn.
+"""Find the orientation in which the masks of a photograph were drawn.
 
-Cameras store pixels as the sensor gave them and say in EXIF how to turn them. Viewers turn them,
-and so does `open_image`; pycocotools, OpenCV's older readers and most annotation tools of the time
-did not, so masks of a data set may be drawn over the stored pixels or over the upright picture.
+Cameras store pixels in sensor order, with an EXIF orientation. Viewers and `open_image` turn them;
+pycocotools, old readers of OpenCV and most annotation tools did not, so masks may belong to the
+stored pixels or to the upright picture.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from explainer.media.images import open_image
 
 Shape = tuple[int, int]  # (height, width)
 _ORIENTATION = 0x0112
-# What takes the upright picture back to the stored pixels, by EXIF orientation.
+# Transposes the upright picture to the stored pixels, by EXIF orientation.
 _BACK: dict[int, Callable[[npt.NDArray], npt.NDArray]] = {
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -34,7 +34,7 @@ _BACK: dict[int, Callable[[npt.NDArray], npt.NDArray]] = {
 
 @dataclass(frozen=True)
 class PhotoFrame:
-    """An orientation of a picture: its (height, width), and whether viewers show it so."""
+    """An orientation of a picture: its (height, width), and whether it is upright."""
 
     shape: Shape
     upright: bool
@@ -72,7 +72,7 @@ class Photo:
     def first(self, misfit: Callable[[Shape], str]) -> PhotoFrame:
         """Return the first frame that masks fit, the stored pixels before the upright picture.
 
-        Raises `SightlineError` with the reason of `misfit` if they fit none.
+        Raises `SightlineError` with the reason of `misfit` if they fit neither.
         """
         reasons = {frame: misfit(frame.shape) for frame in self.frames}
         for frame, why in reasons.items():
@@ -93,7 +93,7 @@ class Photo:
         return np.ascontiguousarray(_BACK[self.orientation](open_image(self.file).pixels))
 
 
-def alike(one: Shape, other: Shape) -> bool:
+def have_same_aspect(one: Shape, other: Shape) -> bool:
     """Return whether two shapes have the same proportions, to a pixel of the shorter side."""
     (a, b), (c, d) = sorted([one, other])
     return abs(a - b * c / d) <= 1 if a <= b else abs(b - a * d / c) <= 1

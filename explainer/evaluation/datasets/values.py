@@ -1,7 +1,7 @@
-"""Values of annotation files, checked where they enter; errors name the file and the entry.
+"""Read and check the values of annotation files; errors name the file and the entry.
 
-JSON as people write it holds null for a number, numbers as text, NaN, and numbers of any size.
-Nothing of that reaches numpy, Pillow or pycocotools.
+Such JSON may hold null for a number, numbers as text, NaN, and numbers of any size. None of these
+reaches numpy, Pillow or pycocotools.
 """
 
 from __future__ import annotations
@@ -88,15 +88,15 @@ class AnnotationEntry:
         return height, width
 
 
-def entries(told: Any, part: str, file: Path) -> list[AnnotationEntry]:
-    """Return one of the lists of an annotation file; `SightlineError` if there is none."""
-    found = told.get(part) if isinstance(told, Mapping) else None
-    if isinstance(found, Mapping):  # by their ids, as some tools write them
-        found = list(found.values())
-    if not isinstance(found, list):
+def entries(values: Any, part: str, file: Path) -> list[AnnotationEntry]:
+    """Return one of the lists of an annotation file; raise `SightlineError` if it is missing."""
+    items = values.get(part) if isinstance(values, Mapping) else None
+    if isinstance(items, Mapping):  # by their ids, as some tools write them
+        items = list(items.values())
+    if not isinstance(items, list):
         raise SightlineError(f"{file} holds no list of {part}; is it in COCO's format?")
     return [
-        AnnotationEntry.of(value, f"{file}: entry {i} of {part}") for i, value in enumerate(found)
+        AnnotationEntry.of(value, f"{file}: entry {i} of {part}") for i, value in enumerate(items)
     ]
 
 
@@ -111,7 +111,7 @@ def whole(value: Any, low: int, high: int, what: str) -> int:
 
 
 def shown(value: Any) -> str:
-    """Return a value of a file as JSON writes it, cut off after 60 characters."""
+    """Format a value of a file as JSON, of at most 60 characters."""
     if isinstance(value, (list, tuple)):  # of a long list only the start is written
         value = list(value[:20])
     if isinstance(value, int) and abs(value) >= LARGEST_ID:  # too long a text to be made
