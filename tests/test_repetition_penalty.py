@@ -15,7 +15,7 @@ from explainer.errors import ModelError, PromptError
 from explainer.evaluation.contract import FAIL, findings
 from explainer.export.small_print import describe_run
 from explainer.models.decoding import Decoding, Picker, penalise
-from explainer.models.loading.catalogue import facts_of
+from explainer.models.loading.catalogue import collect_facts
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.run import ANSWER, Run
@@ -172,7 +172,7 @@ def test_figures_say_the_penalty(penalised, qwen):
 
 def test_the_model_of_the_page_says_its_own_penalty(penalised):
     explainer = load(penalised, device="cpu")
-    assert facts_of(explainer)["repetition_penalty"] == 1.5
+    assert collect_facts(explainer)["repetition_penalty"] == 1.5
     menu = ModelMenu(Models.of_one(explainer))
     assert "Its own repetition penalty: 1.5." in menu.value()["details"]
 

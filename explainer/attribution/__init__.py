@@ -1,14 +1,14 @@
-"""Maps that need the model, from readings of a recorded sequence.
+"""Comparison maps that need the model, from forward passes over a recorded sequence.
 
 A run holds states, not gradients or attention. So the recorded sequence (pictures, prompt, answer)
-is read once more, in one pass for all tokens, with hooks in place that look at what a method needs;
-then each token takes one pass backwards. Only EAGLE looks at nothing inside: it reads the sequence
-many times with other pictures. The map of token t explains the score that predicted it,
+is read again, in one pass for all tokens, with hooks that record what a method needs; then each
+token takes one backward pass. EAGLE uses no internals: it reads the sequence many times with other
+pictures. The map of token t explains the score that predicted it,
 
     s_t = W[y_t] . z_q(t),   q(t) = position(t) - 1,
 
-and under the causal mask nothing after q(t) has a part in it. Parameters stay frozen, hooks are
-gone before a gradient is taken, and the states are those of an ordinary reading.
+and under the causal mask nothing after q(t) contributes to it. Parameters stay frozen, hooks are
+removed before a gradient is computed, and the states are those of an ordinary forward pass.
 
 A method is one function here, and one declaration in `explainer.methods.comparison`.
 """
@@ -54,9 +54,9 @@ COMPUTED: Mapping[str, Compute] = MappingProxyType(
 def compute(
     engine: Engine, run: Run, tokens: Sequence[int], method: str, options: Mapping[str, Any]
 ) -> Iterator[Computed | AttributionProgress]:
-    """Yield the map of each token, and before it how far it is if it takes many readings.
+    """Yield the map of each token, with progress before it if it takes many passes.
 
-    Nothing is run before the first item is asked for.
+    Nothing is run before the first item is requested.
     """
     if not tokens:
         return

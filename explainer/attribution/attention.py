@@ -1,7 +1,7 @@
-"""Attention, Attention-Rollout and Grad-Rollout: what the layers' attention says.
+"""Attention, Attention-Rollout and Grad-Rollout: maps from the attention of the layers.
 
-With A^l (L, L) the mean over heads of the attention in layer l, whose rows sum to 1. Products over
-layers are taken as the layers go by, so that no more than one layer's attention is ever held.
+A^l (L, L) is the mean over heads of the attention in layer l; its rows sum to 1. Products over
+layers are accumulated during the pass, so that only one layer's attention is held at a time.
 
 In models where only some layers attend, Attention shows these. The products stand for all that
 moves between tokens, so that there they are refused.

@@ -1,7 +1,7 @@
-"""EAGLE: which regions of the picture the word needs, found by showing and hiding them.
+"""EAGLE: find the regions of the picture that a word needs, by showing and hiding them.
 
-The model is a black box here. The answer so far is read again with only some regions of the picture
-shown, the others under a fill, and only the probability of the word is read. The search is in
+The model is a black box: the answer so far is read again with only some regions of the picture
+shown and the others filled, and only the probability of the word is used. The search is in
 `explainer.probing.eagle_search`, the regions in `explainer.probing.tiling`.
 """
 
@@ -24,8 +24,8 @@ def eagle(
 
     A visual token has the mean value of the regions that its pixels belong to, see `Found.values`.
     The notes are "reliance", the modality reliance of the word, and how probable it is: "shown"
-    with the picture, "empty" with all of it hidden. What one token's search has read serves the
-    others too.
+    with the picture, "empty" with all of it hidden. Results of one token's search are reused for
+    the others.
 
     Raises `RunError` for a run about a video.
     """
@@ -38,16 +38,16 @@ def eagle(
     readings = black_box.RegionReadings(score, len(tiling))
     for column, token in enumerate(tokens):
         search = black_box.search(readings, [column])
-        found = yield from _told(search, token)
+        found = yield from _report_search(search, token)
         curves = found.curves(tiling.sizes)
         notes = {"reliance": curves.reliance, "shown": curves.whole, "empty": curves.empty}
         yield Computed(tiling.spread(found.values()), notes)
 
 
-def _told(
+def _report_search(
     search: Generator[black_box.SearchProgress, None, black_box.Found], token: int
 ) -> Generator[AttributionProgress, None, black_box.Found]:
-    """Pass on how far a search is; return what it found."""
+    """Yield the progress of a search; return its result."""
     while True:
         try:
             at = next(search)

@@ -1,8 +1,8 @@
-"""Changes to a model for the length of one reading: hooks, and another attention function.
+"""Change a model for one forward pass: hooks, and another attention function.
 
-Everything goes through `Patches`, which takes all of it back when its block is left, by an error
-as well. No weight, no forward and no parameter is touched. Attention is computed by the kernel that
-models are loaded with by default (sdpa); its weights, which no kernel gives out, beside it.
+`Patches` reverts all changes when its block is left, also by an error. Weights, forward methods and
+parameters are not changed. Attention is computed by the default kernel (sdpa); its weights, which
+the kernel does not return, are computed separately.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Call:
         return self.query.shape[1]
 
     def key_head(self, head: int) -> int:
-        """Return which key and value belong to a head."""
+        """Return the index of the key and value head of a query head."""
         return head * self.key.shape[1] // self.heads
 
     @torch.no_grad()
@@ -104,7 +104,7 @@ AttentionMaskInterface.register(_NAME, sdpa_mask)
 
 
 class Patches(AbstractContextManager["Patches"]):
-    """Hooks on a language model, and its attention function, until the block is left."""
+    """Hooks on a language model, and its attention function, within a block."""
 
     def __init__(self, decoder: PreTrainedModel) -> None:
         self.decoder = decoder
@@ -133,7 +133,7 @@ class Patches(AbstractContextManager["Patches"]):
         return [i for i, y in enumerate(self.decoder.layers) if hasattr(y, "self_attn")]
 
     def attention(self, around: Around) -> None:
-        """Have `around` compute the attention of every layer that attends."""
+        """Let `around` compute the attention of every layer that attends."""
         self._undo.callback(
             self.decoder.set_attn_implementation, self.decoder.config._attn_implementation
         )
@@ -141,7 +141,7 @@ class Patches(AbstractContextManager["Patches"]):
         for i in self.attending:
             layer = self.decoder.layers[i]
             if layer.self_attn.config._attn_implementation != _NAME:
-                raise ModelError("this model's attention cannot be looked at")
+                raise ModelError("this model's attention cannot be recorded")
             self.before(layer.self_attn, partial(_pass_in, i, around))
 
     def leaf_after(self, module: nn.Module) -> Leaf:
@@ -166,10 +166,10 @@ class Patches(AbstractContextManager["Patches"]):
         return leaf
 
     def leaf_at_input(self) -> Leaf:
-        """Cut the graph at all that the language model reads, (1 + K, L, d).
+        """Cut the graph at all inputs of the language model, (1 + K, L, d).
 
-        The first row are the input embeddings; the K others are the features of the picture that
-        are added after each of the first K layers (DeepStack), zero at positions of text.
+        The first row is the input embeddings; the K others are the picture features added after
+        each of the first K layers (DeepStack), zero at positions of text.
         """
         leaf = Leaf()
 
@@ -193,7 +193,7 @@ class Patches(AbstractContextManager["Patches"]):
 
 
 class Leaf:
-    """A place in the model's graph at which a gradient is taken; `value` after a reading."""
+    """A node of the model's graph for which gradients are computed; `value` after a pass."""
 
     value: torch.Tensor
 

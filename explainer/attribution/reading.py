@@ -1,5 +1,4 @@
-"""A recorded sequence, read again: positions, scores, gradients and probabilities, whatever the
-method."""
+"""Read a recorded sequence again: positions, scores, gradients and probabilities."""
 
 from __future__ import annotations
 
@@ -19,10 +18,10 @@ from explainer.run import ANSWER, Run
 
 
 class Reading:
-    """The sequence of a run: pictures, prompt and the answer as it was given.
+    """The sequence of a run: pictures, prompt and the recorded answer.
 
     Attributes:
-        run: what was recorded.
+        run: the recorded run.
         visual: N positions of the visual tokens, in the order of the run's first scale.
     """
 
@@ -36,7 +35,7 @@ class Reading:
         return len(self._inputs.ids)
 
     def predicting(self, tokens: Sequence[int]) -> list[int]:
-        """Return q(t) of each token; `TokenError` for the first of the sequence."""
+        """Return q(t) of each token; raise `TokenError` for the first of the sequence."""
         at = [int(self.run.tokens.positions[token]) - 1 for token in tokens]
         if min(at) < 0:
             first = tokens[at.index(min(at))]
@@ -56,8 +55,8 @@ class Reading:
 
     @contextmanager
     def patched(self) -> Iterator[Patches]:
-        """Hold the model alone and give out the means to change it until the block is left."""
-        with self._engine.alone() as family, Patches(family.decoder) as patches:
+        """Hold the model alone within the block, and yield its `Patches`."""
+        with self._engine.hold_alone() as family, Patches(family.decoder) as patches:
             yield patches
 
     def states(self) -> torch.Tensor:
@@ -80,7 +79,7 @@ class Reading:
         The model is held for one token at a time.
         """
         for token, at in zip(tokens, self.predicting(tokens), strict=True):
-            with self._engine.alone():
+            with self._engine.hold_alone():
                 score = states[at].float() @ self.row(token)
                 gradient = torch.autograd.grad(score, place, retain_graph=True)[0]
             yield gradient
@@ -88,10 +87,11 @@ class Reading:
     def probabilities(
         self, variants: Sequence[Media], tokens: Sequence[int], ids: Sequence[int] | None = None
     ) -> npt.NDArray[np.float32]:
-        """Return (B, R) float32: how probable each of R tokens of the run is, after what stands
-        before it, with each of B other pictures of the same sizes in place of the run's.
+        """Return the probabilities (B, R) float32 of R tokens with other pictures.
 
-        All are read at once, or one after another if the memory is not enough for that.
+        For each of B variants: the probability of each token after the sequence before it, with
+        pictures of the same sizes in place of the run's. All are read in one batch, or one after
+        another if memory does not allow it.
 
         Args:
             ids: R ids to look at in place of those of the tokens.
@@ -123,7 +123,7 @@ class Computed:
 
     Attributes:
         values: (N,) float32 over the visual tokens of scale 1, signed.
-        notes: numbers that belong to it, by name.
+        notes: further numbers by name.
     """
 
     values: npt.NDArray[np.float32]
@@ -132,20 +132,20 @@ class Computed:
 
 @dataclass(frozen=True)
 class AttributionProgress:
-    """How many readings for the map of a token are done, of how many."""
+    """How many forward passes for the map of a token are done, of how many."""
 
     token: int
     done: int
     total: int
 
 
-# Takes a reading, the tokens and the method's options, and yields a map (N,) for each token; before
-# it how far it is, if it takes long.
+# Called with a reading, the tokens and the method's options; yields a map (N,) for each token, and
+# progress before it if it takes long.
 Compute = Callable[..., Iterator[torch.Tensor | Computed | AttributionProgress]]
 
 
 def recorded_inputs(family: Family, run: Run, media: Media | None = None) -> Inputs:
-    """Return the whole sequence, or raise `RunError` if it is not the recorded one.
+    """Return the whole sequence; raise `RunError` if it differs from the recorded one.
 
     `media` are pictures of the same sizes to read in place of those of the run.
     """

@@ -1,9 +1,8 @@
 """CP-LRP and AttnLRP: relevance propagated from the word's score to the visual tokens.
 
-Layer-wise relevance propagation is, by the word of the authors of its reference code for
-transformers (lxt, Clear BSD licence, which grants no patent rights), patented and free for
-personal and scientific use only; ask them before any other use. Nothing here runs unless it is
-asked for by name.
+According to the authors of its reference code for transformers (lxt, Clear BSD licence, which
+grants no patent rights), layer-wise relevance propagation is patented and free for personal and
+scientific use only; ask them before any other use. Nothing here runs unless requested by name.
 
 Relevance is gradient times input, with rules that change the gradient and no value:
 
@@ -69,7 +68,7 @@ def relevances(reading: Reading, tokens: Sequence[int], rules: Callable[[Patches
 
 def cp_rules(patches: Patches) -> None:
     """Put the rules of CP-LRP into a language model."""
-    _norms(patches)
+    _fix_norms(patches)
     patches.attention(lambda call: call.attend(call.query.detach(), call.key.detach(), call.value))
     for layer in patches.decoder.layers:
         patches.after(layer.mlp.act_fn, lambda _module, _args, output: output.detach())
@@ -77,37 +76,41 @@ def cp_rules(patches: Patches) -> None:
 
 def attn_rules(patches: Patches) -> None:
     """Put the rules of AttnLRP into a language model."""
-    _norms(patches)
+    _fix_norms(patches)
     patches.attention(_scaled_attention)
     for layer in patches.decoder.layers:
-        patches.after(layer.mlp.act_fn, _secant)
-        patches.before(layer.mlp.down_proj, _halved)
+        patches.after(layer.mlp.act_fn, _apply_secant)
+        patches.before(layer.mlp.down_proj, _halve_gradient)
 
 
 def _scaled_attention(call: Call) -> torch.Tensor:
-    return call.attend(_damped(call.query, 0.25), _damped(call.key, 0.25), _damped(call.value, 0.5))
+    return call.attend(
+        _scale_gradient(call.query, 0.25),
+        _scale_gradient(call.key, 0.25),
+        _scale_gradient(call.value, 0.5),
+    )
 
 
-def _damped(tensor: torch.Tensor, factor: float) -> torch.Tensor:
+def _scale_gradient(tensor: torch.Tensor, factor: float) -> torch.Tensor:
     """Return the tensor, with `factor` of its gradient."""
     same = tensor.view_as(tensor)
     same.register_hook(lambda gradient: factor * gradient)
     return same
 
 
-def _halved(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict]:
-    return (_damped(args[0], 0.5), *args[1:]), kwargs
+def _halve_gradient(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict]:
+    return (_scale_gradient(args[0], 0.5), *args[1:]), kwargs
 
 
-def _secant(_module: nn.Module, args: tuple, output: torch.Tensor) -> torch.Tensor:
+def _apply_secant(_module: nn.Module, args: tuple, output: torch.Tensor) -> torch.Tensor:
     """Return the output of an activation, with act(x) / x for its slope."""
     x = args[0]
     near_zero = x.abs() < torch.finfo(x.dtype).tiny
     slope = torch.where(near_zero, 0.5, output / torch.where(near_zero, 1.0, x)).detach()
-    return _valued(slope * x, output)
+    return _replace_value(slope * x, output)
 
 
-def _norms(patches: Patches) -> None:
+def _fix_norms(patches: Patches) -> None:
     """Have all norms of a language model take their denominators as constants."""
     decoder = patches.decoder
     for module in decoder.modules():  # those of queries and keys among them
@@ -123,15 +126,15 @@ def _fixed_norm(norm: nn.Module, args: tuple, output: torch.Tensor) -> torch.Ten
     # Some multiply by the weight, some by 1 + weight: what becomes of ones says it of both.
     ones = torch.ones_like(x[..., :1, :])
     gain = type(norm).forward(norm, ones).detach() * (1 + eps) ** 0.5
-    return _valued((gain * (x * scale)).to(output.dtype), output)
+    return _replace_value((gain * (x * scale)).to(output.dtype), output)
 
 
-def _valued(tensor: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+def _replace_value(tensor: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """Return `value` with the gradient of `tensor`."""
-    return _Valued.apply(tensor, value.detach())
+    return _ReplaceValue.apply(tensor, value.detach())
 
 
-class _Valued(torch.autograd.Function):
+class _ReplaceValue(torch.autograd.Function):
     @staticmethod
     def forward(_context: Any, _tensor: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         return value.clone()

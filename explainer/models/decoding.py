@@ -1,4 +1,4 @@
-"""How an answer is generated: its settings, and how they choose each next token."""
+"""How an answer is generated: settings, and the choice of each next token."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ LOWEST_PENALTY, HIGHEST_PENALTY = 0.1, 10.0
 
 @dataclass(frozen=True)
 class Decoding:
-    """How an answer is generated; `PromptError` for values that make no sense.
+    """Settings of generation; raises `PromptError` for invalid values.
 
     Attributes:
-        max_new_tokens: the longest answer, at least 1.
-        temperature: 0 for the most probable token each time, above 0 to draw; at most 10. Below
-            `COLDEST` it becomes 0: logits divided by less than that overflow float32, and a draw
-            would be of the most probable token anyway.
-        seed: of the draws, from 0 to `LARGEST_SEED`, as the page and the API have it.
-        repetition_penalty: what the logits of tokens that stand in the prompt or in the answer so
-            far are weakened by; 1 leaves them alone, below 1 repetition is favoured.
+        max_new_tokens: length of the longest answer, at least 1.
+        temperature: 0 for greedy decoding, above 0 for sampling; at most 10. Values below `COLDEST`
+            become 0: logits divided by less would overflow float32, and sampling would choose the
+            most probable token anyway.
+        seed: seed of the sampling, 0 to `LARGEST_SEED`, as on the page and in the API.
+        repetition_penalty: factor that weakens the logits of tokens in the prompt or the answer so
+            far; 1 has no effect, below 1 favours repetition.
     """
 
     max_new_tokens: int
@@ -55,9 +55,9 @@ class Decoding:
 
 
 class Picker:
-    """Chooses the next token: the most probable, or a draw at a temperature.
+    """Choose the next token: the most probable one, or a sample at a temperature.
 
-    The repetition penalty comes first, as in transformers' `generate()`.
+    The repetition penalty is applied first, as in transformers' `generate()`.
     """
 
     def __init__(self, decoding: Decoding, device: torch.device, prompt: Sequence[int]) -> None:
@@ -68,7 +68,7 @@ class Picker:
         self._generator = torch.Generator(device).manual_seed(int(decoding.seed))
 
     def __call__(self, logits: torch.Tensor) -> int:
-        """Return the next id, given the logits (V,) of the last state; `logits` stays as it is."""
+        """Return the next id from the logits (V,) of the last state, which are not changed."""
         scores = penalise(logits.float(), self._seen, self._penalty)
         if self._temperature == 0:
             token = int(scores.argmax())
@@ -80,8 +80,10 @@ class Picker:
 
 
 def penalise(logits: torch.Tensor, seen: Collection[int], penalty: float) -> torch.Tensor:
-    """Return the logits (V,) with those of seen ids divided by the penalty, or multiplied by it if
-    they are negative (Keskar et al. 2019, section 4.1, with the sign as in transformers)."""
+    """Divide the logits (V,) of seen ids by the penalty; multiply them if negative.
+
+    Source: Keskar et al. 2019, section 4.1, with the sign as in transformers.
+    """
     if penalty == 1:
         return logits
     at = torch.tensor(sorted(seen), device=logits.device)
@@ -96,11 +98,11 @@ def is_penalty(value: object) -> bool:
 
 
 def is_whole(value: object) -> bool:
-    """Return whether a value is a whole number, and not True or False."""
+    """Return whether a value is an integer, and not a bool."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def is_number(value: object) -> bool:
-    """Return whether a value is a finite number, and not True or False."""
+    """Return whether a value is a finite number, and not a bool."""
     number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     return number and math.isfinite(value)

@@ -1,10 +1,10 @@
-"""The only place that runs a model: prefill, decoding steps, and products with its unembedding.
+"""Run a model: prefill, decoding steps, and products with its unembedding.
 
-States come for D layers: those that are asked for, and the last one, which always comes last. They
-are what the lens reads: outputs of decoder layers after the model's final norm.
+No other module runs the network. States come for D layers: the requested ones, then the last one.
+They are the input of the logit lens: outputs of decoder layers after the model's final norm.
 
-Every call takes the lock, works in inference mode and lets go of both before it returns, so that
-several recordings can take turns, in whatever threads they happen to be continued.
+Every call takes the lock and inference mode, and leaves both before it returns, so that several
+recordings can take turns in any threads.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _IDS = 16_384  # rows of W multiplied at once
 
 
 @dataclass(eq=False)
-class Answering:
-    """An answer under way: the model's cache and the last state, (d,), on the model's device."""
+class Generation:
+    """An answer in progress: the model's cache and the last state, (d,), on the model's device."""
 
     forward_inputs: dict[str, torch.Tensor]
     cache: Any
@@ -46,7 +46,7 @@ class Answering:
 
 
 class Ranking(NamedTuple):
-    """What n states predict: top-K ids, probabilities of the first C, and of the actual ids.
+    """The predictions of n states: top-K ids, probabilities of the first C, and of the actual ids.
 
     topk (n, K) int32; candidate_probs (n, C) float32; probs (n,) float32.
     """
@@ -57,38 +57,38 @@ class Ranking(NamedTuple):
 
 
 class Engine:
-    """Runs one model, one call at a time."""
+    """Run one model, one call at a time."""
 
     def __init__(self, family: Family) -> None:
         self.family = family
         self._ordinary = family.codec.ordinary()
         self._lock = Lock()
-        self._cache = _name_of_cache(family.base)
-        self.threads = None if family.device.type != "cpu" else _threads_of(family)
+        self._cache = _find_cache_name(family.base)
+        self.threads = None if family.device.type != "cpu" else _count_threads(family)
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Hold the model alone, on the number of threads that suits its size."""
+    def _hold_model(self) -> Iterator[None]:
+        """Hold the lock, with the number of threads that suits the model's size."""
         with self._lock, running_on(self.threads):
             yield
 
     # Running the model ---------------------------------------------------------------------------
 
-    def read(self, inputs: Inputs, layers: Layers = ()) -> tuple[torch.Tensor, Answering]:
-        """Return all states (D, L, d) of a sequence, and the answer's start."""
+    def read(self, inputs: Inputs, layers: Layers = ()) -> tuple[torch.Tensor, Generation]:
+        """Prefill: return all states (D, L, d) of a sequence, and the start of a generation."""
         tensors = self.family.forward_inputs(inputs)
         out, states = self._forward(tensors, layers, use_cache=True)
         light = {name: t for name, t in tensors.items() if t.dtype != torch.float32}
         last = states[-1, 0, -1]
-        return states[:, 0], Answering(light, getattr(out, self._cache), last, tuple(layers))
+        return states[:, 0], Generation(light, getattr(out, self._cache), last, tuple(layers))
 
-    def choose(self, answer: Answering, pick: Picker) -> int:
-        """Return the id that `pick` takes from the logits of the last state."""
-        with self._turn(), torch.inference_mode():
+    def choose(self, answer: Generation, pick: Picker) -> int:
+        """Choose the next id by `pick` from the logits of the last state."""
+        with self._hold_model(), torch.inference_mode():
             return pick(self.family.unembedding(answer.last))
 
-    def feed(self, answer: Answering, token: int) -> torch.Tensor:
-        """Append one token to the answer and return the states (D, d) at it."""
+    def feed(self, answer: Generation, token: int) -> torch.Tensor:
+        """Append a token to the answer; return the states (D, d) at it."""
         tensors = self.family.step_inputs(answer.forward_inputs, answer.fed)
         tensors = {"input_ids": torch.tensor([[token]]), **tensors}
         options = {"use_cache": True, self._cache: answer.cache}
@@ -98,7 +98,7 @@ class Engine:
         return states[:, 0, -1]
 
     def visual_states(self, inputs: Inputs, layers: Layers = ()) -> torch.Tensor:
-        """Return the states (D, N, d) at the visual tokens of a sequence, keeping no cache."""
+        """Return the states (D, N, d) at the visual tokens of a sequence, without a cache."""
         tensors = self.family.forward_inputs(inputs)
         _, states = self._forward(tensors, layers, use_cache=False)
         return states[:, 0, list(inputs.visual)]
@@ -106,8 +106,10 @@ class Engine:
     def reread(
         self, batch: Sequence[Inputs], at: Sequence[int], layers: Layers = ()
     ) -> torch.Tensor:
-        """Return the states (D, B, n, d) at these positions of sequences of one length and
-        layout."""
+        """Return the states (D, B, n, d) at these positions of a batch of sequences.
+
+        The sequences have one length and layout.
+        """
         _, states = self._forward(self.family.batch_inputs(batch), layers, use_cache=False)
         return states[:, :, list(at)]
 
@@ -116,7 +118,11 @@ class Engine:
     ) -> tuple[Any, torch.Tensor]:
         """Return what the base model returns, and the states (D, B, L, d)."""
         decoder = self.family.decoder
-        with self._turn(), torch.inference_mode(), _outputs(decoder, layers) as outputs:
+        with (
+            self._hold_model(),
+            torch.inference_mode(),
+            _collect_outputs(decoder, layers) as outputs,
+        ):
             device = self.family.input_device
             moved = {name: t.to(device) for name, t in tensors.items()}
             out = self.family.base(**moved, return_dict=True, **options)
@@ -126,37 +132,37 @@ class Engine:
             return out, torch.stack([x.to(self.family.device) for x in states])
 
     @contextmanager
-    def alone(self) -> Iterator[Family]:
-        """Hold the model for a reading with hooks or gradients; other calls wait meanwhile.
+    def hold_alone(self) -> Iterator[Family]:
+        """Hold the model for a forward pass with hooks or gradients; other calls wait.
 
-        Whoever holds it leaves no hook behind and calls nothing else of this engine.
+        The caller must remove its hooks, and call nothing else of this engine meanwhile.
         """
-        with self._turn(), torch.inference_mode(False), torch.enable_grad():
+        with self._hold_model(), torch.inference_mode(False), torch.enable_grad():
             yield self.family
 
     def free(self) -> None:
-        """Give back memory that the allocators hold without need."""
+        """Free memory that allocators hold without need."""
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if torch.backends.mps.is_available():
             torch.mps.empty_cache()
-        _trim()
+        _trim_heap()
 
     def close(self) -> None:
-        """Let go of the model, once the call under way is done, and give its memory back."""
-        with self._turn():
+        """Close the model after the current call, and free its memory."""
+        with self._hold_model():
             self.family.close()
         self.free()
 
     # Products with the unembedding, in float32 ---------------------------------------------------
 
     def rank(self, states: torch.Tensor, ids: Sequence[int], k: int, c: int) -> Ranking:
-        """Return what each of the states (n, d) predicts, and how probable `ids` (n) were.
+        """Rank the predictions of the states (n, d), and return the probabilities of `ids` (n).
 
-        Equal logits rank by id, so that the lists do not depend on the device.
+        Equal logits are ordered by id, so that the lists do not depend on the device.
         """
-        with self._turn(), torch.inference_mode():
+        with self._hold_model(), torch.inference_mode():
             parts = [
                 self._rank_rows(states[i : i + _ROWS], ids[i : i + _ROWS], k, c)
                 for i in range(0, len(ids), _ROWS)
@@ -166,7 +172,7 @@ class Engine:
     def _rank_rows(self, states: torch.Tensor, ids: Sequence[int], k: int, c: int) -> Ranking:
         logits = self._logits(states)  # (n, V)
         total = logits.logsumexp(-1)
-        values, top = _ordered(*logits.topk(min(k, logits.shape[1]), sorted=False))
+        values, top = _sort_ties(*logits.topk(min(k, logits.shape[1]), sorted=False))
         actual = logits.gather(1, torch.tensor(ids, device=logits.device)[:, None])[:, 0]
         return Ranking(
             top.int().cpu().numpy(),
@@ -177,9 +183,9 @@ class Engine:
     def probabilities(
         self, states: torch.Tensor, ids: npt.NDArray[np.int32]
     ) -> npt.NDArray[np.float32]:
-        """Return (n,) float32: how probable id n is after state n, of (n, d)."""
+        """Return the probability (n,) float32 of id n after state n, of (n, d)."""
         parts = []
-        with self._turn(), torch.inference_mode():
+        with self._hold_model(), torch.inference_mode():
             for i in range(0, len(ids), _ROWS):
                 logits = self._logits(states[i : i + _ROWS])
                 wanted = torch.from_numpy(ids[i : i + _ROWS].astype(np.int64)).to(logits.device)
@@ -188,13 +194,13 @@ class Engine:
         return np.concatenate(parts)
 
     def top_ids(self, states: torch.Tensor, k: int) -> npt.NDArray[np.int32]:
-        """Return (N, k) int32: the ids with the highest logits over the whole vocabulary for each
-        of the states (N, d), best first.
+        """Return the ids (N, k) int32 with the highest logits for each of the states (N, d).
 
-        The vocabulary passes by in pieces, so that no more than (N, 16k) logits are held.
+        Best first, over the whole vocabulary. Logits are computed in chunks, so that no more than
+        (N, 16k) are held.
         """
         values, ids = [], []
-        with self._turn(), torch.inference_mode():
+        with self._hold_model(), torch.inference_mode():
             layer = self.family.unembedding
             for start in range(0, len(layer.weight), _IDS):
                 part = slice(start, start + _IDS)
@@ -203,23 +209,24 @@ class Engine:
                 best, at = logits.topk(min(k, logits.shape[1]), sorted=False)
                 values.append(best)
                 ids.append(at + start)
-            _, ranked = _ordered(torch.cat(values, 1), torch.cat(ids, 1))
+            _, ranked = _sort_ties(torch.cat(values, 1), torch.cat(ids, 1))
             return ranked[:, :k].int().cpu().numpy()
 
     def _logits(self, states: torch.Tensor) -> torch.Tensor:
-        """Return (n, V) float32, from W piece by piece."""
+        """Return the logits (n, V) float32, computed from chunks of W."""
         layer = self.family.unembedding
         pieces = [multiply(states, part) for part in layer.weight.split(_IDS)]
         logits = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
         return logits if layer.bias is None else logits + layer.bias.float()
 
     def least_ids(self, states: torch.Tensor) -> tuple[int, int]:
-        """Return the ordinary id whose logits, summed over the states (N, d), are the smallest, and
-        the one of all ids, special and unused ones too.
+        """Return the ids with the smallest logit summed over the states (N, d).
 
-        The sum of the logits is the logit of the sum: one product instead of N (A_0 of Eq. 8).
+        The first is the smallest among non-special ids, the second among all, including special and
+        unused ones. The sum of the logits is the logit of the sum: one product instead of N (A_0 of
+        Eq. 8).
         """
-        with self._turn(), torch.inference_mode():
+        with self._hold_model(), torch.inference_mode():
             mean = states.float().mean(0, keepdim=True)
             whole = self._logits(mean)[0]
             known = whole[: len(self._ordinary)]
@@ -229,39 +236,39 @@ class Engine:
 
     def rows(self, ids: npt.NDArray[np.int32]) -> tuple[npt.NDArray, npt.NDArray]:
         """Return the rows of W (U, d) float16 and the bias (U,) float32 of these ids."""
-        with self._turn(), torch.inference_mode():
+        with self._hold_model(), torch.inference_mode():
             layer = self.family.unembedding
             at = torch.from_numpy(ids.astype(np.int64)).to(layer.weight.device)
             bias = torch.zeros(len(ids)) if layer.bias is None else layer.bias[at]
             return to_float16(layer.weight[at]), bias.float().cpu().numpy()
 
 
-def _threads_of(family: Family) -> int | None:
+def _count_threads(family: Family) -> int | None:
     parameters = sum(p.numel() for p in family.model.parameters())
     return choose_threads(parameters, usable_cores())
 
 
-def _name_of_cache(base: torch.nn.Module) -> str:
-    """Return how `forward` and its result call the cache: transformers renamed it in 5.24."""
+def _find_cache_name(base: torch.nn.Module) -> str:
+    """Return the name of the cache in `forward`, which transformers 5.24 changed."""
     names = inspect.signature(base.forward).parameters
     return "cache" if "cache" in names else "past_key_values"
 
 
-def _ordered(values: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return both (n, k) with the largest value of each row first; equal ones by id."""
+def _sort_ties(values: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sort both (n, k) by value, descending, and by id among equal values."""
     by_id = ids.argsort(-1)
     values, order = values.gather(1, by_id).sort(dim=-1, descending=True, stable=True)
     return values, ids.gather(1, by_id).gather(1, order)
 
 
-def _trim() -> None:
-    """Have glibc return freed memory to the system; it keeps it otherwise. Elsewhere do nothing."""
+def _trim_heap() -> None:
+    """Return freed memory to the system, which glibc otherwise keeps. No effect elsewhere."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def to_float16(states: torch.Tensor) -> npt.NDArray[np.float16]:
-    """Return an array on the CPU; `ModelError` where float16 cannot hold the values."""
+    """Return an array on the CPU; raise `ModelError` if float16 cannot hold the values."""
     array = states.detach().to("cpu", torch.float16).numpy()
     if not np.isfinite(array).all():
         raise ModelError("the model produced infinite values; load it with dtype float32")
@@ -269,11 +276,11 @@ def to_float16(states: torch.Tensor) -> npt.NDArray[np.float16]:
 
 
 @contextmanager
-def _outputs(decoder: torch.nn.Module, layers: Layers) -> Iterator[list[torch.Tensor]]:
-    """Give out a list that fills with the outputs (B, L, d) of these layers while they run.
+def _collect_outputs(decoder: torch.nn.Module, layers: Layers) -> Iterator[list[torch.Tensor]]:
+    """Collect the outputs (B, L, d) of these layers in the returned list while they run.
 
-    They are taken where the next layer reads them: some models add further features of the picture
-    between the first layers (DeepStack), and these belong to what a layer hands on.
+    They are taken at the input of the next layer, because some models add features of the picture
+    between the first layers (DeepStack), which belong to the output.
     """
     outputs: list[torch.Tensor] = []
 
@@ -293,12 +300,12 @@ def _outputs(decoder: torch.nn.Module, layers: Layers) -> Iterator[list[torch.Te
 
 @contextmanager
 def describe_memory_errors(what_to_lower: str) -> Iterator[None]:
-    """Turn running out of memory into a `ModelError` that says what to lower."""
+    """Turn running out of memory into a `ModelError` that says what to reduce."""
     try:
         yield
     except torch.OutOfMemoryError:
         raise ModelError(f"the memory is not enough for this; {what_to_lower}") from None
     except RuntimeError as error:
-        if "allocate memory" not in str(error):  # what the CPU allocator says
+        if "allocate memory" not in str(error):  # message of the CPU allocator
             raise
         raise ModelError(f"the memory is not enough for this; {what_to_lower}") from None

@@ -1,4 +1,4 @@
-"""Products with a large matrix in float32, without a copy of it in float32 where that can be."""
+"""Multiply with a large matrix in float32, without a float32 copy of it where possible."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _CLOSE = 3e-5  # of the largest value: where the result may differ from that in 
 
 
 def multiply(states: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Return `states` (n, d) times the transpose of `weight` (V, d), (n, V) in float32.
+    """Return `states` (n, d) times the transpose of `weight` (V, d): (n, V) float32.
 
-    A processor that multiplies bfloat16 does it four times faster than torch turns the matrix into
-    float32 and multiplies that. It sums up in float32 and rounds the sum to bfloat16; the same
-    product with the rounded sum subtracted gives what the rounding took away, and both together
-    are as good as float32 to `_CLOSE`.
+    A processor with bfloat16 instructions multiplies in bfloat16 four times faster than torch
+    converts the matrix to float32 and multiplies that. It sums in float32 and rounds the sum to
+    bfloat16; a second product minus the rounded sum gives the rounding error, and both together are
+    as accurate as float32 to `_CLOSE`.
     """
-    if weight.device.type != "cpu" or weight.dtype != torch.bfloat16 or not _keeps_the_rest():
+    if weight.device.type != "cpu" or weight.dtype != torch.bfloat16 or not _is_accurate():
         return states.float() @ weight.float().T
     if states.dtype == torch.bfloat16:
         return _multiply_twice(states, weight)
@@ -34,7 +34,7 @@ def _multiply_twice(states: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 
 def _split(states: torch.Tensor) -> torch.Tensor:
-    """Return (3n, d) bfloat16: three blocks (n, d) whose sum is `states` to float32's precision."""
+    """Split `states` into (3n, d) bfloat16: three blocks (n, d) that sum to it."""
     rest, parts = states.float(), []
     for _ in range(3):
         parts.append(rest.bfloat16())
@@ -43,10 +43,11 @@ def _split(states: torch.Tensor) -> torch.Tensor:
 
 
 @cache
-def _keeps_the_rest() -> bool:
-    """Return whether this processor multiplies bfloat16, and torch subtracts before it rounds.
+def _is_accurate() -> bool:
+    """Return whether the two-step product is as accurate as float32 here.
 
-    The second is no promise of torch's, so that it is tried out.
+    It needs bfloat16 instructions, and a torch that subtracts before it rounds. The second is not
+    guaranteed, so it is tested.
     """
     if not computes_bfloat16():
         return False

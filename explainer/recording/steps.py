@@ -15,7 +15,7 @@ from explainer.errors import ModelError, RunError
 from explainer.media.fills import filled
 from explainer.models.base import Inputs, Media
 from explainer.models.decoding import Picker
-from explainer.models.engine import Answering, Engine, describe_memory_errors
+from explainer.models.engine import Engine, Generation, describe_memory_errors
 from explainer.models.text.tokens import TextStream
 from explainer.recording.packing import (
     GeneratedAnswer,
@@ -113,7 +113,7 @@ class Recorder:
             return replace(run, settings={**run.settings, "no_evidence": str(error)})
 
     def _generate(
-        self, request: Request, answering: Answering, pick: Picker, answer: GeneratedAnswer
+        self, request: Request, answering: Generation, pick: Picker, answer: GeneratedAnswer
     ) -> Generator[Step, None, None]:
         """Generate the answer token by token, appending to `answer`."""
         text = TextStream(self.family.codec)

@@ -17,7 +17,7 @@ from threading import Condition, Event, Thread
 from typing import Any
 
 from explainer.errors import ModelError, SightlineError
-from explainer.models.loading.catalogue import BUNDLED, Entry, named_by_visitor
+from explainer.models.loading.catalogue import BUNDLED, Entry, make_visitor_entry
 from explainer.models.loading.memory import with_room
 from explainer.models.loading.options import WEIGHTS, LoadStep
 from explainer.run import Run
@@ -118,7 +118,7 @@ class Models:
             name = model.strip()
             if name in self._entries:
                 return self._entries[name]
-            if self.rules.any_model and (entry := named_by_visitor(name)):
+            if self.rules.any_model and (entry := make_visitor_entry(name)):
                 return entry
         raise ModelError(
             f"{str(model)[:80]!r} is not one of the models offered here; {self._suggest_model()}"

@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
 from explainer.errors import LoadCancelled
-from explainer.models.loading.catalogue import BUNDLED, HUB, Entry, can_do, facts_of
+from explainer.models.loading.catalogue import (
+    BUNDLED,
+    HUB,
+    Entry,
+    collect_facts,
+    describe_abilities,
+)
 from explainer.serving.load_task import LoadProgress
 from explainer.serving.model_pool import Models
 from explainer.ui.model_card import describe
@@ -100,7 +106,7 @@ class ModelMenu:
         """Return what a model can and cannot do, in a few words."""
         if self._about:
             return self._about
-        can = can_do(self._facts(entry).get("model_type") or entry.model_type)
+        can = describe_abilities(self._facts(entry).get("model_type") or entry.model_type)
         if entry.bundled:
             said = describe(entry.source, bundled=False).partition(". ")[2]
         else:
@@ -131,7 +137,7 @@ class ModelMenu:
                 "parameters": e.parameters or None,
                 "needs_bytes": {p: e.needs(p) for p in ("float32", "bfloat16", "4bit")},
                 "licence": e.licence or None,
-                "about": can_do(e.model_type),
+                "about": describe_abilities(e.model_type),
             }
             for e in self._models.entries
         ]
@@ -148,7 +154,7 @@ class ModelMenu:
         return next(told for told in self.listing() if told["model"] == entry.id)
 
     def _facts(self, entry: Entry) -> Value:
-        return facts_of(self._models.loaded(entry.id))
+        return collect_facts(self._models.loaded(entry.id))
 
     def _scales(self, entry: Entry) -> Value:
         """Return the bounds of the scale sliders for a model, and why they are there."""

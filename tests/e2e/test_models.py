@@ -14,7 +14,7 @@ import pytest
 from explainer.methods import METHODS
 from explainer.methods.subjects import Span, explain_subject
 from explainer.models.loading import catalogue
-from explainer.models.loading.catalogue import BUNDLED, HUB, Entry, of_folder
+from explainer.models.loading.catalogue import BUNDLED, HUB, Entry, make_folder_entry
 from explainer.models.loading.options import WEIGHTS, LoadStep
 from explainer.recording.load import load
 from explainer.run.store import RunStore
@@ -45,7 +45,7 @@ def serve_models(folders, tmp_path, monkeypatch) -> Iterator[Callable[..., Simpl
     demos = []
 
     def start(any_model: bool = False) -> SimpleNamespace:
-        go, bundled = threading.Event(), [of_folder(f, BUNDLED) for f in folders]
+        go, bundled = threading.Event(), [make_folder_entry(f, BUNDLED) for f in folders]
 
         def make(entry, on_progress=lambda step: None, reclaimable=0):
             if entry is SLOW:

@@ -93,11 +93,11 @@ def test_the_run_says_which_adapter_and_refuses_scales_of_another(
 
 
 def test_an_adapter_stays_beside_the_weights_of_a_quantized_model(qwen_folder, lora):
-    from explainer.models.loading.adapter import put_on
+    from explainer.models.loading.adapter import apply_adapter
 
     network = explainer.load(qwen_folder, device="cpu").family.model
     merged = explainer.load(qwen_folder, device="cpu", adapter=lora).family
-    beside = put_on(network, lora, "tiny", quantized=True)
+    beside = apply_adapter(network, lora, "tiny", quantized=True)
     assert any("lora_" in name for name, _ in beside.named_parameters())
     tensors = merged.forward_inputs(merged.compose([ASK[0]], ASK[1]))
     with torch.inference_mode():
@@ -107,12 +107,12 @@ def test_an_adapter_stays_beside_the_weights_of_a_quantized_model(qwen_folder, l
 
 @pytest.mark.filterwarnings("ignore:.*tie_word_embeddings")
 def test_an_adapter_of_the_unembedding_is_refused_beside_quantized_weights(qwen_folder, tmp_path):
-    from explainer.models.loading.adapter import put_on
+    from explainer.models.loading.adapter import apply_adapter
 
     lora = _adapter(qwen_folder, tmp_path / "lora", target_modules=["lm_head"])
     network = explainer.load(qwen_folder, device="cpu").family.model
     with pytest.raises(ModelError, match="changes the unembedding"):
-        put_on(network, lora, "tiny", quantized=True)
+        apply_adapter(network, lora, "tiny", quantized=True)
 
 
 def test_an_adapter_of_another_model_is_refused(qwen_folder, tmp_path):

@@ -291,38 +291,38 @@ def test_every_example_works_with_every_bundled_model(entry):
 
 
 def test_sizes_of_a_folder_are_read_off_its_weights(qwen_folder, qwen, tmp_path):
-    entry = catalogue.of_folder(qwen_folder)
+    entry = catalogue.make_folder_entry(qwen_folder)
     words = qwen.family.model.get_input_embeddings().weight.numel()
     assert entry.parameters == qwen.family.model.num_parameters()
     assert entry.embeddings == words
     assert entry.id == qwen.model_id
     (tmp_path / "config.json").write_text("not json")
-    assert catalogue.of_folder(tmp_path).parameters == 0
+    assert catalogue.make_folder_entry(tmp_path).parameters == 0
 
 
 def test_the_licence_comes_from_the_card(tmp_path):
     (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# x\nlicense: none\n")
-    assert catalogue.of_folder(tmp_path).licence == "mit"
+    assert catalogue.make_folder_entry(tmp_path).licence == "mit"
 
 
 def test_what_a_model_can_do_is_read_off_its_family():
     for model_type in FAMILIES:
-        family, said = family_class(model_type), catalogue.can_do(model_type)
+        family, said = family_class(model_type), catalogue.describe_abilities(model_type)
         assert said.startswith(f"{family.label}: ")
         assert said.endswith(family.note or ".")
         assert ("none above" in said) == (family.alphas[1] <= 1)
         assert ("one picture" in said) == (getattr(family, "max_images", 1) == 1)
-    assert "up to 16 pictures or a video a prompt" in catalogue.can_do("qwen2_vl")
-    assert "video" not in catalogue.can_do("llava")
-    assert catalogue.can_do("bert") == ""
+    assert "up to 16 pictures or a video a prompt" in catalogue.describe_abilities("qwen2_vl")
+    assert "video" not in catalogue.describe_abilities("llava")
+    assert catalogue.describe_abilities("bert") == ""
 
 
 def test_facts_of_a_loaded_model(qwen):
-    assert catalogue.facts_of(qwen) == {
+    assert catalogue.collect_facts(qwen) == {
         "label": "Qwen2-VL", "alphas": (0.1, 2.0), "model_type": "qwen2_vl",
         "device": "cpu", "dtype": "float32", "repetition_penalty": 1.0,
     }  # fmt: skip
-    assert catalogue.facts_of(None) == {}
+    assert catalogue.collect_facts(None) == {}
 
 
 def test_a_known_id_brings_its_facts_and_any_revision():

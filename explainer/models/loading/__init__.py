@@ -1,1 +1,1 @@
-"""From a hub id or a folder to a loaded model: files, memory, devices, progress."""
+"""Load models from a hub id or a folder: files, memory, devices, progress."""

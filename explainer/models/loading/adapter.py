@@ -1,4 +1,4 @@
-"""A LoRA adapter from a folder, put onto a loaded model: safetensors only, by peft."""
+"""Apply a LoRA adapter to a loaded model: safetensors only, by peft."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 def check_adapter(folder: str | Path) -> str:
-    """Return a name for the adapter that changes with its weights; `ModelError` if it is none."""
+    """Return a name for the adapter that depends on its weights; raise `ModelError` if invalid."""
     need("peft", "an adapter")
     folder = Path(folder)
     if not folder.is_dir():
@@ -28,14 +28,14 @@ def check_adapter(folder: str | Path) -> str:
     config = _config(folder)
     if config.get("peft_type") != "LORA":
         raise ModelError(f"{folder} is a {config.get('peft_type')} adapter; only LORA is supported")
-    if config.get("megatron_config"):  # peft would import a module that the file names
+    if config.get("megatron_config"):  # peft would import a module named by the file
         raise ModelError(f"{folder} was made for megatron; it is not supported")
     digest = hashlib.sha256((folder / _WEIGHTS).read_bytes()).hexdigest()
     return f"{folder.resolve().name}@{digest[:12]}"
 
 
-def put_on(network: Any, folder: str | Path, model_id: str, quantized: bool) -> Any:
-    """Return the network with the adapter in it: merged, or beside its weights if `quantized`.
+def apply_adapter(network: Any, folder: str | Path, model_id: str, quantized: bool) -> Any:
+    """Apply the adapter to the network: merged or, if `quantized`, beside its weights.
 
     Raises:
         ModelError: the adapter does not fit this model.
@@ -48,7 +48,7 @@ def put_on(network: Any, folder: str | Path, model_id: str, quantized: bool) -> 
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             adapted = peft.PeftModel.from_pretrained(network, str(folder))
-    except Exception as error:  # missing target modules, other shapes: each its own
+    except Exception as error:  # of many types: missing target modules, other shapes
         raise ModelError(_misfit(folder, model_id, error)) from error
     lost = [str(w.message) for w in said if "missing adapter keys" in str(w.message)]
     if lost or _unused(adapted, folder):
@@ -69,7 +69,7 @@ def put_on(network: Any, folder: str | Path, model_id: str, quantized: bool) -> 
 
 
 def _unused(adapted: Any, folder: Path) -> set[str]:
-    """Return the names of tensors in the file that the model with its adapter does not hold."""
+    """Return the names of tensors in the file that the adapted model does not use."""
     from peft.utils.save_and_load import get_peft_model_state_dict
     from safetensors import safe_open
 

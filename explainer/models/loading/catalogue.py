@@ -30,15 +30,15 @@ class Entry:
     """One model to choose.
 
     Attributes:
-        id: hub id, or the name of a folder: what visitors know the model by.
-        model_type: of its config.json; "" if nobody has looked yet.
+        id: hub id, or the name of a folder; shown to visitors.
+        model_type: as in its config.json; "" if not read yet.
         parameters: how many, 0 if not known.
         embeddings: those in the word embedding and the unembedding.
         licence: its name, "" if not known.
         kind: `BUNDLED` (tiny, comes with the program), `HUB` (of the list here), `OWN` (named by
             the owner of the server) or `NAMED` (by a visitor).
         revision: a branch, tag or commit of the hub id.
-        folder: where the model lies on this machine, which visitors never learn.
+        folder: path on this machine, never shown to visitors.
     """
 
     id: str
@@ -52,7 +52,7 @@ class Entry:
 
     @property
     def source(self) -> str:
-        """Return what `explainer.load` takes: the folder, or the hub id."""
+        """Return the argument of `explainer.load`: the folder, or the hub id."""
         return str(self.folder or self.id)
 
     @property
@@ -60,9 +60,9 @@ class Entry:
         return self.kind == BUNDLED
 
     def needs(self, precision: str) -> int | None:
-        """Return the bytes to have free for loading and asking the model; None if not known.
+        """Return the bytes needed for loading and running the model; None if unknown.
 
-        They are the weights, parameters times bits over 8, and room for a picture and an answer,
+        These are the weights, parameters times bits over 8, and room for a picture and an answer,
         see `memory`. `precision` is a key of `memory.BITS`.
         """
         return with_room(weight_bytes(self.parameters, self.embeddings, precision)) or None
@@ -136,32 +136,32 @@ _HUB = (
 
 
 def hub() -> list[Entry]:
-    """Return the curated hub ids whose family is there."""
+    """Return the listed hub ids whose family is supported."""
     return [Entry(*facts, kind=HUB) for facts in _HUB if facts[1] in FAMILIES]
 
 
 def bundled(folder: Path = FOLDER) -> list[Entry]:
     """Return the models in a folder of the repository, the one of the Qwen2-VL family first."""
     found = [f.parent for f in sorted(folder.glob("*/config.json"))]
-    entries = [of_folder(f, BUNDLED) for f in found]
+    entries = [make_folder_entry(f, BUNDLED) for f in found]
     order = {model_type: at for at, model_type in enumerate(FAMILIES)}
     known = [e for e in entries if e.model_type in order]
     return sorted(known, key=lambda e: order[e.model_type])
 
 
 def offered(start: Entry, names: Sequence[str] | None, public: bool) -> list[Entry]:
-    """Return the models of a menu: `start`, the bundled ones, and those that `names` says.
+    """Return the models of a menu: `start`, the bundled ones, and those in `names`.
 
-    Without names they are the whole list of the hub, except on a public server: there visitors
-    would fill the disk and take the model from one another, so the owner has to name them.
+    Without names these are all hub ids of the list, except on a public server: there visitors would
+    fill the disk and displace each other's models, so the owner has to name them.
     """
     named = [entry_for(name) for name in names] if names is not None else [] if public else hub()
     found = {e.source: e for e in [start, *bundled(), *named]}
-    return _told_apart(list(found.values()))
+    return _number_duplicates(list(found.values()))
 
 
-def _told_apart(entries: Sequence[Entry]) -> list[Entry]:
-    """Return the entries with a number after the id of a folder whose name another one has."""
+def _number_duplicates(entries: Sequence[Entry]) -> list[Entry]:
+    """Append a number to the ids of folders that share a name."""
     names: dict[str, int] = {}
     numbered = []
     for entry in entries:
@@ -171,12 +171,12 @@ def _told_apart(entries: Sequence[Entry]) -> list[Entry]:
     return numbered
 
 
-def of_folder(folder: Path, kind: str = OWN) -> Entry:
-    """Return the entry of a model on this machine; sizes are read off its safetensors files."""
+def make_folder_entry(folder: Path, kind: str = OWN) -> Entry:
+    """Return the entry of a model on this machine, with sizes from its safetensors files."""
     raw = _json(folder / "config.json")
     try:
         size = count(stored(folder))
-    except ModelError:  # said when it is loaded
+    except ModelError:  # reported when it is loaded
         size = Counts(0, 0, 0)
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
@@ -193,20 +193,22 @@ def of_folder(folder: Path, kind: str = OWN) -> Entry:
 
 
 def entry_for(model: str, revision: str | None = None) -> Entry:
-    """Return the entry of a hub id or folder, with what is known about it here."""
+    """Return the entry of a hub id or folder, with its known facts."""
     folder = Path(model)
     if folder.is_dir():
-        return of_folder(folder, BUNDLED if folder.resolve().parent == FOLDER.resolve() else OWN)
+        return make_folder_entry(
+            folder, BUNDLED if folder.resolve().parent == FOLDER.resolve() else OWN
+        )
     for known in hub():
         if known.id == model:
             return replace(known, revision=revision)
     return Entry(model, revision=revision)
 
 
-def named_by_visitor(name: str) -> Entry | None:
-    """Return the entry of a hub id that a visitor names, None if it is none.
+def make_visitor_entry(name: str) -> Entry | None:
+    """Return the entry of a hub id that a visitor typed, or None if it is not one.
 
-    No folder is looked at, so that nobody learns which there are.
+    Folders are not looked up, so that visitors cannot find out which exist.
     """
     if len(name) > _LONGEST_HUB_ID or not _HUB_ID.fullmatch(name):
         return None
@@ -214,8 +216,8 @@ def named_by_visitor(name: str) -> Entry | None:
     return replace(known, kind=NAMED)
 
 
-def can_do(model_type: str) -> str:
-    """Return in a sentence or two what models of a family can and cannot do."""
+def describe_abilities(model_type: str) -> str:
+    """Describe what models of a family can and cannot do."""
     try:
         family = family_class(model_type)
     except ModelError:
@@ -229,9 +231,11 @@ def can_do(model_type: str) -> str:
     return f"{family.label}: {', '.join(facts)}. {family.note}".strip()
 
 
-def facts_of(explainer: Any) -> dict[str, Any]:
-    """Return label, alphas, model_type, device, dtype and repetition_penalty of a loaded explainer;
-    {} without one."""
+def collect_facts(explainer: Any) -> dict[str, Any]:
+    """Return facts of a loaded explainer, or {} for None.
+
+    The keys are label, alphas, model_type, device, dtype and repetition_penalty.
+    """
     family = getattr(explainer, "family", None)
     if family is None:
         return {}

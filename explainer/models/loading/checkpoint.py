@@ -1,4 +1,4 @@
-"""A checkpoint in a folder: what config.json says it is, and whether all of its files are there."""
+"""Read the config of a checkpoint in a folder, and check that its files are complete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A checkpoint in a folder, its config.json read and its family known."""
+    """A checkpoint in a folder, with its config.json and its family."""
 
     folder: Path
     name: str
@@ -27,7 +27,7 @@ class Checkpoint:
 
 
 def is_folder(name: str) -> bool:
-    """Return whether `name` is a folder; `ModelError` if it can only be meant as a missing one."""
+    """Return whether `name` is a folder; raise `ModelError` if it is a path to a missing one."""
     path = Path(name)
     if path.is_dir():
         return True
@@ -39,7 +39,7 @@ def is_folder(name: str) -> bool:
 
 
 def read_config(folder: Path, model_id: str, name: str) -> Checkpoint:
-    """Return the checkpoint of a folder, known as `model_id` and called `name` in messages.
+    """Read the checkpoint of a folder; `name` is used in messages.
 
     Raises `ModelError` if config.json is missing or damaged, or names no supported family.
     """
@@ -61,7 +61,7 @@ def _model_type(name: str, raw: Any) -> str:
         return model_type
     if isinstance(raw, dict) and "auto_map" in raw:
         raise ModelError(
-            f"{name} runs only with Python code of its own, which is never executed here; "
+            f"{name} needs Python code of its own, which is never executed here; "
             f"use a model of type {known}"
         )
     if not isinstance(model_type, str):
@@ -86,7 +86,7 @@ def _missing(there: set[str]) -> list[str]:
 
 
 def check_files(folder: Path, listed: set[str] | None = None) -> None:
-    """Raise `ModelError` unless all files are in the folder, or are `listed` on the hub."""
+    """Raise `ModelError` unless all files are in the folder, or `listed` on the hub."""
     there = {p.name for p in folder.iterdir()} if listed is None else listed
     missing = _missing(there)
     if missing:

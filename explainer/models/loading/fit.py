@@ -1,4 +1,4 @@
-"""Whether a model fits into the memory that is free, and what would if it does not."""
+"""Check whether a model fits into the free memory, and suggest what would."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from explainer.models.loading.weights import Counts
 
 
 def precision_of(dtype: str, quantize: str | None, on_cpu: bool, raw: Mapping[str, Any]) -> str:
-    """Return the key of `memory.BITS` that weights will be held in; `raw` is config.json."""
+    """Return the precision of the weights, a key of `memory.BITS`; `raw` is config.json."""
     if quantize:
         return quantize
     if dtype != "auto":
@@ -24,7 +24,7 @@ def precision_of(dtype: str, quantize: str | None, on_cpu: bool, raw: Mapping[st
 
 
 def needed(counts: Counts, precision: str) -> int:
-    """Return the bytes that have to be free to load and run a model."""
+    """Return the bytes needed to load and run a model."""
     return with_room(weight_bytes(counts.parameters, counts.embeddings, precision))
 
 
@@ -36,12 +36,12 @@ def check_fit(
     offered: Sequence[str],
     free: int | None,
 ) -> int:
-    """Return the bytes that the weights will take; `ModelError` naming what would fit.
+    """Return the bytes of the weights; raise `ModelError` with suggestions if they do not fit.
 
     Args:
-        device: in words.
+        device: description of the device.
         offered: the quantizations that can be used there.
-        free: bytes that are free there; None if nobody knows, and then all fits.
+        free: free bytes there; None if unknown, which skips the check.
     """
     if free is None or needed(counts, precision) <= free:
         return weight_bytes(counts.parameters, counts.embeddings, precision)
@@ -61,7 +61,7 @@ def check_fit(
 
 
 def free_on(device: str, spread: bool, reclaimable: int) -> int | None:
-    """Return the bytes to count with on a device, or with `spread` on all GPUs together."""
+    """Return the free bytes of a device or, with `spread`, of all GPUs together."""
     if spread and device.startswith("cuda"):
         import torch
 

@@ -1,7 +1,7 @@
-"""From a hub id to a folder: looked up once, then fetched, or found in the cache.
+"""Resolve a hub id to a folder: look it up once, then download it or use the cache.
 
-The look-up is one request that is not repeated, so a machine without network hears so at once.
-What is fetched after it uses the hub client with all its patience.
+The look-up is one request without retries, so that a machine without network fails at once. The
+download uses the retries of the hub client.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from explainer.models.loading.options import DOWNLOADING, LoadStep, OnProgress
 # A slow link is slow after it is connected; only the first figure decides that there is no network.
 _PATIENCE = (4.0, 20.0, 20.0, 4.0)
 _TELL_EVERY = 0.2  # seconds
-RESERVE = 0.1  # of the disk, that models which visitors name leave free
+RESERVE = 0.1  # bytes of disk space that models of visitors leave free
 _WORDS = ("*.json", "*.txt", "*.model", "*.jinja", "README.md")  # all but the weights
 
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """What a hub id holds.
+    """The files of a hub id.
 
     Attributes:
         name: the hub id.
-        revision: as it was asked for.
-        commit: the commit that it means now.
+        revision: the requested revision.
+        commit: the commit that it refers to.
         sizes: bytes of each file in its top folder.
-        token: as `look_up` was given it.
+        token: as passed to `look_up`.
     """
 
     name: str
@@ -69,18 +69,18 @@ class Listing:
 
 
 def look_up(name: str, revision: str | None, token: bool | None = None) -> Listing | Path:
-    """Return what the hub holds under this id, or the cached folder where it cannot be asked.
+    """Return the files of a hub id, or the cached folder if the hub cannot be reached.
 
     Args:
         name: the hub id.
         revision: a branch, tag or commit, None for the main one.
-        token: None to show the hub the token that is set on this machine, False to show none.
+        token: None to send the token of this machine, False to send none.
 
     Raises:
         ModelError: there is no such id or revision, it is gated, or neither hub nor cache has it.
     """
     if constants.is_offline_mode():
-        return cached(name, revision) or _unreachable(name, "HF_HUB_OFFLINE is set")
+        return cached(name, revision) or _raise_unreachable(name, "HF_HUB_OFFLINE is set")
     try:
         info = HfApi(token=token).model_info(
             name, revision=revision, files_metadata=True, timeout=_PATIENCE
@@ -88,9 +88,9 @@ def look_up(name: str, revision: str | None, token: bool | None = None) -> Listi
     except errors.HFValidationError:
         raise ModelError(f"{name!r} is no hub id; write OWNER/NAME, or a folder") from None
     except errors.HfHubHTTPError as error:
-        return _refused(name, revision, error)
-    except Exception:  # no route, no name service, a proxy, a broken certificate: each its own
-        return cached(name, revision) or _unreachable(name, "the hub does not answer")
+        return _raise_refusal(name, revision, error)
+    except Exception:  # of many types: no route, name service, proxy, certificate
+        return cached(name, revision) or _raise_unreachable(name, "the hub does not answer")
     files = {s.rfilename: s.size or 0 for s in info.siblings or () if "/" not in s.rfilename}
     return Listing(name, revision, str(info.sha), files, token)
 
@@ -113,14 +113,14 @@ def check_disk(listing: Listing) -> None:
 
 
 def fetch(listing: Listing, names: Iterable[str], on_progress: OnProgress) -> Path:
-    """Return the folder that holds these files, after downloading what the cache has not.
+    """Download the files that the cache lacks, and return the folder that holds all.
 
-    The download runs in threads of its own; `on_progress` is called here, and what it raises ends
-    the download.
+    The download runs in threads of its own; `on_progress` is called in this thread, and an
+    exception from it ends the download.
     """
     wanted = list(names)
     missing = [n for n in wanted if not _in_cache(listing.name, n, listing.commit)]
-    total, told = sum(listing.sizes[n] for n in missing), _Told()
+    total, state = sum(listing.sizes[n] for n in missing), _DownloadState()
     pool = ThreadPoolExecutor(1)
     job = pool.submit(
         huggingface_hub.snapshot_download,
@@ -128,14 +128,14 @@ def fetch(listing: Listing, names: Iterable[str], on_progress: OnProgress) -> Pa
         revision=listing.revision,
         token=listing.token,
         allow_patterns=[n.replace("[", "[[]") for n in wanted],
-        tqdm_class=_bar_class(told),
+        tqdm_class=_make_bar_class(state),
         max_workers=4,
     )
     try:
         while not wait([job], timeout=_TELL_EVERY).done:
-            on_progress(LoadStep(DOWNLOADING, min(told.done, total), total))
-    finally:  # it is not waited for: the caller who stops it has no reason to
-        told.stop.set()
+            on_progress(LoadStep(DOWNLOADING, min(state.done, total), total))
+    finally:  # not awaited: the caller has stopped it
+        state.stop.set()
         pool.shutdown(wait=False)
     folder = _result(job, listing)
     on_progress(LoadStep(DOWNLOADING, total, total))
@@ -143,7 +143,7 @@ def fetch(listing: Listing, names: Iterable[str], on_progress: OnProgress) -> Pa
 
 
 def cached(name: str, revision: str | None = None) -> Path | None:
-    """Return the folder in the cache that holds this id's config, None if there is none."""
+    """Return the cached folder with the config of this id, or None."""
     try:
         found = huggingface_hub.try_to_load_from_cache(name, "config.json", revision=revision)
     except errors.HFValidationError:
@@ -154,8 +154,8 @@ def cached(name: str, revision: str | None = None) -> Path | None:
 # What can go wrong -------------------------------------------------------------------------------
 
 
-def _refused(name: str, revision: str | None, error: errors.HfHubHTTPError) -> Path:
-    """Raise what the hub's refusal means; only a hub that is ill may be replaced by the cache."""
+def _raise_refusal(name: str, revision: str | None, error: errors.HfHubHTTPError) -> Path:
+    """Raise the meaning of the hub's refusal; after a server error the cache may be used."""
     if isinstance(error, errors.GatedRepoError):
         raise ModelError(
             f"{name} is gated: its owner wants its terms accepted. Open "
@@ -177,10 +177,10 @@ def _refused(name: str, revision: str | None, error: errors.HfHubHTTPError) -> P
             f"the hub refuses {name} (error {code}); log in with `hf auth login`, or set HF_TOKEN "
             "to a token that may read it"
         ) from None
-    return cached(name, revision) or _unreachable(name, f"the hub answers with error {code}")
+    return cached(name, revision) or _raise_unreachable(name, f"the hub answers with error {code}")
 
 
-def _unreachable(name: str, why: str) -> Path:
+def _raise_unreachable(name: str, why: str) -> Path:
     raise ModelError(
         f"{name} is not on this machine and cannot be downloaded: {why}. Connect and load it "
         "again, or name a model that is here: a folder, or the bundled one"
@@ -188,18 +188,18 @@ def _unreachable(name: str, why: str) -> Path:
 
 
 def _result(job: Future[str], listing: Listing) -> Path:
-    """Return the folder that a download made, or raise what it raised, in words."""
+    """Return the folder of a finished download, or raise its error as a `ModelError`."""
     try:
         return Path(job.result())
     except errors.HfHubHTTPError as error:
-        _refused(listing.name, listing.revision, error)
-        raise ModelError(_broken_off(listing.name)) from error
+        _raise_refusal(listing.name, listing.revision, error)
+        raise ModelError(_describe_interruption(listing.name)) from error
     except Exception as error:  # the network, the disk, the hub's storage: each its own
         full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-        raise ModelError(_broken_off(listing.name, full)) from error
+        raise ModelError(_describe_interruption(listing.name, full)) from error
 
 
-def _broken_off(name: str, full: bool = False) -> str:
+def _describe_interruption(name: str, full: bool = False) -> str:
     if full:
         return f"the disk is full; {name} was not downloaded. Make room, or set HF_HOME elsewhere"
     return f"the download of {name} broke off; load it again, it goes on where it stopped"
@@ -213,8 +213,8 @@ def _in_cache(name: str, file: str, commit: str) -> bool:
     return isinstance(found, (str, os.PathLike))
 
 
-class _Told:
-    """What the progress bars of the hub client count, and whether they are to end it."""
+class _DownloadState:
+    """The bytes counted by the progress bars of the hub client, and whether to stop."""
 
     def __init__(self) -> None:
         self.stop = Event()
@@ -226,26 +226,26 @@ class _Told:
         return int(max((bar.n for bar in self.bars), default=0))
 
 
-def _bar_class(told: _Told) -> type[tqdm]:
-    """Return a class that the hub client makes its bars of; they are shown nowhere."""
+def _make_bar_class(state: _DownloadState) -> type[tqdm]:
+    """Return a class of progress bars for the hub client; they are not shown."""
 
     class Bar(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             kwargs.pop("name", None)
-            super().__init__(*args, **{**kwargs, "file": _Nowhere(), "disable": False})
+            super().__init__(*args, **{**kwargs, "file": _NullFile(), "disable": False})
             if kwargs.get("unit") == "B":
-                told.bars.append(self)
+                state.bars.append(self)
 
         def update(self, n: float | None = 1) -> bool | None:
-            if told.stop.is_set():
+            if state.stop.is_set():
                 raise InterruptedError("the download was stopped")
             return super().update(n)
 
     return Bar
 
 
-class _Nowhere:
-    """A file that takes everything and keeps nothing."""
+class _NullFile:
+    """A file that discards everything."""
 
     encoding = "utf-8"
 

@@ -1,4 +1,4 @@
-"""Loading a checkpoint from a folder or the hub: safetensors only, and never its own code."""
+"""Load a checkpoint from a folder or the hub: safetensors only, and never its own code."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 def load_family(
     model: str | Path, options: LoadOptions | None = None, on_progress: OnProgress | None = None
 ) -> Family:
-    """Return the model of a folder or hub id, ready to run.
+    """Load the model of a folder or hub id, ready to run.
 
     Args:
         model: a folder in the hub's layout, or a hub id.
         options: how to load it.
-        on_progress: called with each `LoadStep`, in this thread; what it raises ends the load. The
-            first step of `WEIGHTS` comes when all that can be checked was checked, and before
-            memory is taken.
+        on_progress: called with each `LoadStep`, in this thread; an exception from it ends the
+        load.
+            The first step of `WEIGHTS` comes after all checks, and before memory is allocated.
 
     Raises:
         ModelError: the checkpoint is missing, incomplete, unsupported, does not fit, or needs code
@@ -48,13 +48,13 @@ def load_family(
     options = _with_dtype(options, checkpoint, device, counts)
     chosen["dtype"] = placing.network_dtype(options, device)
     size = _check_fit(checkpoint, options, device, counts)
-    with _in_words(checkpoint.name):
+    with _describe_errors(checkpoint.name):
         network, tokenizer, processor = read_parts(
             checkpoint, chosen, lambda read: tell(LoadStep(WEIGHTS, round(read * size), size))
         )
         network = network.eval().requires_grad_(False)
         if options.adapter:
-            network = adapter.put_on(
+            network = adapter.apply_adapter(
                 network, options.adapter, checkpoint.name, bool(options.quantize)
             ).eval()
             network.requires_grad_(False)
@@ -69,18 +69,18 @@ def load_family(
         options.revision,
         options=options.family_options,
     )
-    family.origin = _origin(options, adapted)
+    family.origin = _collect_origin(options, adapted)
     return family
 
 
-def _origin(options: LoadOptions, adapted: str | None) -> dict[str, Any]:
-    """Return what changes a model's states beside its name and revision."""
+def _collect_origin(options: LoadOptions, adapted: str | None) -> dict[str, Any]:
+    """Return what the states depend on besides model and revision."""
     said = {"adapter": adapted, "quantize": options.quantize, **options.family_options}
     return {name: value for name, value in said.items() if value is not None}
 
 
 def _open(name: str, options: LoadOptions, device: torch.device, tell: OnProgress) -> Checkpoint:
-    """Return the checkpoint, downloaded if need be; it is refused before its weights are."""
+    """Return the checkpoint, downloaded if needed; unsupported ones are refused before weights."""
     if not options.for_visitor and is_folder(name):
         folder = Path(name)
         checkpoint = read_config(folder, folder.resolve().name, name)
@@ -121,7 +121,7 @@ def _check_options(checkpoint: Checkpoint, options: LoadOptions) -> None:
 def _with_dtype(
     options: LoadOptions, checkpoint: Checkpoint, device: torch.device, counts: weights.Counts
 ) -> LoadOptions:
-    """Return the options with a dtype in place of "auto" where the model runs on the CPU."""
+    """Replace dtype "auto" for a model on the CPU."""
     quantized = options.quantize or "quantization_config" in checkpoint.raw
     if device.type != "cpu" or options.dtype != "auto" or quantized:
         return options
@@ -131,7 +131,7 @@ def _with_dtype(
 def _check_fit(
     checkpoint: Checkpoint, options: LoadOptions, device: torch.device, counts: weights.Counts
 ) -> int:
-    """Return the bytes that the weights will take; `ModelError` if they are not free."""
+    """Return the bytes of the weights; raise `ModelError` if they are not free."""
     if "quantization_config" in checkpoint.raw:
         return counts.nbytes
     precision = fit.precision_of(
@@ -149,7 +149,7 @@ def _check_fit(
 
 
 def _estimate(nbytes: int, raw: Mapping[str, Any]) -> weights.Counts:
-    """Return the sizes of a model whose weights are still on the hub."""
+    """Estimate the sizes of a model whose weights are still on the hub."""
     stored = fit.precision_of("auto", None, False, raw)
     parameters = round(nbytes * 8 / fit.BITS[stored])
     text = raw.get("text_config") or raw.get("llm_config") or raw
@@ -159,11 +159,11 @@ def _estimate(nbytes: int, raw: Mapping[str, Any]) -> weights.Counts:
 
 
 def _check_network(name: str, network: Any) -> None:
-    """Raise `ModelError` unless the unembedding can be used as a matrix."""
+    """Raise `ModelError` unless the unembedding is a plain matrix."""
     head = network.get_output_embeddings()
     if head is None or not head.weight.is_floating_point():
         raise ModelError(
-            f"{name}: its unembedding is quantized, so that no lens can be read off it"
+            f"{name}: its unembedding is quantized, so the logit lens cannot be computed"
         )
     if any(p.is_meta for p in network.parameters()):
         raise ModelError(f"{name}: {placing.OFFLOADED}")
@@ -173,15 +173,15 @@ def _check_network(name: str, network: Any) -> None:
 
 
 @contextmanager
-def _in_words(name: str) -> Iterator[None]:
-    """Turn what transformers, torch and peft raise into a `ModelError` of one line."""
+def _describe_errors(name: str) -> Iterator[None]:
+    """Turn errors of transformers, torch and peft into a `ModelError` of one line."""
     try:
         yield
     except SightlineError:
         raise
     except torch.OutOfMemoryError:
         raise ModelError(_TOO_LARGE.format(name=name)) from None
-    except Exception as error:  # many kinds: damaged files, configs that mean nothing
+    except Exception as error:  # of many types: damaged files, invalid configs
         first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
         reason = f"{first} {rest[0]}" if first.endswith(":") and rest else first
         reason = reason or type(error).__name__

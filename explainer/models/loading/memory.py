@@ -1,4 +1,4 @@
-"""How much memory there is: free bytes of a device, and the bytes that a model will take."""
+"""Free memory of a device, and the bytes that a model takes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ def weight_bytes(parameters: int, embeddings: int, precision: str) -> int:
     """Return the bytes of weights: parameters times the bits of the precision, over 8.
 
     Args:
-        parameters: of the whole model.
-        embeddings: those of them in the word embedding and the unembedding, which 8- and 4-bit
-            loading leaves in 16 bits.
+        parameters: number of parameters of the whole model.
+        embeddings: those in the word embedding and the unembedding, which 8- and 4-bit loading
+        keeps
+            in 16 bits.
         precision: a key of `BITS`.
     """
     bits = BITS[precision]
@@ -26,17 +27,17 @@ def weight_bytes(parameters: int, embeddings: int, precision: str) -> int:
 
 
 def with_room(weights: int) -> int:
-    """Return the bytes to have free for a model: its weights, and room for states, cache, picture.
+    """Return the bytes needed for a model: weights, and room for states, cache and picture.
 
-    The room is a tenth of the weights, and never more than 1.5 GB.
+    The room is a tenth of the weights, and at most 1.5 GB.
     """
     return weights + min(weights // 10, _ROOM)
 
 
 def free_memory(device: str = "cpu") -> int | None:
-    """Return the free bytes of a device, None where nobody says.
+    """Return the free bytes of a device, or None if unknown.
 
-    For the CPU: what the kernel calls available, or what a container may still take if it is less.
+    For the CPU: the available memory of the kernel, or the limit of the container if smaller.
     """
     if device.startswith("cuda") and (cuda := _cuda()):
         held = cuda.memory_reserved(device) - cuda.memory_allocated(device)
@@ -48,9 +49,9 @@ def free_memory(device: str = "cpu") -> int | None:
 
 
 def _cuda() -> Any:
-    """Return torch's module of CUDA, None if there is no device.
+    """Return torch's module of CUDA, or None without a device.
 
-    Torch is imported here, so that a page without a model does without it.
+    Torch is imported here, so that a page without a model does not need it.
     """
     import torch
 
@@ -63,14 +64,14 @@ def _available() -> int | None:
         for line in meminfo.read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
-    try:  # not Linux: all there is, of which some is taken
+    try:  # not Linux: total memory, as free memory is unknown
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         return None
 
 
 def _left_to_container() -> int | None:
-    """Return what the control group's bound leaves, not counting its file cache."""
+    """Return the free bytes within the control group's limit, not counting its file cache."""
     folder = Path("/sys/fs/cgroup")
     try:
         bound = (folder / "memory.max").read_text().strip()

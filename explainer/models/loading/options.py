@@ -1,4 +1,4 @@
-"""How a model is to be loaded, and what is told while it is. Nothing here needs torch."""
+"""Options of loading a model, and its progress. Needs no torch."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ WEIGHTS = "reading weights"
 
 @dataclass(frozen=True)
 class LoadStep:
-    """How far a load has come.
+    """Progress of a load.
 
     Attributes:
-        stage: `LOOKING_UP`, `DOWNLOADING` or `WEIGHTS`, fit to be shown.
-        done: bytes that are done.
-        total: bytes in all, 0 if unknown.
+        stage: `LOOKING_UP`, `DOWNLOADING` or `WEIGHTS`, as shown to users.
+        done: bytes done.
+        total: all bytes, 0 if unknown.
     """
 
     stage: str
@@ -39,7 +39,7 @@ OnProgress = Callable[[LoadStep], None]
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How a model is to be loaded; `ModelError` for values that mean nothing.
+    """How to load a model; raises `ModelError` for invalid values.
 
     Attributes:
         device: "auto" (CUDA if there is one, else MPS, else CPU), or a torch device.
@@ -49,13 +49,13 @@ class LoadOptions:
         quantize: None, "4bit" or "8bit".
         device_map: None, one of `DEVICE_MAPS` or a mapping as accelerate takes it, for a model that
             is spread over several GPUs.
-        adapter: folder of a LoRA adapter that is put onto the model.
+        adapter: folder of a LoRA adapter for the model.
         attention: one of `ATTENTION`.
-        tiles: for families that cut the picture into tiles, the most tiles.
-        reclaimable: bytes on the device that the caller gives back when it is told of `WEIGHTS`;
-            they count as free when it is judged whether the model fits.
-        for_visitor: the name comes from a visitor: it is a hub id and never a folder, it is looked
-            up without the owner's token, and its download leaves `hub.RESERVE` of the disk free.
+        tiles: largest number of tiles, for families that tile pictures.
+        reclaimable: bytes on the device that the caller frees at the step `WEIGHTS`; they count as
+            free in the check whether the model fits.
+        for_visitor: whether a visitor typed the name: it must be a hub id, is looked up without the
+            owner's token, and its download leaves `hub.RESERVE` of the disk free.
     """
 
     device: str = "auto"
@@ -81,7 +81,7 @@ class LoadOptions:
 
     @property
     def family_options(self) -> dict[str, Any]:
-        """Return the options that only some families have, without those that are not set."""
+        """Return the options of single families that are set."""
         return {} if self.tiles is None else {"tiles": int(self.tiles)}
 
 

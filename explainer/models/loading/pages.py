@@ -1,8 +1,8 @@
-"""Give back the memory in which weight files are mapped while a model is read from them.
+"""Free the memory of mapped weight files while a model is read from them.
 
 transformers maps all files of a checkpoint and keeps them mapped until the last tensor is read, so
-that a model which is converted takes the weights and the files beside them: 8.8 + 4.4 GB for a
-2B model in float32. Pages that were read can go at once: whoever needs one gets it from the file.
+that a model with conversion takes the weights and the files: 8.8 + 4.4 GB for a 2B model in
+float32. Pages that were read can be released at once; they are read from the file again if needed.
 """
 
 from __future__ import annotations
@@ -21,18 +21,16 @@ _MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+ +(/.*)$")
 
 
 def release_file_pages(folder: Path) -> None:
-    """Drop the pages of this folder's safetensors files from memory, and with glibc freed memory
-    too; does nothing but on Linux.
+    """Release the pages of this folder's safetensors files, and freed memory of glibc.
 
-    What a mapping holds besides the file, because somebody wrote into it, would be lost: such
-    mappings are left alone.
+    Linux only. Mappings that were written to are left alone, as their changes would be lost.
     """
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
         files = {str(file.resolve()) for file in weight_files(folder)}  # links in the hub's cache
         for start, end in list(_unchanged_mappings(files)):
             libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _DONTNEED)
-        libc.malloc_trim(0)  # what tensors were made from leaves gaps; glibc keeps them otherwise
+        libc.malloc_trim(0)  # temporary tensors leave gaps, which glibc otherwise keeps
 
 
 def _unchanged_mappings(files: Set[str]) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Where and in what numbers a model is held: device, dtype, quantization, attention, device map."""
+"""Choose device, dtype, quantization, attention and device map of a model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from explainer.models.loading.options import LoadOptions
 
 
 def pick_device(options: LoadOptions) -> torch.device:
-    """Return the device that is meant; `ModelError` if there is none like it here."""
+    """Return the device of the options; raise `ModelError` if this machine lacks it."""
     if options.device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -34,9 +34,9 @@ def pick_device(options: LoadOptions) -> torch.device:
 
 
 def network_options(options: LoadOptions, device: torch.device) -> dict[str, Any]:
-    """Return what `from_pretrained` of the network takes for these options.
+    """Return the arguments of `from_pretrained` of the network for these options.
 
-    Raises `ModelError` naming what to install, or what does not go together.
+    Raises `ModelError` for missing packages, and for options that exclude each other.
     """
     wanted: dict[str, Any] = {
         "dtype": network_dtype(options, device),
@@ -49,15 +49,15 @@ def network_options(options: LoadOptions, device: torch.device) -> dict[str, Any
     if device_map is not None:
         wanted["device_map"] = device_map
     if isinstance(device_map, str) and device.type == "cuda":
-        # Without the CPU among them: what does not fit on the GPUs is refused, not moved to and
-        # fro for each token.
+        # Without the CPU: what does not fit on the GPUs is refused, as moving layers for each token
+        # would be too slow.
         free = {i: torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count())}
         wanted["max_memory"] = {i: int(0.9 * n) for i, n in free.items()}
     return wanted
 
 
 def offered(device: torch.device) -> tuple[str, ...]:
-    """Return the quantizations worth naming: both on CUDA, elsewhere 8 bits if quanto is here."""
+    """Return the quantizations to suggest: both on CUDA, else 8 bits with quanto."""
     if device.type == "cuda":
         return ("8bit", "4bit")
     return ("8bit",) if installed("optimum.quanto") else ()
@@ -72,7 +72,7 @@ def installed(module: str) -> bool:
 
 
 def need(module: str, what: str, package: str = "") -> None:
-    """Raise `ModelError` with the command that installs it unless `module` is there."""
+    """Raise `ModelError` with the command to install `module` unless it is installed."""
     if not installed(module):
         raise ModelError(f"{what} needs {module}; install it with: pip install {package or module}")
 
@@ -99,8 +99,8 @@ def _attention(options: LoadOptions, device: torch.device) -> str:
 def _quantization(quantize: str, device: torch.device) -> Any:
     """Return the quantization config: bitsandbytes on CUDA, quanto for 8 bits elsewhere.
 
-    With 4 bits quanto compiles code when it first runs, for minutes and only where there is a
-    compiler; that is not offered.
+    With 4 bits quanto compiles code on first use, which takes minutes and a compiler; it is not
+    offered.
     """
     import transformers
 
@@ -125,7 +125,7 @@ def _quantization(quantize: str, device: torch.device) -> Any:
 
 
 def _device_map(options: LoadOptions, device: torch.device) -> Any:
-    """Return the map for accelerate, None where the network is simply moved to its device."""
+    """Return the map for accelerate, or None to move the network to its device."""
     given = options.device_map
     if given is None:
         direct = options.quantize or (device.type == "cuda" and installed("accelerate"))

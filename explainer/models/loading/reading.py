@@ -1,4 +1,4 @@
-"""Reading a checkpoint with transformers: its parts, how far it is, and whether all of it fits."""
+"""Read a checkpoint with transformers: its parts, with progress, and a check of all weights."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def read_parts(
 
     own = _OWN_LAYOUT.get(checkpoint.raw["model_type"])
     if own:
-        with _reading(tell):
+        with _report_progress(tell):
             return importlib.import_module(own).load_parts(folder, checkpoint.name, **options)
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     tokenizer.chat_template = _processors_template(folder) or tokenizer.chat_template
     processor = checkpoint.family.load_processor(str(folder), None)
-    with _reading(tell):
+    with _report_progress(tell):
         network, found = getattr(transformers, checkpoint.family.model_class).from_pretrained(
             folder,
             config=config,
@@ -71,9 +71,9 @@ def read_parts(
 
 
 def _processors_template(folder: Path) -> str | None:
-    """Return the chat template that is the processor's: it is the one with pictures in it.
+    """Return the chat template of the processor, which includes pictures.
 
-    A `chat_template.jinja` needs nothing, as tokenizers read that one too.
+    A `chat_template.jinja` is also read by tokenizers, so nothing is needed for it.
     """
     for name in ("chat_template.json", "processor_config.json"):
         file = folder / name
@@ -84,10 +84,10 @@ def _processors_template(folder: Path) -> str | None:
 
 
 def _check_loaded(name: str, network: Any, found: Mapping[str, Any]) -> None:
-    """Raise `ModelError` if some weights came from nowhere, or came and found no place.
+    """Raise `ModelError` for missing weights, or for weights that the model does not use.
 
-    transformers fills what is missing with random numbers and drops what is left over. What is
-    left over counts if the model has tensors of this kind: config.json then names too few layers.
+    transformers fills missing weights with random numbers and drops unused ones. Unused ones count
+    if the model has tensors of the same kind: config.json then names too few layers.
     """
     said = [f"{key} missing" for key in sorted(found["missing_keys"])]
     said += [
@@ -107,42 +107,42 @@ def _check_loaded(name: str, network: Any, found: Mapping[str, Any]) -> None:
 
 
 def _kind(key: str) -> str:
-    """Return the end of a tensor's name with its numbers left out: the same for all layers."""
+    """Return the end of a tensor's name without numbers: the same for all layers."""
     return re.sub(r"(?<=\.)\d+(?=\.)", "*", key.removeprefix("model."))
 
 
 @contextmanager
-def _reading(at: OnFraction) -> Iterator[None]:
-    """Tell `at` the fraction of weights that was read, and keep transformers' own report quiet.
+def _report_progress(at: OnFraction) -> Iterator[None]:
+    """Call `at` with the fraction of weights that was read, and silence transformers' report.
 
-    The first step is told before other loads are waited for.
+    The first call comes before waiting for other loads.
     """
     at(0.0)
     logger, report = logging.getLogger("transformers.modeling_utils"), _NoReport()
     with _TURN:
         logger.addFilter(report)
         try:
-            with _counting(at):
+            with _count_weights(at):
                 yield
         finally:
             logger.removeFilter(report)
 
 
 class _NoReport(logging.Filter):
-    """Drops the table of tensors that do not fit: `_check_loaded` says it in one line."""
+    """Drop the table of tensors that do not fit; `_check_loaded` reports them in one line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return "LOAD REPORT" not in record.getMessage()
 
 
 @contextmanager
-def _counting(at: OnFraction) -> Iterator[None]:
-    """Have transformers count through `at` in place of its progress bar, in this thread."""
+def _count_weights(at: OnFraction) -> Iterator[None]:
+    """Let transformers call `at` in place of its progress bar, in this thread."""
     thread = get_ident()
 
     def hook(factory: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if get_ident() == thread and kwargs.get("desc") == "Loading weights":
-            return _counted(list(args[0]), at)
+            return _iterate_counted(list(args[0]), at)
         return previous(factory, args, kwargs) if previous else factory(*args, **kwargs)
 
     previous = transformers.utils.logging.set_tqdm_hook(hook)
@@ -152,7 +152,7 @@ def _counting(at: OnFraction) -> Iterator[None]:
         transformers.utils.logging.set_tqdm_hook(previous)
 
 
-def _counted(items: list[Any], at: OnFraction) -> Iterable[Any]:
+def _iterate_counted(items: list[Any], at: OnFraction) -> Iterable[Any]:
     told = time.monotonic()
     for done, item in enumerate(items, 1):
         yield item

@@ -1,4 +1,4 @@
-"""What safetensors files hold, read off their heads: nothing of the weights is read."""
+"""Read the headers of safetensors files: names, shapes and sizes of tensors, not their values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORDS = ("embed_tokens.weight", "lm_head.weight", "tok_embeddings.weight", "out
 
 @dataclass(frozen=True)
 class Stored:
-    """One tensor of a file: its name, its shape, and its bytes there."""
+    """A tensor of a file: name, shape, and size in bytes."""
 
     name: str
     shape: tuple[int, ...]
@@ -27,18 +27,18 @@ class Stored:
 
     @property
     def size(self) -> int:
-        """Return how many values it holds."""
+        """Return the number of values."""
         return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How large a model is.
+    """The size of a model.
 
     Attributes:
-        parameters: how many values its weights hold.
+        parameters: number of values of its weights.
         embeddings: those in the word embedding and the unembedding.
-        nbytes: bytes of the weights as they are stored.
+        nbytes: size of the stored weights in bytes.
     """
 
     parameters: int
@@ -47,7 +47,7 @@ class Counts:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Return the safetensors files of a checkpoint; `ModelError` if there are none, or not all."""
+    """Return the safetensors files of a checkpoint; raise `ModelError` if files are missing."""
     if (folder / SINGLE).is_file():
         return [folder / SINGLE]
     if not (folder / INDEX).is_file():
@@ -63,12 +63,12 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def stored(folder: Path) -> list[Stored]:
-    """Return all tensors of a checkpoint; `ModelError` naming a file that is damaged."""
+    """Return all tensors of a checkpoint; raise `ModelError` for a damaged file."""
     return [tensor for file in weight_files(folder) for tensor in _tensors(file)]
 
 
 def count(tensors: Iterable[Stored]) -> Counts:
-    """Return the sizes of a model with these tensors."""
+    """Count the sizes of a model with these tensors."""
     tensors = list(tensors)
     words = sum(t.size for t in tensors if t.name.endswith(_WORDS))
     return Counts(sum(t.size for t in tensors), words, sum(t.nbytes for t in tensors))

@@ -1,1 +1,1 @@
-"""Tokens: user text that stays plain text, and tokens that spell whole characters."""
+"""Text and tokens: user text without markup, and tokens of whole characters."""

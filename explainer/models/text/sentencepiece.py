@@ -1,7 +1,7 @@
-"""A `tokenizers` backend from a SentencePiece `tokenizer.model`, without SentencePiece itself.
+"""Build a `tokenizers` backend from a SentencePiece `tokenizer.model`, without SentencePiece.
 
-The file is one protocol buffer message: the vocabulary with scores and kinds, how the model was
-trained, and how text is normalised. Only byte-pair models are read, which is what language models
+The file is one protocol buffer message: the vocabulary with scores and kinds, the training
+settings, and the normalisation of text. Only byte-pair models are supported, which language models
 with such a file use. Field numbers are those of sentencepiece_model.proto.
 """
 
@@ -31,7 +31,7 @@ class VocabularyPiece:
 
 @dataclass(frozen=True)
 class SentencePieceModel:
-    """What a `tokenizer.model` says, as far as tokenising needs it."""
+    """The content of a `tokenizer.model` that tokenising needs."""
 
     pieces: tuple[VocabularyPiece, ...]
     byte_fallback: bool
@@ -41,7 +41,7 @@ class SentencePieceModel:
 
 
 def read_model(path: Path) -> SentencePieceModel:
-    """Return the content of a `tokenizer.model`; `ModelError` if it is damaged or not byte-pair."""
+    """Read a `tokenizer.model`; raise `ModelError` if it is damaged or not byte-pair."""
     try:
         fields = list(_fields(path.read_bytes()))
         pieces = tuple(_piece(value) for number, value in fields if number == 1)
@@ -98,10 +98,10 @@ def build_backend(model: SentencePieceModel, added: Mapping[int, AddedToken]) ->
 def _merges(
     pieces: tuple[VocabularyPiece, ...], added: Mapping[int, AddedToken]
 ) -> list[tuple[str, str]]:
-    """Return all pairs of pieces that make a piece, in the order in which they are to be merged.
+    """Return all pairs of pieces that form a piece, in order of merging.
 
     SentencePiece joins the neighbours whose union has the best score. Control, unknown and byte
-    pieces never arise from text, nor do those whose place an added token has taken.
+    pieces never result from text, nor do those replaced by an added token.
     """
     usable = {
         p.text: p.score
@@ -174,7 +174,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Return the integer that starts at `at`, and the place after it."""
+    """Return the integer that starts at `at`, and the position after it."""
     value = shift = 0
     while True:
         byte = data[at]

@@ -1,8 +1,8 @@
 """InternVL2.5 to 3.5 as published (`internvl_chat`), on the native class and without its own code.
 
-The published repositories bring Python code, and weights with names of their own. Here the config
-is translated, each parameter of `InternVLForConditionalGeneration` is read from the tensor that
-holds it, and what the code did around the network is put into tokenizer and image processor.
+The published repositories come with Python code, and weights with other names. Here the config is
+translated, each parameter of `InternVLForConditionalGeneration` is read from the tensor that holds
+it, and the remaining steps of the code are moved to tokenizer and image processor.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What config.json of a published checkpoint says, as the config of the native class."""
+"""Translate config.json of a published checkpoint to the config of the native class."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ _TEXT_KEYS = (
 
 
 def language(raw: Mapping[str, Any]) -> str:
-    """Return the architecture of the language model, as config.json names it."""
+    """Return the architecture of the language model in config.json."""
     return ((raw.get("llm_config") or {}).get("architectures") or ["not named"])[0]
 
 
 def translate(raw: Mapping[str, Any], image_token_id: int) -> InternVLConfig:
-    """Return config.json as the native class takes it; `raw` is one that is not refused."""
+    """Translate config.json to the native class; unsupported ones are refused before."""
     vision, text = _vision_config(raw["vision_config"]), _text_config(raw["llm_config"])
     ratio = raw.get("downsample_ratio", 0.5)
     patches = (vision.image_size[0] // vision.patch_size[0]) ** 2
@@ -107,12 +107,12 @@ def _text_config(raw: Mapping[str, Any]) -> TextConfig:
 
 
 def read_json_if_any(path: Path) -> dict[str, Any]:
-    """Return the JSON object of a file that may be missing, which counts as an empty one."""
+    """Read the JSON object of a file; {} if it is missing."""
     return read_json(path) if path.is_file() else {}
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object of a file; `ModelError` if it holds no such thing."""
+    """Read the JSON object of a file; raise `ModelError` if it is not one."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A published tokenizer, with the conversation as the authors' code lays it out."""
+"""Read the tokenizer of a published checkpoint, with the chat template of the authors' code."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def read_tokenizer(folder: Path, name: str, raw: Mapping[str, Any]) -> PreTraine
 
 
 def _internlm2_tokenizer(folder: Path, name: str) -> PreTrainedTokenizerBase:
-    """Return a fast tokenizer from tokenizer.model and the lists of added tokens beside it."""
+    """Build a fast tokenizer from tokenizer.model and the added tokens beside it."""
     if (folder / "tokenizer.json").is_file():
         return PreTrainedTokenizerFast.from_pretrained(folder)
     if not (folder / "tokenizer.model").is_file():

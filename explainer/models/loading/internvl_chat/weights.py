@@ -1,7 +1,7 @@
-"""Reading the weights: from which published tensor each parameter of the native class comes.
+"""Read published weights into the parameters of the native class.
 
-InternViT's `qkv` is q, k and v one after the other; InternLM2, which otherwise is a Llama, keeps
-one block of rows for each key-value head in `wqkv`: its query heads, key, value.
+InternViT's `qkv` is q, k and v one after the other; InternLM2, otherwise a Llama, keeps one block
+of rows for each key-value head in `wqkv`: its query heads, key, value.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _TEXT_NAMES = {
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a parameter is stored: a whole tensor, or the "q", "k" or "v" of a fused one."""
+    """The stored tensor of a parameter: all of it, or the "q", "k" or "v" of a fused one."""
 
     tensor: str
     part: str = ""
@@ -71,7 +71,7 @@ class _Source:
 
 @dataclass(frozen=True, eq=False)
 class _Stored:
-    """A parameter that is read from its file when it is indexed."""
+    """A parameter that is read from its file when indexed."""
 
     tensor: Any
     part: str
