@@ -209,6 +209,6 @@ def test_attention_that_does_not_listen_is_refused(tmp_path):
     layer = explainer.family.decoder.layers[0]
     layer.self_attn.config = copy.deepcopy(layer.self_attn.config)
     before = traces(explainer)
-    with pytest.raises(ModelError, match="attention cannot be looked at"):
+    with pytest.raises(ModelError, match="attention cannot be recorded"):
         attribute(explainer, run, "attention")
     assert traces(explainer) == before
