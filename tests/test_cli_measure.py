@@ -69,7 +69,7 @@ def test_evaluate_refuses_nothing_and_training_seeds(trained, capsys):
 
 
 def test_a_run_at_2b_dimensions_is_as_small_as_promised():
-    figure = bench.size_of_run()
+    figure = bench.measure_run_size()
     assert 5 < figure.value <= figure.bar == 8
 
 
@@ -80,7 +80,7 @@ def test_the_evidence_of_a_run_at_2b_dimensions_is_as_small_as_promised():
 
 
 def test_evaluating_costs_little_beside_the_forwards():
-    seconds, share = bench.evaluating(1)
+    seconds, share = bench.measure_evaluation(1)
     assert seconds.value > 0
     assert 0 < share.value < 100
     assert (share.unit, share.bar) == ("%", 5)

@@ -11,6 +11,7 @@ from PIL import Image
 from explainer.errors import Cancelled, RunError, SightlineError
 from explainer.evaluation import faithfulness
 from explainer.evaluation.faithfulness import CurveSettings
+from explainer.evaluation.tally import make_tally
 from explainer.media.fills import FILLS
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.controls import CONTROLS
@@ -185,4 +186,4 @@ def test_wrong_settings_are_named():
         CurveSettings(steps=0)
     with pytest.raises(SightlineError, match="got none"):
         CurveSettings(fills=())
-    assert faithfulness.empty_tally() == {n: [0.0, 0] for n in faithfulness.FIGURES}
+    assert make_tally(faithfulness.FIGURES) == {n: [0.0, 0] for n in faithfulness.FIGURES}

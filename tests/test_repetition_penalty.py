@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from explainer.errors import ModelError, PromptError
-from explainer.evaluation.contract import FAIL, findings
+from explainer.evaluation.contract import FAIL, run_checks
 from explainer.export.small_print import describe_run
 from explainer.models.decoding import Decoding, Picker, penalise
 from explainer.models.loading.catalogue import collect_facts
@@ -119,16 +119,16 @@ def test_a_penalty_that_is_asked_for_wins(penalised, qwen):
 
 def test_check_compares_with_the_checkpoints_own_config(penalised, monkeypatch):
     explainer = load(penalised, device="cpu")
-    assert [f.name for f in findings(explainer, {}) if f.verdict == FAIL] == []
+    assert [f.name for f in run_checks(explainer, {}) if f.verdict == FAIL] == []
     monkeypatch.setattr(type(explainer.family), "repetition_penalty", 1.0)
-    assert [f.name for f in findings(explainer, {}) if f.verdict == FAIL] == [GREEDY]
+    assert [f.name for f in run_checks(explainer, {}) if f.verdict == FAIL] == [GREEDY]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_every_family_with_a_penalty_passes_the_check(source, tmp_path, dtype):
     folder, options = source
     penalised = _with_penalty(folder, tmp_path / "model", 1.5)
-    found = findings(load(penalised, device="cpu", dtype=dtype, **options), {})
+    found = run_checks(load(penalised, device="cpu", dtype=dtype, **options), {})
     assert [(f.name, f.measured) for f in found if f.verdict == FAIL] == []
 
 

@@ -35,12 +35,12 @@ from explainer.evaluation.candidates import parse
 from explainer.evaluation.datasets import Sample
 from explainer.evaluation.iou import Truth
 from explainer.evaluation.measure import MeasurePlan, measure
-from explainer.evaluation.report import machine, made
+from explainer.evaluation.report import add_provenance, machine
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.evaluation.words import FUNCTION, NOUN, Grammar
-from explainer.measure_recording.explainer import Explainer
 from explainer.methods import METHODS
 from explainer.models.threads import usable_cores
+from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, Run
 from explainer.serving.model_flags import add_model_flags, load_from_flags, silence_libraries
 from explainer.web.evidence_message import evidence_message
@@ -83,7 +83,7 @@ def main(args: argparse.Namespace) -> int:
         print(figure.row(), flush=True)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
-        about = made({"load": os.getloadavg()[0], "seed": SEED, "repeat": args.repeat})
+        about = add_provenance({"load": os.getloadavg()[0], "seed": SEED, "repeat": args.repeat})
         written = {"figures": [asdict(f) for f in figures], "about": about}
         (args.out / "bench.json").write_text(json.dumps(written, indent=2) + "\n")
     return 0

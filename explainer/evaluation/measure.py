@@ -23,7 +23,7 @@ from explainer.errors import (
 from explainer.evaluation import faithfulness, iou, why
 from explainer.evaluation.candidates import ConfiguredMethod
 from explainer.evaluation.datasets import Sample
-from explainer.evaluation.datasets.photos import alike
+from explainer.evaluation.datasets.photos import have_same_aspect
 from explainer.evaluation.end_token import with_end_token
 from explainer.evaluation.iou import Grey, NamedWords, Truth
 from explainer.evaluation.tally import Tally, add_value, make_tally, round_tally
@@ -188,7 +188,7 @@ def _why_dropped(run: Run, words: Sequence[Word] | None, truth: Truth, mode: str
         return TOKENISED_ANEW
     if truth.shape is None:
         return NO_MASK if mode == "clean" else ""
-    if not alike(truth.shape, run.image.shape[:2]):
+    if not have_same_aspect(truth.shape, run.image.shape[:2]):
         return OTHER_SHAPE.format(*truth.shape[::-1], *run.image.shape[1::-1])
     return ""
 

@@ -26,10 +26,10 @@ def _no_fonts_of_this_machine(monkeypatch):
     """Figures are the same on a machine that has no fonts."""
     monkeypatch.setattr(fonts_module, "_system_fonts", tuple)
     fonts_module._file_of.cache_clear()
-    fonts_module.named.cache_clear()
+    fonts_module.substitute.cache_clear()
     yield
     fonts_module._file_of.cache_clear()
-    fonts_module.named.cache_clear()
+    fonts_module.substitute.cache_clear()
 
 
 def drawn(*spans: str, **how) -> str:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from explainer.export import overlay
-from explainer.export.overlay import interpolated
+from explainer.export.overlay import interpolate
 from explainer.methods.base import Heatmap, MapPart
 from explainer.models.base import Family, InputPicture
 from explainer.probing.regions import Region
@@ -140,7 +140,7 @@ def test_a_scale_is_drawn_where_its_tokens_look(family, size):
             ramp = along[:, None] if axis else along[None]
             ramp = np.broadcast_to(ramp, (1, *grid.shape)).astype(np.float32)
             part = MapPart(resample(ramp)[0], base.placement)
-            drawn, _ = interpolated(part, (0, 0, *size[::-1]), size)
+            drawn, _ = interpolate(part, (0, 0, *size[::-1]), size)
             points = np.arange(size[1 - axis]) + 0.5
             got = drawn[:, size[1] // 2] if axis else drawn[size[0] // 2]
             one = along[1] - along[0]

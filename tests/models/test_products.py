@@ -38,14 +38,14 @@ def test_where_the_rest_is_lost_the_matrix_is_turned_into_float32(monkeypatch):
     states, weight = _draw(40, 1536, 1).bfloat16(), _draw(3000, 1536, 2).bfloat16()
     monkeypatch.setattr(torch, "addmm", rounds_first)
     monkeypatch.setattr(products, "computes_bfloat16", lambda: True)
-    products._keeps_the_rest.cache_clear()
+    products._is_accurate.cache_clear()
     try:
-        assert not products._keeps_the_rest()
+        assert not products._is_accurate()
         assert torch.equal(products.multiply(states, weight), states.float() @ weight.float().T)
     finally:
-        products._keeps_the_rest.cache_clear()
+        products._is_accurate.cache_clear()
 
 
 @pytest.mark.skipif(not computes_bfloat16(), reason="this processor has no bfloat16 of its own")
 def test_a_processor_with_bfloat16_is_used():
-    assert products._keeps_the_rest()
+    assert products._is_accurate()

@@ -134,7 +134,7 @@ def test_anything_may_be_asked():
 def test_what_no_font_draws_is_said_beside_the_file(store, monkeypatch):
     from explainer.export import fonts
 
-    monkeypatch.setattr(fonts, "missing", lambda text: ["🦊"])
+    monkeypatch.setattr(fonts, "find_undrawable", lambda text: ["🦊"])
     said = Saving(store).save(asked())["note"]
     assert "🦊 (U+1F98A), so pictures spell the code point; SVG" in said
     assert Saving(store).save(asked(format="svg"))["note"] == ""
