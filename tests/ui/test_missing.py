@@ -266,7 +266,7 @@ def test_what_was_made_before_the_end_stays(handlers, store):
 def test_a_model_is_free_again_when_making_was_ended(handlers, store):
     making = Missing(handlers).bring({"run": KEY, "subject": chip(store, " cat")}, PANEL, EAGLE)
     next(making), next(making)
-    (held,) = handlers._models._held.values()
+    (held,) = handlers._models._slots.values()
     assert held.users == 1
     making.close()
     assert held.users == 0
