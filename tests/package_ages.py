@@ -27,11 +27,11 @@ AGES = ("oldest", "newest")
 # Those that read checkpoints, run models, and read and draw pictures and videos.
 TESTS = (
     "tests/models",
-    "tests/test_record.py",
-    "tests/test_check.py",
+    "tests/recording/test_record.py",
+    "tests/commands/test_check.py",
     "tests/attribution/test_attribute.py",
-    "tests/test_images.py",
-    "tests/test_video.py",
+    "tests/media/test_images.py",
+    "tests/media/test_video.py",
     "tests/export/test_figure.py",
 )
 TOOLS = ("pytest", "pytest-timeout", "psutil", "peft", "accelerate")

@@ -19,8 +19,8 @@ from explainer.run import ANSWER, PROMPT, Run
 from explainer.run.geometry import Layout
 from tests import tiny
 from tests.attribution.conftest import PROMPT_TEXT
+from tests.media.test_video import clip
 from tests.methods.test_registry import check_sound
-from tests.test_video import clip
 
 CLIP = ("LLaVA", "LLaVA-NeXT")  # families for whose vision tower ArchiSurgery is defined
 

@@ -19,9 +19,10 @@ from explainer.probing.tiling import Tiling
 from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, Run
 from explainer.run.geometry import Layout
-from tests import slow_eagle, tiny
+from tests import tiny
 from tests.attribution.conftest import PROMPT_TEXT
-from tests.test_video import clip
+from tests.media.test_video import clip
+from tests.probing import slow_eagle
 
 EAGLE = COMPARISON["eagle"]
 

@@ -12,7 +12,7 @@ from explainer.methods import METHODS
 from explainer.methods.subjects import Span, explain_subject
 from explainer.web import payload
 from tests.e2e.conftest import App, Visitor
-from tests.test_video import clip
+from tests.media.test_video import clip
 from tests.ui.fake import SIDE
 
 SHOWN = ("msea_arc", "tam", "logit_lens")

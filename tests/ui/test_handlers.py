@@ -15,7 +15,7 @@ from explainer.serving.jobs import RecordJob, ScalesJob, make_worker
 from explainer.ui.handlers import Handlers, PageExample, PageUpdate
 from explainer.ui.missing import Missing
 from explainer.web import controls, texts
-from tests.test_video import clip
+from tests.media.test_video import clip
 from tests.ui.fake import FakeExplainer
 
 IMAGE = np.full((60, 80, 3), 128, np.uint8)

@@ -9,7 +9,7 @@ from explainer.models.loading.catalogue import Entry
 from explainer.serving.model_pool import Models
 from explainer.ui.layer_memory import Fields, LayerMemory
 from explainer.web import controls, texts
-from tests.test_video import clip
+from tests.media.test_video import clip
 from tests.ui.fake import FakeExplainer
 
 IMAGE = np.full((60, 80, 3), 128, np.uint8)

@@ -10,7 +10,7 @@ from explainer.methods.controls import CONTROLS
 from explainer.probing.curves import CurvePlan, Curves
 from explainer.probing.map_test import CLEAR, RANDOM, MapTest, check_word, prove, random_maps
 from explainer.run import ANSWER
-from tests.test_curves import Pixels, flipped, quarter
+from tests.probing.test_curves import Pixels, flipped, quarter
 
 SHARE = np.linspace(0, 1, 6)
 

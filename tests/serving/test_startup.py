@@ -21,7 +21,7 @@ from explainer.serving.startup import (
     read_port,
 )
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "99999", "-1", "abc", "", "80.5", "9" * 5000])

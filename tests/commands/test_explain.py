@@ -21,7 +21,7 @@ from explainer.methods import METHODS
 from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, PROMPT, Run, Tokens
 from tests import tiny
-from tests.test_video import clip
+from tests.media.test_video import clip
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def test_the_memory_of_a_closed_model_comes_back(qwen_folder, tmp_path):
         text=True,
         check=True,
         timeout=240,
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[2],
     )
     (_, before, _), *rounds = json.loads(out.stdout)
     for with_model, closed, weights in rounds:

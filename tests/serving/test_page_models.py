@@ -15,7 +15,7 @@ from explainer.models.loading.precision import TINY, auto_dtype
 from explainer.serving import page_models as serving
 from explainer.serving.page_models import HostPlace, choose_precision, make_models
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from explainer.recording.packing import LONGEST_WORD, MOST_WORDS
 from explainer.run import ANSWER, Run
 from tests import tiny
 from tests.models import sentencepiece_reference as reference
-from tests.test_record import _reference, _same_arrays
+from tests.recording.test_record import _reference, _same_arrays
 
 PROMPT = "what is in the picture?"
 SAID = "a red cat on the grass."

@@ -27,7 +27,7 @@ from explainer.ui.sections.links.parameters import Doubts
 from tests import tiny
 from tests.conftest import FAMILIES
 from tests.models.test_internvl_chat import publish
-from tests.test_record import _reference
+from tests.recording.test_record import _reference
 
 TOKENS = 24
 PENALTIES = (1.05, 1.5)

@@ -14,7 +14,7 @@ from explainer.probing import eagle_search as eagle
 from explainer.probing.eagle_search import Found, RegionReadings, SearchSettings, count, search
 from explainer.probing.tiling import PARTS, Tiling
 from explainer.run.schema import Video
-from tests import slow_eagle
+from tests.probing import slow_eagle
 
 EFFICIENT = SearchSettings()
 

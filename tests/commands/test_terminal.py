@@ -20,7 +20,7 @@ from explainer.run.files import check_folder, file_name, free_stem, write_whole
 from tests import tiny
 from tests.inputs.text import LONG_BYTES, LONG_NAME
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CHINESE = "这是一只猫"
 
 

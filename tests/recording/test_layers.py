@@ -18,7 +18,7 @@ from explainer.recording.request import check_layers
 from explainer.run import ANSWER, Evidence, Run, Video
 from explainer.run.memory import estimate_memory
 from tests import tiny
-from tests.test_record import PROMPT_TEXT, _reference, _same_arrays, _whole
+from tests.recording.test_record import PROMPT_TEXT, _reference, _same_arrays, _whole
 from tests.test_run import make
 
 SCALES = (0.5, 1.0)
