@@ -238,3 +238,56 @@ def test_the_folders_and_their_imports_stay_few():
 
 def test_a_public_class_name_occurs_once():
     assert house.repeated_classes() == []
+
+
+# Folders whose docstrings and names follow the rules below.
+PLAIN = tuple(
+    f"explainer/{name}"
+    for name in (
+        "run",
+        "media",
+        "methods",
+        "attribution",
+        "recording",
+        "export",
+        "serving",
+        "emoji_world",
+        "evaluation",
+        "commands",
+        "models/loading",
+        "models/text",
+        "models/engine.py",
+        "models/decoding.py",
+    )
+)
+VAGUE = {"anew", "asked", "found", "given", "mine", "more", "theirs", "told"}
+
+
+def _definitions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return [node for node in ast.walk(_tree(path)) if isinstance(node, kinds)]
+
+
+def test_the_first_line_of_a_docstring_can_be_read_alone():
+    paths = _files(*PLAIN)
+    assert len(paths) > 100
+    first = {
+        f"{_label(path)}:{node.lineno}": (ast.get_docstring(node) or ".").splitlines()[0]
+        for path in paths
+        for node in _definitions(path)
+    }
+    assert [place for place, line in first.items() if line[-1] not in ".:"] == []
+
+
+def test_functions_have_names_that_say_what_they_do():
+    assert [
+        f"{_label(path)}: {node.name}"
+        for path in _files(*PLAIN)
+        for node in _definitions(path)
+        if node.name.strip("_") in VAGUE
+    ] == []
+
+
+def test_no_module_is_above_400_lines():
+    lengths = {_label(p): len(p.read_text("utf-8").splitlines()) for p in _files(*PLAIN)}
+    assert [f"{name}: {length}" for name, length in lengths.items() if length > 400] == []

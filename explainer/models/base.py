@@ -294,8 +294,10 @@ class Family(ABC):
 
     @property
     def repetition_penalty(self) -> float:
-        """Return what generation_config.json names, 1 if it names none; `ModelError` for what
-        cannot be one."""
+        """Return the penalty in generation_config.json, 1 if it names none.
+
+        Raises `ModelError` for an invalid one.
+        """
         own = getattr(self.model.generation_config, "repetition_penalty", None)
         if own is not None and not is_penalty(own):
             raise ModelError(

@@ -198,7 +198,7 @@ def _check_weights(
     unknown = [k for k in stored if k not in wanted and not k.endswith("rotary_emb.inv_freq")]
     missing = [k for k in wanted if k not in stored]
     if missing or unknown:
-        said = [f"{_some(keys)} {word}" for keys, word in _found(missing, unknown)]
+        said = [f"{_some(keys)} {word}" for keys, word in _list_differences(missing, unknown)]
         raise ModelError(f"{name}: config.json and the weights disagree: {'; '.join(said)}")
     for tensor, shape in wanted.items():
         found = tuple(stored[tensor].get_shape())
@@ -209,7 +209,7 @@ def _check_weights(
             )
 
 
-def _found(missing: list[str], unknown: list[str]) -> list[tuple[list[str], str]]:
+def _list_differences(missing: list[str], unknown: list[str]) -> list[tuple[list[str], str]]:
     return [(k, w) for k, w in ((missing, "missing"), (unknown, "not known")) if k]
 
 
