@@ -148,7 +148,7 @@ def test_reliance_is_put_into_words(found, shown, empty, reliance, words):
 
 def test_numbers_without_a_map_and_numbers_that_are_none_are_refused(found):
     token = int(found.indices(ANSWER)[0])
-    with pytest.raises(RunError, match="need that map"):
+    with pytest.raises(RunError, match="need the map"):
         replace(found, attributions={})
     bad = replace(found, attribution_notes={key(token): {"reliance": 1e999}})
     file = io.BytesIO()

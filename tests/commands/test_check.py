@@ -198,7 +198,7 @@ def test_cells_in_the_wrong_place_are_caught(qwen):
             object.__setattr__(view, "rects", view.rects + np.float32(9))
             return copy.copy(picture).__class__((view,), picture.tensors)
 
-    assert "reach out of the picture" in _failed(_as(qwen, Shifted))[CELLS]
+    assert "extend beyond the picture" in _failed(_as(qwen, Shifted))[CELLS]
 
 
 def test_too_few_image_tokens_are_caught(qwen):

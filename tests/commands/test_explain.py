@@ -96,7 +96,7 @@ def test_a_recorded_run_stands_alone(recorded, picture, capsys):
 )
 def test_what_only_a_recording_reads_is_refused_with_a_recorded_run(recorded, capsys, flag):
     said = _fails(capsys, "explain", recorded, flag)
-    assert f"is recorded already, so {flag.split('=')[0]} would change nothing" in said
+    assert f"is already recorded, so {flag.split('=')[0]} would change nothing" in said
 
 
 # Recording ---------------------------------------------------------------------------------------

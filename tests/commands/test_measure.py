@@ -39,7 +39,7 @@ def test_train_leaves_a_model_with_its_card(trained):
 
 def test_train_says_what_it_cannot_do(trained, tmp_path, capsys):
     assert main(["train", "--out", str(trained), "--steps", "1"]) == 2
-    assert "holds a run already" in capsys.readouterr().err
+    assert "already holds a run" in capsys.readouterr().err
     assert main(["train", "--out", str(tmp_path), "--steps", "1", "--minutes", "1"]) == 2
     assert "not both" in capsys.readouterr().err
     assert main(["train", "--out", str(tmp_path / "none"), "--resume", "--steps", "1"]) == 2

@@ -134,7 +134,7 @@ def test_a_trained_model_is_trained_further_from_all_its_weights(new_trainer):
 def test_what_cannot_be_started_or_resumed_says_why(new_trainer):
     started = new_trainer("run")
     started.save()
-    with pytest.raises(ModelError, match="holds a run already"):
+    with pytest.raises(ModelError, match="already holds a run"):
         new_trainer("run")
     with pytest.raises(ModelError, match="nothing to resume"):
         new_trainer("elsewhere", Trainer.resume)

@@ -234,7 +234,7 @@ def test_the_same_token_shares_everything_with_itself():
 
 def test_tokens_without_guesses_are_named():
     assert RUN.tokens.roles[0] == TEMPLATE
-    with pytest.raises(TokenError, match="no guesses for token 0"):
+    with pytest.raises(TokenError, match="no top-k list for token 0"):
         overlap(RUN, 0, TOKENS[-1])
 
 
