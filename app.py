@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).parent / "assets" / "examples"
 GALLERY = EXAMPLES.parent / "gallery"
-NONE = "none"  # in place of a model: recorded runs open, and nothing is asked
+NONE = "none"  # in place of a model: recorded runs can be opened, none recorded
 
-# What flags that are not given fall back to, where there is no command line.
+# Variables that set the defaults of flags, where there is no command line.
 ENVIRONMENT = {
     "model": "SIGHTLINE_MODEL",
     "revision": "SIGHTLINE_REVISION",
@@ -56,7 +56,7 @@ NO_MCP = "--mcp needs the package mcp; install it with: pip install 'gradio[mcp]
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return the flags; what is not given comes from the environment."""
+    """Parse the flags; missing ones are taken from the environment."""
     from explainer.serving.ending import END_WITHIN
     from explainer.serving.model_flags import add_model_flags
     from explainer.serving.startup import read_host, read_log_format, read_port, read_seconds
@@ -96,7 +96,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Load the model, build the page and serve it; 2 and one line if that is not possible."""
+    """Load the model, build the page and serve it; return 2 after a message if that fails."""
     flags = parse(argv)
     from explainer.serving.startup import is_on
 
@@ -180,8 +180,10 @@ def _end_on_sigterm(demo: GuardedBlocks, seconds: float) -> None:
 
 
 def _models(flags: argparse.Namespace) -> tuple[Models, str]:
-    """Return the models to offer and the precision of their weights; without models,
-    torch is not imported."""
+    """Return the models to offer and the precision of their weights.
+
+    Without a model, torch is not imported.
+    """
     if flags.model == NONE:
         from explainer.serving.no_models import NoModels
 

@@ -1,8 +1,8 @@
-"""The command line: `python -m explainer COMMAND`, where each command is a module of its own.
+"""The command line: `python -m explainer COMMAND`, with a module for each command.
 
 A module of `explainer.commands` has `HELP` (one line), `add_arguments(parser)` and
-`main(args) -> int`. It is imported only when its command is asked for, so that one that cannot be
-imported does not take the others with it.
+`main(args) -> int`. It is imported only when its command is used, so that a missing package affects
+one command only.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from explainer.errors import SightlineError
 
 COMMANDS = ("explain", "site", "eagle", "check", "train", "evaluate", "bench", "rehearse")
 PROGRAM = "python -m explainer"
-# What a disk may say at any time, and no defect of ours.
+# Errors of a disk, which are no defects of the program.
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 2 a message to the user, 130 stopped, or a
-    code that the command documents, such as 3 of `evaluate`."""
+    """Run a command and return its exit code.
+
+    The code is 0 for success, 2 for a message to the user, 130 if stopped, or one that the command
+    documents, such as 3 of `evaluate`.
+    """
     escape_unprintable()
     words = sys.argv[1:] if argv is None else list(argv)
     if not words or words[0] in ("-h", "--help"):
@@ -40,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         module.add_arguments(parser)
         args = parser.parse_args(rest)
-        args.words = words  # as they were typed, for a command that starts itself again
+        args.words = words  # as typed, for a command that starts itself again
         code = module.main(args)
         sys.stdout.flush()
         return code
@@ -62,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(name: str) -> ModuleType:
-    """Return the module of a command; `SightlineError` if there is none or it cannot be used."""
+    """Return the module of a command; raise `SightlineError` if it cannot be used."""
     if name not in COMMANDS:
         raise SightlineError(f"there is no such command; choose one of {', '.join(COMMANDS)}")
     try:

@@ -1,7 +1,7 @@
-"""What can go wrong, in words meant for the person who asked.
+"""Exceptions with messages for users.
 
-Every message says what happened and what to do about it; the page and the command line print it as
-it stands. Anything that is not a `SightlineError` is a defect of ours.
+Every message says what happened and what to do; the page and the command line print it unchanged.
+Any other exception is a defect of the program.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ class SightlineError(ValueError):
 
 
 class RunError(SightlineError):
-    """A run is malformed, or does not hold what was asked of it."""
+    """A run is malformed, or lacks the requested data."""
 
 
 class TokenError(RunError):
@@ -56,12 +56,12 @@ class OutputError(SightlineError):
 
 
 class Cancelled(SightlineError):
-    """The caller asked to stop; nothing was kept."""
+    """The caller cancelled the work; nothing was kept."""
 
 
 class LoadCancelled(SightlineError):
-    """The caller asked to stop loading a model; nothing was kept."""
+    """The caller cancelled the load of a model; nothing was kept."""
 
 
 class BusyError(SightlineError):
-    """Too many are waiting already, or this call would take too long for a shared model."""
+    """Too many callers already wait, or the call would take too long for a shared model."""

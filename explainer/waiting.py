@@ -1,13 +1,13 @@
-"""How OpenMP threads wait for each other. Read before torch is imported; nothing here needs it.
+"""Set how OpenMP threads wait for each other, before torch is imported.
 
-Idle threads of torch spin for a while in case more work comes. Where other processes want the same
-cores, the spinning takes the time of the thread that is waited for: beside one other busy process
-an answer takes 6 to 30 times as long. Sleeping at once costs nothing that could be measured.
+Idle threads of torch spin for a while in case more work comes. Where other processes need the same
+cores, spinning takes time from the thread that is waited for: beside one other busy process an
+answer takes 6 to 30 times as long. Sleeping instead has no measurable cost.
 
 `OMP_WAIT_POLICY=PASSIVE` is standard, and all runtimes read it when they are loaded: for GNU's
 libgomp (torch on Linux) it means `GOMP_SPINCOUNT=0`, for LLVM's and Intel's (macOS, Windows, conda)
-`KMP_BLOCKTIME=0`. Tried with libgomp of torch 2.13 and libiomp5 of intel-openmp 2026.2: a process
-that works 5 % of the time takes 0.02 s of processor time in place of 1.73 s and 0.85 s.
+`KMP_BLOCKTIME=0`. Measured with libgomp of torch 2.13 and libiomp5 of intel-openmp 2026.2: a
+process that works 5 % of the time takes 0.02 s of processor time instead of 1.73 s and 0.85 s.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping
 
-# Any of these says how threads are to wait; then the user has decided.
+# If one of these is set, the user has chosen.
 VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
 
 
