@@ -19,7 +19,7 @@ from explainer.run import ANSWER, Evidence, Run, Video
 from explainer.run.memory import estimate_memory
 from tests import tiny
 from tests.recording.test_record import PROMPT_TEXT, _reference, _same_arrays, _whole
-from tests.test_run import make
+from tests.runs.test_run import make
 
 SCALES = (0.5, 1.0)
 

@@ -20,7 +20,7 @@ from explainer.errors import RunError
 from explainer.run import Evidence, Layer, Run
 from explainer.run.archive import MOST_MEMBERS
 from explainer.run.checks import _check_shares, _check_states
-from tests.test_run import DATA, RUN, assert_equal, make, rewritten
+from tests.runs.test_run import DATA, RUN, assert_equal, make, rewritten
 
 FULL = make()
 

@@ -14,7 +14,7 @@ from explainer.evaluation.synthetic import synthetic_run
 from explainer.methods import METHODS
 from explainer.run import ANSWER, PROMPT, TEMPLATE, Run, Scale, Tokens, Unembedding, View
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 GRIDS = {1.0: (5, 6), 0.5: (3, 3)}
 
 
