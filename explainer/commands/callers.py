@@ -1,5 +1,6 @@
-"""`bench --callers N`: programs that explain words of one run, one call after the other, and how
-many calls a second a served page answers them. Only servers on this machine are called.
+"""`bench --callers N`: measure how many calls a second a served page answers.
+
+Programs explain words of one run, one call after the other. Only servers on this machine are used.
 """
 
 from __future__ import annotations
@@ -33,8 +34,7 @@ class _Count:
 
 
 def measure(url: str, callers: int, seconds: float) -> Iterator[Figure]:
-    """Yield calls a second of `/explain`, how many were refused and the latency, for both ways to
-    call it: in one request, and through the queue."""
+    """Yield calls a second of `/explain`, refusals and latencies, for both ways to call it."""
     crowd.check(url, callers, seconds)
     yield from asyncio.run(_measure(url, callers, seconds))
 
