@@ -38,7 +38,7 @@ def main(args: argparse.Namespace) -> int:
     from explainer.models.loading.fit import needed
     from explainer.models.loading.stand_in import write_stand_in
 
-    model_flags.hush()
+    model_flags.silence_libraries()
     source, name = _source(args.model, args.revision), args.model
     print(f"{source.name if name == str(source) else name}: random weights, {machine()}")
     with tempfile.TemporaryDirectory() as place:

@@ -12,7 +12,7 @@ import pytest
 
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.run import Run, Unembedding
-from explainer.run.record import footprint
+from explainer.run.memory import estimate_memory
 from explainer.ui.sections.recorded.opening import MOST_BYTES, MOST_IN_USE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +66,7 @@ def wide() -> Run:
     bias = np.zeros(count, own.bias.dtype) if len(own.bias) else own.bias
     known = Unembedding(np.arange(count, dtype=np.int32), rows, bias)
     run = replace(run, unembedding=known, pieces={i: f" w{i}" for i in range(count)})
-    assert footprint(run) > 0.85 * MOST_IN_USE
+    assert estimate_memory(run) > 0.85 * MOST_IN_USE
     return run
 
 

@@ -54,8 +54,7 @@ class TextCodec:
         return len(self._tokenizer)
 
     def _is_word(self, added: dict[str, Any]) -> bool:
-        """Return whether an added token is a word of the vocabulary besides, such as the line
-        breaks of Gemma's."""
+        """Return whether an added token is also an ordinary word, such as line breaks of Gemma."""
         plain = self._plain.encode(added["content"], add_special_tokens=False)
         return not added["special"] and plain.ids == [added["id"]]
 
@@ -66,8 +65,7 @@ class TextCodec:
 
     @property
     def added(self) -> Mapping[int, str]:
-        """Return the added tokens, special ones among them, by id; without those that are words of
-        the vocabulary besides."""
+        """Return the added tokens by id, including special ones, without ordinary words."""
         return MappingProxyType(self._added)
 
     def special_id(self, token: str) -> int | None:
