@@ -161,7 +161,7 @@ def _end_on_sigterm(demo: GuardedBlocks, seconds: float) -> None:
 
     from explainer.serving.ending import drain
 
-    hall = demo.status.calls.hall
+    hall = demo.status.calls.scheduler
 
     def end() -> None:
         drain(hall, seconds)

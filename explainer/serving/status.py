@@ -7,7 +7,8 @@ from typing import Any
 from explainer.run.store import RunStore
 from explainer.serving.calls import Calls
 from explainer.serving.metrics import format_metric
-from explainer.serving.model_pool import Models, NoModels
+from explainer.serving.model_pool import Models
+from explainer.serving.no_models import NoModels
 
 READY, LOADING, FAILED, ENDING = "ready", "loading", "failed", "ending"
 
@@ -31,7 +32,7 @@ class ServerStatus:
     @property
     def state(self) -> str:
         """Return `ready` if a question would be taken, else `loading`, `failed` or `ending`."""
-        if self.calls.hall.closed:
+        if self.calls.scheduler.closed:
             return ENDING
         if isinstance(self.models, NoModels):  # recorded runs can be opened
             return READY
@@ -52,13 +53,13 @@ class ServerStatus:
             ],
             "queue": {
                 lane: {"running": running, "waiting": waiting}
-                for lane, (running, waiting) in self.calls.hall.count_work().items()
+                for lane, (running, waiting) in self.calls.scheduler.count_work().items()
             },
         }
 
     def format_metrics(self) -> str:
         """Return all metrics in the text format of Prometheus."""
-        work = self.calls.hall.count_work()
+        work = self.calls.scheduler.count_work()
         running = {(("lane", lane),): count for lane, (count, _) in work.items()}
         waiting = {(("lane", lane),): count for lane, (_, count) in work.items()}
         ready = float(self.state == READY)

@@ -20,9 +20,10 @@ from explainer.run.store import RunStore
 from explainer.serving.calls import Calls, Client
 from explainer.serving.ending import drain
 from explainer.serving.json_log import JsonFormatter
-from explainer.serving.lanes import ANSWERS, ENDING, SEARCHES, Caller, Hall, Stopped
+from explainer.serving.lanes import ANSWERS, ENDING, SEARCHES, Caller, Scheduler, Stopped
 from explainer.serving.metrics import BOUNDS, Metrics
-from explainer.serving.model_pool import Models, NoModels
+from explainer.serving.model_pool import Models
+from explainer.serving.no_models import NoModels
 from explainer.serving.startup import is_on, read_log_format, read_seconds
 from explainer.serving.status import ServerStatus
 from explainer.ui.api import Api
@@ -124,7 +125,7 @@ async def ask(calls: Calls, handler, *values, visitor: str = "a") -> list:
 
 def test_a_server_is_ready_with_a_model_that_answers():
     status = make_status(Models.of_one(FakeExplainer()))
-    status.calls.hall.enter(ANSWERS, Caller(), lambda: None)
+    status.calls.scheduler.enter(ANSWERS, Caller(), lambda: None)
     response = respond("/readyz", status)
     told = json.loads(response.body)
     assert (response.status_code, told["status"]) == (200, "ready")
@@ -227,25 +228,25 @@ def test_a_line_of_the_log_holds_no_arguments_and_no_texts_of_errors(lines):
 
 
 def test_the_end_waits_for_running_answers_and_refuses_the_rest():
-    hall, begun = Hall(), []
-    running = [hall.enter(ANSWERS, Caller(str(i)), lambda: None) for i in range(ANSWERS.begun)]
-    waiting = hall.enter(ANSWERS, Caller("late"), lambda: begun.append("late"))
-    hall.enter(SEARCHES, Caller("s"), lambda: None)
-    assert hall.close() == len(running)
+    scheduler, begun = Scheduler(), []
+    running = [scheduler.enter(ANSWERS, Caller(str(i)), lambda: None) for i in range(ANSWERS.begun)]
+    waiting = scheduler.enter(ANSWERS, Caller("late"), lambda: begun.append("late"))
+    scheduler.enter(SEARCHES, Caller("s"), lambda: None)
+    assert scheduler.close() == len(running)
     assert waiting.stopped
     with pytest.raises(BusyError, match="restart"):
-        hall.enter(ANSWERS, Caller("new"), lambda: None)
-    assert not hall.wait_until_idle(0.0)
+        scheduler.enter(ANSWERS, Caller("new"), lambda: None)
+    assert not scheduler.wait_until_idle(0.0)
     for work in running:
         assert not work.stopped
-        hall.leave(work)
-    assert hall.wait_until_idle(0.0), "the search is not waited for"
+        scheduler.leave(work)
+    assert scheduler.wait_until_idle(0.0), "the search is not waited for"
     assert not begun
-    assert respond("/readyz", ending(hall)).status_code == 503
+    assert respond("/readyz", ending(scheduler)).status_code == 503
 
 
-def ending(hall: Hall) -> ServerStatus:
-    status = make_status(NoModels(), Calls(hall))
+def ending(scheduler: Scheduler) -> ServerStatus:
+    status = make_status(NoModels(), Calls(scheduler))
     assert status.state == "ending"
     return status
 
@@ -261,10 +262,10 @@ def test_a_call_that_waits_at_the_end_is_told_and_one_that_runs_is_answered(monk
     async def main() -> list:
         calling = [ask(calls, api.record, GREY, f"q{i}", visitor=str(i)) for i in range(6)]
         asks = [asyncio.create_task(call) for call in calling]
-        while calls.hall.count_work()["answers"] != (ANSWERS.begun, 6 - ANSWERS.begun):
+        while calls.scheduler.count_work()["answers"] != (ANSWERS.begun, 6 - ANSWERS.begun):
             await asyncio.sleep(0.005)
-        await asyncio.to_thread(drain, calls.hall, 30.0)
-        assert calls.hall.count_work()["answers"] == (0, 0)
+        await asyncio.to_thread(drain, calls.scheduler, 30.0)
+        assert calls.scheduler.count_work()["answers"] == (0, 0)
         return await asyncio.gather(*asks, return_exceptions=True)
 
     answers = asyncio.run(asyncio.wait_for(main(), 60))
@@ -275,8 +276,8 @@ def test_a_call_that_waits_at_the_end_is_told_and_one_that_runs_is_answered(monk
 
 
 def test_the_end_comes_in_time_though_an_answer_goes_on():
-    hall = Hall()
-    hall.enter(ANSWERS, Caller(), lambda: None)
+    scheduler = Scheduler()
+    scheduler.enter(ANSWERS, Caller(), lambda: None)
     begun = time.monotonic()
-    drain(hall, 0.05)
+    drain(scheduler, 0.05)
     assert time.monotonic() - begun >= 0.05
