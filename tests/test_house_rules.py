@@ -286,8 +286,3 @@ def test_functions_have_names_that_say_what_they_do():
         for node in _definitions(path)
         if node.name.strip("_") in VAGUE
     ] == []
-
-
-def test_no_module_is_above_400_lines():
-    lengths = {_label(p): len(p.read_text("utf-8").splitlines()) for p in _files(*PLAIN)}
-    assert [f"{name}: {length}" for name, length in lengths.items() if length > 400] == []

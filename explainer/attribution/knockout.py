@@ -44,7 +44,7 @@ class TextRows:
         self.positions = np.arange(first, length)
         with (
             describe_memory_errors("use a smaller picture"),
-            engine.alone() as family,
+            engine.hold_alone() as family,
             torch.no_grad(),
         ):
             seen: dict[str, Any] = {}
@@ -81,7 +81,7 @@ class TextRows:
         rows, keys = self.positions[:, None], np.arange(length)
         allowed = (shown & (keys <= rows)) | (keys == rows)
         with describe_memory_errors("read fewer masks at once"):
-            with self._engine.alone() as family, torch.no_grad():
+            with self._engine.hold_alone() as family, torch.no_grad():
                 states = self._read(family.decoder, allowed)
                 chosen = states[:, np.array(at) - self.positions[0]].to(family.device)
             wanted = np.tile(np.array(ids, np.int32), batch)

@@ -57,11 +57,13 @@ class WordSources:
 
     @property
     def shares(self) -> Floats:
-        """Return (3, R): the share of each source, adding up to 1; zeros for a token that loses
-        less than `LEAST` to all of them."""
+        """Return the share (3, R) of each source; shares add up to 1.
+
+        Zeros for a token that loses less than `LEAST` to all of them.
+        """
         return np.where(self.held >= LEAST, self.lost / np.maximum(self.held, LEAST), 0)
 
-    def told(self, run: Run) -> list[dict[str, Any]]:
+    def as_json(self, run: Run) -> list[dict[str, Any]]:
         """Return for each token {token, text, shown, picture, prompt, words, without}."""
         return [
             {

@@ -13,7 +13,7 @@ import numpy as np
 from explainer.attribution.region_search import HIDING, RegionAttribution, RegionPlan
 from explainer.attribution.sources import SOURCES, WordSources
 from explainer.commands import subject_flags
-from explainer.commands.terminal import typed
+from explainer.commands.terminal import decode_argument
 from explainer.errors import SightlineError
 from explainer.export.colours import colour_table
 from explainer.export.exhibit import title
@@ -38,11 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
     add("images", metavar="IMAGE", nargs="+", help="a picture, or several for models that can")
-    add("--prompt", type=typed, required=True, metavar="TEXT", help="what to ask")
-    add("--answer", type=typed, metavar="TEXT", help="explain this text as the answer")
+    add("--prompt", type=decode_argument, required=True, metavar="TEXT", help="what to ask")
+    add("--answer", type=decode_argument, metavar="TEXT", help="explain this text as the answer")
     add("--max-new-tokens", type=int, default=64, help="default: 64")
     add("--out", type=Path, default=Path("out"), metavar="DIR", help="where to write; default: out")
-    subject_flags.add_to(parser)
+    subject_flags.add_subject_flags(parser)
     model_flags.add_model_flags(parser)
     group = parser.add_argument_group("search")
     add = group.add_argument
@@ -82,7 +82,7 @@ def main(args: argparse.Namespace) -> int:
     if args.correct and args.word is None and args.token is None:
         raise SightlineError("--correct takes one word away; name it with --word or --token")
     check_folder(args.out)
-    model_flags.hush()
+    model_flags.silence_libraries()
     explainer = model_flags.load_from_flags(args)
     run = explainer.record(
         args.images,
@@ -142,7 +142,7 @@ class _Progress:
 
 def _print_sources(run: Run, sources: WordSources) -> None:
     print(f"\n{'prob':>6}  " + "  ".join(f"{name:>7}" for name in SOURCES) + "  text")
-    for told in sources.told(run):
+    for told in sources.as_json(run):
         shares = "  ".join(f"{told[name]:7.0%}" for name in SOURCES)
         print(f"{told['shown']:6.1%}  {shares}  {told['text']!r}")
     print(f"{sources.sentence()}\n")
@@ -192,7 +192,7 @@ def _write(
         **curves.figures(),
     }
     if sources is not None:
-        told |= {"sources": sources.told(run), "rests": sources.sentence()}
+        told |= {"sources": sources.as_json(run), "rests": sources.sentence()}
     if fixed is not None:
         told["correction"] = {
             "word": fixed.word,

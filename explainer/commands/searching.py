@@ -19,11 +19,11 @@ REGIONS = 36
 
 
 def searching(explainer: Explainer, seed: int) -> Iterator[Figure]:
-    """Yield the seconds of a search over 36 superpixels, efficient, for a word and for a whole
-    answer, by the preview and by pixels, and the agreement of both.
+    """Yield the seconds of an efficient search over 36 superpixels, by preview and by pixels.
 
-    The word is the one of the answer that the picture adds most to. Agreement is Spearman's
-    correlation of the values of the parts, and whether the first part is the same, 1 or 0.
+    It is measured for a word and for a whole answer, with the agreement of both. The word is the
+    one of the answer that the picture adds most to. Agreement is Spearman's correlation of the
+    values of the parts, and whether the first part is the same, 1 or 0.
     """
     image = make_scene(seed, Limits(count=(3, 3)), (336, 336)).image
     run = explainer.record(image, "Describe the image.", scales=(1.0,))

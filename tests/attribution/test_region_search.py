@@ -16,7 +16,7 @@ from explainer.probing.eagle_search import SearchSettings
 from explainer.probing.tiling import Tiling
 from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, PROMPT, Run
-from tests import slow_eagle
+from tests.probing import slow_eagle
 
 SMALL = RegionPlan(6, "cells")
 
@@ -143,7 +143,7 @@ def test_sources_are_what_the_text_may_not_attend_to(deep, run):
         alone = rows.probabilities(shown, at, ids)[0]
         np.testing.assert_allclose(found.without[source], alone, atol=1e-5)
     assert found.without[2, 0] == pytest.approx(found.shown[0], abs=1e-5), "nothing came before"
-    told = found.told(run)
+    told = found.as_json(run)
     assert [t["token"] for t in told] == answer.tolist()
     assert set(SOURCES) <= set(told[0])
 
