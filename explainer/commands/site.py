@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from explainer.commands.method_names import ALL, split_methods
-from explainer.commands.terminal import typed
+from explainer.commands.terminal import decode_argument
 from explainer.errors import MethodError, OutputError, RunError
 from explainer.export import THEMES, Chosen, Exhibit, Look, chips
 from explainer.methods import METHODS
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("runs", nargs="+", type=Path, metavar="RUN", help="recorded runs (.npz), in this order")
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the site")
-    add("--title", type=typed, default=texts.TITLE, help="heading of the index")
+    add("--title", type=decode_argument, default=texts.TITLE, help="heading of the index")
     add(
         "--methods",
         type=split_methods,

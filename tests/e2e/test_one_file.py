@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from explainer.export import Chosen, Exhibit, Look, chips, colour_table, overlay
-from explainer.export.print import notes
+from explainer.export.small_print import notes
 from explainer.methods import METHODS
 from explainer.methods.otsu import levels
 from explainer.methods.subjects import Span, explain_subject

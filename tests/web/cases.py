@@ -21,7 +21,7 @@ import numpy as np
 from explainer.errors import SightlineError
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.export import Chosen
-from explainer.export.print import about, notes
+from explainer.export.small_print import about, notes
 from explainer.methods import METHODS, Heatmap, Method
 from explainer.methods.base import Knob
 from explainer.methods.subjects import Contrast, Span, Subject, Unsaid, Word, explain_subject
