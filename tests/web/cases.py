@@ -21,7 +21,7 @@ import numpy as np
 from explainer.errors import SightlineError
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.export import Chosen
-from explainer.export.small_print import about, notes
+from explainer.export.small_print import describe_method, notes
 from explainer.methods import METHODS, Heatmap, Method
 from explainer.methods.base import Knob
 from explainer.methods.subjects import Contrast, Span, Subject, Unsaid, Word, explain_subject
@@ -163,7 +163,7 @@ def case(
         return {**asked, "error": str(error)}
     shown = {
         "note": notes(heat),
-        "about": about(Chosen(method, settings), heat),
+        "about": describe_method(Chosen(method, settings), heat),
         "parts": [
             payload.part_value(image, part, heat.signed, "map")
             for image, part in zip(runs()[name].images, heat.parts, strict=True)
