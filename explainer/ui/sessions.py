@@ -86,6 +86,10 @@ def _shrink(component: dict[str, Any], is_public: bool) -> None:
     component.pop("example_inputs", None)
     component["props"].pop("_api_info", None)
     component.pop("component_class_id", None)  # names a file of components that Gradio lacks
+    if component["type"] == "api":  # a parameter of an endpoint, which is never drawn
+        for name in ("key", "skip_api"):
+            component.pop(name, None)
+        component["props"].pop("_selectable", None)
 
 
 def lighten_sessions(demo: gr.Blocks) -> None:
