@@ -159,7 +159,7 @@ SLIDERS = {
     "scale": "Scale α{sub}",
     "use": "Use scale {number}",
     "k": "Top guesses k",
-    "beta": "Strength β",
+    "beta": "β",
     "auto": "auto",
     "autoLong": "Fit β automatically (Eq. 9)",
 }
