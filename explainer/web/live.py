@@ -36,7 +36,7 @@ def live(exhibit: Exhibit) -> dict[str, Any] | None:
             "words": texts.FILE_SLIDERS,
         },
         "options": {
-            "spec": [_option_spec(told, exhibit) for told in _offered(exhibit)],
+            **_option_props(exhibit),
             "value": {c.method.name: _option_value(c) for c in exhibit.chosen},
             "label": texts.METHOD_OPTIONS,
             "words": texts.OPTIONS,
@@ -75,15 +75,17 @@ def _slider_value(run: Run, values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _offered(exhibit: Exhibit) -> list[dict[str, Any]]:
-    """Return the options of all methods that the file can show."""
-    names = {*METHODS, *(c.method.name for c in exhibit.chosen)}
-    return [told for told in controls.option_spec() if told["name"] in names]
-
-
-def _option_spec(told: dict[str, Any], exhibit: Exhibit) -> dict[str, Any]:
-    """Return the options of a method; none of one whose maps come from Python."""
-    return told if told["name"] in METHODS else {**told, "knobs": [], "presets": {}}
+def _option_props(exhibit: Exhibit) -> dict[str, Any]:
+    """Return the options of all methods that the file can show; none of those whose maps come from
+    Python."""
+    props, names = controls.option_props(), {c.method.name for c in exhibit.chosen}
+    fixed: dict[str, Any] = {"knobs": [], "presets": {}}
+    spec = [
+        told if told["name"] in METHODS else {**told, **fixed}
+        for told in props["spec"]
+        if told["name"] in {*METHODS, *names}
+    ]
+    return {**props, "spec": spec}
 
 
 def _option_value(chosen: Chosen) -> dict[str, Any]:

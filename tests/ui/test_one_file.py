@@ -118,7 +118,11 @@ def test_the_sliders_begin_with_the_settings_shown():
     assert value["alphas"] == [[1.0, True], [0.5, True], [0.75, False]]
     assert value["weights"] == [1, 2, 1]
     assert (value["k"], value["beta"]) == (7, 0.5)
-    options = data["live"]["options"]["value"]
+    told = data["live"]["options"]
+    spec = {m["name"]: [told["knobs"][i]["name"] for i in m["knobs"]] for m in told["spec"]}
+    assert list(spec) == list(METHODS)
+    assert spec["tam"] == [k.name for k in METHODS["tam"].knobs]
+    options = told["value"]
     assert list(options) == data["view"]["shown"] == ["msea_arc", "arc"]
     assert options["msea_arc"]["normalisation"] == "token"
     assert "normalisation token" in data["print"]["methods"]["msea_arc"]
