@@ -194,13 +194,20 @@ def test_eagle_tells_its_readings_and_how_much_a_word_rests_on_the_picture(
 ):
     asked = ["explain", picture, "--prompt", "what is it?", "--model", qwen_folder]
     asked += ["--max-new-tokens", 3, "--token", 22, "--out", tmp_path / "o"]
-    asked += ["--methods", "eagle", "--regions", 4, "--format", "json"]
+    asked += ["--methods", "eagle", "--regions", 4, "--draw-parts", "--format", "json"]
     assert main([str(word) for word in asked]) == 0
     assert re.search(r"EAGLE: .* after \d+ readings of the picture", capsys.readouterr().out)
+    with Image.open(tmp_path / "o" / "scene_parts.png") as drawn, Image.open(picture) as whole:
+        assert drawn.size == whole.size
     (file,) = (tmp_path / "o").glob("*.json")
     ((told,),) = [subject["maps"] for subject in json.loads(file.read_text())["subjects"]]
     assert set(told["notes"]) == {"reliance", "shown", "empty"}
     assert told["notes"]["reliance"] >= 0
+
+
+def test_parts_are_drawn_for_eagle_only(recorded, tmp_path, capsys):
+    args = ["explain", recorded, "--draw-parts", "--out", tmp_path / "o"]
+    assert "add --methods eagle" in _fails(capsys, *args)
 
 
 def test_a_run_of_another_model_says_which_one_to_load(recorded, qwen_folder, capsys):
