@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--correct",
         action="store_true",
-        help="hide the fewest parts that take the word away, and show both answers",
+        help="hide parts in the order found until the word is gone, and show both answers",
     )
 
 

@@ -1,8 +1,9 @@
-"""Find the smallest part of a picture whose hiding takes a word out of the answer.
+"""Hide parts of a picture, in the order of a search, until a word leaves the answer.
 
 Source: the minimal correction region of EAGLE, arXiv 2509.22496. Its parts are taken in the order
 of a search: those that bring the word about first. After each further part the model is asked
-again, and the first answer without the word ends it. AMCR is the share of the picture that was
+again, and the first answer without the word ends it. That is the shortest beginning of this one
+order; another set of parts may be smaller. AMCR is the share of the picture that was
 hidden then, 1 where the word stays whatever is hidden.
 """
 
