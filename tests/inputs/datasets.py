@@ -153,5 +153,5 @@ BROKEN_MASKS: Mapping[str, tuple[Any, str]] = {
     "empty": ([], "segmentation is empty"),
     "a word": ("polygon", "neither polygons nor run lengths"),
     "huge run lengths": ({"size": [90000, 90000], "counts": [90000**2]}, "too large"),
-    "packed nonsense": ({"size": [8, 8], "counts": "~~~"}, "packs none"),
+    "packed nonsense": ({"size": [8, 8], "counts": "~~~"}, "cannot be decoded"),
 }

@@ -95,8 +95,8 @@ def test_what_it_cannot_show_is_said_in_its_place(handlers, explainer, store):
     cat = chip(store, " cat")
     at = store.get(KEY).chips[cat["chip"]].tokens[0]
     other = {"at": at, "ids": [22]}
-    cases = [({**cat, "layer": 1}, "whole model"), (other, "what was said")]
-    cases.append(({"plus": cat, "minus": other}, "what was said"))
+    cases = [({**cat, "layer": 1}, "whole model"), (other, "recorded words only")]
+    cases.append(({"plus": cat, "minus": other}, "recorded words only"))
     for subject, why in cases:
         (entry,) = maps(store, subject)
         assert not entry["need"]
