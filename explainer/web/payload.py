@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from explainer.export import DIVERGING, SEQUENTIAL, Look, colour_table
+from explainer.export.fonts import warn_about_undrawable
 from explainer.export.small_print import NOTHING, notes
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.comparison import Comparison
@@ -79,6 +80,7 @@ def bar(run: Run, key: str, subject: Any = None) -> dict[str, Any]:
         "subject": subject,
         "layers": list(run.layer_numbers),
         "rests": rests(run),
+        "undrawable": warn_about_undrawable((run.prompt, run.answer)),
     }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from explainer.export import fonts
 from explainer.run import Run
 from explainer.run.store import RunStore
 from explainer.serving.no_models import NoModels
@@ -68,6 +69,17 @@ def test_a_file_opens_with_sliders_at_its_scales(app, visit, tmp_path):
     page.set_input_files("#sl-recorded input[type=file]", tmp_path / "bad.npz")
     visitor.settled("error", "document.querySelector('#sl-notice .sl-notice').dataset.kind")
     assert visitor.chips() == ["one", "two"], "what was open stays"
+
+
+def test_what_no_font_draws_is_said_before_saving(app, visit, tmp_path, monkeypatch):
+    monkeypatch.setattr(fonts, "find_undrawable", lambda text: [c for c in text if c == "🦊"])
+    fake_run((" a", " 🦊")).save(tmp_path / "fox.npz")
+    page = visit(app.url).page
+    page.click("#sl-recorded button.label-wrap")
+    page.set_input_files("#sl-recorded input[type=file]", tmp_path / "fox.npz")
+    page.wait_for_selector(SHOWN)
+    page.click(".sl-save-menu > summary")
+    page.wait_for_selector(".sl-save-menu >> text=🦊 (U+1F98A), so pictures spell the code point")
 
 
 def test_files_are_saved_and_a_saved_run_opens_again(app, visit, tmp_path):

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from explainer.export import DIVERGING, SEQUENTIAL, colour_table
+from explainer.export import DIVERGING, SEQUENTIAL, colour_table, fonts
 from explainer.export.small_print import notes
 from explainer.methods import COMPARISON, METHODS
 from explainer.methods.base import Heatmap, MapPart
@@ -18,6 +18,13 @@ from explainer.methods.subjects import Span, explain_subject
 from explainer.run.geometry import Placement
 from explainer.web import controls, payload
 from tests.ui.fake import fake_run
+
+
+def test_characters_that_no_font_draws_are_told_before_saving(monkeypatch):
+    monkeypatch.setattr(fonts, "find_undrawable", lambda text: [c for c in text if c == "🦊"])
+    told = payload.bar(fake_run((" a", " 🦊")), "key")["undrawable"]
+    assert "🦊 (U+1F98A), so pictures spell the code point; SVG keeps the text" in told
+    assert payload.bar(fake_run((" a", " cat")), "key")["undrawable"] == ""
 
 
 def heat(values, signed=False, extent=(0.0, 0.0, 336.0, 336.0)):

@@ -54,7 +54,9 @@ export function saveMenu(text, {save, progress}) {
     row.append(button, make('small', '', meaning));
     list.append(row);
   }
-  const box = menu(text.save, text.saveLong, list, paper.box, status);
+  const warning = make('p', 'sl-save-said');
+  sightline.on('undrawable', () => { warning.textContent = now.undrawable; });
+  const box = menu(text.save, text.saveLong, warning, list, paper.box, status);
   box.classList.add('sl-save-menu');
   return box;
 }

@@ -84,7 +84,7 @@ export function mount({element, props, watch}) {
       follow();
       return;
     }
-    const {chips: items, live = false, layers = [], rests = null} = value, held = box.contains(document.activeElement);
+    const {chips: items, live = false, layers = [], rests = null, undrawable = ''} = value, held = box.contains(document.activeElement);
     const answer = items.filter(item => item.role === 'answer');
     const prompt = items.filter(item => item.role === 'prompt');
     const parts = [];
@@ -99,7 +99,7 @@ export function mount({element, props, watch}) {
       const subjects = [...answer, ...prompt].map(item => ({chip: item.index}));
       sightline.set({run: value.run ?? null, chips: items, subject: value.subject ?? null, subjects, peek: null});
     }
-    sightline.set({layers, rests});
+    sightline.set({layers, rests, undrawable});
     showTemplate();
     if (held) box.querySelector('.sl-chip[tabindex="0"]')?.focus();  // the keyboard stays where it was
   }

@@ -101,6 +101,8 @@ interface State {
   layers: number[];
   /** How much chips rest on the picture, by index; null if unknown. */
   rests: Record<number, Reliance> | null;
+  /** A sentence on characters that files of pixels spell out. */
+  undrawable: string;
   /** Whether chips of the template are shown. */
   template: boolean;
   /** Whether the next chip extends what is chosen, as with the Shift key. */
