@@ -298,7 +298,7 @@ def test_the_quick_check_names_tests_that_are_there(machine):
     assert [c for c in calls if " pip " not in c][:-1] == CHECKS
     names, _, last = calls[-1].removeprefix(PYTEST).rpartition(" ")
     assert last == "-x"
-    assert len(names.split()) > 5
+    assert len(names.split()) >= 5
     for name in names.split():
         file, *test = re.split(r"::|\[", name)
         assert (ROOT / file).exists()

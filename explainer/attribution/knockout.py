@@ -22,6 +22,7 @@ from transformers import DynamicCache
 
 from explainer.attribution.reading import recorded_inputs
 from explainer.errors import ModelError
+from explainer.models.base import Family
 from explainer.models.engine import Engine, describe_memory_errors
 from explainer.run import Run
 
@@ -34,10 +35,13 @@ class TextRows:
     Attributes:
         positions: (T,) places of the rows in the sequence.
         visual: (N,) places of the visual tokens, in the order of the run's first scale.
+
+    Raises `ModelError` for models whose layers attend within a window or not at all.
     """
 
     def __init__(self, engine: Engine, run: Run) -> None:
         self._engine, self._run = engine, run
+        _check_attention(engine.family)
         inputs = recorded_inputs(engine.family, run)
         self.visual = np.array(inputs.visual)
         first, length = int(self.visual.max()) + 1, len(inputs.ids)
@@ -108,6 +112,16 @@ class TextRows:
             **options,
         )
         return out.last_hidden_state
+
+
+def _check_attention(family: Family) -> None:
+    """Raise `ModelError` for a model with layers that do not attend to all of the text before."""
+    kinds = getattr(family.decoder.config, "layer_types", None) or []
+    if set(kinds) - {"full_attention"}:
+        raise ModelError(
+            f"some layers of {family.label} do not attend to all that precedes a word, so its text "
+            "cannot be read with places out of reach; hide pixels instead"
+        )
 
 
 def _name_of_cache(decoder: torch.nn.Module) -> str:

@@ -20,8 +20,6 @@ def check_origin(family: Family, run: Run, purpose: str) -> None:
         run: the run to extend.
         purpose: what needs the model, completing the sentence "load that model to ...".
     """
-    if run.layer not in (None, family.depth):
-        raise RunError(f"this is a view of layer {run.layer}; use the whole run to {purpose}")
     recorded = _describe_model(run.model_id, run.settings)
     loaded = _describe_model(family.model_id, {"revision": family.revision, **family.origin})
     if recorded != loaded:
@@ -29,6 +27,8 @@ def check_origin(family: Family, run: Run, purpose: str) -> None:
             f"the run was recorded with {recorded}, but {loaded} is loaded; "
             f"load {recorded} to {purpose}"
         )
+    if run.layer not in (None, family.depth):
+        raise RunError(f"this is a view of layer {run.layer}; use the whole run to {purpose}")
 
 
 def _describe_model(model_id: str, settings: Mapping[str, Any]) -> str:

@@ -48,14 +48,24 @@ def traces(explainer: Explainer) -> dict:
     }
 
 
+THROUGH_ATTENTION = ("attention_rollout", "grad_rollout", "cp_lrp", "attn_lrp")
+
+
 def attribute(explainer: Explainer, run: Run, name: str, **options) -> Run | None:
     """Return the run with the maps of its answer, or None where the tower has no such map."""
     try:
         return explainer.attribute(run, run.indices(ANSWER).tolist(), name, **options)
     except MethodError:
-        assert name == "archi_surgery"
+        if attends_in_every_layer(explainer):
+            assert name == "archi_surgery"
+        else:
+            assert name in ("archi_surgery", *THROUGH_ATTENTION)
         assert explainer.family.label != "LLaVA"
         return None
+
+
+def attends_in_every_layer(explainer: Explainer) -> bool:
+    return all(hasattr(layer, "self_attn") for layer in explainer.family.decoder.layers)
 
 
 @pytest.mark.parametrize("name", COMPUTED)
@@ -111,6 +121,8 @@ def test_hooks_are_gone_before_gradients_are_taken(deep, run):
 
 @pytest.mark.parametrize("rules", [cp_rules, attn_rules, Patches.leaf_at_input])
 def test_states_stay_the_same_with_everything_in_place(any_model, rules):
+    if rules is not Patches.leaf_at_input and not attends_in_every_layer(any_model):
+        pytest.skip("relevance is refused where layers do not attend")
     run = any_model.record(tiny.image(64, 96), PROMPT_TEXT, scales=(1.0,), max_new_tokens=4)
     engine = Engine(any_model.family)
     reading = Reading(engine, run)
@@ -192,7 +204,8 @@ def test_every_dtype_gives_finite_maps(any_model, name):
         assert values.dtype == np.float32
         assert values.shape == (len(run.scales[0].states),)
         assert np.isfinite(values).all()
-        assert values.any()
+        # EAGLE's map is as bright as the word gains by the picture, which may be nothing.
+        assert values.any() or name == "eagle"
 
 
 def test_a_closed_model_computes_nothing(qwen_folder):

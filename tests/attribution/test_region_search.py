@@ -10,7 +10,7 @@ import pytest
 from explainer.attribution.knockout import TextRows
 from explainer.attribution.region_search import HIDING, RegionPlan
 from explainer.attribution.sources import SOURCES, WordSources
-from explainer.errors import Cancelled, RunError, TokenError
+from explainer.errors import Cancelled, ModelError, RunError, TokenError
 from explainer.methods.subjects import Span, Unsaid
 from explainer.probing.eagle_search import SearchSettings
 from explainer.probing.tiling import Tiling
@@ -19,6 +19,15 @@ from explainer.run import ANSWER, PROMPT, Run
 from tests.probing import slow_eagle
 
 SMALL = RegionPlan(6, "cells")
+
+
+def expect_rows_of_text(deep: Explainer, run: Run) -> None:
+    """End the test where layers attend within a window: there the text is not read again."""
+    kinds = getattr(deep.family.decoder.config, "layer_types", None) or []
+    if set(kinds) - {"full_attention"}:
+        with pytest.raises(ModelError, match="hide pixels instead"):
+            TextRows(deep._engine, run)
+        pytest.skip("refused, as it should be")
 
 
 def mean_of(deep: Explainer, run: Run, tiling: Tiling, columns: Sequence[int]):
@@ -63,6 +72,8 @@ def test_another_word_in_the_place_of_one(deep, run):
 
 @pytest.mark.parametrize("hiding", HIDING)
 def test_a_search_tells_how_far_it_is_and_can_be_stopped(deep, run, hiding):
+    if hiding == "tokens":
+        expect_rows_of_text(deep, run)
     told: list = []
     plan = RegionPlan(6, "cells", hiding=hiding, settings=SearchSettings(2, 1, 3))
     deep.search_regions(run, None, plan, on_progress=told.append)
@@ -84,6 +95,7 @@ def test_what_cannot_be_searched_is_said(deep, run):
 
 
 def test_with_everything_in_reach_the_text_reads_as_it_was_recorded(deep, run):
+    expect_rows_of_text(deep, run)
     rows = TextRows(deep._engine, run)
     answer = run.indices(ANSWER)
     at, ids = (run.tokens.positions[answer] - 1).tolist(), run.tokens.ids[answer].tolist()
@@ -94,6 +106,7 @@ def test_with_everything_in_reach_the_text_reads_as_it_was_recorded(deep, run):
 
 def test_hidden_places_have_no_influence_and_later_ones_never_do(deep, run):
     """Places out of reach can hold any keys and values."""
+    expect_rows_of_text(deep, run)
     rows = TextRows(deep._engine, run)
     answer = run.indices(ANSWER)
     at, ids = (run.tokens.positions[answer] - 1).tolist(), run.tokens.ids[answer].tolist()
@@ -111,6 +124,7 @@ def test_hidden_places_have_no_influence_and_later_ones_never_do(deep, run):
 
 
 def test_the_preview_hides_the_visual_tokens_of_a_part(deep, run):
+    expect_rows_of_text(deep, run)
     tiling = Tiling.of(run, 6, parts="cells")
     assert len(tiling.owners) == len(run.scales[0].states)
     assert set(range(len(tiling))) <= set(tiling.owners.tolist())
@@ -130,6 +144,7 @@ def test_the_preview_hides_the_visual_tokens_of_a_part(deep, run):
 
 
 def test_sources_are_what_the_text_may_not_attend_to(deep, run):
+    expect_rows_of_text(deep, run)
     found = deep.word_sources(run)
     answer = run.indices(ANSWER)
     np.testing.assert_array_equal(found.tokens, answer)

@@ -212,7 +212,7 @@ def test_parts_are_drawn_for_eagle_only(recorded, tmp_path, capsys):
 
 def test_a_run_of_another_model_says_which_one_to_load(recorded, qwen_folder, capsys):
     args = ["explain", recorded, "--methods", "attention", "--model", qwen_folder]
-    assert "load that model to compute its maps" in _fails(capsys, *args)
+    assert "load synthetic to compute its maps" in _fails(capsys, *args)
 
 
 def test_methods_that_need_the_model_are_no_part_of_all(recorded, tmp_path):
@@ -296,7 +296,7 @@ def test_errors_are_one_line_and_exit_code_two(recorded, picture, qwen_folder, t
         (["explain", recorded, "--scales", "x", *at], "0.5,0.75,1"),
         (["explain", recorded, "--scales", "0.9", *at], "was not recorded"),
         (["explain", recorded, "--scale-weights", "1,2", *at], "got 2 for 3 scales"),
-        (["explain", recorded, "--methods", "tam", "--k", 5, *at], "no knob of tam"),
+        (["explain", recorded, "--methods", "tam", "--k", 5, *at], "not a knob of tam"),
         (["explain", recorded, "--methods", "tam,mood", *at], "there is no method 'mood'"),
         (["explain", recorded, "--methods", ",", *at], "names no method"),
         (["explain", recorded, "--preset", "gorgeous", *at], "no preset"),

@@ -169,14 +169,14 @@ def test_a_case_shows_the_thing_and_each_map_of_it(tmp_path):
     methods = parse(["msea_arc", "tam"])
     plan = MeasurePlan(tuple(methods), "clean", grammar("list", ["cat"]), (1.0,), 8)
     cases = Cases(model, dataset, plan, {"ours": methods[0], "theirs": methods[1]})
-    found, site, maps = cases.drawn(0)
+    found, site, maps = cases.find_case(0)
     assert (found, site.cells) == (run, 4)
     assert len(maps) == 2
     assert all(iou > 0.2 and predicted.any() for _, iou, predicted in maps)
     cases.write(tmp_path / "cases.png", [0])
     assert (tmp_path / "cases.png").read_bytes().startswith(b"\x89PNG")
     truth.masks.clear()
-    assert cases.drawn(0) is None
+    assert cases.find_case(0) is None
     cases.write(tmp_path / "none.png", [0])
 
 

@@ -111,7 +111,7 @@ def test_computed_maps_of_the_old_word_are_not_taken_for_those_of_the_new():
     empty = np.zeros(len(RUN.scales[0].states), np.float32)
     run = replace(RUN, attributions=dict.fromkeys(keys, empty))
     assert list(run.with_token(AT, 47).attributions) == keys[1:]
-    with pytest.raises(MethodError, match="what was said"):
+    with pytest.raises(MethodError, match="recorded words only"):
         explain_subject(COMPARISON["grad_cam"], run, Unsaid(AT, (47,)))
 
 

@@ -83,12 +83,12 @@ def test_the_run_says_which_adapter_and_refuses_scales_of_another(
     run = loaded.record(*ASK, scales=(1.0,), max_new_tokens=2)
     assert run.settings["adapter"].startswith("tiny-lora@")
     assert loaded.add_scale(run, 0.5).alphas == (1.0, 0.5)
-    with pytest.raises(RunError, match=r"adapter tiny-lora@.*load that model"):
+    with pytest.raises(RunError, match=r"adapter tiny-lora@.*load tiny-qwen2-vl, adapter"):
         qwen.add_scale(run, 0.5)
-    with pytest.raises(RunError, match="load that model"):
+    with pytest.raises(RunError, match="is loaded; load "):
         loaded.add_scale(qwen.record(*ASK, scales=(1.0,), max_new_tokens=2), 0.5)
     other = _adapter(qwen_folder, tmp_path / "tiny-lora", seed=1)  # of the same name
-    with pytest.raises(RunError, match="load that model"):
+    with pytest.raises(RunError, match="is loaded; load "):
         explainer.load(qwen_folder, device="cpu", adapter=other).add_scale(run, 0.5)
 
 

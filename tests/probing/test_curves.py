@@ -57,7 +57,7 @@ def test_what_does_not_belong_to_the_run_is_refused(qwen):
     run = qwen.record(picture, "What?", scales=(1.0,), max_new_tokens=2)
     with pytest.raises(RunError):
         qwen.token_probabilities(run, [(np.zeros((200, 84, 3), np.uint8),)])
-    with pytest.raises(RunError, match="load that model"):
+    with pytest.raises(RunError, match="is loaded; load another"):
         qwen.token_probabilities(replace(run, model_id="another"), [run.media])
     assert qwen.token_probabilities(run, []).shape[0] == 0
 

@@ -181,7 +181,7 @@ def test_regions_are_read_one_by_one_where_memory_is_short(qwen, monkeypatch):
     monkeypatch.setattr(qwen._engine, "reread", small)
     got = qwen.probabilities_without(run, [place, place.around()])
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-7)
-    with pytest.raises(RunError, match="load that model"):
+    with pytest.raises(RunError, match="is loaded; load another"):
         qwen.probabilities_without(replace(run, model_id="another"), [place])
 
 

@@ -222,7 +222,7 @@ def test_a_scale_that_is_there_is_not_read_again(qwen):
 
 
 def test_a_scale_needs_the_model_of_the_run(qwen):
-    with pytest.raises(RunError, match="load that model"):
+    with pytest.raises(RunError, match="is loaded; load another"):
         qwen.add_scale(replace(_record(qwen), model_id="another"), 0.5)
 
 
