@@ -20,24 +20,34 @@ _SMAPS = Path("/proc/self/smaps")
 _MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+ +(/.*)$")
 
 
-def release_file_pages(folder: Path) -> None:
+def find_mappings(folder: Path) -> frozenset[tuple[int, int]]:
+    """Return start and end of each mapping of this folder's weight files; empty outside Linux."""
+    with suppress(OSError):
+        return frozenset(mapping for mapping, _ in _mappings(folder))
+    return frozenset()
+
+
+def release_file_pages(folder: Path, kept: Set[tuple[int, int]]) -> None:
     """Release the pages of this folder's safetensors files, and freed memory of glibc.
 
-    Linux only. Mappings that were written to are left alone, as their changes would be lost.
+    Linux only. Mappings that were written to are left alone, as their changes would be lost, and
+    so are those in `kept`: of models that were loaded before, into which adapters may be merged.
     """
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
-        files = {str(file.resolve()) for file in weight_files(folder)}  # links in the hub's cache
-        for start, end in list(_unchanged_mappings(files)):
+        for (start, end), unchanged in list(_mappings(folder)):
+            if not unchanged or (start, end) in kept:
+                continue
             libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _DONTNEED)
         libc.malloc_trim(0)  # temporary tensors leave gaps, which glibc otherwise keeps
 
 
-def _unchanged_mappings(files: Set[str]) -> Iterator[tuple[int, int]]:
-    """Yield start and end of each mapping of these files that was only read."""
+def _mappings(folder: Path) -> Iterator[tuple[tuple[int, int], bool]]:
+    """Yield start and end of each mapping of these files, and whether it was only read."""
+    files = {str(file.resolve()) for file in weight_files(folder)}  # links in the hub's cache
     mapping = None
     for line in _SMAPS.read_text(errors="replace").splitlines():
         if found := _MAPPING.match(line):
             mapping = (int(found[1], 16), int(found[2], 16)) if found[3] in files else None
-        elif mapping and line.startswith("Anonymous:") and line.split()[1] == "0":
-            yield mapping
+        elif mapping and line.startswith("Anonymous:"):
+            yield mapping, line.split()[1] == "0"

@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 from explainer.errors import ModelError
 from explainer.models.loading.checkpoint import Checkpoint
-from explainer.models.loading.pages import release_file_pages
+from explainer.models.loading.pages import find_mappings, release_file_pages
 
 OnFraction = Callable[[float], None]
 
@@ -45,9 +45,10 @@ def read_parts(
         ModelError: the weights do not agree with config.json.
     """
     folder = checkpoint.folder
+    kept = find_mappings(folder)
 
     def tell(fraction: float) -> None:
-        release_file_pages(folder)
+        release_file_pages(folder, kept)
         at(fraction)
 
     own = _OWN_LAYOUT.get(checkpoint.raw["model_type"])
