@@ -119,7 +119,8 @@ def test_settings_are_remembered_until_they_are_reset(app, visit):
     set_k(visitor, 77)
     page.fill("[data-name=opacity] .sl-number", "0.9")
     page.keyboard.press("Enter")
-    page.wait_for_function("() => localStorage.getItem('sightline')?.includes('77')")
+    stored = "v => localStorage.getItem('sightline')?.includes(v)"
+    page.wait_for_function(f"() => ['77', '0.9'].every({stored})")
     page.goto(app.url)
     visitor.settled("77", f"document.querySelector('{K}').value")
     heat = "document.documentElement.style.getPropertyValue('--sl-heat')"
