@@ -481,12 +481,7 @@ def _idefics3(words: PreTrainedTokenizerFast, tower: str) -> dict[str, Any]:
     return {
         "vision_config": {
             "model_type": tower,
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "image_size": 32,
-            "patch_size": 8,
+            **_TOWER,
             "initializer_range": 0.2,
         },
         "text_config": {"model_type": "llama", **_text(words, words.bos_token, words.eos_token)},
