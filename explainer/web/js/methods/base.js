@@ -17,13 +17,18 @@ export function settingsOf(method, knobs, preset = null) {
     throw new Refusal(`${method.name} has no preset '${preset}'; it has ${Object.keys(method.presets).join(', ') || 'none'}`);
   }
   const values = Object.fromEntries(method.knobs.map(knob => [knob.name, knob.default]));
-  const checked = Object.entries(knobs).map(([name, value]) => [name, CHECKS[known.get(name).kind](known.get(name), value)]);
+  const checked = Object.entries(knobs).flatMap(([name, value]) => {
+    const knob = known.get(name);
+    return knob ? [[name, CHECKS[knob.kind](knob, value)]] : [];
+  });
   return {...values, ...preset === null ? {} : method.presets[preset], ...Object.fromEntries(checked)};
 }
 
 // A number for people, in six digits at most.
+/** @type {(value: number) => string} */
 const shown = value => Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(6)));
 
+/** @type {(knob: KnobSpec, value: unknown) => number} */
 function number(knob, value) {
   if (typeof value !== 'number') throw new Refusal(`${knob.name} is a number, got ${typeof value}`);
   if (!(knob.low - 1e-9 <= value && value <= knob.high + 1e-9)) {
@@ -32,6 +37,7 @@ function number(knob, value) {
   return value;
 }
 
+/** @type {(knob: KnobSpec, value: unknown) => number} */
 function whole(knob, value) {
   const told = number(knob, value);
   if (!Number.isInteger(told)) throw new Refusal(`${knob.name} is a whole number, got ${told}`);
@@ -41,11 +47,13 @@ function whole(knob, value) {
   return told;
 }
 
+/** @type {(knob: KnobSpec, value: unknown) => KnobValue} */
 function choice(knob, value) {
-  if (!knob.choices.includes(value)) throw new Refusal(`${knob.name} must be one of ${knob.choices.join(', ')}, got '${value}'`);
+  if (typeof value !== 'string' || !knob.choices.includes(value)) throw new Refusal(`${knob.name} must be one of ${knob.choices.join(', ')}, got '${value}'`);
   return value;
 }
 
+/** @type {(knob: KnobSpec, values: unknown, entries: string) => number[]} */
 function few(knob, values, entries) {
   if (!Array.isArray(values)) throw new Refusal(`${knob.name} is a list of ${entries}`);
   const numbers = values.map(value => number(knob, value));
@@ -53,6 +61,7 @@ function few(knob, values, entries) {
   return numbers;
 }
 
+/** @type {(knob: KnobSpec, values: unknown) => number[] | null} */
 function weights(knob, values) {
   if (values === null && knob.default === null) return null;
   const numbers = few(knob, values, 'weights');
@@ -60,6 +69,7 @@ function weights(knob, values) {
   return numbers;
 }
 
+/** @type {Record<string, (knob: KnobSpec, value: unknown) => KnobValue>} */
 const CHECKS = {
   float: (knob, value) => value === null && knob.default === null ? null : number(knob, value),
   int: whole,

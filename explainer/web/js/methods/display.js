@@ -32,6 +32,7 @@ export function answerTokens(run) {
  * @returns {Float32Array[]} in [0, 1]
  */
 export function finish(run, tokens, mapOf, grids, {normalisation, window = 1, border = 'edge', name}) {
+  /** @type {(map: Float32Array) => Float32Array} */
   const smooth = map => join(split(map, grids).map((part, i) => rankGaussian(part, shapeOf(grids[i]), window, border)));
   if (normalisation === 'joint') {
     return tokens.map(token => {
@@ -39,7 +40,9 @@ export function finish(run, tokens, mapOf, grids, {normalisation, window = 1, bo
       return smooth(stretch(map, ...jointRange(map, textScores(run, run.tokens[token]), earlier(run, token))));
     });
   }
-  const finished = token => smooth(mapOf(token)), maps = tokens.map(finished);
+  /** @type {(token: number) => Float32Array} */
+  const finished = token => smooth(mapOf(token));
+  const maps = tokens.map(finished);
   if (normalisation === RAW) return maps;
   if (normalisation === 'token') return maps.map(map => stretch(map, least(map), largest(map)));
   const peak = answerPeak(run, name, finished);
@@ -55,7 +58,9 @@ export function finish(run, tokens, mapOf, grids, {normalisation, window = 1, bo
  * @returns {Float32Array[]} in [-1, 1]
  */
 export function finishSigned(run, tokens, mapOf, {normalisation, name}) {
-  const maps = tokens.map(mapOf), size = map => map.map(Math.abs);
+  const maps = tokens.map(mapOf);
+  /** @type {(map: Float32Array) => Float32Array} */
+  const size = map => map.map(Math.abs);
   if (normalisation === RAW) return maps;
   const peak = normalisation === 'answer' ? answerPeak(run, name, token => size(mapOf(token))) : 0;
   return maps.map((map, i) => {
@@ -67,9 +72,10 @@ export function finishSigned(run, tokens, mapOf, {normalisation, name}) {
 }
 
 // The largest value in the maps of the whole answer, kept for the next word at the same settings.
+/** @type {(run: RunEvidence, name: string, finished: (token: number) => Float32Array) => number} */
 function answerPeak(run, name, finished) {
-  if (!peaks.has(run)) peaks.set(run, new Map());
-  const kept = peaks.get(run);
+  const kept = peaks.get(run) ?? new Map();
+  peaks.set(run, kept);
   if (!kept.has(name)) {
     if (kept.size >= MOST_PEAKS) kept.clear();
     kept.set(name, answerTokens(run).reduce((most, token) => Math.max(most, largest(finished(token))), -Infinity));
@@ -88,6 +94,7 @@ export function largest(values) {
   return most;
 }
 
+/** @type {(values: Float32Array) => number} */
 const least = values => -largest(values.map(value => -value));
 
 /**

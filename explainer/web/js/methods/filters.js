@@ -3,16 +3,22 @@ import {sum} from './sums.js';
 
 const FLOOR = 1e-6;  // of the coefficient of variation: a flat window keeps its value
 
+/** @type {(at: number, n: number) => number} */
 const clampTo = (at, n) => Math.min(n - 1, Math.max(0, at));
+/** @type {(at: number, n: number) => number} */
 function mirror(at, n) {
   if (n === 1) return 0;
   const period = 2 * (n - 1), place = (at % period + period) % period;
   return place < n ? place : period - place;
 }
-/** Which cell stands for one past the edge; -1 for none. */
+/**
+ * Which cell stands for one past the edge; -1 for none.
+ * @type {Record<string, (at: number, n: number) => number>}
+ */
 const BORDERS = {mirror, edge: clampTo, inside: (at, n) => at < 0 || at >= n ? -1 : at};
 
 // Call `act` with each cell and the sorted values of its window.
+/** @type {(values: Float32Array, shape: [number, number], window: number, border: string, act: (cell: number, ranked: Float32Array, n: number) => void) => void} */
 function eachWindow(values, [h, w], window, border, act) {
   const r = window >> 1, place = BORDERS[border], ranked = new Float32Array(window * window);
   const columns = Array.from({length: w + 2 * r}, (_, i) => place(i - r, w));
@@ -49,6 +55,7 @@ export function rankGaussian(values, shape, window, border) {
   return out;
 }
 
+/** @type {(ranked: Float32Array, n: number) => number} */
 function rankedMean(ranked, n) {
   let total = 0, square = 0;
   for (let m = 0; m < n; m++) total += ranked[m];

@@ -3,6 +3,7 @@
 import {roundEven, sum} from './sums.js';
 
 const MOST_PIXELS = 1 << 17, SLIVER = .01, EVEN = 1e-3;
+/** @type {(value: number, low: number, high: number) => number} */
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 /**
@@ -51,6 +52,7 @@ export function divided(grid, factor) {
 export function atPixels(grid) {
   const [x0, y0, x1, y1] = box(grid.y, grid.x);
   const step = Math.ceil(Math.sqrt(Math.max(1, (x1 - x0) * (y1 - y0) / MOST_PIXELS)));
+  /** @type {(low: number, high: number) => Float64Array} */
   const axis = (low, high) => linspace(low, high, Math.max(1, roundEven((high - low) / step)) + 1);
   return {y: axis(y0, y1), x: axis(x0, x1)};
 }
@@ -103,10 +105,13 @@ export function wholeEdges(edges) {
   return whole;
 }
 
+/** @type {(edges: ArrayLike<number>, factor: number) => Float64Array} */
 function divide(edges, factor) {
   const whole = wholeEdges(edges), n = whole.length - 1, count = n * factor, index = whole.map((_, i) => i);
   const fine = Float64Array.from({length: count + 1}, (_, i) => clamp(interpolate(i / factor, index, whole), edges[0], edges[n]));
-  const size = (whole[n] - whole[0]) / count, holds = i => fine[i + 1] - fine[i] > SLIVER * size;
+  const size = (whole[n] - whole[0]) / count;
+  /** @type {(i: number) => boolean} */
+  const holds = i => fine[i + 1] - fine[i] > SLIVER * size;
   let first = 0, last = count - 1;
   while (!holds(first)) first++;
   while (!holds(last)) last--;
@@ -115,6 +120,7 @@ function divide(edges, factor) {
   return fine.slice(first, last + 2);
 }
 
+/** @type {Record<string, (x: number) => number>} */
 const KERNELS = {
   bilinear: x => Math.max(0, 1 - Math.abs(x)),
   bicubic(x) {  // Keys, a = -1/2
@@ -148,6 +154,7 @@ export function axisWeights(from, to, mode) {
 }
 
 // The weights of the cells around a place; cells past the edge count for the one at the edge.
+/** @type {(at: number, width: number, n: number, kernel: (x: number) => number) => {first: number, weights: Float32Array}} */
 function spread(at, width, n, kernel) {
   const low = Math.floor(at - 2 * width), high = Math.ceil(at + 2 * width), first = clamp(low, 0, n - 1);
   const weights = new Float64Array(clamp(high, 0, n - 1) - first + 1);

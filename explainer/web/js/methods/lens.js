@@ -2,6 +2,9 @@
 import {join} from './geometry.js';
 import {ANSWER, TEMPLATE, scaleOf, viewLogits} from './run.js';
 
+/** @type {Record<string, (role: number) => boolean>} */
+const COUNTS = {content: role => role !== TEMPLATE, all: () => true, answer: role => role === ANSWER};
+
 /**
  * Return the base view of each image at a scale.
  * @param {RunEvidence} run
@@ -10,7 +13,7 @@ import {ANSWER, TEMPLATE, scaleOf, viewLogits} from './run.js';
  */
 export function baseViews(run, alpha = 1) {
   const {views} = scaleOf(run, alpha);
-  return run.images.map((_, image) => views.find(view => view.image === image));
+  return run.images.flatMap((_, image) => views.find(view => view.image === image) ?? []);
 }
 
 /**
@@ -67,7 +70,7 @@ export function scoreWeights(run, token, allowed) {
  * @returns {boolean[]} (T,)
  */
 export function earlier(run, token, which = 'content') {
-  const counts = {content: role => role !== TEMPLATE, all: () => true, answer: role => role === ANSWER}[which];
+  const counts = COUNTS[which];
   return Array.from(run.roles, (role, j) => j < token && counts(role) && run.guesses[j * run.depth] > 0);
 }
 

@@ -11,7 +11,10 @@ import {baseViews, lensMap} from './lens.js';
  */
 export function logitLens(run, tokens, {alpha, show, normalisation}) {
   const grids = baseViews(run, alpha), signed = show === 'signed';
-  const raw = token => lensMap(run, run.tokens[token], alpha), positive = token => raw(token).map(value => Math.max(0, value));
+  /** @type {(token: number) => Float32Array} */
+  const raw = token => lensMap(run, run.tokens[token], alpha);
+  /** @type {(token: number) => Float32Array} */
+  const positive = token => raw(token).map(value => Math.max(0, value));
   const how = {normalisation, name: `lens ${alpha} ${show}`};
   const maps = signed ? finishSigned(run, tokens, raw, how) : finish(run, tokens, positive, grids, how);
   return maps.map(map => ({parts: asParts(map, grids), signed, norm: [signed ? 'signed' : 'plain', normalisation], notes: {}}));

@@ -19,6 +19,7 @@ const MOST_KEPT = 1 << 15;  // cells of a map that is kept for the next setting
 export function mseaArc(run, tokens, s) {
   checkTogether(s);
   const grids = gridsOf(run, s), derived = new Map();
+  /** @type {(token: number) => Derived} */
   const derivedOf = token => {
     if (!derived.has(token)) derived.set(token, derive(run, token, s, grids));
     return derived.get(token);
@@ -31,6 +32,7 @@ export function mseaArc(run, tokens, s) {
   });
 }
 
+/** @type {(s: Settings) => void} */
 function checkTogether(s) {
   const {fuse_at, factor, scales, scale_weights, fuse} = s;
   const weights = scale_weights ?? [];
@@ -59,14 +61,14 @@ export function gridsOf(run, {fuse_at, factor}) {
  * @param {number} token
  * @param {Settings} s
  * @param {MapGrid[]} grids
- * @returns {{own: Float32Array, weights: Float64Array, interference: Float64Array, cleaned: Float32Array, beta: number, auto: number}}
- *   `weights` has one entry more than there are tokens if there is an A_0
+ * @returns {Derived}
  */
 export function derive(run, token, s, grids) {
   const earlierWeights = predecessorWeights(run, token, s), fused = fusing(run, s, grids);
   const own = fused.word(run.tokens[token]), base = fused.base();
   const weights = Float64Array.of(...earlierWeights, ...base ? [1] : []);  // r_0 = 0
-  const mapAt = j => j < run.tokens.length ? fused.word(run.tokens[j]) : base;
+  /** @type {(j: number) => Float32Array} */
+  const mapAt = j => base && j === run.tokens.length ? base : fused.word(run.tokens[j]);
   const interference = weightedMean(weights, mapAt, cellCount(grids)), best = bestBeta(own, interference);
   const auto = s.beta_range === 'nonnegative' ? Math.max(0, best) : best, beta = s.beta ?? auto;
   return {own, weights, interference, cleaned: subtract(own, interference, beta), beta, auto};
@@ -99,6 +101,7 @@ export function relevance(run, token, allowed, s) {
   if (s.k > run.depth) throw new Refusal(`k = ${s.k} is too large: this run holds lists of ${run.depth}`);
   const own = stateRow(run, token, s.state), r = new Float64Array(allowed.length).fill(NaN);
   if (own < 0) throw new Refusal(`the run holds no own state of token ${token}; choose state 'predicting'`);
+  /** @type {(row: number) => Uint16Array | Int32Array} */
   const list = row => run.guesses.subarray(row * run.depth, row * run.depth + s.k);
   const used = allowed.flatMap((counts, j) => counts && stateRow(run, j, s.state) >= 0 ? [j] : []);
   rbo(list(own), used.map(j => list(stateRow(run, j, s.state))), s.p, s.rbo).forEach((overlap, i) => { r[used[i]] = overlap; });
@@ -106,6 +109,7 @@ export function relevance(run, token, allowed, s) {
 }
 
 // The row of guesses that stands for a token (Eq. 6), -1 if its state was not recorded.
+/** @type {(run: RunEvidence, token: number, state: string) => number} */
 function stateRow({positions}, token, state) {
   if (state !== 'own') return token;
   const gap = token + 1 < positions.length && positions[token + 1] !== positions[token] + 1;
@@ -113,13 +117,21 @@ function stateRow({positions}, token, state) {
 }
 
 // A of Eq. 5 for words and A_0. Maps are kept with the run, those of the last settings at each step.
+/** @type {(run: RunEvidence, s: Settings, grids: MapGrid[]) => {word(number: number): Float32Array, base(): Float32Array | null}} */
 function fusing(run, s, grids) {
-  const cells = cellCount(grids), scales = s.scales.map(alpha => scaleOf(run, alpha)), keeps = cells <= MOST_KEPT;
+  /** @type {RunScale[]} */
+  const scales = s.scales.map((/** @type {number} */ alpha) => scaleOf(run, alpha));
+  const cells = cellCount(grids), keeps = cells <= MOST_KEPT;
   const where = [s.fuse_at, s.factor, s.resize, s.clip === 'per_scale'].join();
-  const placed = keptMaps(run, keeps, 'placed', where), fused = keptMaps(run, keeps, 'fused', JSON.stringify([where, s.clip, s.fuse, s.scales, s.scale_weights]));
+  /** @type {Keep<Float32Array[][]>} */
+  const placed = keptMaps(run, keeps, 'placed', where);
+  /** @type {Keep<Float32Array>} */
+  const fused = keptMaps(run, keeps, 'fused', JSON.stringify([where, s.clip, s.fuse, s.scales, s.scale_weights]));
+  /** @type {(map: Float32Array) => Float32Array} */
   const clipped = map => s.clip === 'fused' ? map.map(value => Math.max(0, value)) : map;
 
   // The maps of a word by each view of a scale, of all images in a list.
+  /** @type {(scale: RunScale, word: number) => Float32Array[][]} */
   const readings = (scale, word) => placed(`${scale.alpha} ${word}`, () => run.images.map((_, image) =>
     scale.views.filter(view => view.image === image).map(view => {
       const logits = viewLogits(scale, view, word);
@@ -127,6 +139,7 @@ function fusing(run, s, grids) {
     })));
 
   // One map from those of the words at each scale; every view counts as a reading of its own.
+  /** @type {(words: number[]) => Float32Array} */
   function fuse(words) {
     const of = scales.map((scale, i) => readings(scale, words[i]));
     return clipped(join(run.images.map((_, image) => {
@@ -136,6 +149,7 @@ function fusing(run, s, grids) {
     })));
   }
 
+  /** @type {(number: number) => Float32Array} */
   const word = number => fused(String(number), () => fuse(scales.map(() => number)));
   function base() {
     if (s.base === 'off' || s.weights === 'none') return null;
@@ -150,7 +164,15 @@ function fusing(run, s, grids) {
   return {word, base};
 }
 
-// A function that makes a value once; the values of other settings are dropped.
+/**
+ * A function that makes a value once; the values of other settings are dropped.
+ * @template T
+ * @param {RunEvidence} run
+ * @param {boolean} keeps
+ * @param {string} step
+ * @param {string | number} settings
+ * @returns {Keep<T>}
+ */
 function keptMaps(run, keeps, step, settings) {
   if (!keeps) return (_, make) => make();
   if (run.kept.get(step)?.settings !== settings) run.kept.set(step, {settings, maps: new Map()});
@@ -161,10 +183,12 @@ function keptMaps(run, keeps, step, settings) {
   };
 }
 
+/** @type {(run: RunEvidence, view: RunView, grid: MapGrid, key: (string | number)[], mode: string) => (values: ArrayLike<number>) => Float32Array} */
 function resamplerOf(run, view, grid, key, mode) {
   return keptMaps(run, true, 'resamplers', key[0])(key.join(), () => resampler(view, grid, mode));
 }
 
+/** @type {(views: Float32Array[], weights: number[]) => Float32Array} */
 function meanOf(views, weights) {
   const total = weights.reduce((all, weight) => all + weight, 0), out = new Float32Array(views[0].length);
   const shares = weights.map(weight => Math.fround(weight / total));
@@ -176,6 +200,7 @@ function meanOf(views, weights) {
   return out;
 }
 
+/** @type {(views: Float32Array[]) => Float32Array} */
 function largestOf(views) {
   return views[0].map((_, cell) => views.reduce((most, view) => Math.max(most, view[cell]), -Infinity));
 }

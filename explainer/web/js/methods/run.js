@@ -1,6 +1,7 @@
 // A run as the evidence message tells it (docs/formats.md), and the values that methods read of it.
 
 const VERSION = 1, STEPS = 32767;
+/** @type {Record<string, new (buffer: ArrayBuffer, begin: number, count: number) => any>} */
 const TYPES = {uint8: Uint8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array, float32: Float32Array};
 
 export const TEMPLATE = 0;
@@ -19,6 +20,7 @@ export function readEvidence(buffer) {
   const bytes = new Uint8Array(buffer), numbers = new DataView(buffer);
   const version = numbers.getUint32(4, true), start = 12 + numbers.getUint32(8, true);
   if (String.fromCharCode(...bytes.subarray(0, 4)) !== 'SLEV' || version !== VERSION) throw new Error(`no evidence of version ${VERSION}`);
+  /** @type {EvidenceHeader} */
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(12, start)));
   const arrays = Object.fromEntries(header.arrays.map(({name, type, shape, at}) =>
     [name, new TYPES[type](buffer, start + at, shape.reduce((a, b) => a * b, 1))]));
@@ -42,6 +44,7 @@ export function readEvidence(buffer) {
   };
 }
 
+/** @type {(told: EvidenceHeader['scales'][0], size: number, i: number, arrays: Record<string, any>) => RunScale} */
 function scale({alpha, base, least, views}, size, i, arrays) {
   let at = 0;
   const placed = views.map(view => {

@@ -6,31 +6,31 @@ import {explain} from './registry.js';
 import {Refusal, saying, wordOf} from './run.js';
 
 /**
- * Return the map of a subject: {tokens, by}, {at, ids, by} or {plus, minus} of such.
+ * Return the map of a subject.
  * @param {MethodSpec} method
  * @param {RunEvidence} run
- * @param {Explained} subject
+ * @param {ExplainedWord | WordContrast} subject
  * @param {Settings} settings all knobs of the method
  * @returns {Heat}
  */
 export function explainSubject(method, run, subject, settings) {
-  for (const word of subject.plus ? [subject.plus, subject.minus] : [subject]) check(word, settings);
-  if (subject.plus) return contrast(method, run, subject, settings);
+  for (const word of 'plus' in subject ? [subject.plus, subject.minus] : [subject]) check(word, settings);
+  if ('plus' in subject) return contrast(method, run, subject, settings);
   return combine(mapsOf(method, run, subject, settings), subject.by ?? 'max');
 }
 
+/** @type {(word: ExplainedWord, settings: Settings) => void} */
 function check(word, settings) {
-  if (!(word.tokens ?? /** @type {number[]} */ (word.ids)).length) throw new Refusal('a subject needs at least one token');
-  if (word.at !== undefined && settings.state === 'own') {
+  if (!('tokens' in word ? word.tokens : word.ids).length) throw new Refusal('a subject needs at least one token');
+  if ('at' in word && settings.state === 'own') {
     throw new Refusal("a word that was not said has no state of its own; choose state 'predicting'");
   }
 }
 
-const idsOf = word => /** @type {number[]} */ (word.ids);
-
+/** @type {(method: MethodSpec, run: RunEvidence, word: ExplainedWord, settings: Settings) => Heat[]} */
 function mapsOf(method, run, word, settings) {
-  if (word.tokens) return explain(method, run, word.tokens, settings);
-  return idsOf(word).map(id => explain(method, saying(run, word.at, wordOf(run, id)), [word.at], settings)[0]);
+  if ('tokens' in word) return explain(method, run, word.tokens, settings);
+  return word.ids.map(id => explain(method, saying(run, word.at, wordOf(run, id)), [word.at], settings)[0]);
 }
 
 /**
@@ -50,11 +50,12 @@ export function combine(heats, by) {
   return {...first, parts, notes};
 }
 
+/** @type {(values: number[], by: string) => number} */
 function joined(values, by) {
   return by === 'max' ? largest(values) : values.reduce((all, value) => all + value, 0) / values.length;
 }
 
-/** @type {(method: MethodSpec, run: RunEvidence, subject: Explained, settings: Settings) => Heat} */
+/** @type {(method: MethodSpec, run: RunEvidence, subject: WordContrast, settings: Settings) => Heat} */
 function contrast(method, run, {plus, minus}, settings) {
   const raw = {...settings, normalisation: RAW, ...'show' in settings ? {show: 'signed'} : {}};
   const [one, other] = [plus, minus].map(word => combine(mapsOf(method, run, word, raw), word.by ?? 'max'));
@@ -66,17 +67,20 @@ function contrast(method, run, {plus, minus}, settings) {
   return {parts: scaled, signed: true, norm: ['contrast', settings.normalisation], notes: {}};
 }
 
+/** @type {(parts: HeatPart[]) => number} */
 const size = parts => Math.max(...parts.map(part => largest(part.values.map(Math.abs))));
 
 // The largest difference of both words' logits in the content text before both.
+/** @type {(run: RunEvidence, plus: ExplainedWord, minus: ExplainedWord) => number} */
 function textSize(run, plus, minus) {
-  const counts = earlier(run, Math.min(...[plus, minus].flatMap(word => word.tokens ?? [word.at])));
+  const counts = earlier(run, Math.min(...[plus, minus].flatMap(word => 'tokens' in word ? word.tokens : [word.at])));
   const [one, other] = [plus, minus].map(word => joinedLogits(run, word));
   return one.reduce((most, value, j) => counts[j] ? Math.max(most, Math.abs(value - other[j])) : most, 0);
 }
 
+/** @type {(run: RunEvidence, word: ExplainedWord) => Float32Array} */
 function joinedLogits(run, word) {
-  const words = word.tokens ? word.tokens.map(token => run.tokens[token]) : idsOf(word).map(id => wordOf(run, id));
+  const words = 'tokens' in word ? word.tokens.map(token => run.tokens[token]) : word.ids.map(id => wordOf(run, id));
   const logits = words.map(number => textLogits(run, number)), by = word.by ?? 'max';
   return by === 'first' ? logits[0] : logits[0].map((_, j) => joined(logits.map(row => row[j]), by));
 }

@@ -20,6 +20,7 @@ export function tam(run, tokens, {mode, normalisation, window, border}) {
     return tamPublished(run, tokens, window);
   }
   const grids = baseViews(run), cleaned = new Map();
+  /** @type {(token: number) => {map: Float32Array, beta: number}} */
   const cleanedOf = token => {
     if (!cleaned.has(token)) cleaned.set(token, clean(run, token, grids));
     return cleaned.get(token);
@@ -31,8 +32,11 @@ export function tam(run, tokens, {mode, normalisation, window, border}) {
   });
 }
 
+/** @type {(run: RunEvidence, token: number, grids: MapGrid[]) => {map: Float32Array, beta: number}} */
 function clean(run, token, grids) {
-  const positive = word => positiveMap(run, word), same = repeated(run, token);
+  /** @type {(word: number) => Float32Array} */
+  const positive = word => positiveMap(run, word);
+  const same = repeated(run, token);
   const allowed = earlier(run, token).map((counts, j) => counts && !same[j]);
   const map = positive(run.tokens[token]), weights = scoreWeights(run, token, allowed);
   const interference = weightedMean(weights, j => positive(run.tokens[j]), cellCount(grids)), beta = bestBeta(map, interference);

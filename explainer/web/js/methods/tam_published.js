@@ -33,6 +33,7 @@ export function tamPublished(run, tokens, window) {
 }
 
 // The sum of weights has 1e-8 added, as the code has it.
+/** @type {(run: RunEvidence, weights: Float32Array, classes: number[], cells: number) => Float64Array} */
 function meanOf(run, weights, classes, cells) {
   const total = weights.reduce((all, weight) => all + weight, 0) + 1e-8, out = new Float64Array(cells);
   weights.forEach((weight, j) => {
@@ -44,6 +45,7 @@ function meanOf(run, weights, classes, cells) {
 }
 
 // The word that the code gives to each entry.
+/** @type {(run: RunEvidence, prompt: number[], answer: number[]) => number[]} */
 function classesOf(run, prompt, answer) {
   const classes = [...prompt, ...answer].map(token => run.tokens[token]);
   if (prompt.length) {
@@ -56,17 +58,20 @@ function classesOf(run, prompt, answer) {
 }
 
 // What the code compares to find repeats: texts, or ids of a character that is split over tokens.
+/** @type {(run: RunEvidence, walk: number[]) => string[]} */
 function compared(run, walk) {
   const texts = run.tokenTexts;
   return walk.map(token => texts[token] === 0 || texts[token + 1] === 0 ? `id ${run.tokens[token]}` : `text ${texts[token]}`);
 }
 
+/** @type {(run: RunEvidence, token: number) => number} */
 function ownState(run, token) {
   const {positions} = run, after = token + 1 < positions.length ? positions[token + 1] : positions[token] + 1;
   if (after !== positions[token] + 1) throw new Refusal("TAM as published needs the state at each prompt token's own position");
   return token + 1;
 }
 
+/** @type {(cells: Float32Array, grids: MapGrid[], window: number) => Float32Array} */
 function filtered(cells, grids, window) {
   if (window === 1) return cells;
   return join(split(cells, grids).map((part, i) => {

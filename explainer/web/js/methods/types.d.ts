@@ -23,6 +23,14 @@ interface RunScale {
   down: Float32Array;
 }
 
+/** The JSON at the head of an evidence message; `at` counts bytes after it. */
+interface EvidenceHeader {
+  images: [number, number][];
+  scales: {alpha: number; base: number; least: number | null; views: Omit<RunView, 'at'>[]}[];
+  first_guess: number | null;
+  arrays: {name: string; type: string; shape: number[]; at: number}[];
+}
+
 interface RunEvidence {
   /** Height and width of each image in pixels. */
   images: [number, number][];
@@ -63,7 +71,7 @@ interface Heat { parts: HeatPart[]; signed: boolean; norm: [string, string]; not
 interface KnobSpec {
   name: string;
   kind: string;
-  default: any;
+  default: KnobValue;
   low: number;
   high: number;
   step: number;
@@ -74,7 +82,27 @@ interface KnobSpec {
 /** How cleaned maps become numbers between 0 and 1; `name` tells all settings of a method apart. */
 interface Finishing { normalisation: string; window?: number; border?: string; name: string }
 
+type KnobValue = string | number | boolean | number[] | null;
+
+/** All knobs of a method with their values, which `settingsOf` has checked. */
 type Settings = Record<string, any>;
+
+/** Tokens of the run that are explained as one, joined by `by`. */
+interface SaidWord { tokens: number[]; by?: string }
+
+/** Words, by vocabulary ids, that might have stood in place of the token at `at`. */
+interface UnsaidWord { at: number; ids: number[]; by?: string }
+
+type ExplainedWord = SaidWord | UnsaidWord;
+
+/** One word against another. */
+interface WordContrast { plus: ExplainedWord; minus: ExplainedWord }
+
+/** Return a value that was made before, or make it and keep it. */
+type Keep<T> = (key: string, make: () => T) => T;
+
+/** Eq. 5 to 9 for a token; `weights` has one entry more than there are tokens if there is an A_0. */
+interface Derived { own: Float32Array; weights: Float64Array; interference: Float64Array; cleaned: Float32Array; beta: number; auto: number }
 
 /** A method, as Python declares it. */
 interface MethodSpec { name: string; label: string; knobs: KnobSpec[]; presets: Record<string, Settings>; held: Settings }
