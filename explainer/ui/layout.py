@@ -32,12 +32,12 @@ from explainer.ui.layer_memory import LayerMemory
 from explainer.ui.maps import Maps
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
+from explainer.ui.published import publish, routes
 from explainer.ui.saving import Saving
 from explainer.ui.section import Page, Section, Server, Slot, place_all
 from explainer.ui.sections import FOLDERS, SECTIONS
 from explainer.ui.sessions import lighten_sessions
 from explainer.ui.sides import Ask, See
-from explainer.ui.thumbnails import publish, routes
 from explainer.ui.visitors import Visits
 from explainer.web import controls, payload, texts
 from explainer.web.scripts import page_script, page_style
@@ -129,7 +129,7 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "max_threads": MOST_EVENTS,  # of events under way, see `Page.create_limiter` for threads
         "state_session_capacity": MOST_SESSIONS,
-        "app_kwargs": {"middleware": [Middleware(Gate)], "routes": routes()},
+        "app_kwargs": {"middleware": [Middleware(Gate)], "routes": routes(FOLDERS)},
     }
 
 

@@ -7,6 +7,7 @@ that an entry reaches and wraps each once.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,11 +21,13 @@ SECTIONS = "sections.js"  # what it mounts of the sections
 STYLES = ("page.css", "models.css", "tokens.css", "view.css", "panel.css", "evidence.css")
 LAST_STYLE = "devices.css"  # after those of the sections
 ONE_FILE = "file.js"  # the entry of a run in a file of its own
+FOLDS = "static/folds"  # where scripts of folds are served, below the address of the page
 
 _IMPORT = re.compile(r"^import \{([^}]*)\} from '\.\.?/(?:[\w.-]+/)*([\w-]+\.js)';\n", re.M)
 _EXPORT = re.compile(r"^export (?=(?:async function|function|const|class) (\w+))", re.M)
 _MODULE_SYNTAX = re.compile(r"^\s*(?:import|export)\b.*", re.M)
 _REGISTRY = "$modules"
+_SHARED = "document.sightline.modules"  # the registry of the page, for scripts of folds
 _STRING = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")""")
 _OPERATOR = re.compile(r" *([{}()\[\];,:?=<>&|*]) *")
 _QUOTED = re.compile(r"(\"[^\"\n]*\"|'[^'\n]*')")
@@ -60,13 +63,7 @@ def resolve(entry: str, sources: Mapping[str, str] | None = None) -> str:
             circle, or uses other module syntax.
     """
     sources = _sources() if sources is None else sources
-    order = _sort(entry, sources)
-    exports = {name: _EXPORT.findall(sources[name]) for name in order}
-    wrapped = "".join(_wrap(name, sources[name], exports) for name in order)
-    code = f"(() => {{\nconst {_REGISTRY} = {{}};\n{wrapped}}})();\n"
-    if "</script" in code.lower() or "<!--" in code:
-        raise ValueError("a module has text that would end the script element around it")
-    return code
+    return _join(_sort(entry, sources), sources)
 
 
 @cache
@@ -74,21 +71,42 @@ def page_script(folders: tuple[Path, ...]) -> str:
     """Return the script of a page, to run before its parts mount.
 
     Args:
-        folders: of the sections; modules there that export `mount` build components.
+        folders: of the sections; modules there that export `mount` build components, and those
+            that export `unfold` build them once they are opened, see `fold_scripts`.
 
     Raises:
         ValueError: two modules have one name.
     """
-    sources = _sources()
-    mounts = []
-    for file in (file for folder in folders for file in sorted(folder.glob("*.js"))):
-        if file.name in sources:
-            raise ValueError(f"there are two modules {file.name}")
-        sources[file.name] = file.read_text(encoding="utf-8")
-        mounts += [file.stem] if "mount" in _EXPORT.findall(sources[file.name]) else []
+    sources, mounts = _page_sources(folders)
+    addresses = {name: address for address, (name, _) in fold_scripts(folders).items()}
     imports = "".join(f"import {{mount as {name}}} from './{name}.js';\n" for name in mounts)
-    sources[SECTIONS] = f"{imports}export const SECTIONS = {{{', '.join(mounts)}}};\n"
-    return resolve(PAGE, sources)
+    folds = ", ".join(f"{name}: '{address}'" for name, address in addresses.items())
+    sources[SECTIONS] = (
+        f"{imports}export const SECTIONS = {{{', '.join(mounts)}}};\n"
+        f"export const FOLDS = {{{folds}}};\n"
+    )
+    last = f"{_SHARED} ??= {_REGISTRY};\n"  # the first, if a browser runs the script again
+    return _join(_sort(PAGE, sources), sources, last=last)
+
+
+@cache
+def fold_scripts(folders: tuple[Path, ...]) -> dict[str, tuple[str, str]]:
+    """Return the scripts of folds, {address: (name of the module, script)}.
+
+    A page loads such a script when the fold is opened. It holds the modules that the script of the
+    page lacks; the address tells by a hash whether it has changed.
+    """
+    sources, mounts = _page_sources(folders)
+    here = {
+        name for entry in (PAGE, *(f"{m}.js" for m in mounts)) for name in _sort(entry, sources)
+    }
+    found = {}
+    for name in (f.stem for f in _files(folders) if "unfold" in _EXPORT.findall(sources[f.name])):
+        order = _sort(f"{name}.js", sources)
+        script = _join(order, sources, {*order} - here, _SHARED)
+        digest = hashlib.sha256(script.encode()).hexdigest()[:12]
+        found[f"{FOLDS}/{name}-{digest}.js"] = name, script
+    return found
 
 
 @cache
@@ -99,8 +117,7 @@ def file_script() -> str:
 
 def page_style(folders: tuple[Path, ...]) -> str:
     """Return the styles of a page: its own, those of its sections, and the last ones."""
-    files = [file for folder in folders for file in sorted(folder.glob("*.css"))]
-    files = [*map(path, STYLES), *files, path(LAST_STYLE)]
+    files = [*map(path, STYLES), *_files(folders, "css"), path(LAST_STYLE)]
     return compact_style("".join(file.read_text(encoding="utf-8") for file in files))
 
 
@@ -122,6 +139,40 @@ def path(name: str) -> Path:
     """Return where a script, a style or a page lies: `js/`, `css/`, or beside this file."""
     kind = name.rpartition(".")[2]
     return WEB / kind / name if kind in ("js", "css") else WEB / name
+
+
+def _files(folders: tuple[Path, ...], kind: str = "js") -> list[Path]:
+    """Return the modules, or the styles, in the folders of sections."""
+    return [file for folder in folders for file in sorted(folder.glob(f"*.{kind}"))]
+
+
+def _page_sources(folders: tuple[Path, ...]) -> tuple[dict[str, str], list[str]]:
+    """Return the texts of all modules of a page, and the names of those that export `mount`."""
+    sources = _sources()
+    for file in _files(folders):
+        if file.name in sources:
+            raise ValueError(f"there are two modules {file.name}")
+        sources[file.name] = file.read_text(encoding="utf-8")
+    mounts = [f.stem for f in _files(folders) if "mount" in _EXPORT.findall(sources[f.name])]
+    return sources, mounts
+
+
+def _join(
+    order: list[str],
+    sources: Mapping[str, str],
+    own: set[str] | None = None,
+    registry: str = "{}",
+    last: str = "",
+) -> str:
+    """Return one script that puts modules into a registry in this order, or only those of `own`."""
+    exports = {name: _EXPORT.findall(sources[name]) for name in order}
+    wrapped = "".join(
+        _wrap(name, sources[name], exports) for name in order if own is None or name in own
+    )
+    code = f"(() => {{\nconst {_REGISTRY} = {registry};\n{wrapped}{last}}})();\n"
+    if "</script" in code.lower() or "<!--" in code:
+        raise ValueError("a module has text that would end the script element around it")
+    return code
 
 
 def _sources() -> dict[str, str]:
@@ -169,7 +220,7 @@ def _wrap(name: str, text: str, exports: Mapping[str, list[str]]) -> str:
         raise ValueError(f"{name} uses module syntax that is not supported: {left[0].strip()}")
     given = ", ".join(exports[name])
     call = f"'use strict';\n{head}{body}return {{{given}}};\n"
-    return f"{_REGISTRY}['{name}'] = (() => {{\n{call}}})();\n"
+    return f"{_REGISTRY}['{name}'] ??= (() => {{\n{call}}})();\n"
 
 
 def _compact(text: str) -> str:

@@ -10,6 +10,10 @@ OURS = "[class^=sl-], [class*=' sl-']"
 RULES = {"resultTypes": ["violations"], "rules": {"page-has-heading-one": {"enabled": False}}}
 
 
+# Scripts of folds are loaded when they are opened; until then a message stands in them.
+FOLDS_BUILT = "!document.querySelector('details > p.sl-caption[role=status]')"
+
+
 def serious(visitor) -> list[str]:
     """Return the serious findings inside of our elements, each with the element's HTML."""
     visitor.still()
@@ -35,6 +39,7 @@ def test_axe_finds_nothing_serious(app, visit, theme, width, height):
     for fold in visitor.page.locator("summary:visible").all():
         if fold.evaluate("e => e.closest('.sl-menu') === null"):
             fold.click()
+    visitor.page.wait_for_function(FOLDS_BUILT)
     visitor.page.keyboard.press("?")
     visitor.page.wait_for_selector(".sl-dialog[open]")
     assert serious(visitor) == []
@@ -60,6 +65,7 @@ def test_buttons_are_called_what_is_written_on_them(app, visit):
     visitor = visit(app.url)
     visitor.explain()
     visitor.page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    visitor.page.wait_for_function(FOLDS_BUILT)
     called = visitor.page.locator("button[class*=sl-][aria-label]:visible").evaluate_all(
         "nodes => nodes.map(n => [n.innerText.trim(), n.getAttribute('aria-label')])"
     )

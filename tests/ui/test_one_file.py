@@ -159,7 +159,7 @@ def test_maps_of_methods_that_ask_the_model_are_in_the_file():
 def test_the_file_runs_the_modules_of_the_page_but_none_that_needs_a_server():
     text = file_of(fake_run())
     page, file = (
-        set(re.findall(r"\['([\w-]+\.js)'\] = ", s)) for s in (page_script(FOLDERS), text)
+        set(re.findall(r"\['([\w-]+\.js)'\] \?\?= ", s)) for s in (page_script(FOLDERS), text)
     )
     methods = {path.name for path in (web.WEB / "js" / "methods").glob("*.js")}
     assert file - page - methods == {"file.js", "computed.js", "describe.js", "recorded.js"}

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from explainer.export import Look
-from explainer.ui.thumbnails import publish
+from explainer.ui.published import publish
+from explainer.ui.sections import FOLDERS
 from explainer.web import controls, payload
+from explainer.web.scripts import fold_scripts
 from tests import house
 
 
@@ -42,6 +44,15 @@ def test_a_thumbnail_is_served_by_an_address_that_browsers_keep(url):
     assert "immutable" in answer.headers["cache-control"]
     assert answer.content == payload.thumbnail(pixels)
     assert httpx.get(f"{url}static/thumbnails/{'0' * 16}.jpg").status_code == 404
+
+
+def test_the_script_of_a_fold_is_served_by_an_address_that_browsers_keep(url):
+    for address, (_, script) in fold_scripts(FOLDERS).items():
+        answer = httpx.get(f"{url}{address}")
+        assert (answer.status_code, answer.text) == (200, script)
+        assert answer.headers["content-type"].startswith("text/javascript")
+        assert "immutable" in answer.headers["cache-control"]
+    assert httpx.get(f"{url}static/folds/hiding.js").status_code == 404
 
 
 @pytest.mark.parametrize("name", ["%2e%2e%2fconfig", "x.py"])

@@ -11,7 +11,13 @@ import pytest
 
 from explainer.ui import components
 from explainer.ui.sections import FOLDERS
-from explainer.web.scripts import compact_style, file_script, page_script, resolve
+from explainer.web.scripts import (
+    compact_style,
+    file_script,
+    fold_scripts,
+    page_script,
+    resolve,
+)
 
 NODE = shutil.which("node")
 MAIN = """
@@ -52,7 +58,7 @@ MODULES = {
 
 
 def test_each_module_is_there_once_after_those_that_it_imports():
-    order = re.findall(r"\['([\w-]+\.js)'\] = ", resolve("main.js", MODULES))
+    order = re.findall(r"\['([\w-]+\.js)'\] \?\?= ", resolve("main.js", MODULES))
     assert order == ["sums.js", "box.js", "main.js"]
 
 
@@ -142,13 +148,27 @@ def test_the_scripts_of_the_pages_parse(script):
 
 def test_every_component_names_a_part_of_the_page_and_the_events_that_it_fires():
     script = page_script(FOLDERS)
-    parts = re.findall(r"const (?:PARTS|SECTIONS)=\{(.*?)\};", script, re.S)
+    parts = re.findall(r"const (?:PARTS|SECTIONS|FOLDS) ?= ?\{(.*?)\};", script, re.S)
     for component in components.Drawn.__subclasses__():
         assert component.MODULE in re.findall(r"\w+", " ".join(parts))
         made = component.__new__(component)
         script = component._mount(made)
         assert script.startswith(f"document.sightline.mount('{component.MODULE}', ")
         assert all(f"'{event}'" in script for event in component.TRIGGERS)
+
+
+def test_scripts_of_folds_hold_what_the_page_lacks():
+    def modules(script):
+        return {*re.findall(r"\['([\w-]+\.js)'\] \?\?= ", script)}
+
+    page, folds = page_script(FOLDERS), fold_scripts(FOLDERS)
+    assert {name for name, _ in folds.values()} >= {"hiding", "map_test", "step_by_step"}
+    for address, (name, script) in folds.items():
+        assert f"{name}: '{address}'" in page
+        assert f"{name}.js" in modules(script)
+        assert not modules(script) & modules(page)
+        needed = {*re.findall(r"\$modules\['([\w-]+\.js)'\];", script)}
+        assert needed <= modules(script) | modules(page)
 
 
 def test_two_modules_of_one_name_are_refused(tmp_path):

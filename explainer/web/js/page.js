@@ -1,13 +1,14 @@
 // Start of the page's scripts: `document.sightline` holds the state, and mounts the parts of the page.
 import {mount as backdrop} from './backdrop.js';
 import {mount as examples} from './examples.js';
+import {fold} from './folds.js';
 import {guard} from './guard.js';
 import {mount as models} from './models.js';
 import {mount as notice} from './notice.js';
 import {mount as options} from './options.js';
 import {mount as panel} from './panel.js';
 import {refusal} from './refusal.js';
-import {SECTIONS} from './sections.js';
+import {FOLDS, SECTIONS} from './sections.js';
 import {sightline} from './state.js';
 import {mount as tokens} from './tokens.js';
 import {mount as mapView} from './view.js';
@@ -21,7 +22,9 @@ function mount(name, context, events) {
     if (!events.includes(event)) throw new Error(`${name} declares no event ${event}`);
     context.trigger(event, data);
   };
-  PARTS[name]({...context, trigger});
+  const given = {...context, trigger};
+  if (FOLDS[name]) fold(name, FOLDS[name], given);
+  else PARTS[name](given);
 }
 
 document.sightline ??= {...sightline, mount, refusal};

@@ -4,17 +4,17 @@ import {make} from '../../../web/js/dom.js';
 import {sightline} from '../../../web/js/state.js';
 
 /**
- * Mount the section.
+ * Build the section, once it is opened.
  * @param {Pick<Context, 'element' | 'props' | 'server'>} context
  * @returns {void}
  */
-export function mount({element, props, server}) {
+export function unfold({element, props, server}) {
   const root = /** @type {HTMLDetailsElement} */ (element.querySelector('.sl-glance')), says = props.words, {now} = sightline;
   const body = make('div', 'sl-glance-body'), message = make('p', 'sl-glance-said'), strip = make('div', 'sl-glance-strip');
   let known = null, asked = null;
   message.setAttribute('role', 'status');
   body.append(make('p', 'sl-caption', says.about), message, strip);
-  root.append(make('summary', '', says.title), body);
+  root.append(body);
 
   function word({subject, text, share, part, label}) {
     const item = make('li'), button = make('button', 'sl-glance-word'), name = make('span', '', text);

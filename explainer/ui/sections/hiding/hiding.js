@@ -9,11 +9,11 @@ import {figureTable} from '../../../web/js/table.js';
 import {choose, tool} from '../../../web/js/toolbar.js';
 
 /**
- * Mount the section that hides a region.
+ * Build the section that hides a region, once it is opened.
  * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'watch'>} context
  * @returns {void}
  */
-export function mount({element, props, trigger, watch}) {
+export function unfold({element, props, trigger, watch}) {
   const root = /** @type {HTMLDetailsElement} */ (element.querySelector('.sl-whatif')), says = props.words, {now} = sightline;
   let asks = 0, shownKey = '', askedKey = '';
 
@@ -30,7 +30,7 @@ export function mount({element, props, trigger, watch}) {
   result.append(line, verdict, evidence);
   result.hidden = true;
   body.append(make('p', 'sl-caption', says.about), bar, message, result);
-  root.append(make('summary', '', says.title), body);
+  root.append(body);
 
   const asked = () => ({
     run: now.run, subject: sightline.whole(now.subject), panel: now.panel, options: now.options,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from explainer.web.texts import BUSY_WAITING, FILLS
+from explainer.web.texts import BUSY_WAITING, FILLS, UNREACHABLE
 
 FOLD: dict[str, Any] = {
     "title": "Hide a region",
@@ -30,6 +30,7 @@ FOLD: dict[str, Any] = {
     "againLong": "Have the model answer the same prompt with the region hidden",
     "word": "Probability of",
     "waiting": BUSY_WAITING,
+    "unreachable": UNREACHABLE,
 }
 BUSY = "The model reads the answer again, with the region hidden…"
 TOLD: dict[str, Any] = {

@@ -10,11 +10,11 @@ import {figureTable} from '../../../web/js/table.js';
 import {choose, tool} from '../../../web/js/toolbar.js';
 
 /**
- * Mount the map test.
+ * Build the map test, once it is opened.
  * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'watch'>} context
  * @returns {void}
  */
-export function mount({element, props, trigger, watch}) {
+export function unfold({element, props, trigger, watch}) {
   const root = element.querySelector('.sl-proof'), says = props.words, {now} = sightline;
   let asks = 0, shownKey = '', askedKey = '', measuring = false;
 
@@ -31,7 +31,7 @@ export function mount({element, props, trigger, watch}) {
   bar.append(under.box, steps.box, measure);
   result.append(line, verdict, plots, numbers);
   body.append(make('p', 'sl-caption', says.about), bar, run, message, result);
-  root.append(make('summary', '', says.title), body);
+  root.append(body);
   result.hidden = run.hidden = true;
 
   const asked = () => ({

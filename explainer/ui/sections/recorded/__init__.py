@@ -5,11 +5,11 @@ from __future__ import annotations
 import gradio as gr
 
 from explainer.ui.components import ExampleStrip
+from explainer.ui.published import publish
 from explainer.ui.section import Page, Section, Slot
 from explainer.ui.sections.recorded import words
 from explainer.ui.sections.recorded.opening import Opening
 from explainer.ui.sides import PLUMBING
-from explainer.ui.thumbnails import publish
 
 # The scales that are on become those that the run was read at, wherever they are kept.
 ADOPT = "panel => { document.sightline.set({panel}); }"

@@ -8,21 +8,21 @@ import {paint, paintBar} from '../../../web/js/paint.js';
 import {sightline} from '../../../web/js/state.js';
 
 /**
- * Mount the section on how the map of the chosen word came about.
+ * Build the section on how the map of the chosen word came about, once it is opened.
  * @param {Pick<Context, 'element' | 'props' | 'server'>} context
  * @returns {void}
  */
-export function mount({element, props, server}) {
+export function unfold({element, props, server}) {
   const root = /** @type {HTMLDetailsElement} */ (element.querySelector('.sl-opened')), says = props.words, {now} = sightline;
   let shown = null, shownKey = '', asking = false, beside = null, frame = 0;
 
-  const title = make('summary', '', says.title), body = make('div', 'sl-opened-body');
+  const body = make('div', 'sl-opened-body');
   const about = make('p', 'sl-opened-about'), word = make('strong'), message = make('p', 'sl-opened-message');
   const told = make('p', 'sl-opened-note'), content = make('div', 'sl-opened-content');
   word.dir = 'auto';
   about.append(`${says.method} `, word);
   message.setAttribute('role', 'status');
-  root.append(title, body);
+  root.append(body);
   body.append(message, content);
 
   function part(heading, ...nodes) {
