@@ -6,7 +6,8 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
@@ -96,7 +97,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Load the model, build the page and serve it; return 2 after a message if that fails."""
+    """Serve the page, then load the model behind it; return 2 after a message if that fails."""
     flags = parse(argv)
     from explainer.serving.startup import is_on
 
@@ -121,8 +122,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from explainer.web.texts import NO_MODEL
 
     try:
-        models, bits = _models(flags)
-        models.start()
+        models, precision = _models(flags)
+        if models.rules.at_start_only:  # on ZeroGPU, in the main process before it is forked
+            models.start()
+        else:
+            models.expect_start()
         store = RunStore(flags.store_mb << 20)
     except (SightlineError, ValueError) as error:
         print(f"app.py: {error}", file=sys.stderr)
@@ -131,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         models,
         store,
         about=NO_MODEL if flags.model == NONE else "",
-        precision=bits,
+        precision=precision,
         examples=[] if flags.model == NONE else load_examples(EXAMPLES),
         gallery=load_gallery(GALLERY),
         gpu=gpu or (lambda worker: worker),
@@ -144,11 +148,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             server_port=flags.port,
             share=False,
             mcp_server=is_on(flags.mcp),
+            prevent_thread_lock=True,
             **launch_options(),
         )
-    except OSError as error:  # the port is taken
+        if not models.rules.at_start_only:
+            models.start()
+    except (SightlineError, OSError) as error:  # no such model; or the port is taken
         print(f"app.py: {error}", file=sys.stderr)
+        demo.close(verbose=False)
         return 2
+    demo.block_thread()
     return 0
 
 
@@ -179,18 +188,19 @@ def _end_on_sigterm(demo: GuardedBlocks, seconds: float) -> None:
     signal.signal(signal.SIGTERM, on_sigterm)
 
 
-def _models(flags: argparse.Namespace) -> tuple[Models, str]:
-    """Return the models to offer and the precision of their weights.
+def _models(flags: argparse.Namespace) -> tuple[Models, Callable[[], str]]:
+    """Return the models to offer, and a function for the precision of their weights.
 
-    Without a model, torch is not imported.
+    Torch is not imported: neither without a model, nor before one is loaded.
     """
     if flags.model == NONE:
         from explainer.serving.no_models import NoModels
 
-        return NoModels(), "float32"
+        return NoModels(), lambda: "float32"
     from explainer.serving.page_models import HostPlace, choose_precision, make_models
 
-    return make_models(flags, HostPlace(ON_SPACE, ON_ZERO_GPU)), choose_precision(flags)
+    models = make_models(flags, HostPlace(ON_SPACE, ON_ZERO_GPU))
+    return models, partial(choose_precision, flags)
 
 
 if __name__ == "__main__":

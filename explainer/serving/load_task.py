@@ -48,6 +48,7 @@ class LoadTask:
         ended: set when the load has ended, by success, error or cancellation.
         error: the error that ended it, or None.
         freed: the model that was closed to make room for it, or None.
+        at_start: whether the server starts with this model.
     """
 
     entry: Entry
@@ -60,6 +61,7 @@ class LoadTask:
     ended: Event = field(default_factory=Event)
     error: Exception | None = None
     freed: Entry | None = None
+    at_start: bool = False
 
     def update(self, stage: str, done: int = 0, total: int = 0) -> None:
         """Set the progress."""

@@ -95,11 +95,29 @@ class Models:
         models._slots[entry.id] = _Slot(entry, explainer)
         return models
 
+    def expect_start(self) -> None:
+        """Say that `start` is still to come, so that questions wait for it."""
+        self._tasks[self.default] = LoadTask(self._entries[self.default], at_start=True)
+
     def start(self) -> None:
         """Load the default model, and all models if none can be loaded later."""
         for entry in list(self._entries.values()):
             if entry.id == self.default or self.rules.at_start_only:
-                self._slots[entry.id] = _Slot(entry, self._load(entry))
+                self._load_at_start(entry)
+
+    def _load_at_start(self, entry: Entry) -> None:
+        task = self._tasks.setdefault(entry.id, LoadTask(entry, at_start=True))
+        try:
+            explainer = self._load(
+                entry, on_progress=lambda at: task.update(at.stage, at.done, at.total)
+            )
+            self._slots[entry.id] = _Slot(entry, explainer)
+        except Exception as error:
+            task.error = error
+            raise
+        finally:
+            del self._tasks[entry.id]
+            task.ended.set()
 
     # Queries -------------------------------------------------------------------------------------
 
@@ -125,10 +143,12 @@ class Models:
         )
 
     def current(self) -> Entry:
-        """Return the model that a new page selects: the default if loaded, else another one."""
-        default = self._slots.get(self.default)
-        if default:
-            return default.entry
+        """Return the model that a new page selects.
+
+        That is the default one if it is loaded or the server is starting with it, else another.
+        """
+        if self.default in self._slots or self.loading_at_start():
+            return self._entries[self.default]
         large = [
             h.entry for h in list(self._slots.values()) if not h.entry.bundled and not h.leaving
         ]
@@ -151,6 +171,20 @@ class Models:
     def loading(self) -> list[LoadProgress]:
         """Return the progress of the loads under way, without their tickets."""
         return [task.progress("") for task in list(self._tasks.values())]
+
+    def loading_at_start(self, model: str = "") -> LoadProgress | None:
+        """Return the progress of a model that the server starts with; None if it is loaded.
+
+        `model` is an id, "" for the default one.
+        """
+        task = self._tasks.get(model or self.default)
+        return task.progress("") if task and task.at_start else None
+
+    def watch_start(self, model: str) -> Iterator[LoadProgress]:
+        """Yield the progress of a model that the server starts with until it is loaded."""
+        task = self._tasks.get(model)
+        if task and task.at_start:
+            yield from task.watch("")
 
     def free_after(self, entry: Entry) -> int | None:
         """Return the bytes free for `entry` once the model that it replaces is closed."""

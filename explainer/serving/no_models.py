@@ -20,6 +20,9 @@ class NoModels(Models):
         rules = Rules(at_start_only=True, why="No model is loaded; recorded answers can be opened.")
         super().__init__([Entry("none", kind=OWN)], self._refuse, rules)
 
+    def expect_start(self) -> None:
+        """Expect nothing."""
+
     def start(self) -> None:
         """Load nothing."""
 

@@ -1,23 +1,26 @@
-"""Make the models that the page offers from its flags."""
+"""Make the models that the page offers from its flags.
+
+Torch is imported when the first model is loaded, so that the page can be served before.
+"""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from explainer.models import family_class
 from explainer.models.loading import catalogue
 from explainer.models.loading.catalogue import Entry
 from explainer.models.loading.memory import BITS, free_memory
 from explainer.models.loading.options import LoadOptions
-from explainer.models.loading.placing import pick_device
 from explainer.models.loading.precision import TINY, auto_dtype
-from explainer.recording.explainer import Explainer
-from explainer.recording.load import BUNDLED, load
 from explainer.serving.model_flags import load_options
 from explainer.serving.model_pool import Models, Rules
 from explainer.serving.startup import is_on
+
+if TYPE_CHECKING:
+    from explainer.recording.explainer import Explainer
 
 ON_A_SPACE = (
     "This Space offers only what its owner chose (SIGHTLINE_MODELS); duplicate it, or run "
@@ -49,7 +52,10 @@ def make_models(flags: argparse.Namespace, place: HostPlace = HostPlace()) -> Mo
         flags: the flags of app.py.
         place: where the page runs; a public server offers few models unless `flags.models` is set.
     """
-    start = catalogue.entry_for(flags.model or str(BUNDLED), flags.revision)
+    LoadOptions(**load_options(flags))  # what is wrong with them is said before the page is served
+    start = (
+        catalogue.entry_for(flags.model, flags.revision) if flags.model else catalogue.bundled()[0]
+    )
     public = place.public or place.zero_gpu
     entries = catalogue.offered(start, _names(flags.models), public)
     any_model = is_on(flags.allow_any_model) and not place.zero_gpu
@@ -72,6 +78,8 @@ def choose_precision(flags: argparse.Namespace) -> str:
 
 def choose_device(flags: argparse.Namespace) -> str:
     """Return the device that models are loaded on, such as "cuda"."""
+    from explainer.models.loading.placing import pick_device
+
     return str(pick_device(LoadOptions(flags.device)))
 
 
@@ -94,4 +102,6 @@ def _load(flags: argparse.Namespace, entry: Entry, first: bool, how: dict[str, A
         options.pop("tiles", None)
     if entry.kind == catalogue.NAMED:
         options["for_visitor"] = True
+    from explainer.recording.load import load
+
     return load(entry.source, **options, **how)

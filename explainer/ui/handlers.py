@@ -33,6 +33,7 @@ from explainer.serving.jobs import (
     Worker,
     make_worker,
 )
+from explainer.serving.load_task import LoadProgress
 from explainer.serving.loaded import Loaded
 from explainer.serving.model_pool import Models
 from explainer.ui.maps import stored
@@ -128,7 +129,9 @@ class Handlers:
         """Yield the page after each step, and all chips at the end; the page asks for maps."""
         pieces: list[str] = []
         for item in steps:
-            if isinstance(item, RecordedRun):
+            if isinstance(item, LoadProgress):
+                yield PageUpdate(NOTHING, busy(_describe_load(item)))
+            elif isinstance(item, RecordedRun):
                 run, key = item
                 empty = not len(run.indices(ANSWER))
                 note = said(texts.EMPTY_ANSWER, "note") if empty else said("", "")
@@ -152,7 +155,10 @@ class Handlers:
         scales: Sequence[float],
         model: Any,
     ) -> Iterator[Any]:
-        """Yield the steps of a recording that are not in the store yet, and the stored run."""
+        """Yield the steps of a recording that are not in the store yet, and the stored run.
+
+        If the server is still loading the model, its progress comes first.
+        """
         told = {k: v for k, v in asdict(decoding).items() if k != "seed" or decoding.temperature}
         entry = self._models.entry(model)
         made_by = f"{entry.id}@{entry.revision}" if entry.revision else entry.id
@@ -160,6 +166,7 @@ class Handlers:
         run = self._store.get(key)
         missing = missing_scales(run, scales)
         if run is None or missing:
+            yield from self._models.watch_start(entry.id)
             with self._models.use(entry.id):
                 job: Job = (
                     RecordJob(media, prompt, missing, asdict(decoding), model=entry.id, name=key)
@@ -331,6 +338,11 @@ def _content(media: Media) -> bytes:
     """Return bytes that stand for what is asked about, to tell runs apart."""
     arrays = (media.frames, media.times) if isinstance(media, Video) else media
     return b"".join(repr((a.shape, a.dtype.str)).encode() + a.tobytes() for a in arrays)
+
+
+def _describe_load(at: LoadProgress) -> str:
+    share = "" if at.fraction is None else f", {at.fraction:.0%}"
+    return texts.BUSY_LOADING.format(stage=at.stage, share=share)
 
 
 def _note(notes: Sequence[str]) -> Value:

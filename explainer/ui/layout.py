@@ -51,7 +51,7 @@ def build_demo(
     store: RunStore,
     *,
     about: str = "",
-    precision: str = "float32",
+    precision: Callable[[], str] = lambda: "float32",
     examples: Sequence[PageExample] = (),
     gallery: Sequence[GalleryRun] = (),
     gpu: Callable[[Worker], Worker] = lambda worker: worker,
@@ -63,7 +63,8 @@ def build_demo(
     Args:
         models: those models, or one explainer for a page without a menu.
         about: a sentence on what the model is and knows, in place of what is known of it.
-        precision: what weights are loaded in, a key of `memory.BITS`, for the menu's figures.
+        precision: returns what weights are loaded in, a key of `memory.BITS`, for the menu's
+            figures.
         examples: pictures and prompts to try.
         gallery: recorded runs to open.
         gpu: decorates the generator function that uses the model.
@@ -83,7 +84,7 @@ def build_demo(
     ) as demo:
         with gr.Row(elem_id="sl-top"):
             gr.HTML(_header(), elem_id="sl-title", apply_default_css=False)
-            picker = ui.ModelPicker(menu.value(), elem_id="sl-menu", words=texts.MODEL_WORDS)
+            picker = ui.ModelPicker(menu.initial(), elem_id="sl-menu", words=texts.MODEL_WORDS)
             with gr.Row(elem_id="sl-tools"):
                 place_all(sections, Slot.TOOLS)
         with gr.Row(elem_id="sl-page"):

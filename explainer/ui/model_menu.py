@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypedDict
 
 from explainer.errors import LoadCancelled
@@ -41,15 +41,20 @@ class ModelMenu:
 
     Args:
         models: the models of this server.
-        precision: what weights are loaded in, a key of `memory.BITS`.
+        precision: returns what weights are loaded in, a key of `memory.BITS`.
         about: a sentence in place of the model's own, for a page with one model.
     """
 
-    def __init__(self, models: Models, precision: str = "float32", about: str = "") -> None:
+    def __init__(
+        self, models: Models, precision: Callable[[], str] = lambda: "float32", about: str = ""
+    ) -> None:
         self._models, self._precision, self._about = models, precision, about
 
     def value(self, model: Any = None) -> Value:
-        """Return all that the menu draws, with `model` chosen, or the one that serves now."""
+        """Return all that the menu draws, with `model` chosen, or the one that serves now.
+
+        "starting" is the progress of that model if the server is starting with it, else None.
+        """
         known = isinstance(model, str) and self._models.ready(model)
         entry = self._models.entry(model) if known else self._models.current()
         return {
@@ -60,7 +65,16 @@ class ModelMenu:
             "details": self.details(entry),
             "scales": self._scales(entry),
             "said": {"text": "", "kind": ""},
+            "starting": _busy(at) if (at := self._models.loading_at_start(entry.id)) else None,
         }
+
+    def initial(self) -> Value:
+        """Return what a page draws until it has asked for the menu anew.
+
+        Pages that are opened later get it, too: it says nothing of a model that is still loading.
+        """
+        value = self.value()
+        return value | {"line": "", "details": "", "starting": None} if value["starting"] else value
 
     def refresh(self, menu: Any) -> Value:
         """Return the menu anew; what the page had chosen stays if it is still loaded.
@@ -106,6 +120,8 @@ class ModelMenu:
         """Return what a model can and cannot do, in a few words."""
         if self._about:
             return self._about
+        if self._models.loading_at_start():  # what it can do is known once torch is imported
+            return texts.MODEL_STARTING
         can = describe_abilities(self._facts(entry).get("model_type") or entry.model_type)
         if entry.bundled:
             said = describe(entry.source, bundled=False).partition(". ")[2]
@@ -174,7 +190,9 @@ class ModelMenu:
 
     def _option(self, entry: Entry) -> str:
         """Return the text of an entry: name, and what it needs where that matters."""
-        name, needs = entry.id, entry.needs(self._precision)
+        if self._models.loading_at_start():
+            return entry.id
+        name, needs = entry.id, entry.needs(self._precision())
         if not entry.bundled and self._models.loaded(entry.id):
             return f"{name} · {texts.MODEL_LOADED}"
         if entry.bundled or not needs:

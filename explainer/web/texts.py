@@ -43,6 +43,7 @@ MODELS_BUNDLED = "Bundled, small, for emoji"
 MODELS_HUB = "From the hub: need GB of memory"
 MODELS_OWN = "Chosen at the start or by name"
 MODEL_LOADED = "loaded"
+MODEL_STARTING = "The model is still loading; recorded answers need none."
 MODEL_TOO_LARGE = "needs {needs} GB, {free} free"
 MODEL_KEPT = "{name} still answers."
 MODEL_WORDS = {
@@ -54,6 +55,7 @@ MODEL_WORDS = {
 NO_LARGER_SCALES = "{name} reads every picture at one fixed size, so it has no scales above 1."
 
 BUSY_WAITING = "Waiting for the model…"
+BUSY_LOADING = "The model is still loading: {stage}{share}. Your question waits for it."
 BUSY_READING = "The model reads the picture…"
 BUSY_ANSWERING = "Answering: {done} of at most {total} tokens"
 BUSY_SCALES = "Reading the picture at another scale: {done} of {total}"

@@ -287,3 +287,32 @@ def test_a_model_is_loaded_again_after_it_left(models, shop):
         finish(models.load(name))
     with models.use("org/one"):
         assert shop.alive() == ["small-a", "org/one"]
+
+
+def test_questions_wait_for_the_model_that_the_server_starts_with(shop):
+    models = Models([LARGE[0], *SMALL], shop)
+    models.expect_start()
+    assert models.current().id == models.loading_at_start().name == "org/one"
+    shop.go.clear()
+    starting = threading.Thread(target=models.start)
+    starting.start()
+    progress = models.watch_start("org/one")
+    assert next(progress).name == "org/one"
+    shop.go.set()
+    finish(progress)
+    starting.join()
+    with models.use("org/one"):
+        assert models.loading_at_start() is None
+    assert finish(models.watch_start("org/one")) == []
+
+
+def test_a_start_that_fails_is_said_to_those_who_wait(shop):
+    shop.fails["org/one"] = ModelError("it is damaged")
+    models = Models([LARGE[0]], shop)
+    models.expect_start()
+    progress = models.watch_start("org/one")
+    next(progress)
+    with pytest.raises(ModelError, match="damaged"):
+        models.start()
+    with pytest.raises(ModelError, match="damaged"):
+        finish(progress)

@@ -12,7 +12,7 @@ from explainer.errors import ModelError
 from explainer.models import family_class
 from explainer.models.loading.catalogue import BUNDLED, NAMED
 from explainer.models.loading.precision import TINY, auto_dtype
-from explainer.serving import page_models as serving
+from explainer.recording import load as recording_load
 from explainer.serving.page_models import HostPlace, choose_precision, make_models
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +86,7 @@ def test_flags_reach_the_models_that_they_are_meant_for(parse, monkeypatch, qwen
         seen[model] = options
         raise ModelError("not now")
 
-    monkeypatch.setattr(serving, "load", load)
+    monkeypatch.setattr(recording_load, "load", load)
     flags = parse(
         "--model", str(qwen_folder), "--adapter", "lora", "--quantize", "4bit", "--tiles", "2",
         "--device", "cpu", "--revision", "v1",
@@ -116,7 +116,9 @@ def test_a_real_model_is_loaded_and_asked(parse, qwen_folder):
 
 def test_visitors_name_hub_ids_alone_and_never_see_a_folder(parse, monkeypatch, tmp_path):
     seen = {}
-    monkeypatch.setattr(serving, "load", lambda model, **options: seen.update({model: options}))
+    monkeypatch.setattr(
+        recording_load, "load", lambda model, **options: seen.update({model: options})
+    )
     monkeypatch.chdir(tmp_path)
     (tmp_path / "org" / "name").mkdir(parents=True)
     (tmp_path / "org" / "name" / "config.json").write_text("{}")

@@ -64,7 +64,7 @@ def test_the_curl_example(url, tmp_path):
 
 def test_every_endpoint_is_described():
     models, store = Models.of_one(FakeExplainer()), RunStore()
-    handlers, menu = Handlers(models, store), ModelMenu(models, "float32", "")
+    handlers, menu = Handlers(models, store), ModelMenu(models)
     server = Server(handlers, store, Visits(Calls()), models, menu)
     own = [one.function for section in SECTIONS for one in section(server).endpoints()]
     api = Api(handlers)

@@ -16,7 +16,7 @@ from explainer.ui.api import Api
 from explainer.ui.handlers import Handlers
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
-from explainer.web import controls
+from explainer.web import controls, texts
 from tests.ui.fake import FakeExplainer, fake_run
 
 IMAGE = np.full((60, 80, 3), 128, np.uint8)
@@ -177,6 +177,25 @@ def test_why_the_list_is_short_is_said():
     models = Models(SMALL, make, Rules(why="Because the owner wants it."))
     models.start()
     assert ModelMenu(models).value()["details"].endswith("Because the owner wants it.")
+
+
+def test_a_model_that_is_still_loading_is_said_and_waited_for():
+    models = Models([LARGE, *SMALL], make)
+    models.expect_start()
+    menu, handlers = ModelMenu(models), Handlers(models, RunStore())
+    value = menu.refresh({})
+    assert (value["model"], value["starting"]["name"]) == ("org/large", "org/large")
+    assert value["line"] == texts.MODEL_STARTING
+    assert (menu.initial()["starting"], menu.initial()["line"]) == (None, "")
+    pages = handlers.record(IMAGE, "What?", {}, 8, 0, 0, PANEL, OPTIONS)
+    next(pages)
+    waiting = next(pages)
+    assert waiting.view["busy"].startswith("The model is still loading: starting.")
+    assert waiting.bar == {}, "what is shown stays"
+    models.start()
+    *_, last = pages
+    assert handlers.run(last.bar["run"]).model_id == "org/large"
+    assert menu.refresh({})["starting"] is None
 
 
 def test_one_explainer_needs_no_menu():

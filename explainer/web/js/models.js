@@ -1,5 +1,5 @@
 // The model menu. From Python: {model, groups, any, line, details, scales, said} draws all of it,
-// {busy} shows how far a load is. Back to Python: {model, asked, ticket, choices}.
+// {busy} shows how far a load is, as does "starting" in the whole. Back to Python: {model, asked, ticket, choices}.
 import {make} from './dom.js';
 import {sightline} from './state.js';
 
@@ -34,7 +34,10 @@ export function mount({element, props, trigger, watch}) {
   const back = () => { props.value = {model, asked, ticket, choices}; };
 
   function ask(id) {
-    if (!id || id === model && !said.textContent) return;
+    if (id && (id !== model || said.textContent)) choose(id);
+  }
+
+  function choose(id) {
     asked = id;
     choices += 1;
     back();
@@ -87,11 +90,13 @@ export function mount({element, props, trigger, watch}) {
   function show() {
     const value = props.value;
     if (value?.groups && isLate(value)) return back();
-    if (value?.busy) drawBusy(value.busy);
-    else if (value?.groups) drawAll(value);
-    else return;
-    setBusy(Boolean(value.busy));
-    back();
+    if (value?.groups) drawAll(value);
+    const busy = value?.busy ?? value?.starting;
+    if (busy) drawBusy(busy);
+    if (!value?.groups && !busy) return;
+    setBusy(Boolean(busy));
+    if (value.starting) choose(value.starting.name);  // to follow it
+    else back();
   }
 
   list.addEventListener('change', () => ask(list.value));
