@@ -8,22 +8,26 @@ float32. Pages that were read can be released at once; they are read from the fi
 from __future__ import annotations
 
 import ctypes
+import mmap
 import re
 from collections.abc import Iterator, Set
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+
 from explainer.models.loading.weights import weight_files
 
 _DONTNEED = 4  # of Linux's madvise
-_SMAPS = Path("/proc/self/smaps")
+_MAPS, _PAGEMAP = Path("/proc/self/maps"), Path("/proc/self/pagemap")
+_IN_USE, _OF_FILE = np.uint64(0b11 << 62), np.uint64(1 << 61)  # bits of a page in _PAGEMAP
 _MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+ +(/.*)$")
 
 
 def find_mappings(folder: Path) -> frozenset[tuple[int, int]]:
     """Return start and end of each mapping of this folder's weight files; empty outside Linux."""
     with suppress(OSError):
-        return frozenset(mapping for mapping, _ in _mappings(folder))
+        return frozenset(_mappings(folder))
     return frozenset()
 
 
@@ -35,19 +39,23 @@ def release_file_pages(folder: Path, kept: Set[tuple[int, int]]) -> None:
     """
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
-        for (start, end), unchanged in list(_mappings(folder)):
-            if not unchanged or (start, end) in kept:
-                continue
-            libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _DONTNEED)
+        for start, end in set(_mappings(folder)) - kept:
+            if _is_unchanged(start, end):
+                libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _DONTNEED)
         libc.malloc_trim(0)  # temporary tensors leave gaps, which glibc otherwise keeps
 
 
-def _mappings(folder: Path) -> Iterator[tuple[tuple[int, int], bool]]:
-    """Yield start and end of each mapping of these files, and whether it was only read."""
+def _mappings(folder: Path) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each mapping of these files."""
     files = {str(file.resolve()) for file in weight_files(folder)}  # links in the hub's cache
-    mapping = None
-    for line in _SMAPS.read_text(errors="replace").splitlines():
-        if found := _MAPPING.match(line):
-            mapping = (int(found[1], 16), int(found[2], 16)) if found[3] in files else None
-        elif mapping and line.startswith("Anonymous:"):
-            yield mapping, line.split()[1] == "0"
+    for line in _MAPS.read_text(errors="replace").splitlines():
+        if (found := _MAPPING.match(line)) and found[3] in files:
+            yield int(found[1], 16), int(found[2], 16)
+
+
+def _is_unchanged(start: int, end: int) -> bool:
+    """Return whether a mapping was only read: all its pages in memory are still the file's."""
+    with _PAGEMAP.open("rb", buffering=0) as file:
+        file.seek(start // mmap.PAGESIZE * 8)
+        pages = np.frombuffer(file.read((end - start) // mmap.PAGESIZE * 8), np.uint64)
+    return not ((pages & _IN_USE != 0) & (pages & _OF_FILE == 0)).any()

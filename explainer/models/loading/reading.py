@@ -26,7 +26,7 @@ OnFraction = Callable[[float], None]
 # returns network, tokenizer and image processor.
 _OWN_LAYOUT: Mapping[str, str] = {"internvl_chat": "explainer.models.loading.internvl_chat"}
 
-_TELL_EVERY = 0.02  # seconds; file pages are given back as often
+_TELL_EVERY = 0.02  # seconds, or more to take a tenth of the time; file pages are given back too
 _TURN = Lock()  # transformers has one place for progress, shared by all threads
 
 
@@ -154,9 +154,10 @@ def _count_weights(at: OnFraction) -> Iterator[None]:
 
 
 def _iterate_counted(items: list[Any], at: OnFraction) -> Iterable[Any]:
-    told = time.monotonic()
+    told, pause = time.monotonic(), _TELL_EVERY
     for done, item in enumerate(items, 1):
         yield item
-        if done == len(items) or time.monotonic() - told > _TELL_EVERY:
-            told = time.monotonic()
+        if done == len(items) or time.monotonic() - told > pause:
+            start = time.thread_time()
             at(done / len(items))
+            told, pause = time.monotonic(), max(_TELL_EVERY, 9 * (time.thread_time() - start))
