@@ -71,8 +71,9 @@ def _once_it_answers(address: str, app: subprocess.Popen) -> str:
 
 def explain_first_example(page: Page) -> None:
     """Choose the first example, which also presses Explain, and wait for the whole answer."""
+    opened = page.locator(".sl-view[data-run]").get_attribute("data-run")
     page.locator(".sl-example").first.click()
-    expect(page.locator(".sl-view[data-run]")).to_be_visible(timeout=PATIENCE * 1000)
+    expect(page.locator(".sl-view")).not_to_have_attribute("data-run", opened)
     expect(page.locator("#sl-stop")).to_be_disabled(timeout=PATIENCE * 1000)
 
 

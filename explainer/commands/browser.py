@@ -1,5 +1,7 @@
 """Measure how quickly the page answers in Chromium, driven by Playwright.
 
+first maps          from the first byte of the page to the frame in which the maps of the recorded
+                    answer are on the screen that it opens with
 page load           from the request to the page being ready for a click
 click, slider       from the event to the frame in which the maps are on the screen
 arrow key, pointer  computation of the page for the frame that draws the maps of another word;
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 SIZE = {"width": 1440, "height": 900}
 WARM_UP, REPEAT = 3, 20
+FIRST_VISITS = 3
 PATIENCE = 60_000  # milliseconds
 # name, act, awaited state, limit in milliseconds
 ACTS = (
@@ -36,11 +39,17 @@ ACTS = (
 )
 
 READY = "() => document.querySelector('.sl-example') && document.querySelector('.sl-dial')"
-SHOWN = """() => {
+RUN = "document.querySelector('.sl-view').dataset.run"
+SHOWN = """before => {
   const view = document.querySelector('.sl-view');
-  return document.querySelector('.sl-chip[aria-selected=true]') && view.dataset.run
+  return document.querySelector('.sl-chip[aria-selected=true]') && view.dataset.run !== before
     && !view.classList.contains('sl-late');
 }"""
+NOTE_FIRST_MAPS = """document.addEventListener('drawn', () => requestAnimationFrame(() => {
+  const [load] = performance.getEntriesByType('navigation');
+  window.firstMaps ??= performance.now() - load.responseStart;
+}))"""
+FIRST_MAPS = "window.firstMaps"
 ALL_HERE = """() => Number(document.querySelector('.sl-view').dataset.here)
   >= document.querySelectorAll('.sl-answer .sl-chip').length"""
 MEASURE = """async ([act, until, n]) => {
@@ -100,17 +109,21 @@ class Latencies(NamedTuple):
 
 
 def measure(url: str, repeat: int = REPEAT) -> Iterator[Figure]:
-    """Yield the latencies of a served page that has examples; `SightlineError` without a browser.
+    """Yield the latencies of a served page that has examples and recorded answers.
 
-    Times are medians in milliseconds.
+    Times are medians. Raises `SightlineError` without a browser.
     """
+    first = statistics.median(first_maps(url) for _ in range(FIRST_VISITS))
+    yield Figure("first byte to painted maps of a recorded answer", first, "s", 1.5)
     with _page() as page:
         started = time.perf_counter()
         page.goto(url)
         page.wait_for_function(READY)
         yield Figure("page load", time.perf_counter() - started, "s", None)
+        page.wait_for_function(SHOWN, arg=None)
+        opened = page.evaluate(RUN)
         page.click(".sl-example >> nth=0")
-        page.wait_for_function(SHOWN)
+        page.wait_for_function(SHOWN, arg=opened)
         page.wait_for_function(ALL_HERE)
         for name, act, until, bar in ACTS:
             took = latencies(page, act, until, repeat)
@@ -121,6 +134,15 @@ def measure(url: str, repeat: int = REPEAT) -> Iterator[Figure]:
                 yield Figure(f"{name}, computing, median of {repeat}", median, "ms", bar)
                 yield Figure(f"{name}, most of {repeat}", max(took.frames), "frames", 1)
                 yield Figure(f"requests during {repeat} of these", took.requests, "", 0)
+
+
+def first_maps(url: str) -> float:
+    """Return the seconds from the first byte of a page to its first maps, in a new browser."""
+    with _page() as page:
+        page.add_init_script(NOTE_FIRST_MAPS)
+        page.goto(url)
+        page.wait_for_function(FIRST_MAPS)
+        return page.evaluate(FIRST_MAPS) / 1000
 
 
 def latencies(page: Page, act: str, until: str, repeat: int) -> Latencies:

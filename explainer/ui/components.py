@@ -88,7 +88,8 @@ class OptionPanel(Drawn):
 
 
 class ExampleStrip(Drawn):
-    """Thumbnails to choose from. Event: select."""
+    """Thumbnails to choose from. Event: select. With the prop `greets` the first one is chosen by
+    itself, unless the page is asked for something else."""
 
     MODULE = "examples"
     TEMPLATE = '<div class="sl-examples" role="group"></div>'

@@ -36,6 +36,26 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     demo.close(verbose=False)
 
 
+def test_the_page_opens_with_maps_of_a_recorded_answer(empty, visit):
+    visitor = visit(empty.url)
+    page = visitor.page
+    page.wait_for_selector(SHOWN)
+    assert visitor.brightness("tam", 126 / 336, 42 / 336) > 0.5, "of the first content word"
+    assert visitor.message().endswith("Click another word.")
+    page.click(f"{CHIP} >> nth=4")
+    visitor.settled("dog", "document.querySelector('.sl-word').textContent")
+    assert visitor.message() == ""
+    visitor.quiet()
+    assert "prompt" not in page.url, "what a person asks is in the address, and nobody has asked"
+
+
+def test_a_page_that_is_asked_for_something_opens_nothing_else(empty, visit):
+    visitor = visit(f"{empty.url}?prompt=What+is+it")
+    visitor.settled("What is it", "document.querySelector('#sl-prompt textarea').value")
+    visitor.quiet()
+    assert visitor.chips() == []
+
+
 def test_the_gallery_opens_without_a_model(empty, visit):
     visitor = visit(empty.url)
     page = visitor.page
@@ -63,7 +83,7 @@ def test_a_file_opens_with_sliders_at_its_scales(app, visit, tmp_path):
     page.set_input_files("#sl-recorded input[type=file]", tmp_path / "two.npz")
     page.wait_for_selector(SHOWN)
     assert visitor.chips() == ["one", "two"]
-    assert "org/elsewhere" in page.inner_text("#sl-notice")
+    assert "org/elsewhere" in visitor.message()
     assert page.input_value("[data-name=alpha1] .sl-number") == "0.6"
     (tmp_path / "bad.npz").write_bytes(b"no run")
     page.set_input_files("#sl-recorded input[type=file]", tmp_path / "bad.npz")

@@ -45,7 +45,7 @@ def test_an_uploaded_run_is_a_run_like_any_other(saved):
     opened = Opening(store).upload(str(saved), PANEL)
     assert [c["text"] for c in opened.bar["chips"] if c["role"] == "answer"][1] == "cat"
     assert opened.backdrop["run"] == opened.bar["run"]
-    assert opened.notice["kind"] == "note"
+    assert opened.view["kind"] == "note"
     assert opened.panel == PANEL
     told = _maps(store, opened)
     assert len(told["maps"][0]["maps"]) == 3

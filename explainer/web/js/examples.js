@@ -1,4 +1,7 @@
-// Thumbnails; choosing one fills in its picture and prompt.
+// Thumbnails; choosing one fills in its picture and prompt, or opens its answer. With props.greets
+// the first is chosen by itself on a page that was asked for nothing else.
+import {sightline} from './state.js';
+
 /**
  * Mount the thumbnails of examples.
  * @param {Pick<Context, 'element' | 'props' | 'trigger'>} context
@@ -7,6 +10,12 @@
 export function mount({element, props, trigger}) {
   const box = element.querySelector('.sl-examples');
   box.setAttribute('aria-label', props.words.list);
+
+  function choose(index) {
+    props.value = index;
+    trigger('select', {index});
+  }
+
   props.examples.forEach(({thumbnail, label, prompt}, index) => {
     const button = document.createElement('button'), picture = document.createElement('img');
     const name = document.createElement('span');
@@ -18,10 +27,8 @@ export function mount({element, props, trigger}) {
     picture.alt = '';
     name.textContent = label;
     button.append(picture, name);
-    button.addEventListener('click', () => {
-      props.value = index;
-      trigger('select', {index});
-    });
+    button.addEventListener('click', () => choose(index));
     box.append(button);
   });
+  if (props.greets) sightline.on('greets', () => { if (sightline.now.greets) choose(0); });
 }

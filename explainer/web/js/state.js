@@ -37,6 +37,7 @@ const now = {
   probe: null,
   playing: false,
   speed: 2,
+  greets: false,
 };
 
 /** @type {{names: string[], act: (changed: string[]) => void}[]} */

@@ -150,6 +150,8 @@ interface State {
   /** Whether the answer plays like a film, and its words in a second. */
   playing: boolean;
   speed: number;
+  /** Whether the page, asked for nothing, opens a recorded answer by itself. */
+  greets: boolean;
 }
 
 /** What Gradio hands to the script of a component. */

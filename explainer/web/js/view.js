@@ -195,7 +195,8 @@ export function mount({element, props, trigger, server, watch}) {
     clearTimeout(needing);  // the slider goes on, or the choice
     needed = waiting = false;
     end('', '');
-    if (changed.includes('run') || message.dataset.kind === 'busy') return;
+    const {kind} = message.dataset;
+    if (changed.includes('run') || kind === 'busy' || kind === 'note' && !changed.includes('subject')) return;
     say('', '');  // what was said of the last one is over
   });
   sightline.on('run settings subjects extra', () => maps.fillSoon());

@@ -171,6 +171,7 @@ export function mount({element, props, trigger, server, watch}) {
       }
     }
     ready = true;
+    sightline.set({greets: !props.value?.query});
   }
 
   root.append(
@@ -194,6 +195,7 @@ export function mount({element, props, trigger, server, watch}) {
   sightline.on('run', async () => {
     if (now.run === null) return;
     first = now.subject;
+    if (now.greets) return sightline.set({greets: false});  // the page opens with it without a link, too
     if (awaited) choose();
     awaited = false;
     const got = await server.parameters({run: now.run}).catch(() => null);

@@ -1,4 +1,7 @@
-"""Open recorded runs: those of the gallery by their thumbnails, and files of visitors."""
+"""Open recorded runs: those of the gallery by their thumbnails, and files of visitors.
+
+A page that is asked for nothing else opens the first one of the gallery by itself.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,7 @@ class RecordedSection(Section):
                 None,
                 examples=shown,
                 words={"list": words.RECORDED},
+                greets=bool(shown),
                 visible=bool(shown),
                 elem_id="sl-gallery",
             )

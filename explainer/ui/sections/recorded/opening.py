@@ -7,6 +7,7 @@ were read; a new scale or word needs the model that recorded it.
 from __future__ import annotations
 
 import hashlib
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,13 +70,12 @@ class Opening:
 
     def _page(self, path: Path, panel: Any) -> OpenedRun:
         run, key = self._open(path)
-        note = "" if len(run.indices(ANSWER)) else texts.EMPTY_ANSWER
-        told = words.OPENED.format(model=run.model_id)
+        note = _describe(run) if len(run.indices(ANSWER)) else texts.EMPTY_ANSWER
         return OpenedRun(
             payload.bar(run, key),
-            said(note, "note" if note else ""),
+            said(note, "note"),
             payload.picture(run, key),
-            said(told, "note"),
+            said("", ""),
             with_scales(panel, run),
         )
 
@@ -94,6 +94,12 @@ class Opening:
                 raise RunError(words.RUN_EMPTY)
             self._store.put(key, run)
         return run, key
+
+
+def _describe(run: Run) -> str:
+    """Return whose answer it is and what can be done with it."""
+    prompt = textwrap.shorten(run.prompt, words.LONGEST_PROMPT, placeholder="…")
+    return words.OPENED.format(model=run.model_id, prompt=prompt)
 
 
 def with_scales(panel: Any, run: Run) -> Any:
