@@ -32,7 +32,7 @@ def test_a_preview_with_sources_and_a_correction_is_written(tmp_path: Path, caps
     with np.load(tmp_path / "scene_eagle.npz", allow_pickle=False) as arrays:
         assert arrays["labels_0"].shape == (112, 112)
         assert arrays["map_0"].max() <= 1
-        assert arrays["source_shares"].shape == (3, len(told["sources"]))
+        assert arrays["sources"].shape == (3, len(told["sources"]))
     for name in ("parts", "eagle", "corrected"):
         assert Image.open(tmp_path / f"scene_{name}.png").size == (112, 112)
 

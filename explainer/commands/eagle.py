@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from explainer.attribution.region_search import HIDING, RegionAttribution, RegionPlan
-from explainer.attribution.sources import SOURCES, WordSources
 from explainer.commands import subject_flags
 from explainer.commands.terminal import decode_argument
 from explainer.errors import SightlineError
@@ -22,8 +21,9 @@ from explainer.media.fills import FILLS
 from explainer.methods.subjects import Contrast, Word
 from explainer.probing.correction import Correction, correct
 from explainer.probing.eagle_search import SearchProgress, SearchSettings
+from explainer.probing.sources import WordSources, describe_sources, word_sources
 from explainer.probing.tiling import PARTS
-from explainer.run import Run
+from explainer.run import ANSWER, SOURCES, Run
 from explainer.run.files import check_folder, file_name, write_whole
 from explainer.serving import model_flags
 
@@ -92,9 +92,9 @@ def main(args: argparse.Namespace) -> int:
         answer=args.answer,
     )
     print(run.answer.strip())
-    sources = explainer.word_sources(run) if args.rests else None
-    if sources is not None:
-        _print_sources(run, sources)
+    if args.rests:
+        run = explainer.add_sources(run)
+        _print_sources(run)
     run, subjects = subject_flags.subjects(
         run, args, lambda r, words: explainer.add_words(r, words)
     )
@@ -107,7 +107,7 @@ def main(args: argparse.Namespace) -> int:
     name = "the whole answer" if word is None else repr(title(run, word))
     print(f"{name}: {len(found.tiling)} parts, {seconds:.1f} s, hiding {plan.hiding}")
     fixed = _corrected(explainer, run, word, found, args) if args.correct and word else None
-    _write(args, run, word, found, sources, fixed)
+    _write(args, run, word, found, fixed)
     return 0
 
 
@@ -140,12 +140,19 @@ class _Progress:
         print(f"{step.done} of {step.total} masks, about {left:.0f} s left", flush=True)
 
 
-def _print_sources(run: Run, sources: WordSources) -> None:
+def _sources(run: Run) -> dict[int, WordSources]:
+    """Return what each token of the answer rests on, by its index."""
+    found = {int(token): word_sources(run, [int(token)]) for token in run.indices(ANSWER)}
+    return {token: told for token, told in found.items() if told is not None}
+
+
+def _print_sources(run: Run) -> None:
     print(f"\n{'prob':>6}  " + "  ".join(f"{name:>7}" for name in SOURCES) + "  text")
-    for told in sources.as_json(run):
-        shares = "  ".join(f"{told[name]:7.0%}" for name in SOURCES)
-        print(f"{told['shown']:6.1%}  {shares}  {told['text']!r}")
-    print(f"{sources.sentence()}\n")
+    for token, told in _sources(run).items():
+        shares = told.shares or dict.fromkeys(SOURCES, 0.0)
+        columns = "  ".join(f"{shares[name]:7.0%}" for name in SOURCES)
+        print(f"{told.shown:6.1%}  {columns}  {run.tokens.texts[token]!r}")
+    print(f"{describe_sources(run)}\n")
 
 
 def _corrected(
@@ -174,7 +181,6 @@ def _write(
     run: Run,
     word: Word | None,
     found: RegionAttribution,
-    sources: WordSources | None,
     fixed: Correction | None,
 ) -> None:
     """Write the numbers as JSON and NPZ, and the parts, the map and the correction as pictures."""
@@ -191,8 +197,11 @@ def _write(
         "reliance": curves.reliance,
         **curves.figures(),
     }
-    if sources is not None:
-        told |= {"sources": sources.as_json(run), "rests": sources.sentence()}
+    sources = _sources(run)
+    if sources:
+        texts = run.tokens.texts
+        words = [{"token": t, "text": texts[t], **s.as_json} for t, s in sources.items()]
+        told |= {"sources": words, "rests": describe_sources(run)}
     if fixed is not None:
         told["correction"] = {
             "word": fixed.word,
@@ -207,8 +216,8 @@ def _write(
         f"labels_{i}": labels for i, labels in enumerate(found.tiling.labels)
     }
     arrays |= {f"map_{i}": part.values for i, part in enumerate(found.heatmap.parts)}
-    if sources is not None:
-        arrays |= {"source_tokens": sources.tokens, "source_shares": sources.shares}
+    if run.sources is not None:
+        arrays |= {"source_tokens": run.indices(ANSWER), "sources": run.sources}
     path = args.out / file_name(f"{stem}_eagle", "npz")
     numbers = {name: np.array(told[name]) for name in ("order", "insight", "necessity", "share")}
     write_whole(path, lambda file: np.savez_compressed(file, **arrays, **numbers))

@@ -24,8 +24,9 @@ from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
 from explainer.methods.comparison import Comparison
 from explainer.methods.subjects import Span, Subject, words_of
 from explainer.probing.reliance import EMPTY, reliance
+from explainer.probing.sources import describe_sources, word_sources
 from explainer.probing.tiling import Tiling
-from explainer.run import ROLE_NAMES, Run
+from explainer.run import ROLE_NAMES, SOURCES, Run
 from explainer.run.files import check_folder, file_name, free_stem, write_whole
 from explainer.serving import model_flags
 from explainer.web.formats import DRAWN, FORMATS, WHOLE, WORD, Format
@@ -120,6 +121,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure how much each word rests on the picture; one more reading",
     )
     answer.add_argument(
+        "--sources",
+        action="store_true",
+        help="measure what each word rests on: picture, prompt or earlier words; one more reading",
+    )
+    answer.add_argument(
         "--answer",
         type=decode_argument,
         metavar="TEXT",
@@ -202,6 +208,7 @@ def _make_run(
         on_progress=_print_layers,
         layers=args.layers,
         fills=args.evidence,
+        sources=args.sources,
         scales=_collect_scales(settings),
         max_new_tokens=args.max_new_tokens,
         temperature=args.temperature,
@@ -230,6 +237,8 @@ def _open_run(args: argparse.Namespace, model: _LazyModel) -> tuple[Run, Run]:
         run = model.explainer.teacher_force(run, args.answer)
     if args.evidence:
         run = model.explainer.add_evidence(run, args.evidence)
+    if args.sources:
+        run = model.explainer.add_sources(run)
     return run, before
 
 
@@ -326,15 +335,19 @@ def _collect_scales(settings: Mapping[str, Mapping[str, Any]]) -> list[float]:
 
 
 def _list_tokens(run: Run) -> None:
-    """Print all tokens with index, role, probability and reliance on the picture."""
+    """Print all tokens with index, role, probability, reliance, and what they rest on."""
     head = "" if run.evidence is None else f"  {'picture':>7}"
+    head += "" if run.sources is None else f"  {'/'.join(SOURCES)}"
     print(f"\n{'token':>5}  {'role':<8}  {'prob':>6}{head}  text")
     for i, text in enumerate(run.tokens.texts):
         chance = "" if np.isnan(run.probs[i]) else f"{run.probs[i]:6.1%}"
         told = reliance(run, [i])
-        rests = f"  {told.delta:7.1%}" if told else " " * len(head)
-        print(f"{i:>5}  {ROLE_NAMES[run.tokens.roles[i]]:<8}  {chance:>6}{rests}  {text!r}")
-    print()
+        rests = f"  {told.delta:7.1%}" if told else ""
+        shares = (found := word_sources(run, [i])) and found.shares
+        rests += "  " + "/".join(f"{part:.0%}" for part in shares.values()) if shares else ""
+        role = ROLE_NAMES[run.tokens.roles[i]]
+        print(f"{i:>5}  {role:<8}  {chance:>6}{rests:<{len(head)}}  {text!r}")
+    print(describe_sources(run))
 
 
 # Writing -----------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from explainer.commands.figure import Figure
 from explainer.emoji_world.scenes import Limits, make_scene
 from explainer.methods.subjects import Span
 from explainer.recording.explainer import Explainer
-from explainer.run import ANSWER, Run
+from explainer.run import ANSWER, SOURCES, Run
 
 REGIONS = 36
 
@@ -45,8 +45,10 @@ def searching(explainer: Explainer, seed: int) -> Iterator[Figure]:
 
 def _most_visual(explainer: Explainer, run: Run) -> Span:
     """Return the token of the answer that loses most with the picture out of the text's reach."""
-    lost = explainer.word_sources(run).lost[0]
-    return Span((int(run.indices(ANSWER)[int(np.argmax(lost))]),))
+    answer = run.indices(ANSWER)
+    without = explainer.add_sources(run).sources
+    lost = run.probs[answer] - without[SOURCES.index("picture")]
+    return Span((int(answer[int(np.argmax(lost))]),))
 
 
 def _timed(

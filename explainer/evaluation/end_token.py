@@ -36,6 +36,7 @@ def with_end_token(run: Run, piece: str) -> Run:
         probs=np.append(run.probs, np.float32(chance[0] if len(chance) else np.nan)),
         layers=(),
         evidence=None,
+        sources=None,
     )
 
 

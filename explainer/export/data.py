@@ -13,6 +13,7 @@ from explainer.export.exhibit import Chosen, Exhibit, title
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.subjects import Contrast, Span, Subject, candidates, probability
 from explainer.probing.reliance import reliance
+from explainer.probing.sources import word_sources
 from explainer.run import ROLE_NAMES, Run
 
 FORMAT, VERSION = "sightline-maps", 2
@@ -72,6 +73,7 @@ def _token(run: Run, index: int) -> Value:
             for c in candidates(run, index)
         ],
         "evidence": _evidence(run, [index]),
+        "sources": _sources(run, [index]),
     }
 
 
@@ -79,6 +81,12 @@ def _evidence(run: Run, tokens: Sequence[int]) -> Value | None:
     """Return the evidence for a word of the answer; None for other words or if not measured."""
     evidence = reliance(run, tokens)
     return None if evidence is None else evidence.told
+
+
+def _sources(run: Run, tokens: Sequence[int]) -> Value | None:
+    """Return what a word of the answer rests on; None for other words or if not measured."""
+    found = word_sources(run, tokens)
+    return None if found is None else found.as_json
 
 
 def _method(chosen: Chosen) -> Value:
@@ -95,11 +103,13 @@ def _method(chosen: Chosen) -> Value:
 def _subject(exhibit: Exhibit, subject: Subject, heats: tuple[Heatmap, ...]) -> Value:
     named = zip(exhibit.chosen, heats, strict=True)
     chance = None if isinstance(subject, Contrast) else probability(exhibit.run, subject)
+    tokens = subject.tokens if isinstance(subject, Span) else ()
     return {
         "text": title(exhibit.run, subject),
         "subject": as_json(subject),
         "probability": chance,
-        "evidence": _evidence(exhibit.run, subject.tokens) if isinstance(subject, Span) else None,
+        "evidence": _evidence(exhibit.run, tokens),
+        "sources": _sources(exhibit.run, tokens),
         "maps": [_map(chosen.method.name, heat) for chosen, heat in named],
     }
 

@@ -17,7 +17,6 @@ from explainer.attribution.region_search import (
     search_regions,
     whole_answer,
 )
-from explainer.attribution.sources import WordSources, word_sources
 from explainer.errors import Cancelled
 from explainer.media.video import VideoSource
 from explainer.methods import Method, find_method
@@ -94,6 +93,7 @@ class Explainer:
         answer: str | None = None,
         layers: str | Sequence[int] = "last",
         fills: Sequence[str] = (),
+        sources: bool = False,
         thinking: bool = False,
     ) -> Generator[Step | Run, None, None]:
         """Record, yielding a `Step` after each step and the `Run` as the last item.
@@ -120,6 +120,8 @@ class Explainer:
             fills: what replaces the pictures to measure `Run.evidence`, names in
                 `explainer.media.fills.FILLS`; none by default, because `add_evidence` can measure
                 it later.
+            sources: whether to measure what each word rests on, for `Run.sources`; `add_sources`
+                can measure it later.
             thinking: whether the answer opens with a thought, for checkpoints whose chat template
                 leaves the choice. Its tokens are answer tokens like others, and count among
                 `max_new_tokens`; `explainer.run.thought` tells them apart.
@@ -138,6 +140,7 @@ class Explainer:
             answer_ids=None if answer is None else self._encode_answer(answer),
             layers=check_layers(self.family, layers),
             fills=check_fills(fills),
+            sources=sources,
             thinking=check_thinking(self.family, thinking, answer),
         )
         return self._recorder.start(request)
@@ -226,6 +229,19 @@ class Explainer:
             return run
         return self._recorder.add_evidence(run, wanted)
 
+    def add_sources(self, run: Run) -> Run:
+        """Measure what each word of an answer rests on: the picture, the prompt, or earlier words.
+
+        Takes one batched reading of the text; `explainer.probing.sources` interprets the result. A
+        run that already holds it is returned unchanged.
+
+        Raises:
+            RunError: the run was recorded with another model, or its answer cannot be read again.
+            ModelError: the memory is not enough, or some layers do not attend to all that precedes.
+        """
+        check_origin(self.family, run, "read its answer again")
+        return run if run.sources is not None else self._recorder.add_sources(run)
+
     def add_words(self, run: Run, words: Sequence[str]) -> Run:
         """Add the unembedding rows of further words to a run, so that they can be explained.
 
@@ -241,8 +257,8 @@ class Explainer:
 
         The text is read in one forward pass as if the model had generated it; states, probabilities
         and candidates are the model's own. Visual states do not depend on the answer, so all scales
-        are kept, in all layers; evidence is measured again if the run has it. Equal to `record`
-        with `answer`.
+        are kept, in all layers; evidence and sources are measured again if the run has them. Equal
+        to `record` with `answer`.
         """
         check_origin(self.family, run, "read another answer")
         notes = tuple(run.settings.get("image_notes", ()))
@@ -252,6 +268,7 @@ class Explainer:
             answer_ids=self._encode_answer(answer),
             layers=run.layer_numbers[:-1],
             fills=() if run.evidence is None else run.evidence.fills,
+            sources=run.sources is not None,
         )
         *_, forced = self._recorder.start(request)
         held = [scale for part in (run, *run.layers) for scale in part.scales]
@@ -368,15 +385,6 @@ class Explainer:
         """
         check_origin(self.family, run, "read its answer again")
         return search_regions(self._engine, run, word or whole_answer(run), plan, **options)
-
-    def word_sources(self, run: Run) -> WordSources:
-        """Return what each token of an answer rests on: the picture, the prompt, or earlier words.
-
-        One batched reading of the text; see `explainer.attribution.sources`. Raises `RunError` for
-        a run that was recorded with another model.
-        """
-        check_origin(self.family, run, "read its answer again")
-        return word_sources(self._engine, run)
 
     def token_probabilities(self, run: Run, variants: Sequence[Media]) -> npt.NDArray[np.float32]:
         """Return the probabilities of the answer tokens with other pictures in place of the run's.

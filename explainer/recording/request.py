@@ -59,6 +59,7 @@ class Request:
         answer_ids: the ids of an answer to teacher-force, or None to generate one.
         layers: numbers of the decoder layers to record besides the last, ascending.
         fills: what replaces the pictures to measure how much the answer relies on them.
+        sources: whether to measure what each word rests on.
         thinking: whether the answer opens with a thought.
     """
 
@@ -69,6 +70,7 @@ class Request:
     answer_ids: tuple[int, ...] | None = None
     layers: tuple[int, ...] = ()
     fills: tuple[str, ...] = ()
+    sources: bool = False
     thinking: bool = False
 
     @property

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from explainer.attribution.reading import Reading
+from explainer.attribution.sources import read_without_sources
 from explainer.errors import ModelError, RunError
 from explainer.media.fills import filled
 from explainer.models.base import Inputs, Media
@@ -40,8 +42,9 @@ class Step:
     Attributes:
         kind: "layers" (further layers will be recorded), "read" (prefill of picture and prompt),
             "token" (an answer token was generated), "scale" (the picture was read at another
-            scale), "evidence" (the answer was read again without the picture), "map" (a map of a
-            comparison method was computed) or "reading" (one of the many forward passes of a map).
+            scale), "evidence" (the answer was read again without the picture), "sources" (and
+            without each of what it may rest on), "map" (a map of a comparison method was computed)
+            or "reading" (one of the many forward passes of a map).
         text: for "token", the newly decoded text, possibly ""; for "scale", the factor; for
             "layers", their approximate memory; for "evidence", the fills; for "map" and "reading",
             the text of the map's token.
@@ -100,17 +103,21 @@ class Recorder:
             clock.lap("scales")
             yield Step("scale", f"{alpha:g}", done, len(request.scales))
         if request.fills:
-            run = self._try_evidence(run, request.fills)
+            run = self._try("evidence", partial(self.add_evidence, fills=request.fills), run)
             clock.lap("evidence")
             yield Step("evidence", ", ".join(request.fills), 1, 1)
+        if request.sources:
+            run = self._try("sources", self.add_sources, run)
+            clock.lap("sources")
+            yield Step("sources", "", 1, 1)
         yield replace(run, settings={**run.settings, "seconds": clock.seconds})
 
-    def _try_evidence(self, run: Run, fills: Sequence[str]) -> Run:
-        """Add evidence to the run or, where that fails, the reason to its settings."""
+    def _try(self, name: str, add: Callable[[Run], Run], run: Run) -> Run:
+        """Add something to the run or, where that fails, the reason to its settings."""
         try:
-            return self.add_evidence(run, fills)
+            return add(run)
         except (RunError, ModelError) as error:
-            return replace(run, settings={**run.settings, "no_evidence": str(error)})
+            return replace(run, settings={**run.settings, f"no_{name}": str(error)})
 
     def _generate(
         self, request: Request, answering: Generation, pick: Picker, answer: GeneratedAnswer
@@ -179,6 +186,10 @@ class Recorder:
         """Add the probabilities of the answer with filled pictures to the run."""
         probs = self.probabilities(run, [filled(run.media, fill) for fill in fills])
         return replace(run, evidence=Evidence(tuple(fills), probs))
+
+    def add_sources(self, run: Run) -> Run:
+        """Add the probabilities of the answer with what it may rest on out of reach."""
+        return replace(run, sources=read_without_sources(self._engine, run))
 
     def probabilities(self, run: Run, variants: Sequence[Media]) -> npt.NDArray[np.float32]:
         """Return token probabilities (B, R) float32; see `Explainer.token_probabilities`."""

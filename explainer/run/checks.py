@@ -116,6 +116,8 @@ def _check_extras(run: RunRecord) -> None:
             raise RunError("the notes on the maps of comparison methods are not all numbers")
     if run.evidence is not None:
         _check_shares("the evidence", run.evidence.probs)
+    if run.sources is not None:
+        _check_shares("the probabilities without sources", run.sources)
     if run.video is not None and not np.isfinite(run.video.times).all():
         raise RunError("the times of the video are not all numbers")
     if run.visual_topk is None:

@@ -102,6 +102,8 @@ def _collect_arrays(run: RunRecord) -> dict[str, np.ndarray]:
         arrays["visual_topk"] = run.visual_topk
     if run.evidence is not None:
         arrays["evidence"] = run.evidence.probs
+    if run.sources is not None:
+        arrays["sources"] = run.sources
     if run.attributions:
         arrays["attributions"] = np.stack([*run.attributions.values()])
     stored = run.images
@@ -213,6 +215,7 @@ def _build_run(a: Arrays, kind: type[R], left: int) -> R:
         attribution_notes=_read_notes(header.get("attribution_notes", []), attributions),
         visual_topk=a.get("visual_topk"),
         evidence=Evidence(tuple(map(str, fills)), a["evidence"]) if fills else None,
+        sources=a.get("sources"),
         layer=None if header.get("layer") is None else int(header["layer"]),
         layers=_read_layers(header.get("layers", []), scales, a),
     )

@@ -25,6 +25,7 @@ import numpy.typing as npt
 from explainer.errors import LayerError, RunError, ScaleError, TokenError
 from explainer.run.schema import (
     ANSWER,
+    SOURCES,
     Chip,
     Evidence,
     Layer,
@@ -72,6 +73,8 @@ class RunRecord:
         visual_topk: (N, 5) int32, the ids with the highest logits over the whole vocabulary at each
             visual token of scale 1, best first; None if unknown.
         evidence: probabilities of the answer without the pictures; None if not measured.
+        sources: (3, R) float32 in [0, 1], probability of each of the R answer tokens while the text
+            may not attend to each of `SOURCES`, see `probing.sources`; None if not measured.
         layer: the decoder layer of all states, counted from 1; None in older files.
         layers: further recorded layers below it, ascending, see `at_layer`.
     """
@@ -94,6 +97,7 @@ class RunRecord:
     attribution_notes: Mapping[AttributionKey, Mapping[str, float]] = field(default_factory=dict)
     visual_topk: npt.NDArray[np.int32] | None = None
     evidence: Evidence | None = None
+    sources: npt.NDArray[np.float32] | None = None
     layer: int | None = None
     layers: tuple[Layer, ...] = ()
 
@@ -133,6 +137,9 @@ class RunRecord:
         if self.evidence is not None:
             fills, answer = len(self.evidence.fills), len(self.indices(ANSWER))
             check_array("evidence", self.evidence.probs, (fills, answer), np.float32)
+        if self.sources is not None:
+            sources = (len(SOURCES), len(self.indices(ANSWER)))
+            check_array("sources", self.sources, sources, np.float32)
         self._check_layers()
 
     def _check_layers(self) -> None:
@@ -216,8 +223,8 @@ class RunRecord:
 
         All states are those of that layer after the model's final norm, norm(x^l); lists and
         probabilities follow from them by the unembedding. Maps of comparison methods are kept, as
-        they belong to the whole model; `visual_topk` and evidence are left out. The run's own layer
-        returns the run itself. Raises `LayerError` for a layer that was not recorded.
+        they belong to the whole model; `visual_topk`, evidence and sources are left out. The
+        run's own layer returns the run itself. Raises `LayerError` for one that was not recorded.
         """
         if number == self.layer:
             return self
@@ -244,6 +251,7 @@ class RunRecord:
             scales=layer.scales,
             visual_topk=None,
             evidence=None,
+            sources=None,
             layer=number,
             layers=(),
         )
@@ -268,8 +276,8 @@ class RunRecord:
         The state that predicts the token, and all states before it, do not depend on the token, so
         the map of the token in the copy is exactly that of the other id. Later tokens and the
         token's own state are still those after the original token. Maps of comparison methods for
-        this token, evidence and layers are left out; for another layer, call `at_layer` first.
-        Raises `RunError` if the run has no unembedding row for the id.
+        this token, evidence, sources and layers are left out; for another layer, call `at_layer`
+        first. Raises `RunError` if the run has no unembedding row for the id.
         """
         token, old = self.check_token(token), self.tokens
         self.unembedding.index([token_id])
@@ -285,6 +293,7 @@ class RunRecord:
             attributions={k: v for k, v in self.attributions.items() if k[1] != token},
             attribution_notes={k: v for k, v in self.attribution_notes.items() if k[1] != token},
             evidence=None,
+            sources=None,
             layers=(),
         )
         self.__dict__.setdefault("_visual", {})
@@ -354,6 +363,7 @@ class RunRecord:
         arrays += tuple(self.attributions.values())
         arrays += () if self.visual_topk is None else (self.visual_topk,)
         arrays += () if self.evidence is None else (self.evidence.probs,)
+        arrays += () if self.sources is None else (self.sources,)
         parts = sum(s.nbytes for s in self.scales) + sum(y.nbytes for y in self.layers)
         return sum(a.nbytes for a in arrays) + parts + sum(map(len, self.pieces.values()))
 

@@ -11,6 +11,7 @@ from explainer.errors import RunError
 
 TEMPLATE, PROMPT, ANSWER = 0, 1, 2
 ROLE_NAMES = ("template", "prompt", "answer")
+SOURCES = ("picture", "prompt", "words")  # what a word of the answer may rest on
 
 
 def check_array(

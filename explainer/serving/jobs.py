@@ -140,6 +140,18 @@ class EvidenceJob(RunJob):
 
 
 @dataclass(frozen=True, eq=False)
+class SourcesJob(RunJob):
+    """Measure what each word rests on: yields the run with it."""
+
+    @property
+    def readings(self) -> int:
+        return 2
+
+    def steps(self, explainer: Loaded) -> Iterator[Any]:
+        yield explainer.add_sources(self.run)
+
+
+@dataclass(frozen=True, eq=False)
 class MapRequest:
     """Request for maps of a comparison method with these knobs, for these tokens."""
 

@@ -29,6 +29,7 @@ from explainer.serving.jobs import (
     RecordJob,
     RunJob,
     ScalesJob,
+    SourcesJob,
     WordsJob,
     Worker,
     make_worker,
@@ -228,6 +229,11 @@ class Handlers:
         """Return a stored run with the reliance of its answer on the picture."""
         run = self.run(key)
         return self.add_to_run(key, EvidenceJob) if run.evidence is None else run
+
+    def with_sources(self, key: str) -> Run:
+        """Return a stored run with what the words of its answer rest on."""
+        run = self.run(key)
+        return self.add_to_run(key, SourcesJob) if run.sources is None else run
 
     def read_answer(self, key: str, answer: str) -> RecordedRun:
         """Return the run in which the model said `answer` to the prompt of the stored run."""

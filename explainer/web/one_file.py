@@ -17,6 +17,7 @@ from typing import Any
 from explainer.export import Exhibit
 from explainer.export.small_print import describe_run, small_print
 from explainer.methods import METHODS
+from explainer.probing.sources import describe_sources
 from explainer.run import TEMPLATE
 from explainer.web import payload, texts
 from explainer.web import scripts as web
@@ -69,7 +70,7 @@ def _data(exhibit: Exhibit) -> dict[str, Any]:
         "colours": payload.colour_labels(),
         "theme": look.theme,
         "prompt": run.prompt,
-        "line": describe_run(run).partition(". Prompt")[0] + ".",
+        "line": f"{describe_run(run).partition('. Prompt')[0]}. {describe_sources(run)}".strip(),
         "print": _print(exhibit),
         "words": {**texts.FILE, "playing": texts.PLAYING, "shades": texts.SHADES},
     }

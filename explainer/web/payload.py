@@ -20,6 +20,7 @@ from explainer.methods.comparison import Comparison
 from explainer.methods.otsu import is_faint, levels, otsu, stands_out
 from explainer.methods.subjects import Span, probability, whole_words
 from explainer.probing.reliance import Reliance, reliance
+from explainer.probing.sources import WordSources, word_sources
 from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
 from explainer.run.geometry import Placement
 from explainer.web import controls, texts
@@ -90,21 +91,30 @@ def rests(run: Run) -> dict[str, Any] | None:
     if run.evidence is None:
         return None
     found = [(i, reliance(run, chip.tokens)) for i, chip in enumerate(run.chips)]
-    return {str(i): _rests(told) for i, told in found if told is not None}
-
-
-def _rests(told: Reliance) -> dict[str, Any]:
-    words = texts.RESTS_AGAINST if told.is_against else texts.RESTS_ON
     return {
-        "share": round(told.share, 4),
-        "sensitive": told.is_sensitive,
-        "against": told.is_against,
-        "text": words.format(
-            share=texts.share(told.share),
-            shown=texts.share(told.shown),
-            empty=" and ".join(texts.share(p) for p in told.empty.values()),
-        ),
+        str(i): {
+            "share": round(told.share, 4),
+            "sensitive": told.is_sensitive,
+            "against": told.is_against,
+            "text": describe_rests(told, word_sources(run, run.chips[i].tokens)),
+        }
+        for i, told in found
+        if told is not None
     }
+
+
+def describe_rests(told: Reliance, sources: WordSources | None) -> str:
+    """Return how much a word relies on the picture, and what it rests on if that is known."""
+    words = texts.RESTS_AGAINST if told.is_against else texts.RESTS_ON
+    text = words.format(
+        share=texts.share(told.share),
+        shown=texts.share(told.shown),
+        empty=" and ".join(texts.share(p) for p in told.empty.values()),
+    )
+    if sources is None:
+        return text
+    shares = {name: texts.percent(part) for name, part in (sources.shares or {}).items()}
+    return f"{text}; {texts.SHARES.format(**shares) if shares else texts.NO_SHARES}"
 
 
 def live_bar(pieces: Sequence[str]) -> dict[str, Any]:

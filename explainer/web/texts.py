@@ -126,6 +126,8 @@ RESTS_AGAINST = (
     "less likely with the picture: probability {shown} with it, {empty} with a black and a plain "
     "picture instead"
 )
+SHARES = "rests {picture} on the picture, {prompt} on the prompt, {words} on earlier words"
+NO_SHARES = "no single source can be missed"
 # Reliance: how much each word depends on the picture.
 RESTS = {
     "menu": "Reliance",

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from explainer.attribution.knockout import TextRows
 from explainer.attribution.region_search import HIDING, RegionPlan
-from explainer.attribution.sources import SOURCES, WordSources
 from explainer.errors import Cancelled, ModelError, RunError, TokenError
 from explainer.methods.subjects import Span, Unsaid
 from explainer.probing.eagle_search import SearchSettings
+from explainer.probing.sources import describe_sources, word_sources
 from explainer.probing.tiling import Tiling
 from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, PROMPT, Run
 from tests.probing import slow_eagle
+from tests.ui.fake import fake_run
 
 SMALL = RegionPlan(6, "cells")
 
@@ -145,10 +147,7 @@ def test_the_preview_hides_the_visual_tokens_of_a_part(deep, run):
 
 def test_sources_are_what_the_text_may_not_attend_to(deep, run):
     expect_rows_of_text(deep, run)
-    found = deep.word_sources(run)
-    answer = run.indices(ANSWER)
-    np.testing.assert_array_equal(found.tokens, answer)
-    np.testing.assert_allclose(found.shown, run.probs[answer], atol=1e-5)
+    grown, answer = deep.add_sources(run), run.indices(ANSWER)
     rows = TextRows(deep._engine, run)
     at, ids = (run.tokens.positions[answer] - 1).tolist(), run.tokens.ids[answer].tolist()
     hidden = (rows.visual, run.tokens.positions[run.indices(PROMPT)], run.tokens.positions[answer])
@@ -156,20 +155,31 @@ def test_sources_are_what_the_text_may_not_attend_to(deep, run):
         shown = np.ones((1, 1, int(rows.positions[-1]) + 1), bool)
         shown[0, 0, places] = False
         alone = rows.probabilities(shown, at, ids)[0]
-        np.testing.assert_allclose(found.without[source], alone, atol=1e-5)
-    assert found.without[2, 0] == pytest.approx(found.shown[0], abs=1e-5), "nothing came before"
-    told = found.as_json(run)
-    assert [t["token"] for t in told] == answer.tolist()
-    assert set(SOURCES) <= set(told[0])
+        np.testing.assert_allclose(grown.sources[source], alone, atol=1e-5)
+    first = word_sources(grown, [int(answer[0])])
+    assert first.without["words"] == pytest.approx(first.shown, abs=1e-5), "nothing came before"
+    assert deep.add_sources(grown) is grown
 
 
 def test_shares_by_hand():
     shown = np.array([0.9, 0.5, 0.99], np.float32)
     without = np.array([[0.1, 0.5, 0.98], [0.7, 0.6, 0.99], [0.9, 0.4, 0.99]], np.float32)
-    one = WordSources(np.arange(3), shown, without)
-    np.testing.assert_allclose(one.shares[:, 0], [0.8, 0.2, 0], atol=1e-6)
-    np.testing.assert_allclose(one.shares[:, 1], [0, 0, 1], atol=1e-6)
-    assert not one.shares[:, 2].any(), "a word that loses next to nothing rests on none alone"
-    assert one.sentence().startswith("The answer rests 73% on the picture, 18% on the prompt")
-    none = WordSources(np.arange(3), shown, np.stack([shown] * 3))
-    assert "none of them alone" in none.sentence()
+    run = fake_run(("a", " b", " c"))
+    probs, answer = run.probs.copy(), run.indices(ANSWER)
+    probs[answer] = shown
+    run = replace(run, probs=probs, sources=without)
+    one, two, three = (word_sources(run, [int(token)]) for token in answer)
+    assert one.shares == pytest.approx({"picture": 0.8, "prompt": 0.2, "words": 0}, abs=1e-6)
+    assert two.shares == pytest.approx({"picture": 0, "prompt": 0, "words": 1}, abs=1e-6)
+    assert three.shares is None, "a word that loses next to nothing rests on none alone"
+    both = word_sources(run, answer[:2].tolist())
+    assert both.shown == pytest.approx(0.45)
+    assert both.without == pytest.approx({"picture": 0.05, "prompt": 0.42, "words": 0.36})
+    assert describe_sources(run).startswith(
+        "The answer rests 73% on the picture, 18% on the prompt"
+    )
+    alike = replace(run, sources=np.stack([shown] * 3))
+    assert "none of them alone" in describe_sources(alike)
+    assert word_sources(run, run.indices(PROMPT)[:1].tolist()) is None
+    plain = replace(run, sources=None)
+    assert (word_sources(plain, answer.tolist()), describe_sources(plain)) == (None, "")

@@ -399,11 +399,12 @@ def test_another_word_needs_a_place(recorded, capsys):
 def test_layers_and_evidence_are_told_and_shown(picture, qwen_folder, tmp_path, capsys):
     out = tmp_path / "maps"
     args = ["explain", picture, "--prompt", "a cat", "--model", qwen_folder, "--out", out]
-    told = ["--layers", "all", "--evidence", "--layer", "1", "--max-new-tokens", "3"]
+    told = ["--layers", "all", "--evidence", "--sources", "--layer", "1", "--max-new-tokens", "3"]
     assert main([*map(str, args), *told, "--device", "cpu"]) == 0
     said = capsys.readouterr().out
     assert re.search(r"^1 further layer is kept, about [\d.]+ MB", said, re.M)
-    assert re.search(r"prob +picture +text", said)
+    assert re.search(r"prob +picture +picture/prompt/words +text", said)
+    assert re.search(r"^The answer rests|^No single source", said, re.M)
     run = Run.load(out / "scene.npz")
     assert run.layer_numbers == (1, 2)
     assert run.evidence is not None
@@ -417,5 +418,7 @@ def test_evidence_is_added_to_a_recorded_run(picture, qwen_folder, tmp_path):
     asked = ["--prompt", "a cat", "--max-new-tokens", "3", *common]
     _explain(tmp_path, picture, *asked)
     assert Run.load(tmp_path / "scene.npz").evidence is None
-    _explain(tmp_path, tmp_path / "scene.npz", "--evidence", *common)
-    assert Run.load(tmp_path / "scene.npz").evidence is not None
+    _explain(tmp_path, tmp_path / "scene.npz", "--evidence", "--sources", *common)
+    run = Run.load(tmp_path / "scene.npz")
+    assert run.evidence is not None
+    assert run.sources.shape == (3, len(run.indices(ANSWER)))

@@ -25,6 +25,14 @@ def test_words_are_ranked_and_chosen_by_a_click(app, visit, theme, width, height
     assert needed == ["A"]
     assert sorted([*needed, *free]) == sorted(t.strip() for t in ANSWER_TEXTS if t != ".")
     assert free[-1] == "cat"  # less likely with the picture
+    assert page.inner_text(".sl-glance-said").startswith("The answer rests ")
+    page.select_option(".sl-glance-bar select >> nth=1", "picture")
+    shown = ".sl-glance-word [dir]"
+    assert page.locator(shown).all_text_contents() == ["A"]
+    page.select_option(".sl-glance-bar select >> nth=1", "all")
+    page.select_option(".sl-glance-bar select >> nth=0", "said")
+    said = [t.strip() for t in ANSWER_TEXTS if t != "."]
+    assert page.locator(shown).all_text_contents() == said
     page.click(f"{FREE} >> text=grass")
     visitor.wait_for_maps()
     assert page.inner_text(".sl-chip[aria-selected=true]") == "grass"
@@ -46,4 +54,6 @@ def test_another_answer_is_ranked_anew(app, visit):
     page.wait_for_selector(NEEDS)
     visitor.explain(1)
     page.wait_for_selector(NEEDS)
-    assert page.inner_text(".sl-glance-said") == ""
+    page.wait_for_function(
+        "document.querySelector('.sl-glance-said').textContent.startsWith('The answer')"
+    )

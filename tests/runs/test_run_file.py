@@ -30,7 +30,8 @@ def full() -> Run:
     layer = Layer(1, FULL.scales, FULL.states, FULL.topk, FULL.candidate_probs, FULL.probs)
     words = np.zeros((len(FULL.scales[0].states), 5), np.int32) + np.arange(5, dtype=np.int32)
     evidence = Evidence(("black", "mean"), np.full((2, 8), 0.25, np.float32))
-    return replace(FULL, visual_topk=words, evidence=evidence, layer=2, layers=(layer,))
+    without = np.full((3, 8), 0.5, np.float32)
+    return replace(FULL, visual_topk=words, evidence=evidence, sources=without, layer=2, layers=(layer,))
 
 
 @pytest.fixture
@@ -58,6 +59,7 @@ def test_all_that_a_run_can_hold_lives_through_a_file_object(path):
         np.testing.assert_array_equal(back.visual_topk, full().visual_topk)
         np.testing.assert_array_equal(back.evidence.probs, full().evidence.probs)
         assert back.evidence.fills == ("black", "mean")
+        np.testing.assert_array_equal(back.sources, full().sources)
         assert back.layer_numbers == (1, 2)
         assert_equal(back.at_layer(1), full().at_layer(1))
 
@@ -231,6 +233,8 @@ def changed(array: np.ndarray, at: tuple, value: float) -> np.ndarray:
         ({"visual_topk": np.full((30, 5), 10**6, np.int32)}, "without text"),
         ({"evidence": np.full((2, 8), np.nan, np.float32)}, "evidence"),
         ({"evidence": np.zeros((2, 7), np.float32)}, "evidence"),
+        ({"sources": np.full((3, 8), 1.5, np.float32)}, "sources"),
+        ({"sources": np.zeros((2, 8), np.float32)}, "sources"),
         ({"layers_states": np.full((1, 20, 8), np.inf, np.float16)}, "text states"),
     ],
 )

@@ -16,7 +16,7 @@ from explainer.media.video import step_label
 from explainer.methods import find_method
 from explainer.probing.regions import Region
 from explainer.probing.reliance import EMPTY
-from explainer.run import ANSWER, PROMPT, Evidence, Layer, Run, Scale, View
+from explainer.run import ANSWER, PROMPT, SOURCES, Evidence, Layer, Run, Scale, View
 
 ANSWER_TEXTS = ("A", " cat", " and", " a", " dog", " on", " the", " grass", ".")
 SIDE = 336
@@ -207,6 +207,16 @@ class FakeExplainer:
         empty[:, :1] = 0.1
         empty[:, 1:2] = np.minimum(1, empty[:, 1:2] + 0.5)
         return replace(run, probs=probs, evidence=Evidence(EMPTY, empty))
+
+    def add_sources(self, run: Run) -> Run:
+        """Say that the first word rests on the picture, the second on the prompt, and all others on
+        earlier words."""
+        self.measured += 1
+        answer = run.indices(ANSWER)
+        without = np.stack([run.probs[answer]] * len(SOURCES))
+        for at in range(len(answer)):
+            without[min(at, len(SOURCES) - 1), at] = 0
+        return replace(run, sources=without)
 
     def token_probabilities(self, run: Run, variants: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
         """Say that each word is as probable as much of its box has the colours of the picture,

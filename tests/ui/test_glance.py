@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from explainer.errors import ModelError
 from explainer.probing.reliance import EMPTY, reliance
 from explainer.run import ANSWER, Evidence, Run
 from explainer.run.store import RunStore
@@ -15,7 +16,7 @@ from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
 from explainer.ui.model_menu import ModelMenu
 from explainer.ui.section import Server
-from explainer.ui.sections.glance import GlanceSection, rank_words
+from explainer.ui.sections.glance import GlanceSection, rank_words, words
 from explainer.ui.visitors import Visits
 from explainer.web import texts
 from tests.ui.fake import FakeExplainer, fake_run
@@ -63,14 +64,58 @@ def test_without_evidence_there_is_nothing_to_rank():
     assert rank_words(fake_run()) == []
 
 
-def test_what_the_page_asks_is_checked():
+def test_a_word_is_told_with_what_it_rests_on():
+    run = FakeExplainer().add_sources(measured((" a", " cat", " on"), [0.9] * 3, [0.1, 0.2, 0.3]))
+    first, second, third = rank_words(run)
+    assert [word["shares"] for word in (first, second, third)] == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    assert [word["at"] for word in (first, second, third)] == sorted(
+        w["at"] for w in rank_words(run)
+    )
+    assert "rests 0 % on the picture, 100 % on the prompt, 0 % on earlier words" in second["label"]
+
+
+@pytest.fixture
+def section():
     models, store = Models.of_one(FakeExplainer()), RunStore()
     menu = ModelMenu(models, "float32", "")
-    section = GlanceSection(Server(Handlers(models, store), store, Visits(Calls()), models, menu))
-    store.put("key", FakeExplainer().add_evidence(fake_run()))
-    told = section.rank({"run": "key"})
+    return GlanceSection(Server(Handlers(models, store), store, Visits(Calls()), models, menu))
+
+
+def test_what_the_page_asks_is_checked(section):
+    section.server.store.put("key", fake_run())
+    waiting, told = section.measure({"run": "key"})
+    assert waiting == {"run": "key", "busy": words.BUSY}
     assert told["run"] == "key"
     assert told["words"][0]["text"] == "A"
-    assert section.rank({"run": "gone"}) == {"text": texts.EXPIRED, "kind": "error"}
+    assert told["words"][0]["shares"] == [1, 0, 0]
+    assert told["sentence"].startswith("The answer rests ")
+    again = [*section.measure({"run": "key"})]
+    assert again == [told], "nothing is measured twice"
+    assert [*section.measure({"run": "gone"})] == [
+        {"run": "gone", "text": texts.EXPIRED, "kind": "error"}
+    ]
     for junk in (None, {}, {"run": 3}, [], "key"):
-        assert section.rank(junk)["kind"] == "error"
+        (refused,) = section.measure(junk)
+        assert refused["kind"] == "error"
+
+
+def test_without_such_a_reading_the_words_are_ranked_and_the_reason_is_said(section, monkeypatch):
+    def refuse(self, run):
+        raise ModelError("some layers do not attend to all that precedes a word")
+
+    monkeypatch.setattr(FakeExplainer, "add_sources", refuse)
+    section.server.store.put("key", fake_run())
+    *_, told = section.measure({"run": "key"})
+    assert told["sentence"] == "Some layers do not attend to all that precedes a word"
+    assert told["words"][0]["text"] == "A"
+    assert told["words"][0]["shares"] is None
+
+
+def test_programs_get_the_sources_of_each_word(section):
+    run = measured(("A", " ele", "phant"), [0.9] * 3, [0.1] * 3)
+    section.server.store.put("key", run)
+    told = section.endpoints()[0].function("key")
+    assert [word["text"] for word in told["words"]] == ["A", " elephant"]
+    assert told["sentence"].startswith("The answer rests 33% on the picture, 33% on the prompt")
+    assert told["words"][0]["shares"] == {"picture": 1, "prompt": 0, "words": 0}
+    assert len(told["words"][1]["tokens"]) == 2

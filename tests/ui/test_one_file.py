@@ -16,14 +16,15 @@ import pytest
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.export import Chosen, Exhibit, Look, chips
 from explainer.methods import COMPARISON, METHODS
-from explainer.run import Run
+from explainer.probing.sources import describe_sources
+from explainer.run import ANSWER, Run
 from explainer.ui.sections import FOLDERS
 from explainer.web import scripts as web
 from explainer.web.controls import SHOWN
 from explainer.web.one_file import one_file
 from explainer.web.scripts import page_script
 from tests.evidence_reader import read
-from tests.ui.fake import fake_run
+from tests.ui.fake import FakeExplainer, fake_run
 
 HOSTILE = ("</script><script>alert(1)</script>", "<!--", "\u2028", "&lt;", "${x}", "]]>", "\ud800")
 
@@ -104,6 +105,15 @@ def test_an_ordinary_run_takes_less_than_three_megabytes(grid):
 
 def data_of(exhibit: Exhibit) -> dict[str, Any]:
     return json.loads(Page(one_file(exhibit).decode()).texts["script"][0])
+
+
+def test_the_file_says_what_its_answer_rests_on():
+    run = FakeExplainer().add_sources(FakeExplainer().add_evidence(fake_run()))
+    chosen = (Chosen(METHODS["tam"], METHODS["tam"].settings()),)
+    data = data_of(Exhibit(run, chosen, tuple(chips(run))))
+    assert data["line"].endswith(describe_sources(run))
+    first = str(next(i for i, chip in enumerate(run.chips) if chip.role == ANSWER))
+    assert "rests 100 % on the picture" in data["bar"]["rests"][first]["text"]
 
 
 def test_the_sliders_begin_with_the_settings_shown():

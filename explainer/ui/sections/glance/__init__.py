@@ -1,26 +1,33 @@
-"""Answer at a glance: the words of an answer in the order of their reliance on the picture."""
+"""Answer at a glance: the words of an answer by their reliance on the picture, and what each rests
+on."""
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from explainer.errors import SightlineError
 from explainer.methods.subjects import whole_words
 from explainer.probing.reliance import Reliance, reliance
-from explainer.run import Run
+from explainer.probing.sources import WordSources, describe_sources, word_sources
+from explainer.run import SOURCES, Run
 from explainer.ui.components import Drawn
-from explainer.ui.maps import stored
-from explainer.ui.section import Section, Slot
+from explainer.ui.section import Endpoint, Page, Section, Slot
 from explainer.ui.sections.glance import words
-from explainer.web import controls, texts
-from explainer.web.messages import Value, failed
+from explainer.ui.sections.glance.endpoint import SourcesEndpoint
+from explainer.ui.sides import MODEL
+from explainer.web import controls, payload, texts
+from explainer.web.messages import Value, busy, failed
 
 
 class GlanceFold(Drawn):
-    """The ranked words, folded. Server function: rank."""
+    """The ranked words, folded. Value: {run} to Python; {run, busy}, {run, sentence, words} or
+    {run, text} from Python. Event: measure."""
 
     MODULE = "glance"
     TEMPLATE = '<details class="sl-fold sl-glance"></details>'
+    TRIGGERS = ("measure",)
 
 
 class GlanceSection(Section):
@@ -29,26 +36,57 @@ class GlanceSection(Section):
     def place(self, slot: Slot) -> None:
         """Make the fold."""
         if slot is Slot.FOLDS:
-            GlanceFold(None, words=words.FOLD, server_functions=[self.rank])
+            self.fold = GlanceFold(None, words=words.FOLD)
 
-    def rank(self, message: Any) -> Value:
-        """Return {run, words} with the words as in `rank_words`; a message if that cannot be done.
+    def wire(self, page: Page) -> None:
+        """Have the model read a shown answer again once the fold is open."""
+        measure = self.server.visits.served(self.measure, _with_run)
+        self.fold.measure(measure, self.fold, self.fold, **MODEL)
+
+    def endpoints(self) -> Sequence[Endpoint]:
+        """Return /sources."""
+        return (Endpoint(SourcesEndpoint(self.server.handlers).sources),)
+
+    def measure(self, message: Any) -> Iterator[Value]:
+        """Yield a message, and then {run, sentence, words} with the words as in `rank_words`.
+
+        Where the model cannot read the answer again, the sentence says why, and the words are
+        ranked by what is known of them.
 
         Args:
             message: {run} as the page's script sends it.
         """
+        key = message.get("run") if isinstance(message, dict) else None
         try:
             key = controls.read_run(message)
-            return {"run": key, "words": rank_words(stored(self.server.store, key))}
+            run, handlers = self.server.handlers.run(key), self.server.handlers
+            if run.evidence is None or run.sources is None:
+                yield {"run": key, **busy(words.BUSY)}
+            sentence = ""
+            for add in (handlers.with_evidence, handlers.with_sources):
+                try:
+                    run = add(key)
+                except SightlineError as error:
+                    sentence = texts.in_words(error)
+            yield {
+                "run": key,
+                "sentence": sentence or describe_sources(run),
+                "words": rank_words(run),
+            }
         except Exception as error:
-            return failed(error)
+            yield {"run": key, **failed(error)}
+
+
+def _with_run(message: Value, request: Any) -> Value:
+    return {"run": request.get("run") if isinstance(request, dict) else None, **message}
 
 
 def rank_words(run: Run) -> list[Value]:
     """Return the words of the answer, highest reliance first: {subject, text, share, part, label,
-    needed}.
+    needed, at, shares}.
 
-    `part` is the reliance, 0 to 1; `needed` whether the word needs the picture (EAGLE's threshold).
+    `part` is the reliance, 0 to 1; `needed` whether the word needs the picture (EAGLE's threshold);
+    `at` its place in the answer; `shares` of picture, prompt and earlier words, or null.
     Punctuation is left out. Empty if the run was recorded without evidence.
     """
     found = []
@@ -57,7 +95,9 @@ def rank_words(run: Run) -> list[Value]:
         text, measured = "".join(run.chips[chip].text for chip in chips), reliance(run, tokens)
         if measured is not None and _is_word(text):
             subject = {"chip": chips[0]} if len(chips) == 1 else {"tokens": tokens}
-            found.append((measured.delta, _describe(subject, texts.visible(text), measured)))
+            rests, text = word_sources(run, tokens), texts.visible(text)
+            word = _describe(subject, text, measured, rests) | {"at": chips[0]}
+            found.append((measured.delta, word))
     return [word for _, word in sorted(found, key=lambda one: -one[0])]
 
 
@@ -66,16 +106,14 @@ def _is_word(text: str) -> bool:
     return any(unicodedata.category(character)[0] not in "PZC" for character in text)
 
 
-def _describe(subject: Value, text: str, measured: Reliance) -> Value:
-    sentence = texts.RESTS_AGAINST if measured.is_against else texts.RESTS_ON
-    empty = " and ".join(texts.share(p) for p in measured.empty.values())
-    share = texts.share(measured.share)
-    label = sentence.format(share=share, shown=texts.share(measured.shown), empty=empty)
+def _describe(subject: Value, text: str, measured: Reliance, rests: WordSources | None) -> Value:
+    shares = rests and rests.shares
     return {
         "subject": subject,
         "text": text,
-        "share": share,
+        "share": texts.share(measured.share),
         "part": round(measured.share, 4),
-        "label": f"{text}: {label}",
+        "label": f"{text}: {payload.describe_rests(measured, rests)}",
         "needed": measured.is_sensitive,
+        "shares": [round(shares[name], 4) for name in SOURCES] if shares else None,
     }

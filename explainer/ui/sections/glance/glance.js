@@ -1,28 +1,43 @@
 // Answer at a glance: the words of the answer by their reliance on the picture, with those that do
-// not need it set apart; asked for once a run while the section is open. Server function: rank.
+// not need it set apart, and below each a bar of what it rests on; asked for once a run while the
+// section is open. props.value to Python: {run}; from Python: {run, busy}, {run, sentence, words}
+// or {run, text}. Event: measure.
 import {make} from '../../../web/js/dom.js';
 import {sightline} from '../../../web/js/state.js';
+import {choose} from '../../../web/js/toolbar.js';
+
+const SOURCES = ['picture', 'prompt', 'words'];
 
 /**
  * Build the section, once it is opened.
- * @param {Pick<Context, 'element' | 'props' | 'server'>} context
+ * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'watch'>} context
  * @returns {void}
  */
-export function unfold({element, props, server}) {
+export function unfold({element, props, trigger, watch}) {
   const root = /** @type {HTMLDetailsElement} */ (element.querySelector('.sl-glance')), says = props.words, {now} = sightline;
   const body = make('div', 'sl-glance-body'), message = make('p', 'sl-glance-said'), strip = make('div', 'sl-glance-strip');
+  const bar = make('div', 'sl-glance-bar'), legend = make('p', 'sl-glance-legend');
+  const order = choose(says.order, says.orders, draw), filter = choose(says.filter, says.filters, draw);
   let known = null, asked = null;
   message.setAttribute('role', 'status');
-  body.append(make('p', 'sl-caption', says.about), message, strip);
+  legend.append(...SOURCES.map(name => make('span', `sl-glance-${name}`, says.sources[name])));
+  bar.append(order.box, filter.box, legend);
+  body.append(make('p', 'sl-caption', says.about), message, bar, strip);
   root.append(body);
+  bar.hidden = true;
 
-  function word({subject, text, share, part, label}) {
+  function word({subject, text, share, part, label, shares}) {
     const item = make('li'), button = make('button', 'sl-glance-word'), name = make('span', '', text);
     button.type = 'button';
     button.title = label;
     button.setAttribute('aria-label', label);
     button.dataset.subject = sightline.canonical(subject);
     button.style.setProperty('--share', String(part));
+    if (shares) {
+      button.classList.add('sl-glance-sourced');
+      button.style.setProperty('--picture', `${100 * shares[0]}%`);
+      button.style.setProperty('--prompt', `${100 * (shares[0] + shares[1])}%`);
+    }
     name.dir = 'auto';
     button.append(name, make('span', 'sl-share', share));
     button.addEventListener('click', () => sightline.set({subject, peek: null}));
@@ -38,9 +53,20 @@ export function unfold({element, props, server}) {
     return box;
   }
 
+  // The words in the order and of the kind that are chosen; those that rest on nothing come last.
+  function arranged() {
+    const by = SOURCES.indexOf(order.list.value), most = SOURCES.indexOf(filter.list.value);
+    const share = ({shares}, i) => shares?.[i] ?? -1;
+    const words = known.words.filter(one => most < 0 || one.shares && share(one, most) === Math.max(...one.shares));
+    if (order.list.value === 'said') return words.sort((a, b) => a.at - b.at);
+    return by < 0 ? words : words.sort((a, b) => share(b, by) - share(a, by));
+  }
+
   function draw() {
-    const {words} = known;
-    message.textContent = '';
+    if (!known) return;
+    const words = arranged();
+    message.textContent = known.sentence;
+    bar.hidden = !known.words.some(({shares}) => shares);
     strip.replaceChildren(
       group('needs', says.needs, words.filter(({needed}) => needed)),
       group('free', says.free, words.filter(({needed}) => !needed)));
@@ -52,32 +78,33 @@ export function unfold({element, props, server}) {
     for (const button of strip.querySelectorAll('button')) button.setAttribute('aria-pressed', String(button.dataset.subject === chosen));
   }
 
-  async function show() {
-    const {run, rests} = now;
-    if (!root.open) return;
-    if (run === null || !rests) {
-      known = asked = null;
-      strip.replaceChildren();
+  function show() {
+    const {run, chips} = now;
+    if (!root.open || asked === run && run !== null) return;
+    known = null;
+    strip.replaceChildren();
+    bar.hidden = true;
+    asked = run;
+    if (run === null || !chips.some(item => item.role === 'answer')) {
       message.textContent = says.waiting;
       return;
     }
-    if (asked === run) return;
-    asked = run;
-    let got;
-    try {
-      got = await server.rank({run});
-    } catch { got = {text: says.unreachable}; }
-    if (asked !== run) return;  // another answer came meanwhile
-    if (got.words) {
-      known = got;
+    message.textContent = says.busy;
+    props.value = {run};
+    trigger('measure', {});
+  }
+
+  function heard() {
+    const value = props.value;
+    if (value?.run !== now.run || value?.run !== asked) return;  // about an answer before
+    if (value.words) {
+      known = value;
       draw();
-    } else {
-      asked = null;
-      message.textContent = got.text;
-    }
+    } else if (value.busy ?? value.text) message.textContent = value.busy ?? value.text;
   }
 
   root.addEventListener('toggle', show);
-  sightline.on('run rests', show);
+  sightline.on('run', show);
   sightline.on('subject', mark);
+  watch('value', heard);
 }
