@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial, partialmethod
@@ -17,26 +15,13 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
 from explainer.models.loading import fit, weights
+from explainer.recording.load import load
 from tests import tiny
+from tests.apart import memory, run_apart
 from tests.models.internvl_chat_files import publish
 from tests.models.internvl_chat_reference import INTERNLM2, QWEN2
 
 SHARD = 50_000_000
-LOAD = """
-import re, sys
-from pathlib import Path
-from explainer.recording.load import load
-
-def held(name):
-    return 1024 * int(re.search(name + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
-
-small, large, dtype = sys.argv[1:]
-load(small, device="cpu", dtype=dtype)  # what is imported for it is no part of the figure
-before = held("VmRSS")
-loaded = load(large, device="cpu", dtype=dtype)
-total = sum(float(p.detach().double().sum()) for p in loaded.family.model.parameters())
-print(held("VmHWM") - before, loaded.nbytes, total)
-"""
 WIDE = {
     "hidden_size": 768,
     "intermediate_size": 4096,
@@ -119,21 +104,21 @@ def folders(request, tmp_path_factory) -> tuple[Path, Path]:
     return place / "small", place / "large"
 
 
-def _load(folders: tuple[Path, Path], dtype: str) -> tuple[float, float, float]:
-    """Return the peak of a process that loads a model beyond what it held before, the bytes of the
+def _load(small: Path, large: Path, dtype: str) -> tuple[int, int, float]:
+    """Load a model, and return the peak beyond what the process held before, the bytes of the
     weights, and the sum of their values."""
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", LOAD, *map(str, folders), dtype]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
-    peak, size, total = map(float, done.stdout.split())
-    return peak, size, total
+    load(small, device="cpu", dtype=dtype)  # what is imported for it is no part of the figure
+    before = memory()
+    loaded = load(large, device="cpu", dtype=dtype)
+    total = sum(float(p.detach().double().sum()) for p in loaded.family.model.parameters())
+    return memory("VmHWM") - before, loaded.nbytes, total
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is held, and gives back")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_loading_holds_no_second_copy_of_the_weights(folders, dtype):
-    peak, size, total = _load(folders, dtype)
+    peak, size, total = run_apart(_load, *folders, dtype)
     folder = folders[1]
     files = [*folder.glob("*.safetensors")]
     shard = max(f.stat().st_size for f in files)

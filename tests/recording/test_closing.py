@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import torch
 from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
 import explainer
 from explainer.errors import ModelError
 from tests import tiny
+from tests.apart import memory, run_apart
 
 
 def test_a_closed_model_says_so(qwen_folder):
@@ -40,28 +39,18 @@ def test_a_recording_under_way_ends_with_the_same_words(qwen_folder):
         list(steps)
 
 
-MEASURE = """
-import json, sys
-import torch
-import explainer
-from explainer.recording.explainer import Explainer
-from tests import tiny
-
-def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * 4096
-
-torch.set_num_threads(1)
-small, large = sys.argv[1:]
-sizes = []
-for folder in (small, large, large, large):
-    loaded = explainer.load(folder, device="cpu")
-    loaded.record(tiny.image(32, 32), "a cat", scales=(1.0,), max_new_tokens=1)
-    with_model, weights = resident(), loaded.nbytes
-    loaded.close()
-    sizes.append((with_model, resident(), weights))
-print(json.dumps(sizes))
-"""
+def _measure(small: Path, large: Path) -> list[tuple[int, int, int]]:
+    """Load, use and close a small model and thrice a large one; return for each the bytes of the
+    process with it and after it, and those of its weights."""
+    torch.set_num_threads(1)
+    sizes = []
+    for folder in (small, large, large, large):
+        loaded = explainer.load(folder, device="cpu")
+        loaded.record(tiny.image(32, 32), "a cat", scales=(1.0,), max_new_tokens=1)
+        with_model, weights = memory(), loaded.nbytes
+        loaded.close()
+        sizes.append((with_model, memory(), weights))
+    return sizes
 
 
 def _large(small: Path, folder: Path) -> Path:
@@ -77,15 +66,7 @@ def _large(small: Path, folder: Path) -> Path:
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="read off Linux's /proc")
 def test_the_memory_of_a_closed_model_comes_back(qwen_folder, tmp_path):
     large = _large(qwen_folder, tmp_path / "large")
-    out = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(qwen_folder), str(large)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=240,
-        cwd=Path(__file__).parents[2],
-    )
-    (_, before, _), *rounds = json.loads(out.stdout)
+    (_, before, _), *rounds = run_apart(_measure, qwen_folder, large)
     for with_model, closed, weights in rounds:
         assert weights > 100e6
         assert with_model - before > 0.8 * weights

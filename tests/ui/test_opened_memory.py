@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,43 +11,39 @@ import pytest
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.run import Run, Unembedding
 from explainer.run.memory import estimate_memory
-from explainer.ui.sections.recorded.opening import MOST_BYTES, MOST_IN_USE
+from explainer.run.store import RunStore
+from explainer.ui.maps import Maps
+from explainer.ui.sections.recorded.opening import MOST_BYTES, MOST_IN_USE, Opening
+from explainer.web.controls import option_value, panel_value
+from tests.apart import memory, run_apart
 
-ROOT = Path(__file__).resolve().parents[2]
 BAR = 300_000_000  # bytes above idle
 SIDE = 4960  # pixels of a picture: 10 bytes of each while it is read
 SMALL = {1.0: (4, 5), 0.5: (2, 3)}
-OPEN = """
-import re, sys
-from pathlib import Path
-from explainer.run import ANSWER
-from explainer.run.store import RunStore
-from explainer.ui.maps import Maps
-from explainer.ui.sections.recorded.opening import Opening
-from explainer.web.controls import option_value, panel_value
 
-def held(name):
-    return 1024 * int(re.search(name + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 
-def show(path):
+def show(path: Path) -> None:
+    """Open a run file as the page does, and show the maps of its first word."""
     store = RunStore()
-    page = Opening(store).upload(path, panel_value())
+    page = Opening(store).upload(str(path), panel_value())
     assert page.bar, page.notice
-    key = page.bar["run"]
-    panel = page.panel
-    run = store.get(key)
-    chip = page.bar["subject"]
-    told = Maps(store).maps({"run": key, "subjects": [chip], "panel": panel,
-                             "options": option_value()})
+    asked = {
+        "run": page.bar["run"],
+        "subjects": [page.bar["subject"]],
+        "panel": page.panel,
+        "options": option_value(),
+    }
+    told = Maps(store).maps(asked)
     assert not told.get("text"), told
 
-small, large = sys.argv[1:]
-show(small)  # what is imported for it is no part of the figure
-before = held("VmRSS")
-Path("/proc/self/clear_refs").write_text("5")
-show(large)
-print(held("VmHWM") - before)
-"""
+
+def peak_of_showing(small: Path, large: Path) -> int:
+    """Return the bytes that showing a run file takes at most above those before."""
+    show(small)  # what is imported for it is no part of the figure
+    before = memory()
+    Path("/proc/self/clear_refs").write_text("5")
+    show(large)
+    return memory("VmHWM") - before
 
 
 def wide() -> Run:
@@ -85,7 +79,4 @@ def test_a_run_near_the_limits_takes_at_most_300_mb(tmp_path, make):
     synthetic_run(np.random.default_rng(0), grids=SMALL).save(tmp_path / "small.npz")
     large.save(tmp_path / "large.npz")
     assert (tmp_path / "large.npz").stat().st_size <= MOST_BYTES
-    line = [sys.executable, "-c", OPEN, *(str(tmp_path / f"{n}.npz") for n in ("small", "large"))]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert not done.returncode, done.stderr
-    assert int(done.stdout.split()[-1]) <= BAR
+    assert run_apart(peak_of_showing, tmp_path / "small.npz", tmp_path / "large.npz") <= BAR

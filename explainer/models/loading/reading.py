@@ -26,7 +26,7 @@ OnFraction = Callable[[float], None]
 # returns network, tokenizer and image processor.
 _OWN_LAYOUT: Mapping[str, str] = {"internvl_chat": "explainer.models.loading.internvl_chat"}
 
-_TELL_EVERY = 0.02  # seconds, or more to take a tenth of the time; file pages are given back too
+_TELL_EVERY = 0.02  # seconds, or more to take a fifth of the time; file pages are given back too
 _TURN = Lock()  # transformers has one place for progress, shared by all threads
 
 
@@ -160,4 +160,4 @@ def _iterate_counted(items: list[Any], at: OnFraction) -> Iterable[Any]:
         if done == len(items) or time.monotonic() - told > pause:
             start = time.thread_time()
             at(done / len(items))
-            told, pause = time.monotonic(), max(_TELL_EVERY, 9 * (time.thread_time() - start))
+            told, pause = time.monotonic(), max(_TELL_EVERY, 4 * (time.thread_time() - start))
