@@ -28,7 +28,7 @@ _EXPORT = re.compile(r"^export (?=(?:async function|function|const|class) (\w+))
 _MODULE_SYNTAX = re.compile(r"^\s*(?:import|export)\b.*", re.M)
 _REGISTRY = "$modules"
 _SHARED = "document.sightline.modules"  # the registry of the page, for scripts of folds
-_STRING = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")""")
+_STRING = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`[^`]*`)""")
 _OPERATOR = re.compile(r" *([{}()\[\];,:?=<>&|*]) *")
 _QUOTED = re.compile(r"(\"[^\"\n]*\"|'[^'\n]*')")
 _SPARE = re.compile(r" ?([{};,>]) ?|(?<=:) ")
@@ -224,13 +224,14 @@ def _wrap(name: str, text: str, exports: Mapping[str, list[str]]) -> str:
 
 
 def _compact(text: str) -> str:
-    """Return a script without blank lines, indentation, and comments (two spaces go before one
-    at the end of a line).
+    """Return a script without blank lines, indentation, types, and comments (two spaces go before
+    one at the end of a line).
 
     Line breaks stay, so that errors name a line one can read; texts over several lines would lose
     their indentation and are refused.
     """
     text = re.sub(r"^\s*/\*\*(?:(?!\*/).)*\*/[ ]*$", "", text, flags=re.M | re.S)
+    text = re.sub(r"/\*\* @type .*? \*/ ?", "", text)
     lines = [re.sub(r"  // .*", "", line).strip() for line in text.split("\n")]
     kept = [line for line in lines if line and not line.startswith("//")]
     for line in kept:
@@ -240,10 +241,12 @@ def _compact(text: str) -> str:
 
 
 def _tighten(line: str) -> str:
-    """Return a line of a script without spaces that mean nothing. Lines with templates or slashes,
-    which may be regular expressions, stay as they are."""
-    if "`" in line or "/" in line:
-        return line
+    """Return a line of a script without spaces that mean nothing. Lines with templates in templates
+    stay as they are, and those with slashes that may belong to a regular expression."""
     parts = _STRING.split(line)
-    parts[::2] = [_OPERATOR.sub(r"\1", part) for part in parts[::2]]
+    code, texts = parts[::2], parts[1::2]
+    nested = any(text[0] == "`" and text.count("${") != text.count("}") for text in texts)
+    if nested or any("/" in part.replace(" / ", "") or "`" in part for part in code):
+        return line
+    parts[::2] = [_OPERATOR.sub(r"\1", part) for part in code]
     return "".join(parts)

@@ -70,10 +70,15 @@ def test_comments_and_indentation_are_left_out():
 
 
 def test_spaces_are_left_out_where_they_mean_nothing():
-    code = resolve(
-        "main.js", {"main.js": "const a = 'x = y', b = {c: 1};  // why\nf(`a = ${b}`, 4 / 2);\n"}
-    )
-    assert "const a='x = y',b={c:1};\nf(`a = ${b}`, 4 / 2);\n" in code
+    lines = {
+        "const a = 'x = y', b = {c: 1};  // why": "const a='x = y',b={c:1};",
+        "f(`a = ${b}`, 4 / 2);": "f(`a = ${b}`,4 / 2);",
+        "g(`a ${b ? `, ${c}` : ''}`, 1);": "g(`a ${b ? `, ${c}` : ''}`, 1);",
+        "h(/a, b/, 1);": "h(/a, b/, 1);",
+        "i(/** @type {{a: number}} */ (j), 1);": "i((j),1);",
+    }
+    code = resolve("main.js", {"main.js": "\n".join(lines) + "\n"})
+    assert "\n".join(lines.values()) in code
 
 
 @pytest.mark.parametrize(

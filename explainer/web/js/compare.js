@@ -32,7 +32,8 @@ export function partDifference(a, b) {
 export function difference(a, b, text) {
   const parts = a.parts.map((part, i) => partDifference({map: a, part}, {map: b, part: b.parts[i]}));
   const full = Math.max(...parts.map(values => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0))) || 1;
-  const put = (words, more = {}) => fill(words, {a: a.label, b: b.label, full: full.toFixed(2), ...more});
+  /** @type {(words: string) => string} */
+  const put = words => fill(words, {a: a.label, b: b.label, full: full.toFixed(2)});
   return {
     name: 'difference', label: `${a.label} − ${b.label}`, note: '', signed: true, full, norm: put(text.differenceNorm),
     parts: parts.map((values, i) => ({
@@ -48,7 +49,8 @@ export function difference(a, b, text) {
  * @returns {{arrange(entry: Entry): MethodMap[], box: HTMLElement}} `arrange` gives the maps to draw
  */
 export function comparing(text) {
-  const known = new WeakMap();  // differences by entry
+  /** @type {WeakMap<Entry, Map<string, MethodMap>>} */
+  const known = new WeakMap();  // differences
   const still = matchMedia('(prefers-reduced-motion: reduce)');
   let timer = 0;
   const how = choose(text.compare, text.compareHow, compare => sightline.set({compare}));
@@ -59,6 +61,7 @@ export function comparing(text) {
   box.append(how.box, first.box, second.box, flip);
 
   // The two that are compared: those chosen, as long as they are shown, else the first two.
+  /** @type {() => string[]} */
   function pair() {
     const names = sightline.now.methods, chosen = (sightline.now.pair ?? []).filter(name => names.includes(name));
     return [...new Set([...chosen, ...names])].slice(0, 2);
@@ -82,6 +85,7 @@ export function comparing(text) {
     timer = setInterval(() => sightline.set({flipped: !sightline.now.flipped}), 800);
   });
 
+  /** @type {(entry: Entry) => MethodMap[]} */
   function arrange(entry) {
     const {compare, flipped} = sightline.now;
     let names = pair();
@@ -89,10 +93,9 @@ export function comparing(text) {
     const [a, b] = names.map(name => entry.maps.find(map => map.name === name));
     if (compare === 'side' || !a?.parts.length || !b?.parts.length) return entry.maps;
     if (compare === 'blink') return [{...a, name: 'blink', parts: a.parts}];
-    const here = known.get(entry) ?? new Map(), key = names.join();
-    if (!here.has(key)) here.set(key, difference(a, b, text));
-    known.set(entry, here);
-    return [here.get(key)];
+    const here = known.get(entry) ?? new Map(), key = names.join(), made = here.get(key) ?? difference(a, b, text);
+    known.set(entry, here.set(key, made));
+    return [made];
   }
   return {arrange, box};
 }

@@ -13,11 +13,13 @@ import {cellsOf} from './paint.js';
  * @returns {string} an SVG path in units of cells
  */
 export function smoothOutline(cells, [h, w], level, near) {
+  /** @type {(r: number, c: number) => number} */
   const at = (r, c) => r < 0 || c < 0 || r >= h || c >= w ? -1 : cells[r * w + c];
   const lines = [];
   for (let r = -1; r < h; r++) {
     for (let c = -1; c < w; c++) {
       const corners = [[r, c], [r, c + 1], [r + 1, c + 1], [r + 1, c]].map(([i, j]) => [i, j, at(i, j)]);
+      /** @type {number[][]} */
       const cuts = [];
       corners.forEach(([i, j, a], n) => {
         const [k, l, b] = corners[(n + 1) % 4];
@@ -40,7 +42,9 @@ export function smoothOutline(cells, [h, w], level, near) {
  * @returns {string} an SVG path in units of cells
  */
 export function cellOutline(cells, [h, w], level, near) {
-  const above = (r, c) => r >= 0 && c >= 0 && r < h && c < w && cells[r * w + c] > level, lines = [];
+  /** @type {(r: number, c: number) => boolean} */
+  const above = (r, c) => r >= 0 && c >= 0 && r < h && c < w && cells[r * w + c] > level;
+  const lines = [];
   for (let r = 0; r <= h; r++) {
     for (let c = 0; c <= w; c++) {
       const [x, y] = near([c, r]), [right, below] = near([c + 1, r + 1]);
@@ -70,15 +74,17 @@ export function outline() {
   return {
     svg,
     show(part, drawing, on) {
-      svg.style.display = on ? '' : 'none';
-      if (!on) return;
+      const level = on ? part.otsu ?? null : null;
+      svg.style.display = level === null ? 'none' : '';
+      if (level === null) return;
       const [h, w] = part.shape, {extent, frame: [x0, y0, x1, y1]} = part;
       const seen = extent.map((v, i) => i % 2 ? (v - y0) / (y1 - y0) * h : (v - x0) / (x1 - x0) * w);
+      /** @type {(place: number[]) => number[]} */
       const near = place => place.map((v, i) => Math.min(seen[i + 2], Math.max(seen[i], v)));
       Object.assign(svg.style, {left: `${100 * x0}%`, top: `${100 * y0}%`, width: `${100 * (x1 - x0)}%`, height: `${100 * (y1 - y0)}%`});
       svg.setAttribute('viewBox', `0 0 ${w} ${h}`);
       const trace = drawing === 'cells' ? cellOutline : smoothOutline;
-      const line = trace(cellsOf(part), part.shape, part.otsu, near);
+      const line = trace(cellsOf(part), part.shape, level, near);
       for (const path of paths) path.setAttribute('d', line);
     },
   };

@@ -1,6 +1,7 @@
 // A slider with its name, a number to type, a reset button, and perhaps a switch.
 import {fill, make} from './dom.js';
 
+/** @type {(step: number) => number} */
 const places = step => (String(step).split('.')[1] ?? '').length;
 /**
  * Round a value to the nearest step within its bounds.
@@ -30,7 +31,9 @@ export function dial({name, label, bounds, value, reset, title, changed, says}) 
   text.htmlFor = range.id = `sl-${name}`;
   back.type = 'button';
   back.setAttribute('aria-label', fill(says.reset, {name: label}));
-  const put = next => { number.value = range.value = next; };
+  /** @type {(next: number) => void} */
+  const put = next => { number.value = range.value = String(next); };
+  /** @type {(next: number | null) => void} */
   const take = next => { if (next !== null) put(next); changed(next); };
   range.addEventListener('input', () => take(snap(range.valueAsNumber, bounds)));
   number.addEventListener('change', () => {
@@ -59,6 +62,7 @@ export function toggle(part, on, label, changed) {
   const check = make('input', 'sl-switch');
   check.type = 'checkbox';
   check.setAttribute('aria-label', label);
+  /** @type {(value: boolean) => void} */
   const set = value => { check.checked = value; part.box.classList.toggle('sl-off', !value); };
   check.addEventListener('change', () => { set(check.checked); changed(check.checked); });
   part.head.prepend(check);

@@ -15,6 +15,18 @@ export function make(tag, name, text) {
 }
 
 /**
+ * Find an element that has to be there.
+ * @param {ParentNode} node in which it is
+ * @param {string} selector
+ * @returns {HTMLElement}
+ */
+export function partOf(node, selector) {
+  const part = node.querySelector(selector);
+  if (!part) throw new Error(`there is no ${selector}`);
+  return part;
+}
+
+/**
  * Fill in the {places} of a text from Python.
  * @param {string} text
  * @param {Record<string, unknown>} values
@@ -31,7 +43,9 @@ export function fill(text, values) { return text.replace(/\{(\w+)\}/g, (_, name)
  */
 export function along(event, at, last) {
   if (event.ctrlKey || event.metaKey || event.altKey) return null;
-  const to = {ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: last}[event.key];
+  /** @type {Record<string, number>} */
+  const steps = {ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: last};
+  const to = steps[event.key];
   if (to === undefined) return null;
   event.preventDefault();
   return Math.min(last, Math.max(0, to));

@@ -19,7 +19,7 @@ export function showEvidence({box, chips, itemOf, chipOf, follow, player}, words
   // Give each chip its bar, and its name for those who hear it.
   function decorate() {
     for (const chip of chips()) {
-      const item = itemOf(chip), told = now.rests?.[item?.index];
+      const item = itemOf(chip), told = item && now.rests?.[item.index];
       chip.querySelector('.sl-rests')?.remove();
       chip.classList.toggle('sl-against', Boolean(told?.against));
       if (!told) continue;
@@ -35,6 +35,7 @@ export function showEvidence({box, chips, itemOf, chipOf, follow, player}, words
   // Which words of the answer are shown, and in which order.
   function arranged() {
     const items = answerItems().filter(item => !only || !now.rests || now.rests[item.index]?.sensitive);
+    /** @type {(item: Chip) => number} */
     const share = item => now.rests?.[item.index]?.share ?? 0;
     return order === 'said' || !now.rests ? items : [...items].sort((a, b) => share(b) - share(a));
   }
@@ -51,7 +52,8 @@ export function showEvidence({box, chips, itemOf, chipOf, follow, player}, words
     follow();
   }
 
-  function controlsOf() {
+  /** @type {(words: Words) => HTMLElement} */
+  function controlsOf(words) {
     const orders = choose(words.order, words.orders, value => { order = value; arrange(); });
     const filter = check(words.filter, words.legend, on => { only = on; arrange(); });
     const sheet = menu(words.menu, words.menuLong, make('p', 'sl-legend-text', words.legend), orders.box, filter.box);
@@ -64,7 +66,7 @@ export function showEvidence({box, chips, itemOf, chipOf, follow, player}, words
   function offer() {
     if (now.run === null) return;
     box.querySelector('.sl-evidence')?.remove();
-    if (words && now.rests && Object.keys(now.rests).length > 1) player.box.append(controlsOf());
+    if (words && now.rests && Object.keys(now.rests).length > 1) player.box.append(controlsOf(words));
     if (order !== 'said' || only) arrange();
     else decorate();
   }

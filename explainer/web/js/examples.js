@@ -1,5 +1,6 @@
 // Thumbnails; choosing one fills in its picture and prompt, or opens its answer. With props.greets
 // the first is chosen by itself on a page that was asked for nothing else.
+import {make, partOf} from './dom.js';
 import {sightline} from './state.js';
 
 /**
@@ -8,25 +9,25 @@ import {sightline} from './state.js';
  * @returns {void}
  */
 export function mount({element, props, trigger}) {
-  const box = element.querySelector('.sl-examples');
+  const box = partOf(element, '.sl-examples');
+  /** @type {{thumbnail: string, label: string, prompt: string}[]} */
+  const examples = props.examples;
   box.setAttribute('aria-label', props.words.list);
 
+  /** @type {(index: number) => void} */
   function choose(index) {
     props.value = index;
     trigger('select', {index});
   }
 
-  props.examples.forEach(({thumbnail, label, prompt}, index) => {
-    const button = document.createElement('button'), picture = document.createElement('img');
-    const name = document.createElement('span');
+  examples.forEach(({thumbnail, label, prompt}, index) => {
+    const button = make('button', 'sl-example'), picture = make('img');
     button.type = 'button';
-    button.className = 'sl-example';
     button.title = prompt;
     button.setAttribute('aria-label', `${label}: ${prompt}`);
     picture.src = thumbnail;
     picture.alt = '';
-    name.textContent = label;
-    button.append(picture, name);
+    button.append(picture, make('span', '', label));
     button.addEventListener('click', () => choose(index));
     box.append(button);
   });

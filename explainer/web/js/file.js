@@ -2,7 +2,7 @@
 // here from the run's evidence; those of others come out of the file.
 import {mount as backdrop} from './backdrop.js';
 import {computing} from './computed.js';
-import {make} from './dom.js';
+import {make, partOf} from './dom.js';
 import {Refusal} from './methods/run.js';
 import {mount as options} from './options.js';
 import {mount as sliders} from './recorded.js';
@@ -12,13 +12,16 @@ import {mount as bar} from './tokens.js';
 import {tool} from './toolbar.js';
 import {mount as view} from './view.js';
 
-const data = JSON.parse(document.getElementById('sl-data').textContent), SLICE_MS = 12, MOST_MS = 100;
+const data = JSON.parse(partOf(document, '#sl-data').textContent), SLICE_MS = 12, MOST_MS = 100;
+/** @type {Record<string, (context: Context) => void>} */
 const PARTS = {bar, view, backdrop, sliders, options};
-const entries = new Map(data.entries.map(entry => [sightline.canonical(entry.subject), entry]));
+/** @type {Map<string, Entry>} */
+const entries = new Map(data.entries.map((/** @type {Entry} */ entry) => [sightline.canonical(entry.subject), entry]));
 let slow = '';  // settings at which a word takes too long to make others ahead
-const computed = data.live && computing(data.live, data.bar.chips, data.pictures.images);
+const computed = data.live ? computing(data.live, data.bar.chips, data.pictures.images) : null;
 
 // The maps of a subject by the methods that are shown; null for what the file cannot explain.
+/** @type {(subject: Explained, panel: PanelValue, shown: OptionValue) => Entry | null} */
 function entryOf(subject, panel, shown) {
   const kept = entries.get(sightline.canonical(subject)), made = computed?.entry(subject, panel, shown) ?? {maps: []};
   if (!kept && !made.maps.length) return null;
@@ -29,8 +32,11 @@ function entryOf(subject, panel, shown) {
 
 // What the server answers on the page. Many words are made in slices, so that the page goes on; the
 // rest waits for a person where one word takes long.
+/** @type {(request: {subjects: Explained[], panel: PanelValue, options: OptionValue}) => Promise<{maps: Entry[]} | Message>} */
 async function answer({subjects, panel, options: shown}) {
-  const maps = [], {settings} = sightline.now;
+  /** @type {Entry[]} */
+  const maps = [];
+  const {settings} = sightline.now;
   let since = performance.now();
   if (subjects.length > 1 && slow === settings) return {maps};
   try {
@@ -54,6 +60,7 @@ async function answer({subjects, panel, options: shown}) {
   return maps.length ? {maps} : {text: data.words.absent, kind: 'note'};
 }
 
+/** @type {(name: string, props: object, server?: Context['server']) => void} */
 function mount(name, props, server = {}) {
   const at = document.querySelector(`#sl-${name}`) ?? document.body;
   PARTS[name]({element: at, props, server, trigger() {}, watch() {}});
@@ -62,11 +69,15 @@ function mount(name, props, server = {}) {
 // How the maps that are drawn were made, then what holds for all of them.
 function print() {
   const {entry, panel, options: shown} = sightline.now, {methods, rest} = data.print;
-  const lines = (entry?.maps ?? []).map(map => map.name in methods && !computed?.knows(map.name) ? methods[map.name] : computed.about(map, panel, shown));
-  document.getElementById('sl-print').replaceChildren(...[...lines, ...rest].map(text => make('p', '', text)));
+  const lines = (entry?.maps ?? []).flatMap(map => {
+    if (map.name in methods && !computed?.knows(map.name)) return methods[map.name];
+    return computed && panel && shown ? computed.about(map, panel, shown) : [];
+  });
+  partOf(document, '#sl-print').replaceChildren(...[...lines, ...rest].map(text => make('p', '', text)));
 }
 
-const top = document.getElementById('sl-top'), prompt = make('h1', '', data.prompt), dark = matchMedia('(prefers-color-scheme: dark)');
+const top = partOf(document, '#sl-top'), prompt = make('h1', '', data.prompt), dark = matchMedia('(prefers-color-scheme: dark)');
+/** @type {(dark: boolean) => boolean} */
 const theme = value => document.documentElement.classList.toggle('dark', value);
 prompt.dir = 'auto';
 top.append(prompt, make('p', '', data.line), tool('◐', data.words.theme, () => theme(!document.documentElement.classList.contains('dark'))));
@@ -76,16 +87,16 @@ if (data.home) {
   link.setAttribute('href', data.home);
   top.prepend(link);
 }
-document.querySelector('#sl-made summary').textContent = data.words.print;
+partOf(document, '#sl-made summary').textContent = data.words.print;
 
 sightline.set({methods: data.view.shown, cover: data.cover});
-document.getElementById('sl-shades').append(...shades(data.opacity, data.colours, data.words.shades));
+partOf(document, '#sl-shades').append(...shades(data.opacity, data.colours, data.words.shades));
 if (computed) {
   mount('options', data.live.options);
   sightline.set({options: data.live.options.value});
   mount('sliders', data.live.sliders);
 } else {
-  document.getElementById('sl-options').hidden = true;
+  partOf(document, '#sl-options').hidden = true;
   sightline.on('methods', () => sightline.set({options: Object.fromEntries(sightline.now.methods.map(name => [name, {}]))}));
 }
 sightline.on('entry', print);

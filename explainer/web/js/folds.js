@@ -1,9 +1,10 @@
 // Folds whose scripts have addresses of their own: a script is loaded when its fold is first opened.
-import {make} from './dom.js';
+import {make, partOf} from './dom.js';
 
 /** @type {Record<string, Promise<void>>} */
 const loads = {};
 
+/** @type {(address: string) => Promise<void>} */
 function load(address) {
   return loads[address] ??= new Promise((done, fail) => {
     const script = make('script');
@@ -25,7 +26,7 @@ function load(address) {
  * @returns {void}
  */
 export function fold(name, address, context) {
-  const root = /** @type {HTMLDetailsElement} */ (context.element.querySelector('details'));
+  const root = /** @type {HTMLDetailsElement} */ (partOf(context.element, 'details'));
   const message = make('p', 'sl-caption'), says = context.props.words;
   let opened = false;
   message.setAttribute('role', 'status');

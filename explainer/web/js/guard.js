@@ -16,6 +16,7 @@ export function guard({root, message, say}, {props, trigger}) {
   let silence = 0;
 
   // A browser may keep no storage, in a frame of another site for instance.
+  /** @type {(is?: boolean) => string | null} */
   function asked(is) {
     try {
       if (is === undefined) return sessionStorage.getItem(ASKED);
@@ -25,6 +26,7 @@ export function guard({root, message, say}, {props, trigger}) {
     return null;
   }
 
+  /** @type {(waits: boolean) => void} */
   function wait(waits) {
     clearTimeout(silence);
     asked(waits);

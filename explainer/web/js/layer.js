@@ -17,8 +17,10 @@ export function addLayerDial(place, {layer, words}) {
   });
 
   // Look at the recorded layer that is nearest to a number; null stands for the last one.
+  /** @type {(number: number | null) => void} */
   function lookAt(number) {
     const {layers, extra} = sightline.now, last = layers.at(-1);
+    if (last === undefined) return;
     const nearest = layers.reduce((a, b) => Math.abs(b - (number ?? last)) < Math.abs(a - (number ?? last)) ? b : a, last);
     const others = {...extra};
     delete others.layer;

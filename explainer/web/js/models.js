@@ -1,6 +1,6 @@
 // The model menu. From Python: {model, groups, any, line, details, scales, said} draws all of it,
 // {busy} shows how far a load is, as does "starting" in the whole. Back to Python: {model, asked, ticket, choices}.
-import {make} from './dom.js';
+import {make, partOf} from './dom.js';
 import {sightline} from './state.js';
 
 /**
@@ -9,8 +9,12 @@ import {sightline} from './state.js';
  * @returns {void}
  */
 export function mount({element, props, trigger, watch}) {
-  const root = element.querySelector('.sl-models');
-  let model = null, asked = null, ticket = '', choices = 0;
+  const root = partOf(element, '.sl-models');
+  /** @type {string | null} */
+  let model = null;
+  /** @type {string | null} */
+  let asked = null;
+  let ticket = '', choices = 0;
 
   const head = make('div', 'sl-model-head'), name = make('label', 'sl-model-name', props.words.model);
   const list = make('select', 'sl-choice'), only = make('span', 'sl-model-only');
@@ -33,10 +37,12 @@ export function mount({element, props, trigger, watch}) {
 
   const back = () => { props.value = {model, asked, ticket, choices}; };
 
+  /** @type {(id: string) => void} */
   function ask(id) {
     if (id && (id !== model || said.textContent)) choose(id);
   }
 
+  /** @type {(id: string) => void} */
   function choose(id) {
     asked = id;
     choices += 1;
@@ -44,6 +50,7 @@ export function mount({element, props, trigger, watch}) {
     trigger('choose', {});
   }
 
+  /** @type {(now: ModelLoad) => void} */
   function drawBusy(now) {
     ticket = now.ticket;
     bar.toggleAttribute('value', now.fraction !== null);
@@ -55,11 +62,13 @@ export function mount({element, props, trigger, watch}) {
     stop.hidden = !ticket;
   }
 
+  /** @type {(on: boolean) => void} */
   function setBusy(on) {
     root.classList.toggle('sl-loading', on);
     list.disabled = field.disabled = load.disabled = on;
   }
 
+  /** @type {(value: ModelMenu) => void} */
   function drawAll(value) {
     const count = value.groups.reduce((n, group) => n + group.models.length, 0);
     model = value.model;
@@ -71,7 +80,7 @@ export function mount({element, props, trigger, watch}) {
       part.append(...group.models.map(item => new Option(item.text, item.id)));
       return part;
     }));
-    list.value = model;
+    list.value = value.model;
     list.hidden = count < 2;
     only.textContent = count < 2 ? list.selectedOptions[0]?.textContent ?? '' : '';
     typed.hidden = !value.any;
@@ -80,22 +89,24 @@ export function mount({element, props, trigger, watch}) {
     said.textContent = value.said.text;
     said.dataset.kind = value.said.kind;
     said.setAttribute('role', value.said.kind === 'error' ? 'alert' : 'status');
-    root.dataset.model = model;
+    root.dataset.model = value.model;
     sightline.set({model: {scales: value.scales, details: value.details}});
   }
 
   // The menu anew, asked for before the person's last choice: what became of that stays.
+  /** @type {(value: ModelMenu) => boolean} */
   const isLate = value => 'choices' in value && value.choices !== choices;
 
   function show() {
+    /** @type {ModelMenu | {busy: ModelLoad} | null} */
     const value = props.value;
-    if (value?.groups && isLate(value)) return back();
-    if (value?.groups) drawAll(value);
-    const busy = value?.busy ?? value?.starting;
+    const menu = value && 'groups' in value ? value : null, busy = value && 'busy' in value ? value.busy : menu?.starting;
+    if (menu && isLate(menu)) return back();
+    if (menu) drawAll(menu);
     if (busy) drawBusy(busy);
-    if (!value?.groups && !busy) return;
+    if (!menu && !busy) return;  // our own value coming back
     setBusy(Boolean(busy));
-    if (value.starting) choose(value.starting.name);  // to follow it
+    if (menu?.starting) choose(menu.starting.name);  // to follow it
     else back();
   }
 

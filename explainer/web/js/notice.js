@@ -1,11 +1,13 @@
 // One sentence for the person, as plain text.
+import {partOf} from './dom.js';
+
 /**
  * Mount the line of notices.
  * @param {Pick<Context, 'element' | 'props' | 'watch'>} context
  * @returns {void}
  */
 export function mount({element, props, watch}) {
-  const box = element.querySelector('.sl-notice');
+  const box = partOf(element, '.sl-notice');
   function show() {
     if (props.value?.text === undefined) return;
     box.textContent = props.value.text;

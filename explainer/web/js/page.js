@@ -13,11 +13,15 @@ import {sightline} from './state.js';
 import {mount as tokens} from './tokens.js';
 import {mount as mapView} from './view.js';
 
+/** @type {(context: Context) => void} */
 const view = context => guard(mapView(context), context);
+/** @type {Record<string, (context: Context) => void>} */
 const PARTS = {backdrop, examples, models, notice, options, panel, tokens, view, ...SECTIONS};
 
 // `context` is what Gradio hands to the script of a component; `events` are those that Python knows.
+/** @type {(name: string, context: Context, events: string[]) => void} */
 function mount(name, context, events) {
+  /** @type {Context['trigger']} */
   const trigger = (event, data) => {
     if (!events.includes(event)) throw new Error(`${name} declares no event ${event}`);
     context.trigger(event, data);

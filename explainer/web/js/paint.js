@@ -13,7 +13,7 @@ export function bytes(data) { return Uint8Array.from(atob(data), c => c.charCode
  * @param {MapPart} map
  * @returns {ArrayLike<number>}
  */
-export function cellsOf(map) { return map.cells ??= bytes(map.data); }
+export function cellsOf(map) { return map.cells ??= bytes(map.data ?? ''); }
 
 /**
  * Decode a colour table.
@@ -46,10 +46,9 @@ export function covering(table, signed, cover) {
 // shows those of the picture within its `extent`: at the border of a padded picture the frame sticks
 // out. Both are [x0, y0, x1, y1] in shares of the picture.
 
-// Weights along one axis, for each pixel: two cells and the share of the second; low is -1 where
-// the model saw nothing. Smooth weights are bilinear: a cell has its own value at the centre of its
-// place in the frame, since half a cell off would point at the wrong thing.
+/** @type {Map<string, {low: Int32Array, high: Int32Array, part: Float32Array}>} */
 const axes = new Map();
+
 /**
  * Weigh cells along one axis, for each pixel: two cells, and the share of the second; `low` is -1
  * where the model saw nothing.
@@ -65,7 +64,8 @@ const axes = new Map();
  */
 export function axis(pixels, [from, to], [start, stop], cells, drawing) {
   const name = [pixels, from, to, start, stop, cells, drawing].join();
-  if (axes.has(name)) return axes.get(name);
+  const known = axes.get(name);
+  if (known) return known;
   const low = new Int32Array(pixels), high = new Int32Array(pixels), part = new Float32Array(pixels);
   for (let i = 0; i < pixels; i++) {
     const f = (i + .5) / pixels, place = (f - start) / (stop - start) * cells;
@@ -75,11 +75,13 @@ export function axis(pixels, [from, to], [start, stop], cells, drawing) {
     part[i] = at - Math.floor(at);
   }
   if (axes.size > 64) axes.clear();  // as many shapes as a page full of pictures has
-  axes.set(name, {low, high, part});
-  return axes.get(name);
+  const made = {low, high, part};
+  axes.set(name, made);
+  return made;
 }
 
 // Set the size of a canvas for pictures of this ratio.
+/** @type {(canvas: HTMLCanvasElement, ratio: number) => void} */
 function fitCanvas(canvas, ratio) {
   const width = Math.max(1, Math.round(ratio >= 1 ? SIDE : SIDE * ratio));
   const height = Math.max(1, Math.round(ratio >= 1 ? SIDE / ratio : SIDE));
@@ -110,9 +112,17 @@ export function sample(map, width, height, drawing = 'smooth') {
   return out;
 }
 
+/** @type {(canvas: HTMLCanvasElement) => CanvasRenderingContext2D} */
+function penOf(canvas) {
+  const pen = canvas.getContext('2d');
+  if (!pen) throw new Error('the canvas cannot be drawn on');
+  return pen;
+}
+
 // Colour the pixels of a canvas by steps; what was not seen is hatched.
+/** @type {(canvas: HTMLCanvasElement, steps: Float32Array, table: Uint32Array) => void} */
 function colour(canvas, steps, table) {
-  const {width, height} = canvas, pen = canvas.getContext('2d'), image = pen.createImageData(width, height);
+  const {width, height} = canvas, pen = penOf(canvas), image = pen.createImageData(width, height);
   const out = new Uint32Array(image.data.buffer);
   for (let y = 0, at = 0; y < height; y++) {
     for (let x = 0; x < width; x++, at++) {
@@ -145,7 +155,7 @@ export function paint(canvas, map, table, ratio, drawing) {
 export function paintBar(canvas, table) {
   canvas.width = 256;
   canvas.height = 1;
-  const pen = canvas.getContext('2d'), image = pen.createImageData(256, 1);
+  const pen = penOf(canvas), image = pen.createImageData(256, 1);
   new Uint32Array(image.data.buffer).set(table);
   pen.putImageData(image, 0, 0);
 }

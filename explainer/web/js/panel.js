@@ -2,11 +2,14 @@
 // {alphas, k, beta}, where alphas is a list of [factor, on] and beta is null while it is worked
 // out by Eq. 9. Opacity and colours never leave the browser.
 import {dial, snap, toggle} from './dial.js';
-import {fill, make} from './dom.js';
+import {fill, make, partOf} from './dom.js';
 import {addLayerDial} from './layer.js';
 import {shades} from './shade.js';
 import {sightline} from './state.js';
 import {strengths} from './strengths.js';
+
+/** @type {(value: PanelValue) => PanelValue} */
+const copyOf = ({alphas, k, beta}) => ({alphas: alphas.map(([factor, on]) => [factor, on]), k, beta});
 
 /**
  * Mount the sliders.
@@ -14,24 +17,29 @@ import {strengths} from './strengths.js';
  * @returns {void}
  */
 export function mount({element, props}) {
-  const root = element.querySelector('.sl-panel'), spec = props.spec, says = props.words;
+  const root = partOf(element, '.sl-panel'), spec = props.spec, says = props.words;
   root.setAttribute('aria-label', says.sliders);
-  const state = {alphas: props.value.alphas.map(pair => [...pair]), k: props.value.k, beta: props.value.beta};
+  const state = copyOf(props.value);
 
+  /** @type {PanelValue | null} */
   let sent = null;
   function send() {
-    sent = {...sightline.now.panel, alphas: state.alphas.map(pair => [...pair]), k: state.k, beta: state.beta};
+    sent = {...sightline.now.panel, ...copyOf(state)};
     props.value = sent;
     sightline.set({panel: sent});
   }
 
-  const scales = make('div', 'sl-scales'), widest = {...spec.scales}, limited = [], adopted = [];
+  const scales = make('div', 'sl-scales'), widest = {...spec.scales};
+  /** @type {(() => void)[]} */
+  const limited = [];
+  /** @type {(() => void)[]} */
+  const adopted = [];
   state.alphas.forEach((pair, i) => {
     let wanted = pair[0];  // what the person chose, however far a model goes
     const part = dial({
       name: `alpha${i + 1}`, label: fill(says.scale, {sub: '₁₂₃₄₅₆₇₈₉'[i]}), says, bounds: spec.scales, value: pair[0],
       reset: spec.scales.defaults[i][0], title: spec.scales.meaning,
-      changed: value => { pair[0] = wanted = snap(value, spec.scales); part.put(pair[0]); send(); },
+      changed: value => { pair[0] = wanted = snap(value ?? wanted, spec.scales); part.put(pair[0]); send(); },
     });
     limited.push(() => { part.limit(); part.put(pair[0] = snap(wanted, spec.scales)); });
     const set = toggle(part, pair[1], fill(says.use, {number: i + 1}), on => { pair[1] = on; send(); });

@@ -7,11 +7,13 @@ import {cellAt, crosshair, valueAt} from './probe.js';
 import {sightline} from './state.js';
 import {zoomable} from './zoom.js';
 
+/** @typedef {{picture: Picture, image: number, table: Uint32Array, drawing: string, contour: boolean, summary: string}} HowDrawn */
+
 /**
  * Create the frame of one map.
  * @param {string} name of the method
  * @param {Words} text
- * @returns {{figure: HTMLElement, frame: HTMLElement, draw(map: MethodMap, how: object): void,
+ * @returns {{figure: HTMLElement, frame: HTMLElement, draw(map: MethodMap, how: HowDrawn): void,
  *   point(): [number, number] | null}}
  */
 export function mapPanel(name, text) {
@@ -33,8 +35,10 @@ export function mapPanel(name, text) {
   figure.append(caption, frame, legend);
   zoomable(frame);
   const cross = crosshair(frame);
+  /** @type {{map: MethodMap, part: MapPart} | null} */
   let shown = null;
 
+  /** @type {(map: MethodMap, how: HowDrawn) => void} */
   function draw(map, {picture, image, table, drawing, contour, summary}) {
     const part = map.parts[image], full = map.full ?? 1, most = full === 1 ? '1' : full.toFixed(2);
     if (base.src !== picture.src) base.src = picture.src;
@@ -44,21 +48,24 @@ export function mapPanel(name, text) {
     figure.classList.toggle('sl-without', !part);
     absent.textContent = map.why ?? '';
     shown = part ? {map, part} : null;
-    if (!part) return point();
+    if (!part) {
+      point();
+      return;
+    }
     paint(canvas, part, table, picture.ratio, drawing);
     paintBar(bar, table);
-    line.show(part, drawing, contour && part.otsu != null);
+    line.show(part, drawing, contour);
     canvas.setAttribute('aria-label', part.alt);
-    note.textContent = map.note;
-    norm.textContent = map.norm;
+    note.textContent = map.note ?? '';
+    norm.textContent = map.norm ?? '';
     ticks.replaceChildren(...(map.signed ? [`−${most}`, '0', `+${most}`] : ['0', '1']).map(t => make('span', '', t)));
     point();
   }
 
   // Mark the place that is pointed at, and say the value there.
   function point() {
-    const {probe} = sightline.now, cell = probe && shown && cellAt(shown.part, probe);
-    cross.show(cell ? valueAt(shown.map, shown.part, cell).toFixed(2) : text.unseen);
+    const {probe} = sightline.now, drawn = shown, cell = probe && drawn && cellAt(drawn.part, probe);
+    cross.show(cell ? valueAt(drawn.map, drawn.part, cell).toFixed(2) : text.unseen);
     return cell;
   }
   return {figure, frame, draw, point};

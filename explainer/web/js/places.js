@@ -10,15 +10,18 @@ import {sightline} from './state.js';
  * @returns {(image: number, place: Place) => string[]} best first; none while they are not known
  */
 export function placeWords(fetch, arrived) {
+  /** @type {{run: string | null} & Partial<Readings>} */
   let known = {run: null};
 
+  /** @type {(run: string | null) => Promise<void>} */
   async function ask(run) {
     known = {run};
+    /** @type {Readings | Message | null} */
     let got;
     try {
       got = await fetch({run});
     } catch { got = null; }
-    if (known.run === run && got?.images) known = {...got, run};
+    if (known.run === run && got && 'images' in got) known = {...got, run};
     arrived();
   }
 
@@ -26,9 +29,9 @@ export function placeWords(fetch, arrived) {
   return (image, place) => {
     const {run} = sightline.now;
     if (known.run !== run) ask(run);
-    const own = known.images?.[image], cell = own && cellAt(own, place);
+    const {texts = [], images = []} = known, own = images[image], cell = own && cellAt(own, place);
     if (!cell) return [];
     const most = own.words.length / (own.shape[0] * own.shape[1]), at = (cell[0] * own.shape[1] + cell[1]) * most;
-    return own.words.slice(at, at + most).map(number => known.texts[number]);
+    return own.words.slice(at, at + most).map(number => texts[number]);
   };
 }

@@ -5,6 +5,9 @@ import {cellsOf} from './paint.js';
 import {sightline} from './state.js';
 import {clamp, placeAt, shareOf} from './zoom.js';
 
+/** @type {Record<string, [number, number]>} */
+const STEPS = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]};
+
 /**
  * Find the cell of a map at a place of the picture.
  * @param {Pick<MapPart, 'shape' | 'extent' | 'frame'>} part
@@ -25,6 +28,7 @@ export function cellAt({shape: [h, w], extent, frame: [x0, y0, x1, y1]}, {x, y})
  */
 export function middleOf({shape: [h, w], extent, frame}, [row, column]) {
   const [x, y] = [[column, w], [row, h]].map(([at, count], i) => {
+    /** @type {(n: number) => number} */
     const edge = n => clamp(frame[i] + n / count * (frame[i + 2] - frame[i]), extent[i], extent[i + 2]);
     return (edge(at) + edge(at + 1)) / 2;
   });
@@ -61,7 +65,7 @@ export function crosshair(frame) {
   });
   frame.addEventListener('blur', () => sightline.set({probe: null}));
   frame.addEventListener('keydown', event => {
-    const by = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]}[event.key];
+    const by = STEPS[event.key];
     const {entry, image, probe} = sightline.now, part = entry?.maps.find(map => map.parts.length)?.parts[image];
     if (event.key === 'Escape') sightline.set({probe: null});
     if (!by || !part || event.shiftKey || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -82,4 +86,5 @@ export function crosshair(frame) {
   };
 }
 
+/** @type {(place: Place) => Place} */
 const within = ({x, y}) => ({x: clamp(x, 0, 1), y: clamp(y, 0, 1)});

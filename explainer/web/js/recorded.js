@@ -1,7 +1,7 @@
 // The sliders of a run that no model can add to: a switch and a weight for each recorded scale, k
 // and beta. props.spec: bounds of `weights`, `k` and `beta`; props.value as sightline.now.panel.
 import {dial, toggle} from './dial.js';
-import {fill, make} from './dom.js';
+import {fill, make, partOf} from './dom.js';
 import {sightline} from './state.js';
 import {strengths} from './strengths.js';
 
@@ -11,15 +11,16 @@ import {strengths} from './strengths.js';
  * @returns {void}
  */
 export function mount({element, props}) {
-  const root = element.querySelector('.sl-panel'), {spec, words: says} = props, scales = make('div', 'sl-scales');
-  const state = structuredClone(props.value);
-  state.weights ??= state.alphas.map(() => 1);
+  const root = partOf(element, '.sl-panel'), {spec, words: says} = props, scales = make('div', 'sl-scales');
+  /** @type {PanelValue} */
+  const value = structuredClone(props.value);
+  const weights = value.weights ?? value.alphas.map(() => 1), state = {...value, weights};
   const send = () => sightline.set({panel: structuredClone(state)});
 
   const dials = state.alphas.map(([alpha, on], i) => {
     const part = dial({
-      name: `weight${i + 1}`, label: fill(says.weight, {alpha}), says, bounds: spec.weights, value: state.weights[i], reset: 1,
-      title: spec.weights.meaning, changed: value => { state.weights[i] = value; send(); },
+      name: `weight${i + 1}`, label: fill(says.weight, {alpha}), says, bounds: spec.weights, value: weights[i], reset: 1,
+      title: spec.weights.meaning, changed: value => { weights[i] = value ?? 1; send(); },
     });
     toggle(part, on, fill(says.useScale, {alpha}), wanted => { state.alphas[i][1] = wanted; send(); });
     scales.append(part.box);

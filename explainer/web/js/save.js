@@ -18,12 +18,14 @@ export function saveMenu(text, {save, progress}) {
   status.setAttribute('role', 'status');
   let busy = false;
 
+  /** @type {(format: string, ticket: string) => object} */
   function asked(format, ticket) {
     const look = {opacity: now.opacity ?? .55, cover: now.cover, colours: now.colours, theme: paper.list.value};
     const {run, panel, options} = now;
     return {run, subject: sightline.whole(now.subject), panel, options, format, look, ticket};
   }
 
+  /** @type {(name: string, ticket: string) => Promise<void>} */
   async function follow(name, ticket) {  // films take a while
     while (busy) {
       await new Promise(done => setTimeout(done, LOOK_MS));
@@ -32,6 +34,7 @@ export function saveMenu(text, {save, progress}) {
     }
   }
 
+  /** @type {(format: string, name: string) => Promise<void>} */
   async function keep(format, name) {
     if (busy || now.run === null) return;
     const ticket = `${Math.random()}`;
@@ -40,15 +43,22 @@ export function saveMenu(text, {save, progress}) {
     status.dataset.kind = '';
     status.textContent = fill(text.busy, {name});
     follow(name, ticket);
+    /** @type {SavedFile | Message} */
     const got = await save(asked(format, ticket)).catch(() => null) ?? {text: text.failed, kind: 'error'};
     busy = false;
     list.classList.remove('sl-waiting');
-    status.dataset.kind = got.kind ?? '';
-    status.textContent = got.data ? `${fill(text.saved, got)} ${got.note}`.trim() : got.text;
-    if (got.data) download(got);
+    if ('data' in got) {
+      status.dataset.kind = '';
+      status.textContent = `${fill(text.saved, {...got})} ${got.note}`.trim();
+      return download(got);
+    }
+    status.dataset.kind = got.kind;
+    status.textContent = got.text;
   }
 
-  for (const [format, [name, meaning]] of Object.entries(text.formats)) {
+  /** @type {[string, [string, string]][]} */
+  const formats = Object.entries(text.formats);
+  for (const [format, [name, meaning]] of formats) {
     const button = tool(name, `${name}: ${meaning}`, () => keep(format, name)), row = make('div', 'sl-save-row');
     button.dataset.format = format;
     row.append(button, make('small', '', meaning));
@@ -61,6 +71,7 @@ export function saveMenu(text, {save, progress}) {
   return box;
 }
 
+/** @type {(file: SavedFile) => void} */
 function download({name, mime, data}) {
   const link = make('a'), url = URL.createObjectURL(new Blob([bytes(data)], {type: mime}));
   link.href = url;

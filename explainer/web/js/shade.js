@@ -4,6 +4,7 @@ import {make} from './dom.js';
 import {sightline} from './state.js';
 
 // A menu for a value of the page's state.
+/** @type {(key: 'cover' | 'colours', label: string, labels: Record<string, string>, title: string) => HTMLElement} */
 function menu(key, label, labels, title) {
   const box = make('div', 'sl-dial sl-colours'), choice = make('select', 'sl-choice'), name = make('label', 'sl-name', label);
   name.htmlFor = choice.id = `sl-${key}`;

@@ -4,23 +4,33 @@ import {targetOf} from './dom.js';
 import {sightline} from './state.js';
 
 /**
+ * List the chips of the row that a chip stands in.
+ * @param {HTMLElement} chip
+ * @returns {HTMLElement[]}
+ */
+export function rowOf(chip) { return [...chip.parentNode?.querySelectorAll('.sl-chip') ?? []]; }
+
+/**
  * Let a person choose several chips as one.
  * @param {TokenBar} bar
  * @returns {{extend(chip: HTMLElement): void}} `extend` chooses up to a chip
  */
 export function joinSpans({box, chips, itemOf, subjectOf, mark, select, follow}) {
   const {now} = sightline;
+  /** @type {HTMLElement | null} */
   let dragged = null;
 
   // What is explained from one chip to another of the same row, ends included.
+  /** @type {(one: HTMLElement, other: HTMLElement) => Explained} */
   function between(one, other) {
-    const row = [...one.parentNode.querySelectorAll('.sl-chip')], ends = [row.indexOf(one), row.indexOf(other)];
+    const row = rowOf(one), ends = [row.indexOf(one), row.indexOf(other)];
     const some = row.slice(Math.min(...ends), Math.max(...ends) + 1);
-    const tokens = some.flatMap(chip => itemOf(chip).tokens);
+    const tokens = some.flatMap(chip => itemOf(chip)?.tokens ?? []);
     return some.length === 1 ? subjectOf(one) : {tokens, by: now.subject?.by ?? 'max'};
   }
 
   // From the chip that was chosen last by itself up to this one.
+  /** @type {(chip: HTMLElement) => void} */
   function extend(chip) {
     if (now.run === null) return;
     const anchor = chips().find(other => other.dataset.anchor) ?? chosenChip();
@@ -44,7 +54,7 @@ export function joinSpans({box, chips, itemOf, subjectOf, mark, select, follow})
     const chip = targetOf(event).closest('.sl-chip');
     if (!dragged || !chip || chip.parentNode !== dragged.parentNode || now.run === null) return;
     const subject = between(dragged, chip);
-    mark(subject.tokens ?? itemOf(dragged).tokens, false);
+    mark(subject.tokens ?? itemOf(dragged)?.tokens ?? [], false);
   });
   document.addEventListener('pointerup', event => {
     const from = dragged, chip = targetOf(event).closest?.('.sl-chip');

@@ -60,9 +60,10 @@ export function canonical(value) {
  * @returns {void}
  */
 function set(changes) {
-  const unknown = Object.keys(changes).find(name => !(name in now));
+  const names = Object.keys(changes), unknown = names.find(name => !(name in now));
   if (unknown) throw new Error(`state.js does not list ${unknown}`);
-  const changed = Object.keys(changes).filter(name => now[name] !== changes[name]);
+  /** @type {string[]} */
+  const changed = /** @type {(keyof State)[]} */ (names).filter(name => now[name] !== changes[name]);
   Object.assign(now, changes);
   const settings = canonical([now.panel, now.options]);
   if (settings !== now.settings) changed.push('settings');

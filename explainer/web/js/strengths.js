@@ -15,7 +15,7 @@ import {sightline} from './state.js';
 export function strengths({spec, value, says, changed}) {
   const k = dial({
     name: 'k', label: says.k, says, bounds: spec.k, value: value.k, reset: spec.k.default,
-    title: spec.k.meaning, changed: next => { value.k = next; changed(); },
+    title: spec.k.meaning, changed: next => { value.k = next ?? spec.k.default; changed(); },
   });
   let auto = spec.beta.default;  // what Eq. 9 gave last
   const beta = dial({

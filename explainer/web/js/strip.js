@@ -1,6 +1,6 @@
 // The pictures of a run as thumbnails, one chosen; a bar under each says how strong the map is
 // there.
-import {along, childrenOf, fill, make, targetOf} from './dom.js';
+import {along, childrenOf, fill, make, partOf, targetOf} from './dom.js';
 
 /**
  * Create the thumbnails of a run's pictures.
@@ -21,13 +21,14 @@ export function strip(chosen, words) {
     button.dataset.image = String(index);
     button.title = label;
     button.setAttribute('role', 'option');
-    image.src = thumbnail;
+    image.src = thumbnail ?? '';
     image.alt = '';
     mark.append(make('i'));
     button.append(image, mark, make('span', 'sl-shot-name', label));
     return button;
   }
 
+  /** @type {(index: number, focus: boolean) => void} */
   function choose(index, focus) {
     childrenOf(box).forEach((button, i) => {
       button.tabIndex = i === index ? 0 : -1;
@@ -57,7 +58,7 @@ export function strip(chosen, words) {
     mark(peaks, images) {
       childrenOf(box).forEach((button, i) => {
         const {label} = images[i], peak = peaks[i];  // none without a map
-        button.querySelector('i').style.width = `${Math.round(100 * (peak ?? 0))}%`;
+        partOf(button, 'i').style.width = `${Math.round(100 * (peak ?? 0))}%`;
         button.setAttribute('aria-label', peak === undefined ? label : fill(words.atMost, {label, peak: peak.toFixed(2)}));
       });
     },

@@ -4,7 +4,7 @@ import {make} from './dom.js';
 /**
  * Create a table of figures.
  * @param {string[]} columns
- * @param {any[][]} rows the first item of each is the `th` that names it
+ * @param {[HTMLTableCellElement, ...(string | number)[]][]} rows the first item of each is the `th` that names it
  * @returns {HTMLTableElement}
  */
 export function figureTable(columns, rows) {

@@ -1,10 +1,10 @@
 // The chips: one listbox, answer first, prompt below. Text enters through textContent only.
 // props.value from Python: {run, subject, chips, live, layers, rests}; back to Python: {run,
 // subject}.
-import {make, targetOf} from './dom.js';
+import {make, partOf, targetOf} from './dom.js';
 import {showEvidence} from './evidence.js';
 import {film} from './film.js';
-import {joinSpans} from './spans.js';
+import {joinSpans, rowOf} from './spans.js';
 import {sightline} from './state.js';
 
 /**
@@ -13,14 +13,15 @@ import {sightline} from './state.js';
  * @returns {void}
  */
 export function mount({element, props, watch}) {
-  const box = element.querySelector('.sl-tokens'), {now} = sightline;
+  const box = partOf(element, '.sl-tokens'), {now} = sightline;
   box.setAttribute('aria-label', props.words.list);
   const chips = () => [...box.querySelectorAll('.sl-chip')];
   const player = film(() => box.querySelectorAll('.sl-answer .sl-chip').length, props.words);
 
   // Mark the chips that are explained, or those in whose place another word would stand.
+  /** @type {TokenBar['mark']} */
   function mark(tokens, unsaid) {
-    const chosen = chips().filter(chip => itemOf(chip).tokens.some(token => tokens.includes(token)));
+    const chosen = chips().filter(chip => itemOf(chip)?.tokens.some(token => tokens.includes(token)));
     for (const chip of chips()) {
       chip.tabIndex = -1;
       chip.setAttribute('aria-selected', String(!unsaid && chosen.includes(chip)));
@@ -30,13 +31,16 @@ export function mount({element, props, watch}) {
     if (first) first.tabIndex = 0;  // one stop for the Tab key
   }
 
+  /** @type {(chip: HTMLElement | null) => void} */
   function select(chip) {
     if (!chip || now.run === null) return;
     chip.focus();
     sightline.set({subject: subjectOf(chip), peek: null, playing: false});
   }
 
+  /** @type {TokenBar['itemOf']} */
   const itemOf = chip => now.chips.find(item => item.index === Number(chip.dataset.chip));
+  /** @type {TokenBar['subjectOf']} */
   const subjectOf = chip => ({chip: Number(chip.dataset.chip)});
 
   // What is explained, whoever chose it, is marked.
@@ -47,14 +51,15 @@ export function mount({element, props, watch}) {
       props.value = {run: now.run, subject: now.subject};
     }
     const own = now.chips.find(item => item.index === chip)?.tokens;
-    mark(own ?? tokens ?? [at], at !== undefined);
+    mark(own ?? tokens ?? (at === undefined ? [] : [at]), at !== undefined);
     if (now.playing) box.querySelector('[aria-selected=true]')?.scrollIntoView({block: 'nearest'});
   }
 
+  /** @type {TokenBar['chipOf']} */
   function chipOf(item, live) {
     const chip = make('button', 'sl-chip', item.text);
     chip.type = 'button';
-    chip.dataset.chip = item.index;
+    chip.dataset.chip = String(item.index);
     chip.dir = 'auto';
     chip.tabIndex = -1;
     chip.setAttribute('role', 'option');
@@ -64,6 +69,7 @@ export function mount({element, props, watch}) {
     return chip;
   }
 
+  /** @type {(role: string, label: string, items: Chip[], live: boolean) => HTMLElement} */
   function group(role, label, items, live) {
     const part = make('div', `sl-group sl-${role}`), name = make('span', 'sl-role', label);
     const list = make('div', 'sl-list');  // a listbox may hold options only, and a row has tools, too
@@ -79,6 +85,7 @@ export function mount({element, props, watch}) {
   }
 
   function show() {
+    /** @type {TokenBarValue | null} */
     const value = props.value;
     if (!value?.chips) {  // our own {run, subject} coming back, or nothing new: then it goes to Python again
       follow();
@@ -89,7 +96,7 @@ export function mount({element, props, watch}) {
     const prompt = items.filter(item => item.role === 'prompt');
     const parts = [];
     if (answer.length || live) parts.push(group('answer', props.words.answer, answer, live));
-    if (answer.length > 1 && !live) parts[0].querySelector('.sl-role').after(player.box);
+    if (answer.length > 1 && !live) partOf(parts[0], '.sl-role').after(player.box);
     if (prompt.length) parts.push(group('prompt', props.words.prompt, prompt, live));
     box.replaceChildren(...parts);
     box.classList.toggle('sl-live', live);
@@ -124,23 +131,27 @@ export function mount({element, props, watch}) {
       event.preventDefault();
       return player.toggle();
     }
-    const row = [...chip.parentNode.querySelectorAll('.sl-chip')], at = row.indexOf(chip);
-    const rows = [...box.querySelectorAll('.sl-group')], line = rows.indexOf(chip.closest('.sl-group'));
+    const row = rowOf(chip), at = row.indexOf(chip);
+    const rows = [...box.querySelectorAll('.sl-group')], line = rows.findIndex(group => group.contains(chip));
+    /** @type {(other: HTMLElement | undefined) => HTMLElement | null | undefined} */
     const enter = other => other?.querySelector('[aria-selected=true]') ?? other?.querySelector('.sl-chip');
-    const target = {
+    /** @type {Record<string, () => HTMLElement>} */
+    const targets = {
       ArrowRight: () => row[at + 1] ?? chip,
       ArrowLeft: () => row[at - 1] ?? chip,
       Home: () => row[0],
       End: () => row[row.length - 1],
       ArrowDown: () => enter(rows[line + 1]) ?? chip,
       ArrowUp: () => enter(rows[line - 1]) ?? chip,
-    }[event.key]?.();
+    };
+    const target = targets[event.key]?.();
     if (!target) return;
     event.preventDefault();
     if (event.shiftKey) extend(target);
     else select(target);
   });
   // A move, and not the pointer's coming over: a chip that slides under a resting pointer is not meant.
+  /** @type {HTMLElement | null} */
   let under = null;
   box.addEventListener('pointermove', event => {
     const chip = targetOf(event).closest('.sl-chip');

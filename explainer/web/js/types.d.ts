@@ -47,8 +47,8 @@ interface MapPart {
   data?: string;
   /** The same, decoded: 0 to 255. */
   cells?: ArrayLike<number>;
-  /** Otsu's threshold, a step from 0 to 255. */
-  otsu?: number;
+  /** Otsu's threshold, a step from 0 to 255; null if nothing stands out. */
+  otsu?: number | null;
   alt: string;
 }
 
@@ -70,7 +70,7 @@ interface Entry {
   subject: Explained;
   word: string;
   line: string;
-  beta?: number;
+  beta?: number | null;
   peaks: number[];
   maps: MethodMap[];
   /** Whether the model has to add something first. */
@@ -123,7 +123,7 @@ interface State {
   /** What Eq. 9 gave for the maps that are drawn. */
   beta: number | null;
   /** Facts of the chosen model. */
-  model: {scales?: {low: number; high: number; why: string}; details: string} | null;
+  model: {scales: ModelScales; details: string} | null;
   /** The colour tables by name, 256 colours each. */
   tables: Record<string, Uint32Array>;
   /** Name of the colour table of unsigned maps. */

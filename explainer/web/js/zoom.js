@@ -19,7 +19,7 @@ export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
  * @param {number} [y]
  * @returns {void}
  */
-export function zoomTo(scale, x, y) {
+export function zoomTo(scale, x = .5, y = .5) {
   scale = clamp(scale, 1, MOST_ZOOM);
   const half = .5 / scale;  // the frame never shows what lies beside the picture
   sightline.set({zoom: scale === 1 ? WHOLE : {scale, x: clamp(x, half, 1 - half), y: clamp(y, half, 1 - half)}});
@@ -62,8 +62,9 @@ export function zoomAt(place, factor) {
  * @returns {void}
  */
 export function zoomable(frame) {
-  const down = new Map(), points = new Map();  // pointers that press: on which place, and where they are now
-  const fingers = () => [...down.keys()].map(id => points.get(id));
+  /** @type {Map<number, {place: Place, at: PointerEvent}>} */
+  const down = new Map();  // pointers that press: on which place, and where they are now
+  const fingers = () => [...down.values()].map(finger => finger.at);
   const apart = (/** @type {PointerEvent[]} */ [a, b]) => a && b ? Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY) : 0;
   let spread = 0;
 
@@ -75,8 +76,7 @@ export function zoomable(frame) {
   }, {passive: false});
   frame.addEventListener('dblclick', () => zoomTo(1));
   frame.addEventListener('pointerdown', event => {
-    down.set(event.pointerId, placeAt(frame, event));
-    points.set(event.pointerId, event);
+    down.set(event.pointerId, {place: placeAt(frame, event), at: event});
     if (sightline.now.zoom.scale > 1 || down.size > 1) frame.setPointerCapture(event.pointerId);
     spread = apart(fingers());
   });
@@ -84,8 +84,9 @@ export function zoomable(frame) {
     frame.addEventListener(name, event => { down.delete(event.pointerId); spread = 0; });
   }
   frame.addEventListener('pointermove', event => {
-    if (!down.has(event.pointerId)) return;
-    points.set(event.pointerId, event);
+    const finger = down.get(event.pointerId);
+    if (!finger) return;
+    finger.at = event;
     const {scale, x, y} = sightline.now.zoom;
     if (down.size === 2) {
       const [a, b] = fingers(), now = apart([a, b]);
@@ -93,19 +94,21 @@ export function zoomable(frame) {
       if (spread) zoomAt(placeAt(frame, middle), now / spread);
       spread = now;
     } else if (scale > 1) {
-      const held = down.get(event.pointerId), here = placeAt(frame, event);
-      zoomTo(scale, x + held.x - here.x, y + held.y - here.y);
+      const here = placeAt(frame, event);
+      zoomTo(scale, x + finger.place.x - here.x, y + finger.place.y - here.y);
     }
   });
   frame.addEventListener('keydown', event => {
     const {scale, x, y} = sightline.now.zoom, centre = sightline.now.probe ?? {x, y}, step = .1 / scale;
-    const act = {
+    /** @type {Record<string, () => void>} */
+    const acts = {
       '+': () => zoomAt(centre, 1.5), '=': () => zoomAt(centre, 1.5), '-': () => zoomAt(centre, 1 / 1.5), 0: () => zoomTo(1),
       ...event.shiftKey && {
         ArrowLeft: () => zoomTo(scale, x - step, y), ArrowRight: () => zoomTo(scale, x + step, y),
         ArrowUp: () => zoomTo(scale, x, y - step), ArrowDown: () => zoomTo(scale, x, y + step),
       },
-    }[event.key];
+    };
+    const act = acts[event.key];
     if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     act();

@@ -1,4 +1,5 @@
 // Facts of the chosen model, in the part that explains the page.
+import {partOf} from '../../../web/js/dom.js';
 import {sightline} from '../../../web/js/state.js';
 
 /**
@@ -7,6 +8,6 @@ import {sightline} from '../../../web/js/state.js';
  * @returns {void}
  */
 export function mount({element}) {
-  const box = element.querySelector('.sl-details');
+  const box = partOf(element, '.sl-details');
   sightline.on('model', () => { box.textContent = sightline.now.model?.details ?? ''; });
 }

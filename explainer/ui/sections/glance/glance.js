@@ -2,7 +2,7 @@
 // not need it set apart, and below each a bar of what it rests on; asked for once a run while the
 // section is open. props.value to Python: {run}; from Python: {run, busy}, {run, sentence, words}
 // or {run, text}. Event: measure.
-import {make} from '../../../web/js/dom.js';
+import {make, partOf} from '../../../web/js/dom.js';
 import {sightline} from '../../../web/js/state.js';
 import {choose} from '../../../web/js/toolbar.js';
 
@@ -14,11 +14,14 @@ const SOURCES = ['picture', 'prompt', 'words'];
  * @returns {void}
  */
 export function unfold({element, props, trigger, watch}) {
-  const root = /** @type {HTMLDetailsElement} */ (element.querySelector('.sl-glance')), says = props.words, {now} = sightline;
+  const root = /** @type {HTMLDetailsElement} */ (partOf(element, '.sl-glance')), says = props.words, {now} = sightline;
   const body = make('div', 'sl-glance-body'), message = make('p', 'sl-glance-said'), strip = make('div', 'sl-glance-strip');
   const bar = make('div', 'sl-glance-bar'), legend = make('p', 'sl-glance-legend');
   const order = choose(says.order, says.orders, draw), filter = choose(says.filter, says.filters, draw);
-  let known = null, asked = null;
+  /** @type {Ranking | null} */
+  let known = null;
+  /** @type {string | null} */
+  let asked = null;
   message.setAttribute('role', 'status');
   legend.append(...SOURCES.map(name => make('span', `sl-glance-${name}`, says.sources[name])));
   bar.append(order.box, filter.box, legend);
@@ -26,6 +29,7 @@ export function unfold({element, props, trigger, watch}) {
   root.append(body);
   bar.hidden = true;
 
+  /** @type {(ranked: RankedWord) => HTMLElement} */
   function word({subject, text, share, part, label, shares}) {
     const item = make('li'), button = make('button', 'sl-glance-word'), name = make('span', '', text);
     button.type = 'button';
@@ -45,6 +49,7 @@ export function unfold({element, props, trigger, watch}) {
     return item;
   }
 
+  /** @type {(name: string, title: string, found: RankedWord[]) => HTMLElement} */
   function group(name, title, found) {
     const box = make('section', `sl-glance-group sl-glance-${name}`), list = make('ol');
     list.append(...found.map(word));
@@ -54,17 +59,19 @@ export function unfold({element, props, trigger, watch}) {
   }
 
   // The words in the order and of the kind that are chosen; those that rest on nothing come last.
-  function arranged() {
+  /** @type {(ranking: Ranking) => RankedWord[]} */
+  function arranged(ranking) {
     const by = SOURCES.indexOf(order.list.value), most = SOURCES.indexOf(filter.list.value);
+    /** @type {(word: RankedWord, i: number) => number} */
     const share = ({shares}, i) => shares?.[i] ?? -1;
-    const words = known.words.filter(one => most < 0 || one.shares && share(one, most) === Math.max(...one.shares));
+    const words = ranking.words.filter(one => most < 0 || one.shares && share(one, most) === Math.max(...one.shares));
     if (order.list.value === 'said') return words.sort((a, b) => a.at - b.at);
     return by < 0 ? words : words.sort((a, b) => share(b, by) - share(a, by));
   }
 
   function draw() {
     if (!known) return;
-    const words = arranged();
+    const words = arranged(known);
     message.textContent = known.sentence;
     bar.hidden = !known.words.some(({shares}) => shares);
     strip.replaceChildren(
@@ -95,12 +102,14 @@ export function unfold({element, props, trigger, watch}) {
   }
 
   function heard() {
+    /** @type {{run: string | null} & (Ranking | Busy | Message | {run: string}) | null} */
     const value = props.value;
-    if (value?.run !== now.run || value?.run !== asked) return;  // about an answer before
-    if (value.words) {
+    if (!value || value.run !== now.run || value.run !== asked) return;  // about an answer before
+    if ('words' in value) {
       known = value;
       draw();
-    } else if (value.busy ?? value.text) message.textContent = value.busy ?? value.text;
+    } else if ('busy' in value) message.textContent = value.busy;
+    else if ('text' in value) message.textContent = value.text;
   }
 
   root.addEventListener('toggle', show);

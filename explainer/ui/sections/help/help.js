@@ -1,6 +1,6 @@
 // The help: a button, and a dialog that lists all keys. The browser keeps the focus inside of an
 // open dialog, closes it by Esc, and gives the focus back.
-import {make} from '../../../web/js/dom.js';
+import {make, partOf} from '../../../web/js/dom.js';
 import {sightline} from '../../../web/js/state.js';
 
 /**
@@ -9,7 +9,7 @@ import {sightline} from '../../../web/js/state.js';
  * @returns {void}
  */
 export function mount({element, props}) {
-  const root = element.querySelector('.sl-help'), {words, keys} = props;
+  const root = partOf(element, '.sl-help'), {words, keys} = props;
 
   const dialog = make('dialog', 'sl-dialog'), title = make('h2', '', words.title), table = make('table', 'sl-keys');
   const open = make('button', 'sl-small', '?'), close = make('button', 'sl-small', words.close);
@@ -19,7 +19,7 @@ export function mount({element, props}) {
   open.title = words.open;
   open.type = close.type = 'button';
 
-  for (const [names, meaning] of keys) {
+  for (const [names, meaning] of /** @type {[string[], string][]} */ (keys)) {
     const row = make('tr'), cell = make('th');
     cell.scope = 'row';
     cell.append(...names.flatMap((name, i) => [...(i ? [` ${words.or} `] : []), make('kbd', '', name)]));

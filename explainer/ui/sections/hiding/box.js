@@ -11,15 +11,23 @@ import {sightline} from '../../../web/js/state.js';
  * @returns {{readonly value: Rectangle | null, ask(): void, clear(): void}}
  */
 export function boxOnMaps(drawn) {
-  let armed = false, from = null, box = null;
+  let armed = false;
+  /** @type {Place | null} */
+  let from = null;
+  /** @type {Rectangle | null} */
+  let box = null;
+  /** @type {(v: number) => number} */
   const within = v => Math.min(1, Math.max(0, v));
+  /** @type {(a: Place, b: Place) => Rectangle} */
   const span = (a, b) => [Math.min(a.x, b.x), Math.min(a.y, b.y), Math.max(a.x, b.x), Math.max(a.y, b.y)];
 
+  /** @type {(frame: HTMLElement, event: PointerEvent) => Place} */
   function placeIn(frame, event) {
     const {left, top, width, height} = frame.getBoundingClientRect(), {scale, x, y} = sightline.now.zoom;
     return {x: within(x + ((event.clientX - left) / width - .5) / scale), y: within(y + ((event.clientY - top) / height - .5) / scale)};
   }
 
+  /** @type {(next: Rectangle | null) => void} */
   function show(next) {
     box = next;
     for (const stage of document.querySelectorAll('.sl-view .sl-stage')) {
@@ -31,13 +39,15 @@ export function boxOnMaps(drawn) {
     }
   }
 
+  /** @type {(on: boolean) => void} */
   function arm(on) {
     armed = on;
     from = null;
-    document.querySelector('.sl-view').classList.toggle('sl-drawing', on);
+    document.querySelector('.sl-view')?.classList.toggle('sl-drawing', on);
   }
 
-  function end(to) {
+  /** @type {(from: Place, to: Place) => void} */
+  function end(from, to) {
     show(span(from, to));
     arm(false);
     drawn(box);
@@ -48,18 +58,19 @@ export function boxOnMaps(drawn) {
     const frame = armed && event.isPrimary && targetOf(event).closest('.sl-view .sl-frame');
     if (!frame) return;
     const over = new AbortController(), until = {capture: true, signal: over.signal};
+    /** @type {(name: 'pointermove' | 'pointerup' | 'pointercancel', act: (place: Place) => void) => void} */
     const hear = (name, act) => document.addEventListener(name, e => { e.stopPropagation(); act(placeIn(frame, e)); }, until);
     event.preventDefault();
     event.stopPropagation();
     frame.setPointerCapture(event.pointerId);
     from = placeIn(frame, event);
     const giveUp = () => { over.abort(); show(null); from = null; };  // the next drag counts
-    hear('pointermove', to => armed && show(span(from, to)));
+    hear('pointermove', to => { if (armed && from) show(span(from, to)); });
     hear('pointercancel', giveUp);
     hear('pointerup', to => {
-      if (!armed || to.x === from.x || to.y === from.y) return giveUp();  // a mere click draws nothing
+      if (!armed || !from || to.x === from.x || to.y === from.y) return giveUp();  // a mere click draws nothing
       over.abort();
-      end(to);
+      end(from, to);
     });
   }, true);
 
@@ -71,7 +82,7 @@ export function boxOnMaps(drawn) {
       drawn(null);
     } else if (armed && probe && event.key === 'Enter' && targetOf(event).matches('.sl-view .sl-frame')) {
       event.preventDefault();
-      if (from) end(probe);
+      if (from) end(from, probe);
       else from = probe, show(span(probe, probe));
     }
   }, true);

@@ -3,7 +3,7 @@
 // subject, panel, options, method, image, how, box, fill, ask}; from Python for that `ask`:
 // {asked, busy}, {asked, text, kind} or what became of the words. Events: measure, again.
 import {boxOnMaps} from './box.js';
-import {make} from '../../../web/js/dom.js';
+import {make, partOf} from '../../../web/js/dom.js';
 import {sightline} from '../../../web/js/state.js';
 import {figureTable} from '../../../web/js/table.js';
 import {choose, tool} from '../../../web/js/toolbar.js';
@@ -14,7 +14,7 @@ import {choose, tool} from '../../../web/js/toolbar.js';
  * @returns {void}
  */
 export function unfold({element, props, trigger, watch}) {
-  const root = /** @type {HTMLDetailsElement} */ (element.querySelector('.sl-whatif')), says = props.words, {now} = sightline;
+  const root = /** @type {HTMLDetailsElement} */ (partOf(element, '.sl-whatif')), says = props.words, {now} = sightline;
   let asks = 0, shownKey = '', askedKey = '';
 
   const body = make('div', 'sl-whatif-body'), bar = make('div', 'sl-whatif-bar'), message = make('p', 'sl-whatif-said');
@@ -37,6 +37,7 @@ export function unfold({element, props, trigger, watch}) {
     method: map.list.value, image: now.image, how: how.list.value, box: box.value, fill: under.list.value,
   });
 
+  /** @type {(event: 'measure' | 'again') => void} */
   function ask(event) {
     if (now.run === null || now.subject === null) return;
     askedKey = sightline.canonical(asked());
@@ -46,11 +47,14 @@ export function unfold({element, props, trigger, watch}) {
     else document.querySelector('.sl-tokens')?.scrollIntoView({block: 'nearest'});  // where it answers
   }
 
+  /** @type {(result: HidingResult) => HTMLElement} */
   function table({columns, rows}) {
+    /** @type {(row: string[]) => [HTMLTableCellElement, ...string[]]} */
     const named = ([word, ...shares]) => [Object.assign(make('th', '', word), {dir: 'auto'}), ...shares];
     return figureTable([says.word, ...columns], rows.map(named));
   }
 
+  /** @type {(picture: ShownPicture) => HTMLElement} */
   function shot({src, label}) {
     const figure = make('figure'), picture = make('img');
     picture.src = src;
@@ -59,6 +63,7 @@ export function unfold({element, props, trigger, watch}) {
     return figure;
   }
 
+  /** @type {(told: HidingResult) => void} */
   function report(told) {
     const word = make('strong', '', told.word);
     word.dir = 'auto';
@@ -72,12 +77,16 @@ export function unfold({element, props, trigger, watch}) {
   }
 
   function heard() {
+    /** @type {Answered<HidingResult> | null} */
     const value = props.value;
     if (value?.asked !== asks) return;  // our own question coming back, or an answer to one before
-    say(value.busy ?? value.text ?? '', value.busy ? 'busy' : value.kind ?? '');
-    if (value.pictures) report(value);
+    if ('busy' in value) say(value.busy, 'busy');
+    else if ('kind' in value) say(value.text, value.kind);
+    else say('', '');
+    if ('pictures' in value) report(value);
   }
 
+  /** @type {(text: string, kind: string) => void} */
   function say(text, kind) {
     message.textContent = text;
     message.dataset.kind = kind;
@@ -116,6 +125,7 @@ export function unfold({element, props, trigger, watch}) {
     follow();
   }
 
+  /** @type {(found: Rectangle | null) => void} */
   function drawn(found) {
     say('', '');
     follow();

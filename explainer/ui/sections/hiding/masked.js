@@ -1,6 +1,6 @@
 // Says of an answer that it is about a masked picture, and leads back to the one before.
 // props.value from Python: {run, note, before}; to Python: `before`. Event: back.
-import {make} from '../../../web/js/dom.js';
+import {make, partOf} from '../../../web/js/dom.js';
 import {sightline} from '../../../web/js/state.js';
 import {tool} from '../../../web/js/toolbar.js';
 
@@ -10,10 +10,12 @@ import {tool} from '../../../web/js/toolbar.js';
  * @returns {void}
  */
 export function mount({element, props, trigger, watch}) {
-  const row = element.querySelector('.sl-masked'), text = make('span'), {now} = sightline, known = new Map();
+  const row = partOf(element, '.sl-masked'), text = make('span'), {now} = sightline;
+  /** @type {Map<string | null, MaskNote>} */
+  const known = new Map();
   text.setAttribute('role', 'status');
   row.append(text, tool(props.words.back, props.words.back, () => {
-    props.value = known.get(now.run).before;
+    props.value = known.get(now.run)?.before;
     trigger('back', {});
   }));
 
@@ -25,8 +27,9 @@ export function mount({element, props, trigger, watch}) {
   }
 
   function heard() {
-    const {run, note} = props.value ?? {};
-    if (note) known.set(run, props.value);
+    /** @type {MaskNote | null} */
+    const value = props.value;
+    if (value?.note) known.set(value.run, value);
     show();
   }
 

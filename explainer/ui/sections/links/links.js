@@ -3,8 +3,10 @@
 // words, defaults, options (of all methods). props.value to Python: {query} to ask what the
 // address asks, {run, query} to bring the words that it chooses; from Python: {run, subject,
 // text}.
-import {make, targetOf} from '../../../web/js/dom.js';
+import {make, partOf, targetOf} from '../../../web/js/dom.js';
 import {sightline} from '../../../web/js/state.js';
+
+/** @typedef {Record<string, string>} Query parameters of an address */
 
 /**
  * Mount the buttons for links, presenting and reset.
@@ -12,17 +14,24 @@ import {sightline} from '../../../web/js/state.js';
  * @returns {void}
  */
 export function mount({element, props, trigger, server, watch}) {
-  const root = element.querySelector('.sl-settings'), {words, defaults} = props, {now, canonical} = sightline;
+  const root = partOf(element, '.sl-settings'), {words} = props, {now, canonical} = sightline;
+  /** @type {PageSettings} */
+  const defaults = props.defaults;
   const NAMES = Object.keys(defaults), MEMORY = 'sightline', REST_MS = 300;
   const address = new URLSearchParams(location.search);
+  /** @type {Query} */
   const linked = Object.fromEntries([...address].filter(([name]) => !ours(name)));
   let own = linked, lacks = '', ready = false, resting = 0;  // own: what the address says of the run
-  let first = null, awaited = false;  // the word that a run starts with, and whether the link chooses another
+  /** @type {Explained | null} */
+  let first = null;  // the word that a run starts with
+  let awaited = false;  // whether the link chooses another
+  /** @type {{subject: Explained | null, query: Query, text: string}} */
   let chosen = {subject: null, query: {}, text: ''};  // what the address says of what is explained
 
   const said = make('span', 'sl-settings-said');
   said.setAttribute('role', 'status');
 
+  /** @type {(label: string, title: string, act: () => void) => HTMLButtonElement} */
   function button(label, title, act) {
     const node = make('button', 'sl-small', label);
     node.type = 'button';
@@ -32,16 +41,25 @@ export function mount({element, props, trigger, server, watch}) {
   }
 
   // Parameters that are not a link's: those of Gradio, and the presentation.
+  /** @type {(name: string) => boolean} */
   function ours(name) { return name.startsWith('__') || name === 'present' || name === 'view'; }
 
-  /** @returns {Words} */
+  /** @returns {PageSettings} */
   const settings = () => ({
-    ...Object.fromEntries(NAMES.map(name => [name, now[name] ?? defaults[name]])),
+    panel: now.panel ?? defaults.panel,
+    options: now.options ?? defaults.options,
+    opacity: now.opacity ?? defaults.opacity,
+    cover: now.cover,
+    colours: now.colours ?? defaults.colours,
+    normalisation: now.normalisation,
+    drawing: now.drawing,
     contour: now.contour ? 'on' : 'off',
+    speed: now.speed,
   });
   const usual = () => canonical(settings()) === canonical(defaults);
 
   // In two steps: what all methods share then covers what they have of their own.
+  /** @type {(settings: PageSettings) => void} */
   function adopt({panel, options, contour, ...view}) {
     sightline.set({panel, options});
     sightline.set({...view, contour: contour === 'on'});
@@ -56,31 +74,38 @@ export function mount({element, props, trigger, server, watch}) {
 
   function recall() {
     try {
-      return JSON.parse(localStorage.getItem(MEMORY));
+      return JSON.parse(localStorage.getItem(MEMORY) ?? 'null');
     } catch { return null; }
   }
 
   // The parameters of a link for what differs from the defaults.
   function parameters() {
-    const {panel, options, ...rest} = settings(), query = {...own};
+    const {panel, options, ...rest} = settings();
+    /** @type {Query} */
+    const query = {...own};
+    /** @type {(panel: PanelValue) => string} */
     const on = ({alphas}) => alphas.filter(([, used]) => used).map(([factor]) => factor).join(',');
     if (on(panel) !== on(defaults.panel)) query.scales = on(panel);
     const weights = panel.alphas.map(([factor, used], i) => [factor, used ? panel.weights?.[i] ?? 1 : 1]);
     const uneven = weights.filter(([, weight]) => weight !== 1).map(pair => pair.join(':'));
     if (uneven.length) query.weights = uneven.join(',');
-    for (const name of ['k', 'beta']) if (panel[name] !== defaults.panel[name]) query[name] = panel[name];
+    for (const name of /** @type {const} */ (['k', 'beta'])) if (panel[name] !== defaults.panel[name]) query[name] = String(panel[name]);
+    /** @type {(value: OptionValue) => string} */
     const shown = value => Object.keys(value).join(',');
     if (shown(options) !== shown(defaults.options)) query.methods = shown(options);
     for (const [method, knobs] of Object.entries(options)) {
       for (const [name, value] of Object.entries(knobs)) {
-        if (value !== props.options[method][name]) query[`${method}.${name}`] = value;
+        if (value !== props.options[method][name]) query[`${method}.${name}`] = String(value);
       }
     }
-    for (const [name, value] of Object.entries(rest)) if (value !== defaults[name]) query[name] = value;
+    /** @type {Record<string, unknown>} */
+    const usualOf = {...defaults};
+    for (const [name, value] of Object.entries(rest)) if (value !== usualOf[name]) query[name] = String(value);
     if (now.extra.layer) query.layer = String(now.extra.layer);
     return isOther() && same(chosen.subject, now.subject) ? {...query, ...chosen.query} : query;
   }
 
+  /** @type {(a: unknown, b: unknown) => boolean} */
   const same = (a, b) => canonical(a) === canonical(b);
 
   // Whether something else is explained than what the answer to an example starts with.
@@ -89,9 +114,10 @@ export function mount({element, props, trigger, server, watch}) {
   // What the address says of what is explained: chips by number, the rest as Python spells it.
   async function spell() {
     const {run, subject} = now;
-    if (!isOther() || same(chosen.subject, subject)) return;
-    if (same(subject, {chip: subject.chip})) chosen = {subject, query: {word: subject.chip}, text: ''};
+    if (!subject || !isOther() || same(chosen.subject, subject)) return;
+    if (same(subject, {chip: subject.chip})) chosen = {subject, query: {word: String(subject.chip)}, text: ''};
     else {
+      /** @type {LinkParameters | null} */
       const got = await server.written({run, subject}).catch(() => null);
       if (now.run === run && same(now.subject, subject)) chosen = {subject, query: {}, text: words.unreachable, ...got};
     }
@@ -99,7 +125,9 @@ export function mount({element, props, trigger, server, watch}) {
 
   // What the link chooses, if it is the link's own answer that came and nobody chose meanwhile.
   async function choose() {
-    const {run} = now, asked = {run, query: linked}, got = await server.chosen(asked).catch(() => null);
+    const {run} = now, asked = {run, query: linked};
+    /** @type {LinkChoice | null} */
+    const got = await server.chosen(asked).catch(() => null);
     take(run, got);
     if (!got?.lacks.length || now.run !== run || now.subject !== first) return;
     said.textContent = words.bringing;
@@ -107,6 +135,7 @@ export function mount({element, props, trigger, server, watch}) {
     trigger('bring', {});
   }
 
+  /** @type {(run: string | null, got: LinkChoice | null) => void} */
   function take(run, got) {
     if (now.run !== run || now.subject !== first) return;
     said.textContent = got ? got.text : words.unreachable;
@@ -147,6 +176,7 @@ export function mount({element, props, trigger, server, watch}) {
     said.textContent = words.wasReset;
   }
 
+  /** @type {(on: boolean) => void} */
   function present(on) {
     document.documentElement.classList.toggle('sl-present', on);
     const query = new URLSearchParams(location.search);
@@ -160,6 +190,7 @@ export function mount({element, props, trigger, server, watch}) {
   async function start() {
     const remembered = recall();
     if (remembered || Object.keys(linked).length) {
+      /** @type {RestoredLink | null} */
       const got = await server.restore({query: linked, remembered}).catch(() => null);
       said.textContent = got ? got.text : words.unreachable;
       if (got) adopt(got.settings);
@@ -198,11 +229,16 @@ export function mount({element, props, trigger, server, watch}) {
     if (now.greets) return sightline.set({greets: false});  // the page opens with it without a link, too
     if (awaited) choose();
     awaited = false;
+    /** @type {LinkParameters & {run: string | null} | null} */
     const got = await server.parameters({run: now.run}).catch(() => null);
     if (got?.run !== now.run) return;
     own = got.query;
     lacks = got.text;
     write();
   });
-  watch('value', () => { if (props.value?.lacks) take(props.value.run, props.value); });
+  watch('value', () => {
+    /** @type {{run: string | null} & LinkChoice | null} */
+    const value = props.value;
+    if (value && 'lacks' in value) take(value.run, value);
+  });
 }

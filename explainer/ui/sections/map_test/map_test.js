@@ -3,11 +3,14 @@
 // subject, panel, options, fill, steps, ask}; from Python for that `ask`: {asked, busy}, with
 // {done, total, chart} once readings come in; {asked, text, kind}; or what it means; and {lost}
 // if the server does not answer. Events: measure, halt.
-import {fill, make} from '../../../web/js/dom.js';
+import {fill, make, partOf} from '../../../web/js/dom.js';
 import {plot, swatch} from './plot.js';
 import {sightline} from '../../../web/js/state.js';
 import {figureTable} from '../../../web/js/table.js';
 import {choose, tool} from '../../../web/js/toolbar.js';
+
+/** @type {('insertion' | 'deletion')[]} */
+const FIGURES = ['insertion', 'deletion'];
 
 /**
  * Build the map test, once it is opened.
@@ -15,7 +18,7 @@ import {choose, tool} from '../../../web/js/toolbar.js';
  * @returns {void}
  */
 export function unfold({element, props, trigger, watch}) {
-  const root = element.querySelector('.sl-proof'), says = props.words, {now} = sightline;
+  const root = partOf(element, '.sl-proof'), says = props.words, {now} = sightline;
   let asks = 0, shownKey = '', askedKey = '', measuring = false;
 
   const body = make('div', 'sl-proof-body'), bar = make('div', 'sl-proof-bar'), message = make('p', 'sl-proof-said');
@@ -59,6 +62,7 @@ export function unfold({element, props, trigger, watch}) {
     result.hidden = true;
   }
 
+  /** @type {(on: boolean) => void} */
   function goes(on) {
     measuring = on;
     run.hidden = !on;
@@ -70,7 +74,9 @@ export function unfold({element, props, trigger, watch}) {
   }
 
   // The last row is that of the random orders.
+  /** @type {(result: MapTestResult) => HTMLElement} */
   function table({columns, rows}) {
+    /** @type {(row: string[], i: number) => [HTMLTableCellElement, ...string[]]} */
     const named = ([label, ...cells], i) => {
       const name = make('th');
       name.append(swatch(i < rows.length - 1 ? i : null), label);
@@ -79,12 +85,16 @@ export function unfold({element, props, trigger, watch}) {
     return figureTable([says.map, ...columns], rows.map(named));
   }
 
-  function draw({chart, word}) {
-    const labels = [...chart.lines, chart.chance].filter(Boolean).map(({label}) => label).join(', ');
-    plots.replaceChildren(...Object.entries(says.plots).map(([name, {title, below}]) =>
-      plot(chart, name, {title, below, width: plots.clientWidth, alt: fill(says.alt, {title, word, labels})})));
+  /** @type {(chart: CurveChart, word: string) => void} */
+  function draw(chart, word) {
+    const labels = [...chart.lines, ...chart.chance ? [chart.chance] : []].map(({label}) => label).join(', ');
+    plots.replaceChildren(...FIGURES.map(name => {
+      const {title, below} = says.plots[name];
+      return plot(chart, name, {title, below, width: plots.clientWidth, alt: fill(says.alt, {title, word, labels})});
+    }));
   }
 
+  /** @type {(told: MapTestResult) => void} */
   function report(told) {
     const word = make('strong', '', told.word);
     word.dir = 'auto';
@@ -94,35 +104,38 @@ export function unfold({element, props, trigger, watch}) {
   }
 
   function heard() {
+    /** @type {Answered<MapTestProgress | MapTestResult> | {lost: true} | null} */
     const value = props.value;
-    if (value?.lost && measuring && !stop.disabled) {
+    if (value && 'lost' in value && measuring && !stop.disabled) {
       result.hidden = true;
       goes(false);
       say(says.unreachable, 'error');
     }
-    if (value?.asked !== asks) return;  // our own question coming back, or an answer to one before
-    if (value.busy && value.total) {
+    if (!value || 'lost' in value || value.asked !== asks) return;  // our own question coming back, or an answer to one before
+    if ('done' in value) {
       Object.assign(progress, {max: value.total, value: value.done});
       count.textContent = value.busy;
       say('', '');
-    } else if (value.busy) say(value.busy, '');
-    if (value.chart?.lines.length) {
-      if (!value.rows) [line, verdict, numbers].forEach(part => part.replaceChildren());
+    } else if ('busy' in value) say(value.busy, '');
+    if ('chart' in value && value.chart.lines.length) {
+      if ('busy' in value) [line, verdict, numbers].forEach(part => part.replaceChildren());
       result.hidden = false;
-      draw(value);
+      draw(value.chart, value.word);
       shownKey = askedKey;
     }
-    if (!value.busy) {
+    if (!('busy' in value)) {
       const focused = run.contains(document.activeElement) || document.activeElement === document.body;
       goes(false);
-      say(value.text ?? '', value.kind ?? '');
-      if (value.rows) report(value);
+      if ('kind' in value) say(value.text, value.kind);
+      else say('', '');
+      if ('rows' in value) report(value);
       else result.hidden = true;
       if (focused) measure.focus();
     }
     follow();
   }
 
+  /** @type {(text: string, kind: string) => void} */
   function say(text, kind) {
     message.textContent = text;
     message.dataset.kind = kind;

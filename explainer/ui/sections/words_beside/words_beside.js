@@ -2,7 +2,7 @@
 // and any word that is typed. Each is explained, or set against the chosen one. Text enters
 // through textContent only. props.value to Python: {run, at, word} or {run, answer}; from Python:
 // {run, subject} for a typed word, {run, busy} and {run, text, kind}. Server function: places.
-import {fill, focused, make, targetOf} from '../../../web/js/dom.js';
+import {fill, focused, make, partOf, targetOf} from '../../../web/js/dom.js';
 import {sightline} from '../../../web/js/state.js';
 import {tool} from '../../../web/js/toolbar.js';
 
@@ -12,12 +12,20 @@ import {tool} from '../../../web/js/toolbar.js';
  * @returns {void}
  */
 export function mount({element, props, trigger, server, watch}) {
-  const root = element.querySelector('.sl-beside'), {now} = sightline, told = props.words;
-  let known = {run: null, places: [], answer: ''}, awaited = null, fetching = null;
+  const root = partOf(element, '.sl-beside'), {now} = sightline, told = props.words;
+  /** @type {Omit<WordPlaces, 'run'> & {run: string | null}} */
+  let known = {run: null, places: [], answer: ''};
+  /** @type {{run: string | null, make(subject: Explained): Explained} | null} */
+  let awaited = null;
+  /** @type {string | null} */
+  let fetching = null;
 
+  /** @type {(a: unknown, b: unknown) => boolean} */
   const same = (a, b) => sightline.canonical(a ?? null) === sightline.canonical(b ?? null);
+  /** @type {(subject: Explained | null) => Explained | null} */
   const word = subject => subject?.plus ?? subject;  // what is explained, alone or against another
 
+  /** @type {(name: string, label: string | null, subject: Explained | null, act: () => void) => HTMLButtonElement} */
   function half(name, label, subject, act) {  // one of the two buttons of a word
     const node = make('button', name);
     node.type = 'button';
@@ -45,8 +53,10 @@ export function mount({element, props, trigger, server, watch}) {
   typed.addEventListener('submit', event => { event.preventDefault(); ask(false); });
 
   const whole = tool(told.whole, told.wholeLong, () => {
-    const {index, word: tokens} = here(), all = {tokens, by: by.value};
-    explain(same(word(now.subject), all) ? {chip: index} : all);
+    const place = here();
+    if (!place) return;
+    const all = {tokens: place.word, by: by.value};
+    explain(same(word(now.subject), all) ? {chip: place.index} : all);
   });
   const extend = tool(told.extend, told.extendLong, () => sightline.set({extending: !now.extending}));
   const by = make('select', 'sl-choice'), pieces = make('label', 'sl-by', told.by);
@@ -83,6 +93,7 @@ export function mount({element, props, trigger, server, watch}) {
   row.append(role, list, typed, tools);
   root.append(row, message, editor);
 
+  /** @type {(on: boolean) => void} */
   function editing(on) {
     editor.hidden = !on;
     edit.setAttribute('aria-expanded', String(on));
@@ -95,17 +106,20 @@ export function mount({element, props, trigger, server, watch}) {
   function here() {
     const {chip, at, tokens} = word(now.subject) ?? {};
     if (now.run === null) return null;
-    return now.chips.find(item => item.index === chip || item.tokens.includes(at ?? tokens?.[0])) ?? null;
+    const token = at ?? tokens?.[0];
+    return now.chips.find(item => item.index === chip || token !== undefined && item.tokens.includes(token)) ?? null;
   }
 
+  /** @type {(subject: Explained) => void} */
   function explain(subject) {
     sightline.set({subject, peek: null});
   }
 
   // One candidate: its word is explained by one button and set against the chosen one by the other.
+  /** @type {(candidate: WordCandidate) => HTMLElement} */
   function could({subject, text: said, share}) {
     const box = make('span', 'sl-candidate'), plus = word(now.subject), chosen = same(plus, subject);
-    const one = half('sl-could-word', '', subject, () => explain(subject)), minus = same(now.subject.minus, subject);
+    const one = half('sl-could-word', '', subject, () => explain(subject)), minus = same(now.subject?.minus, subject);
     const name = make('span', 'sl-could-text', said);
     name.dir = 'auto';
     one.append(name, make('span', 'sl-share', share));
@@ -113,7 +127,7 @@ export function mount({element, props, trigger, server, watch}) {
     box.append(one);
     if (chosen) return box;
     const label = fill(told.contrast, {minus: said});
-    const other = half('sl-not', label, subject, () => explain(minus ? plus : {plus, minus: subject}));
+    const other = half('sl-not', label, subject, () => { if (plus) explain(minus ? plus : {plus, minus: subject}); });
     other.textContent = told.not;
     other.setAttribute('aria-pressed', String(minus));
     box.append(other);
@@ -125,12 +139,12 @@ export function mount({element, props, trigger, server, watch}) {
     root.hidden = !place;
     if (!place) return;
     if (known.run !== now.run) fetchPlaces();
-    const held = list.contains(document.activeElement) && focused().dataset.key;
+    const held = list.contains(document.activeElement) && focused()?.dataset.key;
     list.replaceChildren(...(known.run === now.run ? known.places[place.index] : []).map(could));
     const stay = halves().find(node => node.dataset.key === held) ?? halves().find(node => node.ariaPressed === 'true');
     halves().forEach(node => { node.tabIndex = node === (stay ?? halves()[0]) ? 0 : -1; });
     if (held) stay?.focus();
-    const chosen = word(now.subject), several = (chosen.tokens ?? []).length > 1;
+    const chosen = word(now.subject) ?? {}, several = (chosen.tokens ?? []).length > 1;
     pieces.hidden = !several;
     if (several) by.value = chosen.by ?? 'max';
     whole.hidden = place.word.length === place.tokens.length;
@@ -142,7 +156,9 @@ export function mount({element, props, trigger, server, watch}) {
   const halves = () => [...list.querySelectorAll('button')];
   list.addEventListener('keydown', event => {  // one stop for the Tab key, arrows within
     const all = halves(), at = all.indexOf(targetOf(event));
-    const to = {ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: all.length - 1}[event.key];
+    /** @type {Record<string, number>} */
+    const steps = {ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: all.length - 1};
+    const to = steps[event.key];
     if (to === undefined || at < 0 || !all[to]) return;
     event.preventDefault();
     all[at].tabIndex = -1;
@@ -154,29 +170,34 @@ export function mount({element, props, trigger, server, watch}) {
     const {run} = now;
     if (fetching === run) return;
     fetching = run;
+    /** @type {WordPlaces | Message | null} */
     let got;
     try { got = await server.places({run}); } catch { got = null; }
     fetching = null;
-    if (got?.places) known = got;
-    if (got?.places && got.run === now.run) show();
+    if (!got || !('places' in got)) return;
+    known = got;
+    if (got.run === now.run) show();
   }
 
+  /** @type {(isContrast: boolean) => void} */
   function ask(isContrast) {
     const place = here(), asked = field.value;
     if (!place || !asked.trim()) return field.focus();
     const plus = word(now.subject);
-    awaited = {run: now.run, make: subject => isContrast ? {plus, minus: subject} : subject};
+    awaited = {run: now.run, make: subject => isContrast && plus ? {plus, minus: subject} : subject};
     props.value = {run: now.run, at: place.tokens[0], word: asked};
     trigger('word', {});
   }
 
   function heard() {
+    /** @type {{run: string} & (TypedWord | Busy | Message | {word: string} | {answer: string}) | null} */
     const value = props.value;
-    if (!value || value.run !== now.run || value.word !== undefined || value.answer !== undefined) return;
-    message.textContent = value.busy ?? value.text ?? '';
-    message.dataset.kind = value.busy ? 'busy' : value.kind ?? '';
-    if (value.subject && awaited?.run === now.run) explain(awaited.make(value.subject));
-    if (!value.busy) awaited = null;
+    if (!value || value.run !== now.run || 'word' in value || 'answer' in value) return;
+    const said = 'busy' in value ? {text: value.busy, kind: 'busy'} : 'text' in value ? value : {text: '', kind: ''};
+    message.textContent = said.text;
+    message.dataset.kind = said.kind;
+    if ('subject' in value && awaited?.run === now.run) explain(awaited.make(value.subject));
+    if (!('busy' in value)) awaited = null;
   }
 
   sightline.on('run', () => editing(false));
