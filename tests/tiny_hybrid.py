@@ -210,20 +210,31 @@ def lfm2_vl(folder: Path, dtype: torch.dtype = torch.float32, seed: int = 0) -> 
         projector_hidden_size=48,
         downsample_factor=2,
     )
-    tiny._save(folder, config, Lfm2VlForConditionalGeneration, dtype, seed, words, _Pictures())
+    tiny._save(
+        folder,
+        config,
+        Lfm2VlForConditionalGeneration,
+        dtype,
+        seed,
+        words,
+        LFM2Pictures(LFM2_PICTURES),
+    )
     weights = load_file(folder / "model.safetensors")
     weights["model.language_model.embed_tokens.weight"][config.image_token_id] = 0  # never said
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     return folder
 
 
-class _Pictures:
-    """Writes the settings of LFM2-VL's image processor, which needs torchvision to be made."""
+class LFM2Pictures:
+    """Writes settings of LFM2-VL's image processor, which needs torchvision to be made."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._settings = settings
 
     def save_pretrained(self, folder: Path) -> None:
         kind = {"image_processor_type": "Lfm2VlImageProcessorFast"}
         settings = {
-            "image_processor": {**kind, **LFM2_PICTURES},
+            "image_processor": {**kind, **self._settings},
             "processor_class": "Lfm2VlProcessor",
         }
         (folder / "processor_config.json").write_text(json.dumps(settings))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 
 def peak_bytes() -> dict[str, int]:
@@ -19,3 +21,12 @@ def peak_bytes() -> dict[str, int]:
     for i in range(torch.cuda.device_count()):
         peaks[f"cuda:{i}"] = torch.cuda.max_memory_allocated(i)
     return peaks
+
+
+def restart_peak() -> None:
+    """Count the process's peak from now on, after giving freed memory back. Linux only."""
+    from explainer.models.engine import trim_heap
+
+    trim_heap()
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import tempfile
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from explainer.commands.peaks import peak_bytes
+from explainer.commands.peaks import peak_bytes, restart_peak
 from explainer.errors import SightlineError
 from explainer.run import ANSWER
 from explainer.serving import model_flags
@@ -25,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model_flags.add_model_flags(parser, positional=True)
     add = parser.add_argument
     add("--size", default="640x480", metavar="WxH", help="of the picture (%(default)s)")
+    add("--json", action="store_true", help="print one line of JSON")
     add("--max-new-tokens", type=int, default=16, help="tokens of the answer (%(default)s)")
 
 
@@ -33,38 +36,98 @@ def main(args: argparse.Namespace) -> int:
 
     Of a hub id only the config files and the tokenizer are downloaded.
     """
-    image, tokens = _picture(args.size), args.max_new_tokens
-    from explainer.evaluation.report import machine
-    from explainer.models.loading.fit import needed
-    from explainer.models.loading.stand_in import write_stand_in
-
+    image = _picture(args.size)
     model_flags.silence_libraries()
     source, name = _source(args.model, args.revision), args.model
-    print(f"{source.name if name == str(source) else name}: random weights, {machine()}")
+    name = source.name if name == str(source) else name
+    told = _rehearse(args, source, image)
+    if args.json:
+        print(json.dumps({"model": name, **asdict(told)}))
+    else:
+        _print(told, name, args.size)
+    return 0
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a model costs.
+
+    Attributes:
+        parameters: their number.
+        precision: of the weights, a key of `memory.BITS`.
+        tokens: number of visual tokens of each scale.
+        answered: number of answer tokens.
+        seconds: by phase: load, read, answer, scales, pack.
+        estimated_seconds: of read, answer and scales, from the speed of this machine.
+        needed_bytes: the estimate of the model menu.
+        process_bytes: what Python, torch and transformers held before the model was loaded.
+        peaks: the most bytes held, by place.
+    """
+
+    parameters: int
+    precision: str
+    tokens: dict[float, int]
+    answered: int
+    seconds: dict[str, float]
+    estimated_seconds: float
+    needed_bytes: int
+    process_bytes: int
+    peaks: dict[str, int]
+
+
+def _rehearse(args: argparse.Namespace, source: Path, image: npt.NDArray[np.uint8]) -> Rehearsal:
+    from explainer.models.loading.fit import needed
+    from explainer.models.loading.speed import estimate_seconds, measure_speed
+    from explainer.models.loading.stand_in import write_stand_in
+
     with tempfile.TemporaryDirectory() as place:
         counts = write_stand_in(source, Path(place), "bfloat16")
         args.model, args.revision = place, None
+        restart_peak()
+        before = peak_bytes().get("process", 0)
         start = time.perf_counter()
         explainer = model_flags.load_from_flags(args)
         seconds = {"load": time.perf_counter() - start}
-        dtype = str(explainer.family.unembedding.weight.dtype).removeprefix("torch.")
-        run = explainer.record(image, PROMPT, scales=SCALES, max_new_tokens=tokens)
-    seconds |= run.settings["seconds"]
-    visual = {scale.alpha: len(scale.states) for scale in run.scales}
-    told = {
-        "load": f"{counts.parameters / 1e6:,.0f} million parameters in {args.quantize or dtype}",
-        "read": f"{args.size} px, {visual[1.0]} visual tokens",
-        "answer": f"{len(run.indices(ANSWER))} tokens",
-        "scales": ", ".join(f"{alpha:g}" for alpha in sorted(visual) if alpha != 1),
+        weight = explainer.family.unembedding.weight
+        precision = args.quantize or str(weight.dtype).removeprefix("torch.")
+        run = explainer.record(image, PROMPT, scales=SCALES, max_new_tokens=args.max_new_tokens)
+        peaks = peak_bytes()
+    tokens = {scale.alpha: len(scale.states) for scale in run.scales}
+    speed = measure_speed(weight.device.type, precision)
+    return Rehearsal(
+        counts.parameters,
+        precision,
+        tokens,
+        len(run.indices(ANSWER)),
+        seconds | run.settings["seconds"],
+        estimate_seconds(counts.parameters, sum(tokens.values()), precision, speed),
+        needed(counts, precision),
+        before,
+        peaks,
+    )
+
+
+def _print(told: Rehearsal, name: str, size: str) -> None:
+    from explainer.evaluation.report import machine
+
+    print(f"{name}: random weights, {machine()}")
+    others = ", ".join(f"{alpha:g}" for alpha in sorted(told.tokens) if alpha != 1)
+    phases = {
+        "load": f"{told.parameters / 1e6:,.0f} million parameters in {told.precision}",
+        "read": f"{size} px, {told.tokens[1.0]} visual tokens",
+        "answer": f"{told.answered} tokens",
+        "scales": others,
         "pack": "lists of words and rows of the unembedding",
     }
-    for phase, what in told.items():
-        print(f"{phase:<8}{seconds[phase]:8.2f} s   {what}")
-    estimate = needed(counts, args.quantize or dtype)
-    print(f"memory  {estimate / 1e9:8.2f} GB  estimated, as the menu says it")
-    for place, size in peak_bytes().items():
-        print(f"        {size / 1e9:8.2f} GB  at most: {place}")
-    return 0
+    for phase, what in phases.items():
+        print(f"{phase:<8}{told.seconds[phase]:8.2f} s   {what}")
+    print(f"        {told.estimated_seconds:8.2f} s   estimated for read, answer and scales")
+    process, needed = told.process_bytes, told.needed_bytes
+    print(f"memory  {(process + needed) / 1e9:8.2f} GB  estimated: {needed / 1e9:.2f} for the")
+    print(f"                     model, as the menu says it, and {process / 1e9:.2f} for Python,")
+    print("                     torch and transformers")
+    for place, most in told.peaks.items():
+        print(f"        {most / 1e9:8.2f} GB  at most: {place}")
 
 
 def _source(model: str, revision: str | None) -> Path:

@@ -104,6 +104,8 @@ class Family(ABC):
         template: a Jinja chat template for checkpoints that bring none.
         alphas: the smallest and largest scale factor that make sense.
         max_images: the largest number of pictures in one prompt.
+        photo_tokens: about how many visual tokens a picture of 640 x 480 px has, at the default
+            scales together.
         video_token: the placeholder of a video; "" for families that take none.
         opening, closing: text around the visual tokens of each picture that the template does not
             write, because the checkpoint's own processor does.
@@ -120,6 +122,7 @@ class Family(ABC):
     template: ClassVar[str]
     alphas: ClassVar[tuple[float, float]] = (0.1, 2.0)
     max_images: ClassVar[int] = 1
+    photo_tokens: ClassVar[int] = 770
     video_token: ClassVar[str] = ""
     opening: ClassVar[str] = ""
     closing: ClassVar[str] = ""

@@ -30,7 +30,7 @@ from explainer.models.threads import choose_threads, running_on, usable_cores
 
 Layers = Sequence[int]  # numbers of decoder layers, from 1, ascending, without the last
 
-_ROWS = 256  # text states ranked at once: 256 x 152k logits in float32 are 156 MB
+_ROWS = 32  # text states ranked at once: six times their logits are held, 32 x 152k x 4 B each
 _IDS = 16_384  # rows of W multiplied at once
 
 
@@ -147,7 +147,7 @@ class Engine:
             torch.cuda.empty_cache()
         if torch.backends.mps.is_available():
             torch.mps.empty_cache()
-        _trim_heap()
+        trim_heap()
 
     def close(self) -> None:
         """Close the model after the current call, and free its memory."""
@@ -261,7 +261,7 @@ def _sort_ties(values: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, t
     return values, ids.gather(1, by_id).gather(1, order)
 
 
-def _trim_heap() -> None:
+def trim_heap() -> None:
     """Return freed memory to the system, which glibc otherwise keeps. No effect elsewhere."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
 from explainer.models.loading import fit, weights
+from explainer.models.loading.memory import with_room
 from explainer.recording.load import load
 from tests import tiny
 from tests.apart import memory, run_apart
@@ -125,7 +126,7 @@ def test_loading_holds_no_second_copy_of_the_weights(folders, dtype):
     assert len(files) > 3
     assert peak <= 1.15 * size + shard
     counts = weights.count(weights.stored(folder))
-    said = fit.needed(counts, dtype)
+    said = fit.needed(counts, dtype) - with_room(0)  # without what recording takes
     assert 0.9 * peak <= said <= 1.1 * peak
     stored = sum(float(t.double().sum()) for f in files for t in load_file(f).values())
     assert total == pytest.approx(stored, abs=1e-3 * abs(stored) + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from explainer.__main__ import main
 from explainer.models.loading import weights
 from explainer.models.loading.fit import needed
+from explainer.models.loading.speed import Speed, estimate_seconds
 from explainer.models.loading.stand_in import write_stand_in
 from explainer.recording.load import load
 from tests import tiny
@@ -59,8 +61,24 @@ def test_the_command_tells_each_phase_and_the_estimate_of_the_menu(qwen_folder, 
     ]
     assert "96x64 px, 24 visual tokens" in out
     counts = weights.count(weights.stored(qwen_folder))
-    assert f"{needed(counts, 'float32') / 1e9:8.2f} GB  estimated" in out
+    assert f"estimated: {needed(counts, 'float32') / 1e9:.2f} for the" in out
     assert "at most: process" in out
+
+
+def test_the_figures_are_printed_as_json(qwen_folder, tmp_path, capsys):
+    source = configs(qwen_folder, tmp_path / "tiny-model")
+    words = ["rehearse", str(source), "--device", "cpu", "--size", "96x64", "--json"]
+    assert main([*words, "--max-new-tokens", "3"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["tokens"]["1.0"] == 24
+    assert 0 < told["estimated_seconds"] < 10
+    assert told["process_bytes"] < told["peaks"]["process"] < 4e9
+
+
+def test_the_estimate_of_seconds_counts_what_is_read_and_what_is_answered():
+    speed = Speed(operations=1e12, nbytes=1e10)
+    seconds = estimate_seconds(500_000_000, 400, "bfloat16", speed)
+    assert seconds == pytest.approx(2 * 5e8 * 400 / 4e11 + 16 * 1e9 / 6e9)
 
 
 @pytest.mark.parametrize("size", ["640", "0x10", "axb", "640x480x3", "-3x4"])

@@ -180,6 +180,7 @@ class Lfm2VL(Family):
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     )
     max_images = 16
+    photo_tokens = 430
     note = "Large pictures are stretched to tiles of one size, and read once more as a whole."
 
     processor: Lfm2Pictures

@@ -38,6 +38,7 @@ class Qwen2VL(Family):
     processor_class = "Qwen2VLImageProcessorPil"
     image_token = "<|image_pad|>"
     max_images = 16
+    photo_tokens = 710
     video_token = "<|video_pad|>"
     batch_axis = MappingProxyType({"position_ids": 1})
     template = (

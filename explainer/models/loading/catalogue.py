@@ -65,7 +65,9 @@ class Entry:
         These are the weights, parameters times bits over 8, and room for a picture and an answer,
         see `memory`. `precision` is a key of `memory.BITS`.
         """
-        return with_room(weight_bytes(self.parameters, self.embeddings, precision)) or None
+        if not self.parameters:
+            return None
+        return with_room(weight_bytes(self.parameters, self.embeddings, precision))
 
 
 _GEMMA = "Gemma Terms of Use"

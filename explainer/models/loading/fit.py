@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from explainer.errors import ModelError
-from explainer.models.loading.memory import BITS, free_memory, weight_bytes, with_room
+from explainer.models.loading.memory import (
+    BITS,
+    free_memory,
+    largest_weights,
+    weight_bytes,
+    with_room,
+)
 from explainer.models.loading.weights import Counts
 
 
@@ -51,7 +57,7 @@ def check_fit(
         for p in choices
         if needed(counts, p) <= free
     ]
-    largest = free / (BITS["bfloat16"] / 8) / 1.1 / 1e9
+    largest = largest_weights(free) / (BITS["bfloat16"] / 8) / 1e9
     smaller = f"a smaller model (in bfloat16 up to about {largest:.2g} billion parameters fit)"
     ways = f"{', '.join(fitting)}, or {smaller}" if fitting else smaller
     raise ModelError(

@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-_ROOM = 1_500_000_000
+# Beside the weights: a twentieth of them, at most 1.5 GB, for states, cache and pictures, and what
+# reading and packing take with a model of any size.
+_SHARE, _MOST_SHARE, _FIXED = 20, 1_500_000_000, 120_000_000
 # Bits per weight. Loading in 4 bits takes 4.5: each 64 weights share a scale of 32 bits.
 BITS = {"float32": 32.0, "bfloat16": 16.0, "float16": 16.0, "8bit": 8.0, "4bit": 4.5}
 
@@ -27,11 +29,18 @@ def weight_bytes(parameters: int, embeddings: int, precision: str) -> int:
 
 
 def with_room(weights: int) -> int:
-    """Return the bytes needed for a model: weights, and room for states, cache and picture.
+    """Return the bytes needed to load a model and to record a picture with it.
 
-    The room is a tenth of the weights, and at most 1.5 GB.
+    The process that runs it, with torch and transformers, takes its own memory beside these;
+    `python -m explainer rehearse` measures both.
     """
-    return weights + min(weights // 10, _ROOM)
+    return weights + min(weights // _SHARE, _MOST_SHARE) + _FIXED
+
+
+def largest_weights(free: int) -> float:
+    """Return the bytes of the largest weights that `with_room` lets fit into `free` bytes."""
+    room = max(0, free - _FIXED)
+    return max(room / (1 + 1 / _SHARE), room - _MOST_SHARE)
 
 
 def free_memory(device: str = "cpu") -> int | None:

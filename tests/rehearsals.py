@@ -1,0 +1,96 @@
+"""Rehearse models at their real size and write the table of docs/models.md.
+
+    python -m tests.rehearsals [MODEL ...] [--precision bfloat16 float32]
+
+One process at a time, without a network: the configurations are those of tests/models/published.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from explainer.evaluation.report import machine
+from explainer.models.loading import catalogue
+from explainer.models.loading.catalogue import Entry
+from tests.models.published import write_configs
+
+MODELS = (
+    "LiquidAI/LFM2.5-VL-450M",
+    "HuggingFaceTB/SmolVLM2-500M-Video-Instruct",
+    "Qwen/Qwen3.5-0.8B",
+    "OpenGVLab/InternVL3_5-1B-HF",
+    "Qwen/Qwen3-VL-2B-Instruct",
+    "Qwen/Qwen2-VL-2B-Instruct",
+)
+MOST = 8e9  # bytes of a model that is tried
+PAGE, FIGURES = Path("docs/models.md"), Path("docs/tables/rehearsals.json")
+HEAD = """\
+| Model | Precision | Load | Read | 16 words | Scales | Estimated | Peak | Estimated |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+OPEN, CLOSE = "<!-- rehearsals -->\n", "<!-- end of rehearsals -->\n"
+
+
+def main() -> None:
+    """Rehearse models, keep their figures, and write the table of all that are kept."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("models", nargs="*", default=MODELS)
+    parser.add_argument("--precision", nargs="*", default=("bfloat16", "float32"))
+    args = parser.parse_args()
+    listed = {entry.id: entry for entry in catalogue.hub()}
+    for name in args.models:
+        for precision in args.precision:
+            if (listed[name].needs(precision) or 0) <= MOST:
+                _keep(name, precision, _rehearse(listed[name], precision))
+
+
+def _keep(name: str, precision: str, told: dict[str, Any]) -> None:
+    """Add figures to those that are kept, and write the table anew."""
+    kept = json.loads(FIGURES.read_text()) if FIGURES.is_file() else {}
+    about = {"load": round(os.getloadavg()[0]), "date": date.today().isoformat()}
+    kept[f"{name} {precision}"] = {**told, **about, "machine": machine()}
+    FIGURES.write_text(json.dumps(kept, indent=1) + "\n")
+    rows = [_row(key, figures) for key, figures in kept.items()]
+    loads = [figures["load"] for figures in kept.values()]
+    about_all = (
+        f"By `python -m tests.rehearsals` on {date.today()}: {machine()}, at low priority on a "
+        f"machine that was shared (load {min(loads)} to {max(loads)}): the seconds are upper "
+        "bounds. A picture of 640 x 480 px; models that need more than "
+        f"{MOST / 1e9:.0f} GB were not tried.\n"
+    )
+    table = HEAD + "".join(f"{row}\n" for row in rows) + "\n" + about_all
+    within = re.compile(f"(?<={OPEN}).*(?={CLOSE})", re.S)
+    PAGE.write_text(within.sub(lambda _: table, PAGE.read_text()))
+    print(rows[-1], flush=True)
+
+
+def _row(key: str, told: dict[str, Any]) -> str:
+    name, precision = key.split("/")[1].split(" ")
+    seconds = told["seconds"]
+    times = [f"{seconds[phase]:.1f} s" for phase in ("load", "read", "answer", "scales")]
+    sizes = [told["peaks"]["process"], told["process_bytes"] + told["needed_bytes"]]
+    cells = [name, precision, *times, f"{told['estimated_seconds']:.0f} s"]
+    return "| " + " | ".join([*cells, *(f"{size / 1e9:.2f} GB" for size in sizes)]) + " |"
+
+
+def _rehearse(entry: Entry, precision: str) -> dict[str, Any]:
+    """Return what `rehearse --json` prints of a model, in a process of its own."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = write_configs(Path(place), entry)
+        command = [sys.executable, "-m", "explainer", "rehearse", str(folder), "--json"]
+        command += ["--device", "cpu", "--dtype", precision]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    main()
