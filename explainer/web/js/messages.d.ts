@@ -124,3 +124,62 @@ interface TokenBarValue {
   rests?: Record<number, Reliance> | null;
   undrawable?: string;
 }
+
+/** One guess of a list: the rank that it has in the other one, and what it adds to the overlap. */
+interface Guess { text: string; other: number | null; gain: number; label: string }
+
+/** The guesses at an earlier chip, and those at the word's own place. */
+interface GuessPair { chip: number; text: string; lists: {title: string; rows: Guess[]}[] }
+
+/** A step of the equation: a picture and a caption for each image. */
+interface MapStep { title: string; parts: MapPart[]; captions: string[] }
+
+/** The map of one scale; `shares` says how much it counts, for each image. */
+interface ScaleStep { alpha: number; grids: string[]; shares: string[] | null; parts: MapPart[] }
+
+/** An earlier word: its relevance, its weight, and its part of the interference. */
+interface EarlierWord {
+  chip: number;
+  text: string;
+  role: string;
+  label: string;
+  relevance: number;
+  weight: number;
+  part: number;
+  share: string;
+  repeat: boolean;
+}
+
+/** How a map came about; colours end at `peaks`. */
+interface MapSteps {
+  word: string;
+  note: string;
+  signed: boolean;
+  peaks: {scales: string; steps: string};
+  max: boolean;
+  about: string;
+  symbols: string;
+  scales: ScaleStep[];
+  steps: Record<'fused' | 'interference' | 'before' | 'after', MapStep>;
+  beta: {value: string; caption: string};
+  words: EarlierWord[];
+  base: string;
+  legend: string;
+  pair: GuessPair | null;
+}
+
+/** A knob without a slider: one of `choices`, or a number within bounds. */
+interface OptionKnob {
+  name: string;
+  kind: string;
+  default: OptionScalar;
+  meaning: string;
+  choices?: string[];
+  low?: number;
+  high?: number;
+  step?: number;
+  advanced?: boolean;
+}
+
+/** The options of a method; knobs are numbers in the list of all. */
+interface MethodOptions { name: string; label: string; summary: string; paper: string; presets: Record<string, Record<string, OptionScalar>>; knobs: number[] }

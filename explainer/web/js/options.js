@@ -1,6 +1,6 @@
 // The knobs without sliders, from the methods' declarations. props.value and
 // sightline.now.options: {method: {knob: value}} of the methods shown.
-import {make} from './dom.js';
+import {make, partOf} from './dom.js';
 import {sightline} from './state.js';
 
 /**
@@ -9,22 +9,28 @@ import {sightline} from './state.js';
  * @returns {void}
  */
 export function mount({element, props}) {
-  const root = make('div', 'sl-options'), fold = element.querySelector('.sl-fold');
-  /** @type {any[]} */
-  const spec = props.spec.map(method => ({...method, knobs: method.knobs.map(number => props.knobs[number])}));
-  const state = Object.fromEntries(spec.map(method => [method.name, defaults(method)]));
-  const fields = {}, sections = {};
+  const root = make('div', 'sl-options'), fold = partOf(element, '.sl-fold');
+  /** @type {{spec: MethodOptions[], knobs: OptionKnob[]}} */
+  const told = props;
+  const spec = told.spec.map(method => ({...method, knobs: method.knobs.map(number => told.knobs[number])}));
+  /** @type {OptionValue} */
+  const state = Object.fromEntries(spec.map(method => [method.name, Object.fromEntries(method.knobs.map(knob => [knob.name, knob.default]))]));
+  /** @type {Record<string, HTMLInputElement | HTMLSelectElement>} */
+  const fields = {};
+  /** @type {Record<string, HTMLElement>} */
+  const sections = {};
+  /** @type {OptionValue | null} */
   let sent = null;
   fold.append(make('summary', '', props.label), root);
 
-  function defaults({knobs}) { return Object.fromEntries(knobs.map(knob => [knob.name, knob.default])); }
-
+  /** @type {(name: string, normalisation: string) => boolean} */
   function shares(name, normalisation) {
-    const {knobs} = spec.find(method => method.name === name);
-    return knobs.find(knob => knob.name === 'normalisation')?.choices.includes(normalisation);
+    const knobs = spec.find(method => method.name === name)?.knobs ?? [];
+    return knobs.find(knob => knob.name === 'normalisation')?.choices?.includes(normalisation) ?? false;
   }
 
   // What one method is asked with: its own knobs, unless all methods share the normalisation.
+  /** @type {(name: string) => Record<string, OptionScalar>} */
   function asked(name) {
     const {normalisation} = sightline.now, own = {...state[name]};
     return shares(name, normalisation) ? {...own, normalisation} : own;
@@ -36,6 +42,7 @@ export function mount({element, props}) {
     sightline.set({options: sent});
   }
 
+  /** @type {(label: string, control: HTMLElement, meaning: string) => HTMLElement} */
   function field(label, control, meaning) {
     const box = make('label', 'sl-field');
     box.title = meaning;
@@ -43,37 +50,45 @@ export function mount({element, props}) {
     return box;
   }
 
+  /** @type {(choices: string[]) => HTMLSelectElement} */
   function select(choices) {
     const node = make('select', 'sl-choice');
     node.append(...choices.map(choice => new Option(choice, choice)));
     return node;
   }
 
+  /** @type {(knob: OptionKnob) => HTMLInputElement} */
   function number({low, high, step}) {
-    return Object.assign(make('input', 'sl-number'), {type: 'number', min: low, max: high, step});
+    return Object.assign(make('input', 'sl-number'), {type: 'number', min: String(low), max: String(high), step: String(step)});
   }
 
+  // A value in its field; the browser shows nothing for null.
+  /** @type {(method: string, knob: string, value: OptionScalar) => void} */
+  function put(method, knob, value) { fields[`${method}.${knob}`].value = value === null ? '' : String(value); }
+
+  /** @type {(method: string, knob: OptionKnob) => HTMLElement} */
   function control(method, knob) {
-    const node = knob.kind === 'choice' ? select(knob.choices) : number(knob);
-    node.name = `${method}.${knob.name}`;
-    node.value = state[method][knob.name];
+    const node = knob.choices ? select(knob.choices) : number(knob);
+    fields[node.name = `${method}.${knob.name}`] = node;
+    put(method, knob.name, state[method][knob.name]);
     node.addEventListener('change', () => {
-      const value = knob.kind === 'choice' ? node.value : /** @type {HTMLInputElement} */ (node).valueAsNumber;
+      const value = node instanceof HTMLInputElement ? node.valueAsNumber : node.value;
       state[method][knob.name] = Number.isNaN(value) ? knob.default : value;
-      node.value = state[method][knob.name];
+      put(method, knob.name, state[method][knob.name]);
       send();
     });
-    fields[`${method}.${knob.name}`] = node;
     return field(knob.name.replaceAll('_', ' '), node, knob.meaning);
   }
 
-  function presets(method, knobs) {
+  /** @type {(method: Omit<MethodOptions, 'knobs'> & {knobs: OptionKnob[]}) => HTMLElement} */
+  function presets(method) {
     const node = select(Object.keys(method.presets));
     node.name = `${method.name}.preset`;
     node.addEventListener('change', () => {
-      for (const knob of knobs) {
+      for (const knob of method.knobs) {
         const value = method.presets[node.value][knob.name] ?? knob.default;
-        state[method.name][knob.name] = fields[`${method.name}.${knob.name}`].value = value;
+        state[method.name][knob.name] = value;
+        put(method.name, knob.name, value);
       }
       send();
     });
@@ -85,7 +100,7 @@ export function mount({element, props}) {
     const plain = method.knobs.filter(knob => !knob.advanced), fine = method.knobs.filter(knob => knob.advanced);
     box.append(make('h3', '', method.label), make('p', 'sl-summary', `${method.summary} (${method.paper})`));
     const grid = make('div', 'sl-fields'), deep = make('div', 'sl-fields');
-    if (Object.keys(method.presets).length > 1) grid.append(presets(method, method.knobs));
+    if (Object.keys(method.presets).length > 1) grid.append(presets(method));
     grid.append(...plain.map(knob => control(method.name, knob)));
     box.append(grid);
     if (fine.length) {
@@ -112,7 +127,7 @@ export function mount({element, props}) {
     if (options === sent || !options) return;
     for (const [method, knobs] of Object.entries(options)) {
       Object.assign(state[method], knobs);
-      for (const [knob, value] of Object.entries(knobs)) fields[`${method}.${knob}`].value = value;
+      for (const [knob, value] of Object.entries(knobs)) put(method, knob, value);
     }
     sightline.set({methods: Object.keys(options)});
     send();

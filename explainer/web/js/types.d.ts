@@ -85,8 +85,10 @@ interface Picture { src: string; ratio: number; label: string; thumbnail?: strin
 /** Scales as [factor, on], their weights, and the sliders of MSEA-Arc. */
 interface PanelValue { alphas: [number, boolean][]; weights?: number[] | null; k: number; beta: number | null }
 
+type OptionScalar = string | number | boolean | null;
+
 /** Values of the other knobs, {method: {knob: value}}, of the methods that are shown. */
-type OptionValue = Record<string, Record<string, string | number | boolean | null>>;
+type OptionValue = Record<string, Record<string, OptionScalar>>;
 
 /** What the page shows now. */
 interface State {
@@ -214,3 +216,6 @@ interface ParentNode {
 interface Element {
   closest(selectors: string): HTMLElement | null;
 }
+
+/** Part of a formula: a text, or the name of a MathML element and what is in it. */
+type Formula = string | Formula[];

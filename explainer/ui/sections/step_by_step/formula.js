@@ -4,10 +4,12 @@ import {fill, make} from '../../../web/js/dom.js';
 
 const MATHML = 'http://www.w3.org/1998/Math/MathML';
 
+
+/** @type {(part: Formula) => Element} */
 function mathNode(part) {
   if (Array.isArray(part)) {
-    const node = document.createElementNS(MATHML, part[0]);
-    node.append(...part.slice(1).map(mathNode));
+    const [name, ...inside] = part, node = document.createElementNS(MATHML, String(name));
+    node.append(...inside.map(mathNode));
     return node;
   }
   const leaf = /^[\d.]+$/.test(part) ? 'mn' : /^\p{L}+$/u.test(part) ? 'mi' : part.includes(' ') ? 'mtext' : 'mo';
@@ -18,15 +20,23 @@ function mathNode(part) {
 
 /**
  * Formulas as nested lists, each with the number of its equation in the paper.
- * @type {Record<string, any[]>}
+ * @type {Record<string, [string, ...Formula[]]>}
  */
 export const FORMULAS = (() => {
-  const row = (...parts) => ['mrow', ...parts], sum = (index, ...parts) => row(['munder', '∑', index], ...parts);
+  /** @type {(...parts: Formula[]) => Formula} */
+  const row = (...parts) => ['mrow', ...parts];
+  /** @type {(index: string, ...parts: Formula[]) => Formula} */
+  const sum = (index, ...parts) => row(['munder', '∑', index], ...parts);
   const own = ['msub', 'A', 't'], hat = ['msub', ['mover', 'A', '^'], 't'], scale = row('(', 's', ')');
   const resized = row('Resize', '(', ['msup', 'A', scale], ')');
-  const dot = (a, b) => row('⟨', a, ',', b, '⟩'), rest = ['msub', row('⌊', own, '−', 'β', hat, '⌋'), '+'];
+  /** @type {(a: Formula, b: Formula) => Formula} */
+  const dot = (a, b) => row('⟨', a, ',', b, '⟩');
+  const rest = ['msub', row('⌊', own, '−', 'β', hat, '⌋'), '+'];
+  /** @type {(index: string, weight: Formula, map: Formula) => Formula} */
   const mean = (index, weight, map) => ['mfrac', sum(index, weight, map), sum(index, weight)];
-  const unlike = row('(', '1', '−', ['msub', 'r', 'j'], ')'), top = place => row(['msub', 'top', 'k'], '(', place, ')');
+  const unlike = row('(', '1', '−', ['msub', 'r', 'j'], ')');
+  /** @type {(place: string) => Formula} */
+  const top = place => row(['msub', 'top', 'k'], '(', place, ')');
   return {
     scale: ['4', ['msubsup', 'A', 'i', scale], '=', ['msub', 'W', 't'], '·', ['msubsup', 'z', 'i', scale]],
     fused: ['5', own, '=', mean('s', ['msub', 'w', 's'], resized)],

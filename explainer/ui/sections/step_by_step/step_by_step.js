@@ -1,7 +1,7 @@
 // How the map of the chosen word came about; asked for only while the section is open.
 // props.words are texts, props.weight the bounds of a scale's weight.
 import {dial} from '../../../web/js/dial.js';
-import {along, childrenOf, fill, make, targetOf} from '../../../web/js/dom.js';
+import {along, childrenOf, fill, make, partOf, targetOf} from '../../../web/js/dom.js';
 import {formula} from './formula.js';
 import {guessLists} from './lists.js';
 import {paint, paintBar} from '../../../web/js/paint.js';
@@ -13,8 +13,12 @@ import {sightline} from '../../../web/js/state.js';
  * @returns {void}
  */
 export function unfold({element, props, server}) {
-  const root = /** @type {HTMLDetailsElement} */ (element.querySelector('.sl-opened')), says = props.words, {now} = sightline;
-  let shown = null, shownKey = '', asking = false, beside = null, frame = 0;
+  const root = /** @type {HTMLDetailsElement} */ (partOf(element, '.sl-opened')), says = props.words, {now} = sightline;
+  /** @type {MapSteps | null} */
+  let shown = null;
+  /** @type {number | null} */
+  let beside = null;
+  let shownKey = '', asking = false, frame = 0;
 
   const body = make('div', 'sl-opened-body');
   const about = make('p', 'sl-opened-about'), word = make('strong'), message = make('p', 'sl-opened-message');
@@ -25,6 +29,7 @@ export function unfold({element, props, server}) {
   root.append(body);
   body.append(message, content);
 
+  /** @type {(heading: string, ...nodes: HTMLElement[]) => void} */
   function part(heading, ...nodes) {
     const box = make('section', 'sl-opened-part');
     box.append(make('h3', '', heading), ...nodes);
@@ -33,15 +38,19 @@ export function unfold({element, props, server}) {
 
   // Pictures ----------------------------------------------------------------------------------------
 
+  /** @type {(signed: boolean) => Uint32Array} */
+  const tableOf = signed => now.tables[signed ? props.diverging : now.colours ?? ''];
+
   function picture() {
     const frame = make('div', 'sl-frame'), base = make('img', 'sl-base'), canvas = make('canvas', 'sl-heat');
     base.alt = '';
     canvas.setAttribute('role', 'img');
     frame.append(base, canvas);
+    /** @type {(own: MapPart, signed: boolean) => void} */
     const draw = (own, signed) => {
       const {src, ratio} = now.pictures.images[now.image];
       if (base.src !== src) base.src = src;
-      paint(canvas, own, now.tables[signed ? props.diverging : now.colours], ratio, now.drawing);
+      paint(canvas, own, tableOf(signed), ratio, now.drawing);
       canvas.setAttribute('aria-label', own.alt);
     };
     return {frame, draw};
@@ -52,20 +61,23 @@ export function unfold({element, props, server}) {
     const box = make('div', 'sl-legend'), bar = make('canvas', 'sl-bar'), ticks = make('div', 'sl-ticks');
     bar.setAttribute('aria-hidden', 'true');
     box.append(bar, ticks);
+    /** @type {(signed: boolean, high: string) => void} */
     const draw = (signed, high) => {
-      paintBar(bar, now.tables[signed ? props.diverging : now.colours]);
+      paintBar(bar, tableOf(signed));
       const ends = signed ? [`−${high}`, '0', `+${high}`] : ['0', high];
       ticks.replaceChildren(...ends.map(text => make('span', '', text)));
     };
     return {box, draw};
   }
 
+  /** @type {(name: string) => {figure: HTMLElement, draw(value: MapStep, formulaName: string, signed: boolean, high: string): void}} */
   function step(name) {
     const figure = make('figure', 'sl-step'), caption = make('figcaption'), drawn = picture(), scale = legend();
     const heading = make('strong'), text = make('p', 'sl-caption'), sign = make('div', 'sl-step-formula');
     figure.dataset.step = name;
     caption.append(sign, text);
     figure.append(heading, drawn.frame, scale.box, caption);
+    /** @type {(value: MapStep, formulaName: string, signed: boolean, high: string) => void} */
     const draw = (value, formulaName, signed, high) => {
       heading.textContent = value.title;
       drawn.draw(value.parts[now.image], signed);
@@ -76,14 +88,17 @@ export function unfold({element, props, server}) {
     return {figure, draw};
   }
 
+  /** @type {(text: string) => HTMLElement} */
   const operator = text => Object.assign(make('span', 'sl-operator', text), {ariaHidden: 'true'});
-  const steps = Object.fromEntries(['fused', 'interference', 'before', 'after'].map(name => [name, step(name)]));
+  const steps = {fused: step('fused'), interference: step('interference'), before: step('before'), after: step('after')};
   const beta = make('div', 'sl-step sl-step-beta'), factor = make('div', 'sl-factor'), betaText = make('p', 'sl-caption');
   beta.append(make('strong', '', says.beta), factor, formula('beta', says.equation), betaText);
 
   // Scales ------------------------------------------------------------------------------------------
 
-  const scalesText = make('p', 'sl-caption'), symbols = make('p', 'sl-caption'), scales = make('div', 'sl-readings'), cards = [];
+  const scalesText = make('p', 'sl-caption'), symbols = make('p', 'sl-caption'), scales = make('div', 'sl-readings');
+  /** @type {ReturnType<typeof card>[]} */
+  const cards = [];
 
   // The sliders that are on, each size once: places in the panel's list, as Python reads it.
   const slots = () => {
@@ -92,24 +107,29 @@ export function unfold({element, props, server}) {
       on && !seen.has(alpha) && seen.add(alpha) ? [i] : []);
   };
 
+  /** @type {(slot: number, value: number) => void} */
   function weigh(slot, value) {
-    const weights = [...(now.panel.weights ?? now.panel.alphas.map(() => 1))];
-    weights[slot] = value ?? 1;
-    sightline.set({panel: {...now.panel, weights: weights.every(w => w === 1) ? null : weights}});
+    const {panel} = now;
+    if (!panel) return;
+    const weights = [...(panel.weights ?? panel.alphas.map(() => 1))];
+    weights[slot] = value;
+    sightline.set({panel: {...panel, weights: weights.every(w => w === 1) ? null : weights}});
   }
 
+  /** @type {(slot: number) => {box: HTMLElement, draw(scale: ScaleStep, all: MapSteps): void}} */
   function card(slot) {
     const box = make('figure', 'sl-reading'), drawn = picture(), side = make('figcaption'), label = make('strong');
     const facts = make('p', 'sl-caption'), pictured = make('div', 'sl-pictured'), scale = legend();
     const slider = dial({
       name: `weight${slot + 1}`, label: '', says: props.dial, bounds: props.weight, value: 1, reset: 1, title: props.weight.meaning,
-      changed: value => { slider.put(value); weigh(slot, value); },
+      changed: value => { slider.put(value ?? 1); weigh(slot, value ?? 1); },
     });
     slider.head.prepend(label);
     side.append(slider.box, facts);
     pictured.append(drawn.frame, scale.box);
     box.append(pictured, side);
-    const draw = ({alpha, grids, shares, parts}, off) => {
+    /** @type {(scale: ScaleStep, all: MapSteps) => void} */
+    const draw = ({alpha, grids, shares, parts}, {max: off, signed, peaks}) => {
       const name = fill(says.weight, {alpha}), grid = fill(says.patches, {grid: grids[now.image]});
       label.textContent = `α = ${alpha}`;
       facts.textContent = shares ? `${grid}, ${fill(says.counts, {share: shares[now.image]})}` : grid;
@@ -118,17 +138,18 @@ export function unfold({element, props, server}) {
         input.disabled = off;
         if (input.type === 'range') input.setAttribute('aria-label', name);
       }
-      if (!slider.box.contains(document.activeElement)) slider.put(now.panel.weights?.[slot] ?? 1);
-      drawn.draw(parts[now.image], shown.signed);
-      scale.draw(shown.signed, shown.peaks.scales);
+      if (!slider.box.contains(document.activeElement)) slider.put(now.panel?.weights?.[slot] ?? 1);
+      drawn.draw(parts[now.image], signed);
+      scale.draw(signed, peaks.scales);
     };
     return {box, draw};
   }
 
-  function drawScales() {
+  /** @type {(shown: MapSteps) => void} */
+  function drawScales(shown) {
     const wanted = slots().map(slot => (cards[slot] ??= card(slot)));
     if (wanted.length !== shown.scales.length) return;  // another answer is on its way
-    wanted.forEach((one, i) => one.draw(shown.scales[i], shown.max));
+    wanted.forEach((one, i) => one.draw(shown.scales[i], shown));
     if (wanted.some((one, i) => scales.children[i] !== one.box) || scales.children.length !== wanted.length) {
       scales.replaceChildren(...wanted.map(one => one.box));
     }
@@ -142,24 +163,26 @@ export function unfold({element, props, server}) {
   list.setAttribute('aria-label', says.earlier);
   pairText.setAttribute('aria-live', 'polite');
 
+  /** @type {(item: EarlierWord, most: number) => HTMLElement} */
   function chip(item, most) {
     const node = make('button', 'sl-before'), text = make('span', 'sl-before-text', item.text);
     const numbers = make('span', 'sl-before-numbers'), bar = make('span', 'sl-alike');
     node.type = 'button';
-    node.dataset.chip = item.chip;
+    node.dataset.chip = String(item.chip);
     node.dataset.role = item.role;
     text.dir = 'auto';
     node.setAttribute('role', 'option');
     node.setAttribute('aria-label', item.label);
     node.classList.toggle('sl-repeat', item.repeat);
     node.style.setProperty('--part', String(most > 0 ? item.part / most : 0));
-    bar.style.setProperty('--r', item.relevance);
+    bar.style.setProperty('--r', String(item.relevance));
     numbers.append(make('span', 'sl-part', item.share), make('span', 'sl-r', `r ${item.relevance.toFixed(2)}`));
     node.append(text, numbers, bar);
     return node;
   }
 
-  function drawWords() {
+  /** @type {(shown: MapSteps) => void} */
+  function drawWords(shown) {
     const held = list.contains(document.activeElement), most = Math.max(0, ...shown.words.map(item => item.part));
     list.replaceChildren(...shown.words.map(item => chip(item, most)));
     for (const node of childrenOf(list)) {
@@ -172,6 +195,7 @@ export function unfold({element, props, server}) {
     guesses.show(shown.pair);
   }
 
+  /** @type {(node: HTMLElement | null) => void} */
   function choose(node) {
     if (!node) return;
     for (const other of childrenOf(list)) other.tabIndex = other === node ? 0 : -1;
@@ -206,7 +230,7 @@ export function unfold({element, props, server}) {
     told.textContent = shown.note;
     scalesText.textContent = shown.about;
     symbols.textContent = shown.symbols;
-    drawScales();
+    drawScales(shown);
     const other = now.options?.msea_arc?.weights ?? 'rbo';
     steps.fused.draw(shown.steps.fused, shown.max ? 'fusedMax' : 'fused', signed, high);
     steps.interference.draw(shown.steps.interference, other === 'rbo' ? 'interference' : 'interferenceOther', signed, high);
@@ -216,7 +240,7 @@ export function unfold({element, props, server}) {
     betaText.textContent = shown.beta.caption;
     wordsText.textContent = shown.legend;
     baseText.textContent = shown.base;
-    drawWords();
+    drawWords(shown);
     root.dataset.word = shown.word;
   }
 
@@ -232,6 +256,7 @@ export function unfold({element, props, server}) {
     if (!shown) message.textContent = says.waiting;
     asking = true;
     const {run, panel, options} = now;
+    /** @type {MapSteps | Message | null} */
     let got = null;
     try {
       got = await server.anatomy({run, subject: sightline.whole(now.subject), panel, options, beside});
@@ -241,8 +266,8 @@ export function unfold({element, props, server}) {
     shownKey = wanted;
     body.classList.remove('sl-late');
     body.setAttribute('aria-busy', 'false');
-    shown = got?.steps ? got : null;
-    message.textContent = shown ? '' : got?.text ?? says.unreachable;
+    shown = got && 'steps' in got ? got : null;
+    message.textContent = !got ? says.unreachable : 'steps' in got ? '' : got.text;
     content.hidden = !shown;
     soon();
   }
