@@ -21,7 +21,7 @@ from explainer.serving.loaded import Loaded
 from explainer.serving.model_pool import Models
 from explainer.serving.status import ServerStatus
 from explainer.ui import components as ui
-from explainer.ui import events
+from explainer.ui import events, evidence, published
 from explainer.ui.api import Api
 from explainer.ui.endpoints import offer, offer_all
 from explainer.ui.gallery import GalleryRun
@@ -32,7 +32,7 @@ from explainer.ui.layer_memory import LayerMemory
 from explainer.ui.maps import Maps
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
-from explainer.ui.published import publish, routes
+from explainer.ui.published import publish
 from explainer.ui.saving import Saving
 from explainer.ui.section import Page, Section, Server, Slot, place_all
 from explainer.ui.sections import FOLDERS, SECTIONS
@@ -118,6 +118,7 @@ def launch_options() -> dict[str, Any]:
         font=(LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif"),
         font_mono=(LocalFont("IBM Plex Mono", weights=(400, 700)), "monospace"),
     )
+    routes = [*published.routes(FOLDERS), *evidence.routes()]
     return {
         "theme": theme,
         "head": f"<script>{page_script(FOLDERS)}</script>",  # runs before the parts are mounted
@@ -130,7 +131,7 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "max_threads": MOST_EVENTS,  # of events under way, see `Page.create_limiter` for threads
         "state_session_capacity": MOST_SESSIONS,
-        "app_kwargs": {"middleware": [Middleware(Gate)], "routes": routes(FOLDERS)},
+        "app_kwargs": {"middleware": [Middleware(Gate)], "routes": routes},
     }
 
 
@@ -237,11 +238,12 @@ def _see(
             {},
             elem_id="sl-view",
             server_functions=[
-                maps.maps,
+                maps.compared,
                 maps.places,
                 saving.save,
                 saving.progress,
             ],
+            evidence={"module": evidence.module_address(), "runs": evidence.RUNS},
             **payload.view_props(),
         )
         backdrop = ui.Backdrop({})

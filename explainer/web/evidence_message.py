@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from explainer.methods.lens import lens_views
 from explainer.methods.msea_arc import KNOBS
+from explainer.methods.subjects import Unsaid, probability
 from explainer.run import PROMPT, Run, Scale
-from explainer.run.geometry import Grid
+from explainer.web import texts
 
 MAGIC, VERSION = b"SLEV", 1
 STEPS = 32767  # of a map's values to each side of 0
@@ -40,21 +41,35 @@ def evidence_message(run: Run, ids: Iterable[int] = ()) -> bytes:
     largest score in the picture at most. Raises `RunError` for an id without a row in the run.
     """
     words = _words(run, ids)
-    arrays = {**_tokens(run, words), **_guesses(run), "scores": _scores(run, words)}
-    scales = []
-    for i, scale in enumerate(run.scales):
-        views = [view for of_image in lens_views(run, words, scale.alpha) for view in of_image]
-        cells = np.concatenate([maps.reshape(len(words), -1) for maps, _ in views], axis=1)
-        found = zip(("maps", "up", "down"), _in_steps(cells), strict=True)
-        arrays |= {f"{name}{i}": array for name, array in found}
-        scales.append(_scale(run, scale, [grid for _, grid in views], words))
     header = {
         "format": "sightline-evidence",
         "images": [list(image.shape[:2]) for image in run.images],
-        "scales": scales,
+        "scales": [_scale(run, scale, words) for scale in run.scales],
         "first_guess": _place(words, _first_guess(run)),
     }
-    return _packed(header, arrays)
+    return _packed(header, {**_tokens(run, words), **_guesses(run), **_scores(run, words)})
+
+
+def word_message(run: Run, word: Unsaid) -> bytes:
+    """Return what the message of a run lacks of a word that was not said: rows for its pieces.
+
+    Raises `RunError` for an id without a row in the run.
+    """
+    ids = np.asarray(word.ids, np.int32)
+    pieces = [run.pieces.get(i, f"⟨{i}⟩") for i in word.ids]
+    count = len(run.tokens)
+    header = {
+        "format": "sightline-word",
+        "alphas": list(run.alphas),
+        "texts": [texts.spelled(piece) for piece in pieces],
+        "probability": probability(run, word),
+    }
+    numbers = {
+        "ids": ids,
+        "word_texts": _numbered([*run.tokens.texts, *pieces])[count:],
+        "word_folds": _numbered(_folded([*run.tokens.texts, *pieces]))[count:],
+    }
+    return _packed(header, {**numbers, **_scores(run, ids)})
 
 
 def _words(run: Run, ids: Iterable[int]) -> npt.NDArray[np.int32]:
@@ -81,24 +96,28 @@ def _tokens(run: Run, words: npt.NDArray[np.int32]) -> Arrays:
     """Return what is known of tokens and words. Equal texts have equal numbers, 0 for none."""
     tokens = run.tokens
     pieces = [run.pieces.get(int(i), f"⟨{i}⟩") for i in words]
-    texts = _numbered([*tokens.texts, *pieces])
-    folded = _numbered([text.strip().casefold() for text in (*tokens.texts, *pieces)])
+    numbers = _numbered([*tokens.texts, *pieces])
+    folded = _numbered(_folded([*tokens.texts, *pieces]))
     t = len(tokens)
     return {
         "ids": words,
         "tokens": np.searchsorted(words, tokens.ids).astype(np.int32),
         "roles": tokens.roles,
         "positions": tokens.positions,
-        "token_texts": texts[:t],
-        "word_texts": texts[t:],
+        "token_texts": numbers[:t],
+        "word_texts": numbers[t:],
         "token_folds": folded[:t],
         "word_folds": folded[t:],
     }
 
 
-def _numbered(texts: Sequence[str]) -> npt.NDArray[np.int32]:
+def _numbered(told: Sequence[str]) -> npt.NDArray[np.int32]:
     numbers = {"": 0}
-    return np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int32)
+    return np.array([numbers.setdefault(text, len(numbers)) for text in told], np.int32)
+
+
+def _folded(told: Sequence[str]) -> list[str]:
+    return [text.strip().casefold() for text in told]
 
 
 def _guesses(run: Run) -> Arrays:
@@ -109,9 +128,15 @@ def _guesses(run: Run) -> Arrays:
     return {"guesses": numbers[:-1].reshape(lists.shape).astype(dtype)}
 
 
-def _scores(run: Run, words: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
-    """Return (W, T + 1): the logit of each word at each text state."""
-    return np.ascontiguousarray(run.text_logits[:, run.unembedding.index(words)].T)
+def _scores(run: Run, words: npt.NDArray[np.int32]) -> Arrays:
+    """Return the logits of words: (W, T + 1) at each text state, and (W, n) at each scale."""
+    arrays: Arrays = {"scores": run.text_logits[:, run.unembedding.index(words)].T}
+    for i, scale in enumerate(run.scales):
+        views = [maps for of_image in lens_views(run, words, scale.alpha) for maps, _ in of_image]
+        cells = np.concatenate([maps.reshape(len(words), -1) for maps in views], axis=1)
+        found = zip(("maps", "up", "down"), _in_steps(cells), strict=True)
+        arrays |= {f"{name}{i}": array for name, array in found}
+    return arrays
 
 
 def _in_steps(cells: npt.NDArray[np.float32]) -> tuple[npt.NDArray[Any], ...]:
@@ -123,10 +148,9 @@ def _in_steps(cells: npt.NDArray[np.float32]) -> tuple[npt.NDArray[Any], ...]:
     return np.round(STEPS * share).astype(np.int16), up, down
 
 
-def _scale(
-    run: Run, scale: Scale, grids: Sequence[Grid], words: npt.NDArray[np.int32]
-) -> dict[str, Any]:
+def _scale(run: Run, scale: Scale, words: npt.NDArray[np.int32]) -> dict[str, Any]:
     """Return the geometry of a scale, its views image after image, base views first."""
+    views = [view for of_image in lens_views(run, words[:1], scale.alpha) for view in of_image]
     images = [i for i in range(len(run.images)) for _ in scale.of_image(i)]
     return {
         "alpha": scale.alpha,
@@ -134,7 +158,7 @@ def _scale(
         "least": _place(words, scale.least_id),
         "views": [
             {"image": image, "y": grid.y.tolist(), "x": grid.x.tolist()}
-            for image, grid in zip(images, grids, strict=True)
+            for image, (_, grid) in zip(images, views, strict=True)
         ],
     }
 

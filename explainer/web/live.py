@@ -1,19 +1,41 @@
-"""What the one-file page needs for live sliders: the evidence of the run, the declarations of the
-methods, and the controls as the exhibit has them."""
+"""What maps are computed from in the browser: the modules and declarations of the methods; in the
+one-file page also the evidence of the run, and the controls as the exhibit has them."""
 
 from __future__ import annotations
 
 import base64
-from typing import Any
+import hashlib
+from functools import cache
+from typing import Any, NamedTuple
 
 from explainer.export import Chosen, Exhibit
 from explainer.methods import METHODS
 from explainer.run import Run
-from explainer.web import controls, texts
+from explainer.web import controls, payload, texts
 from explainer.web.declared import declared
 from explainer.web.evidence_message import evidence_message
+from explainer.web.scripts import COMPUTED, module_script
 
 _SHARED = (*controls.SLIDERS, controls.SCALE_WEIGHTS)  # one slider for all methods
+
+
+class MethodsModule(NamedTuple):
+    """An ES module with all methods: its file name, which tells its content, and its text."""
+
+    name: str
+    text: str
+
+
+@cache
+def methods_module() -> MethodsModule:
+    """Return the module that the page loads to compute maps and to draw them."""
+    text = module_script(COMPUTED, {"told": {**computing_data(), "tables": payload.tables()}})
+    return MethodsModule(f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.js", text)
+
+
+def computing_data() -> dict[str, Any]:
+    """Return what the scripts compute with besides evidence: declarations, and words."""
+    return {"declared": declared(), "words": texts.COMPUTED}
 
 
 def live(exhibit: Exhibit) -> dict[str, Any] | None:
@@ -27,9 +49,7 @@ def live(exhibit: Exhibit) -> dict[str, Any] | None:
         return None
     return {
         "evidence": base64.b64encode(evidence_message(exhibit.run)).decode(),
-        "declared": declared(),
-        "texts": [chip.text for chip in exhibit.run.chips],
-        "words": {"noScale": texts.NO_SCALE, "noWeight": texts.NO_WEIGHT},
+        "told": computing_data(),
         "sliders": {
             "spec": _slider_spec(),
             "value": _slider_value(exhibit.run, values),

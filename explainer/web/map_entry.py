@@ -63,19 +63,9 @@ def _line(run: Run, subject: Subject) -> str:
         _chance(run, subject),
         *_whereabouts(run, words_of(subject)[0]),
         run.model_id,
-        _time(run),
+        texts.time_spent(run.settings),
     ]
     return "  ·  ".join(filter(None, parts))
-
-
-def _time(run: Run) -> str:
-    seconds = run.settings.get("seconds")
-    total = sum(seconds.values()) if isinstance(seconds, Mapping) else seconds
-    if not total:
-        return ""
-    spent = texts.duration(total)
-    given = run.settings.get("decoding") == "given"
-    return texts.GIVEN.format(time=spent) if given else f"answered in {spent}"
 
 
 def _chance(run: Run, subject: Subject) -> str:

@@ -64,6 +64,7 @@ def _data(exhibit: Exhibit) -> dict[str, Any]:
         "pictures": payload.picture(run, RUN),
         "entries": [entry_of(run, {"chip": i}, settings) for i in shown],
         "live": sliders,
+        "tables": payload.tables(),
         "view": _view(exhibit, sliders is not None),
         "opacity": look.opacity,
         "cover": look.cover,

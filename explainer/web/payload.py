@@ -43,7 +43,6 @@ def view_props() -> dict[str, Any]:
     """Return the props of the map view: colours, what methods show, and words."""
     look = Look()
     return {
-        "tables": tables(),
         "colours": look.colours,
         "diverging": look.diverging,
         "methods": _menu(),
@@ -82,6 +81,22 @@ def bar(run: Run, key: str, subject: Any = None) -> dict[str, Any]:
         "layers": list(run.layer_numbers),
         "rests": rests(run),
         "undrawable": warn_about_undrawable((run.prompt, run.answer)),
+        "facts": facts(run),
+    }
+
+
+def facts(run: Run) -> dict[str, Any]:
+    """Return what the line beside a word is made of.
+
+    These are the texts of all tokens, see `texts.spelled`, their probabilities, None where unknown,
+    and what holds for all of them: model, time and last layer.
+    """
+    chances = (_finite(float(f"{p:.6g}")) for p in run.probs)
+    return {
+        "texts": [texts.spelled(text) for text in run.tokens.texts],
+        "probabilities": list(chances),
+        "about": [run.model_id, *filter(None, [texts.time_spent(run.settings)])],
+        "layer": run.layer,
     }
 
 

@@ -8,18 +8,21 @@ that an entry reaches and wraps each once.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 WEB = Path(__file__).parent
 PAGE = "page.js"  # the entry of the page: it mounts the parts
 SECTIONS = "sections.js"  # what it mounts of the sections
 STYLES = ("page.css", "models.css", "tokens.css", "view.css", "panel.css", "evidence.css")
 LAST_STYLE = "devices.css"  # after those of the sections
+COMPUTED = "computed.js"  # the entry of what computes maps, which the page loads by its address
 ONE_FILE = "file.js"  # the entry of a run in a file of its own
 FOLDS = "static/folds"  # where scripts of folds are served, below the address of the page
 
@@ -64,6 +67,24 @@ def resolve(entry: str, sources: Mapping[str, str] | None = None) -> str:
     """
     sources = _sources() if sources is None else sources
     return _join(_sort(entry, sources), sources)
+
+
+def module_script(entry: str, data: Mapping[str, Any]) -> str:
+    """Return one ES module that exports what an entry module exports, and data as constants.
+
+    Args:
+        entry: file name of the module in `js/`.
+        data: JSON values by the names of the constants.
+    """
+    sources = _sources()
+    names = ", ".join(_EXPORT.findall(sources[entry]))
+    last = f"return {_REGISTRY}['{entry}'];\n"
+    code = _join(_sort(entry, sources), sources, last=last)
+    constants = "".join(
+        f"export const {name} = {json.dumps(value, separators=(',', ':'))};\n"
+        for name, value in data.items()
+    )
+    return f"export const {{{names}}} = {code}{constants}"
 
 
 @cache

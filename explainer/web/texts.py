@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from explainer.errors import SightlineError
@@ -284,12 +284,30 @@ FILE_SLIDERS = {
     "useScale": "Use scale {alpha}",
 }
 
+ANSWERED = "answered in {time}"
 GIVEN = "edited answer, read in {time}"
 AGAINST = "{plus}, not {minus}"
 CHANCES = "probability {plus} against {minus}"
 IN_PLACE = "in place of “{word}”"
 SPACED, UNSPACED = "with a space before it", "without a space before it"
 OF_PROMPT, OF_TEMPLATE = "word of the prompt", "token of the template"
+
+
+# What the scripts say of maps that they compute; {places} are filled in by them.
+COMPUTED = {
+    "noScale": NO_SCALE,
+    "noWeight": NO_WEIGHT,
+    "absent": BAD_REQUEST,
+    "adding": BUSY_ADDING,
+    "against": AGAINST,
+    "chance": "probability {chance}",
+    "chances": CHANCES,
+    "places": {"template": OF_TEMPLATE, "prompt": OF_PROMPT, "answer": ""},
+    "inPlace": IN_PLACE,
+    "spaced": SPACED,
+    "unspaced": UNSPACED,
+    "atLayer": AT_LAYER,
+}
 
 
 # What hidden parts of a picture lie under, by the names of `explainer.media.fills`.
@@ -326,6 +344,13 @@ def visible(text: str) -> str:
     if all(unicodedata.category(c) in ("Cf", "Mn", "Me", "Co", "Cn", "Zl", "Zp") for c in drawn):
         drawn = "".join(f"[U+{ord(c):04X}]" for c in drawn)
     return "␣" * start + drawn + "␣" * (len(body) - start - len(inner))
+
+
+def spelled(text: str) -> str:
+    """Return the text of a token as `visible` draws it, with its leading space: such texts can be
+    joined to longer ones."""
+    drawn = visible(text) if text else ""
+    return f" {drawn}" if text.startswith(" ") and not drawn.startswith("␣") else drawn
 
 
 def _drawn(character: str) -> str:
@@ -378,6 +403,17 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     return f"{int(seconds // 60)} min {round(seconds % 60)} s"
+
+
+def time_spent(settings: Mapping[str, Any]) -> str:
+    """Return how long an answer took, from the settings of its run; "" if that is not known."""
+    seconds = settings.get("seconds")
+    total = sum(seconds.values()) if isinstance(seconds, Mapping) else seconds
+    if not total:
+        return ""
+    spent = duration(total)
+    is_given = settings.get("decoding") == "given"
+    return GIVEN.format(time=spent) if is_given else ANSWERED.format(time=spent)
 
 
 def listed(scales: Sequence[float]) -> str:

@@ -11,7 +11,10 @@ from explainer.export import colour_table
 from explainer.methods import COMPARISON, METHODS
 from explainer.methods.otsu import otsu
 from explainer.methods.subjects import Span, explain_subject
+from explainer.run import PROMPT
 from explainer.web import payload, texts
+from explainer.web.controls import MethodSettings
+from explainer.web.map_entry import entry_of
 from explainer.web.places import place_words
 
 CHIP = ".sl-answer .sl-chip"
@@ -65,11 +68,10 @@ def assert_cells(visitor, method, steps, name="inferno") -> None:
 
 
 def watched(visitor) -> list[str]:
-    """Return a list that will hold the bodies of all requests for maps."""
+    """Return a list that will hold the addresses of all that the page asks for."""
     calls: list[str] = []
-    visitor.page.on(
-        "request", lambda r: calls.append(r.post_data) if '"maps"' in (r.post_data or "") else None
-    )
+    visitor.quiet()
+    visitor.page.on("request", lambda request: calls.append(request.url))
     return calls
 
 
@@ -92,69 +94,95 @@ def test_hovering_and_arrows_ask_for_nothing(app, visitor, capsys):
     press(visitor, "ArrowRight", "ArrowRight", "ArrowRight")
     visitor.settled("dog", WORD)
     assert_cells(visitor, "tam", payload.levels(heat(app, visitor, "tam").parts[0].values))
-    assert calls == []
+    assert [call for call in calls if "static/" in call] == []
     times = page.evaluate(DRAWN)
     with capsys.disabled():
         print(f"\nthree maps drawn: fastest {min(times):.1f} ms, median {np.median(times):.1f} ms")
     assert min(times) < 500, "a loose bound: the machine may be busy with other things"
 
 
-def test_a_slider_brings_all_maps_anew_and_old_ones_never_stand_under_its_number(app, visitor):
+def test_the_maps_of_a_slider_never_stand_under_another_number(app, visitor):
     page = visitor.page
     page.evaluate(
         "() => { window.drawn = [];"
         "document.querySelector('.sl-view').addEventListener('drawn', () => {"
         "  const {entry, panel} = document.sightline.now;"
-        "  window.drawn.push([panel.k, entry.maps[0].parts[0].data]); }); }"
+        "  window.drawn.push([panel.k, [...entry.maps[0].parts[0].cells]]); }); }"
     )
     for value in ("10", "20", "30"):
         page.fill("[data-name=k] .sl-number", value)
         page.keyboard.press("Enter")
-    visitor.wait_for_maps()
-    visitor.wait_for_all_maps()
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+    drawn = page.evaluate("window.drawn")
+    assert drawn[-1][0] == 30
+    for k, cells in drawn:
+        steps = payload.levels(heat(app, visitor, "msea_arc", k=k).parts[0].values).ravel()
+        assert np.abs(np.array(cells) - steps.astype(int)).max() <= 1
     calls = watched(visitor)
     page.click(f"{CHIP} >> nth=4")
     visitor.settled("dog", WORD)
     steps = payload.levels(heat(app, visitor, "msea_arc", k=30).parts[0].values)
     assert_cells(visitor, "msea_arc", steps)
-    assert calls == []
-    right = {k: set() for k in (10, 20, 30)}
-    run = app.store.get(page.get_attribute(".sl-view", "data-run"))
-    for k, maps in right.items():
-        for chip in run.chips[8:]:
-            heats = explain_subject(METHODS["msea_arc"], run, Span(chip.tokens), k=k)
-            maps.add(payload._base64(payload.levels(heats.parts[0].values)))
-    drawn = page.evaluate("window.drawn")
-    assert drawn
-    assert all(data in right[k] for k, data in drawn)
+    assert [call for call in calls if "static/" in call] == []
 
 
-def test_while_the_right_maps_are_on_their_way_the_last_ones_are_marked(visitor):
-    page = visitor.page
-    page.route("**/component_server/**", lambda route: None)  # never answered
-    page.fill("[data-name=k] .sl-number", "11")
-    page.keyboard.press("Enter")
+def test_until_evidence_comes_the_last_maps_are_marked(visitor):
+    page, held = visitor.page, []
+    page.route("**/static/evidence/**", lambda route: held.append(route))
+    page.click(".sl-example >> nth=1")
     page.wait_for_selector(".sl-view.sl-late")
     assert "saturate" in page.evaluate(
         "getComputedStyle(document.querySelector('.sl-frame')).filter"
     )
-    page.click("[data-name=k] .sl-reset")
+    visitor.until(lambda: held)
+    held[0].continue_()
     page.wait_for_selector(".sl-view:not(.sl-late)")
+    assert len(held) == 1, "it is asked for once"
 
 
-def test_a_server_that_is_gone_is_said(visitor):
+def test_evidence_that_does_not_come_is_said_and_asked_for_again(visitor):
     page = visitor.page
-    page.route("**/component_server/**", lambda route: route.abort())
-    page.fill("[data-name=k] .sl-number", "12")
-    page.keyboard.press("Enter")
+    page.route("**/static/evidence/**", lambda route: route.abort())
+    page.click(".sl-example >> nth=1")
     visitor.settled(texts.UNREACHABLE, "document.querySelector('.sl-message').textContent")
-    visitor.complaints[:] = [c for c in visitor.complaints if "Failed to load" not in c]
+    assert page.locator(".sl-map").count() == 3, "the last maps stay"
+    page.unroute("**/static/evidence/**")
     page.click(f"{CHIP} >> nth=4")
-    visitor.complaints[:] = [c for c in visitor.complaints if "Failed to load" not in c]
-    page.click("[data-name=k] .sl-reset")
     visitor.settled("", "document.querySelector('.sl-message').textContent")
-    visitor.quiet()
+    visitor.settled("dog", WORD)
     visitor.complaints[:] = [c for c in visitor.complaints if "Failed to load" not in c]
+
+
+def test_a_run_that_is_gone_is_said_and_what_was_sent_goes_on(app, visitor):
+    page, run = visitor.page, visitor.page.get_attribute(".sl-view", "data-run")
+    gone = {"status": 404, "json": {"detail": texts.EXPIRED}}
+    page.route(f"**/static/evidence/{run}*", lambda route: route.fulfill(**gone))
+    at = app.store.get(run).chips[-1].tokens[0]
+    page.evaluate("at => document.sightline.set({subject: {at, ids: [22]}})", at)
+    visitor.settled(texts.EXPIRED, "document.querySelector('.sl-message').textContent")
+    page.click(f"{CHIP} >> nth=4")
+    visitor.settled("dog", WORD)
+    page.fill("[data-name=k] .sl-number", "20")
+    page.keyboard.press("Enter")
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+    steps = payload.levels(heat(app, visitor, "msea_arc", k=20).parts[0].values)
+    assert_cells(visitor, "msea_arc", steps)
+    visitor.complaints[:] = [c for c in visitor.complaints if "Failed to load" not in c]
+
+
+def test_what_is_said_of_a_word_is_what_python_says(app, visitor):
+    page, run = visitor.page, app.store.get(visitor.page.get_attribute(".sl-view", "data-run"))
+    at, first = run.chips[-1].tokens[0], run.chips[0].tokens[0]
+    other = {"at": at, "ids": [int(run.topk[at, 1])]}
+    span = {"tokens": [at - 2, at - 1], "by": "mean"}
+    chip = {"chip": payload.first_chip(run)}
+    prompt = {"chip": next(i for i, c in enumerate(run.chips) if c.role == PROMPT)}
+    template = {"tokens": [first], "by": "max"}
+    for subject in (chip, prompt, template, span, other, {"plus": chip, "minus": other}):
+        want = entry_of(run, subject, MethodSettings(()))
+        page.evaluate("subject => document.sightline.set({subject})", subject)
+        visitor.settled(want["word"], WORD)
+        assert page.evaluate(f"{STATE}.entry.line") == want["line"]
 
 
 def test_the_answer_plays_like_a_film(visitor):

@@ -8,6 +8,17 @@ from explainer.export import colour_table
 from explainer.methods import METHODS
 from explainer.web import payload
 
+FRAME = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))"
+# Moves a slider back and forth; every fiftieth move waits for the frame that draws it.
+MOVE = """async moves => {
+  const slider = document.querySelector('[data-name=k] input[type=range]');
+  for (let i = 0; i < moves; i++) {
+    slider.value = 1 + i % 97;
+    slider.dispatchEvent(new Event('input', {bubbles: true}));
+    if (i % 50 === 49) await new Promise(requestAnimationFrame);
+  }
+}"""
+
 
 def dial(visitor, name):
     return visitor.page.locator(f".sl-dial[data-name={name}]")
@@ -193,11 +204,47 @@ def test_a_preset_sets_its_options_and_the_maps_follow(app, visitor):
     visitor.shot("options")
 
 
-def test_what_the_page_sends_is_small(app, visitor):
-    sizes = []
-    visitor.page.on("request", lambda r: sizes.append(len(r.post_data or "")))
-    dial(visitor, "k").locator("input[type=number]").fill("30")
-    visitor.page.keyboard.press("Enter")
-    ends_with(app, visitor, k=30)
-    assert sizes
-    assert max(sizes) < 3000
+def test_no_knob_asks_the_server_for_anything(app, visitor):
+    """Neither by pointer nor by key: nor would a hall of people who drag."""
+    page, calls = visitor.page, []
+    page.click("text=Method options")
+    visitor.quiet()
+    page.on("request", lambda request: calls.append(request.url))
+    for name in ("k", "beta"):
+        slider = dial(visitor, name).locator("input[type=range]")
+        box = slider.bounding_box()
+        page.mouse.move(box["x"] + 5, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        for i in range(40):
+            page.mouse.move(box["x"] + box["width"] * i / 40, box["y"] + box["height"] / 2)
+        page.mouse.up()
+        page.keyboard.press("ArrowRight")
+    dial(visitor, "k").locator(".sl-reset").click()
+    dial(visitor, "beta").locator(".sl-reset").click()
+    dial(visitor, "alpha2").locator("input[type=checkbox]").uncheck()
+    ends_with(app, visitor, scales=(0.5, 1.0))
+    dial(visitor, "alpha2").locator("input[type=checkbox]").check()
+    for name, value in (("fuse", "max"), ("normalisation", "answer"), ("preset", "paper")):
+        page.select_option(f"select[name='msea_arc.{name}']", value)
+        page.evaluate(FRAME)
+    page.fill("input[name='msea_arc.window']", "7")
+    page.keyboard.press("Enter")
+    page.evaluate(FRAME)
+    assert page.evaluate("document.sightline.now.entry.maps.length") == 3
+    assert calls == []
+
+
+def test_ten_thousand_moves_leave_no_more_memory(visitor):
+    page = visitor.page
+    visitor.quiet()
+    client = page.context.new_cdp_session(page)
+
+    def heap() -> int:
+        client.send("HeapProfiler.collectGarbage")
+        return client.send("Runtime.getHeapUsage")["usedSize"]
+
+    page.evaluate(MOVE, 200)
+    before = heap()
+    page.evaluate(MOVE, 10_000)
+    assert page.evaluate("document.sightline.now.entry.maps.length") == 3
+    assert heap() - before < 10_000_000

@@ -357,18 +357,6 @@ def test_only_these_endpoints_are_offered(client):
 JUNK = (None, 3, "x", [], {}, {"run": {}}, [[1]], "x" * 100_000)
 
 
-def asked_by_the_page(url):
-    """Return a function that asks for maps as the page's scripts do."""
-    parts = httpx.get(f"{url}config").json()["components"]
-    view = next(part["id"] for part in parts if "maps" in part["props"].get("server_fns", ()))
-
-    def post(asked):
-        body = {"data": asked, "fn_name": "maps", "component_id": view, "session_hash": "visitor"}
-        return httpx.post(f"{url}gradio_api/component_server/", json=body, timeout=30)
-
-    return post
-
-
 def ask_as_a_page(url: str, function: str, data: object) -> httpx.Response:
     """Call a function that the page's scripts call."""
     parts = httpx.get(f"{url}config").json()["components"]
@@ -378,25 +366,24 @@ def ask_as_a_page(url: str, function: str, data: object) -> httpx.Response:
 
 
 def test_junk_from_a_browser_leaves_the_server_alive(url, recorded):
-    """Send nonsense to the function behind clicks and sliders, as a page could."""
+    """Send nonsense to the function behind maps that a model made, as a page could."""
     good = {
         "run": recorded["run"],
         "subjects": [{"chip": recorded["chips"][-1]["chip"]}],
-        "panel": {**PANEL, "alphas": [[1.0, True]]},
-        "options": OPTIONS,
+        "options": {"grad_cam": {}},
     }
     for name in good:
         for junk in JUNK:
-            answer = ask_as_a_page(url, "maps", {**good, name: junk})
+            answer = ask_as_a_page(url, "compared", {**good, name: junk})
             assert answer.json().get("kind") == "error", (name, junk)
     for junk in JUNK:
-        assert ask_as_a_page(url, "maps", junk).json()["kind"] == "error"
-    assert ask_as_a_page(url, "maps", good).json()["maps"]
+        assert ask_as_a_page(url, "compared", junk).json()["kind"] == "error"
+    assert ask_as_a_page(url, "compared", good).json()["maps"]
 
 
 def test_an_expired_run_says_so_on_the_page(url):
-    asked = {"run": "0" * 32, "subjects": [{"chip": 1}], "panel": PANEL, "options": OPTIONS}
-    assert ask_as_a_page(url, "maps", asked).json()["text"] == texts.EXPIRED
+    asked = {"run": "0" * 32, "subjects": [{"chip": 1}], "options": {"grad_cam": {}}}
+    assert ask_as_a_page(url, "compared", asked).json()["text"] == texts.EXPIRED
 
 
 def test_the_page_asks_for_nothing_from_elsewhere(url):

@@ -28,7 +28,7 @@ from tests.ui.fake import FakeExplainer, fake_run, with_layers
 
 KEY = "a" * 32
 PANEL = controls.panel_value()
-OPTIONS = {name: all_options()[name] for name in ("tam", "grad_cam")}
+OPTIONS = {"grad_cam": all_options()["grad_cam"]}
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def chip(store: RunStore, text: str) -> dict:
 
 
 def maps(store: RunStore, *subjects, options=OPTIONS) -> list[dict]:
-    asked = {"run": KEY, "subjects": [*subjects], "panel": PANEL, "options": options}
-    return Maps(store).maps(asked)["maps"]
+    asked = {"run": KEY, "subjects": [*subjects], "options": options}
+    return Maps(store).compared(asked)["maps"]
 
 
 def bring(handlers: Handlers, subject, options=OPTIONS) -> list[dict]:
@@ -65,8 +65,7 @@ def test_the_map_of_the_chosen_word_is_computed_and_the_others_wait(handlers, ex
     cat, dog = chip(store, " cat"), chip(store, " dog")
     before = maps(store, cat, dog)
     assert [entry["need"] for entry in before] == [True, True]
-    assert before[0]["maps"][0]["parts"], "other methods are drawn at once"
-    waiting = before[0]["maps"][1]
+    (waiting,) = before[0]["maps"]
     assert waiting["why"] == texts.NOT_COMPUTED.format(method="Grad-CAM")
     assert waiting["parts"] == []
     assert explainer.attributed == [], "asking for maps asks no model"
@@ -79,7 +78,7 @@ def test_the_map_of_the_chosen_word_is_computed_and_the_others_wait(handlers, ex
     run, word = store.get(KEY), Span(store.get(KEY).chips[cat["chip"]].tokens)
     want = explain_subject(find_method("grad_cam"), run, word)
     part = payload.part_value(run.image, want.parts[0], False, "")
-    assert after[0]["maps"][1]["parts"][0]["data"] == part["data"]
+    assert after[0]["maps"][0]["parts"][0]["data"] == part["data"]
     bring(handlers, cat)
     assert len(explainer.attributed) == 1, "it stays with the run"
 
@@ -100,8 +99,7 @@ def test_what_it_cannot_show_is_said_in_its_place(handlers, explainer, store):
     for subject, why in cases:
         (entry,) = maps(store, subject)
         assert not entry["need"]
-        assert entry["maps"][0]["parts"]
-        assert why in entry["maps"][1]["why"]
+        assert why in entry["maps"][0]["why"]
         assert "refresh" in bring(handlers, subject)[-1]
     assert explainer.attributed == []
 
@@ -114,12 +112,12 @@ def test_one_that_fails_says_so_and_does_not_hold_up_another(handlers, explainer
     assert [name for name, _ in explainer.attributed] == ["attention"]
 
 
-def test_without_its_model_the_reason_is_told_and_other_maps_stay(store):
+def test_without_its_model_the_reason_is_told(store):
     nobody = NoModels()
     nobody.start()
     *_, last = bring(Handlers(nobody, store), chip(store, " cat"))
     assert "start Sightline with that model" in last["text"]
-    assert maps(store, chip(store, " cat"))[0]["maps"][0]["parts"]
+    assert maps(store, chip(store, " cat"))[0]["maps"][0]["why"]
 
 
 @pytest.mark.parametrize("subject", [None, 3, {"chip": 999}, {"chip": "x"}, []])
@@ -192,12 +190,12 @@ def test_a_model_computes_what_the_page_shows(qwen, name):
     store.put(KEY, run)
     subject, options = {"chip": payload.first_chip(run)}, {name: all_options()[name]}
     panel = {**PANEL, "alphas": [[1, True]]}
-    asked = {"run": KEY, "subjects": [subject], "panel": panel, "options": options}
-    assert Maps(store).maps(asked)["maps"][0]["need"]
+    asked = {"run": KEY, "subjects": [subject], "options": options}
+    assert Maps(store).compared(asked)["maps"][0]["need"]
     state = {"run": KEY, "subject": subject}
     *_, last = Missing(Handlers(qwen, store)).bring(state, panel, options)
     assert list(last) == ["refresh"]
-    (entry,) = Maps(store).maps(asked)["maps"]
+    (entry,) = Maps(store).compared(asked)["maps"]
     assert not entry["need"]
     assert entry["maps"][0]["parts"][0]["data"]
 
@@ -212,7 +210,7 @@ def test_a_job_and_what_comes_of_it_can_be_sent_to_another_process(explainer):
 
 # How far it is, and ending it --------------------------------------------------------------------
 
-EAGLE = {name: all_options()[name] for name in ("tam", "eagle")}
+EAGLE = {"eagle": all_options()["eagle"]}
 
 
 def test_it_is_told_how_far_the_readings_of_a_map_are(handlers, store):
@@ -224,7 +222,7 @@ def test_it_is_told_how_far_the_readings_of_a_map_are(handlers, store):
     assert all(value["endable"] for value in told)
     assert list(last) == ["refresh"]
     (entry,) = maps(store, chip(store, " cat"), options=EAGLE)
-    assert entry["maps"][1]["note"] == "rests on the picture: 0.62"
+    assert entry["maps"][0]["note"] == "rests on the picture: 0.62"
 
 
 def test_it_is_told_after_how_many_words_of_an_answer_it_is(handlers, store):

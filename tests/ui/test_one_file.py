@@ -172,7 +172,8 @@ def test_the_file_runs_the_modules_of_the_page_but_none_that_needs_a_server():
         set(re.findall(r"\['([\w-]+\.js)'\] \?\?= ", s)) for s in (page_script(FOLDERS), text)
     )
     methods = {path.name for path in (web.WEB / "js" / "methods").glob("*.js")}
-    assert file - page - methods == {"file.js", "computed.js", "describe.js", "recorded.js"}
+    computing = {"computed.js", "describe.js", "facts.js"}
+    assert file - page - methods - computing == {"file.js", "recorded.js"}
     assert "msea_arc.js" in file
     assert {f"{part.name}.js" for part in (web.TOKENS, web.MAPS, web.BACKDROP)} < file
     assert "guard.js" not in file, "a file has no server to wait for"

@@ -1,4 +1,4 @@
-"""A run file near what is let in takes at most 300 MB above idle, from its upload to its maps."""
+"""A run file near what is let in takes at most 300 MB above idle, from upload to evidence."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from explainer.evaluation.synthetic import synthetic_run
 from explainer.run import Run, Unembedding
 from explainer.run.memory import estimate_memory
 from explainer.run.store import RunStore
-from explainer.ui.maps import Maps
+from explainer.ui.evidence import message_of
 from explainer.ui.sections.recorded.opening import MOST_BYTES, MOST_IN_USE, Opening
-from explainer.web.controls import option_value, panel_value
+from explainer.web.controls import panel_value
 from tests.apart import memory, run_apart
 
 BAR = 300_000_000  # bytes above idle
@@ -27,14 +27,7 @@ def show(path: Path) -> None:
     store = RunStore()
     page = Opening(store).upload(str(path), panel_value())
     assert page.bar, page.notice
-    asked = {
-        "run": page.bar["run"],
-        "subjects": [page.bar["subject"]],
-        "panel": page.panel,
-        "options": option_value(),
-    }
-    told = Maps(store).maps(asked)
-    assert not told.get("text"), told
+    assert len(message_of(store.get(page.bar["run"]), page.bar["subject"])) > 1000
 
 
 def peak_of_showing(small: Path, large: Path) -> int:

@@ -16,12 +16,13 @@ from explainer.run import Run
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
 from explainer.serving.no_models import NoModels
+from explainer.ui.evidence import message_of
 from explainer.ui.gallery import load_gallery
 from explainer.ui.handlers import Handlers
-from explainer.ui.maps import Maps
 from explainer.ui.missing import Missing
 from explainer.ui.sections.recorded.opening import MOST_BYTES, Opening
 from explainer.web import controls
+from tests.evidence_reader import read
 from tests.ui.fake import FakeExplainer, fake_run
 
 PANEL, OPTIONS = controls.panel_value(), controls.option_value()
@@ -34,10 +35,10 @@ def saved(tmp_path: Path) -> Path:
     return tmp_path / "run.npz"
 
 
-def _maps(store: RunStore, opened) -> dict:
-    key, subject = opened.bar["run"], opened.bar["subject"]
-    asked = {"run": key, "subjects": [subject], "panel": opened.panel, "options": OPTIONS}
-    return Maps(store).maps(asked)
+def _scales(store: RunStore, opened) -> list[float]:
+    """Return the scales in the evidence that a browser gets of an opened run."""
+    header, _ = read(message_of(store.get(opened.bar["run"]), None))
+    return [scale["alpha"] for scale in header["scales"]]
 
 
 def test_an_uploaded_run_is_a_run_like_any_other(saved):
@@ -47,8 +48,7 @@ def test_an_uploaded_run_is_a_run_like_any_other(saved):
     assert opened.backdrop["run"] == opened.bar["run"]
     assert opened.view["kind"] == "note"
     assert opened.panel == PANEL
-    told = _maps(store, opened)
-    assert len(told["maps"][0]["maps"]) == 3
+    assert _scales(store, opened) == [1.0, 0.5, 0.75]
 
 
 def test_the_same_file_is_the_same_run_and_names_cannot_be_guessed(saved):
@@ -67,7 +67,7 @@ def test_sliders_move_to_the_scales_that_were_read(tmp_path):
     opened = Opening(store).upload(str(tmp_path / "run.npz"), PANEL)
     assert controls.read_alphas(opened.panel) == (0.6, 1.0)
     assert len(opened.panel["alphas"]) == len(PANEL["alphas"])
-    assert "maps" in _maps(store, opened)
+    assert _scales(store, opened) == [1.0, 0.6]
     assert Opening(store).upload(str(tmp_path / "run.npz"), {"odd": 1}).panel == {"odd": 1}
 
 
@@ -116,7 +116,7 @@ def test_without_a_model_recorded_runs_open_and_asking_is_refused_in_words(saved
     models.start()
     handlers = Handlers(models, store)
     opened = Opening(store).upload(str(saved), PANEL)
-    assert "maps" in _maps(store, opened)
+    assert _scales(store, opened) == [1.0, 0.5, 0.75]
     more = {**PANEL, "alphas": [[0.9, True], *PANEL["alphas"][1:]]}
     last = [*Missing(handlers).bring(opened.bar, more, OPTIONS)][-1]
     assert "start Sightline with that model" in last["text"]
@@ -153,7 +153,7 @@ def test_the_gallery_of_the_repository_opens_and_is_small():
     store = RunStore()
     opening = Opening(store, load_gallery(GALLERY))
     for i in range(len(listed)):
-        assert "maps" in _maps(store, opening.choose(i, PANEL))
+        assert 1.0 in _scales(store, opening.choose(i, PANEL))
 
 
 @pytest.mark.parametrize("flags", [("--model", "none"), ()], ids=["no model", "before loading"])

@@ -10,6 +10,7 @@ from explainer.export import Look
 from explainer.ui.published import publish
 from explainer.ui.sections import FOLDERS
 from explainer.web import controls, payload
+from explainer.web.live import methods_module
 from explainer.web.scripts import fold_scripts
 from tests import house
 
@@ -68,6 +69,7 @@ def test_options_share_their_knobs():
     assert told["spec"] == whole
 
 
-def test_the_colours_are_sent_once():
-    text = house.page_config().text
-    assert text.count(payload.tables()[Look().colours]) == 1
+def test_the_colours_are_sent_once_with_the_methods():
+    colours = payload.tables()[Look().colours]
+    assert methods_module().text.count(colours) == 1
+    assert colours not in house.page_config().text

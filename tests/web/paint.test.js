@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {axis, bytes, cellsOf, covering, sample, tableOf} from '../../explainer/web/js/paint.js';
+import {axis, bytes, cellsOf, covering, readTables, sample} from '../../explainer/web/js/paint.js';
 import {part, random, randomCells} from './helpers.js';
 
 /** One pixel of a smooth map, as the formula says it: bilinear between the centres of cells. */
@@ -21,7 +21,7 @@ test('bytes and colours are decoded', () => {
   assert.deepEqual([...bytes('AAH/')], [0, 1, 255]);
   const map = {data: 'AAH/'};
   assert.equal(cellsOf(map), cellsOf(map), 'once');
-  const rgb = Uint8Array.from({length: 768}, (_, i) => i % 256), table = tableOf(Buffer.from(rgb).toString('base64'));
+  const rgb = Uint8Array.from({length: 768}, (_, i) => i % 256), {table} = readTables({table: Buffer.from(rgb).toString('base64')});
   assert.equal(table.length, 256);
   assert.equal(table[1], 0xff050403, 'ABGR, as a little-endian canvas keeps RGBA');
 });
@@ -56,7 +56,7 @@ test('what was not seen is marked', () => {
 });
 
 test('colours that cover by value are clear at 0 and full from half on', () => {
-  const table = tableOf(Buffer.from(Uint8Array.from({length: 768}, (_, i) => i % 251)).toString('base64'));
+  const {table} = readTables({table: Buffer.from(Uint8Array.from({length: 768}, (_, i) => i % 251)).toString('base64')});
   assert.equal(covering(table, false, 'all'), table);
   const alphas = signed => [...covering(table, signed, 'value')].map(pixel => pixel >>> 24);
   assert.deepEqual([0, 1, 64, 127, 128, 255].map(i => alphas(false)[i]), [0, 2, 128, 254, 255, 255]);

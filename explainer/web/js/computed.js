@@ -1,78 +1,125 @@
 // Maps computed here, from the evidence of a run and the state of all controls.
 import {aboutMethod, drawnPart, notesOf} from './describe.js';
+import {fill} from './dom.js';
+import {lineOf, titleOf} from './facts.js';
 import {settingsOf} from './methods/base.js';
 import {largest} from './methods/display.js';
-import {readEvidence, Refusal} from './methods/run.js';
+import {readEvidence, readWord, Refusal, withWord} from './methods/run.js';
+import {Unfinished, within} from './methods/slices.js';
 import {explainSubject} from './methods/subjects.js';
-import {bytes} from './paint.js';
+
+const SLICE_MS = 10;  // of one frame
+/** @type {(word: Explained) => string} */
+const keyOf = ({at, ids, word}) => JSON.stringify([at, word ?? ids]);
+const parts = subject => subject.plus ? [subject.plus, subject.minus] : [subject];
 
 /**
- * Prepare to compute maps.
- * @param {object} told
- * @param {string} told.evidence the evidence message in base64
- * @param {{methods: Record<string, MethodSpec>, norms: Record<string, Record<string, string>>}} told.declared
- * @param {string[]} told.texts of all chips
- * @param {Words} told.words
- * @param {Chip[]} chips
- * @param {Picture[]} images
- * @returns {{knows(name: string): boolean, entry(subject: Explained, panel: PanelValue, options: OptionValue): Entry | null,
- *   about(map: MethodMap, panel: PanelValue, options: OptionValue): string}} `knows` tells whether it computes the maps of a method,
- *   `entry` is null for what it cannot explain;
- *   `about` says how a map was made; both throw a `Refusal`
+ * Prepare to compute the maps of a run at one layer.
+ * @param {ArrayBuffer} message its evidence
+ * @param {{declared: {methods: Record<string, MethodSpec>, norms: Record<string, Record<string, string>>}, words: Words}} told
+ * @param {boolean} grows whether scales can be added to the run
+ * @returns {Computing}
  */
-export function computing({evidence, declared: {methods, norms}, texts, words}, chips, images) {
-  const run = readEvidence(bytes(evidence).buffer);
+export function computing(message, {declared: {methods, norms}, words}, grows) {
+  let run = readEvidence(message);
+  /** @type {Map<string, HeldWord>} */
+  const unsaid = new Map();
+
+  // The factors that are on, each once, with their weights.
+  function scalesOf({alphas, weights}) {
+    const on = new Map();
+    alphas.forEach(([alpha, wanted], i) => {
+      const factor = Number(alpha.toFixed(4));
+      if (wanted && !on.has(factor)) on.set(factor, weights?.[i] ?? 1);
+    });
+    if (!on.size) throw new Refusal(words.noScale);
+    return on;
+  }
 
   // The knobs of a method, from the values of both panels.
   function settings(name, panel, own) {
-    const spec = methods[name], has = knob => spec.knobs.some(one => one.name === knob), given = {...own};
-    const on = panel.alphas.filter(([, wanted]) => wanted).map(([alpha]) => alpha);
-    if (!on.length) throw new Refusal(words.noScale);
-    for (const [knob, value] of Object.entries({scales: on, k: panel.k, beta: panel.beta})) if (has(knob)) given[knob] = value;
-    if (has('scale_weights') && given.fuse !== 'max') given.scale_weights = weights(panel);
+    const spec = methods[name], has = knob => spec.knobs.some(one => one.name === knob), given = {...own}, on = scalesOf(panel);
+    for (const [knob, value] of Object.entries({scales: [...on.keys()], k: panel.k, beta: panel.beta})) if (has(knob)) given[knob] = value;
+    if (has('scale_weights') && given.fuse !== 'max') given.scale_weights = weightsOf([...on.values()]);
     return settingsOf(spec, given);
   }
 
-  function weights({alphas, weights: all}) {
-    const on = alphas.flatMap(([, wanted], i) => wanted ? [all?.[i] ?? 1] : []);
-    if (!on.some(weight => weight)) throw new Refusal(words.noWeight);
-    return new Set(on).size === 1 ? null : on;
+  function weightsOf(all) {
+    if (!all.some(weight => weight)) throw new Refusal(words.noWeight);
+    return new Set(all).size === 1 ? null : all;
   }
 
-  function normOf(heat) { return norms[heat.norm[0]][heat.norm[1]]; }
-
-  // The tokens that a subject stands for; null for what is no part of the run.
-  /** @type {(subject: Explained) => {tokens: number[], text: string, by: string} | null} */
-  function wordOf({chip, tokens, by}) {
-    if (chip !== undefined) return chips[chip] ? {tokens: chips[chip].tokens, text: chips[chip].text, by: 'max'} : null;
-    if (!tokens?.length || !tokens.every(token => token in run.tokens)) return null;
-    const inside = chips.filter(item => item.tokens.some(token => tokens.includes(token)));
-    const text = inside.map(item => texts[item.index]).join('').trim() || inside.map(item => item.text).join(' ');
-    return {tokens, text, by: by ?? 'max'};
+  // The factors that maps need and the run was not read at.
+  function missing({panel, options}) {
+    const others = Object.values(options).flatMap(knobs => typeof knobs.alpha === 'number' ? [knobs.alpha] : []);
+    const needed = [...new Set([...scalesOf(panel).keys(), ...others])];
+    return needed.filter(alpha => run.scales.every(scale => Math.abs(scale.alpha - alpha) >= 1e-6)).sort((a, b) => a - b);
   }
 
-  function mapOf(name, heat, text) {
+  // A word as the methods take it.
+  /** @type {(word: Explained, now: State) => {tokens: number[], at?: undefined, by: string} | {at: number, ids: number[], tokens?: undefined, by: string}} */
+  function wordOf(word, {chips}) {
+    const by = word.by ?? 'max';
+    if (word.at !== undefined) return {at: word.at, ids: unsaid.get(keyOf(word)).ids, by};
+    const tokens = word.chip === undefined ? word.tokens : chips[word.chip]?.tokens;
+    if (!tokens?.length || !tokens.every(token => token in run.tokens)) throw new Refusal(words.absent);
+    return {tokens, by};
+  }
+
+  // The same with what is said of it.
+  function toldOf(word, now) {
+    const {tokens, at} = wordOf(word, now), {texts, probabilities} = now.facts;
+    if (tokens) return {tokens, texts: tokens.map(token => texts[token]), probability: product(tokens.map(token => probabilities[token]))};
+    const other = unsaid.get(keyOf(word));
+    return {tokens: [at], texts: other.texts, probability: other.probability, was: texts[at]};
+  }
+
+  const product = chances => chances.includes(null) ? null : chances.reduce((all, one) => all * one, 1);
+
+  function mapOf(name, heat, text, images) {
     const {label} = methods[name];
-    const parts = heat.parts.map((part, i) => {
+    const drawn = heat.parts.map((part, i) => {
       const on = images[i].label ? ` on ${images[i].label}` : '';
       return drawnPart(part, run.images[i], heat.signed, `${label} map of “${text}”${on}`);
     });
-    return {name, label, note: notesOf(heat), parts, signed: heat.signed, norm: normOf(heat)};
+    return {name, label, note: notesOf(heat), parts: drawn, signed: heat.signed, norm: norms[heat.norm[0]][heat.norm[1]]};
+  }
+
+  function compute(subject, now) {
+    const {panel, options, pictures, facts} = now, lacking = grows ? missing(now) : [];
+    if (lacking.length) return {refused: {busy: fill(words.adding, {scales: lacking.join(', ')}), need: true}};
+    const told = parts(subject).map(word => toldOf(word, now)), word = titleOf(told, words), whole = wholeOf(subject, now);
+    const shown = Object.keys(options).filter(name => name in methods);
+    const heats = Object.fromEntries(shown.map(name => [name, explainSubject(methods[name], run, whole, settings(name, panel, options[name]))]));
+    const main = heats.msea_arc ?? heats[shown[0]];
+    return {entry: {
+      subject, word, line: lineOf(told, subject.layer, now.chips, facts, words), maps: shown.map(name => mapOf(name, heats[name], word, pictures.images)),
+      peaks: (main?.parts ?? []).map(part => Number(largest(part.values.map(Math.abs)).toFixed(3))), beta: heats.msea_arc?.notes.beta_auto ?? null,
+    }};
+  }
+
+  /** @type {(subject: Explained, now: State) => any} */
+  function wholeOf(subject, now) {
+    return subject.plus ? {plus: wordOf(subject.plus, now), minus: wordOf(subject.minus, now)} : wordOf(subject, now);
   }
 
   return {
     knows: name => name in methods,
-    entry(subject, panel, options) {
-      const word = wordOf(subject);
-      if (!word) return null;
-      const shown = Object.keys(options).filter(name => name in methods);
-      const heats = Object.fromEntries(shown.map(name => [name, explainSubject(methods[name], run, word, settings(name, panel, options[name]))]));
-      const main = heats.msea_arc ?? heats[shown[0]];
-      return {
-        subject, word: word.text, line: '', maps: shown.map(name => mapOf(name, heats[name], word.text)),
-        peaks: (main?.parts ?? []).map(part => Number(largest(part.values.map(Math.abs)).toFixed(3))), beta: heats.msea_arc?.notes.beta_auto ?? null,
-      };
+    lacks: subject => parts(subject).filter(word => word.at !== undefined && !unsaid.has(keyOf(word))),
+    add(word, addition) {
+      const other = readWord(addition);
+      run = withWord(run, other);
+      unsaid.set(keyOf(word), {ids: [...other.ids], texts: other.texts, probability: other.probability});
     },
-    about: ({name, norm}, panel, options) => aboutMethod(methods[name], settings(name, panel, options[name]), norm),
+    entry(subject, now) {
+      try {
+        return within(SLICE_MS, () => compute(subject, now));
+      } catch (error) {
+        if (error instanceof Unfinished) return null;
+        if (!(error instanceof Refusal)) throw error;
+        return {refused: {text: error.message.replace(/^./u, first => first.toUpperCase()), kind: 'error'}};
+      }
+    },
+    about: ({name, norm}, {panel, options}) => aboutMethod(methods[name], settings(name, panel, options[name]), norm),
   };
 }

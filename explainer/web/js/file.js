@@ -3,8 +3,8 @@
 import {mount as backdrop} from './backdrop.js';
 import {computing} from './computed.js';
 import {make, partOf} from './dom.js';
-import {Refusal} from './methods/run.js';
 import {mount as options} from './options.js';
+import {bytes, readTables} from './paint.js';
 import {mount as sliders} from './recorded.js';
 import {shades} from './shade.js';
 import {sightline} from './state.js';
@@ -12,66 +12,42 @@ import {mount as bar} from './tokens.js';
 import {tool} from './toolbar.js';
 import {mount as view} from './view.js';
 
-const data = JSON.parse(partOf(document, '#sl-data').textContent), SLICE_MS = 12, MOST_MS = 100;
-/** @type {Record<string, (context: Context) => void>} */
+const data = JSON.parse(partOf(document, '#sl-data').textContent);
+/** @type {Record<string, (context: Context, makeSource: () => EvidenceSource) => void>} */
 const PARTS = {bar, view, backdrop, sliders, options};
 /** @type {Map<string, Entry>} */
 const entries = new Map(data.entries.map((/** @type {Entry} */ entry) => [sightline.canonical(entry.subject), entry]));
-let slow = '';  // settings at which a word takes too long to make others ahead
-const computed = data.live ? computing(data.live, data.bar.chips, data.pictures.images) : null;
+const absent = {text: data.words.absent, kind: 'note'};
+const computed = data.live ? computing(bytes(data.live.evidence).buffer, data.live.told, false) : null;
+/** @type {EvidenceSource} */
+const evidence = {of: () => ({computing: computed}), bring: () => absent, forget() {}, forgive() {}};
 
-// The maps of a subject by the methods that are shown; null for what the file cannot explain.
-/** @type {(subject: Explained, panel: PanelValue, shown: OptionValue) => Entry | null} */
-function entryOf(subject, panel, shown) {
-  const kept = entries.get(sightline.canonical(subject)), made = computed?.entry(subject, panel, shown) ?? {maps: []};
-  if (!kept && !made.maps.length) return null;
-  const all = [...made.maps, ...kept?.maps ?? []];
-  const facts = made.maps.length ? {...kept, ...made, ...kept && {word: kept.word, line: kept.line}} : kept;
-  return {...facts, maps: Object.keys(shown).flatMap(name => all.find(map => map.name === name) ?? [])};
+// What the server answers on the page, of the maps that came with the file.
+/** @type {(request: {subjects: Explained[], options: OptionValue}) => Promise<{maps: Entry[]} | Message>} */
+async function compared({subjects, options}) {
+  const maps = subjects.flatMap(subject => entries.get(sightline.canonical(subject)) ?? (computed ? without(subject, options) : []));
+  return maps.length ? {maps} : absent;
 }
 
-// What the server answers on the page. Many words are made in slices, so that the page goes on; the
-// rest waits for a person where one word takes long.
-/** @type {(request: {subjects: Explained[], panel: PanelValue, options: OptionValue}) => Promise<{maps: Entry[]} | Message>} */
-async function answer({subjects, panel, options: shown}) {
-  /** @type {Entry[]} */
-  const maps = [];
-  const {settings} = sightline.now;
-  let since = performance.now();
-  if (subjects.length > 1 && slow === settings) return {maps};
-  try {
-    for (const subject of subjects) {
-      const began = performance.now(), entry = entryOf(subject, panel, shown);
-      if (entry) maps.push(entry);
-      if (subjects.length === 1) break;
-      if (performance.now() - began > MOST_MS) {
-        slow = settings;
-        break;
-      }
-      if (performance.now() - since < SLICE_MS) continue;
-      await new Promise(done => setTimeout(done));
-      if (sightline.now.settings !== settings) break;
-      since = performance.now();
-    }
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    return {text: error.message.replace(/^./u, first => first.toUpperCase()), kind: 'error'};
-  }
-  return maps.length ? {maps} : {text: data.words.absent, kind: 'note'};
+/** @type {(subject: Explained, options: OptionValue) => Entry} */
+function without(subject, options) {
+  const why = data.words.absent, shown = data.view.methods.filter((/** @type {MethodMap} */ {name}) => name in options);
+  const maps = shown.map((/** @type {MethodMap} */ {name, label}) => ({name, label, why, parts: []}));
+  return {subject, word: '', line: '', maps, peaks: []};
 }
 
 /** @type {(name: string, props: object, server?: Context['server']) => void} */
 function mount(name, props, server = {}) {
   const at = document.querySelector(`#sl-${name}`) ?? document.body;
-  PARTS[name]({element: at, props, server, trigger() {}, watch() {}});
+  PARTS[name]({element: at, props, server, trigger() {}, watch() {}}, () => evidence);
 }
 
 // How the maps that are drawn were made, then what holds for all of them.
 function print() {
-  const {entry, panel, options: shown} = sightline.now, {methods, rest} = data.print;
-  const lines = (entry?.maps ?? []).flatMap(map => {
+  const {now} = sightline, {methods, rest} = data.print;
+  const lines = (now.entry?.maps ?? []).flatMap(map => {
     if (map.name in methods && !computed?.knows(map.name)) return methods[map.name];
-    return computed && panel && shown ? computed.about(map, panel, shown) : [];
+    return computed?.about(map, now) ?? [];
   });
   partOf(document, '#sl-print').replaceChildren(...[...lines, ...rest].map(text => make('p', '', text)));
 }
@@ -89,7 +65,7 @@ if (data.home) {
 }
 partOf(document, '#sl-made summary').textContent = data.words.print;
 
-sightline.set({methods: data.view.shown, cover: data.cover});
+sightline.set({methods: data.view.shown, cover: data.cover, tables: readTables(data.tables)});
 partOf(document, '#sl-shades').append(...shades(data.opacity, data.colours, data.words.shades));
 if (computed) {
   mount('options', data.live.options);
@@ -102,5 +78,5 @@ if (computed) {
 sightline.on('entry', print);
 mount('backdrop', {value: data.pictures});
 mount('bar', {value: data.bar, words: data.words.playing, rests: data.rests});
-mount('view', data.view, {maps: answer, places: async () => data.places});
+mount('view', data.view, {compared, places: async () => data.places});
 document.sightline = sightline;

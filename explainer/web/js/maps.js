@@ -1,75 +1,118 @@
-// The maps that are here, and how others come. A table holds the maps of one run under one state
-// of all controls: no map can be shown under numbers that are not its own.
+// The maps of what is explained: computed here at once, from evidence that was sent once; those of
+// methods that ask the model come from the server, and are kept.
 import {sightline} from './state.js';
 
-const REST_MS = 250;    // a slider that has not moved for so long is at rest
-const MOST_TABLES = 4, MOST_BYTES = 48e6, MOST_ASKED = 256;
+const REST_MS = 250;    // a choice that has not changed for so long is at rest
+const MOST_ENTRIES = 48, MOST_COMPARED = 2048, MOST_ASKED = 32;
 
 /**
- * Keep maps of several settings, and ask for others.
- * @param {(request: object) => Promise<any>} fetch asks Python for {run, subjects, panel, options}
- * @param {() => void} arrived hears of new maps, and of answers without any
+ * Compute and keep maps, and ask for others.
+ * @param {EvidenceSource} source
+ * @param {(request: object) => Promise<any>} compared asks for {run, subjects, options}: entries with the maps of
+ *   methods that cannot be computed here
+ * @param {() => void} arrived hears that `find` may know more now
  * @param {string} unreachable said if there is no answer
- * @returns {{here(): number, find(subject: Explained): any, ask(subject: Explained): void, fillSoon(): void,
- *   renew(subject: Explained): void, forgive(): void}}
+ * @returns {{here(): number, find(subject: Explained, asks?: boolean): any, fillSoon(): void, refresh(subject: Explained): void,
+ *   forgive(): void}}
  */
-export function mapStore(fetch, arrived, unreachable) {
-  const tables = new Map();
+export function mapStore(source, compared, arrived, unreachable) {
+  const {now, canonical} = sightline, entries = new Map(), answers = new Map();
   let asking = false, filling = false, resting = 0;
 
-  function table() {
-    const {run, settings} = sightline.now, name = `${run} ${settings}`;
-    const found = tables.get(name) ?? {name, maps: new Map(), bytes: 0, run};
-    tables.delete(name);
-    tables.set(name, found);  // the one used last is the last to go
-    if (tables.size > MOST_TABLES) tables.delete(tables.keys().next().value);
-    return found;
+  function put(table, most, name, value) {
+    table.delete(name);
+    table.set(name, value);  // the one used last is the last to go
+    if (table.size > most) table.delete(table.keys().next().value);
+    return value;
   }
 
-  async function request(subjects) {
-    const {run, panel, options} = sightline.now, into = table();
+  const evidence = subject => source.of(now.run, subject?.layer);
+  const nameOf = subject => `${now.run} ${now.settings} ${canonical(subject)}`;
+
+  // The methods that are shown and cannot be computed here, with their options.
+  function others(computing) {
+    return Object.fromEntries(Object.entries(now.options ?? {}).filter(([name]) => !computing?.knows(name)));
+  }
+
+  const answerName = (subject, options) => `${now.run} ${canonical([subject, options])}`;
+
+  async function request(subjects, options) {
+    const {run} = now, names = subjects.map(subject => answerName(subject, options));
     let got;
-    try {
-      got = await fetch({run, subjects, panel, options});
-    } catch { got = null; }
+    try { got = await compared({run, subjects, options}); } catch { got = null; }
     got ??= {text: unreachable, kind: 'error'};
     for (const entry of got.maps ?? []) {
-      into.maps.set(sightline.canonical(entry.subject), entry);
-      into.bytes += entry.maps.reduce((n, map) => n + map.parts.reduce((m, part) => m + (part.data ?? part.cells).length, 0), 0);
+      const at = subjects.findIndex(subject => canonical(subject) === canonical(entry.subject));
+      put(answers, MOST_COMPARED, names[at], entry);
     }
-    return {...got, into};
+    return {got, names};
   }
 
   // Ask for one subject; of those that are wanted meanwhile, only the last one is asked for after.
-  async function ask(subject) {
+  async function ask(subject, options) {
     if (asking) return;
     asking = true;
-    const got = await request([subject]), key = sightline.canonical(subject);
-    if (!got.into.maps.has(key)) got.into.maps.set(key, {refused: got});
+    const {got, names: [name]} = await request([subject], options);
+    if (!answers.has(name)) answers.set(name, {refused: got});
     asking = false;
     arrived();
   }
 
-  const lacking = () => {
-    const {maps, bytes} = table(), {subject, subjects} = sightline.now;
-    if (bytes > MOST_BYTES) return [];
-    const at = Math.max(0, subjects.findIndex(s => sightline.key(s) === sightline.key(subject)));
-    return subjects.map((subject, i) => ({subject, far: Math.abs(i - at)})).sort((a, b) => a.far - b.far)
-      .map(item => sightline.whole(item.subject)).filter(s => !maps.has(sightline.canonical(s)));
-  };
+  // What is computed of a subject; nothing where evidence is on its way, or the time of a frame was over.
+  /** @type {(subject: Explained, at: {computing?: Computing | null}, asks: boolean) => Found | null} */
+  function compute(subject, {computing}, asks) {
+    if (!computing) return {entry: /** @type {Entry} */ ({maps: []})};
+    const lacking = computing.lacks(subject);
+    for (const word of lacking) {
+      const refused = asks && source.bring(now.run, subject.layer, word);
+      if (refused) return {refused};
+    }
+    if (lacking.length) return null;
+    const made = computing.entry(subject, now);
+    if (!made) arrived();
+    return made;
+  }
 
-  // Bring the maps of all subjects, nearest first, in batches that Python keeps small.
+  function make(subject, asks) {
+    const at = evidence(subject);
+    if (!at || at.refused) return at;
+    const made = compute(subject, at, asks);
+    if (!made || made.refused) return made;
+    const options = others(at.computing);
+    if (!Object.keys(options).length) return made.entry;
+    const answer = answers.get(answerName(subject, options));
+    if (!answer && asks) ask(subject, options);
+    if (!answer || answer.refused) return answer;
+    const all = [...made.entry.maps, ...answer.maps], peaks = made.entry.maps.length ? made.entry.peaks : answer.peaks;
+    return {...answer, ...made.entry, peaks, maps: Object.keys(now.options).flatMap(name => all.find(map => map.name === name) ?? [])};
+  }
+
+  function find(subject, asks = true) {
+    const whole = sightline.whole(subject), name = nameOf(whole), found = entries.get(name) ?? make(whole, asks);
+    if (found && Object.keys(found).length) put(entries, MOST_ENTRIES, name, found);
+    return found;
+  }
+
+  function wanting(options) {
+    const {subject, subjects} = now, at = Math.max(0, subjects.findIndex(s => sightline.key(s) === sightline.key(subject)));
+    return subjects.map((one, i) => ({one: sightline.whole(one), far: Math.abs(i - at)})).sort((a, b) => a.far - b.far)
+      .map(item => item.one).filter(one => !answers.has(answerName(one, options)));
+  }
+
+  // Bring what the server knows of all subjects, nearest first, in batches.
   async function fillRest() {
-    if (filling || sightline.now.run === null) return;
+    const {run, settings} = now, at = run !== null && evidence(now.extra);
+    if (filling || !at || at.refused) return;
+    const options = others(at.computing);
+    if (!Object.keys(options).length) return;
     filling = true;
-    const {name} = table();
-    for (let rest = lacking(), before = Infinity; rest.length < before && rest.length && table().name === name; rest = lacking()) {
+    for (let rest = wanting(options), before = Infinity; rest.length && rest.length < before && now.run === run && now.settings === settings; rest = wanting(options)) {
       before = rest.length;
-      await request(rest.slice(0, MOST_ASKED));
+      await request(rest.slice(0, MOST_ASKED), options);
       arrived();
     }
     filling = false;
-    if (sightline.now.run !== null && table().name !== name) fillSoon();
+    if (now.run !== run || now.settings !== settings) fillSoon();
   }
 
   function fillSoon() {
@@ -77,19 +120,27 @@ export function mapStore(fetch, arrived, unreachable) {
     resting = setTimeout(fillRest, REST_MS);
   }
 
+  function forgive() {  // what was refused may be asked for again
+    for (const table of [entries, answers]) for (const [name, value] of table) if (value.refused) table.delete(name);
+    source.forgive();
+  }
+
   return {
-    here: () => sightline.now.subjects.filter(s => table().maps.get(sightline.key(s))?.maps).length,
-    find: subject => table().maps.get(sightline.key(subject)),
-    ask: subject => ask(sightline.whole(subject)),
-    fillSoon,
-    renew(subject) {  // maps that lacked something are asked for once more
-      const {maps} = table(), key = sightline.key(subject);
-      if (maps.get(key)?.need) maps.delete(key);
+    here() {
+      const at = now.run !== null && evidence(now.extra), options = at && others(at.computing);
+      if (!at || at.refused) return 0;
+      return Object.keys(options).length ? now.subjects.length - wanting(options).length : now.subjects.length;
     },
-    forgive() {  // what was refused may be asked for again
-      for (const {maps} of tables.values()) {
-        for (const [key, entry] of maps) if (entry.refused) maps.delete(key);
+    find,
+    fillSoon,
+    forgive,
+    refresh(subject) {  // the run has grown: a scale was added, or maps that the model makes
+      const whole = canonical(sightline.whole(subject));
+      if (entries.get(nameOf(sightline.whole(subject)))?.refused?.need) source.forget(now.run);
+      for (const table of [entries, answers]) {
+        for (const [name, value] of table) if (value.need && canonical(value.subject) === whole) table.delete(name);
       }
+      forgive();
     },
   };
 }

@@ -123,6 +123,7 @@ interface TokenBarValue {
   layers?: number[];
   rests?: Record<number, Reliance> | null;
   undrawable?: string;
+  facts?: Facts | null;
 }
 
 /** One guess of a list: the rank that it has in the other one, and what it adds to the overlap. */

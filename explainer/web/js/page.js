@@ -9,12 +9,17 @@ import {mount as options} from './options.js';
 import {mount as panel} from './panel.js';
 import {refusal} from './refusal.js';
 import {FOLDS, SECTIONS} from './sections.js';
+import {evidenceSource} from './source.js';
 import {sightline} from './state.js';
 import {mount as tokens} from './tokens.js';
 import {mount as mapView} from './view.js';
 
 /** @type {(context: Context) => void} */
-const view = context => guard(mapView(context), context);
+function view(context) {
+  const {evidence, words} = context.props;
+  guard(mapView(context, arrived => evidenceSource(evidence, arrived, words.unreachable)), context);
+}
+
 /** @type {Record<string, (context: Context) => void>} */
 const PARTS = {backdrop, examples, models, notice, options, panel, tokens, view, ...SECTIONS};
 

@@ -16,11 +16,16 @@ export function bytes(data) { return Uint8Array.from(atob(data), c => c.charCode
 export function cellsOf(map) { return map.cells ??= bytes(map.data ?? ''); }
 
 /**
- * Decode a colour table.
- * @param {string} data 256 times RGB in base64
- * @returns {Uint32Array} pixels as a canvas keeps them
+ * Decode colour tables.
+ * @param {Record<string, string>} tables 256 times RGB in base64, by name
+ * @returns {Record<string, Uint32Array>} pixels as a canvas keeps them
  */
-export function tableOf(data) {
+export function readTables(tables) {
+  return Object.fromEntries(Object.entries(tables).map(([name, data]) => [name, tableOf(data)]));
+}
+
+/** @type {(data: string) => Uint32Array} */
+function tableOf(data) {
   const rgb = bytes(data);
   return Uint32Array.from({length: 256}, (_, i) =>
     (255 << 24 | rgb[3 * i + 2] << 16 | rgb[3 * i + 1] << 8 | rgb[3 * i]) >>> 0);

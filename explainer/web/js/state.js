@@ -9,6 +9,7 @@ const now = {
   chips: [],
   layers: [],
   rests: null,
+  facts: null,
   undrawable: '',
   template: false,
   extending: false,

@@ -1,5 +1,5 @@
 // The chips: one listbox, answer first, prompt below. Text enters through textContent only.
-// props.value from Python: {run, subject, chips, live, layers, rests}; back to Python: {run,
+// props.value from Python: {run, subject, chips, live, layers, rests, facts}; back to Python: {run,
 // subject}.
 import {make, partOf, targetOf} from './dom.js';
 import {showEvidence} from './evidence.js';
@@ -91,7 +91,7 @@ export function mount({element, props, watch}) {
       follow();
       return;
     }
-    const {chips: items, live = false, layers = [], rests = null, undrawable = ''} = value, held = box.contains(document.activeElement);
+    const {chips: items, live = false, layers = [], rests = null, undrawable = '', facts = null} = value, held = box.contains(document.activeElement);
     const answer = items.filter(item => item.role === 'answer');
     const prompt = items.filter(item => item.role === 'prompt');
     const parts = [];
@@ -101,6 +101,7 @@ export function mount({element, props, watch}) {
     box.replaceChildren(...parts);
     box.classList.toggle('sl-live', live);
     if (live) return sightline.set({run: null, chips: [], peek: null});
+    sightline.set({facts});
     if (value.run && value.run === now.run) sightline.set({chips: items});  // sent twice: what was chosen meanwhile stays
     else {
       const subjects = [...answer, ...prompt].map(item => ({chip: item.index}));

@@ -29,6 +29,46 @@ interface Chip {
 /** How much a word of the answer rests on the picture. */
 interface Reliance { share: number; sensitive: boolean; against: boolean; text: string }
 
+/** What the line beside a word is made of: texts of all tokens, joined as they are, and their probabilities. */
+interface Facts { texts: string[]; probabilities: (number | null)[]; about: string[]; layer: number }
+
+/** A word of a subject: the tokens where it stands, its texts; `was` is the text in whose place it would stand. */
+interface ToldWord { tokens: number[]; texts: string[]; probability: number | null; was?: string }
+
+/** A word that was not said, as its message tells it. */
+interface HeldWord { ids: number[]; texts: string[]; probability: number | null }
+
+/** What is drawn, or why nothing is. */
+type Found = {entry?: Entry; refused?: Refusal};
+
+/** The maps of one run at one layer. */
+interface Computing {
+  /** Whether it computes the maps of a method. */
+  knows(name: string): boolean;
+  /** Words that were not said and have no rows yet. */
+  lacks(subject: Explained): Explained[];
+  /** Add the message of one of them. */
+  add(word: Explained, message: ArrayBuffer): void;
+  /** Null where the work takes longer than a slice: it goes on when asked again. */
+  entry(subject: Explained, now: State): Found | null;
+  /** How a map was made. */
+  about(map: MethodMap, now: State): string;
+}
+
+/** The evidence of a run at a layer, or why there is none; of further words, why they did not come, null until they do. */
+interface KeptEvidence { refused: Refusal | null; computing: Computing | null; words: Map<string, Refusal | null> }
+
+/** Where evidence comes from. */
+interface EvidenceSource {
+  /** Null while it is on its way; {computing: null} where nothing can be computed. */
+  of(run: string, layer?: number): {computing?: Computing | null; refused?: Refusal} | null;
+  /** Have the rows of a word come; why they do not. */
+  bring(run: string, layer: number | undefined, word: Explained): Refusal | null;
+  forget(run: string): void;
+  /** What was refused may be asked for again. */
+  forgive(): void;
+}
+
 /** [x0, y0, x1, y1], shares of the picture's width and height. */
 type Rectangle = [number, number, number, number];
 
@@ -103,6 +143,7 @@ interface State {
   layers: number[];
   /** How much chips rest on the picture, by index; null if unknown. */
   rests: Record<number, Reliance> | null;
+  facts: Facts | null;
   /** A sentence on characters that files of pixels spell out. */
   undrawable: string;
   /** Whether chips of the template are shown. */

@@ -1,12 +1,12 @@
-// The maps of what is explained, drawn over the picture. What is not here yet is asked for, and
-// until it comes the last maps stay, marked as such. props.value from Python: {busy} and {text,
+// The maps of what is explained, drawn over the picture. Until their evidence comes the last maps
+// stay, marked as such. props.value from Python: {busy} and {text,
 // kind} are messages, {endable} with it says that the work can be ended and {ended} that it was,
-// {refresh} asks once more for what was refused. props.tables holds the colours.
+// {refresh} asks once more for what was refused.
 import {comparing} from './compare.js';
 import {childrenOf, fill, make} from './dom.js';
 import {mapStore} from './maps.js';
 import {methodMenu} from './methods.js';
-import {covering, tableOf} from './paint.js';
+import {covering} from './paint.js';
 import {mapPanel} from './panels.js';
 import {placeWords} from './places.js';
 import {saveMenu} from './save.js';
@@ -18,12 +18,11 @@ import {followZoom, zoomAt, zoomTo} from './zoom.js';
 /**
  * Mount the maps.
  * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'server' | 'watch'>} context
+ * @param {(arrived: () => void) => EvidenceSource} makeSource
  * @returns {{root: HTMLElement, message: HTMLElement, say(text: string, kind: string): void}} for the guard
  */
-export function mount({element, props, trigger, server, watch}) {
+export function mount({element, props, trigger, server, watch}, makeSource) {
   const root = element.querySelector('.sl-view'), REST_BEFORE_MODEL_MS = 250, text = props.words;
-  const tables = Object.fromEntries(Object.entries(props.tables).map(([name, data]) => [name, tableOf(data)]));
-  sightline.set({tables});
   let needing = 0, needed = false, frame = 0, refused = false, endable = false, ending = false, waiting = false;
 
   const status = make('div', 'sl-status'), word = make('span', 'sl-word'), line = make('span', 'sl-line');
@@ -35,7 +34,8 @@ export function mount({element, props, trigger, server, watch}) {
   status.append(word, line);
   const shots = strip(image => sightline.set({image}), text);
   if (!sightline.now.methods.length) sightline.set({methods: props.shown});
-  const compare = comparing(text), maps = mapStore(asked => server.maps(asked), () => soon(), text.unreachable);
+  const compare = comparing(text), source = makeSource(() => soon());
+  const maps = mapStore(source, asked => server.compared(asked), () => soon(), text.unreachable);
   const wordsAt = placeWords(asked => server.places(asked), () => point());
   tools.append(...props.methods.length > 1 ? [methodMenu(props.methods, text)] : [], compare.box, looks(), whole());
   if (server.save) tools.append(saveMenu(text.saving, server));
@@ -74,7 +74,7 @@ export function mount({element, props, trigger, server, watch}) {
   }
 
   function drawMap(map) {
-    const {pictures, image, colours, cover, drawing, contour} = sightline.now;
+    const {pictures, image, tables, colours, cover, drawing, contour} = sightline.now;
     const table = covering(tables[map.signed ? props.diverging : colours], map.signed, cover);
     const part = panels[map.name] ??= mapPanel(map.name, text);
     part.draw(map, {
@@ -119,10 +119,9 @@ export function mount({element, props, trigger, server, watch}) {
   function show() {
     const {run, subject, peek, pictures} = sightline.now;
     if (run === null || subject === null || pictures.run !== run) return;  // the rest is on its way
-    const found = maps.find(subject), peeked = peek && maps.find(peek);
+    const found = maps.find(subject), peeked = peek && maps.find(peek, false);
     root.classList.toggle('sl-late', !found?.maps && !peeked?.maps);
     root.dataset.here = String(maps.here());
-    if (!found) maps.ask(subject);
     if (found?.refused) refuse(found.refused);
     else if (found && refused) say('', ''), refused = false;
     const entry = peeked?.maps ? peeked : found;
@@ -180,8 +179,7 @@ export function mount({element, props, trigger, server, watch}) {
     if (!value?.endable && !value?.refresh) end('', '');
     if (value?.refresh) {
       refused = value.text === undefined;  // else that stays
-      maps.forgive();
-      maps.renew(sightline.now.subject);
+      maps.refresh(sightline.now.subject);
       soon();
     }
     endable = Boolean(value?.endable);
@@ -200,6 +198,7 @@ export function mount({element, props, trigger, server, watch}) {
     say('', '');  // what was said of the last one is over
   });
   sightline.on('run settings subjects extra', () => maps.fillSoon());
+  sightline.on('run extra', () => { if (sightline.now.run !== null) source.of(sightline.now.run, sightline.now.extra.layer); });
   sightline.on('run subject extra peek playing settings pictures image colours cover drawing contour compare pair flipped', soon);
   sightline.on('pictures', () => shots.show(sightline.now.pictures.images, sightline.now.image));
   sightline.on('pictures image', () => { zoomTo(1); sightline.set({probe: null}); });

@@ -4,18 +4,16 @@ import {rankGaussian} from './filters.js';
 import {join, placement, shapeOf, split} from './geometry.js';
 import {earlier, textScores} from './lens.js';
 import {ANSWER, indices, Refusal} from './run.js';
+import {largestInSlices} from './slices.js';
 
 export const RAW = 'raw';
 const MOST_PEAKS = 8;
-/** @type {WeakMap<RunEvidence, Map<string, number>>} */
+/** @type {WeakMap<RunEvidence, Map<string, {next: number, most: number}>>} */
 const peaks = new WeakMap();
 
-/**
- * Return the tokens whose largest value is 1.0 under normalisation "answer".
- * @param {RunEvidence} run
- * @returns {number[]}
- */
-export function answerTokens(run) {
+// The tokens whose largest value is 1.0 under normalisation "answer".
+/** @type {(run: RunEvidence) => number[]} */
+function answerTokens(run) {
   const answer = indices(run, ANSWER);
   if (!answer.length) throw new Refusal("normalisation 'answer' needs an answer, and this run holds none");
   return answer;
@@ -71,16 +69,21 @@ export function finishSigned(run, tokens, mapOf, {normalisation, name}) {
   });
 }
 
-// The largest value in the maps of the whole answer, kept for the next word at the same settings.
-/** @type {(run: RunEvidence, name: string, finished: (token: number) => Float32Array) => number} */
-function answerPeak(run, name, finished) {
+/**
+ * Return the largest value in the maps of the whole answer, kept for the next word at the same settings.
+ * @param {RunEvidence} run
+ * @param {string} name of the settings
+ * @param {(token: number) => Float32Array} mapOf
+ * @returns {number}
+ */
+export function answerPeak(run, name, mapOf) {
+  const answer = answerTokens(run);
   const kept = peaks.get(run) ?? new Map();
   peaks.set(run, kept);
-  if (!kept.has(name)) {
-    if (kept.size >= MOST_PEAKS) kept.clear();
-    kept.set(name, answerTokens(run).reduce((most, token) => Math.max(most, largest(finished(token))), -Infinity));
-  }
-  return kept.get(name);
+  if (!kept.has(name) && kept.size >= MOST_PEAKS) kept.clear();
+  const known = kept.get(name) ?? {next: 0, most: -Infinity};
+  kept.set(name, known);
+  return largestInSlices(known, answer.length, i => largest(mapOf(answer[i])));
 }
 
 /**

@@ -1,6 +1,6 @@
 // A run as the evidence message tells it (docs/formats.md), and the values that methods read of it.
 
-const VERSION = 1, STEPS = 32767;
+const VERSION = 1, STEPS = 32767, MOST_SAID = 16;
 /** @type {Record<string, new (buffer: ArrayBuffer, begin: number, count: number) => any>} */
 const TYPES = {uint8: Uint8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array, float32: Float32Array};
 
@@ -17,14 +17,7 @@ export class Refusal extends Error {}
  * @returns {RunEvidence}
  */
 export function readEvidence(buffer) {
-  const bytes = new Uint8Array(buffer), numbers = new DataView(buffer);
-  const version = numbers.getUint32(4, true), start = 12 + numbers.getUint32(8, true);
-  if (String.fromCharCode(...bytes.subarray(0, 4)) !== 'SLEV' || version !== VERSION) throw new Error(`no evidence of version ${VERSION}`);
-  /** @type {EvidenceHeader} */
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(12, start)));
-  const arrays = Object.fromEntries(header.arrays.map(({name, type, shape, at}) =>
-    [name, new TYPES[type](buffer, start + at, shape.reduce((a, b) => a * b, 1))]));
-  const shapes = Object.fromEntries(header.arrays.map(({name, shape}) => [name, shape]));
+  const {header, arrays, shapes} = unpack(buffer);
   return {
     images: header.images,
     scales: header.scales.map((told, i) => scale(told, shapes[`maps${i}`][1], i, arrays)),
@@ -41,7 +34,61 @@ export function readEvidence(buffer) {
     depth: shapes.guesses[1],
     scores: arrays.scores,
     kept: new Map(),
+    said: new Map(),
   };
+}
+
+/**
+ * Read the message of one more word.
+ * @param {ArrayBuffer} buffer
+ * @returns {MoreWord}
+ */
+export function readWord(buffer) {
+  const {header, arrays} = unpack(buffer);
+  const maps = header.alphas.map((alpha, i) => ({alpha, maps: arrays[`maps${i}`], up: arrays[`up${i}`], down: arrays[`down${i}`]}));
+  return {
+    ids: arrays.ids, texts: header.texts, probability: header.probability, maps, scores: arrays.scores,
+    wordTexts: arrays.word_texts, wordFolds: arrays.word_folds,
+  };
+}
+
+// The header of a message, its arrays, and their shapes.
+/** @type {(buffer: ArrayBuffer) => {header: WordHeader, arrays: Record<string, any>, shapes: Record<string, number[]>}} */
+function unpack(buffer) {
+  const bytes = new Uint8Array(buffer), numbers = new DataView(buffer);
+  const version = numbers.getUint32(4, true), start = 12 + numbers.getUint32(8, true);
+  if (String.fromCharCode(...bytes.subarray(0, 4)) !== 'SLEV' || version !== VERSION) throw new Error(`no evidence of version ${VERSION}`);
+  /** @type {WordHeader} */
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(12, start)));
+  const arrays = Object.fromEntries(header.arrays.map(({name, type, shape, at}) =>
+    [name, new TYPES[type](buffer, start + at, shape.reduce((a, b) => a * b, 1))]));
+  return {header, arrays, shapes: Object.fromEntries(header.arrays.map(({name, shape}) => [name, shape]))};
+}
+
+/**
+ * Return the run with the rows of one more word.
+ * @param {RunEvidence} run
+ * @param {MoreWord} word
+ * @returns {RunEvidence}
+ */
+export function withWord(run, word) {
+  const scales = run.scales.map(one => {
+    const other = word.maps.find(({alpha}) => Math.abs(alpha - one.alpha) < 1e-6);
+    if (!other) throw new Error(`the word has no rows at scale ${one.alpha}`);
+    return {...one, maps: joined(one.maps, other.maps), up: joined(one.up, other.up), down: joined(one.down, other.down)};
+  });
+  return {
+    ...run, said: new Map(), scales, ids: joined(run.ids, word.ids), scores: joined(run.scores, word.scores),
+    wordTexts: joined(run.wordTexts, word.wordTexts), wordFolds: joined(run.wordFolds, word.wordFolds),
+  };
+}
+
+/** @type {<T extends Int16Array | Int32Array | Float32Array>(one: T, other: T) => T} */
+function joined(one, other) {
+  const out = /** @type {any} */ (new (/** @type {any} */ (one.constructor))(one.length + other.length));
+  out.set(one);
+  out.set(other, one.length);
+  return out;
 }
 
 /** @type {(told: EvidenceHeader['scales'][0], size: number, i: number, arrays: Record<string, any>) => RunScale} */
@@ -104,11 +151,20 @@ export function indices(run, role) {
  */
 export function saying(run, token, word) {
   if (run.tokens[token] === word) return run;
+  const other = `${token} ${word}`, {said} = run;
+  if (said.size >= MOST_SAID && !said.has(other)) said.clear();
+  const changed = said.get(other) ?? replaced(run, token, word);
+  said.set(other, changed);
+  return changed;
+}
+
+/** @type {(run: RunEvidence, token: number, word: number) => RunEvidence} */
+function replaced(run, token, word) {
   const tokens = run.tokens.slice(), tokenTexts = run.tokenTexts.slice(), tokenFolds = run.tokenFolds.slice();
   tokens[token] = word;
   tokenTexts[token] = run.wordTexts[word];
   tokenFolds[token] = run.wordFolds[word];
-  return {...run, tokens, tokenTexts, tokenFolds};
+  return {...run, tokens, tokenTexts, tokenFolds, said: new Map()};
 }
 
 /**

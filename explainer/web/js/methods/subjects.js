@@ -1,6 +1,6 @@
 // What is explained: words of the run, words that it might have said, and one word against another.
 // Twin of explainer/methods/subjects.py and of `combine_maps` of explainer/methods/__init__.py.
-import {answerTokens, largest, RAW} from './display.js';
+import {answerPeak, largest, RAW} from './display.js';
 import {earlier, textLogits} from './lens.js';
 import {explain} from './registry.js';
 import {Refusal, saying, wordOf} from './run.js';
@@ -62,13 +62,17 @@ function contrast(method, run, {plus, minus}, settings) {
   const parts = one.parts.map((part, i) => ({...part, values: part.values.map((value, cell) => value - other.parts[i].values[cell])}));
   let high = size(parts);
   if (settings.normalisation === 'joint') high = Math.max(high, textSize(run, plus, minus));
-  else if (settings.normalisation === 'answer') high = Math.max(...explain(method, run, answerTokens(run), raw).map(heat => size(heat.parts)));
+  else if (settings.normalisation === 'answer') {
+    high = answerPeak(run, `contrast ${method.name} ${JSON.stringify(raw)}`, token => sizes(explain(method, run, [token], raw)[0].parts));
+  }
   const scaled = parts.map(part => ({...part, values: part.values.map(value => Math.min(1, Math.max(-1, value / (high || 1))))}));
   return {parts: scaled, signed: true, norm: ['contrast', settings.normalisation], notes: {}};
 }
 
 /** @type {(parts: HeatPart[]) => number} */
 const size = parts => Math.max(...parts.map(part => largest(part.values.map(Math.abs))));
+/** @type {(parts: HeatPart[]) => Float32Array} */
+const sizes = parts => Float32Array.from(parts, part => size([part]));
 
 // The largest difference of both words' logits in the content text before both.
 /** @type {(run: RunEvidence, plus: ExplainedWord, minus: ExplainedWord) => number} */

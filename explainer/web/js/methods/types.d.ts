@@ -31,6 +31,9 @@ interface EvidenceHeader {
   arrays: {name: string; type: string; shape: number[]; at: number}[];
 }
 
+/** The header of the message of one more word. */
+interface WordHeader extends EvidenceHeader { alphas: number[]; texts: string[]; probability: number | null }
+
 interface RunEvidence {
   /** Height and width of each image in pixels. */
   images: [number, number][];
@@ -56,6 +59,19 @@ interface RunEvidence {
   scores: Float32Array;
   /** What was derived from the maps, shared by runs that differ in a token only. */
   kept: Map<string, any>;
+  /** The run with another word in place of a token, by place and word. */
+  said: Map<string, RunEvidence>;
+}
+
+/** What a run lacks of a word that was not said: rows for its pieces. */
+interface MoreWord {
+  ids: Int32Array;
+  texts: string[];
+  probability: number | null;
+  maps: {alpha: number; maps: Int16Array; up: Float32Array; down: Float32Array}[];
+  scores: Float32Array;
+  wordTexts: Int32Array;
+  wordFolds: Int32Array;
 }
 
 /** Where the cells of a map lie, [x0, y0, x1, y1] in pixels: what they show, and whole cells. */

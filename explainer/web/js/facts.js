@@ -1,0 +1,55 @@
+// What is said of a word beside its maps. Twin of explainer/web/map_entry.py.
+import {fill} from './dom.js';
+
+/**
+ * Return a probability in words; '' if it is not known.
+ * @param {number | null} chance
+ * @returns {string}
+ */
+function share(chance) {
+  if (chance === null) return '';
+  return chance < .001 ? '< 0.1 %' : `${(100 * chance).toFixed(1)} %`;
+}
+
+/** @type {(texts: string[]) => string} */
+const textOf = texts => texts.join('').replace(/^ /, '') || '∅';
+
+/**
+ * Return what people call a subject.
+ * @param {ToldWord[]} told its word, or both words of a contrast
+ * @param {Words} words
+ * @returns {string}
+ */
+export function titleOf(told, words) {
+  const [plus, minus] = told.map(word => textOf(word.texts));
+  return minus === undefined ? plus : fill(words.against, {plus, minus});
+}
+
+/**
+ * Return the line beside a word: probability, place, model, time, layer.
+ * @param {ToldWord[]} told its word, or both words of a contrast
+ * @param {number | undefined} layer that is looked at
+ * @param {Chip[]} chips
+ * @param {Facts} facts
+ * @param {Words} words
+ * @returns {string}
+ */
+export function lineOf(told, layer, chips, facts, words) {
+  const depth = layer === undefined || layer === facts.layer ? '' : fill(words.atLayer, {layer, all: facts.layer});
+  return [chanceOf(told, words), ...whereabouts(told[0], chips, words), ...facts.about, depth].filter(Boolean).join('  ·  ');
+}
+
+/** @type {(told: ToldWord[], words: Words) => string} */
+function chanceOf(told, words) {
+  const [plus, minus] = told.map(word => share(word.probability));
+  if (minus === undefined) return plus && fill(words.chance, {chance: plus});
+  return plus && minus && fill(words.chances, {plus, minus});
+}
+
+// Where a word stands, if not in the answer, or would stand, and how it is spelled.
+/** @type {(word: ToldWord, chips: Chip[], words: Words) => string[]} */
+function whereabouts({tokens, texts, was}, chips, words) {
+  const place = words.places[chips.find(chip => chip.tokens.includes(tokens[0]))?.role ?? 'answer'];
+  if (was === undefined) return [place];
+  return [place, fill(words.inPlace, {word: textOf([was])}), texts.join('').startsWith(' ') ? words.spaced : words.unspaced];
+}
