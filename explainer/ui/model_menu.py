@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from explainer.errors import LoadCancelled
 from explainer.models.loading.catalogue import (
     BUNDLED,
     HUB,
+    NAMED,
     Entry,
     collect_facts,
     describe_abilities,
 )
+from explainer.models.loading.hub import cached, is_offline, page_of
+from explainer.models.loading.memory import weight_bytes
 from explainer.serving.load_task import LoadProgress
 from explainer.serving.model_pool import Models
 from explainer.ui.model_card import describe
@@ -34,6 +37,13 @@ class ModelTold(TypedDict):
     needs_bytes: dict[str, int]
     licence: str | None
     about: str
+
+
+class ModelOffer(NamedTuple):
+    """A model for photographs: what to say of it, and its id, "" where none can be loaded."""
+
+    text: str
+    model: str
 
 
 class ModelMenu:
@@ -62,6 +72,7 @@ class ModelMenu:
             "groups": self._groups(),
             "any": self._models.rules.any_model,
             "line": self.line(entry),
+            "link": "" if entry.kind not in (HUB, NAMED) else page_of(entry.id),
             "details": self.details(entry),
             "scales": self._scales(entry),
             "said": {"text": "", "kind": ""},
@@ -158,6 +169,35 @@ class ModelMenu:
             for e in self._models.entries
         ]
 
+    def offer(self) -> ModelOffer:
+        """Offer the smallest model besides the bundled ones that fits this machine."""
+        precision, rules = self._precision(), self._models.rules
+        sizes = [(e.needs(precision) or 0, e) for e in self._models.entries if not e.bundled]
+        listed = sorted((one for one in sizes if one[0]), key=lambda one: one[0])
+        if rules.at_start_only or not listed:
+            return ModelOffer(rules.why, "")
+        needs, entry = listed[0]
+        free = self._models.free_after(entry)
+        if free is not None and needs > free:
+            text = texts.NONE_FITS.format(name=entry.id, needs=_gb(needs), free=_gb(free))
+            return ModelOffer(text, "")
+        text = self._describe_offer(entry, precision)
+        if entry.folder is None and is_offline() and not cached(entry.id, entry.revision):
+            return ModelOffer(f"{text} {texts.FETCH_BEFORE.format(name=entry.id)}", "")
+        return ModelOffer(text, entry.id)
+
+    def _describe_offer(self, entry: Entry, precision: str) -> str:
+        from explainer.serving.answer_time import estimate_answer  # which needs torch
+
+        here = entry.folder or cached(entry.id, entry.revision)
+        size = weight_bytes(entry.parameters, entry.embeddings, "bfloat16")
+        return texts.OFFER.format(
+            name=entry.id,
+            size=texts.ON_THIS_MACHINE if here else texts.TO_DOWNLOAD.format(size=_gb(size)),
+            licence=entry.licence.partition(":")[0] or texts.UNKNOWN_LICENCE,
+            seconds=_round(estimate_answer(entry, precision)),
+        )
+
     def load_api(self, model: str) -> ModelTold:
         """Load a model that /models lists, and return what is known of it.
 
@@ -182,11 +222,18 @@ class ModelMenu:
         return {"low": low, "high": high, "why": why}
 
     def _groups(self) -> list[Value]:
+        """Return the groups of the menu; in each, what fits comes first, in the list's order."""
         groups: dict[str, list[Value]] = {}
-        for entry in self._models.entries:
+        for entry in sorted(self._models.entries, key=self._is_too_large):
             label = _GROUPS.get(entry.kind, texts.MODELS_OWN)
             groups.setdefault(label, []).append({"id": entry.id, "text": self._option(entry)})
         return [{"label": label, "models": models} for label, models in groups.items()]
+
+    def _is_too_large(self, entry: Entry) -> bool:
+        if entry.bundled or self._models.loading_at_start():
+            return False
+        needs, free = entry.needs(self._precision()), self._models.free_after(entry)
+        return bool(needs and free is not None and needs > free)
 
     def _option(self, entry: Entry) -> str:
         """Return the text of an entry: name, and what it needs where that matters."""
@@ -200,7 +247,8 @@ class ModelMenu:
         free = self._models.free_after(entry)
         if free is not None and needs > free:
             return f"{name} · " + texts.MODEL_TOO_LARGE.format(needs=_gb(needs), free=_gb(free))
-        return f"{name} · {_gb(needs)} GB"
+        licence = entry.licence.partition(":")[0]
+        return " · ".join(filter(None, (name, f"{_gb(needs)} GB", licence)))
 
 
 def _busy(progress: LoadProgress) -> Value:
@@ -215,6 +263,12 @@ def _busy(progress: LoadProgress) -> Value:
 
 def _gb(n: int) -> str:
     return f"{n / _GB:.1f}" if n < 9.95 * _GB else f"{n / _GB:.0f}"
+
+
+def _round(seconds: float) -> int:
+    """Return seconds as one or two digits say them, as an estimate has no more."""
+    step = 1 if seconds < 20 else 10 if seconds < 200 else 100
+    return max(1, round(seconds / step) * step)
 
 
 def _count(n: int) -> str:

@@ -46,11 +46,18 @@ MODEL_LOADED = "loaded"
 MODEL_STARTING = "The model is still loading; recorded answers need none."
 MODEL_TOO_LARGE = "needs {needs} GB, {free} free"
 MODEL_KEPT = "{name} still answers."
+OFFER = "{name} reads photographs: {size}, {licence}, about {seconds} s for an answer here."
+TO_DOWNLOAD = "{size} GB to download"
+ON_THIS_MACHINE = "on this machine already"
+UNKNOWN_LICENCE = "its licence is on its page"
+NONE_FITS = "The smallest model for photographs, {name}, needs {needs} GB, and {free} GB are free."
+FETCH_BEFORE = "This server works offline: run “hf download {name}” while there is a network."
 MODEL_WORDS = {
     "model": "Model",
     "typed": "Hub id or folder",
     "load": "Load",
     "cancel": "Cancel",
+    "page": "Page of this model",
 }
 NO_LARGER_SCALES = "{name} reads every picture at one fixed size, so it has no scales above 1."
 

@@ -81,10 +81,12 @@ def test_the_menu_groups_and_marks_what_does_not_fit(menu):
     value = menu.value()
     assert [len(g["models"]) for g in value["groups"]] == [2, 3]
     assert options(value) == {
-        "one": "one", "two": "two", "org/large": "org/large · 8.5 GB",
+        "one": "one", "two": "two", "org/large": "org/large · 8.5 GB · Some Licence",
         "org/huge": "org/huge · needs 82 GB, 9.0 free", "org/bad": "org/bad",
     }  # fmt: skip
+    assert [m["id"] for m in value["groups"][1]["models"]] == ["org/large", "org/bad", "org/huge"]
     assert value["model"] == "one"
+    assert value["link"] == ""
 
 
 def test_choosing_tells_how_far_it_is_and_ends_with_the_model(menu):
@@ -92,6 +94,7 @@ def test_choosing_tells_how_far_it_is_and_ends_with_the_model(menu):
     assert steps[0]["busy"]["name"] == "org/large"
     assert steps[0]["busy"]["ticket"]
     assert last["model"] == "org/large"
+    assert last["link"].endswith("/org/large")
     assert options(last)["org/large"].endswith("loaded")
     assert "2.0 billion parameters, Some Licence. Qwen2-VL" in last["line"]
     anew = menu.refresh({"model": "two", "choices": 3})

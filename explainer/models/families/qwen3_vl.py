@@ -20,6 +20,7 @@ class Qwen3VL(Qwen2VL):
     """
 
     label = "Qwen3-VL"
+    photo_tokens = 550
     model_class = "Qwen3VLForConditionalGeneration"
     template = TURNS
 

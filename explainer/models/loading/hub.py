@@ -151,6 +151,16 @@ def cached(name: str, revision: str | None = None) -> Path | None:
     return Path(found).parent if isinstance(found, (str, os.PathLike)) else None
 
 
+def is_offline() -> bool:
+    """Return whether the hub is not to be asked (HF_HUB_OFFLINE)."""
+    return constants.is_offline_mode()
+
+
+def page_of(name: str) -> str:
+    """Return the address of the page of a hub id."""
+    return f"{constants.ENDPOINT}/{name}"
+
+
 # What can go wrong -------------------------------------------------------------------------------
 
 
@@ -183,7 +193,8 @@ def _raise_refusal(name: str, revision: str | None, error: errors.HfHubHTTPError
 def _raise_unreachable(name: str, why: str) -> Path:
     raise ModelError(
         f"{name} is not on this machine and cannot be downloaded: {why}. Connect and load it "
-        "again, or name a model that is here: a folder, or the bundled one"
+        f"again, or run `hf download {name}` while there is a network, or name a model that is "
+        "here: a folder, or the bundled one"
     ) from None
 
 

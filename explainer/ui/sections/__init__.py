@@ -9,6 +9,7 @@ from explainer.ui.sections.help import HelpSection
 from explainer.ui.sections.hiding import HidingSection
 from explainer.ui.sections.links import LinksSection
 from explainer.ui.sections.map_test import MapTestSection
+from explainer.ui.sections.own_picture import OwnPictureSection
 from explainer.ui.sections.recorded import RecordedSection
 from explainer.ui.sections.reliance import RelianceSection
 from explainer.ui.sections.step_by_step import StepByStepSection
@@ -17,6 +18,7 @@ from explainer.ui.sections.words_beside import WordsBesideSection
 SECTIONS: tuple[type[Section], ...] = (
     LinksSection,
     HelpSection,
+    OwnPictureSection,
     RelianceSection,
     GlanceSection,
     HidingSection,

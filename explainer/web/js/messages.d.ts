@@ -99,6 +99,8 @@ interface ModelMenu {
   groups: ModelGroup[];
   any: boolean;
   line: string;
+  /** Address of the page of the chosen model, "" for those of this machine. */
+  link: string;
   details: string;
   scales: ModelScales;
   said: Message;

@@ -20,7 +20,7 @@ export function mount({element, props, trigger, watch}) {
   const list = make('select', 'sl-choice'), only = make('span', 'sl-model-only');
   const typed = make('form', 'sl-model-typed'), field = make('input', 'sl-model-id');
   const load = make('button', 'sl-model-load', props.words.load);
-  const line = make('p', 'sl-model-line'), said = make('div', 'sl-model-said');
+  const line = make('p', 'sl-model-line'), about = make('span'), page = make('a', '', props.words.page), said = make('div', 'sl-model-said');
   const busy = make('div', 'sl-model-busy'), bar = make('progress'), stage = make('span', 'sl-model-stage');
   const stop = make('button', 'sl-model-stop', props.words.cancel);
   name.htmlFor = list.id = 'sl-model';
@@ -30,6 +30,9 @@ export function mount({element, props, trigger, watch}) {
   stop.type = 'button';
   stage.setAttribute('role', 'status');
   bar.max = 1;
+  page.target = '_blank';
+  page.rel = 'noreferrer';
+  line.append(about, ' ', page);
   typed.append(field, load);
   head.append(name, list, only);
   busy.append(bar, stage, stop);
@@ -84,7 +87,9 @@ export function mount({element, props, trigger, watch}) {
     list.hidden = count < 2;
     only.textContent = count < 2 ? list.selectedOptions[0]?.textContent ?? '' : '';
     typed.hidden = !value.any;
-    line.textContent = value.line;
+    about.textContent = value.line;
+    page.hidden = !value.link;
+    page.href = value.link || '#';
     line.title = value.line;
     said.textContent = value.said.text;
     said.dataset.kind = value.said.kind;

@@ -1,0 +1,42 @@
+// Below the chips: what an answer about a photograph is worth, and a model that reads photographs. It
+// is loaded by the model menu, which shows the progress and can stop it. Server function: offer.
+import {make} from '../../../web/js/dom.js';
+import {sightline} from '../../../web/js/state.js';
+
+/**
+ * Mount the offer.
+ * @param {Pick<Context, 'element' | 'props' | 'server'>} context
+ * @returns {void}
+ */
+export function mount({element, props, server}) {
+  const root = /** @type {HTMLElement} */ (element.querySelector('.sl-own')), {now} = sightline;
+  const text = make('p'), load = make('button', 'sl-model-load');
+  let model = '';
+  load.type = 'button';
+  root.append(text, load);
+
+  async function show() {
+    const {run} = now;
+    root.hidden = true;
+    if (run === null) return;
+    let told;
+    try {
+      told = await server.offer({run});
+    } catch { return; }  // the page says elsewhere that the server is away
+    if (run !== now.run || told.run !== run || !told.text) return;
+    model = told.model;
+    text.textContent = told.text;
+    load.textContent = props.load.replace('{model}', () => model);
+    load.hidden = !model;
+    root.hidden = false;
+  }
+
+  load.addEventListener('click', () => {
+    const menu = /** @type {HTMLSelectElement | null} */ (document.querySelector('#sl-model'));
+    if (!menu) return;
+    menu.value = model;
+    menu.dispatchEvent(new Event('change'));
+    menu.scrollIntoView({block: 'nearest'});
+  });
+  sightline.on('run', show);
+}
