@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from importlib.metadata import version
 
 import pytest
 
 from tests import package_ages
+from tests.apart import run_apart
 
 LINES = ["torch>=2.8,<2.14", "gradio==6.31.0", "pillow>=11,<14", ""]
 BOUNDS = {"torch": ">=2.8,<2.14", "gradio": "==6.31.0", "pillow": ">=11,<14"}
@@ -39,6 +39,4 @@ def test_what_pip_cannot_install_is_said_in_a_line():
 def test_tests_are_collected_without_the_tools_that_are_not_installed():
     """An environment of an age has no xdist and no reruns."""
     plain = ["-p", "no:xdist", "-p", "no:rerunfailures", "-p", "no:cacheprovider", "--collect-only"]
-    command = [sys.executable, "-m", "pytest", "-q", *plain, "tests/test_package_ages.py"]
-    done = subprocess.run(command, cwd=package_ages.ROOT, capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:]
+    assert run_apart(pytest.main, ["-q", *plain, __file__]) == 0

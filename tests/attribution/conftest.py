@@ -14,6 +14,7 @@ from tests import tiny
 from tests.conftest import FAMILIES, HYBRID
 
 PROMPT_TEXT = "what is in it?"
+QUICK = {"eagle": {"regions": 4}}  # of methods that take long, to try what all methods share
 
 
 def deepen(explainer: Explainer, layers: int = 4) -> Explainer:

@@ -18,7 +18,7 @@ from explainer.recording.load import load
 from explainer.run import ANSWER, PROMPT, Run
 from explainer.run.geometry import Layout
 from tests import tiny
-from tests.attribution.conftest import PROMPT_TEXT
+from tests.attribution.conftest import PROMPT_TEXT, QUICK
 from tests.media.test_video import clip
 from tests.methods.test_registry import check_sound
 
@@ -218,18 +218,19 @@ def test_maps_are_shown_like_any_other(any_family, name):
         with pytest.raises(MethodError):
             any_family.attribute(run, tokens, name)
         return
-    run = any_family.attribute(run, tokens, name)
+    quick = QUICK.get(name, {})
+    run = any_family.attribute(run, tokens, name, **quick)
     method = find_method(name)
     (grid,) = Layout.of(run).grids
-    for knobs in ({}, {"normalisation": "answer"}):
+    for knobs in (quick, {**quick, "normalisation": "answer"}):
         together = method.explain_many(run, tokens, **knobs)
         for token, heat in zip(tokens, together, strict=True):
             check_sound(heat)
             assert heat.values.shape == grid.shape
             assert heat.extent == grid.extent
             np.testing.assert_array_equal(heat.values, method(run, token, **knobs).values)
-    chip = explain_subject(method, run, Span(tuple(tokens[-2:])))
-    pair = [method(run, t).values for t in tokens[-2:]]
+    chip = explain_subject(method, run, Span(tuple(tokens[-2:])), **quick)
+    pair = [method(run, t, **quick).values for t in tokens[-2:]]
     np.testing.assert_array_equal(chip.values, np.maximum(*pair))
 
 

@@ -20,6 +20,7 @@ from explainer.recording.load import load
 from explainer.run import ANSWER, PROMPT, Run
 from tests import tiny
 from tests.attribution import slow
+from tests.attribution.conftest import QUICK
 from tests.attribution.slow import Slow
 
 
@@ -36,7 +37,7 @@ def tokens(run: Run) -> list[int]:
 
 def computed(explainer: Explainer, run: Run, tokens: list[int], name: str, **knobs) -> np.ndarray:
     """Return the maps (M, N) of these tokens."""
-    method = find_method(name)
+    method, knobs = find_method(name), {**QUICK.get(name, {}), **knobs}
     done = explainer.attribute(run, tokens, name, **knobs)
     settings = method.settings(**knobs)
     return np.stack([done.attributions[method.key(token, settings)] for token in tokens])

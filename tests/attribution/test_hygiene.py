@@ -23,7 +23,7 @@ from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.run import ANSWER, Run
 from tests import tiny
-from tests.attribution.conftest import PROMPT_TEXT
+from tests.attribution.conftest import PROMPT_TEXT, QUICK
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -54,7 +54,8 @@ THROUGH_ATTENTION = ("attention_rollout", "grad_rollout", "cp_lrp", "attn_lrp")
 def attribute(explainer: Explainer, run: Run, name: str, **options) -> Run | None:
     """Return the run with the maps of its answer, or None where the tower has no such map."""
     try:
-        return explainer.attribute(run, run.indices(ANSWER).tolist(), name, **options)
+        tokens, knobs = run.indices(ANSWER).tolist(), QUICK.get(name, {})
+        return explainer.attribute(run, tokens, name, **knobs, **options)
     except MethodError:
         if attends_in_every_layer(explainer):
             assert name == "archi_surgery"
@@ -196,9 +197,14 @@ def test_callers_in_inference_mode_are_served(qwen):
         np.testing.assert_array_equal(inside.attributions[key], values)
 
 
+@pytest.fixture(scope="module")
+def recorded(any_model) -> Run:
+    return any_model.record(tiny.image(64, 96), PROMPT_TEXT, scales=(1.0,), max_new_tokens=3)
+
+
 @pytest.mark.parametrize("name", COMPUTED)
-def test_every_dtype_gives_finite_maps(any_model, name):
-    run = any_model.record(tiny.image(64, 96), PROMPT_TEXT, scales=(1.0,), max_new_tokens=3)
+def test_every_dtype_gives_finite_maps(any_model, recorded, name):
+    run = recorded
     done = attribute(any_model, run, name)
     for values in done.attributions.values() if done else ():
         assert values.dtype == np.float32

@@ -43,9 +43,9 @@ class Reader:
 
 
 def main(description: str, readers: Mapping[str, Reader], arguments: Sequence[str] | None) -> None:
-    """Run one of the readers as the command line says, and print what was read."""
+    """Run readers as the command line says, and print what each has read."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("reader", choices=sorted(readers))
+    parser.add_argument("readers", nargs="+", choices=sorted(readers))
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rounds", type=int, help="of 100 examples, in place of minutes")
     parser.add_argument("--seed", type=int, default=None, help="of the examples; else random")
@@ -53,18 +53,23 @@ def main(description: str, readers: Mapping[str, Reader], arguments: Sequence[st
     args = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
+    start = random.SystemRandom().randrange(2**32) if args.seed is None else args.seed
+    for name in args.readers:
+        print(f"{name}: {_fuzz(readers[name], args, start)}, seed {start}")
+
+
+def _fuzz(reader: Reader, args: argparse.Namespace, start: int) -> str:
+    """Feed one reader, and return what it has read."""
     counts = {"read": 0, "refused": 0}
-    check, start = checked(readers[args.reader], args.keep, counts), args.seed
-    examples = readers[args.reader].examples()
-    start = random.SystemRandom().randrange(2**32) if start is None else start
+    check, examples = checked(reader, args.keep, counts), reader.examples()
     number, slowest = 0, check.slowest  # type: ignore[attr-defined]
     until = time.monotonic() + 60 * args.minutes
     while number < args.rounds if args.rounds else time.monotonic() < until:
         run_round(check, examples, start + number)
         number += 1
-    print(
-        f"{args.reader}: {counts['read']} read, {counts['refused']} refused, slowest "
-        f"{slowest[0]:.2f} s, at most {peak_bytes() / 1e6:.0f} MB, seed {start}"
+    return (
+        f"{counts['read']} read, {counts['refused']} refused, slowest {slowest[0]:.2f} s, "
+        f"at most {peak_bytes() / 1e6:.0f} MB"
     )
 
 

@@ -124,11 +124,10 @@ def test_check_compares_with_the_checkpoints_own_config(penalised, monkeypatch):
     assert [f.name for f in run_checks(explainer, {}) if f.verdict == FAIL] == [GREEDY]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_every_family_with_a_penalty_passes_the_check(source, tmp_path, dtype):
+def test_every_family_with_a_penalty_passes_the_check(source, tmp_path):
     folder, options = source
     penalised = _with_penalty(folder, tmp_path / "model", 1.5)
-    found = run_checks(load(penalised, device="cpu", dtype=dtype, **options), {})
+    found = run_checks(load(penalised, device="cpu", dtype="bfloat16", **options), {})
     assert [(f.name, f.measured) for f in found if f.verdict == FAIL] == []
 
 
