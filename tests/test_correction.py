@@ -10,7 +10,6 @@ import pytest
 from explainer.errors import RunError, TokenError
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.probing.correction import correct, says
-from explainer.probing.eagle_search import Found
 from explainer.probing.tiling import Tiling
 
 
@@ -21,7 +20,7 @@ def tiling() -> Tiling:
     return Tiling.of(replace(run, images=(white,)), 4, parts="cells")
 
 
-FOUND = Found(np.array([2, 0, 1, 3]), np.zeros(5), np.zeros(5))
+ORDER = np.array([2, 0, 1, 3])
 
 
 def word_of(tiling: Tiling) -> str:
@@ -35,7 +34,7 @@ def test_parts_are_hidden_in_order_until_the_word_goes(tiling):
         asked.append((pictures[0] == 0).all(axis=2).mean())
         return "nothing" if len(asked) == 2 else f"A {word.upper()}."
 
-    found = correct(tiling, FOUND, word, ask)
+    found = correct(tiling, ORDER, word, ask)
     assert asked == [0.25, 0.5]
     assert found.is_corrected
     assert found.regions.tolist() == [2, 0]
@@ -47,14 +46,14 @@ def test_parts_are_hidden_in_order_until_the_word_goes(tiling):
 
 def test_a_word_that_stays_counts_as_the_whole_picture(tiling):
     word = word_of(tiling)
-    found = correct(tiling, FOUND, word, lambda pictures: word, most=3)
+    found = correct(tiling, ORDER, word, lambda pictures: word, most=3)
     assert not found.is_corrected
     assert found.share == 0.75
     assert found.amcr == 1
     with pytest.raises(RunError, match="at least once"):
-        correct(tiling, FOUND, word, lambda pictures: word, most=0)
+        correct(tiling, ORDER, word, lambda pictures: word, most=0)
     with pytest.raises(TokenError, match="does not say"):
-        correct(tiling, FOUND, "zebrafish", lambda pictures: word)
+        correct(tiling, ORDER, "zebrafish", lambda pictures: word)
 
 
 @pytest.mark.parametrize(

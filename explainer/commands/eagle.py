@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explainer.attribution.region_search import HIDING, RegionAttribution, RegionPlan
 from explainer.commands import subject_flags
 from explainer.commands.terminal import decode_argument
 from explainer.errors import SightlineError
@@ -21,6 +20,7 @@ from explainer.media.fills import FILLS
 from explainer.methods.subjects import Contrast, Word
 from explainer.probing.correction import Correction, correct
 from explainer.probing.eagle_search import SearchProgress, SearchSettings
+from explainer.probing.region_plan import HIDING, RegionAttribution, RegionPlan
 from explainer.probing.sources import WordSources, describe_sources, word_sources
 from explainer.probing.tiling import PARTS
 from explainer.run import ANSWER, SOURCES, Run
@@ -166,7 +166,7 @@ def _corrected(
         )
         return again.answer
 
-    fixed = correct(found.tiling, found.found, title(run, word), ask)
+    fixed = correct(found.tiling, found.found.order, title(run, word), ask)
     what = f"{len(fixed.regions)} parts, {fixed.share:.1%} of the picture"
     if fixed.is_corrected:
         print(f"{fixed.word!r} goes when {what} are hidden:\n  before: {fixed.before.strip()}")

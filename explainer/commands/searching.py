@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import stats
 
-from explainer.attribution.region_search import RegionAttribution, RegionPlan
 from explainer.commands.figure import Figure
 from explainer.emoji_world.scenes import Limits, make_scene
 from explainer.methods.subjects import Span
+from explainer.probing.region_plan import RegionAttribution, RegionPlan
 from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, SOURCES, Run
 

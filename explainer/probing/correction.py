@@ -10,7 +10,7 @@ hidden then, 1 where the word stays whatever is hidden.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from explainer.errors import RunError, TokenError
 from explainer.media.fills import Pixels
-from explainer.probing.eagle_search import Found
 from explainer.probing.tiling import Tiling
+from explainer.run import Run
 
 Ask = Callable[[tuple[Pixels, ...]], str]  # pictures -> the answer to the run's question
 
@@ -54,13 +54,55 @@ class Correction:
         return self.share if self.is_corrected else 1.0
 
 
+@dataclass(frozen=True, eq=False)
+class HiddenParts:
+    """Pictures with the first parts of an order hidden.
+
+    Attributes:
+        regions: (k,) numbers of the hidden parts.
+        share: of the picture that they hold, 0 to 1.
+        pictures: the pictures without them.
+    """
+
+    regions: npt.NDArray[np.intp]
+    share: float
+    pictures: tuple[Pixels, ...]
+
+
+def trials(
+    tiling: Tiling, order: npt.NDArray[np.intp], most: int = MOST_ASKED
+) -> Iterator[HiddenParts]:
+    """Yield the pictures with one part of the order hidden, with two, and so on.
+
+    `most` is how many there are at most, at least 1; else `RunError` is raised.
+    """
+    if most < 1:
+        raise RunError(f"the model has to be asked at least once, got {most}")
+    shown = np.ones(len(tiling), bool)
+    for hidden, region in enumerate(order[:most], 1):
+        shown[region] = False
+        share = float(tiling.sizes[~shown].sum() / tiling.sizes.sum())
+        yield HiddenParts(order[:hidden], share, tiling.pictures(shown))
+
+
+def judge(run: Run, trial: HiddenParts, word: str, after: str) -> Correction:
+    """Return what an answer about the pictures of a trial means for a word of the run's answer."""
+    regions, share, pictures = trial.regions, trial.share, trial.pictures
+    gone = not says(after, word)
+    return Correction(word.strip(), run.answer, after, regions, share, pictures, gone)
+
+
 def correct(
-    tiling: Tiling, found: Found, word: str, ask: Ask, most: int = MOST_ASKED
+    tiling: Tiling,
+    order: npt.NDArray[np.intp],
+    word: str,
+    ask: Ask,
+    most: int = MOST_ASKED,
 ) -> Correction:
     """Hide more and more parts until the answer no longer says a word.
 
     Args:
-        found: the search for the word.
+        order: (n,) numbers of the parts, first those that bring the word about.
         word: as the answer says it; "Yes" is gone when an answer begins with "No".
         ask: asks the run's question about other pictures.
         most: how many times the model is asked, at least 1.
@@ -69,22 +111,18 @@ def correct(
         TokenError: the answer of the run does not say the word.
         RunError: `most` is below 1.
     """
-    before = tiling.run.answer
-    if not says(before, word):
-        raise TokenError(f"the answer does not say {word.strip()!r}, so nothing can take it away")
-    if most < 1:
-        raise RunError(f"the model has to be asked at least once, got {most}")
-    shown = np.ones(len(tiling), bool)
-    pictures, after = tuple(tiling.run.images), before
-    for region in found.order[:most]:
-        shown[region] = False
-        pictures = tiling.pictures(shown)
-        after = ask(pictures)
-        if not says(after, word):
+    check_said(tiling.run, word)
+    for trial in trials(tiling, order, most):
+        found = judge(tiling.run, trial, word, ask(trial.pictures))
+        if found.is_corrected:
             break
-    share = float(tiling.sizes[~shown].sum() / tiling.sizes.sum())
-    regions = found.order[: int((~shown).sum())]
-    return Correction(word.strip(), before, after, regions, share, pictures, not says(after, word))
+    return found
+
+
+def check_said(run: Run, word: str) -> None:
+    """Raise `TokenError` unless the answer of the run says the word."""
+    if not says(run.answer, word):
+        raise TokenError(f"the answer does not say {word.strip()!r}, so nothing can take it away")
 
 
 def says(answer: str, word: str) -> bool:

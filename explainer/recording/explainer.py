@@ -10,13 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.attribution import AttributionProgress, Computed, compute
-from explainer.attribution.region_search import (
-    PLAN,
-    RegionAttribution,
-    RegionPlan,
-    search_regions,
-    whole_answer,
-)
+from explainer.attribution.region_search import search_regions, searching
 from explainer.errors import Cancelled
 from explainer.media.video import VideoSource
 from explainer.methods import Method, find_method
@@ -25,8 +19,11 @@ from explainer.methods.subjects import Word
 from explainer.models.base import Family, Media
 from explainer.models.decoding import Decoding
 from explainer.models.engine import Engine, describe_memory_errors
+from explainer.probing.eagle_search import SearchProgress
+from explainer.probing.region_plan import PLAN, RegionAttribution, RegionPlan, whole_answer
 from explainer.probing.regions import Region, hidden
 from explainer.probing.reliance import EMPTY
+from explainer.probing.tiling import Tiling
 from explainer.recording.origin import check_origin
 from explainer.recording.packing import add_unembedding_rows, add_word_rows, collect_base_ids
 from explainer.recording.request import (
@@ -385,6 +382,17 @@ class Explainer:
         """
         check_origin(self.family, run, "read its answer again")
         return search_regions(self._engine, run, word or whole_answer(run), plan, **options)
+
+    def stream_regions(
+        self, run: Run, word: Word | None, plan: RegionPlan = PLAN, tiling: Tiling | None = None
+    ) -> Generator[SearchProgress | RegionAttribution, None, None]:
+        """Yield how far the search of `search_regions` is after each batch, and what it found.
+
+        All items can be pickled. Closing the generator ends the search.
+        """
+        check_origin(self.family, run, "read its answer again")
+        steps = searching(self._engine, run, word or whole_answer(run), plan, tiling)
+        yield (yield from steps)
 
     def token_probabilities(self, run: Run, variants: Sequence[Media]) -> npt.NDArray[np.float32]:
         """Return the probabilities of the answer tokens with other pictures in place of the run's.

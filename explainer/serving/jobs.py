@@ -15,12 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.methods import Heatmap
+from explainer.methods.subjects import Word
+from explainer.probing.correction import MOST_ASKED, judge, trials
 from explainer.probing.curves import CurvePlan, reading
 from explainer.probing.eagle_search import count
+from explainer.probing.region_plan import RegionPlan
 from explainer.probing.regions import Region
+from explainer.probing.tiling import Tiling
 from explainer.run import Run, Video
 from explainer.serving.loaded import Loaded
 
+PREVIEWS_PER_READING = 10  # masks of visual tokens in the time of one reading, about
 Media = Sequence[npt.NDArray[np.uint8]] | Video
 
 
@@ -203,6 +208,60 @@ class HidingJob(RunJob):
 
     def steps(self, explainer: Loaded) -> Iterator[Any]:
         yield explainer.probabilities_without(self.run, self.regions, self.fill)
+
+
+@dataclass(frozen=True, eq=False)
+class RegionsJob(RunJob):
+    """Search for the parts that a word needs, or with None the whole answer (EAGLE).
+
+    Yields the progress, and what was found as the last item.
+    """
+
+    word: Word | None
+    plan: RegionPlan
+    tiling: Tiling
+
+    @property
+    def readings(self) -> int:
+        masks = self.plan.count(len(self.tiling))
+        return masks if self.plan.hiding == "pixels" else 1 + masks // PREVIEWS_PER_READING
+
+    def steps(self, explainer: Loaded) -> Iterator[Any]:
+        yield from explainer.stream_regions(self.run, self.word, self.plan, self.tiling)
+
+
+@dataclass(frozen=True, eq=False)
+class CorrectionJob(RunJob):
+    """Hide more and more parts, and ask again until a word is gone.
+
+    Yields the steps of the answers, and after each what it means for the word.
+    """
+
+    tiling: Tiling
+    order: npt.NDArray[np.intp]
+    word: str
+    most: int = MOST_ASKED
+
+    @property
+    def readings(self) -> int:
+        return 2 * self.most
+
+    def steps(self, explainer: Loaded) -> Iterator[Any]:
+        settings = self.run.settings
+        options = {
+            "scales": (),
+            "max_new_tokens": settings.get("max_new_tokens", 64),
+            "thinking": settings.get("thinking", False),
+        }
+        for trial in trials(self.tiling, self.order, self.most):
+            for item in explainer.stream(list(trial.pictures), self.run.prompt, **options):
+                if not isinstance(item, Run):
+                    yield item
+                    continue
+                found = judge(self.run, trial, self.word, item.answer)
+                yield found
+                if found.is_corrected:
+                    return
 
 
 @dataclass(frozen=True, eq=False)

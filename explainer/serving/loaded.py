@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
+from explainer.methods.subjects import Word
+from explainer.probing.region_plan import RegionPlan
 from explainer.probing.regions import Region
+from explainer.probing.tiling import Tiling
 from explainer.run import Run
 
 
@@ -32,6 +35,10 @@ class Loaded(Protocol):
     def add_evidence(self, run: Run) -> Run: ...
 
     def add_sources(self, run: Run) -> Run: ...
+
+    def stream_regions(
+        self, run: Run, word: Word | None, plan: RegionPlan, tiling: Tiling | None
+    ) -> Iterator[Any]: ...
 
     def token_probabilities(self, run: Run, variants: Sequence[Any]) -> Any: ...
 

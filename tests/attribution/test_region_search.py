@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from explainer.attribution.knockout import TextRows
-from explainer.attribution.region_search import HIDING, RegionPlan
 from explainer.errors import Cancelled, ModelError, RunError, TokenError
 from explainer.methods.subjects import Span, Unsaid
 from explainer.probing.eagle_search import SearchSettings
+from explainer.probing.region_plan import HIDING, RegionPlan
 from explainer.probing.sources import describe_sources, word_sources
 from explainer.probing.tiling import Tiling
 from explainer.recording.explainer import Explainer

@@ -14,8 +14,11 @@ from explainer.errors import MethodError
 from explainer.evaluation.synthetic import GRIDS, grid_rects, synthetic_run
 from explainer.media.video import step_label
 from explainer.methods import find_method
+from explainer.probing.eagle_search import RegionReadings, search
+from explainer.probing.region_plan import RegionAttribution, RegionPlan
 from explainer.probing.regions import Region
 from explainer.probing.reliance import EMPTY
+from explainer.probing.tiling import Tiling
 from explainer.run import ANSWER, PROMPT, SOURCES, Evidence, Layer, Run, Scale, View
 
 ANSWER_TEXTS = ("A", " cat", " and", " a", " dog", " on", " the", " grass", ".")
@@ -196,6 +199,20 @@ class FakeExplainer:
             made[key] = scores[::-1].copy()
             yield Step("map", run.tokens.texts[token], done, len(left))
         yield run.with_attributions(made, notes)
+
+    def stream_regions(
+        self, run: Run, word: Any, plan: RegionPlan, tiling: Tiling
+    ) -> Iterator[Any]:
+        """Find that the part with the highest number is all that a word needs."""
+        readings = RegionReadings(lambda masks: 0.1 + 0.8 * masks[:, -1:], len(tiling))
+        steps = search(readings, [0], plan.search_settings(len(tiling)))
+        while True:
+            time.sleep(self.delay)
+            try:
+                yield next(steps)
+            except StopIteration as end:
+                yield RegionAttribution(tiling, end.value, plan.hiding)
+                return
 
     def add_evidence(self, run: Run) -> Run:
         """Say that the first word of the answer comes from the picture, that it speaks against the

@@ -347,8 +347,8 @@ def test_a_script_can_list_load_and_name_models(client, picture):
 def test_only_these_endpoints_are_offered(client):
     offered = client.view_api(return_format="dict", print_info=False)
     names = {
-        "/record", "/tokens", "/explain", "/sources", "/hide", "/curves", "/export", "/models",
-        "/load",
+        "/record", "/tokens", "/explain", "/sources", "/hide", "/regions", "/curves", "/export",
+        "/models", "/load",
     }  # fmt: skip
     assert set(offered["named_endpoints"]) == names
     assert not offered["unnamed_endpoints"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from explainer.ui.section import Section, folders
 from explainer.ui.sections.about import AboutSection
+from explainer.ui.sections.eagle import EagleSection
 from explainer.ui.sections.glance import GlanceSection
 from explainer.ui.sections.help import HelpSection
 from explainer.ui.sections.hiding import HidingSection
@@ -22,6 +23,7 @@ SECTIONS: tuple[type[Section], ...] = (
     RelianceSection,
     GlanceSection,
     HidingSection,
+    EagleSection,
     WordsBesideSection,
     MapTestSection,
     StepByStepSection,

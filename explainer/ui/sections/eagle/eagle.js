@@ -1,0 +1,177 @@
+// Parts that words need: the picture with its parts, the search for those that make the model say a
+// word, with the map so far, and hiding them until the word is gone. props.value to Python: {run,
+// subject, target, parts, regions, hiding, image, ask}; from Python for that `ask`: {asked, busy},
+// with {done, total, picture} once readings come in; {asked, text, kind}; or {asked, line, picture},
+// with {before, after} of a correction; and {lost} if the server does not answer. Events: search,
+// correct, halt. Server functions: parts, flagged.
+import {make, partOf} from '../../../web/js/dom.js';
+import {sightline} from '../../../web/js/state.js';
+import {choose, tool} from '../../../web/js/toolbar.js';
+
+/**
+ * Build the section, once it is opened.
+ * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'server' | 'watch'>} context
+ * @returns {void}
+ */
+export function unfold({element, props, trigger, server, watch}) {
+  const root = /** @type {HTMLDetailsElement} */ (partOf(element, '.sl-eagle')), says = props.words, {now} = sightline;
+  let asks = 0, working = false, partsKey = '', foundKey = '', frame = 0;
+
+  const body = make('div', 'sl-eagle-body'), flags = make('p', 'sl-eagle-flags'), bar = make('div', 'sl-eagle-bar');
+  const target = choose(says.target, says.targets, changed), parts = choose(says.parts, says.kinds, changed);
+  const count = choose(says.count, says.counts, changed), hiding = choose(says.hiding, says.hidings, changed);
+  const search = tool(says.search, says.searchLong, () => ask('search')), fix = tool(says.correct, says.correctLong, () => ask('correct'));
+  const work = make('div', 'sl-eagle-work'), progress = make('progress'), left = make('span', 'sl-eagle-left');
+  const stop = tool(says.stop, says.stopLong, halt), message = make('p', 'sl-eagle-said');
+  const result = make('div', 'sl-eagle-result'), picture = make('img', 'sl-eagle-picture'), told = make('div', 'sl-eagle-told');
+  const line = make('p', 'sl-eagle-line'), answers = make('div', 'sl-eagle-answers');
+  count.put('36');
+  message.setAttribute('role', 'status');
+  line.setAttribute('role', 'status');
+  progress.setAttribute('aria-label', says.progress);
+  picture.alt = says.drawn;
+  bar.append(target.box, parts.box, count.box, hiding.box, search, fix);
+  work.append(progress, left, stop);
+  told.append(line, answers);
+  result.append(picture, told);
+  body.append(make('p', 'sl-caption', says.about), flags, bar, work, message, result);
+  root.append(body);
+  work.hidden = result.hidden = flags.hidden = true;
+
+  const asked = () => ({
+    run: now.run, subject: sightline.whole(now.subject), target: target.list.value, parts: parts.list.value,
+    regions: Number(count.list.value), hiding: hiding.list.value, image: now.image,
+  });
+  const key = () => sightline.canonical(asked());
+  const ready = () => now.run !== null && (now.subject !== null || target.list.value === 'answer');
+
+  /** @type {(event: 'search' | 'correct') => void} */
+  function ask(event) {
+    if (!ready() || working) return;
+    props.value = {...asked(), ask: ++asks};
+    if (event === 'search') foundKey = '';
+    trigger(event, {});
+    answers.replaceChildren();
+    goes(true);
+    say(says.waiting, '');
+    stop.focus();
+  }
+
+  // Python says when it has stopped; what was drawn until then stays.
+  function halt() {
+    props.value = {ask: ++asks};
+    trigger('halt', {});
+    stop.disabled = true;
+  }
+
+  /** @type {(on: boolean) => void} */
+  function goes(on) {
+    working = on;
+    work.hidden = !on;
+    stop.disabled = false;
+    progress.removeAttribute('value');
+    left.textContent = '';
+    body.setAttribute('aria-busy', String(on));
+    follow();
+  }
+
+  /** @type {(value: {picture?: string, line?: string}) => void} */
+  function show(value) {
+    if (value.picture) picture.src = value.picture;
+    result.hidden = !picture.src;
+    if (value.line !== undefined) line.textContent = value.line;
+  }
+
+  /** @type {(title: string, pieces: {text: string, changed: boolean}[]) => HTMLElement} */
+  function answer(title, pieces) {
+    const box = make('section', 'sl-eagle-answer'), text = make('p', '');
+    text.dir = 'auto';
+    text.append(...pieces.map(piece => make(piece.changed ? 'mark' : 'span', '', piece.text)));
+    box.append(make('h3', 'sl-role', title), text);
+    return box;
+  }
+
+  function heard() {
+    const value = props.value;
+    if (value?.lost && working && !stop.disabled) {
+      goes(false);
+      say(says.unreachable, 'error');
+    }
+    if (value?.asked !== asks) return;  // our own question coming back, or an answer to one before
+    if (value.busy) {
+      if (value.total) Object.assign(progress, {max: value.total, value: value.done});
+      left.textContent = value.busy;
+      say('', '');
+      return show(value);
+    }
+    const focused = work.contains(document.activeElement) || document.activeElement === document.body;
+    if (value.found && !value.before) foundKey = key();
+    goes(false);
+    say(value.text ?? '', value.kind ?? '');
+    show(value);
+    if (value.before) answers.replaceChildren(answer(says.before, value.before), answer(says.after, value.after));
+    if (focused) (fix.disabled ? search : fix).focus();
+  }
+
+  /** @type {(text: string, kind: string) => void} */
+  function say(text, kind) {
+    message.textContent = text;
+    message.dataset.kind = kind;
+  }
+
+  function follow() {
+    search.disabled = working || !ready();
+    fix.disabled = working || !ready() || target.list.value === 'answer' || foundKey !== key();
+  }
+
+  // The parts are drawn before a search, for the newest choice.
+  async function cut() {
+    frame = 0;
+    const wanted = sightline.canonical([now.run, now.image, parts.list.value, count.list.value, hiding.list.value]);
+    if (!root.open || now.run === null || working || partsKey === wanted) return;
+    partsKey = wanted;
+    let got;
+    try {
+      got = await server.parts({...asked(), target: 'answer'});
+    } catch { got = {text: says.unreachable, kind: 'error'}; }
+    if (partsKey !== wanted || working) return;
+    answers.replaceChildren();
+    say(got.text ?? '', got.kind ?? '');
+    show(got);
+  }
+
+  function changed() {
+    follow();
+    frame ||= requestAnimationFrame(cut);
+  }
+
+  async function flag() {
+    const {run, rests} = now;
+    flags.hidden = true;
+    if (run === null || !rests || !root.open) return;
+    let got;
+    try {
+      got = await server.flagged({run});
+    } catch { return; }
+    if (run !== now.run || !got.flagged?.length) return;
+    const buttons = got.flagged.map((/** @type {{subject: Explained, text: string, label: string}} */ {subject, text, label}) => {
+      const button = tool(text, label, () => sightline.set({subject, peek: null}));
+      button.dir = 'auto';
+      return button;
+    });
+    flags.replaceChildren(says.flagged, ...buttons);
+    flags.hidden = false;
+  }
+
+  sightline.on('run', () => {
+    if (working && !stop.disabled) halt();
+    partsKey = foundKey = '';
+    result.hidden = true;
+    picture.removeAttribute('src');
+    say('', '');
+  });
+  root.addEventListener('toggle', () => { changed(); flag(); });
+  sightline.on('run rests', flag);
+  sightline.on('run subject extra image', changed);
+  watch('value', heard);
+}

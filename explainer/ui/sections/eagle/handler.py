@@ -1,0 +1,309 @@
+"""The events of the section: parts, the search for those that words need, and a correction."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from explainer.errors import RunError, TokenError
+from explainer.export.colours import colour_table
+from explainer.export.overlay import outlined, overlay
+from explainer.methods.subjects import Span, Unsaid, Word, text_of, whole_words
+from explainer.probing.correction import Correction, check_said
+from explainer.probing.eagle_search import SearchProgress
+from explainer.probing.region_plan import HIDING, RegionAttribution, RegionPlan
+from explainer.probing.reliance import reliance
+from explainer.probing.tiling import PARTS, Tiling
+from explainer.run import ANSWER, Run
+from explainer.serving.jobs import CorrectionJob, RegionsJob
+from explainer.ui.handlers import Handlers
+from explainer.ui.sections.eagle import words
+from explainer.web import controls, payload, texts
+from explainer.web.messages import Value, busy, failed, said
+from explainer.web.subjects import lacking, read_subject
+
+TARGETS = ("word", "answer", "counter")
+COUNTER = {"yes": "no", "no": "yes"}
+KEPT = 16  # results of searches that a correction may use
+_SIDE = 420  # of the pictures that are shown
+_EVERY = 1.0  # seconds between pictures of a search
+_CURVE = 0.95  # of the probability with the whole picture that the first parts have to reach
+
+
+@dataclass(frozen=True, eq=False)
+class EagleRequest:
+    """A checked request.
+
+    Attributes:
+        word: what is explained; None for the whole answer.
+        target: one of `TARGETS`.
+    """
+
+    key: str
+    run: Run
+    word: Word | None
+    target: str
+    plan: RegionPlan
+    image: int
+
+    @property
+    def name(self) -> str:
+        return words.WHOLE if self.word is None else texts.visible(text_of(self.run, self.word))
+
+    @property
+    def ident(self) -> str:
+        """Return what tells requests apart whose search is the same."""
+        return repr((self.key, self.word, self.plan))
+
+
+class EagleHandler:
+    """The events of the fold; keeps the last searches for corrections."""
+
+    def __init__(self, handlers: Handlers) -> None:
+        self._handlers = handlers
+        self._found: OrderedDict[str, RegionAttribution] = OrderedDict()
+
+    def parts(self, message: Any) -> Value:
+        """Return {picture, line}: the picture with the borders of its parts, and their number."""
+        try:
+            request = self._read(message)
+            tiling = cut(request.run, request.plan)
+            told = words.PARTS if request.plan.hiding == "pixels" else words.PREVIEW
+            count = len(tiling)
+            line = told.format(count=count, masks=request.plan.count(count))
+            return {"picture": draw_parts(tiling, request.image), "line": line}
+        except Exception as error:
+            return failed(error)
+
+    def flagged(self, message: Any) -> Value:
+        """Return {flagged}: content words that are about as probable without the picture, each
+        {subject, text, label}; none if that was not measured."""
+        try:
+            return {"flagged": flag_words(self._handlers.run(controls.read_run(message)))}
+        except Exception as error:
+            return failed(error)
+
+    def search(self, message: Any) -> Iterator[Value]:
+        """Yield how far the search is, with the map so far, and then what it found.
+
+        Args:
+            message: {run, subject, target, parts, regions, hiding, image}, and {ask}, which comes
+                back with every value.
+        """
+        ticket = controls.read_ticket(message)
+        try:
+            request = self._read(message)
+            yield {"asked": ticket, **busy(words.BUSY)}
+            tiling, shown = cut(request.run, request.plan), 0.0
+            clock = _Clock()
+            for item in self._handlers.job_steps(
+                RegionsJob(request.run, request.word, request.plan, tiling)
+            ):
+                if isinstance(item, RegionAttribution):
+                    self._keep(request.ident, item)
+                    yield {"asked": ticket, **_result(request, item)}
+                elif time.monotonic() - shown >= _EVERY:
+                    shown = time.monotonic()
+                    yield {"asked": ticket, **_progress(request, tiling, item, clock)}
+        except Exception as error:
+            yield {"asked": ticket, **failed(error)}
+
+    def find(self, message: Any) -> tuple[RegionAttribution, EagleRequest]:
+        """Return what the search for a request finds, and the request."""
+        request = self._read(message)
+        found = self._found.get(request.ident)
+        if found is None:
+            tiling = cut(request.run, request.plan)
+            job = RegionsJob(request.run, request.word, request.plan, tiling)
+            found = self._handlers.run_job(job)
+            self._keep(request.ident, found)
+        return found, request
+
+    def correct(self, message: Any) -> Iterator[Value]:
+        """Yield each trial of hiding parts until the word is gone, and then both answers.
+
+        Args:
+            message: as for `search`, which has to come before.
+        """
+        ticket = controls.read_ticket(message)
+        try:
+            request = self._read(message)
+            yield {"asked": ticket, **busy(words.FOLD["waiting"])}
+            for found in self.corrections(request):
+                if found.is_corrected:
+                    break
+                yield {"asked": ticket, **busy(_hidden(words.TRIED, found, are=False))}
+            yield {"asked": ticket, **_corrected(request, found)}
+        except Exception as error:
+            yield {"asked": ticket, **failed(error)}
+
+    def corrections(self, request: EagleRequest) -> Iterator[Correction]:
+        """Yield what each trial of hiding parts means for the word."""
+        found = self._found.get(request.ident)
+        if request.word is None:
+            raise TokenError(words.NOT_A_WORD)
+        if found is None:
+            raise RunError(words.NOT_SEARCHED)
+        word, order = text_of(request.run, request.word), found.found.order
+        if isinstance(request.word, Unsaid):
+            word, order = request.run.tokens.texts[request.word.at], order[::-1]
+        check_said(request.run, word)
+        for item in self._handlers.job_steps(CorrectionJob(request.run, found.tiling, order, word)):
+            if isinstance(item, Correction):
+                yield item
+
+    def stopped(self, message: Any) -> Value:
+        """Return the message after a search or a correction was stopped, for {ask}."""
+        return {"asked": controls.read_ticket(message), **said(words.FOLD["stopped"], "note")}
+
+    def _keep(self, ident: str, found: RegionAttribution) -> None:
+        self._found[ident] = found
+        self._found.move_to_end(ident)
+        while len(self._found) > KEPT:
+            self._found.popitem(last=False)
+
+    def _read(self, message: Any) -> EagleRequest:
+        key = controls.read_run(message)
+        run, target = self._handlers.run(key), message.get("target", "word")
+        parts, hiding = message.get("parts", PARTS[0]), message.get("hiding", HIDING[0])
+        regions = controls.read_number(message.get("regions", 36))
+        if target not in TARGETS or not 4 <= regions <= 128:
+            raise RunError(texts.BAD_REQUEST)
+        plan = RegionPlan(regions, parts, hiding=hiding)
+        image = controls.read_index(message.get("image", 0), len(run.images))
+        if target == "answer":
+            return EagleRequest(key, run, None, target, plan, image)
+        asked = counter_word(run) if target == "counter" else message.get("subject")
+        missing = lacking(run, asked)
+        run = self._handlers.with_words(key, missing) if missing else run
+        word = read_subject(run, asked)
+        if not isinstance(word, (Span, Unsaid)):
+            raise TokenError(texts.BAD_REQUEST)
+        return EagleRequest(key, run, word, target, plan, image)
+
+
+class _Clock:
+    """Estimates how long a search still takes."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def left(self, done: int, total: int) -> str:
+        spent = time.monotonic() - self._start
+        return texts.duration(spent / max(1, done) * (total - done))
+
+
+def cut(run: Run, plan: RegionPlan) -> Tiling:
+    """Return the parts of a plan."""
+    return Tiling.of(run, plan.regions, plan.fill, plan.parts)
+
+
+def counter_word(run: Run) -> Value:
+    """Return the subject of the other of yes and no in place of the one that an answer begins with.
+
+    Raises `TokenError` for another answer.
+    """
+    first = next((int(t) for t in run.indices(ANSWER) if run.tokens.texts[t].strip()), None)
+    said_word = "" if first is None else run.tokens.texts[first].strip()
+    other = COUNTER.get(said_word.lower())
+    if other is None:
+        raise TokenError(words.NO_COUNTER)
+    return {"at": first, "word": other.capitalize() if said_word[0].isupper() else other}
+
+
+def flag_words(run: Run) -> list[Value]:
+    """Return the content words that the picture adds next to nothing to: {subject, text, label}."""
+    found = []
+    for chips in whole_words(run):
+        tokens = [token for chip in chips for token in run.chips[chip].tokens]
+        text, measured = "".join(run.chips[chip].text for chip in chips), reliance(run, tokens)
+        if measured is None or measured.is_sensitive or not texts.is_content(text):
+            continue
+        empty = " and ".join(texts.share(p) for p in measured.empty.values())
+        shown = texts.visible(text)
+        label = words.FLAG.format(text=shown, share=texts.share(measured.shown), empty=empty)
+        subject = {"chip": chips[0]} if len(chips) == 1 else {"tokens": tokens}
+        found.append({"subject": subject, "text": shown, "label": label})
+    return found
+
+
+# Messages to the page ----------------------------------------------------------------------------
+
+
+def draw_parts(tiling: Tiling, image: int) -> str:
+    """Return the picture with the borders of its parts, as a data URI."""
+    pixels = outlined(tiling.run.images[image], tiling.labels[image])
+    return payload.shrunk(pixels, _SIDE)
+
+
+def _draw(tiling: Tiling, values: npt.NDArray[np.float64], image: int) -> str:
+    heat = tiling.heatmap(values)
+    pixels = overlay(tiling.run.images[image], heat, colour_table("inferno"), index=image)
+    return payload.shrunk(outlined(pixels, tiling.labels[image]), _SIDE)
+
+
+def _progress(request: EagleRequest, tiling: Tiling, at: SearchProgress, clock: _Clock) -> Value:
+    """Return how far the search is, and its map: parts by their place in the order so far."""
+    line = words.READ.format(done=at.done, total=at.total, left=clock.left(at.done, at.total))
+    values = np.zeros(len(tiling))
+    values[list(at.order)] = np.linspace(1, 0, len(tiling))
+    picture = _draw(tiling, values, request.image)
+    return {**busy(line), "done": at.done, "total": at.total, "picture": picture}
+
+
+def _result(request: EagleRequest, found: RegionAttribution) -> Value:
+    curves = found.found.curves(found.tiling.sizes)
+    share = curves.reaches(_CURVE)
+    first = int(np.searchsorted(curves.share, share))
+    line = words.FOUND.format(
+        word=request.name,
+        shown=texts.share(curves.whole),
+        empty=texts.share(curves.empty),
+        first=first,
+        count=len(found.tiling),
+        share=texts.percent(share),
+        alone=texts.share(float(curves.insertion[first])),
+        reliance=f"{curves.reliance:.2f}",
+    )
+    note = words.PREVIEWED if found.hiding == "tokens" else ""
+    picture = _draw(found.tiling, found.found.values(), request.image)
+    return {"picture": picture, "line": " ".join(filter(None, [line, note])), "found": True}
+
+
+def _corrected(request: EagleRequest, found: Correction) -> Value:
+    text = words.GONE if found.is_corrected else words.STAYS
+    line = _hidden(text, found, are=found.is_corrected)
+    before, after = _changes(found.before, found.after)
+    picture = payload.shrunk(found.pictures[request.image], _SIDE)
+    return {"line": line, "before": before, "after": after, "picture": picture, "found": True}
+
+
+def _hidden(text: str, found: Correction, are: bool) -> str:
+    one, several = (words.ONE_IS, words.PARTS_ARE) if are else (words.ONE_PART, words.PARTS_HIDDEN)
+    count = len(found.regions)
+    told = one if count == 1 else several.format(count=count)
+    return text.format(word=found.word, count=told, share=texts.percent(found.share))
+
+
+def _changes(before: str, after: str) -> tuple[list[Value], list[Value]]:
+    """Return the pieces of both answers, each {text, changed}."""
+    first, second = (re.findall(r"\s*\S+", text) for text in (before, after))
+    bare = [[piece.strip() for piece in pieces] for pieces in (first, second)]
+    alike = difflib.SequenceMatcher(None, bare[0], bare[1], autojunk=False).get_matching_blocks()
+    kept = (
+        {block.a + i for block in alike for i in range(block.size)},
+        {block.b + i for block in alike for i in range(block.size)},
+    )
+    told = [
+        [{"text": piece, "changed": i not in same} for i, piece in enumerate(pieces)]
+        for pieces, same in zip((first, second), kept, strict=True)
+    ]
+    return told[0], told[1]

@@ -1,0 +1,32 @@
+"""Parts that words need, as a person sees them."""
+
+from __future__ import annotations
+
+import pytest
+
+from explainer.ui.sections.eagle import words
+
+PICTURE = ".sl-eagle-picture[src^=data]"
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
+def test_parts_are_shown_searched_and_hidden(app, visit, theme, width):
+    visitor = visit(app.url, width, 900, theme)
+    page = visitor.page
+    visitor.explain()
+    page.click(f"text={words.FOLD['title']}")
+    page.wait_for_selector(PICTURE)
+    assert "parts; a search reads the picture" in page.inner_text(".sl-eagle-line")
+    assert page.is_disabled("text=" + words.FOLD["correct"])
+    page.select_option(".sl-eagle-bar select >> nth=1", "cells")
+    page.select_option(".sl-eagle-bar select >> nth=2", "16")
+    page.click(f".sl-eagle-bar >> text={words.FOLD['search']}")
+    page.wait_for_function(
+        "document.querySelector('.sl-eagle-line').textContent.startsWith('“cat”')"
+    )
+    page.click(f"text={words.FOLD['correct']}")
+    page.wait_for_selector(".sl-eagle-answer >> nth=1")
+    assert "“cat” stays with 12 parts" in page.inner_text(".sl-eagle-line")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.locator(".sl-eagle").scroll_into_view_if_needed()
+    visitor.shot(f"eagle-{width}-{theme}")
