@@ -54,16 +54,17 @@ def test_a_telephone_scrolls_down_only_and_in_a_sensible_order(app, visit):
     visitor.shot("390")
     assert visitor.page.evaluate("document.documentElement.scrollWidth") == 390
     parts = [
-        "#sl-image",
-        "#sl-prompt",
-        "#sl-run",
         ".sl-tokens",
         ".sl-maps",
         ".sl-panel",
+        "#sl-image",
+        "#sl-prompt",
+        "#sl-run",
         ".sl-examples",
     ]
     tops = [visitor.page.locator(p).bounding_box()["y"] for p in parts]
     assert tops == sorted(tops)
+    assert 0 <= tops[1] < 844, "the page went back up to the answer"
     visitor.page.click("text=Method options")
     visitor.page.wait_for_selector("select[name='tam.mode']")
     assert visitor.page.evaluate("document.documentElement.scrollWidth") == 390

@@ -161,3 +161,35 @@ def test_shift_and_arrows_move_a_map_that_is_zoomed(app, visit):
     here = page.evaluate(ZOOM)
     shown = (np.array(target) - (here["x"], here["y"])) * scale + 0.5
     assert warmth(seen(visitor, box), *shown) > 60, "the cat came into view"
+
+
+def test_on_a_phone_words_stay_in_reach_and_maps_are_a_swipe_apart(phone):
+    page = phone.page
+    assert page.evaluate("document.documentElement.scrollHeight") < 2600
+    assert page.evaluate("scrollY") > 0, "the map was scrolled to"
+    box, chip = page.locator(TAM).bounding_box(), page.locator(f"{CHIP} >> nth={DOG}")
+    assert 0 <= chip.bounding_box()["y"] < box["y"]
+    chip.tap()
+    phone.settled("dog", WORD)
+    phone.wait_for_maps()
+    row = "document.querySelector('.sl-maps')"
+    before, y = page.evaluate(f"{row}.scrollLeft"), box["y"] + box["height"] / 2
+    touch(phone, "touchStart", [(300, y)])
+    for x in range(290, 40, -10):
+        touch(phone, "touchMove", [(x, y)])
+    touch(phone, "touchEnd", [])
+    page.wait_for_function(f"before => {row}.scrollLeft > before + 100", arg=before)
+    assert phone.brightness("logit_lens", *centre(DOG)) > 0.5
+
+
+def test_on_a_phone_sliders_lie_behind_a_button(phone):
+    page, button = phone.page, phone.page.locator(".sl-panel-fold")
+    slider = page.locator("[data-name=k] .sl-range")
+    assert not slider.is_visible()
+    button.tap()
+    assert slider.is_visible()
+    assert button.get_attribute("aria-expanded") == "true"
+    button.tap()
+    assert not slider.is_visible()
+    upload = page.locator("#sl-image input[type=file]").first
+    assert upload.get_attribute("accept") == "image/*", "for which phones offer their camera"

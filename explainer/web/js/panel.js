@@ -7,6 +7,7 @@ import {addLayerDial} from './layer.js';
 import {shades} from './shade.js';
 import {sightline} from './state.js';
 import {strengths} from './strengths.js';
+import {tool} from './toolbar.js';
 
 /** @type {(value: PanelValue) => PanelValue} */
 const copyOf = ({alphas, k, beta}) => ({alphas: alphas.map(([factor, on]) => [factor, on]), k, beta});
@@ -61,9 +62,19 @@ export function mount({element, props}) {
     send();
   });
 
+  // On a phone the sliders lie behind one button; on larger screens the button is not shown.
+  const button = tool(says.sliders, '', () => unfold(root.classList.contains('sl-panel-folded')));
+  /** @type {(on: boolean) => void} */
+  function unfold(on) {
+    root.classList.toggle('sl-panel-folded', !on);
+    button.setAttribute('aria-expanded', String(on));
+  }
+  button.classList.add('sl-panel-fold');
+  unfold(false);
+
   const others = make('div', 'sl-others'), shared = strengths({spec, value: state, says, changed: send});
   others.append(...shared.boxes, ...shades(props.opacity, props.colours, says));
-  root.append(scales, others);
+  root.append(button, scales, others);
   // Values that came from elsewhere: a link, a reset, another part of the page.
   sightline.on('panel', () => {
     const {panel} = sightline.now;

@@ -98,6 +98,10 @@ export function mount({element, props, watch}) {
     if (answer.length || live) parts.push(group('answer', props.words.answer, answer, live));
     if (answer.length > 1 && !live) partOf(parts[0], '.sl-role').after(player.box);
     if (prompt.length) parts.push(group('prompt', props.words.prompt, prompt, live));
+    // On a phone Explain is far below the answer.
+    if (live && !box.classList.contains('sl-live') && matchMedia('(max-width: 600px)').matches) {
+      document.querySelector('#sl-see')?.scrollIntoView();
+    }
     box.replaceChildren(...parts);
     box.classList.toggle('sl-live', live);
     if (live) return sightline.set({run: null, chips: [], peek: null});

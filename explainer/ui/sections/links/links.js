@@ -205,10 +205,12 @@ export function mount({element, props, trigger, server, watch}) {
     sightline.set({greets: !props.value?.query});
   }
 
+  const presenting = button(words.present, words.presentTitle, () => present(true));
+  presenting.classList.add('sl-present-button');
   root.append(
     said,
     button(words.link, words.linkTitle, copy),
-    button(words.present, words.presentTitle, () => present(true)),
+    presenting,
     button(words.reset, words.resetTitle, reset),
   );
   // What was said has been read when something else is done.
