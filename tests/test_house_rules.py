@@ -254,6 +254,7 @@ PLAIN = tuple(
         "emoji_world",
         "evaluation",
         "commands",
+        "web",
         "models/loading",
         "models/text",
         "models/engine.py",

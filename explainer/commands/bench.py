@@ -38,12 +38,14 @@ from explainer.evaluation.measure import MeasurePlan, measure
 from explainer.evaluation.report import add_provenance, machine
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.evaluation.words import FUNCTION, NOUN, Grammar
+from explainer.export import Chosen, Exhibit, chips
 from explainer.methods import METHODS
 from explainer.models.threads import usable_cores
 from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, Run
 from explainer.serving.model_flags import add_model_flags, load_from_flags, silence_libraries
 from explainer.web.evidence_message import evidence_message
+from explainer.web.one_file import one_file
 
 HELP = "measure speed and size against the promised figures"
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,6 +113,8 @@ def _measure(args: argparse.Namespace) -> Iterator[Figure]:
         yield Figure("python app.py to model loaded", page.wait_for_model(), "s", None)
         if args.browser:
             yield from browser.measure(page.url)
+    if args.browser:
+        yield from measure_sliders()
 
 
 def measure_crowd(args: argparse.Namespace) -> Iterator[Figure]:
@@ -244,6 +248,16 @@ def sizes_of_evidence() -> Iterator[Figure]:
     for tokens, bar in ((40, 450), (256, 3000)):
         size = len(evidence_message(_large_run(tokens)))
         yield Figure(f"evidence message, {tokens} tokens, 1024x768 at 2B", size / 1e3, "kB", bar)
+
+
+def measure_sliders(tokens: int = 40) -> Iterator[Figure]:
+    """Yield how quickly sliders move three maps of such a run, in a file without a server."""
+    run = _large_run(tokens)
+    chosen = tuple(Chosen(METHODS[name], METHODS[name].settings()) for name in SHOWN)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "run.html"
+        file.write_bytes(one_file(Exhibit(run, chosen, tuple(chips(run)))))
+        yield from browser.measure_sliders(file, f"three maps, {tokens} tokens, 27 x 37")
 
 
 def _large_run(answer: int = 60) -> Run:

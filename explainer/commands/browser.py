@@ -3,9 +3,9 @@
 first maps          from the first byte of the page to the frame in which the maps of the recorded
                     answer are on the screen that it opens with
 page load           from the request to the page being ready for a click
-click, slider       from the event to the frame in which the maps are on the screen
-arrow key, pointer  computation of the page for the frame that draws the maps of another word;
-                    the maps are already in the browser, so nothing is requested
+click               from the event to the frame in which the maps are on the screen
+arrow key, pointer, work of the page in the frame that draws the maps of another word, or at
+slider              another setting: computing them and drawing them, without a request
 frames              animation frames from the event to the one that draws those maps; 1 is the
                     very next
 """
@@ -17,6 +17,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from explainer.commands.figure import Figure
@@ -33,10 +34,11 @@ PATIENCE = 60_000  # milliseconds
 # name, act, awaited state, limit in milliseconds
 ACTS = (
     ("click to painted", "click", "painted", 60),
-    ("slider to painted", "slider", "painted", 80),
+    ("maps at another k by slider", "k", "computed", 16),
     ("maps of another word by arrow key", "arrow", "computed", 16),
     ("maps of another word by pointer", "hover", "computed", 16),
 )
+SLIDERS = ("k", "beta", "weight1")  # of a run in one file
 
 READY = "() => document.querySelector('.sl-example') && document.querySelector('.sl-dial')"
 RUN = "document.querySelector('.sl-view').dataset.run"
@@ -54,20 +56,21 @@ ALL_HERE = """() => Number(document.querySelector('.sl-view').dataset.here)
   >= document.querySelectorAll('.sl-answer .sl-chip').length"""
 MEASURE = """async ([act, until, n]) => {
   const view = document.querySelector('.sl-view'), measured = [];
-  const slider = document.querySelector('[data-name=k] input[type=range]');
+  const slider = document.querySelector(`[data-name=${act}] input[type=range]`);
   const chips = [...document.querySelectorAll('.sl-answer .sl-chip')];
   const chip = i => chips[(3 * i + 2) % chips.length];
   const key = name => document.activeElement.dispatchEvent(
     new KeyboardEvent('keydown', {key: name, bubbles: true, cancelable: true}));
   const acts = {
     click: i => chip(i).click(),
-    slider: i => {
-      slider.value = 20 + 5 * i;
-      slider.dispatchEvent(new Event('input', {bubbles: true}));
-    },
     arrow: i => key(i % (2 * (chips.length - 1)) < chips.length - 1 ? 'ArrowRight' : 'ArrowLeft'),
     hover: i => chip(i).dispatchEvent(
       new PointerEvent('pointermove', {bubbles: true, pointerType: 'mouse'})),
+  };
+  const slide = i => {
+    const [low, high] = [Number(slider.min), Number(slider.max)];
+    slider.value = low + (high - low) * (i % 16 + 1) / 18;
+    slider.dispatchEvent(new Event('input', {bubbles: true}));
   };
   // Asked for before the page asks, so that each frame counts before anything is drawn in it.
   let stamps = new Set(), counting = requestAnimationFrame(function count(stamp) {
@@ -88,12 +91,12 @@ MEASURE = """async ([act, until, n]) => {
     const start = performance.now();
     if (until === 'computed') requestAnimationFrame(() => { frame = performance.now(); });
     stamps = new Set();
-    acts[act](i);
+    (acts[act] ?? slide)(i);
     const dispatched = performance.now();
     const end = await drawn;
     const took = until === 'painted' ? await new Promise(requestAnimationFrame) - start
       : frame ? dispatched - start + end - frame : end - start;
-    measured.push([took, frames]);
+    measured.push([took, frames, document.sightline.now.entry.took]);
   }
   cancelAnimationFrame(counting);
   return measured;
@@ -101,10 +104,14 @@ MEASURE = """async ([act, until, n]) => {
 
 
 class Latencies(NamedTuple):
-    """The latencies of repeated acts: milliseconds, frames until the maps, and requests."""
+    """The latencies of repeated acts: milliseconds, frames until the maps, and requests.
+
+    `computing` is the part of `times` in which maps are computed, but not drawn.
+    """
 
     times: list[float]
     frames: list[int]
+    computing: list[float]
     requests: int
 
 
@@ -136,6 +143,26 @@ def measure(url: str, repeat: int = REPEAT) -> Iterator[Figure]:
                 yield Figure(f"requests during {repeat} of these", took.requests, "", 0)
 
 
+def measure_sliders(path: Path, what: str, repeat: int = REPEAT) -> Iterator[Figure]:
+    """Yield the latencies of the sliders of a run in one HTML file, medians in milliseconds.
+
+    Args:
+        path: of the file.
+        what: a name for the run.
+        repeat: how often each slider is moved.
+    """
+    with _page() as page:
+        page.goto(path.as_uri())
+        page.wait_for_function(SHOWN, arg=None)
+        for name in SLIDERS:
+            took = latencies(page, name, "computed", repeat)
+            label = f"{what}, {name}"
+            yield Figure(f"{label}: computing", statistics.median(took.computing), "ms", 8)
+            yield Figure(f"{label}: computing and drawing", statistics.median(took.times), "ms", 16)
+            yield Figure(f"{label}: frames, most of {repeat}", max(took.frames), "frames", 1)
+            yield Figure(f"{label}: requests", took.requests, "", 0)
+
+
 def first_maps(url: str) -> float:
     """Return the seconds from the first byte of a page to its first maps, in a new browser."""
     with _page() as page:
@@ -150,14 +177,15 @@ def latencies(page: Page, act: str, until: str, repeat: int) -> Latencies:
 
     Args:
         page: with a run whose maps are all in the browser.
-        act: one of click, slider, arrow and hover.
+        act: click, arrow, hover, or the name of a slider.
         until: "painted", or "computed" for the work of the page alone.
     """
     page.evaluate(MEASURE, [act, until, WARM_UP])
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
-    times, frames = zip(*page.evaluate(MEASURE, [act, until, repeat]), strict=True)
-    return Latencies(list(times), list(frames), len(requests))
+    measured = page.evaluate(MEASURE, [act, until, repeat])
+    times, frames, computing = map(list, zip(*measured, strict=True))
+    return Latencies(times, frames, computing, len(requests))
 
 
 @contextmanager

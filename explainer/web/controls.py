@@ -116,8 +116,10 @@ def option_spec() -> list[dict[str, Any]]:
 
 
 def option_props() -> dict[str, list[Any]]:
-    """Return {"spec", "knobs"}: `option_spec` with knobs as numbers in one list of all, because
-    methods share most of them."""
+    """Return {"spec", "knobs"}: `option_spec`, and all knobs in one list.
+
+    A method's knobs are numbers in that list, because methods share most of them.
+    """
     knobs: list[dict[str, Any]] = []
     spec = option_spec()
     for method in spec:

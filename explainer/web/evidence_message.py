@@ -140,8 +140,10 @@ def _scores(run: Run, words: npt.NDArray[np.int32]) -> Arrays:
 
 
 def _in_steps(cells: npt.NDArray[np.float32]) -> tuple[npt.NDArray[Any], ...]:
-    """Return (W, n) int16 steps, and (W,) float32 twice: what `STEPS` of them above and below 0
-    stand for."""
+    """Return (W, n) int16 steps, and (W,) float32 twice.
+
+    These say what `STEPS` steps above and below 0 stand for.
+    """
     up, down = np.maximum(0.0, cells.max(axis=1)), np.maximum(0.0, -cells.min(axis=1))
     unit = np.where(cells > 0, up[:, None], down[:, None])
     share = cells.astype(np.float64) / np.where(unit > 0, unit, 1.0)

@@ -39,9 +39,12 @@ def computing_data() -> dict[str, Any]:
 
 
 def live(exhibit: Exhibit) -> dict[str, Any] | None:
-    """Return what the scripts compute maps from; None if they could not begin with what the exhibit
-    shows: its methods differ in a value for which there is one slider, or one of them has the name
-    of a method here and is another."""
+    """Return what the scripts compute maps from, or None.
+
+    There is none if the scripts could not begin with what the exhibit shows: its methods differ in
+    a value for which there is one slider, or one of them has the name of a method here and is
+    another.
+    """
     values = _shared_values(exhibit)
     if values is None or any(
         METHODS.get(c.method.name, c.method) is not c.method for c in exhibit.chosen
@@ -96,8 +99,10 @@ def _slider_value(run: Run, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _option_props(exhibit: Exhibit) -> dict[str, Any]:
-    """Return the options of all methods that the file can show; none of those whose maps come from
-    Python."""
+    """Return the options of all methods that the file can show.
+
+    Methods whose maps come from Python have none.
+    """
     props, names = controls.option_props(), {c.method.name for c in exhibit.chosen}
     fixed: dict[str, Any] = {"knobs": [], "presets": {}}
     spec = [

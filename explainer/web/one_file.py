@@ -84,8 +84,11 @@ def _print(exhibit: Exhibit) -> dict[str, Any]:
 
 
 def _view(exhibit: Exhibit, is_live: bool) -> dict[str, Any]:
-    """Return the props of the map view. Where nothing is computed in the file it has one
-    normalisation, that of its maps, and the methods of the exhibit."""
+    """Return the props of the map view.
+
+    Where nothing is computed in the file it has one normalisation, that of its maps, and the
+    methods of the exhibit.
+    """
     props, names = payload.view_props(), [c.method.name for c in exhibit.chosen]
     offered = {*names, *(METHODS if is_live else ())}
     every = texts.VIEW["normalisations"]

@@ -68,8 +68,10 @@ def _menu() -> list[dict[str, Any]]:
 
 
 def bar(run: Run, key: str, subject: Any = None) -> dict[str, Any]:
-    """Return the value of the token bar for a run; by default its first content word is the
-    subject."""
+    """Return the value of the token bar for a run.
+
+    By default the first content word of the answer is the subject.
+    """
     words = {chip: word for word in whole_words(run) for chip in word}
     chips = [_chip(run, i, words[i]) for i in range(len(run.chips))]
     if subject is None and first_chip(run) is not None:
@@ -101,8 +103,10 @@ def facts(run: Run) -> dict[str, Any]:
 
 
 def rests(run: Run) -> dict[str, Any] | None:
-    """Return for each chip of the answer, by number, how much it rests on the picture: {share,
-    sensitive, against, text}; None if that was not measured."""
+    """Return for each chip of the answer, by number, how much it rests on the picture.
+
+    That is {share, sensitive, against, text}; None if it was not measured.
+    """
     if run.evidence is None:
         return None
     found = [(i, reliance(run, chip.tokens)) for i, chip in enumerate(run.chips)]
@@ -171,9 +175,15 @@ def _chip(run: Run, index: int, word: Sequence[int]) -> dict[str, Any]:
 def entry(
     run: Run, asked: Mapping[str, Any], word: str, heats: Mapping[str, Heatmap | str], line: str
 ) -> dict[str, Any]:
-    """Return the maps of one subject as the map view draws them: `asked` is its JSON, `word` what
-    people call it, `line` what stands beside that. In place of a map there may be a sentence that
-    says why there is none."""
+    """Return the maps of one subject as the map view draws them.
+
+    Args:
+        run: with the pictures.
+        asked: the subject as JSON.
+        word: what people call it.
+        heats: by method; in place of a map there may be a sentence that says why there is none.
+        line: what stands beside the word.
+    """
     drawn = {name: heat for name, heat in heats.items() if isinstance(heat, Heatmap)}
     main = drawn.get("msea_arc") or next(iter(drawn.values()), None)
     parts = main.parts if main else ()
@@ -188,8 +198,10 @@ def entry(
 
 
 def picture(run: Run, key: str) -> dict[str, Any]:
-    """Return the value of the backdrop: run, and for each image a data URI, its width / height and
-    label; with several images also a thumbnail each."""
+    """Return the value of the backdrop: run and images.
+
+    An image has a data URI, its width / height and label; one of several also a thumbnail.
+    """
     side = _PICTURE_SIDE if len(run.images) == 1 else _PICTURE_SIDE * 3 // 4
     shown = [
         {"src": shrunk(image, side), "ratio": image.shape[1] / image.shape[0], "label": label}

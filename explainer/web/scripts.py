@@ -245,8 +245,9 @@ def _wrap(name: str, text: str, exports: Mapping[str, list[str]]) -> str:
 
 
 def _compact(text: str) -> str:
-    """Return a script without blank lines, indentation, types, and comments (two spaces go before
-    one at the end of a line).
+    """Return a script without blank lines, indentation, types, and comments.
+
+    Two spaces go before a comment at the end of a line.
 
     Line breaks stay, so that errors name a line one can read; texts over several lines would lose
     their indentation and are refused.
@@ -262,8 +263,11 @@ def _compact(text: str) -> str:
 
 
 def _tighten(line: str) -> str:
-    """Return a line of a script without spaces that mean nothing. Lines with templates in templates
-    stay as they are, and those with slashes that may belong to a regular expression."""
+    """Return a line of a script without spaces that mean nothing.
+
+    Lines with templates in templates stay as they are, and those with slashes that may belong to a
+    regular expression.
+    """
     parts = _STRING.split(line)
     code, texts = parts[::2], parts[1::2]
     nested = any(text[0] == "`" and text.count("${") != text.count("}") for text in texts)

@@ -53,8 +53,10 @@ def read_subject(run: Run, asked: Any) -> Subject:
 
 
 def lacking(run: Run, asked: Any) -> tuple[str, ...]:
-    """Return the words that a subject names by their text and the run holds no rows for, spelled as
-    `Explainer.add_words` takes them; `TokenError` for what is no word."""
+    """Return the words that a subject names by their text and the run holds no rows for.
+
+    They are spelled as `Explainer.add_words` takes them. Raises `TokenError` for what is no word.
+    """
     told = asked if isinstance(asked, Mapping) else {}
     found = [_lacking(run, part) for part in (told, told.get("plus"), told.get("minus"))]
     return tuple(text for text in found if text)
@@ -83,8 +85,10 @@ def check_word(text: str) -> None:
 
 
 def at_layer(run: Run, asked: Any) -> Run:
-    """Return the run as it is looked at: at the decoder layer that a subject's field "layer" names,
-    or as it is. Raises `LayerError` for one that was not recorded."""
+    """Return the run at the decoder layer that a subject's field "layer" names, or as it is.
+
+    Raises `LayerError` for a layer that was not recorded.
+    """
     layer = asked.get("layer") if isinstance(asked, Mapping) else None
     return run if layer is None else run.at_layer(read_number(layer))
 

@@ -354,8 +354,10 @@ def visible(text: str) -> str:
 
 
 def spelled(text: str) -> str:
-    """Return the text of a token as `visible` draws it, with its leading space: such texts can be
-    joined to longer ones."""
+    """Return the text of a token as `visible` draws it, with its leading space.
+
+    Such texts can be joined to longer ones.
+    """
     drawn = visible(text) if text else ""
     return f" {drawn}" if text.startswith(" ") and not drawn.startswith("␣") else drawn
 

@@ -24,6 +24,8 @@ export function computing(message, {declared: {methods, norms}, words}, grows) {
   let run = readEvidence(message);
   /** @type {Map<string, HeldWord>} */
   const unsaid = new Map();
+  /** @type {Map<string, LastMap>} */
+  const lastMaps = new Map();
 
   // The factors that are on, each once, with their weights.
   function scalesOf({alphas, weights}) {
@@ -85,16 +87,27 @@ export function computing(message, {declared: {methods, norms}, words}, grows) {
     return {name, label, note: notesOf(heat), parts: drawn, signed: heat.signed, norm: norms[heat.norm[0]][heat.norm[1]]};
   }
 
+  // The map of a method, which stays the same object as long as nothing that it depends on changes.
+  /** @type {(name: string, whole: any, settings: Settings, word: string, images: Picture[]) => LastMap} */
+  function makeMap(name, whole, values, word, images) {
+    const key = JSON.stringify([whole, values, word]), last = lastMaps.get(name);
+    if (last?.key === key && last.images === images) return last;
+    const heat = explainSubject(methods[name], run, whole, values), made = {key, images, heat, map: mapOf(name, heat, word, images)};
+    lastMaps.set(name, made);
+    return made;
+  }
+
   function compute(subject, now) {
-    const {panel, options, pictures, facts} = now, lacking = grows ? missing(now) : [];
+    const began = performance.now(), {panel, options, pictures, facts} = now, lacking = grows ? missing(now) : [];
     if (lacking.length) return {refused: {busy: fill(words.adding, {scales: lacking.join(', ')}), need: true}};
     const told = parts(subject).map(word => toldOf(word, now)), word = titleOf(told, words), whole = wholeOf(subject, now);
     const shown = Object.keys(options).filter(name => name in methods);
-    const heats = Object.fromEntries(shown.map(name => [name, explainSubject(methods[name], run, whole, settings(name, panel, options[name]))]));
-    const main = heats.msea_arc ?? heats[shown[0]];
+    const made = Object.fromEntries(shown.map(name => [name, makeMap(name, whole, settings(name, panel, options[name]), word, pictures.images)]));
+    const main = (made.msea_arc ?? made[shown[0]])?.heat;
     return {entry: {
-      subject, word, line: lineOf(told, subject.layer, now.chips, facts, words), maps: shown.map(name => mapOf(name, heats[name], word, pictures.images)),
-      peaks: (main?.parts ?? []).map(part => Number(largest(part.values.map(Math.abs)).toFixed(3))), beta: heats.msea_arc?.notes.beta_auto ?? null,
+      subject, word, line: lineOf(told, subject.layer, now.chips, facts, words), maps: shown.map(name => made[name].map),
+      peaks: (main?.parts ?? []).map(part => Number(largest(part.values.map(Math.abs)).toFixed(3))), beta: made.msea_arc?.heat.notes.beta_auto ?? null,
+      took: performance.now() - began,
     }};
   }
 

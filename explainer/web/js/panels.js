@@ -37,6 +37,8 @@ export function mapPanel(name, text) {
   const cross = crosshair(frame);
   /** @type {{map: MethodMap, part: MapPart} | null} */
   let shown = null;
+  /** @type {unknown[]} what was drawn last */
+  let last = [];
 
   /** @type {(map: MethodMap, how: HowDrawn) => void} */
   function draw(map, {picture, image, table, drawing, contour, summary}) {
@@ -52,6 +54,12 @@ export function mapPanel(name, text) {
       point();
       return;
     }
+    const drawn = [map, image, picture, table, drawing, contour];
+    if (drawn.every((value, i) => value === last[i])) {  // a slider that is not this map's
+      point();
+      return;
+    }
+    last = drawn;
     paint(canvas, part, table, picture.ratio, drawing);
     paintBar(bar, table);
     line.show(part, drawing, contour);

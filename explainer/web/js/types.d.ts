@@ -38,6 +38,9 @@ interface ToldWord { tokens: number[]; texts: string[]; probability: number | nu
 /** A word that was not said, as its message tells it. */
 interface HeldWord { ids: number[]; texts: string[]; probability: number | null }
 
+/** The last map that was computed by a method, and what it depends on. */
+interface LastMap { key: string; images: Picture[]; heat: Heat; map: MethodMap }
+
 /** What is drawn, or why nothing is. */
 type Found = {entry?: Entry; refused?: Refusal};
 
@@ -115,6 +118,8 @@ interface Entry {
   maps: MethodMap[];
   /** Whether the model has to add something first. */
   need?: boolean;
+  /** Milliseconds that computing took. */
+  took?: number;
 }
 
 /** What Python says in place of maps. */
