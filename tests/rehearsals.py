@@ -59,6 +59,11 @@ def _keep(name: str, precision: str, told: dict[str, Any]) -> None:
     about = {"load": round(os.getloadavg()[0]), "date": date.today().isoformat()}
     kept[f"{name} {precision}"] = {**told, **about, "machine": machine()}
     FIGURES.write_text(json.dumps(kept, indent=1) + "\n")
+    print(_write_table(kept), flush=True)
+
+
+def _write_table(kept: dict[str, Any]) -> str:
+    """Write the table of all figures into the page; return its last row."""
     rows = [_row(key, figures) for key, figures in kept.items()]
     loads = [figures["load"] for figures in kept.values()]
     about_all = (
@@ -70,7 +75,7 @@ def _keep(name: str, precision: str, told: dict[str, Any]) -> None:
     table = HEAD + "".join(f"{row}\n" for row in rows) + "\n" + about_all
     within = re.compile(f"(?<={OPEN}).*(?={CLOSE})", re.S)
     PAGE.write_text(within.sub(lambda _: table, PAGE.read_text()))
-    print(rows[-1], flush=True)
+    return rows[-1]
 
 
 def _row(key: str, told: dict[str, Any]) -> str:

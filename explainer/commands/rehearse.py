@@ -101,7 +101,7 @@ def _rehearse(args: argparse.Namespace, source: Path, image: npt.NDArray[np.uint
         len(run.indices(ANSWER)),
         seconds | run.settings["seconds"],
         estimate_seconds(counts.parameters, sum(tokens.values()), precision, speed),
-        needed(counts, precision),
+        needed(counts, precision, explainer.family.photo_tokens),
         before,
         peaks,
     )

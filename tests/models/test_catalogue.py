@@ -45,10 +45,11 @@ def test_the_memory_formula():
     assert weight_bytes(1_000, 200, "bfloat16") == 2_000
     assert weight_bytes(1_000, 200, "4bit") == 800 * 4.5 / 8 + 200 * 2
     assert weight_bytes(1_000, 200, "8bit") == 800 + 400
-    assert with_room(1_000_000) == 1_050_000 + 120_000_000
-    assert with_room(10**11) == 10**11 + 1_620_000_000
+    assert with_room(1_000_000) == 1_050_000 + 770 * 150_000
+    assert with_room(10**11) == 10**11 + 1_500_000_000 + 770 * 150_000
     for free in (10**9, 10**11):
         assert with_room(round(largest_weights(free))) == pytest.approx(free)
+    assert Entry("x", "qwen2_vl", 500).needs("float32") == with_room(2_000, tokens=710)
     assert Entry("x", parameters=500).needs("float32") == with_room(2_000)
     assert Entry("x").needs("float32") is None
 

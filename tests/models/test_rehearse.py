@@ -61,7 +61,7 @@ def test_the_command_tells_each_phase_and_the_estimate_of_the_menu(qwen_folder, 
     ]
     assert "96x64 px, 24 visual tokens" in out
     counts = weights.count(weights.stored(qwen_folder))
-    assert f"estimated: {needed(counts, 'float32') / 1e9:.2f} for the" in out
+    assert f"estimated: {needed(counts, 'float32', 710) / 1e9:.2f} for the" in out
     assert "at most: process" in out
 
 

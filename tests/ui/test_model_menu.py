@@ -168,7 +168,7 @@ def test_programs_can_list_load_and_name_a_model(menu, handlers):
     listed = {told["model"]: told for told in menu.listing()}
     assert listed["one"]["loaded"]
     assert not listed["org/large"]["loaded"]
-    assert listed["org/large"]["needs_bytes"]["bfloat16"] == 4_320_000_000
+    assert listed["org/large"]["needs_bytes"]["bfloat16"] == 4_306_500_000
     assert menu.load_api("org/large")["loaded"]
     told = Api(handlers).record(IMAGE, "What?", 8, 0, 0, [1.0], "org/large")
     assert told["model"] == "org/large"

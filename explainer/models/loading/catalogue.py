@@ -14,7 +14,7 @@ from typing import Any
 
 from explainer.errors import ModelError
 from explainer.models import FAMILIES, family_class
-from explainer.models.loading.memory import weight_bytes, with_room
+from explainer.models.loading.memory import PHOTO_TOKENS, weight_bytes, with_room
 from explainer.models.loading.weights import Counts, count, stored
 
 FOLDER = Path(__file__).parent.parent.parent.parent / "assets" / "models"
@@ -67,7 +67,10 @@ class Entry:
         """
         if not self.parameters:
             return None
-        return with_room(weight_bytes(self.parameters, self.embeddings, precision))
+        weights = weight_bytes(self.parameters, self.embeddings, precision)
+        known = self.model_type in FAMILIES
+        tokens = family_class(self.model_type).photo_tokens if known else PHOTO_TOKENS
+        return with_room(weights, tokens)
 
 
 _GEMMA = "Gemma Terms of Use"

@@ -8,6 +8,7 @@ from typing import Any
 from explainer.errors import ModelError
 from explainer.models.loading.memory import (
     BITS,
+    PHOTO_TOKENS,
     free_memory,
     largest_weights,
     weight_bytes,
@@ -29,9 +30,9 @@ def precision_of(dtype: str, quantize: str | None, on_cpu: bool, raw: Mapping[st
     return next((name for name in named if name in BITS), "float32")
 
 
-def needed(counts: Counts, precision: str) -> int:
-    """Return the bytes needed to load and run a model."""
-    return with_room(weight_bytes(counts.parameters, counts.embeddings, precision))
+def needed(counts: Counts, precision: str, tokens: int = PHOTO_TOKENS) -> int:
+    """Return the bytes needed to load a model and to read a photograph of so many visual tokens."""
+    return with_room(weight_bytes(counts.parameters, counts.embeddings, precision), tokens)
 
 
 def check_fit(

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-# Beside the weights: a twentieth of them, at most 1.5 GB, for states, cache and pictures, and what
-# reading and packing take with a model of any size.
-_SHARE, _MOST_SHARE, _FIXED = 20, 1_500_000_000, 120_000_000
+# Beside the weights: a twentieth of them, at most 1.5 GB, for states and cache; and what reading
+# and packing take for each visual token of a photograph.
+_SHARE, _MOST_SHARE, _TOKEN = 20, 1_500_000_000, 150_000
+PHOTO_TOKENS = 770  # of a picture of 640 x 480 px at three scales, where the family is not known
 # Bits per weight. Loading in 4 bits takes 4.5: each 64 weights share a scale of 32 bits.
 BITS = {"float32": 32.0, "bfloat16": 16.0, "float16": 16.0, "8bit": 8.0, "4bit": 4.5}
 
@@ -28,18 +29,18 @@ def weight_bytes(parameters: int, embeddings: int, precision: str) -> int:
     return round(((parameters - embeddings) * bits + kept) / 8)
 
 
-def with_room(weights: int) -> int:
-    """Return the bytes needed to load a model and to record a picture with it.
+def with_room(weights: int, tokens: int = PHOTO_TOKENS) -> int:
+    """Return the bytes needed to load a model and to record a picture of so many visual tokens.
 
     The process that runs it, with torch and transformers, takes its own memory beside these;
     `python -m explainer rehearse` measures both.
     """
-    return weights + min(weights // _SHARE, _MOST_SHARE) + _FIXED
+    return weights + min(weights // _SHARE, _MOST_SHARE) + tokens * _TOKEN
 
 
 def largest_weights(free: int) -> float:
     """Return the bytes of the largest weights that `with_room` lets fit into `free` bytes."""
-    room = max(0, free - _FIXED)
+    room = max(0, free - PHOTO_TOKENS * _TOKEN)
     return max(room / (1 + 1 / _SHARE), room - _MOST_SHARE)
 
 
