@@ -20,6 +20,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from explainer.commands import eagle_tables
 from explainer.commands.measuring import (
     exit_code,
     list_facts,
@@ -109,6 +110,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long the first of several processes waits for samples of the others",
     )
 
+    eagle_tables.add_arguments(parser)
+
 
 def main(args: argparse.Namespace) -> int:
     """Judge the samples, print the table and write the report.
@@ -122,6 +125,8 @@ def main(args: argparse.Namespace) -> int:
     if args.processes != 1 and not _is_divided():
         return _divided(args)
     model = args.model or str(BUNDLED)
+    if eagle_tables.is_chosen(args):
+        return eagle_tables.table_on(model, args)
     if args.table:
         from explainer.commands.paper_tables import table_on
 

@@ -1,0 +1,111 @@
+"""`evaluate --agreement` and `evaluate --hallucinations`: tables about EAGLE's search."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from explainer.commands.method_names import split_methods
+from explainer.errors import SightlineError
+from explainer.evaluation import agreement, hallucinations, report
+from explainer.evaluation.candidates import ConfiguredMethod, parse
+from explainer.evaluation.hallucinations import Question
+from explainer.probing.region_plan import HIDING, RegionPlan
+from explainer.recording.load import load
+from explainer.serving.model_flags import load_options
+
+METHODS = "msea_arc,tam,logit_lens"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of both tables."""
+    add = parser.add_argument_group("EAGLE").add_argument
+    add(
+        "--agreement",
+        action="store_true",
+        help="compare the maps of --methods with the order of parts that EAGLE's search finds",
+    )
+    add(
+        "--hallucinations",
+        action="store_true",
+        help="hide parts until a false yes is gone (AMCR, CSR@10%%), by the order of EAGLE, of the "
+        "maps of --methods, and at random",
+    )
+    add("--questions", type=Path, metavar="FILE", help="of POPE or RePOPE; pictures in --root")
+    add("--regions", type=int, default=36, help="about how many parts; default: 36")
+    add("--hiding", choices=HIDING, default=HIDING[0], help="pixels, or the preview by tokens")
+
+
+def is_chosen(args: argparse.Namespace) -> bool:
+    """Return whether one of the tables is asked for."""
+    return args.agreement or args.hallucinations
+
+
+def table_on(model: str, args: argparse.Namespace) -> int:
+    """Measure the table, print it and, with `--out`, write it as `.md` and `.json`."""
+    if args.agreement and args.hallucinations:
+        raise SightlineError("choose --agreement or --hallucinations")
+    candidates = parse(split_methods(args.methods or METHODS))
+    alphas = sorted({1.0}.union(*(one.alphas for one in candidates)))
+    plan, explainer = (
+        RegionPlan(args.regions, hiding=args.hiding),
+        load(model, **load_options(args)),
+    )
+    make = _agreement if args.agreement else _hallucinations
+    name, text, samples = make(explainer, args, candidates, plan, alphas)
+    about = report.add_provenance(
+        {"model": explainer.model_id, "parts": args.regions, "hiding": args.hiding}
+    )
+    print(f"{text}\n\n{report.facts(about)}")
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        (args.out / f"{name}.md").write_text(f"{text}\n\n{report.facts(about)}\n", "utf-8")
+        told = json.dumps({"samples": samples, "about": about}, indent=2)
+        (args.out / f"{name}.json").write_text(f"{told}\n", "utf-8")
+    return 0
+
+
+def _agreement(
+    explainer: Any,
+    args: argparse.Namespace,
+    candidates: list[ConfiguredMethod],
+    plan: RegionPlan,
+    alphas: list[float],
+) -> tuple[str, str, list[Any]]:
+    seeds = tqdm(range(args.first_seed, args.first_seed + args.n), unit="scene")
+    samples = [[*agreement.judge(explainer, seed, candidates, plan, alphas)] for seed in seeds]
+    words = sum(map(len, samples))
+    text = agreement.markdown(agreement.summarise(samples), words, len(samples))
+    return "agreement", text, samples
+
+
+def _hallucinations(
+    explainer: Any,
+    args: argparse.Namespace,
+    candidates: list[ConfiguredMethod],
+    plan: RegionPlan,
+    alphas: list[float],
+) -> tuple[str, str, list[Any]]:
+    asked = list(islice(_questions(args), args.n))
+    judged = [
+        hallucinations.judge(explainer, question, candidates, plan, alphas)
+        for question in tqdm(asked, unit="question")
+    ]
+    samples = [sample for sample in judged if sample is not None]
+    figures = hallucinations.summarise(samples)
+    text = hallucinations.markdown(figures, len(samples), len(asked))
+    return "hallucinations", text, samples
+
+
+def _questions(args: argparse.Namespace) -> Iterator[Question]:
+    if args.questions is None:
+        return hallucinations.emoji_questions(args.first_seed, args.n)
+    if args.root is None or not args.questions.is_file():
+        raise SightlineError("--questions names a file, and --root the folder of its pictures")
+    return hallucinations.repope_questions(args.questions, args.root, args.n)

@@ -1,0 +1,129 @@
+"""Agreement with EAGLE's order, and what takes false answers away: figures by hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from explainer.__main__ import main
+from explainer.errors import SightlineError
+from explainer.evaluation import agreement, hallucinations
+from explainer.evaluation.candidates import parse
+from explainer.evaluation.hallucinations import Question
+from explainer.evaluation.synthetic import synthetic_run
+from explainer.methods.base import Heatmap, MapPart
+from explainer.probing.eagle_search import Found
+from explainer.probing.region_plan import RegionAttribution, RegionPlan
+from explainer.probing.tiling import Tiling
+from explainer.run import ANSWER
+from explainer.run.geometry import Layout
+from tests.ui.fake import fake_run
+
+PLAN = RegionPlan(4, "cells")
+
+
+def tiling_of(run):
+    white = np.full((40, 40, 3), 255, np.uint8)
+    return Tiling.of(replace(run, images=(white,)), 4, parts="cells")
+
+
+@pytest.fixture
+def tiling():
+    """Four quarters of a white picture, numbered row by row."""
+    return tiling_of(
+        synthetic_run(np.random.default_rng(0), image_size=(40, 40), grids={1.0: (4, 4)})
+    )
+
+
+def test_a_map_is_read_at_the_parts_of_the_search(tiling):
+    values = np.zeros((4, 4), np.float32)
+    values[:2, 2:] = [[1, 1], [0, 0]]
+    heat = Heatmap((MapPart(values, Layout.of(tiling.run).grids[0].placement),), False, "")
+    np.testing.assert_allclose(agreement.part_means(tiling, heat), [0, 0.5, 0, 0])
+
+
+def test_agreement_by_hand(tiling):
+    found = RegionAttribution(
+        tiling, Found(np.array([2, 0, 1, 3]), np.zeros(5), np.zeros(5)), "pixels"
+    )
+    same = agreement.agree(found, np.array([3.0, 2, 4, 1]))
+    assert same == pytest.approx({"rank": 1, "iou": 1, "first": 1})
+    other = agreement.agree(found, np.array([1.0, 2, 3, 4]))
+    # ranks of the parts 0 to 3: 3, 2, 4, 1 against 1, 2, 3, 4; 1 - 6 (4 + 0 + 1 + 9) / 60
+    assert other == pytest.approx({"rank": -0.4, "iou": 0, "first": 0})
+    assert agreement.agree(found, np.ones(4))["rank"] == 0
+    told = agreement.markdown(agreement.summarise([[{"tam": same}], [{"tam": other}]]), 2, 2)
+    assert "| tam | 0.30 [" in told
+    assert "2 words of 2 scenes" in told
+
+
+class Asserting:
+    """Says yes until the lower left quarter is black."""
+
+    def __init__(self, first: str = "Yes") -> None:
+        self.first = first
+
+    def record(self, image, prompt, **options):
+        word = self.first if np.asarray(image)[34:, :6].any() else "No"
+        run = fake_run((word, "."), prompt, (40, 40))
+        return replace(run, images=(image,))
+
+    def search_regions(self, run, word, plan):
+        assert word.tokens == (int(run.indices(ANSWER)[0]),)
+        order = np.array([2, 0, 1, 3])
+        return RegionAttribution(tiling_of(run), Found(order, np.zeros(5), np.zeros(5)), "pixels")
+
+    def attribute(self, run, tokens, method, **knobs):
+        return run
+
+
+def test_false_answers_are_taken_away_in_each_order(monkeypatch):
+    question = Question(np.full((40, 40, 3), 255, np.uint8), "Is there a cat?")
+    means = np.array([4.0, 3, 2, 1])
+    monkeypatch.setattr(hallucinations, "part_means", lambda tiling, heat: means)
+    monkeypatch.setattr(hallucinations, "explain_subject", lambda *args, **knobs: None)
+    told = hallucinations.judge(Asserting(), question, parse(["tam"]), PLAN, [1.0])
+    assert told["EAGLE"] == pytest.approx(399 / 1600)
+    assert told["tam"] == pytest.approx(1159 / 1600)
+    assert set(told) == {"EAGLE", "tam", agreement.CHANCE}
+    assert hallucinations.judge(Asserting("No"), question, [], PLAN, [1.0]) is None
+    figures = hallucinations.summarise([{"EAGLE": 0.05}, {"EAGLE": 1.0}])
+    assert figures["EAGLE"]["AMCR"].value == pytest.approx(0.525)
+    assert figures["EAGLE"]["CSR@10%"].value == 0.5, "what never went counts"
+    assert "2 false answers to 40" in hallucinations.markdown(figures, 2, 40)
+
+
+def test_questions_in_the_form_of_repope(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
+    lines = [
+        {"image": "a.jpg", "text": "Is there a cat?", "label": "no"},
+        {"image": "a.jpg", "text": "Is there a dog?", "label": "yes"},
+        {"image": "a.jpg", "text": "Is there a cow?", "label": "No"},
+    ]
+    file = tmp_path / "repope.json"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    found = [*hallucinations.repope_questions(file, tmp_path, 5)]
+    assert [question.prompt for question in found] == ["Is there a cat?", "Is there a cow?"]
+    assert found[0].image.shape == (8, 8, 3)
+    for broken, why in (
+        ("[]", "line 1: no image"),
+        (json.dumps(lines[0] | {"image": "b.jpg"}), "no picture 'b.jpg'"),
+        (json.dumps(lines[0] | {"image": "../a.jpg"}), r"no picture '\.\./a.jpg'"),
+    ):
+        file.write_text(broken)
+        with pytest.raises(SightlineError, match=why):
+            list(hallucinations.repope_questions(file, tmp_path, 5))
+
+
+def test_the_agreement_is_printed_and_written(tmp_path, capsys):
+    args = ["--agreement", "--n", "1", "--regions", "4", "--hiding", "tokens"]
+    assert main(["evaluate", *args, "--methods", "tam", "--out", str(tmp_path)]) == 0
+    assert "| tam |" in capsys.readouterr().out
+    told = json.loads((tmp_path / "agreement.json").read_text())
+    assert {"tam", agreement.CHANCE} == set(told["samples"][0][0])
+    assert told["about"]["hiding"] == "tokens"
+    assert "| random order |" in (tmp_path / "agreement.md").read_text()
