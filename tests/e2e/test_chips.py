@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from explainer.evaluation.synthetic import grid_rects
 from explainer.export import DIVERGING as TABLES
@@ -147,30 +146,29 @@ def expected(heat, x: int, y: int, size: int, table) -> np.ndarray:
     return table[int(top * (1 - (fy - y0)) + bottom * (fy - y0) + 0.5)]
 
 
-@pytest.mark.parametrize("method", ["msea_arc", "tam", "logit_lens"])
-def test_the_canvas_shows_the_values_in_the_colours_of_the_table(app, visit, method):
+def test_the_canvas_shows_the_values_in_the_colours_of_the_table(app, visit):
     visitor = visit(app.url)
     visitor.explain()
-    key = visitor.page.get_attribute(".sl-view", "data-run")
+    run = app.store.get(visitor.page.get_attribute(".sl-view", "data-run"))
     chip = int(visitor.page.get_attribute(".sl-view", "data-chip"))
-    run = app.store.get(key)
-    heat = METHODS[method](run, run.chips[chip].tokens[0])
-    levels = np.round(heat.values * 255)
-    canvas = f"[data-method={method}] .sl-heat"
-    size = visitor.page.evaluate(f"document.querySelector('{canvas}').width")
-    data = visitor.page.evaluate(
-        "s => { const c = document.querySelector(s); "
-        "return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; }",
-        canvas,
-    )
-    shown = np.array(data, np.uint8).reshape(size, size, 4)[..., :3]
     table = colour_table(Look().colours)
-    cell = size // 21
-    for row in range(21):  # at the centre of each cell stands the value of that cell
-        for column in range(21):
-            x, y = column * cell + cell // 2, row * cell + cell // 2
-            own = table[int(levels[row, column])].astype(int)
-            assert np.abs(shown[y, x].astype(int) - own).max() <= 40
+    for method in ("msea_arc", "tam", "logit_lens"):
+        heat = METHODS[method](run, run.chips[chip].tokens[0])
+        levels = np.round(heat.values * 255)
+        canvas = f"[data-method={method}] .sl-heat"
+        size = visitor.page.evaluate(f"document.querySelector('{canvas}').width")
+        data = visitor.page.evaluate(
+            "s => { const c = document.querySelector(s); "
+            "return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; }",
+            canvas,
+        )
+        shown = np.array(data, np.uint8).reshape(size, size, 4)[..., :3]
+        cell = size // 21
+        for row in range(21):  # at the centre of each cell stands the value of that cell
+            for column in range(21):
+                x, y = column * cell + cell // 2, row * cell + cell // 2
+                own = table[int(levels[row, column])].astype(int)
+                assert np.abs(shown[y, x].astype(int) - own).max() <= 40
     rng = np.random.default_rng(0)
     for x, y in rng.integers(0, size, (300, 2)):
         want = expected(levels, x, y, size, table)

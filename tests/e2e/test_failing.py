@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-
-import pytest
+from itertools import product
 
 from explainer.ui import components as ui
 from explainer.ui.doors import LONGEST_TEXT
@@ -43,18 +42,17 @@ def forgive(visitor) -> None:
     visitor.complaints = [c for c in visitor.complaints if "Failed to load resource" not in c]
 
 
-@pytest.mark.parametrize("pattern", [JOIN, RUN])
-@pytest.mark.parametrize("status", [503, 500])
-def test_a_refusal_without_a_reason_is_said_and_can_be_asked_again(serve, visit, pattern, status):
+def test_a_refusal_without_a_reason_is_said_and_can_be_asked_again(serve, visit):
     visitor = visit(serve().url)
     visitor.explain()
-    visitor.page.route(pattern, answer(status, {"error": None, "detail": None}))
-    visitor.page.click("#sl-run")
-    assert_said(visitor)
-    visitor.shot(f"refused-{status}")
-    assert len(visitor.chips()) == len(ANSWER_TEXTS), "the answer before is still there"
-    visitor.page.unroute(pattern)
-    assert_answered(visitor)
+    for pattern, status in product((JOIN, RUN), (503, 500)):
+        visitor.page.route(pattern, answer(status, {"error": None, "detail": None}))
+        visitor.page.click("#sl-run")
+        assert_said(visitor)
+        visitor.shot(f"refused-{status}")
+        assert len(visitor.chips()) == len(ANSWER_TEXTS), "the answer before is still there"
+        visitor.page.unroute(pattern)
+        assert_answered(visitor)
     forgive(visitor)
 
 
