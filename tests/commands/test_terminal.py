@@ -50,24 +50,25 @@ def _run(words: list[str | bytes], **variables: str) -> subprocess.CompletedProc
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "gbk"])
-def test_what_a_terminal_lacks_is_printed_as_escapes(qwen_folder, picture, tmp_path, encoding):
+def test_what_a_terminal_lacks_is_printed_as_escapes(qwen, tmp_path, encoding):
     answer = f"{CHINESE} 🍁"
-    words = _explain(qwen_folder, picture, tmp_path, "--answer", answer, "--token", "0")
-    done = _run(words, PYTHONIOENCODING=encoding, LC_ALL="C.UTF-8")
+    qwen.record(tiny.image(), "a", scales=(), answer=answer).save(tmp_path / "scene.npz")
+    assert Run.load(tmp_path / "scene.npz").answer == answer
+    words = ["explain", str(tmp_path / "scene.npz"), "--out", str(tmp_path), "--methods", "tam"]
+    done = _run([*words, "--token", "0"], PYTHONIOENCODING=encoding, LC_ALL="C.UTF-8")
     assert done.returncode == 0, done.stderr
     assert (b"\\u732b" in done.stdout) == (encoding != "gbk")
     assert b"\\U0001f341" in done.stdout
-    assert Run.load(tmp_path / "scene.npz").answer == answer
     assert len(list(tmp_path.glob("*.png"))) == 1
 
 
 def test_arguments_are_utf_8_where_the_locale_says_nothing(qwen_folder, picture, tmp_path):
-    words = _explain(qwen_folder, picture, tmp_path, "--prompt", CHINESE, "--answer", "一只猫")
+    words = _explain(qwen_folder, picture, tmp_path, "--prompt", CHINESE, "--answer", "一只猫 🍁")
     encoded = [word.encode() for word in words]
     done = _run(encoded, LC_ALL="C", PYTHONUTF8="0")
     assert done.returncode == 0, done.stderr
     run = Run.load(tmp_path / "scene.npz")
-    assert (run.prompt, run.answer) == (CHINESE, "一只猫")
+    assert (run.prompt, run.answer) == (CHINESE, "一只猫 🍁")
     pictures = list(tmp_path.glob("scene_*.png"))
     assert pictures, "one for each chip, named without letters that ASCII lacks"
     assert all(file.name.isascii() for file in pictures)
