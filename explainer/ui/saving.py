@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
@@ -24,7 +23,7 @@ from explainer.web import controls, texts
 from explainer.web.controls import OFFERED
 from explainer.web.formats import DRAWN, RECORD, WORD, Format, find_format
 from explainer.web.lacking import check_saved
-from explainer.web.messages import Value, failed
+from explainer.web.messages import SaveCall, SavedFile, Value, failed, read_call
 from explainer.web.subjects import at_layer, read_subject
 
 AT_ONCE = 2  # files that are made at the same time
@@ -54,11 +53,12 @@ class Saving:
         """
         try:
             form = find_format(controls.read_mapping(asked).get("format"))
-            exhibit = self._exhibit(asked, form)
+            call = read_call(SaveCall, asked)
+            exhibit = self._exhibit(call, form)
             if not self._turns.acquire(timeout=PATIENCE):
                 raise SightlineError(texts.SAVE_LATER)
             try:
-                data = self._made(exhibit, form, asked.get("ticket"))
+                data = self._made(exhibit, form, call.ticket)
             finally:
                 self._turns.release()
             name = f"{_stem(exhibit, form)}.{form.name}"
@@ -67,8 +67,8 @@ class Saving:
                 if form.name in DRAWN
                 else ""
             )
-            told = {"name": name, "mime": form.mime, "note": note}
-            return told | {"data": base64.b64encode(data).decode()}
+            encoded = base64.b64encode(data).decode()
+            return SavedFile(name=name, mime=form.mime, note=note, data=encoded).as_json()
         except Exception as error:
             return failed(error)
 
@@ -78,18 +78,18 @@ class Saving:
             known = self._done.get(ticket) if isinstance(ticket, str) else None
         return {"done": known[0], "total": known[1]} if known else {}
 
-    def _exhibit(self, asked: Mapping[str, Any], form: Format) -> Exhibit:
-        run = stored(self._store, controls.read_run(asked))
-        settings = controls.read_settings(asked.get("panel"), asked.get("options"))
+    def _exhibit(self, call: SaveCall, form: Format) -> Exhibit:
+        run = stored(self._store, call.run)
+        settings = controls.read_settings(call.panel, call.options)
         chosen = tuple(Chosen(OFFERED[name], knobs) for name, knobs in settings.knobs.items())
         if form.scope == WORD:
-            subjects = [read_subject(run, asked.get("subject"))]
+            subjects = [read_subject(run, call.subject)]
         else:
             subjects = form.pieces(run) or words(run, PROMPT) or chips(run, PROMPT)
-        looked = run if form.scope == RECORD else at_layer(run, asked.get("subject"))
+        looked = run if form.scope == RECORD else at_layer(run, call.subject)
         if form.scope != RECORD:
             check_saved(run, looked, subjects, settings)
-        look = Look.of(controls.read_mapping(asked.get("look")))
+        look = Look.of(call.look)
         return Exhibit(looked, chosen, tuple(subjects), look)
 
     def _made(self, exhibit: Exhibit, form: Format, ticket: Any) -> bytes:

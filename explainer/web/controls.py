@@ -16,6 +16,7 @@ from explainer.errors import KnobError, MethodError, RunError, ScaleError, Sight
 from explainer.methods import COMPARISON, METHODS, Method
 from explainer.methods.base import Knob
 from explainer.web import texts
+from explainer.web.messages import RunCall, read_call
 
 # What a browser may ask for; methods to opt in to are not on the page.
 OFFERED: Mapping[str, Method] = MappingProxyType({**METHODS, **COMPARISON})
@@ -28,7 +29,6 @@ TEMPERATURE = Knob("Temperature", "float", 0.0, "", 0.0, 2.0, 0.05)
 SEED = Knob("Seed", "int", 0, "", 0, 2**31 - 1)
 REPETITION_PENALTY = Knob("Repetition penalty", "float", None, "", 0.1, 10.0, 0.05)
 LAYERS = Knob("Layers", "choice", "last", "", choices=("last", "even", "all"))
-LONGEST_ID = 64
 
 
 @dataclass(frozen=True)
@@ -150,12 +150,7 @@ def _option(k: Knob) -> dict[str, Any]:
 
 def read_run(asked: Any) -> str:
     """Return the id of the run in what the page sent; `RunError` if there is none."""
-    run = read_mapping(asked).get("run")
-    if not run:
-        raise RunError(texts.NOT_RUN)
-    if not isinstance(run, str) or len(run) > LONGEST_ID:
-        raise RunError(texts.BAD_REQUEST)
-    return run
+    return read_call(RunCall, asked).run
 
 
 def read_settings(panel: Any, option: Any) -> MethodSettings:

@@ -1,22 +1,420 @@
-"""What the map view or a notice is told while the model works, and when something went wrong."""
+"""The messages between the page and Python, each declared once.
+
+`PageCall`s come from the page and are checked by `read_call`. `Sent` messages go to the page; their
+`as_json()` is the JSON. `python -m tests.message_types` writes the types of `js/messages.d.ts` from
+them. Maps, chips and pictures are described in `js/types.d.ts`.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from explainer.errors import RunError
+from explainer.web import texts
 from explainer.web.texts import in_words
 
 Value = dict[str, Any]
 
+LONGEST_ID = 64  # characters of a run's key
+LONGEST_ANSWER = 20_000
+LONGEST_PARAMETER = 2000  # characters: the page sends its address with each request
+
+
+# From the page -----------------------------------------------------------------------------------
+
+
+class PageCall(BaseModel):
+    """What a script of the page sends. Other fields are ignored, and nothing is converted."""
+
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
+
+
+class RunCall(PageCall):
+    """About a run that the server keeps."""
+
+    run: Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
+
+
+class SubjectCall(RunCall):
+    """About what is explained; `web/subjects.py` reads the subject."""
+
+    subject: Any = None
+
+
+class MapCall(SubjectCall):
+    """About maps at the settings of both panels, which `web/controls.py` reads."""
+
+    panel: Any = None
+    options: Any = None
+
+
+BoxShares = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=4, max_length=4)]
+
+
+class HidingCall(MapCall):
+    """Hide what a map shows, or a box as shares of the picture's width and height."""
+
+    method: str
+    image: Annotated[int, Field(ge=0)]
+    how: str
+    fill: str
+    box: BoxShares | None = None
+
+
+class MapTestCall(MapCall):
+    """Measure curves of the maps that are shown."""
+
+    fill: str
+    steps: int
+
+
+class StepsCall(MapCall):
+    """Show how a map came about, with the guesses at the chip `beside`."""
+
+    beside: int | None = None
+
+
+class TypedCall(RunCall):
+    """Bring a word in place of the token `at`."""
+
+    at: int
+    word: str
+
+
+class AnswerCall(RunCall):
+    """Read an edited answer."""
+
+    answer: Annotated[str, Field(max_length=LONGEST_ANSWER)]
+
+
+class SaveCall(MapCall):
+    """Make a file; `progress` knows it by the ticket."""
+
+    look: Value
+    ticket: Any = None
+
+
+class QueryCall(PageCall):
+    """The parameters of the page's address, and what the browser remembers."""
+
+    query: dict[
+        Annotated[str, Field(max_length=LONGEST_PARAMETER)],
+        Annotated[str, Field(max_length=LONGEST_PARAMETER)],
+    ]
+    remembered: Any = None
+
+
+AnyCall = TypeVar("AnyCall", bound=PageCall)
+
+
+def read_call(kind: type[AnyCall], sent: Any) -> AnyCall:
+    """Return what the page sent as a checked call; `RunError` with a sentence if it is none."""
+    try:
+        return kind.model_validate(sent)
+    except ValidationError:
+        asks_nothing = issubclass(kind, RunCall) and isinstance(sent, dict) and not sent.get("run")
+        raise RunError(texts.NOT_RUN if asks_nothing else texts.BAD_REQUEST) from None
+
+
+# To the page -------------------------------------------------------------------------------------
+
+
+class TypeName(NamedTuple):
+    """The name of a type of `js/types.d.ts`."""
+
+    name: str
+
+
+Explained = Annotated[Value, TypeName("Explained")]
+PartValue = Annotated[Value, TypeName("MapPart")]
+Box = Annotated[list[float], TypeName("Rectangle")]
+
+
+class Sent(BaseModel):
+    """What the page gets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def as_json(self) -> Value:
+        """Return it as JSON; fields that were not given are left out."""
+        return self.model_dump(exclude_unset=True)
+
+
+class Busy(Sent):
+    """What Python says while the model works."""
+
+    busy: str
+
+
+class Message(Sent):
+    """A sentence for the person."""
+
+    text: str
+    kind: Literal["error", "note", "busy", ""]
+
+
+class RankedWord(Sent):
+    """A word of the answer with its reliance on the picture, `part`, 0 to 1.
+
+    `at` is its place in the answer; `shares` those of picture, prompt and earlier words.
+    """
+
+    at: int
+    subject: Explained
+    text: str
+    share: str
+    part: float
+    label: str
+    needed: bool
+    shares: list[float] | None
+
+
+class RankedAnswer(Sent):
+    """The words of an answer, highest reliance first."""
+
+    run: str
+    sentence: str
+    words: list[RankedWord]
+
+
+class ShownPicture(Sent):
+    """A picture that the model was shown, as a data URI."""
+
+    src: str
+    label: str
+
+
+class HidingResult(Sent):
+    """How the words of an answer changed.
+
+    `line` and `verdict` are about the chosen word, "" if it was not said; `rows` about all others
+    that changed, most first.
+    """
+
+    word: str
+    line: str
+    verdict: str
+    note: str
+    columns: list[str]
+    rows: list[list[str]]
+    rest: str
+    pictures: list[ShownPicture]
+
+
+class CurveLine(Sent):
+    """Probabilities of a word over the share of the picture that is shown, or gone."""
+
+    label: str
+    share: list[float]
+    insertion: list[float]
+    deletion: list[float]
+
+
+class CurveBounds(Sent):
+    """The lowest, or the highest, of the random orders."""
+
+    insertion: list[float]
+    deletion: list[float]
+
+
+class ChanceLine(CurveLine):
+    """The mean of the random orders."""
+
+    low: CurveBounds
+    high: CurveBounds
+
+
+class CurveChart(Sent):
+    """Curves of maps, and of random orders once there is one."""
+
+    lines: list[CurveLine]
+    chance: ChanceLine | None
+
+
+class MapTestProgress(Busy):
+    """How many pictures the model has read, and the curves that are ready."""
+
+    done: int
+    total: int
+    word: str
+    chart: CurveChart
+
+
+class MapTestResult(Sent):
+    """What the curves of a word's maps mean; the last of the rows is that of the random orders."""
+
+    chart: CurveChart
+    word: str
+    line: str
+    verdict: str
+    columns: list[str]
+    rows: list[list[str]]
+    rest: str
+
+
+class WordCandidate(Sent):
+    """A word that could have stood in place of a chip."""
+
+    subject: Explained
+    text: str
+    share: str
+
+
+class WordPlaces(Sent):
+    """Candidates for each chip, by its number."""
+
+    run: str
+    answer: str
+    places: list[list[WordCandidate]]
+
+
+class ImageWords(Sent):
+    """Words that the model reads on one image: numbers of texts, as many for each cell."""
+
+    shape: Annotated[list[int], TypeName("[number, number]")]
+    extent: Box
+    frame: Box
+    words: list[int]
+
+
+class PlaceWords(Sent):
+    """Words that the model reads at the places of each image."""
+
+    texts: list[str]
+    images: list[ImageWords]
+
+
+class SavedFile(Sent):
+    """A file to keep, in base64, and what it could not show."""
+
+    name: str
+    mime: str
+    note: str
+    data: str
+
+
+class Guess(Sent):
+    """One guess of a list: its rank in the other one, and what it adds to the overlap."""
+
+    text: str
+    other: int | None
+    gain: float
+    label: str
+
+
+class GuessList(Sent):
+    """The guesses at one place, best first."""
+
+    title: str
+    rows: list[Guess]
+
+
+class GuessPair(Sent):
+    """The guesses at an earlier chip, and those at the word's own place."""
+
+    chip: int
+    text: str
+    lists: list[GuessList]
+
+
+class EarlierWord(Sent):
+    """A word before the explained one: relevance, weight, and its part of the interference."""
+
+    chip: int
+    text: str
+    role: str
+    label: str
+    relevance: float
+    weight: float
+    part: float
+    share: str
+    repeat: bool
+
+
+class MapStep(Sent):
+    """A step of the equation: a picture and a caption for each image."""
+
+    title: str
+    parts: list[PartValue]
+    captions: list[str]
+
+
+class ScaleStep(Sent):
+    """The map of one scale; `shares` says how much it counts, for each image."""
+
+    alpha: float
+    grids: list[str]
+    shares: list[str] | None
+    parts: list[PartValue]
+
+
+class StepPeaks(Sent):
+    """The scores at the end of the colours."""
+
+    scales: str
+    steps: str
+
+
+class Factor(Sent):
+    """The factor of Eq. 9, and what there is to say of it."""
+
+    value: str
+    caption: str
+
+
+class MapSteps(Sent):
+    """How a map came about: maps of scales, steps of the equation, earlier words, guesses."""
+
+    word: str
+    note: str
+    signed: bool
+    peaks: StepPeaks
+    max: bool
+    about: str
+    symbols: str
+    scales: list[ScaleStep]
+    steps: dict[Literal["fused", "interference", "before", "after"], MapStep]
+    beta: Factor
+    words: list[EarlierWord]
+    base: str
+    legend: str
+    pair: GuessPair | None
+
+
+class TypedWord(Sent):
+    """The subject of a word that was typed."""
+
+    run: str
+    subject: Explained
+
+
+class LinkParameters(Sent):
+    """Part of a link, and what cannot be in it."""
+
+    run: str | None = None
+    query: dict[str, str]
+    text: str
+
+
+class LinkChoice(Sent):
+    """What a link chooses in an answer; `lacks` the words that the run does not hold yet."""
+
+    run: str | None = None
+    subject: Explained | None
+    lacks: list[str]
+    text: str
+
 
 def busy(text: str) -> Value:
     """Return the map view's value while the model works."""
-    return {"busy": text}
+    return Busy(busy=text).as_json()
 
 
-def said(text: str, kind: str = "error") -> Value:
+def said(text: str, kind: Literal["error", "note", "busy", ""] = "error") -> Value:
     """Return a message: of the map view (maps stay), or of a notice."""
-    return {"text": text, "kind": kind}
+    return Message(text=text, kind=kind).as_json()
 
 
 def failed(error: Exception) -> Value:

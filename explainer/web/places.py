@@ -12,32 +12,33 @@ import numpy as np
 from explainer.run import Run
 from explainer.run.geometry import Layout, seen_maps
 from explainer.web import texts
+from explainer.web.messages import ImageWords, PlaceWords
 from explainer.web.payload import placed
 
 
 def place_words(run: Run) -> dict[str, Any]:
-    """Return {texts, images}: texts once each, and for each image {shape, extent, frame, words}.
+    """Return `PlaceWords` as JSON: texts once each, and their numbers for each image.
 
-    `words` are (h * w * 5) numbers of texts, the five with the highest logits at each cell of the
-    base grid, best first; none if the run holds no such words. `extent` and `frame`
-    are those of `geometry.Placement`, in shares of the image.
+    There are (h * w * 5) numbers, the five words with the highest logits at each cell of the base
+    grid, best first; none if the run holds no such words. `extent` and `frame` are those of
+    `geometry.Placement`, in shares of the image.
     """
     if run.visual_topk is None:
-        return {"texts": [], "images": []}
+        return PlaceWords(texts=[], images=[]).as_json()
     ids, numbers = np.unique(run.visual_topk, return_inverse=True)
     numbers = numbers.reshape(run.visual_topk.shape)  # (N, 5)
-    return {
-        "texts": [texts.visible(run.pieces[int(i)]) for i in ids],
-        "images": [_image(run, i, numbers) for i in range(len(run.images))],
-    }
+    return PlaceWords(
+        texts=[texts.visible(run.pieces[int(i)]) for i in ids],
+        images=[_image(run, i, numbers) for i in range(len(run.images))],
+    ).as_json()
 
 
-def _image(run: Run, index: int, numbers: np.ndarray) -> dict[str, Any]:
+def _image(run: Run, index: int, numbers: np.ndarray) -> ImageWords:
     view, place = run.scale(1.0).of_image(index)[0]
     grid = Layout.of(run).grids[index]
     words = seen_maps(view, grid, numbers[place].T)  # (5, h, w)
-    return {
-        "shape": list(words.shape[1:]),
+    return ImageWords(
+        shape=list(words.shape[1:]),
         **placed(grid.placement, run.images[index]),
-        "words": words.transpose(1, 2, 0).ravel().tolist(),
-    }
+        words=words.transpose(1, 2, 0).ravel().astype(np.int64).tolist(),
+    )

@@ -35,29 +35,29 @@ def test_words_are_ranked_by_reliance_and_those_that_need_no_picture_set_apart()
     shown, empty = [0.9, 0.9, 0.3, 0.8, 1], [0.9, 0.1, 0.8, 0.5, 0]
     run = measured((" a", " cat", " on", " grass", "."), shown, empty)
     ranked = rank_words(run)
-    assert [word["text"] for word in ranked] == ["cat", "grass", "a", "on"]  # no punctuation
-    assert [word["needed"] for word in ranked] == [True, True, False, False]
-    assert [word["part"] for word in ranked] == [0.8, 0.3, 0, 0]
-    assert [word["share"] for word in ranked][:2] == ["80.0 %", "30.0 %"]
-    assert ranked[0]["label"].startswith("cat: relies on the picture for 80.0 %")
-    assert ranked[3]["label"].startswith("on: less likely with the picture")
+    assert [word.text for word in ranked] == ["cat", "grass", "a", "on"]  # no punctuation
+    assert [word.needed for word in ranked] == [True, True, False, False]
+    assert [word.part for word in ranked] == [0.8, 0.3, 0, 0]
+    assert [word.share for word in ranked][:2] == ["80.0 %", "30.0 %"]
+    assert ranked[0].label.startswith("cat: relies on the picture for 80.0 %")
+    assert ranked[3].label.startswith("on: less likely with the picture")
 
 
 def test_a_word_of_several_tokens_is_one():
     run = measured((" ele", "phant", " is"), [0.9, 0.8, 0.5], [0.5, 0.4, 0.5])
     first, second = rank_words(run)
     tokens = [int(token) for token in run.indices(ANSWER)[:2]]
-    assert (first["text"], first["subject"]) == ("elephant", {"tokens": tokens})
-    assert first["part"] == pytest.approx(0.9 * 0.8 - 0.5 * 0.4)
-    assert first["part"] == pytest.approx(reliance(run, tokens).share, abs=1e-4)
-    assert second["subject"].keys() == {"chip"}
-    assert second["part"] == 0
+    assert (first.text, first.subject) == ("elephant", {"tokens": tokens})
+    assert first.part == pytest.approx(0.9 * 0.8 - 0.5 * 0.4)
+    assert first.part == pytest.approx(reliance(run, tokens).share, abs=1e-4)
+    assert second.subject.keys() == {"chip"}
+    assert second.part == 0
 
 
 def test_text_of_a_model_stays_text():
     odd = measured((" <b>", "\u202e", "🍎"), [0.9] * 3, [0.1] * 3)
-    assert "<b>" in {word["text"] for word in rank_words(odd)}
-    assert "🍎" in "".join(word["text"] for word in rank_words(odd))
+    assert "<b>" in {word.text for word in rank_words(odd)}
+    assert "🍎" in "".join(word.text for word in rank_words(odd))
 
 
 def test_without_evidence_there_is_nothing_to_rank():
@@ -67,11 +67,9 @@ def test_without_evidence_there_is_nothing_to_rank():
 def test_a_word_is_told_with_what_it_rests_on():
     run = FakeExplainer().add_sources(measured((" a", " cat", " on"), [0.9] * 3, [0.1, 0.2, 0.3]))
     first, second, third = rank_words(run)
-    assert [word["shares"] for word in (first, second, third)] == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
-    assert [word["at"] for word in (first, second, third)] == sorted(
-        w["at"] for w in rank_words(run)
-    )
-    assert "rests 0 % on the picture, 100 % on the prompt, 0 % on earlier words" in second["label"]
+    assert [word.shares for word in (first, second, third)] == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    assert [word.at for word in (first, second, third)] == sorted(w.at for w in rank_words(run))
+    assert "rests 0 % on the picture, 100 % on the prompt, 0 % on earlier words" in second.label
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ const data = JSON.parse(partOf(document, '#sl-data').textContent);
 const PARTS = {bar, view, backdrop, sliders, options};
 /** @type {Map<string, Entry>} */
 const entries = new Map(data.entries.map((/** @type {Entry} */ entry) => [sightline.canonical(entry.subject), entry]));
+/** @type {Message} */
 const absent = {text: data.words.absent, kind: 'note'};
 const computed = data.live ? computing(bytes(data.live.evidence).buffer, data.live.told, false) : null;
 /** @type {EvidenceSource} */

@@ -10,13 +10,13 @@ import {sightline} from './state.js';
  * @returns {(image: number, place: Place) => string[]} best first; none while they are not known
  */
 export function placeWords(fetch, arrived) {
-  /** @type {{run: string | null} & Partial<Readings>} */
+  /** @type {{run: string | null} & Partial<PlaceWords>} */
   let known = {run: null};
 
   /** @type {(run: string | null) => Promise<void>} */
   async function ask(run) {
     known = {run};
-    /** @type {Readings | Message | null} */
+    /** @type {PlaceWords | Message | null} */
     let got;
     try {
       got = await fetch({run});

@@ -265,3 +265,76 @@ interface Element {
 
 /** Part of a formula: a text, or the name of a MathML element and what is in it. */
 type Formula = string | Formula[];
+
+/** What comes for the question with the number `asked`. */
+type Answered<T> = {asked: number | null} & (T | Busy | Message);
+
+/** That an answer is about a masked picture, and what was shown before. */
+interface MaskNote { run: string | null; note: string; before: {run: string; subject: Explained | null} }
+
+/** Settings of the page by their names in its state; the outline is "on" or "off". */
+interface PageSettings {
+  panel: PanelValue;
+  options: OptionValue;
+  opacity: number;
+  cover: 'all' | 'value';
+  colours: string;
+  normalisation: string;
+  drawing: 'smooth' | 'cells';
+  contour: 'on' | 'off';
+  speed: number;
+}
+
+/** Settings to start with; `asks` whether the link asks something of the model. */
+interface RestoredLink { settings: PageSettings; asks: boolean; layer: number | null; text: string }
+
+/** How far a model is loaded; `fraction` is null while that is unknown, `ticket` stops it. */
+interface ModelLoad { name: string; stage: string; fraction: number | null; seconds: number; ticket: string }
+
+interface ModelGroup { label: string; models: {id: string; text: string}[] }
+
+/** Scale factors that a model can be read at, and why not more. */
+interface ModelScales { low?: number; high?: number; why?: string }
+
+/** All that the model menu draws; `starting` while the server loads its first model, `choices` as the page sent it. */
+interface ModelMenu {
+  model: string;
+  groups: ModelGroup[];
+  any: boolean;
+  line: string;
+  /** Address of the page of the chosen model, "" for those of this machine. */
+  link: string;
+  details: string;
+  scales: ModelScales;
+  said: Message;
+  starting: ModelLoad | null;
+  choices?: number;
+}
+
+/** The chips; `live` while an answer is being generated. */
+interface TokenBarValue {
+  run: string | null;
+  subject: Explained | null;
+  chips: Chip[];
+  live?: boolean;
+  layers?: number[];
+  rests?: Record<number, Reliance> | null;
+  facts?: Facts | null;
+  undrawable?: string;
+}
+
+/** A knob without a slider: one of `choices`, or a number within bounds. */
+interface OptionKnob {
+  name: string;
+  kind: string;
+  default: OptionScalar;
+  meaning: string;
+  choices?: string[];
+  low?: number;
+  high?: number;
+  step?: number;
+  advanced?: boolean;
+}
+
+/** The options of a method; knobs are numbers in the list of all. */
+interface MethodOptions { name: string; label: string; summary: string; paper: string; presets: Record<string, Record<string, OptionScalar>>; knobs: number[] }

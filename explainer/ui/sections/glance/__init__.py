@@ -17,8 +17,8 @@ from explainer.ui.section import Endpoint, Page, Section, Slot
 from explainer.ui.sections.glance import words
 from explainer.ui.sections.glance.endpoint import SourcesEndpoint
 from explainer.ui.sides import MODEL
-from explainer.web import controls, payload, texts
-from explainer.web.messages import Value, busy, failed
+from explainer.web import payload, texts
+from explainer.web.messages import RankedAnswer, RankedWord, RunCall, Value, busy, failed, read_call
 
 
 class GlanceFold(Drawn):
@@ -58,7 +58,7 @@ class GlanceSection(Section):
         """
         key = message.get("run") if isinstance(message, dict) else None
         try:
-            key = controls.read_run(message)
+            key = read_call(RunCall, message).run
             run, handlers = self.server.handlers.run(key), self.server.handlers
             if run.evidence is None or run.sources is None:
                 yield {"run": key, **busy(words.BUSY)}
@@ -68,11 +68,8 @@ class GlanceSection(Section):
                     run = add(key)
                 except SightlineError as error:
                     sentence = texts.in_words(error)
-            yield {
-                "run": key,
-                "sentence": sentence or describe_sources(run),
-                "words": rank_words(run),
-            }
+            sentence = sentence or describe_sources(run)
+            yield RankedAnswer(run=key, sentence=sentence, words=rank_words(run)).as_json()
         except Exception as error:
             yield {"run": key, **failed(error)}
 
@@ -81,13 +78,10 @@ def _with_run(message: Value, request: Any) -> Value:
     return {"run": request.get("run") if isinstance(request, dict) else None, **message}
 
 
-def rank_words(run: Run) -> list[Value]:
-    """Return the words of the answer, highest reliance first: {subject, text, share, part, label,
-    needed, at, shares}.
+def rank_words(run: Run) -> list[RankedWord]:
+    """Return the words of the answer, highest reliance first, without punctuation.
 
-    `part` is the reliance, 0 to 1; `needed` whether the word needs the picture (EAGLE's threshold);
-    `at` its place in the answer; `shares` of picture, prompt and earlier words, or null.
-    Punctuation is left out. Empty if the run was recorded without evidence.
+    A word needs the picture by EAGLE's threshold. Empty if the run was recorded without evidence.
     """
     found = []
     for chips in whole_words(run):
@@ -96,7 +90,7 @@ def rank_words(run: Run) -> list[Value]:
         if measured is not None and _is_word(text):
             subject = {"chip": chips[0]} if len(chips) == 1 else {"tokens": tokens}
             rests, text = word_sources(run, tokens), texts.visible(text)
-            word = _describe(subject, text, measured, rests) | {"at": chips[0]}
+            word = _describe(chips[0], subject, text, measured, rests)
             found.append((measured.delta, word))
     return [word for _, word in sorted(found, key=lambda one: -one[0])]
 
@@ -106,14 +100,17 @@ def _is_word(text: str) -> bool:
     return any(unicodedata.category(character)[0] not in "PZC" for character in text)
 
 
-def _describe(subject: Value, text: str, measured: Reliance, rests: WordSources | None) -> Value:
+def _describe(
+    at: int, subject: Value, text: str, measured: Reliance, rests: WordSources | None
+) -> RankedWord:
     shares = rests and rests.shares
-    return {
-        "subject": subject,
-        "text": text,
-        "share": texts.share(measured.share),
-        "part": round(measured.share, 4),
-        "label": f"{text}: {payload.describe_rests(measured, rests)}",
-        "needed": measured.is_sensitive,
-        "shares": [round(shares[name], 4) for name in SOURCES] if shares else None,
-    }
+    return RankedWord(
+        at=at,
+        subject=subject,
+        text=text,
+        share=texts.share(measured.share),
+        part=round(measured.share, 4),
+        label=f"{text}: {payload.describe_rests(measured, rests)}",
+        needed=measured.is_sensitive,
+        shares=[round(shares[name], 4) for name in SOURCES] if shares else None,
+    )

@@ -18,7 +18,7 @@ export function unfold({element, props, trigger, watch}) {
   const body = make('div', 'sl-glance-body'), message = make('p', 'sl-glance-said'), strip = make('div', 'sl-glance-strip');
   const bar = make('div', 'sl-glance-bar'), legend = make('p', 'sl-glance-legend');
   const order = choose(says.order, says.orders, draw), filter = choose(says.filter, says.filters, draw);
-  /** @type {Ranking | null} */
+  /** @type {RankedAnswer | null} */
   let known = null;
   /** @type {string | null} */
   let asked = null;
@@ -59,7 +59,7 @@ export function unfold({element, props, trigger, watch}) {
   }
 
   // The words in the order and of the kind that are chosen; those that rest on nothing come last.
-  /** @type {(ranking: Ranking) => RankedWord[]} */
+  /** @type {(ranking: RankedAnswer) => RankedWord[]} */
   function arranged(ranking) {
     const by = SOURCES.indexOf(order.list.value), most = SOURCES.indexOf(filter.list.value);
     /** @type {(word: RankedWord, i: number) => number} */
@@ -102,7 +102,7 @@ export function unfold({element, props, trigger, watch}) {
   }
 
   function heard() {
-    /** @type {{run: string | null} & (Ranking | Busy | Message | {run: string}) | null} */
+    /** @type {{run: string | null} & (RankedAnswer | Busy | Message | {run: string}) | null} */
     const value = props.value;
     if (!value || value.run !== now.run || value.run !== asked) return;  // about an answer before
     if ('words' in value) {

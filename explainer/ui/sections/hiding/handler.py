@@ -34,7 +34,17 @@ from explainer.ui.sections.hiding import words
 from explainer.web import controls, payload, texts
 from explainer.web.controls import OFFERED, MethodSettings
 from explainer.web.lacking import missing_of
-from explainer.web.messages import Value, busy, failed, said
+from explainer.web.messages import (
+    HidingCall,
+    HidingResult,
+    RunCall,
+    ShownPicture,
+    Value,
+    busy,
+    failed,
+    read_call,
+    said,
+)
 from explainer.web.subjects import heat_of, read_subject
 
 LEAST = 0.01  # words that change by less are not listed
@@ -101,11 +111,7 @@ class HidingHandler:
             pictures = request.pictures
             yield {"asked": ticket, **busy(words.BUSY)}
             probs = self._handlers.run_job(HidingJob(request.run, request.regions, request.fill))
-            yield {
-                "asked": ticket,
-                **_result(request, probs),
-                "pictures": _pictures(request, pictures),
-            }
+            yield {"asked": ticket, **_result(request, probs, pictures).as_json()}
         except Exception as error:
             yield {"asked": ticket, **failed(error)}
 
@@ -129,7 +135,8 @@ class HidingHandler:
         kept: Value = NOTHING  # chips that come back if it ends in an error
         try:
             request = self._read(message)
-            settings = controls.read_settings(message.get("panel"), message.get("options"))
+            call = read_call(HidingCall, message)
+            settings = controls.read_settings(call.panel, call.options)
             decoding = controls.read_decoding(
                 max_new_tokens, temperature, seed, layers, repetition_penalty
             )
@@ -149,23 +156,23 @@ class HidingHandler:
     def back(self, previous: Any) -> tuple[Value, Value, Value]:
         """Return chips, message and picture of the run that was asked again."""
         try:
-            key = controls.read_run(previous)
+            key = read_call(RunCall, previous).run
             picture = payload.picture(self._handlers.run(key), key)
             return self._handlers.restored(previous), said("", ""), picture
         except Exception as error:
             return NOTHING, failed(error), NOTHING
 
     def _read(self, message: Any) -> HidingRequest:
-        key = controls.read_run(message)
-        run, subject = self._handlers.run(key), message.get("subject")
-        settings = controls.read_settings(message.get("panel"), message.get("options"))
-        method, how, fill = (message.get(name) for name in ("method", "how", "fill"))
-        image = controls.read_index(message.get("image"), len(run.images))
-        if method not in (*settings.knobs,) or how not in (*_VERDICTS,) or fill not in (*FILLS,):
+        call = read_call(HidingCall, message)
+        run, key, subject = self._handlers.run(call.run), call.run, call.subject
+        settings = controls.read_settings(call.panel, call.options)
+        method, how, fill = call.method, call.how, call.fill
+        image = controls.read_index(call.image, len(run.images))
+        if method not in settings.knobs or how not in _VERDICTS or fill not in FILLS:
             raise RunError(texts.BAD_REQUEST)
         word = read_subject(run, subject)
         if how == "box":
-            regions = HOW["hide"](within_box(run, _box(message.get("box"), run, image), image))
+            regions = HOW["hide"](within_box(run, _box(call.box, run, image), image))
         else:
             shown = MethodSettings((), {method: settings.knobs[method]})
             run = self._handlers.with_maps(key, missing_of(run, subject, shown))
@@ -184,14 +191,12 @@ class HidingHandler:
             yield item
 
 
-def _box(value: Any, run: Run, image: int) -> Extent:
+def _box(shares: Sequence[float] | None, run: Run, image: int) -> Extent:
     """Return a rectangle in pixels, from shares of the picture's width and height."""
-    if not isinstance(value, list) or len(value) != 4:
-        raise RunError(texts.BAD_REQUEST)
-    if not all(isinstance(v, (int, float)) and 0 <= v <= 1 for v in value):
+    if shares is None:
         raise RunError(texts.BAD_REQUEST)
     height, width = run.images[image].shape[:2]
-    x0, y0, x1, y1 = value
+    x0, y0, x1, y1 = shares
     return x0 * width, y0 * height, x1 * width, y1 * height
 
 
@@ -215,39 +220,39 @@ def _describe_mask(request: HidingRequest) -> str:
 
 def _pictures(
     request: HidingRequest, shown: list[tuple[npt.NDArray[np.uint8], ...]]
-) -> list[Value]:
-    """Return what the model was shown: {src, label} of the place, and of the control."""
+) -> list[ShownPicture]:
+    """Return what the model was shown: the place hidden, and the control."""
     place, told = request.regions[0], words.TOLD[request.how]
     share = 1 - place.share if request.how == "keep" else place.share
     label = told["picture"].format(share=texts.percent(share), picture=_picture(request.run, place))
     images = [images[place.image] for images in shown]
     return [
-        {"src": payload.shrunk(image, _SIDE), "label": text}
+        ShownPicture(src=payload.shrunk(image, _SIDE), label=text)
         for image, text in zip(images, (label, told["control"]), strict=False)
     ]
 
 
-def _result(request: HidingRequest, probs: npt.NDArray[np.float32]) -> Value:
-    """Return how the words changed: {word, line, verdict, note, columns, rows, rest}.
-
-    `line` and `verdict` are about the chosen word, "" if it was not said; `rows` about all others
-    that changed, most first.
-    """
+def _result(
+    request: HidingRequest,
+    probs: npt.NDArray[np.float32],
+    pictures: list[tuple[npt.NDArray[np.uint8], ...]],
+) -> HidingResult:
     run, word = request.run, request.word
     tokens = word.tokens if isinstance(word, Span) else ()
     chosen = change(run, tokens, probs)
     told = words.TOLD[request.how]
     missing = "" if len(probs) > 1 else words.NO_CONTROL
     note = "" if chosen else words.UNSAID.format(word=request.name)
-    return {
-        "word": request.name if chosen else "",
-        "line": _line(told, chosen) if chosen else "",
-        "verdict": _verdict(request, tokens, chosen) if chosen else "",
-        "note": " ".join(filter(None, [note, missing])),
-        "columns": told["columns"][: len(probs) + 1],
-        "rows": _rows(run, tokens, probs),
-        "rest": words.REST.format(least=texts.percent(LEAST)),
-    }
+    return HidingResult(
+        word=request.name if chosen else "",
+        line=_line(told, chosen) if chosen else "",
+        verdict=_verdict(request, tokens, chosen) if chosen else "",
+        note=" ".join(filter(None, [note, missing])),
+        columns=list(told["columns"][: len(probs) + 1]),
+        rows=_rows(run, tokens, probs),
+        rest=words.REST.format(least=texts.percent(LEAST)),
+        pictures=_pictures(request, pictures),
+    )
 
 
 def _line(told: Mapping[str, Any], found: Change) -> str:

@@ -43,10 +43,18 @@ from explainer.ui.sections.links.parameters import Doubts, number, read_knob
 from explainer.ui.sections.links.settings import defaults, linked, remembered
 from explainer.web import controls
 from explainer.web.controls import DecodingControls
-from explainer.web.messages import Value
+from explainer.web.messages import (
+    LONGEST_PARAMETER,
+    LinkChoice,
+    LinkParameters,
+    QueryCall,
+    RunCall,
+    SubjectCall,
+    Value,
+    read_call,
+)
 from explainer.web.texts import in_words
 
-LONGEST = 2000  # characters of a parameter: the page sends its address with each request
 _LAYER = Knob("layer", "int", 1, "", 1, 999)
 _DECODING = (  # parameter of a link, field of `DecodingControls`, and what it can be
     ("tokens", "max_new_tokens", controls.MAX_NEW_TOKENS),
@@ -92,8 +100,9 @@ class Links:
             sentences or ""}.
         """
         try:
-            query, doubts = _query(told), Doubts()
-            settings = linked(query, remembered(told.get("remembered"), doubts), doubts)
+            call, doubts = _read(told), Doubts()
+            query = call.query
+            settings = linked(query, remembered(call.remembered, doubts), doubts)
             asks = self.asked(query, doubts) != self.asked({}, Doubts())
             if "example" not in query:
                 for name in link_words.NAMES:
@@ -105,7 +114,7 @@ class Links:
 
     def fill(self, told: Any) -> LinkRequest:
         """Parse a link's query. Problems are reported by `restore`."""
-        return self.asked(_query(told), Doubts())
+        return self.asked(_read(told).query, Doubts())
 
     def asked(self, query: Mapping[str, str], doubts: Doubts) -> LinkRequest:
         """Parse a link; the prompt of its example counts unless it has one of its own."""
@@ -126,13 +135,14 @@ class Links:
             told: {run} as the page's script sends it.
         """
         try:
-            key = controls.read_run(told)
+            key = read_call(RunCall, told).run
             query = self._parameters(stored(self._store, key))
         except SightlineError:
-            return {"run": None, "query": {}, "text": ""}
-        long = [name for name, value in query.items() if len(value) > LONGEST]
+            return LinkParameters(run=None, query={}, text="").as_json()
+        long = [name for name, value in query.items() if len(value) > LONGEST_PARAMETER]
         kept = {name: value for name, value in query.items() if name not in long}
-        return {"run": key, "query": kept, "text": words.WITHOUT_PROMPT if long else ""}
+        text = words.WITHOUT_PROMPT if long else ""
+        return LinkParameters(run=key, query=kept, text=text).as_json()
 
     def chosen(self, told: Any) -> Value:
         """Return {"subject", "lacks", "text"}: what a link chooses in the answer to its example,
@@ -144,7 +154,7 @@ class Links:
         """
         doubts = Doubts()
         try:
-            run, query = stored(self._store, controls.read_run(told)), _query(told)
+            run, query = stored(self._store, read_call(RunCall, told).run), _read(told).query
             parts = [
                 doubts.keep(query, name, lambda v: self._part(run, query, v), None)
                 for name in link_words.NAMES
@@ -152,9 +162,10 @@ class Links:
             lacks = [part.lacks for part in parts if part and part.lacks]
             plus, minus = (part and part.subject for part in parts)
             subject = {"plus": plus, "minus": minus} if plus and minus else plus
-            return {"subject": None if lacks else subject, "lacks": lacks, "text": doubts.text}
+            subject = None if lacks else subject
+            return LinkChoice(subject=subject, lacks=lacks, text=doubts.text).as_json()
         except Exception as error:
-            return {"subject": None, "lacks": [], "text": in_words(error)}
+            return LinkChoice(subject=None, lacks=[], text=in_words(error)).as_json()
 
     def bring(self, told: Any) -> Value:
         """Return what `chosen` does, and the run, once the model has brought the words of the link
@@ -167,7 +178,8 @@ class Links:
                 found = self.chosen(told)
             return {"run": key, **found}
         except Exception as error:
-            return {"run": key, "subject": None, "lacks": [], "text": in_words(error)}
+            told = LinkChoice(subject=None, lacks=[], text=in_words(error))
+            return {"run": key, **told.as_json()}
 
     def written(self, told: Any) -> Value:
         """Return {"query", "text"}: the parameters of a link that choose a subject, and why there
@@ -177,10 +189,12 @@ class Links:
             told: {run, subject} as the page's script sends it.
         """
         try:
-            run = stored(self._store, controls.read_run(told))
-            return {"query": link_words.written(run, told.get("subject")), "text": ""}
+            call = read_call(SubjectCall, told)
+            run = stored(self._store, call.run)
+            return LinkParameters(query=link_words.written(run, call.subject), text="").as_json()
         except Exception as error:
-            return {"query": {}, "text": words.WITHOUT_WORD.format(why=in_words(error))}
+            why = words.WITHOUT_WORD.format(why=in_words(error))
+            return LinkParameters(query={}, text=why).as_json()
 
     def _part(self, run: Run, query: Mapping[str, str], text: str) -> link_words.LinkPart:
         asked = self.asked(query, Doubts())
@@ -225,14 +239,12 @@ class Links:
         return entry.id
 
 
-def _query(told: Any) -> Mapping[str, str]:
-    """Return the parameters of an address; `SightlineError` if they cannot be those."""
-    query = told.get("query") if isinstance(told, Mapping) else None
-    if not isinstance(query, Mapping) or not all(
-        isinstance(part, str) and len(part) <= LONGEST for pair in query.items() for part in pair
-    ):
-        raise SightlineError(words.TOO_LONG)
-    return query
+def _read(told: Any) -> QueryCall:
+    """Return a link and what the browser remembers; `SightlineError` if it cannot be a link."""
+    try:
+        return read_call(QueryCall, told)
+    except SightlineError:
+        raise SightlineError(words.TOO_LONG) from None
 
 
 def _astray(text: str) -> Any:

@@ -23,7 +23,20 @@ from explainer.ui.sections.map_test import words
 from explainer.web import controls, texts
 from explainer.web.controls import OFFERED
 from explainer.web.map_entry import heat_or_why
-from explainer.web.messages import Value, busy, failed, said
+from explainer.web.messages import (
+    ChanceLine,
+    CurveBounds,
+    CurveChart,
+    CurveLine,
+    MapTestCall,
+    MapTestProgress,
+    MapTestResult,
+    Value,
+    busy,
+    failed,
+    read_call,
+    said,
+)
 from explainer.web.subjects import read_subject
 
 KEPT = 32  # runs and plans whose random orders need not be read again
@@ -125,17 +138,17 @@ class MapTestHandler:
         return {"asked": controls.read_ticket(message), **said(words.STOPPED, "note")}
 
     def _read(self, message: Any) -> MapTestRequest:
-        key = controls.read_run(message)
-        run, subject = self._handlers.run(key), message.get("subject")
-        settings = controls.read_settings(message.get("panel"), message.get("options"))
-        plan = read_plan(message.get("fill"), message.get("steps"))
+        call = read_call(MapTestCall, message)
+        run, subject = self._handlers.run(call.run), call.subject
+        settings = controls.read_settings(call.panel, call.options)
+        plan = read_plan(call.fill, call.steps)
         word = read_answer_word(run, subject)
         heats = {n: heat_or_why(run, subject, n, knobs) for n, knobs in settings.knobs.items()}
         maps = {name: heat for name, heat in heats.items() if isinstance(heat, Heatmap)}
         failures = [heat for heat in heats.values() if isinstance(heat, str)]
         if not maps:
             raise MethodError(" ".join(failures))
-        return MapTestRequest(key, run, word, maps, failures, plan)
+        return MapTestRequest(call.run, run, word, maps, failures, plan)
 
 
 def read_plan(fill: Any, steps: Any) -> CurvePlan:
@@ -159,9 +172,13 @@ def read_answer_word(run: Run, message: Any) -> Span:
 
 
 def _progress(request: MapTestRequest, at: Measured) -> Value:
-    line = words.READ.format(done=at.done, total=at.total)
-    chart = _chart(_map_test(request, at))
-    return {**busy(line), "done": at.done, "total": at.total, "word": request.name, "chart": chart}
+    return MapTestProgress(
+        busy=words.READ.format(done=at.done, total=at.total),
+        done=at.done,
+        total=at.total,
+        word=request.name,
+        chart=_chart(_map_test(request, at)),
+    ).as_json()
 
 
 def _map_test(request: MapTestRequest, at: Measured) -> MapTest:
@@ -169,24 +186,23 @@ def _map_test(request: MapTestRequest, at: Measured) -> MapTest:
     return make_map_test(request.word.tokens, maps, at.random)
 
 
-def _chart(test: MapTest) -> Value:
-    """Return the chart: {lines, chance}, each line {label, share, insertion, deletion}; chance
-    has also the lowest and the highest of the random orders, and is None before there is one."""
+def _chart(test: MapTest) -> CurveChart:
     lines = [_line(OFFERED[name].label, curves) for name, curves in test.curves.items()]
-    return {"lines": lines, "chance": _chance(test) if test.random else None}
+    return CurveChart(lines=lines, chance=_chance(test) if test.random else None)
 
 
-def _line(label: str, curves: Curves) -> Value:
+def _line(label: str, curves: Curves) -> CurveLine:
     figures = {name: _short(getattr(curves, name)) for name in FIGURES}
-    return {"label": label, "share": _short(curves.share), **figures}
+    return CurveLine(label=label, share=_short(curves.share), **figures)
 
 
-def _chance(test: MapTest) -> Value:
-    bounds = {
-        bound: {name: _short(pick(getattr(c, name) for c in test.random)) for name in FIGURES}
-        for bound, pick in (("low", _lowest), ("high", _highest))
-    }
-    return {**_line(words.CHANCE, test.chance), **bounds}
+def _chance(test: MapTest) -> ChanceLine:
+    low, high = (
+        CurveBounds(**{n: _short(pick(getattr(c, n) for c in test.random)) for n in FIGURES})
+        for pick in (_lowest, _highest)
+    )
+    mean = _line(words.CHANCE, test.chance)
+    return ChanceLine(**mean.as_json(), low=low, high=high)
 
 
 def _lowest(curves: Iterator[Any]) -> list[float]:
@@ -202,21 +218,20 @@ def _short(values: Any) -> list[float]:
 
 
 def _result(request: MapTestRequest, at: Measured) -> Value:
-    """Return {chart, word, line, verdict, columns, rows, rest}."""
     test = _map_test(request, at)
     chance = test.chance
     ends = {"empty": texts.share(chance.empty), "whole": texts.share(chance.whole)}
     named = {OFFERED[name].label: curves for name, curves in test.curves.items()}
     rows = [[label, *_cells(curves)] for label, curves in named.items()]
-    return {
-        "chart": _chart(test),
-        "word": request.name,
-        "line": words.LINE.format(**ends),
-        "verdict": " ".join([*_verdict(request, test), *request.failures]),
-        "columns": words.COLUMNS,
-        "rows": [*rows, [words.CHANCE, *_cells(chance)]],
-        "rest": words.REST.format(count=len(test.random), steps=request.plan.steps),
-    }
+    return MapTestResult(
+        chart=_chart(test),
+        word=request.name,
+        line=words.LINE.format(**ends),
+        verdict=" ".join([*_verdict(request, test), *request.failures]),
+        columns=list(words.COLUMNS),
+        rows=[*rows, [words.CHANCE, *_cells(chance)]],
+        rest=words.REST.format(count=len(test.random), steps=request.plan.steps),
+    ).as_json()
 
 
 def _cells(curves: Curves) -> list[str]:

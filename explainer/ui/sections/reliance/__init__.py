@@ -11,8 +11,8 @@ from typing import Any
 from explainer.ui.components import Drawn
 from explainer.ui.section import Page, Section, Slot
 from explainer.ui.sides import MODEL
-from explainer.web import controls, payload
-from explainer.web.messages import Value
+from explainer.web import payload
+from explainer.web.messages import RunCall, Value, read_call
 from explainer.web.texts import in_words
 
 
@@ -46,7 +46,7 @@ class RelianceSection(Section):
             message: {run} as the page's script sends it.
         """
         try:
-            key = controls.read_run(message)
+            key = read_call(RunCall, message).run
             run = self.server.handlers.with_evidence(key)
             return {"run": key, "rests": payload.rests(run)}
         except Exception as error:

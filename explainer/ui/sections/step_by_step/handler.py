@@ -27,7 +27,18 @@ from explainer.ui.sections.step_by_step.context import (
 )
 from explainer.web import controls, messages, payload, texts
 from explainer.web.lacking import missing_scales
-from explainer.web.messages import Value, failed
+from explainer.web.messages import (
+    EarlierWord,
+    Factor,
+    MapStep,
+    MapSteps,
+    ScaleStep,
+    StepPeaks,
+    StepsCall,
+    Value,
+    failed,
+    read_call,
+)
 from explainer.web.subjects import at_layer, read_subject
 from explainer.web.texts import listed
 
@@ -52,52 +63,46 @@ class StepByStepHandler:
             wrong, kind "busy" while scales have yet to be recorded.
         """
         try:
-            key = controls.read_run(message)
-            knobs = _knobs(message)
-            run = stored(self._store, key)
+            call = read_call(StepsCall, message)
+            knobs = _knobs(call)
+            run = stored(self._store, call.run)
             missing = missing_scales(run, knobs["scales"])
             if missing:
                 return messages.said(texts.BUSY_ADDING.format(scales=listed(missing)), "busy")
-            beside = message.get("beside")
-            chip = None if beside is None else controls.read_number(beside)
-            return _describe_steps(run, message.get("subject"), knobs, chip)
+            return _describe_steps(run, call.subject, knobs, call.beside).as_json()
         except Exception as error:
             return failed(error)
 
 
-def _knobs(message: Mapping[str, Any]) -> Mapping[str, Any]:
+def _knobs(call: StepsCall) -> Mapping[str, Any]:
     """Return the checked knobs of MSEA + ARC, whether it is among the methods shown or not."""
-    options = message.get("options")
-    own = options.get(METHOD.name, {}) if isinstance(options, Mapping) else None
-    return controls.read_settings(message.get("panel"), {METHOD.name: own}).knobs[METHOD.name]
+    own = call.options.get(METHOD.name, {}) if isinstance(call.options, Mapping) else None
+    return controls.read_settings(call.panel, {METHOD.name: own}).knobs[METHOD.name]
 
 
-def _describe_steps(run: Run, choice: Any, knobs: Mapping[str, Any], beside: int | None) -> Value:
-    """Return the value of the section.
-
-    `scales` and `steps` are pictures, one part and caption for each image, whose colours end at
-    `peaks`; `words` the earlier chips; `pair` two lists of guesses.
-    """
+def _describe_steps(
+    run: Run, choice: Any, knobs: Mapping[str, Any], beside: int | None
+) -> MapSteps:
     run, subject = at_layer(run, choice), read_subject(run, choice)
     said, token = _standing_for(run, words_of(subject)[0], knobs)
     case = Case(said, token, knobs, anatomy(said, token, **knobs))
     chips = earlier_words(case)
-    return {
-        "word": case.word,
-        "note": _note(run, subject, case),
-        "signed": case.found.signed,
-        "peaks": {"scales": _readable(case.scales_peak), "steps": _readable(case.peak)},
-        "max": knobs["fuse"] == "max",
-        "about": words.SCALES[knobs["fuse"]].format(word=case.word),
-        "symbols": words.SYMBOLS.format(word=case.word),
-        "scales": _scales(case),
-        "steps": _steps(case, chips),
-        "beta": _beta(case),
-        "words": chips,
-        "base": base_sentence(case),
-        "legend": words.WORDS.format(word=case.word) if chips else words.NO_WORDS,
-        "pair": pair_of_lists(case, chips, beside),
-    }
+    return MapSteps(
+        word=case.word,
+        note=_note(run, subject, case),
+        signed=case.found.signed,
+        peaks=StepPeaks(scales=_readable(case.scales_peak), steps=_readable(case.peak)),
+        max=knobs["fuse"] == "max",
+        about=words.SCALES[knobs["fuse"]].format(word=case.word),
+        symbols=words.SYMBOLS.format(word=case.word),
+        scales=_scales(case),
+        steps=_steps(case, chips),
+        beta=_beta(case),
+        words=chips,
+        base=base_sentence(case),
+        legend=words.WORDS.format(word=case.word) if chips else words.NO_WORDS,
+        pair=pair_of_lists(case, chips, beside),
+    )
 
 
 def _standing_for(run: Run, word: Word, knobs: Mapping[str, Any]) -> tuple[Run, int]:
@@ -130,16 +135,16 @@ def _note(run: Run, subject: Any, case: Case) -> str:
 # Pictures ----------------------------------------------------------------------------------------
 
 
-def _scales(case: Case) -> list[Value]:
-    """Return the map of each scale; `shares` says how much it counts, for each image."""
+def _scales(case: Case) -> list[ScaleStep]:
+    """Return the map of each scale."""
     images = range(len(case.run.images))
     return [
-        {
-            "alpha": scale.alpha,
-            "grids": [_grid(case.run, scale.alpha, i) for i in images],
-            "shares": scale.shares and [texts.percent(share) for share in scale.shares],
-            "parts": _drawn(case, scale.parts, f"α = {scale.alpha:g}", case.scales_peak),
-        }
+        ScaleStep(
+            alpha=scale.alpha,
+            grids=[_grid(case.run, scale.alpha, i) for i in images],
+            shares=[texts.percent(share) for share in scale.shares] if scale.shares else None,
+            parts=_drawn(case, scale.parts, f"α = {scale.alpha:g}", case.scales_peak),
+        )
         for scale in case.found.scales
     ]
 
@@ -167,7 +172,7 @@ def _named(case: Case, title: str) -> str:
     return f"{title}, “{case.word}”"
 
 
-def _steps(case: Case, chips: list[Value]) -> dict[str, Value]:
+def _steps(case: Case, chips: list[EarlierWord]) -> dict[Any, MapStep]:
     """Return the pictures from the fused map to the final one."""
     found, title = case.found, words.STEPS
     after = [
@@ -187,7 +192,7 @@ def _steps(case: Case, chips: list[Value]) -> dict[str, Value]:
         "after": after,
     }
     return {
-        name: {"title": title[name], "parts": drawn[name], "captions": captions[name]}
+        name: MapStep(title=title[name], parts=drawn[name], captions=captions[name])
         for name in title
     }
 
@@ -201,25 +206,25 @@ def _fused(case: Case, part: MapPart) -> str:
     return f"{fused} {clip}".format(peak=_readable(highest))
 
 
-def _interference(case: Case, chips: list[Value]) -> str:
-    counted = [chip for chip in chips if chip["weight"] > 0]
+def _interference(case: Case, chips: list[EarlierWord]) -> str:
+    counted = [chip for chip in chips if chip.weight > 0]
     if not counted or case.knobs["weights"] == "none":
         return words.NOTHING
     said = words.INTERFERENCE[case.knobs["weights"]]
-    most = max(counted, key=lambda chip: chip["part"])
-    if most["part"] > 0:
+    most = max(counted, key=lambda chip: chip.part)
+    if most.part > 0:
         said += words.MOST
-    return said.format(count=len(counted), word=case.word, most=most["text"], share=most["share"])
+    return said.format(count=len(counted), word=case.word, most=most.text, share=most.share)
 
 
-def _beta(case: Case) -> Value:
+def _beta(case: Case) -> Factor:
     """Return the factor and its caption."""
     beta, auto = case.found.beta, case.found.beta_auto
     if case.knobs["beta"] is not None:
         caption = words.BETA_SET.format(auto=f"{auto:.2f}")
     else:
         caption = words.BETA_AUTO if beta else words.BETA_ZERO
-    return {"value": f"{beta:.2f}", "caption": caption}
+    return Factor(value=f"{beta:.2f}", caption=caption)
 
 
 def _before(part: MapPart) -> str:

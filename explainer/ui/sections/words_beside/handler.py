@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from explainer.errors import RunError
 from explainer.methods.subjects import Span, candidates, probability
 from explainer.run import Run
 from explainer.ui.handlers import Handlers, PageUpdate
 from explainer.ui.sections.words_beside import words
-from explainer.web import controls, payload, texts
-from explainer.web.messages import Value, busy, failed, said
+from explainer.web import payload, texts
+from explainer.web.messages import (
+    AnswerCall,
+    RunCall,
+    TypedCall,
+    TypedWord,
+    Value,
+    WordPlaces,
+    busy,
+    failed,
+    read_call,
+    said,
+)
 from explainer.web.subjects import lacking, read_subject
-
-LONGEST_ANSWER = 20_000
 
 
 class WordsHandler:
@@ -30,9 +38,9 @@ class WordsHandler:
             asked: {run} as the page's script sends it.
         """
         try:
-            key = controls.read_run(asked)
+            key = read_call(RunCall, asked).run
             run = self._handlers.run(key)
-            return {"run": key, "answer": run.answer.strip(), "places": places(run)}
+            return WordPlaces(run=key, answer=run.answer.strip(), places=places(run)).as_json()
         except Exception as error:
             return failed(error)
 
@@ -44,13 +52,13 @@ class WordsHandler:
         """
         key = asked.get("run") if isinstance(asked, Mapping) else None
         try:
-            key, at, word = controls.read_run(asked), asked.get("at"), asked.get("word")
-            run, typed = self._handlers.run(key), {"at": at, "word": word}
+            call = read_call(TypedCall, asked)
+            run, typed = self._handlers.run(call.run), {"at": call.at, "word": call.word}
             if lacks := lacking(run, typed):
                 yield {"run": key, **busy(texts.BUSY_WORD)}
-                run = self._handlers.with_words(key, lacks)
-            ids = read_subject(run, typed).ids
-            yield {"run": key, "subject": {"at": at, "ids": list(ids)}}
+                run = self._handlers.with_words(call.run, lacks)
+            ids = list(read_subject(run, typed).ids)
+            yield TypedWord(run=call.run, subject={"at": call.at, "ids": ids}).as_json()
         except Exception as error:
             yield {"run": key, **failed(error)}
 
@@ -61,9 +69,9 @@ class WordsHandler:
             asked: {run, answer}. On an error the chips stay as they are.
         """
         try:
-            key, answer = _read_answer(asked)
+            call = read_call(AnswerCall, asked)
             yield PageUpdate({}, busy(words.BUSY_GIVEN))
-            run, key = self._handlers.read_answer(key, answer)
+            run, key = self._handlers.read_answer(call.run, call.answer)
             yield PageUpdate(payload.bar(run, key), said("", ""), payload.picture(run, key))
         except Exception as error:
             yield PageUpdate({}, failed(error))
@@ -92,10 +100,3 @@ def _could(run: Run, index: int) -> list[Value]:
         for c in candidates(run, at)
     ]
     return others if told in others else [told, *others]
-
-
-def _read_answer(asked: Any) -> tuple[str, str]:
-    key, answer = controls.read_run(asked), asked.get("answer")
-    if not isinstance(answer, str) or len(answer) > LONGEST_ANSWER:
-        raise RunError(texts.BAD_REQUEST)
-    return key, answer
