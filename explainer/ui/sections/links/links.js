@@ -5,6 +5,7 @@
 // text}.
 import {make, partOf, targetOf} from '../../../web/js/dom.js';
 import {sightline} from '../../../web/js/state.js';
+import {addStage} from './stage.js';
 
 /** @typedef {Record<string, string>} Query parameters of an address */
 
@@ -222,6 +223,7 @@ export function mount({element, props, trigger, server, watch}) {
     event.preventDefault();
     present(!presents());
   });
+  addStage(presents, words.blank);
   present(address.get('present') === '1');
   start();
   sightline.on(`${NAMES.join(' ')} subject extra`, () => { if (ready) write(); });

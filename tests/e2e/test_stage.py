@@ -1,0 +1,42 @@
+"""The presentation on a stage: keys, the spot, the blank screen, and maps as tall as fits."""
+
+from __future__ import annotations
+
+import pytest
+
+WORD = "document.querySelector('.sl-word').textContent"
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])
+def test_a_talk_is_held_by_keys(app, visit, width, height):
+    visitor = visit(f"{app.url}?example=1&present=1", width, height)
+    page, press = visitor.page, visitor.page.keyboard.press
+    visitor.wait_for_maps()
+    page.mouse.move(300, 200)
+    spot = page.locator(".sl-spot").bounding_box()
+    assert (spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2) == (300, 200)
+    before = page.locator(".sl-chip[aria-selected=true]").inner_text()
+    press("PageDown")
+    page.wait_for_function(f"before => {WORD} !== before", arg=before)
+    press("PageUp")
+    visitor.settled(before, WORD)
+    press("m")
+    visitor.quiet()
+    frames = [f for f in page.locator(".sl-frame").all() if f.is_visible()]
+    assert len(frames) == 1
+    assert frames[0].bounding_box()["height"] > 0.6 * height
+    assert page.evaluate("document.documentElement.scrollHeight") <= height + 1
+    press("h")
+    assert not page.locator(".sl-answer").is_visible()
+    press("h")
+    press("b")
+    assert page.locator(".sl-blank").bounding_box()["height"] == height
+    press("x")
+    assert not page.locator(".sl-blank").is_visible()
+    press("l")
+    assert not page.locator(".sl-spot").is_visible()
+    press("f")
+    assert page.evaluate("document.sightline.now.playing")
+    press("f")
+    press("p")
+    assert not page.locator(".sl-spot").is_visible(), "the talk is over"
