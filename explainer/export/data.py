@@ -80,7 +80,7 @@ def _token(run: Run, index: int) -> Value:
 def _evidence(run: Run, tokens: Sequence[int]) -> Value | None:
     """Return the evidence for a word of the answer; None for other words or if not measured."""
     evidence = reliance(run, tokens)
-    return None if evidence is None else evidence.told
+    return None if evidence is None else evidence.as_json
 
 
 def _sources(run: Run, tokens: Sequence[int]) -> Value | None:

@@ -97,8 +97,10 @@ class Curves:
         return self.figures()["insertion"] - float(self.insertion.min())
 
     def reaches(self, part: float) -> float:
-        """Return the least share shown at which the word has this part of its probability with the
-        whole picture: one of `share`, so that it was measured there."""
+        """Return the least share shown at which the word reaches a part of `whole`.
+
+        It is one of `share`, so that it was measured there.
+        """
         return float(self.share[np.argmax(self.insertion >= part * self.whole)])
 
 
@@ -120,13 +122,14 @@ class Readings:
     taken: npt.NDArray[np.float32]
 
     def of(self, tokens: Sequence[int]) -> Curves:
-        """Return the curves of a word of several answer tokens, whose probabilities are averaged,
-        as EAGLE does."""
+        """Return the curves of the mean probability of several answer tokens, as EAGLE has it."""
         return Curves(self.share, *(p.mean(axis=1) for p in self._at(tokens)))
 
     def of_word(self, tokens: Sequence[int]) -> Curves:
-        """Return the curves of a word of several answer tokens, which counts as a whole: the
-        product of their probabilities, as in `evidence` and `whatif`."""
+        """Return the curves of a word of several answer tokens, which counts as a whole.
+
+        Its probability is the product of theirs, as in `reliance` and `hiding`.
+        """
         return Curves(self.share, *(p.prod(axis=1) for p in self._at(tokens)))
 
     def _at(self, tokens: Sequence[int]) -> Iterator[npt.NDArray[np.float64]]:
@@ -157,8 +160,10 @@ def read(
 def reading(
     reader: AnswerReader, run: Run, heatmap: Heatmap, plan: CurvePlan
 ) -> Iterator[int | Readings]:
-    """Yield how many pictures have been read after each batch, and `Readings` as the last item, see
-    `read`."""
+    """Yield how many pictures have been read after each batch, and `Readings` as the last item.
+
+    See `read`.
+    """
     if run.video is not None:
         raise RunError("insertion and deletion need a picture; this run is about a video")
     order = _ranking(heatmap, run)

@@ -52,8 +52,12 @@ class SearchSettings:
 
 
 class SearchProgress(NamedTuple):
-    """How far a search is: masks looked at, of how many, and the order of all regions as far as it
-    is known, best first."""
+    """How far a search is.
+
+    Attributes:
+        done, total: masks looked at, and of how many.
+        order: of all regions as far as it is known, best first.
+    """
 
     done: int
     total: int
@@ -86,8 +90,11 @@ class Found:
 
     @property
     def strength(self) -> float:
-        """Return how much the word owes to the picture, 0 to 1: 1.5 (max p - p with nothing shown),
-        at most 1. EAGLE's figures of words are dimmed by it."""
+        """Return how much the word owes to the picture, 0 to 1.
+
+        It is 1.5 (max p - p with nothing shown), at most 1. EAGLE's figures of words are dimmed by
+        it.
+        """
         return float(min(1.0, 1.5 * (self.insertion.max() - self.empty)))
 
     def values(self) -> Floats:
@@ -122,8 +129,7 @@ class RegionReadings:
         self._known: dict[bytes, npt.NDArray[np.floating]] = {}
 
     def ask(self, masks: Masks) -> Iterator[int]:
-        """Bring the probabilities under masks (M, n); yield how many are known after each batch, at
-        last M."""
+        """Read the probabilities under masks (M, n); yield how many are known after each batch."""
         new = {mask.tobytes(): mask for mask in masks if mask.tobytes() not in self._known}
         names = [*new]
         if not names:
@@ -135,7 +141,7 @@ class RegionReadings:
             yield len(masks) - max(0, len(names) - start - self._batch)
 
     def of(self, masks: Masks) -> npt.NDArray[np.floating]:
-        """Return (M, R): what was asked for."""
+        """Return the probabilities (M, R) under masks that were read."""
         return np.stack([self._known[mask.tobytes()] for mask in masks])
 
 

@@ -67,8 +67,9 @@ class MapTest:
         return "any" if self.chance.reaches(ENOUGH) <= ANY else "rests"
 
     def verdict_of_map(self, name: str) -> str:
-        """Return what the order of a map does to a word that rests on the picture, a key of
-        `words.MAPS`.
+        """Return what the order of a map does to a word that rests on the picture.
+
+        The result is a key of `words.MAPS`.
 
         "follows": sooner than chance the word comes back, and goes; "back" and "gone": only the one
         or the other; "chance": neither.
@@ -79,8 +80,7 @@ class MapTest:
         return "back" if back else "gone" if gone else "chance"
 
     def _sooner(self, name: str, figure: str, sign: int) -> bool:
-        """Return whether an area is on the better side of each random one, and clearly of their
-        mean."""
+        """Return whether an area is better than each random one, and clearly than their mean."""
         mine = sign * self.curves[name].figures()[figure]
         theirs = [sign * curves.figures()[figure] for curves in self.random]
         return mine > max(theirs) and mine - float(np.mean(theirs)) >= CLEAR * self.added

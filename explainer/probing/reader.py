@@ -17,6 +17,8 @@ class AnswerReader(Protocol):
     def token_probabilities(
         self, run: Run, variants: Sequence[Sequence[npt.NDArray[np.uint8]]]
     ) -> npt.NDArray[np.float32]:
-        """Return (V, R): the probability of each of the R answer tokens under each of V variants,
-        a variant being one picture in place of each picture of the run."""
+        """Return (V, R): the probability of each of the R answer tokens under each of V variants.
+
+        A variant is one picture in place of each picture of the run.
+        """
         ...

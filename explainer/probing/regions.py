@@ -73,8 +73,10 @@ class Region:
 def at_pixels(
     cells: npt.NDArray[Any], placement: Placement, shape: tuple[int, int], outside: Any
 ) -> npt.NDArray[Any]:
-    """Return (H, W): the value of the cell (h, w) in which the centre of each pixel lies; `outside`
-    where the model did not see the picture."""
+    """Return (H, W): the value of the cell (h, w) in which the centre of each pixel lies.
+
+    It is `outside` where the model did not see the picture.
+    """
     found = []
     for axis, pixels, count in zip((1, 0), shape, cells.shape, strict=True):
         at, seen = placement.cell_of(np.arange(pixels) + 0.5, axis, count)

@@ -48,8 +48,8 @@ class Reliance:
         return self.shown - float(np.mean([*self.empty.values()]))
 
     @property
-    def told(self) -> dict[str, Any]:
-        """Return it as programs are told: {shown, empty, delta}."""
+    def as_json(self) -> dict[str, Any]:
+        """Return {shown, empty, delta}."""
         return {"shown": self.shown, "empty": self.empty, "delta": self.delta}
 
     @property

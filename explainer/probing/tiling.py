@@ -107,10 +107,9 @@ class Tiling:
         )
 
     def spread(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-        """Return (N,) over the visual tokens of scale 1: the mean over the pixels of each token of
-        the values (n,) of their regions.
+        """Return (N,): for each visual token of scale 1 the mean of values (n,) over its pixels.
 
-        0 where the token saw nothing, or is no cell of the maps.
+        Each pixel has the value of its region. 0 where the token saw nothing, or is no map cell.
         """
         return (self.shares @ values).astype(np.float32)
 
@@ -126,8 +125,10 @@ class Tiling:
 
     @cached_property
     def owners(self) -> Numbers:
-        """Return (N,): the region at the centre of each visual token of scale 1, in all views of
-        the pictures; -1 where it saw nothing, or lies in none."""
+        """Return (N,): the region at the centre of each visual token of scale 1, in all views.
+
+        -1 where the token saw nothing, or lies in none.
+        """
         scale = self.run.scales[0]
         out = np.full(len(scale.states), _UNSEEN, np.intp)
         for i, labels in enumerate(self.labels):
@@ -143,9 +144,11 @@ class Tiling:
 
     @cached_property
     def shares(self) -> npt.NDArray[np.float64]:
-        """Return (N, n): which share of the pixels of each visual token of scale 1 belongs to each
-        region; rows of zeros for tokens that saw nothing. A cell without a pixel of its own has the
-        one at its centre."""
+        """Return (N, n): which share of the pixels of each visual token belongs to each region.
+
+        The tokens are those of scale 1; rows are zeros for tokens that saw nothing. A cell without
+        a pixel of its own has the one at its centre.
+        """
         scale = self.run.scales[0]
         out = np.zeros((len(scale.states), len(self)))
         for i, (labels, grid) in enumerate(

@@ -75,7 +75,7 @@ def describe_chip(run: Run, index: int) -> ChipTold:
         "text": chip.text,
         "role": ROLE_NAMES[chip.role],
         "probability": probability(run, Span(chip.tokens)),
-        "evidence": rests.told if (rests := reliance(run, chip.tokens)) else None,
+        "evidence": rests.as_json if (rests := reliance(run, chip.tokens)) else None,
     }
 
 

@@ -64,7 +64,7 @@ def test_a_script_can_have_evidence_measured(client, picture, store):
     run = store.get(answer["run"])
     for chip in answer["chips"]:
         rests = reliance(run, run.chips[chip["chip"]].tokens)
-        assert chip["evidence"] == (rests and rests.told)
+        assert chip["evidence"] == (rests and rests.as_json)
         assert (chip["evidence"] is None) == (chip["role"] != "answer")
     chips = client.predict(answer["run"], api_name="/tokens")["chips"]
     assert [chip["evidence"] for chip in chips] == [chip["evidence"] for chip in answer["chips"]]
