@@ -5,6 +5,8 @@ import {test} from 'node:test';
 import {drawnPart, notesOf} from '../../explainer/web/js/describe.js';
 import {settingsOf} from '../../explainer/web/js/methods/base.js';
 import {METHODS} from '../../explainer/web/js/methods/registry.js';
+import {Unfinished, within} from '../../explainer/web/js/methods/slices.js';
+import {explainSubject} from '../../explainer/web/js/methods/subjects.js';
 import {answered, buffer, readBy, told} from './twins.js';
 
 const all = told(), skip = all ? false : 'pytest makes the cases';
@@ -74,4 +76,31 @@ for (const method of Object.keys(all?.declared.methods ?? METHODS)) {
 
 test('every method that needs no model has a twin', {skip}, () => {
   assert.deepEqual(Object.keys(METHODS).sort(), Object.keys(all.declared.methods).sort());
+});
+
+/** What `act` gives when its time is always over, and in how many slices. */
+function sliced(act) {
+  for (let slices = 1; ; slices++) {
+    try {
+      return {heat: within(-1, act), slices};
+    } catch (error) {
+      if (!(error instanceof Unfinished)) throw error;
+    }
+  }
+}
+
+test('maps of a whole answer are computed one in a slice, and are the same', {skip}, () => {
+  const run = all.runs.several, [last] = [...run.roles.keys()].filter(token => run.roles[token] === 2).slice(-1);
+  const words = run.roles.filter(role => role === 2).length, other = run.ids[0];
+  const subjects = [{tokens: [last]}, {at: last, ids: [other]}, {plus: {tokens: [last]}, minus: {at: last, ids: [other]}}];
+  assert.ok(words > 2);
+  for (const spec of Object.values(all.declared.methods)) {
+    const settings = settingsOf(spec, {normalisation: 'answer'});
+    for (const subject of subjects) {
+      const once = () => explainSubject(spec, {...run, said: new Map()}, subject, settings), resumed = {...run, said: new Map()};
+      const {heat, slices} = sliced(() => explainSubject(spec, resumed, subject, settings));
+      assert.equal(slices, words, `${spec.name} ${JSON.stringify(subject)}`);
+      assert.deepEqual(heat.parts, once().parts);
+    }
+  }
 });
