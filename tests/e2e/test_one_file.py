@@ -12,7 +12,7 @@ from explainer.export import Chosen, Exhibit, Look, chips, colour_table, overlay
 from explainer.export.small_print import notes
 from explainer.methods import METHODS
 from explainer.methods.otsu import levels
-from explainer.methods.subjects import Span, explain_subject
+from explainer.methods.subjects import Contrast, Span, explain_subject
 from explainer.run import ANSWER, Run
 from explainer.web.controls import SHOWN, read_settings
 from explainer.web.one_file import one_file
@@ -175,9 +175,13 @@ def test_the_look_of_the_exhibit_is_the_look_of_the_file(browser, tmp_path):
 SETTLED = "() => !document.querySelector('.sl-view').matches('.sl-late')"
 
 
-def compare_with_python(page: sync_api.Page, run: Run, tokens: list[int]) -> set[str]:
+def compare_with_python(page: sync_api.Page, run: Run, subject: list[int] | Contrast) -> set[str]:
     """Compare all maps that are drawn with Python's at the same controls, to a step of 256; return
-    the methods that are drawn."""
+    the methods that are drawn.
+
+    The subject may be a list of tokens that are explained as one.
+    """
+    subject = Span(tuple(subject)) if isinstance(subject, list) else subject
     page.evaluate(DRAWN)
     page.wait_for_function(SETTLED)
     panel, options, maps = page.evaluate(
@@ -189,12 +193,12 @@ def compare_with_python(page: sync_api.Page, run: Run, tokens: list[int]) -> set
     assert [m["name"] for m in maps] == list(settings.knobs)
     for told in maps:
         method = METHODS[told["name"]]
-        heat = explain_subject(method, run, Span(tuple(tokens)), **settings.knobs[told["name"]])
+        heat = explain_subject(method, run, subject, **settings.knobs[told["name"]])
         assert told["norm"] == heat.normalisation
         assert told["note"] == notes(heat)
         for drawn, part in zip(told["parts"], heat.parts, strict=True):
             assert drawn["shape"] == list(part.values.shape)
-            steps = levels(part.values).astype(int).ravel()
+            steps = levels(part.values, heat.signed).astype(int).ravel()
             assert np.abs(np.array(drawn["cells"]) - steps).max() <= 1
     return set(settings.knobs)
 
@@ -258,7 +262,7 @@ def test_options_and_presets_give_the_maps_of_python(opened):
     assert "mean_mitigation" in compare_with_python(page, run, tokens)
 
 
-def test_spans_are_computed_and_the_small_print_follows(opened):
+def test_spans_and_contrasts_are_computed_and_the_small_print_follows(opened):
     run = fake_run()
     page = opened(run)
     token = int(run.indices(ANSWER)[1])
@@ -267,6 +271,15 @@ def test_spans_are_computed_and_the_small_print_follows(opened):
     _word(page, "cat and")
     page.evaluate(f"() => document.sightline.set({{subject: {{tokens: {tokens}, by: 'max'}}}})")
     compare_with_python(page, run, tokens)
+    numbers = [i for i, chip in enumerate(run.chips) if chip.tokens[0] in (token, token + 3)]
+    page.evaluate(
+        "([plus, minus]) => document.sightline.set({subject: {plus: {chip: plus}, "
+        "minus: {chip: minus}}})",
+        numbers,
+    )
+    _word(page, "cat, not dog")
+    compare_with_python(page, run, Contrast(Span((token,)), Span((token + 3,))))
+    page.evaluate(f"() => document.sightline.set({{subject: {{tokens: {tokens}, by: 'max'}}}})")
     page.click("#sl-made summary")
     assert "k 50, beta auto" in page.inner_text("#sl-print")
     press(page, "k", 0.5)
