@@ -20,10 +20,15 @@ from explainer.run import PROMPT
 from explainer.run.store import RunStore
 from explainer.ui.maps import stored
 from explainer.web import controls, texts
+from explainer.web.calls import SaveCall, read_call
 from explainer.web.controls import OFFERED
 from explainer.web.formats import DRAWN, RECORD, WORD, Format, find_format
 from explainer.web.lacking import check_saved
-from explainer.web.messages import SaveCall, SavedFile, Value, failed, read_call
+from explainer.web.messages import (
+    SavedFile,
+    Value,
+    failed,
+)
 from explainer.web.subjects import at_layer, read_subject
 
 AT_ONCE = 2  # files that are made at the same time

@@ -16,7 +16,7 @@ from explainer.errors import KnobError, MethodError, RunError, ScaleError, Sight
 from explainer.methods import COMPARISON, METHODS, Method
 from explainer.methods.base import Knob
 from explainer.web import texts
-from explainer.web.messages import RunCall, read_call
+from explainer.web.calls import RunCall, read_call
 
 # What a browser may ask for; methods to opt in to are not on the page.
 OFFERED: Mapping[str, Method] = MappingProxyType({**METHODS, **COMPARISON})

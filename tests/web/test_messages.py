@@ -6,7 +6,7 @@ import pytest
 
 from explainer.errors import RunError
 from explainer.web import texts
-from explainer.web.messages import AnswerCall, HidingCall, QueryCall, RunCall, read_call
+from explainer.web.calls import AnswerCall, HidingCall, QueryCall, RunCall, read_call
 from tests import message_types
 
 HIDING = {"run": "a", "method": "tam", "image": 0, "how": "box", "fill": "mean"}

@@ -18,7 +18,14 @@ from explainer.ui.sections.glance import words
 from explainer.ui.sections.glance.endpoint import SourcesEndpoint
 from explainer.ui.sides import MODEL
 from explainer.web import payload, texts
-from explainer.web.messages import RankedAnswer, RankedWord, RunCall, Value, busy, failed, read_call
+from explainer.web.calls import RunCall, read_call
+from explainer.web.messages import (
+    RankedAnswer,
+    RankedWord,
+    Value,
+    busy,
+    failed,
+)
 
 
 class GlanceFold(Drawn):

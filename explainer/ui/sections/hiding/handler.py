@@ -32,17 +32,15 @@ from explainer.serving.jobs import HidingJob
 from explainer.ui.handlers import NOTHING, Handlers, PageUpdate, RecordedRun
 from explainer.ui.sections.hiding import words
 from explainer.web import controls, payload, texts
+from explainer.web.calls import HidingCall, RunCall, read_call
 from explainer.web.controls import OFFERED, MethodSettings
 from explainer.web.lacking import missing_of
 from explainer.web.messages import (
-    HidingCall,
     HidingResult,
-    RunCall,
     ShownPicture,
     Value,
     busy,
     failed,
-    read_call,
     said,
 )
 from explainer.web.subjects import heat_of, read_subject

@@ -42,16 +42,18 @@ from explainer.ui.sections.links import link_words, words
 from explainer.ui.sections.links.parameters import Doubts, number, read_knob
 from explainer.ui.sections.links.settings import defaults, linked, remembered
 from explainer.web import controls
-from explainer.web.controls import DecodingControls
-from explainer.web.messages import (
+from explainer.web.calls import (
     LONGEST_PARAMETER,
-    LinkChoice,
-    LinkParameters,
     QueryCall,
     RunCall,
     SubjectCall,
-    Value,
     read_call,
+)
+from explainer.web.controls import DecodingControls
+from explainer.web.messages import (
+    LinkChoice,
+    LinkParameters,
+    Value,
 )
 from explainer.web.texts import in_words
 

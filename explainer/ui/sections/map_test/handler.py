@@ -21,6 +21,7 @@ from explainer.serving.jobs import CurvesJob
 from explainer.ui.handlers import Handlers
 from explainer.ui.sections.map_test import words
 from explainer.web import controls, texts
+from explainer.web.calls import MapTestCall, read_call
 from explainer.web.controls import OFFERED
 from explainer.web.map_entry import heat_or_why
 from explainer.web.messages import (
@@ -28,13 +29,11 @@ from explainer.web.messages import (
     CurveBounds,
     CurveChart,
     CurveLine,
-    MapTestCall,
     MapTestProgress,
     MapTestResult,
     Value,
     busy,
     failed,
-    read_call,
     said,
 )
 from explainer.web.subjects import read_subject

@@ -12,7 +12,10 @@ from explainer.ui.components import Drawn
 from explainer.ui.section import Page, Section, Slot
 from explainer.ui.sides import MODEL
 from explainer.web import payload
-from explainer.web.messages import RunCall, Value, read_call
+from explainer.web.calls import RunCall, read_call
+from explainer.web.messages import (
+    Value,
+)
 from explainer.web.texts import in_words
 
 

@@ -26,6 +26,7 @@ from explainer.ui.sections.step_by_step.context import (
     pair_of_lists,
 )
 from explainer.web import controls, messages, payload, texts
+from explainer.web.calls import StepsCall, read_call
 from explainer.web.lacking import missing_scales
 from explainer.web.messages import (
     EarlierWord,
@@ -34,10 +35,8 @@ from explainer.web.messages import (
     MapSteps,
     ScaleStep,
     StepPeaks,
-    StepsCall,
     Value,
     failed,
-    read_call,
 )
 from explainer.web.subjects import at_layer, read_subject
 from explainer.web.texts import listed

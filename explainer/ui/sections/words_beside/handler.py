@@ -10,16 +10,13 @@ from explainer.run import Run
 from explainer.ui.handlers import Handlers, PageUpdate
 from explainer.ui.sections.words_beside import words
 from explainer.web import payload, texts
+from explainer.web.calls import AnswerCall, RunCall, TypedCall, read_call
 from explainer.web.messages import (
-    AnswerCall,
-    RunCall,
-    TypedCall,
     TypedWord,
     Value,
     WordPlaces,
     busy,
     failed,
-    read_call,
     said,
 )
 from explainer.web.subjects import lacking, read_subject
