@@ -134,6 +134,13 @@ class RawNumber(_Raw, gr.Number):
         return "number"
 
 
+class RawCheckbox(_Raw, gr.Checkbox):
+    """A checkbox that leaves judging its value to us."""
+
+    def get_block_name(self) -> str:
+        return "checkbox"
+
+
 class RawDropdown(_Raw, gr.Dropdown):
     """A menu that leaves judging its value to us."""
 

@@ -17,6 +17,7 @@ from explainer.errors import ImageError, RunError, SightlineError, VideoError
 from explainer.media import lane
 from explainer.media.images import Picture, open_image, open_images
 from explainer.media.video import is_video, open_video
+from explainer.models.loading.catalogue import collect_facts
 from explainer.run import ANSWER, Run, Video
 from explainer.run.store import RunStore
 from explainer.serving.jobs import (
@@ -103,6 +104,7 @@ class Handlers:
         more: Any = None,
         layers: Any = None,
         repetition_penalty: Any = None,
+        thinking: Any = False,
     ) -> Iterator[PageUpdate]:
         """Yield what the page shows while an answer is recorded, and at last its chips.
 
@@ -111,8 +113,9 @@ class Handlers:
         try:
             media, asked, notes = inputs(source, more, prompt)
             settings = controls.read_settings(panel, option)
+            thinks = controls.read_yes(thinking) and self._can_think(chosen(model))
             decoding = controls.read_decoding(
-                max_new_tokens, temperature, seed, layers, repetition_penalty
+                max_new_tokens, temperature, seed, layers, repetition_penalty, thinks
             )
             yield PageUpdate(
                 {"chips": [], "live": True}, busy(texts.BUSY_READING), notice=_note(notes)
@@ -125,6 +128,11 @@ class Handlers:
             picture_is_wrong = isinstance(error, ImageError)
             notice, view = (message, said("")) if picture_is_wrong else (NOTHING, message)
             yield PageUpdate(self.restored(previous), view, notice=notice)
+
+    def _can_think(self, model: Any) -> bool:
+        """Return whether the model thinks: the choice of one that does stays when it is changed."""
+        explainer = self._models.loaded(self._models.entry(model).id)
+        return bool(collect_facts(explainer).get("can_think"))
 
     def follow(self, steps: Iterator[Any]) -> Iterator[PageUpdate]:
         """Yield the page after each step, and all chips at the end; the page asks for maps."""

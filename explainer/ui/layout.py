@@ -195,6 +195,9 @@ def _ask() -> Ask:
                 info=texts.REPETITION_PENALTY_ABOUT,
                 elem_id="sl-penalty",
             )
+            thinking = ui.RawCheckbox(
+                False, label=texts.THINKING, info=texts.THINKING_ABOUT, elem_id="sl-thinking"
+            )
             layers = ui.RawDropdown(
                 [(texts.LAYER_CHOICES[name], name) for name in controls.LAYERS.choices],
                 value=controls.LAYERS.default,
@@ -204,7 +207,7 @@ def _ask() -> Ask:
                 elem_id="sl-layers",
             )
             memory = ui.Notice({"text": "", "kind": ""}, elem_id="sl-memory")
-    return Ask(image, more, notice, prompt, run, stop, decoding, penalty, layers, memory)
+    return Ask(image, more, notice, prompt, run, stop, decoding, penalty, layers, memory, thinking)
 
 
 def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:

@@ -75,6 +75,7 @@ class ModelMenu:
             "link": "" if entry.kind not in (HUB, NAMED) else page_of(entry.id),
             "details": self.details(entry),
             "scales": self._scales(entry),
+            "thinks": self.can_think(entry.id),
             "said": {"text": "", "kind": ""},
             "starting": _busy(at) if (at := self._models.loading_at_start(entry.id)) else None,
         }
@@ -140,6 +141,10 @@ class ModelMenu:
             size = f"{_count(entry.parameters)} parameters" if entry.parameters else ""
             said = ", ".join(filter(None, (size, entry.licence)))
         return " ".join(_sentence(part) for part in (said, can) if part)
+
+    def can_think(self, model: Any) -> bool:
+        """Return whether a model is loaded that can open an answer with a thought."""
+        return bool(self._facts(self._models.entry(model)).get("can_think"))
 
     def details(self, entry: Entry) -> str:
         """Return the facts of a loaded model for the part that explains the page."""

@@ -29,6 +29,7 @@ class Ask:
     penalty: gr.Number
     layers: gr.Dropdown
     memory: ui.Notice
+    thinking: gr.Checkbox
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from explainer.probing.reliance import Reliance, reliance
 from explainer.probing.sources import WordSources, word_sources
 from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
 from explainer.run.geometry import Placement
+from explainer.run.thought import thought
 from explainer.web import controls, texts
 
 _ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "center", "right")
@@ -74,6 +75,8 @@ def bar(run: Run, key: str, subject: Any = None) -> dict[str, Any]:
     """
     words = {chip: word for word in whole_words(run) for chip in word}
     chips = [_chip(run, i, words[i]) for i in range(len(run.chips))]
+    for number in thought_chips(run):
+        chips[number]["thought"] = True
     if subject is None and first_chip(run) is not None:
         subject = {"chip": first_chip(run)}
     return {
@@ -142,10 +145,17 @@ def live_bar(pieces: Sequence[str]) -> dict[str, Any]:
     return {"run": None, "chips": chips, "subject": None, "live": True}
 
 
+def thought_chips(run: Run) -> list[int]:
+    """Return the numbers of the chips of the answer's thought."""
+    thinks = {*thought(run)}
+    return [i for i, chip in enumerate(run.chips) if thinks.issuperset(chip.tokens) and thinks]
+
+
 def first_chip(run: Run) -> int | None:
     """Return the chip to show first: a content word of the answer, or the next best thing."""
     chips = [(i, c) for i, c in enumerate(run.chips) if c.role != TEMPLATE]
-    answer = [(i, c) for i, c in chips if c.role == ANSWER]
+    thoughts = {*thought_chips(run)}
+    answer = [(i, c) for i, c in chips if c.role == ANSWER and i not in thoughts]
     for pool in (answer, chips):
         words = [i for i, c in pool if texts.is_content(c.text)]
         if words or pool:

@@ -108,6 +108,8 @@ SAVE_LACKS = (
     "{methods}: not computed yet for every word of this file. Choose each word once, choose the "
     "scale “strongest map of the answer”, or leave the method out."
 )
+THINKING = "Think first"
+THINKING_ABOUT = "The answer opens with a thought, whose words can be explained, too."
 LAYERS = "Layers to keep"
 LAYERS_ABOUT = (
     "Decoder layers to keep besides the last, for the slider Layer. The memory they need is "
@@ -184,6 +186,7 @@ EXAMPLES = {"list": "Examples"}
 PLAYING = {
     "list": "Words of the answer",
     "answer": "Answer",
+    "thought": "Thought",
     "prompt": "Prompt",
     "template": "Template",
     "play": "Play the answer, word by word",

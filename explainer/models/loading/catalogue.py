@@ -240,7 +240,7 @@ def describe_abilities(model_type: str) -> str:
 def collect_facts(explainer: Any) -> dict[str, Any]:
     """Return facts of a loaded explainer, or {} for None.
 
-    The keys are label, alphas, model_type, device, dtype and repetition_penalty.
+    The keys are label, alphas, model_type, device, dtype, repetition_penalty and can_think.
     """
     family = getattr(explainer, "family", None)
     if family is None:
@@ -253,6 +253,7 @@ def collect_facts(explainer: Any) -> dict[str, Any]:
         "device": str(family.device),
         "dtype": str(weight.dtype).removeprefix("torch."),
         "repetition_penalty": family.repetition_penalty,
+        "can_think": family.can_think,
     }
 
 

@@ -95,6 +95,7 @@ export function mount({element, props, trigger, watch}) {
     said.dataset.kind = value.said.kind;
     said.setAttribute('role', value.said.kind === 'error' ? 'alert' : 'status');
     root.dataset.model = value.model;
+    root.dataset.thinks = String(value.thinks);
     sightline.set({model: {scales: value.scales, details: value.details}});
   }
 

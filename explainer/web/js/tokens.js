@@ -34,6 +34,7 @@ export function mount({element, props, watch}) {
   /** @type {(chip: HTMLElement | null) => void} */
   function select(chip) {
     if (!chip || now.run === null) return;
+    chip.closest('details')?.setAttribute('open', '');
     chip.focus();
     sightline.set({subject: subjectOf(chip), peek: null, playing: false});
   }
@@ -84,6 +85,13 @@ export function mount({element, props, watch}) {
     return part;
   }
 
+  /** @type {(label: string, items: Chip[]) => HTMLElement} */
+  function fold(label, items) {
+    const details = make('details', 'sl-thought');
+    details.append(make('summary', '', `${label} (${items.length})`), group('answer', label, items, false));
+    return details;
+  }
+
   function show() {
     /** @type {TokenBarValue | null} */
     const value = props.value;
@@ -92,11 +100,13 @@ export function mount({element, props, watch}) {
       return;
     }
     const {chips: items, live = false, layers = [], rests = null, undrawable = '', facts = null} = value, held = box.contains(document.activeElement);
-    const answer = items.filter(item => item.role === 'answer');
+    const answer = items.filter(item => item.role === 'answer' && !item.thought);
+    const thought = items.filter(item => item.thought);
     const prompt = items.filter(item => item.role === 'prompt');
     const parts = [];
     if (answer.length || live) parts.push(group('answer', props.words.answer, answer, live));
     if (answer.length > 1 && !live) partOf(parts[0], '.sl-role').after(player.box);
+    if (thought.length) parts.push(fold(props.words.thought, thought));
     if (prompt.length) parts.push(group('prompt', props.words.prompt, prompt, live));
     // On a phone Explain is far below the answer.
     if (live && !box.classList.contains('sl-live') && matchMedia('(max-width: 600px)').matches) {

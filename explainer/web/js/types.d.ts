@@ -21,6 +21,8 @@ interface Chip {
   text: string;
   label?: string;
   role: 'answer' | 'prompt' | 'template';
+  /** Whether it belongs to the thought that opens the answer. */
+  thought?: boolean;
   tokens: number[];
   /** Tokens of the whole word that the chip belongs to. */
   word: number[];
@@ -306,6 +308,8 @@ interface ModelMenu {
   link: string;
   details: string;
   scales: ModelScales;
+  /** Whether it can open an answer with a thought. */
+  thinks: boolean;
   said: Message;
   starting: ModelLoad | null;
   choices?: number;
