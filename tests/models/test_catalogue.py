@@ -120,7 +120,7 @@ def test_what_a_model_can_do_is_read_off_its_family():
 def test_facts_of_a_loaded_model(qwen):
     assert catalogue.collect_facts(qwen) == {
         "label": "Qwen2-VL", "alphas": (0.1, 2.0), "model_type": "qwen2_vl",
-        "device": "cpu", "dtype": "float32", "repetition_penalty": 1.0,
+        "device": "cpu", "dtype": "float32", "repetition_penalty": 1.0, "can_think": False,
     }  # fmt: skip
     assert catalogue.collect_facts(None) == {}
 
