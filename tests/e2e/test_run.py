@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from explainer.web import texts
+from tests.e2e.test_asking import MENU, tick
 from tests.ui.fake import ANSWER_TEXTS, FakeExplainer
 
 CHIPS = "document.querySelectorAll('.sl-answer .sl-chip').length"
@@ -160,9 +161,15 @@ def test_an_expired_run_says_what_to_do_and_loses_nothing_else(serve, visit):
     assert visitor.message() == "", "its maps were here already"
     visitor.page.fill("[data-name=k] input[type=number]", "30")
     visitor.page.keyboard.press("Enter")
+    visitor.wait_for_maps()
+    assert visitor.message() == "", "the page computes them from evidence that it has"
+    tick(visitor, "grad_cam")  # of maps that the server has
     visitor.page.wait_for_function(
         "want => document.querySelector('.sl-message').textContent === want", arg=texts.EXPIRED
     )
+    visitor.page.click(MENU)
+    visitor.page.uncheck("input[value=grad_cam]")
+    visitor.page.keyboard.press("Escape")
     assert visitor.page.input_value("#sl-prompt textarea") == "Describe it."
     visitor.page.click("#sl-run")
     visitor.page.wait_for_function("() => document.querySelector('.sl-message').textContent === ''")
