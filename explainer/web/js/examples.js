@@ -31,5 +31,11 @@ export function mount({element, props, trigger}) {
     button.addEventListener('click', () => choose(index));
     box.append(button);
   });
-  if (props.greets) sightline.on('greets', () => { if (sightline.now.greets) choose(0); });
+  if (props.greets) {
+    sightline.on('greets', () => {
+      if (!sightline.now.greets) return;
+      sightline.set({greeting: true});
+      choose(0);
+    });
+  }
 }

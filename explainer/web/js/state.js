@@ -39,6 +39,7 @@ const now = {
   playing: false,
   speed: 2,
   greets: false,
+  greeting: false,
 };
 
 /** @type {{names: string[], act: (changed: string[]) => void}[]} */

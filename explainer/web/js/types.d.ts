@@ -202,6 +202,8 @@ interface State {
   speed: number;
   /** Whether the page, asked for nothing, opens a recorded answer by itself. */
   greets: boolean;
+  /** Whether the next run is that answer. */
+  greeting: boolean;
 }
 
 /** What Gradio hands to the script of a component. */

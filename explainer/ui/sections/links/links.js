@@ -230,7 +230,7 @@ export function mount({element, props, trigger, server, watch}) {
   sightline.on('run', async () => {
     if (now.run === null) return;
     first = now.subject;
-    if (now.greets) return sightline.set({greets: false});  // the page opens with it without a link, too
+    if (now.greeting) return sightline.set({greeting: false});  // the page opens with it without a link, too
     if (awaited) choose();
     awaited = false;
     /** @type {LinkParameters & {run: string | null} | null} */
