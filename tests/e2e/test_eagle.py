@@ -14,7 +14,7 @@ def test_parts_are_shown_searched_and_hidden(app, visit, theme, width):
     visitor = visit(app.url, width, 900, theme)
     page = visitor.page
     visitor.explain()
-    page.click(f"text={words.FOLD['title']}")
+    page.click(f"#sl-folds >> text={words.FOLD['title']}")
     page.wait_for_selector(PICTURE)
     assert "parts; a search reads the picture" in page.inner_text(".sl-eagle-line")
     assert page.is_disabled("text=" + words.FOLD["correct"])

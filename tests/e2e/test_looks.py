@@ -75,7 +75,7 @@ def test_what_is_folded_takes_one_line_of_a_usual_screen(app, visit):
     visitor.explain()
     visitor.still()
     folds = visitor.page.locator("#sl-folds > :visible")
-    assert folds.count() == 5
+    assert folds.count() == 6
     assert len({fold.bounding_box()["y"] for fold in folds.all()}) == 1
 
 

@@ -264,7 +264,8 @@ def test_the_menu_fits_and_is_readable(serve_models, visit, theme, width):
     visitor.page.wait_for_selector(".sl-model-stage:visible")
     visitor.shot(f"menu-{width}-{theme}-loading")
     assert visitor.page.evaluate("document.documentElement.scrollWidth") == width
-    for part in ("#sl-model", ".sl-model-id", ".sl-model-stop", ".sl-model-line"):
+    shown = ("#sl-model", ".sl-model-id", ".sl-model-stop", ".sl-model-line")
+    for part in shown if width > 600 else shown[:-1]:  # a phone has no room for the line
         box = visitor.page.locator(part).bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width

@@ -7,7 +7,7 @@ from typing import Any
 from explainer.web.texts import BUSY_WAITING, UNREACHABLE
 
 FOLD: dict[str, Any] = {
-    "title": "Parts that words need (EAGLE)",
+    "title": "EAGLE",
     "about": "Search for the parts of the picture that make the model say a word: shown alone they "
     "suffice, hidden they are missed. Then hide them one by one, and ask again.",
     "flagged": "Said, but hardly less probable without the picture:",
