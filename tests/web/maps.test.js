@@ -121,6 +121,12 @@ test('maps that a model made come from the server, one subject at a time', async
   assert.equal(waiting.length, 0, 'a slider that is not theirs asks for nothing');
 });
 
+test('there is nothing to draw where nothing is computed or asked for', () => {
+  const source = {...evidence().source, of: () => ({computing: null})};
+  sightline.set({options: null});
+  assert.equal(mapStore(source, server().fetch, () => {}, 'unreachable').find(SUBJECTS[1]), undefined);
+});
+
 test('those of all chips come by themselves, nearest first', async context => {
   both();
   context.mock.timers.enable({apis: ['setTimeout']});

@@ -11,7 +11,8 @@ import {explainSubject} from './methods/subjects.js';
 const SLICE_MS = 10;  // of one frame
 /** @type {(word: Explained) => string} */
 const keyOf = ({at, ids, word}) => JSON.stringify([at, word ?? ids]);
-const parts = subject => subject.plus ? [subject.plus, subject.minus] : [subject];
+/** @type {(subject: Explained) => Explained[]} */
+const parts = subject => subject.plus && subject.minus ? [subject.plus, subject.minus] : [subject];
 
 /**
  * Prepare to compute the maps of a run at one layer.
@@ -28,6 +29,7 @@ export function computing(message, {declared: {methods, norms}, words}, grows) {
   const lastMaps = new Map();
 
   // The factors that are on, each once, with their weights.
+  /** @type {(panel: PanelValue) => Map<number, number>} */
   function scalesOf({alphas, weights}) {
     const on = new Map();
     alphas.forEach(([alpha, wanted], i) => {
@@ -39,45 +41,64 @@ export function computing(message, {declared: {methods, norms}, words}, grows) {
   }
 
   // The knobs of a method, from the values of both panels.
+  /** @type {(name: string, panel: PanelValue, own: Settings) => Settings} */
   function settings(name, panel, own) {
-    const spec = methods[name], has = knob => spec.knobs.some(one => one.name === knob), given = {...own}, on = scalesOf(panel);
-    for (const [knob, value] of Object.entries({scales: [...on.keys()], k: panel.k, beta: panel.beta})) if (has(knob)) given[knob] = value;
-    if (has('scale_weights') && given.fuse !== 'max') given.scale_weights = weightsOf([...on.values()]);
+    const spec = methods[name], names = spec.knobs.map(knob => knob.name), given = {...own}, on = scalesOf(panel);
+    for (const [knob, value] of Object.entries({scales: [...on.keys()], k: panel.k, beta: panel.beta})) if (names.includes(knob)) given[knob] = value;
+    if (names.includes('scale_weights') && given.fuse !== 'max') given.scale_weights = weightsOf([...on.values()]);
     return settingsOf(spec, given);
   }
 
+  /** @type {(all: number[]) => number[] | null} */
   function weightsOf(all) {
     if (!all.some(weight => weight)) throw new Refusal(words.noWeight);
     return new Set(all).size === 1 ? null : all;
   }
 
   // The factors that maps need and the run was not read at.
-  function missing({panel, options}) {
+  /** @type {(panel: PanelValue, options: OptionValue) => number[]} */
+  function missing(panel, options) {
     const others = Object.values(options).flatMap(knobs => typeof knobs.alpha === 'number' ? [knobs.alpha] : []);
     const needed = [...new Set([...scalesOf(panel).keys(), ...others])];
     return needed.filter(alpha => run.scales.every(scale => Math.abs(scale.alpha - alpha) >= 1e-6)).sort((a, b) => a - b);
   }
 
-  // A word as the methods take it.
-  /** @type {(word: Explained, now: State) => {tokens: number[], at?: undefined, by: string} | {at: number, ids: number[], tokens?: undefined, by: string}} */
-  function wordOf(word, {chips}) {
-    const by = word.by ?? 'max';
-    if (word.at !== undefined) return {at: word.at, ids: unsaid.get(keyOf(word)).ids, by};
+  /** @type {(word: Explained) => HeldWord} */
+  function heldOf(word) {
+    const held = unsaid.get(keyOf(word));
+    if (!held) throw new Refusal(words.absent);
+    return held;
+  }
+
+  /** @type {(word: Explained, chips: Chip[]) => number[]} */
+  function tokensOf(word, chips) {
     const tokens = word.chip === undefined ? word.tokens : chips[word.chip]?.tokens;
     if (!tokens?.length || !tokens.every(token => token in run.tokens)) throw new Refusal(words.absent);
-    return {tokens, by};
+    return tokens;
+  }
+
+  // A word as the methods take it.
+  /** @type {(word: Explained, chips: Chip[]) => ExplainedWord} */
+  function wordOf(word, chips) {
+    const by = word.by ?? 'max', {at} = word;
+    return at === undefined ? {tokens: tokensOf(word, chips), by} : {at, ids: heldOf(word).ids, by};
   }
 
   // The same with what is said of it.
-  function toldOf(word, now) {
-    const {tokens, at} = wordOf(word, now), {texts, probabilities} = now.facts;
-    if (tokens) return {tokens, texts: tokens.map(token => texts[token]), probability: product(tokens.map(token => probabilities[token]))};
-    const other = unsaid.get(keyOf(word));
-    return {tokens: [at], texts: other.texts, probability: other.probability, was: texts[at]};
+  /** @type {(word: Explained, chips: Chip[], facts: Facts) => ToldWord} */
+  function toldOf(word, chips, {texts, probabilities}) {
+    if (word.at !== undefined) {
+      const held = heldOf(word);
+      return {tokens: [word.at], texts: held.texts, probability: held.probability, was: texts[word.at]};
+    }
+    const tokens = tokensOf(word, chips);
+    return {tokens, texts: tokens.map(token => texts[token]), probability: product(tokens.map(token => probabilities[token]))};
   }
 
-  const product = chances => chances.includes(null) ? null : chances.reduce((all, one) => all * one, 1);
+  /** @type {(chances: (number | null)[]) => number | null} */
+  const product = chances => chances.reduce((all, one) => all === null || one === null ? null : all * one, 1);
 
+  /** @type {(name: string, heat: Heat, text: string, images: Picture[]) => MethodMap} */
   function mapOf(name, heat, text, images) {
     const {label} = methods[name];
     const drawn = heat.parts.map((part, i) => {
@@ -88,7 +109,7 @@ export function computing(message, {declared: {methods, norms}, words}, grows) {
   }
 
   // The map of a method, which stays the same object as long as nothing that it depends on changes.
-  /** @type {(name: string, whole: any, settings: Settings, word: string, images: Picture[]) => LastMap} */
+  /** @type {(name: string, whole: ExplainedWord | WordContrast, settings: Settings, word: string, images: Picture[]) => LastMap} */
   function makeMap(name, whole, values, word, images) {
     const key = JSON.stringify([whole, values, word]), last = lastMaps.get(name);
     if (last?.key === key && last.images === images) return last;
@@ -97,23 +118,26 @@ export function computing(message, {declared: {methods, norms}, words}, grows) {
     return made;
   }
 
-  function compute(subject, now) {
-    const began = performance.now(), {panel, options, pictures, facts} = now, lacking = grows ? missing(now) : [];
+  /** @type {(subject: Explained, now: State) => Found} */
+  function compute(subject, {panel, options, pictures, facts, chips}) {
+    if (!panel || !options || !facts) return {};
+    const began = performance.now(), lacking = grows ? missing(panel, options) : [];
     if (lacking.length) return {refused: {busy: fill(words.adding, {scales: lacking.join(', ')}), need: true}};
-    const told = parts(subject).map(word => toldOf(word, now)), word = titleOf(told, words), whole = wholeOf(subject, now);
+    const told = parts(subject).map(word => toldOf(word, chips, facts)), word = titleOf(told, words), whole = wholeOf(subject, chips);
     const shown = Object.keys(options).filter(name => name in methods);
     const made = Object.fromEntries(shown.map(name => [name, makeMap(name, whole, settings(name, panel, options[name]), word, pictures.images)]));
     const main = (made.msea_arc ?? made[shown[0]])?.heat;
     return {entry: {
-      subject, word, line: lineOf(told, subject.layer, now.chips, facts, words), maps: shown.map(name => made[name].map),
+      subject, word, line: lineOf(told, subject.layer, chips, facts, words), maps: shown.map(name => made[name].map),
       peaks: (main?.parts ?? []).map(part => Number(largest(part.values.map(Math.abs)).toFixed(3))), beta: made.msea_arc?.heat.notes.beta_auto ?? null,
       took: performance.now() - began,
     }};
   }
 
-  /** @type {(subject: Explained, now: State) => any} */
-  function wholeOf(subject, now) {
-    return subject.plus ? {plus: wordOf(subject.plus, now), minus: wordOf(subject.minus, now)} : wordOf(subject, now);
+  /** @type {(subject: Explained, chips: Chip[]) => ExplainedWord | WordContrast} */
+  function wholeOf(subject, chips) {
+    const [plus, minus] = parts(subject).map(word => wordOf(word, chips));
+    return minus ? {plus, minus} : plus;
   }
 
   return {
@@ -133,6 +157,6 @@ export function computing(message, {declared: {methods, norms}, words}, grows) {
         return {refused: {text: error.message.replace(/^./u, first => first.toUpperCase()), kind: 'error'}};
       }
     },
-    about: ({name, norm}, {panel, options}) => aboutMethod(methods[name], settings(name, panel, options[name]), norm),
+    about: ({name, norm = ''}, {panel, options}) => panel && options ? aboutMethod(methods[name], settings(name, panel, options[name]), norm) : '',
   };
 }

@@ -8,34 +8,44 @@ const MOST_ENTRIES = 48, MOST_COMPARED = 2048, MOST_ASKED = 32;
 /**
  * Compute and keep maps, and ask for others.
  * @param {EvidenceSource} source
- * @param {(request: object) => Promise<any>} compared asks for {run, subjects, options}: entries with the maps of
- *   methods that cannot be computed here
+ * @param {(request: object) => Promise<Refusal & {maps?: Entry[]} | null>} compared asks for {run, subjects, options}:
+ *   entries with the maps of methods that cannot be computed here
  * @param {() => void} arrived hears that `find` may know more now
  * @param {string} unreachable said if there is no answer
- * @returns {{here(): number, find(subject: Explained, asks?: boolean): any, fillSoon(): void, refresh(subject: Explained): void,
- *   forgive(): void}}
+ * @returns {{here(): number, find(subject: Explained, asks?: boolean): Shown | null | undefined, fillSoon(): void,
+ *   refresh(subject: Explained | null): void, forgive(): void}}
  */
 export function mapStore(source, compared, arrived, unreachable) {
-  const {now, canonical} = sightline, entries = new Map(), answers = new Map();
+  const {now, canonical} = sightline;
+  /** @type {Map<string, Shown>} */
+  const entries = new Map();
+  /** @type {Map<string, Shown>} */
+  const answers = new Map();
   let asking = false, filling = false, resting = 0;
 
+  /** @type {(table: Map<string, Shown>, most: number, name: string, value: Shown) => void} */
   function put(table, most, name, value) {
     table.delete(name);
     table.set(name, value);  // the one used last is the last to go
-    if (table.size > most) table.delete(table.keys().next().value);
-    return value;
+    const [oldest] = table.keys();
+    if (table.size > most) table.delete(oldest);
   }
 
-  const evidence = subject => source.of(now.run, subject?.layer);
+  /** @type {(subject: {layer?: number}) => ReturnType<EvidenceSource['of']>} */
+  const evidence = ({layer}) => now.run === null ? null : source.of(now.run, layer);
+  /** @type {(subject: Explained) => string} */
   const nameOf = subject => `${now.run} ${now.settings} ${canonical(subject)}`;
 
   // The methods that are shown and cannot be computed here, with their options.
+  /** @type {(computing?: Computing | null) => OptionValue} */
   function others(computing) {
     return Object.fromEntries(Object.entries(now.options ?? {}).filter(([name]) => !computing?.knows(name)));
   }
 
+  /** @type {(subject: Explained, options: OptionValue) => string} */
   const answerName = (subject, options) => `${now.run} ${canonical([subject, options])}`;
 
+  /** @type {(subjects: Explained[], options: OptionValue) => Promise<{got: Refusal, names: string[]}>} */
   async function request(subjects, options) {
     const {run} = now, names = subjects.map(subject => answerName(subject, options));
     let got;
@@ -49,6 +59,7 @@ export function mapStore(source, compared, arrived, unreachable) {
   }
 
   // Ask for one subject; of those that are wanted meanwhile, only the last one is asked for after.
+  /** @type {(subject: Explained, options: OptionValue) => Promise<void>} */
   async function ask(subject, options) {
     if (asking) return;
     asking = true;
@@ -58,13 +69,14 @@ export function mapStore(source, compared, arrived, unreachable) {
     arrived();
   }
 
-  // What is computed of a subject; nothing where evidence is on its way, or the time of a frame was over.
+  // What is computed of a subject; null where evidence is on its way, or the time of a frame was over.
   /** @type {(subject: Explained, at: {computing?: Computing | null}, asks: boolean) => Found | null} */
   function compute(subject, {computing}, asks) {
-    if (!computing) return {entry: /** @type {Entry} */ ({maps: []})};
+    const {run} = now;
+    if (!computing || run === null) return {};
     const lacking = computing.lacks(subject);
     for (const word of lacking) {
-      const refused = asks && source.bring(now.run, subject.layer, word);
+      const refused = asks && source.bring(run, subject.layer, word);
       if (refused) return {refused};
     }
     if (lacking.length) return null;
@@ -73,26 +85,31 @@ export function mapStore(source, compared, arrived, unreachable) {
     return made;
   }
 
+  /** @type {(subject: Explained, asks: boolean) => Shown | null | undefined} */
   function make(subject, asks) {
     const at = evidence(subject);
-    if (!at || at.refused) return at;
+    if (!at) return null;
+    if (at.refused) return {refused: at.refused};
     const made = compute(subject, at, asks);
-    if (!made || made.refused) return made;
-    const options = others(at.computing);
-    if (!Object.keys(options).length) return made.entry;
+    if (!made) return null;
+    if (made.refused) return {refused: made.refused};
+    const options = others(at.computing), {entry} = made;
+    if (!Object.keys(options).length) return entry;
     const answer = answers.get(answerName(subject, options));
     if (!answer && asks) ask(subject, options);
     if (!answer || answer.refused) return answer;
-    const all = [...made.entry.maps, ...answer.maps], peaks = made.entry.maps.length ? made.entry.peaks : answer.peaks;
-    return {...answer, ...made.entry, peaks, maps: Object.keys(now.options).flatMap(name => all.find(map => map.name === name) ?? [])};
+    const all = [...entry?.maps ?? [], ...answer.maps], peaks = entry?.maps.length ? entry.peaks : answer.peaks;
+    return {...answer, ...entry, peaks, maps: Object.keys(now.options ?? {}).flatMap(name => all.find(map => map.name === name) ?? [])};
   }
 
+  /** @type {(subject: Explained, asks?: boolean) => Shown | null | undefined} */
   function find(subject, asks = true) {
     const whole = sightline.whole(subject), name = nameOf(whole), found = entries.get(name) ?? make(whole, asks);
-    if (found && Object.keys(found).length) put(entries, MOST_ENTRIES, name, found);
+    if (found) put(entries, MOST_ENTRIES, name, found);
     return found;
   }
 
+  /** @type {(options: OptionValue) => Explained[]} */
   function wanting(options) {
     const {subject, subjects} = now, at = Math.max(0, subjects.findIndex(s => sightline.key(s) === sightline.key(subject)));
     return subjects.map((one, i) => ({one: sightline.whole(one), far: Math.abs(i - at)})).sort((a, b) => a.far - b.far)
@@ -101,7 +118,7 @@ export function mapStore(source, compared, arrived, unreachable) {
 
   // Bring what the server knows of all subjects, nearest first, in batches.
   async function fillRest() {
-    const {run, settings} = now, at = run !== null && evidence(now.extra);
+    const {run, settings} = now, at = evidence(now.extra);
     if (filling || !at || at.refused) return;
     const options = others(at.computing);
     if (!Object.keys(options).length) return;
@@ -127,18 +144,19 @@ export function mapStore(source, compared, arrived, unreachable) {
 
   return {
     here() {
-      const at = now.run !== null && evidence(now.extra), options = at && others(at.computing);
+      const at = evidence(now.extra);
       if (!at || at.refused) return 0;
+      const options = others(at.computing);
       return Object.keys(options).length ? now.subjects.length - wanting(options).length : now.subjects.length;
     },
     find,
     fillSoon,
     forgive,
     refresh(subject) {  // the run has grown: a scale was added, or maps that the model makes
-      const whole = canonical(sightline.whole(subject));
-      if (entries.get(nameOf(sightline.whole(subject)))?.refused?.need) source.forget(now.run);
+      const whole = sightline.whole(subject), key = canonical(whole);
+      if (whole && now.run !== null && entries.get(nameOf(whole))?.refused?.need) source.forget(now.run);
       for (const table of [entries, answers]) {
-        for (const [name, value] of table) if (value.need && canonical(value.subject) === whole) table.delete(name);
+        for (const [name, value] of table) if (value.need && canonical(value.subject) === key) table.delete(name);
       }
       forgive();
     },

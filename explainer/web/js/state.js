@@ -96,6 +96,16 @@ function free(event) {
 }
 
 /**
+ * @overload
+ * @param {Explained} subject
+ * @returns {Explained}
+ */
+/**
+ * @overload
+ * @param {Explained | null} subject
+ * @returns {Explained | null}
+ */
+/**
  * Add the fields that go into every subject.
  * @param {Explained | null} subject
  * @returns {Explained | null}

@@ -43,8 +43,11 @@ interface HeldWord { ids: number[]; texts: string[]; probability: number | null 
 /** The last map that was computed by a method, and what it depends on. */
 interface LastMap { key: string; images: Picture[]; heat: Heat; map: MethodMap }
 
-/** What is drawn, or why nothing is. */
+/** What was computed, or why nothing was; neither where nothing is computed here. */
 type Found = {entry?: Entry; refused?: Refusal};
+
+/** What is drawn, or why nothing is. */
+type Shown = (Entry & {refused?: undefined}) | {refused: Refusal; maps?: undefined; need?: undefined};
 
 /** The maps of one run at one layer. */
 interface Computing {
@@ -54,9 +57,9 @@ interface Computing {
   lacks(subject: Explained): Explained[];
   /** Add the message of one of them. */
   add(word: Explained, message: ArrayBuffer): void;
-  /** Null where the work takes longer than a slice: it goes on when asked again. */
+  /** Null where the work takes longer than a slice: it goes on when asked again; {} until the state has all that it needs. */
   entry(subject: Explained, now: State): Found | null;
-  /** How a map was made. */
+  /** How a map was made; '' while the state lacks the panel or the options. */
   about(map: MethodMap, now: State): string;
 }
 

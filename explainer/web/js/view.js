@@ -3,7 +3,7 @@
 // kind} are messages, {endable} with it says that the work can be ended and {ended} that it was,
 // {refresh} asks once more for what was refused.
 import {comparing} from './compare.js';
-import {childrenOf, fill, make} from './dom.js';
+import {childrenOf, fill, make, partOf} from './dom.js';
 import {mapStore} from './maps.js';
 import {methodMenu} from './methods.js';
 import {covering} from './paint.js';
@@ -22,11 +22,13 @@ import {followZoom, zoomAt, zoomTo} from './zoom.js';
  * @returns {{root: HTMLElement, message: HTMLElement, say(text: string, kind: string): void}} for the guard
  */
 export function mount({element, props, trigger, server, watch}, makeSource) {
-  const root = element.querySelector('.sl-view'), REST_BEFORE_MODEL_MS = 250, text = props.words;
+  const root = partOf(element, '.sl-view'), REST_BEFORE_MODEL_MS = 250, text = props.words;
   let needing = 0, needed = false, frame = 0, refused = false, endable = false, ending = false, waiting = false;
 
   const status = make('div', 'sl-status'), word = make('span', 'sl-word'), line = make('span', 'sl-line');
-  const message = make('div', 'sl-message'), row = make('div', 'sl-maps'), panels = {};
+  const message = make('div', 'sl-message'), row = make('div', 'sl-maps');
+  /** @type {Record<string, ReturnType<typeof mapPanel>>} */
+  const panels = {};
   const act = tool(text.end, '', () => endable ? end(text.ended, 'note', text.again) : need()), told = make('div', 'sl-told');
   const tools = make('div', 'sl-toolbar'), said = make('p', 'sl-heard');
   word.dir = 'auto';
@@ -56,7 +58,9 @@ export function mount({element, props, trigger, server, watch}, makeSource) {
       norm.put(now.normalisation);
       contour.put(now.contour);
     });
-    const zoom = make('div', 'sl-pick'), by = factor => () => zoomAt(sightline.now.zoom, factor);
+    const zoom = make('div', 'sl-pick');
+    /** @type {(factor: number) => () => void} */
+    const by = factor => () => zoomAt(sightline.now.zoom, factor);
     zoom.append(make('span', 'sl-name', text.zoom), tool('−', text.smaller, by(1 / 1.5)), tool('+', text.larger, by(1.5)));
     return menu(text.looks, text.looksLong, drawing.box, norm.box, contour.box, zoom);
   }
@@ -73,17 +77,19 @@ export function mount({element, props, trigger, server, watch}, makeSource) {
     return button;
   }
 
+  /** @type {(map: MethodMap) => HTMLElement} */
   function drawMap(map) {
     const {pictures, image, tables, colours, cover, drawing, contour} = sightline.now;
-    const table = covering(tables[map.signed ? props.diverging : colours], map.signed, cover);
+    const table = covering(tables[map.signed ? props.diverging : colours], Boolean(map.signed), cover);
     const part = panels[map.name] ??= mapPanel(map.name, text);
     part.draw(map, {
       picture: pictures.images[image], image, table, drawing, contour,
-      summary: props.methods.find(m => m.name === map.name)?.summary ?? '',
+      summary: props.methods.find((/** @type {{name: string}} */ m) => m.name === map.name)?.summary ?? '',
     });
     return part.figure;
   }
 
+  /** @type {(entry: Entry) => void} */
   function draw(entry) {
     const {run, pictures, image} = sightline.now;
     root.style.setProperty('--ratio', String(pictures.images[image].ratio));
@@ -103,7 +109,7 @@ export function mount({element, props, trigger, server, watch}, makeSource) {
   // What stands at the place that is pointed at; without one, facts of the word.
   function point() {
     const {entry, probe} = sightline.now;
-    const cells = childrenOf(row).map(figure => panels[figure.dataset.method].point());
+    const cells = childrenOf(row).map(figure => panels[figure.dataset.method ?? '']?.point());
     const here = probe && entry ? wordsAt(sightline.now.image, probe) : [];
     const at = probe && fill(here.length ? text.placeSays : text.place, {
       x: Math.round(100 * probe.x), y: Math.round(100 * probe.y), words: here.map(word => `“${word}”`).join(' '),
@@ -111,7 +117,7 @@ export function mount({element, props, trigger, server, watch}, makeSource) {
     line.textContent = at ?? entry?.line ?? '';
     line.classList.toggle('sl-pointed', Boolean(at));
     const values = [...row.querySelectorAll('.sl-map')].map((figure, i) => cells[i] &&
-      `${figure.querySelector('strong').textContent} ${figure.querySelector('.sl-value').textContent}`);
+      `${partOf(figure, 'strong').textContent} ${partOf(figure, '.sl-value').textContent}`);
     said.textContent = at && document.activeElement?.matches('.sl-frame') ? [at, ...values.filter(Boolean)].join(', ') : '';
   }
 
@@ -137,26 +143,29 @@ export function mount({element, props, trigger, server, watch}, makeSource) {
 
   // End the making of maps, if any are made: a person does, or what is explained is another. It takes the
   // model a moment, and what is asked for before that would be lost.
-  function end(...words) {
+  /** @type {(text: string, kind: string, offered?: string) => void} */
+  function end(text, kind, offered) {
     if (!endable) return;
     [endable, ending] = [false, true];
     trigger('end', {});
-    say(...words);
+    say(text, kind, offered);
   }
 
   function soon() {  // many changes of one moment are drawn once
     frame ||= requestAnimationFrame(() => { frame = 0; show(); });
   }
 
+  /** @type {(refusal: Refusal) => void} */
   function refuse(refusal) {
     if (refusal.heard) return;
-    const {busy, text, kind} = refusal;
+    const {busy, text = '', kind = ''} = refusal;
     refusal.heard = refused = true;
     say(busy ?? text, busy ? 'busy' : kind);
     if (refusal.need) need();
   }
 
   // Show a message, and beside it a button if it has a name.
+  /** @type {(text: string, kind: string, offered?: string) => void} */
   function say(text, kind, offered = '') {
     message.textContent = text;
     message.dataset.kind = kind;
@@ -183,7 +192,7 @@ export function mount({element, props, trigger, server, watch}, makeSource) {
       soon();
     }
     endable = Boolean(value?.endable);
-    if (value?.busy) say(value.busy, ...(endable ? ['making', text.end] : ['busy']));  // maps that are made hold up no others
+    if (value?.busy) say(value.busy, endable ? 'making' : 'busy', endable ? text.end : '');  // maps that are made hold up no others
     else if (value?.text !== undefined) say(value.text, value.kind);
   }
 
