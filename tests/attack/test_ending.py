@@ -32,6 +32,8 @@ def test_sigterm_lets_an_answer_end_and_nothing_told_repeats_it(tmp_path):
     flags = ("--metrics", "--log", "json", "--end-within", "60")
     with started_app(tmp_path, *flags) as (process, http), ThreadPoolExecutor(6) as threads:
         assert http.get("healthz").json() == {"status": "ok"}
+        while http.get("readyz").json()["status"] == "loading":
+            time.sleep(0.1)
         assert http.get("readyz").json()["status"] == "ready"
         path = upload(http)
         refused = {"picture": {"path": path, "meta": META}, "prompt": SECRET, "model": SECRET}

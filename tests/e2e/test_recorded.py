@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -14,9 +15,10 @@ from explainer.export import fonts
 from explainer.run import Run
 from explainer.run.store import RunStore
 from explainer.serving.no_models import NoModels
-from explainer.ui.gallery import load_gallery
+from explainer.ui.gallery import GalleryRun, load_gallery
+from explainer.ui.handlers import PageExample
 from explainer.ui.layout import build_demo, launch_options
-from tests.e2e.conftest import App
+from tests.e2e.conftest import App, pictures
 from tests.ui.fake import ANSWER_TEXTS, FakeExplainer, fake_run
 
 CHIP = ".sl-answer .sl-chip"
@@ -24,20 +26,44 @@ SHOWN = ".sl-view[data-chip]:not([data-chip=''])"
 
 
 @pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
     """A page without a model, with one recorded run to open."""
     folder = tmp_path_factory.mktemp("gallery")
     fake_run().save(folder / "a.npz")
     (folder / "gallery.json").write_text(json.dumps([{"run": "a.npz", "label": "Animals"}]))
+    with served(load_gallery(folder)) as page:
+        yield page
+
+
+@pytest.fixture
+def full(empty: Gallery) -> Iterator[Gallery]:
+    """The same with examples, so that the fold of recorded answers begins closed."""
+    with served(empty.gallery, pictures()) as page:
+        yield page
+
+
+@dataclass
+class Gallery(App):
+    """A page with recorded answers."""
+
+    gallery: Sequence[GalleryRun]
+
+
+@contextmanager
+def served(
+    gallery: Sequence[GalleryRun], examples: Sequence[PageExample] = ()
+) -> Iterator[Gallery]:
+    """Serve a page without a model."""
     store = RunStore()
-    demo = build_demo(NoModels(), store, about="No model.", gallery=load_gallery(folder))
+    demo = build_demo(NoModels(), store, about="No model.", gallery=gallery, examples=examples)
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
-    yield App(url, FakeExplainer(), store)
+    yield Gallery(url, FakeExplainer(), store, gallery)
     demo.close(verbose=False)
 
 
-def test_the_page_opens_with_maps_of_a_recorded_answer(empty, visit):
-    visitor = visit(empty.url)
+@pytest.mark.parametrize("where", ["empty", "full"])
+def test_the_page_opens_with_maps_of_a_recorded_answer(where, visit, request):
+    visitor = visit(request.getfixturevalue(where).url)
     page = visitor.page
     page.wait_for_selector(SHOWN)
     assert visitor.brightness("tam", 126 / 336, 42 / 336) > 0.5, "of the first content word"

@@ -30,12 +30,20 @@ class RecordedSection(Section):
             {"thumbnail": publish(s.picture), "label": s.label, "prompt": s.prompt}
             for s in server.gallery
         ]
+        # In a closed fold Gradio mounts nothing: what opens the first one by itself stands outside.
+        self.greeter = ExampleStrip(
+            None,
+            examples=shown[:1],
+            words={"list": words.RECORDED},
+            greets=True,
+            visible=bool(shown),
+            elem_id="sl-greeter",
+        )
         with gr.Accordion(words.RECORDED, open=not server.examples, elem_id="sl-recorded"):
             self.strip = ExampleStrip(
                 None,
                 examples=shown,
                 words={"list": words.RECORDED},
-                greets=bool(shown),
                 visible=bool(shown),
                 elem_id="sl-gallery",
             )
@@ -53,6 +61,7 @@ class RecordedSection(Section):
         panel, outputs = page.see.panel, [*page.see.shown, page.ask.notice, page.see.panel]
         for event, source, handler in (
             (self.strip.select, self.strip, opening.choose),
+            (self.greeter.select, self.greeter, opening.choose),
             (self.file.upload, self.file, opening.upload),
         ):
             opened = event(handler, [source, panel], outputs, **PLUMBING)
