@@ -12,8 +12,9 @@ import torch
 
 from explainer.attribution.patches import Patches
 from explainer.errors import MethodError, ModelError, RunError, TokenError
-from explainer.models.base import Family, Inputs, Media
+from explainer.models.base import Family
 from explainer.models.engine import Engine, describe_memory_errors
+from explainer.models.inputs import Inputs, Media
 from explainer.run import ANSWER, Run
 
 

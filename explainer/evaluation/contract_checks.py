@@ -18,8 +18,8 @@ import numpy.typing as npt
 import torch
 
 from explainer.methods import METHODS
-from explainer.models.base import Inputs
 from explainer.models.decoding import penalise
+from explainer.models.inputs import Inputs
 from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, PROMPT, Run, View
 from explainer.run.geometry import seen_grid

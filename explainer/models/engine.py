@@ -23,8 +23,9 @@ import numpy.typing as npt
 import torch
 
 from explainer.errors import ModelError
-from explainer.models.base import Family, Inputs
+from explainer.models.base import Family
 from explainer.models.decoding import Picker
+from explainer.models.inputs import Inputs
 from explainer.models.products import multiply
 from explainer.models.threads import choose_threads, running_on, usable_cores
 

@@ -16,9 +16,10 @@ from explainer.media.video import VideoSource
 from explainer.methods import Method, find_method
 from explainer.methods.comparison import Comparison
 from explainer.methods.subjects import Word
-from explainer.models.base import Family, Media
+from explainer.models.base import Family
 from explainer.models.decoding import Decoding
 from explainer.models.engine import Engine, describe_memory_errors
+from explainer.models.inputs import Media
 from explainer.probing.eagle_search import SearchProgress
 from explainer.probing.region_plan import PLAN, RegionAttribution, RegionPlan, whole_answer
 from explainer.probing.regions import Region, hidden

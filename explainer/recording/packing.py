@@ -13,9 +13,9 @@ import numpy.typing as npt
 import torch
 
 from explainer.errors import RunError
-from explainer.models.base import Inputs
 from explainer.models.decoding import Decoding
 from explainer.models.engine import Engine, Ranking, to_float16
+from explainer.models.inputs import Inputs
 from explainer.recording.request import Request, check_text
 from explainer.run import ANSWER, PROMPT, Layer, Run, Scale, Tokens, Unembedding
 

@@ -12,8 +12,9 @@ from explainer.errors import ImageError, LayerError, PromptError, ScaleError
 from explainer.media.fills import FILLS
 from explainer.media.images import ImageSource, open_images
 from explainer.media.video import VideoSource, open_video, step_label
-from explainer.models.base import Family, Inputs, Media
+from explainer.models.base import Family
 from explainer.models.decoding import Decoding, is_number, is_whole
+from explainer.models.inputs import Inputs, Media
 from explainer.models.loading.memory import free_memory
 from explainer.run import Video
 

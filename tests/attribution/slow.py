@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from explainer.models.base import Inputs
+from explainer.models.inputs import Inputs
 from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, Run
 

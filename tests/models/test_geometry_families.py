@@ -15,7 +15,8 @@ import pytest
 import torch
 from transformers import LlavaImageProcessorPil, SiglipImageProcessorPil
 
-from explainer.models.base import Family, InputPicture
+from explainer.models.base import Family
+from explainer.models.inputs import InputPicture
 from explainer.recording.load import load
 from explainer.run import View
 from explainer.run.geometry import Grid, Resampler, seen_grid, seen_maps

@@ -15,7 +15,8 @@ import pytest
 from explainer.export import overlay
 from explainer.export.overlay import interpolate
 from explainer.methods.base import Heatmap, MapPart
-from explainer.models.base import Family, InputPicture
+from explainer.models.base import Family
+from explainer.models.inputs import InputPicture
 from explainer.probing.regions import Region
 from explainer.recording.load import load
 from explainer.run.geometry import Grid, Resampler, seen_grid

@@ -12,7 +12,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_res
 
 from explainer.errors import ImageError, ModelError, PromptError, VideoError
 from explainer.methods import METHODS
-from explainer.models.base import Media
+from explainer.models.inputs import Media
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.run import ANSWER, Run, Video

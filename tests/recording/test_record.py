@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from explainer.errors import Cancelled, ImageError, ModelError, PromptError, RunError, ScaleError
-from explainer.models.base import Inputs
+from explainer.models.inputs import Inputs
 from explainer.recording.explainer import Explainer, Step
 from explainer.recording.load import load
 from explainer.run import ANSWER, PROMPT, TEMPLATE, Run

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from explainer.errors import ModelError
-from explainer.models.base import Family, InputPicture, Inputs
+from explainer.models.base import Family
 from explainer.models.families.canvas import Canvas
+from explainer.models.inputs import InputPicture, Inputs
 from explainer.run import View
 
 

@@ -7,8 +7,9 @@ import numpy.typing as npt
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optimal_tiled_canvas
 
 from explainer.errors import ModelError
-from explainer.models.base import Family, InputPicture
+from explainer.models.base import Family
 from explainer.models.families.canvas import Canvas, tiles_of, tiles_row_major
+from explainer.models.inputs import InputPicture
 from explainer.run import View
 
 MOST_TILES = 12  # what the models were trained with

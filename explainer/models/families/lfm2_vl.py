@@ -15,8 +15,9 @@ import torch
 from torch import nn
 
 from explainer.errors import ModelError
-from explainer.models.base import Family, InputPicture, grid_rects
+from explainer.models.base import Family
 from explainer.models.families.canvas import tiles_row_major
+from explainer.models.inputs import InputPicture, grid_rects
 from explainer.run import View
 
 Size = tuple[int, int]  # height, width

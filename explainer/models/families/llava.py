@@ -9,8 +9,9 @@ import numpy.typing as npt
 import transformers
 
 from explainer.errors import ModelError
-from explainer.models.base import Family, InputPicture
+from explainer.models.base import Family
 from explainer.models.families.canvas import Canvas
+from explainer.models.inputs import InputPicture
 from explainer.run import View
 
 # Whether a vision tower puts a class token before its patches, and so which of the two strategies

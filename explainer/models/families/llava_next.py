@@ -14,9 +14,9 @@ from PIL import Image
 from transformers.image_processing_utils import get_patch_output_size, select_best_resolution
 
 from explainer.errors import ModelError
-from explainer.models.base import InputPicture
 from explainer.models.families.canvas import Box, Canvas, tiles_of
 from explainer.models.families.llava import Llava
+from explainer.models.inputs import InputPicture
 from explainer.run import View
 
 

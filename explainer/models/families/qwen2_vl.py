@@ -13,7 +13,8 @@ from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from explainer.errors import ModelError
-from explainer.models.base import Family, InputPicture, Inputs, grid_rects
+from explainer.models.base import Family
+from explainer.models.inputs import InputPicture, Inputs, grid_rects
 from explainer.run import Video, View
 
 STEP_TOKENS = 256  # visual tokens of one step of a video, at most

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from explainer.models.base import InputPicture
 from explainer.models.families.qwen2_vl import TURNS, Qwen2VL
+from explainer.models.inputs import InputPicture
 from explainer.run import Video
 
 

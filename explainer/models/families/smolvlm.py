@@ -12,8 +12,9 @@ from transformers import PreTrainedModel
 from transformers.models.idefics3.image_processing_pil_idefics3 import get_resize_output_image_size
 
 from explainer.errors import ModelError
-from explainer.models.base import Family, InputPicture, grid_rects
+from explainer.models.base import Family
 from explainer.models.families.canvas import tiles_of, tiles_row_major
+from explainer.models.inputs import InputPicture, grid_rects
 from explainer.run import View
 
 AROUND, WHOLE = "<fake_token_around_image>", "<global-img>"
