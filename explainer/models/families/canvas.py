@@ -7,6 +7,7 @@ for step as it does it, so that the place of each token in the picture is known 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -97,6 +98,11 @@ class Canvas:
         """Return where the content begins and ends along an axis, counted from a box's corner."""
         low, high = self.content[axis::2]
         return low - box[axis], high - box[axis]
+
+
+def mean_colour(processor: Any) -> tuple[int, ...]:
+    """Return the mean RGB colour of an image processor, 0 to 255, cut to whole numbers."""
+    return tuple(int(255 * mean) for mean in processor.image_mean)
 
 
 def tiles_of(image: Image.Image, side: int) -> list[Image.Image]:

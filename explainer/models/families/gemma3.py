@@ -9,7 +9,7 @@ from torch import nn
 
 from explainer.errors import ModelError
 from explainer.models.base import Family
-from explainer.models.families.canvas import Canvas
+from explainer.models.families.canvas import Canvas, mean_colour
 from explainer.models.inputs import InputPicture, Inputs
 from explainer.run import View
 
@@ -80,7 +80,7 @@ class Gemma3(Family):
 
     def picture(self, image: npt.NDArray[np.uint8], alpha: float) -> InputPicture:
         resample, side = self.processor.resample, self.side
-        colour = tuple(int(255 * mean) for mean in self.processor.image_mean)
+        colour = mean_colour(self.processor)
         canvas = Canvas.of(image).resized(side, side, resample).shrunk(alpha, resample, colour)
         made = self.processor(
             images=canvas.image, do_resize=False, do_pan_and_scan=False, return_tensors="pt"

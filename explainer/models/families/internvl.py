@@ -8,7 +8,7 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optim
 
 from explainer.errors import ModelError
 from explainer.models.base import Family
-from explainer.models.families.canvas import Canvas, tiles_of, tiles_row_major
+from explainer.models.families.canvas import Canvas, mean_colour, tiles_of, tiles_row_major
 from explainer.models.inputs import InputPicture
 from explainer.run import View
 
@@ -54,11 +54,6 @@ class InternVL(Family):
         """Return the side of one visual token in pixels of a tile."""
         config = self.model.config
         return round(config.vision_config.patch_size[0] / config.downsample_ratio)
-
-    @property
-    def colour(self) -> tuple[int, ...]:
-        """Return the mean colour of the image processor."""
-        return tuple(int(255 * mean) for mean in self.processor.image_mean)
 
     @property
     def tiles(self) -> int:
@@ -120,4 +115,4 @@ class InternVL(Family):
         """Return the picture stretched to whole tiles."""
         resample = self.processor.resample
         canvas = Canvas.of(image).resized(columns * self.side, rows * self.side, resample)
-        return canvas.shrunk(alpha, resample, self.colour)
+        return canvas.shrunk(alpha, resample, mean_colour(self.processor))

@@ -10,7 +10,7 @@ import transformers
 
 from explainer.errors import ModelError
 from explainer.models.base import Family
-from explainer.models.families.canvas import Canvas
+from explainer.models.families.canvas import Canvas, mean_colour
 from explainer.models.inputs import InputPicture
 from explainer.run import View
 
@@ -66,11 +66,6 @@ class Llava(Family):
         """Return the side of one visual token in pixels of the model's input."""
         return int(self.model.config.vision_config.patch_size)
 
-    @property
-    def colour(self) -> tuple[int, ...]:
-        """Return the mean colour, cut to whole numbers as the image processor does it."""
-        return tuple(int(255 * mean) for mean in self.processor.image_mean)
-
     def check(self) -> None:
         super().check()
         config = self.model.config
@@ -94,7 +89,7 @@ class Llava(Family):
         processor, canvas = self.processor, Canvas.of(image)
         if getattr(processor, "do_pad", False) and "Llava" in type(processor).__name__:
             longest = max(image.shape[:2])
-            canvas = canvas.centred(longest, longest, self.colour)
+            canvas = canvas.centred(longest, longest, mean_colour(self.processor))
         if processor.do_resize:
             size = _output_size(*canvas.image.size, processor.size)
             canvas = canvas.resized(*size, processor.resample)
@@ -104,7 +99,9 @@ class Llava(Family):
         return canvas
 
     def picture(self, image: npt.NDArray[np.uint8], alpha: float) -> InputPicture:
-        canvas = self.canvas(image).shrunk(alpha, self.processor.resample, self.colour)
+        canvas = self.canvas(image).shrunk(
+            alpha, self.processor.resample, mean_colour(self.processor)
+        )
         tensors = self.processor(
             images=canvas.image,
             do_resize=False,

@@ -14,7 +14,7 @@ from PIL import Image
 from transformers.image_processing_utils import get_patch_output_size, select_best_resolution
 
 from explainer.errors import ModelError
-from explainer.models.families.canvas import Box, Canvas, tiles_of
+from explainer.models.families.canvas import Box, Canvas, mean_colour, tiles_of
 from explainer.models.families.llava import Llava
 from explainer.models.inputs import InputPicture
 from explainer.run import View
@@ -105,10 +105,10 @@ class LlavaNext(Llava):
 
     def picture(self, image: npt.NDArray[np.uint8], alpha: float) -> InputPicture:
         processor, n = self.processor, self.side // self.cell
-        whole = self.canvas(image).shrunk(alpha, processor.resample, self.colour)
+        whole = self.canvas(image).shrunk(alpha, processor.resample, mean_colour(processor))
         fitted = self.fitted(image)
         (rows, columns), box = self.read_part(image, fitted)
-        fitted = fitted.shrunk(alpha, processor.resample, self.colour)
+        fitted = fitted.shrunk(alpha, processor.resample, mean_colour(processor))
         rects = np.full((rows, columns + 1, 4), np.nan, np.float32)  # the marks see nothing
         rects[:, :-1] = fitted.rects_within(box, (rows, columns)).reshape(rows, columns, 4)
         square = (0.0, 0.0, float(self.side), float(self.side))
