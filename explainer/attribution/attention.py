@@ -32,6 +32,7 @@ def attention(reading: Reading, tokens: Sequence[int], *, over_layers: str) -> M
 
 def attention_rows(reading: Reading, rows: Sequence[int], over_layers: str) -> torch.Tensor:
     """Return the attention (R, L) float32 of these positions; rows sum to 1."""
+    attending = reading.family.attending_layers
     total = torch.zeros(len(rows), len(reading), device=reading.family.device)
 
     def watch(call: Call) -> torch.Tensor:
@@ -41,7 +42,6 @@ def attention_rows(reading: Reading, rows: Sequence[int], over_layers: str) -> t
         return call.attend(call.query, call.key, call.value)
 
     with reading.patched() as patches, torch.no_grad():
-        attending = patches.attending
         patches.attention(watch)
         reading.states()
     return total / (len(attending) if over_layers == "mean" else 1)

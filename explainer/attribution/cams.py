@@ -97,7 +97,7 @@ def _leaf(reading: Reading, patches: Patches, mode: str, depth: float, features:
     family, layers = reading.family, patches.decoder.layers
     if mode == "table":
         return patches.leaf_after(family.final_norm)
-    index = round(depth * max(0, patches.attending[-1] - 1))
+    index = round(depth * max(0, family.attending_layers[-1] - 1))
     if features == "norm":
         return patches.leaf_after(family.mlp_norm(layers[index]))
     return patches.leaf_after_layer(index)

@@ -116,8 +116,7 @@ class TextRows:
 
 def _check_attention(family: Family) -> None:
     """Raise `ModelError` for a model with layers that do not attend to all of the text before."""
-    kinds = getattr(family.decoder.config, "layer_types", None) or []
-    if set(kinds) - {"full_attention"}:
+    if len(family.global_layers) < family.depth:
         raise ModelError(
             f"some layers of {family.label} do not attend to all that precedes a word, so its text "
             "cannot be read with places out of reach; hide pixels instead"

@@ -16,11 +16,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from explainer.errors import ModelError
+from explainer.models.base import Family
 
 _NAME = "sightline"  # of the attention function below, in the registry of transformers
 
@@ -106,8 +107,9 @@ AttentionMaskInterface.register(_NAME, sdpa_mask)
 class Patches(AbstractContextManager["Patches"]):
     """Hooks on a language model, and its attention function, within a block."""
 
-    def __init__(self, decoder: PreTrainedModel) -> None:
-        self.decoder = decoder
+    def __init__(self, family: Family) -> None:
+        self.decoder = family.decoder
+        self._attending = family.attending_layers
         self._undo = ExitStack()
 
     def __exit__(
@@ -127,18 +129,13 @@ class Patches(AbstractContextManager["Patches"]):
         handle = module.register_forward_pre_hook(change, with_kwargs=True)
         self._undo.callback(handle.remove)
 
-    @property
-    def attending(self) -> list[int]:
-        """Return the indices of the layers that attend; others convolve, or carry a state."""
-        return [i for i, y in enumerate(self.decoder.layers) if hasattr(y, "self_attn")]
-
     def attention(self, around: Around) -> None:
         """Let `around` compute the attention of every layer that attends."""
         self._undo.callback(
             self.decoder.set_attn_implementation, self.decoder.config._attn_implementation
         )
         self.decoder.set_attn_implementation(_NAME)
-        for i in self.attending:
+        for i in self._attending:
             layer = self.decoder.layers[i]
             if layer.self_attn.config._attn_implementation != _NAME:
                 raise ModelError("this model's attention cannot be recorded")

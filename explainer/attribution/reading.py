@@ -45,19 +45,19 @@ class Reading:
 
     def needs_attention(self, method: str) -> None:
         """Raise `MethodError` if the method has no meaning because some layers do not attend."""
-        layers = self.family.decoder.layers
-        others = sum(not hasattr(layer, "self_attn") for layer in layers)
+        depth = self.family.depth
+        others = depth - len(self.family.attending_layers)
         if others:
             raise MethodError(
                 f"{method} follows a word through the attention of every layer, and {others} of "
-                f"the {len(layers)} layers of this {self.family.label} mix tokens without "
+                f"the {depth} layers of this {self.family.label} mix tokens without "
                 "attention (by convolution or a recurrent state), so there is no such map"
             )
 
     @contextmanager
     def patched(self) -> Iterator[Patches]:
         """Hold the model alone within the block, and yield its `Patches`."""
-        with self._engine.hold_alone() as family, Patches(family.decoder) as patches:
+        with self._engine.hold_alone() as family, Patches(family) as patches:
             yield patches
 
     def states(self) -> torch.Tensor:

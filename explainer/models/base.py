@@ -203,6 +203,18 @@ class Family(ABC):
         return len(self.decoder.layers)
 
     @property
+    def attending_layers(self) -> list[int]:
+        """Return the indices of the layers that attend; others convolve, or carry a state."""
+        return [i for i, layer in enumerate(self.decoder.layers) if hasattr(layer, "self_attn")]
+
+    @property
+    def global_layers(self) -> list[int]:
+        """Return the indices of the layers that attend to all tokens before, not to a window."""
+        kinds = getattr(self.decoder.config, "layer_types", None) or []
+        windowed = {i for i, kind in enumerate(kinds) if kind != "full_attention"}
+        return [i for i in self.attending_layers if i not in windowed]
+
+    @property
     def unembedding(self) -> torch.nn.Linear:
         """Return W (V, d) and its bias, if any, as the linear layer that the model uses."""
         return self.model.get_output_embeddings()

@@ -66,7 +66,7 @@ def attribute(explainer: Explainer, run: Run, name: str, **options) -> Run | Non
 
 
 def attends_in_every_layer(explainer: Explainer) -> bool:
-    return all(hasattr(layer, "self_attn") for layer in explainer.family.decoder.layers)
+    return len(explainer.family.attending_layers) == explainer.family.depth
 
 
 @pytest.mark.parametrize("name", COMPUTED)
