@@ -21,6 +21,7 @@ from explainer.models.loading.catalogue import BUNDLED, Entry, make_visitor_entr
 from explainer.models.loading.memory import with_room
 from explainer.models.loading.options import WEIGHTS, LoadStep
 from explainer.run import Run
+from explainer.serving.held_model import HeldModel, close_model
 from explainer.serving.load_task import TICK, LoadProgress, LoadTask, remove_folders
 from explainer.serving.loaded import Loaded
 
@@ -49,17 +50,6 @@ class Rules:
 Loader = Callable[..., Loaded]  # (entry, on_progress=..., reclaimable=...) -> explainer
 
 
-@dataclass(eq=False)
-class _Slot:
-    """A loaded model. `leaving`: refuses new users; `retired`: closed when the last one ends."""
-
-    entry: Entry
-    explainer: Loaded
-    users: int = 0
-    leaving: bool = False
-    retired: bool = False
-
-
 class Models:
     """The models of one server. Thread-safe.
 
@@ -82,8 +72,8 @@ class Models:
         self.default = entries[0].id
         self._entries = {e.id: e for e in entries}
         self._load, self._free = load, free
-        self._slots: dict[str, _Slot] = {}
-        self._retired: dict[str, _Slot] = {}
+        self._slots: dict[str, HeldModel] = {}
+        self._retired: dict[str, HeldModel] = {}
         self._tasks: dict[str, LoadTask] = {}
         self._change = Condition()
 
@@ -92,7 +82,7 @@ class Models:
         """Return a pool of one model that is already loaded."""
         entry = Entry(explainer.model_id, kind=BUNDLED)
         models = cls([entry], lambda entry, **_: explainer, Rules(at_start_only=True))
-        models._slots[entry.id] = _Slot(entry, explainer)
+        models._slots[entry.id] = HeldModel(entry, explainer)
         return models
 
     def expect_start(self) -> None:
@@ -111,7 +101,7 @@ class Models:
             explainer = self._load(
                 entry, on_progress=lambda at: task.update(at.stage, at.done, at.total)
             )
-            self._slots[entry.id] = _Slot(entry, explainer)
+            self._slots[entry.id] = HeldModel(entry, explainer)
         except Exception as error:
             task.error = error
             raise
@@ -191,9 +181,7 @@ class Models:
         free = self._free()
         if free is None or entry.bundled:
             return free
-        return free + sum(
-            _count_bytes(h) for h in list(self._slots.values()) if not h.entry.bundled
-        )
+        return free + sum(h.nbytes for h in list(self._slots.values()) if not h.entry.bundled)
 
     # Use -----------------------------------------------------------------------------------------
 
@@ -217,7 +205,7 @@ class Models:
         finally:
             self._release(slot)
 
-    def _release(self, slot: _Slot) -> None:
+    def _release(self, slot: HeldModel) -> None:
         with self._change:
             slot.users -= 1
             over = slot.retired and not slot.users
@@ -333,20 +321,20 @@ class Models:
             task.update(at.stage, at.done, at.total)
 
         old = self._find_large()
-        reclaimable = _count_bytes(old) if old and not task.entry.bundled else 0
+        reclaimable = old.nbytes if old and not task.entry.bundled else 0
         explainer = self._load(task.entry, on_progress=step, reclaimable=reclaimable)
         if task.cancelled.is_set():
-            _close(explainer)
+            close_model(explainer)
             raise task.make_cancelled()
         with self._change:
             old = self._find_large()
             self._entries.setdefault(task.entry.id, task.entry)
-            self._slots[task.entry.id] = _Slot(task.entry, explainer)
+            self._slots[task.entry.id] = HeldModel(task.entry, explainer)
             task.freed = None
         if old and not task.entry.bundled:
             self._retire(old)
 
-    def _find_large(self) -> _Slot | None:
+    def _find_large(self) -> HeldModel | None:
         return next((h for h in self._slots.values() if not h.entry.bundled), None)
 
     def _make_room(self, task: LoadTask, total: int) -> None:
@@ -381,7 +369,7 @@ class Models:
                 old, on_progress=lambda at: task.update(task.stage, at.done, at.total)
             )
             with self._change:
-                self._slots[old.id] = _Slot(old, explainer)
+                self._slots[old.id] = HeldModel(old, explainer)
         except Exception as error:
             log.exception("loading the previous model again failed", exc_info=error)
             task.error = ModelError(
@@ -389,7 +377,7 @@ class Models:
                 "again: choose it or another in the menu"
             )
 
-    def _retire(self, slot: _Slot) -> None:
+    def _retire(self, slot: HeldModel) -> None:
         """Refuse new users of the model, and close it when the last one has ended."""
         with self._change:
             slot.leaving = slot.retired = True
@@ -399,18 +387,7 @@ class Models:
                 return
         self._close(slot)
 
-    def _close(self, slot: _Slot) -> None:
+    def _close(self, slot: HeldModel) -> None:
         if self._retired.get(slot.entry.id) is slot:
             del self._retired[slot.entry.id]
-        explainer, slot.explainer = slot.explainer, None
-        _close(explainer)
-
-
-def _close(explainer: Any) -> None:
-    close = getattr(explainer, "close", None)
-    if close:
-        close()
-
-
-def _count_bytes(slot: _Slot) -> int:
-    return int(getattr(slot.explainer, "nbytes", 0) or 0)
+        slot.close()
