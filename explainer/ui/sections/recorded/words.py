@@ -6,8 +6,8 @@ from __future__ import annotations
 RECORDED = "Recorded answers"
 OPEN_FILE = "Open a run from a file (.npz)"
 OPENED = (
-    "A recorded answer by {model} to “{prompt}”. The maps show what in the picture speaks for the "
-    "marked word. Click another word."
+    "{model} was asked “{prompt}” and gave this answer. The maps show what in the picture speaks "
+    "for the marked word. Click another word."
 )
 LONGEST_PROMPT = 80  # characters of the prompt in it
 RUN_TOO_LARGE = "The file is larger than {most} MB, which no recorded run has to be."
