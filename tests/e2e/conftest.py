@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
 
+import httpx
 import numpy as np
 import pytest
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+from gradio import networking
 
 from explainer.export import Look, colour_table
 from explainer.media.images import open_image
@@ -56,6 +59,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.flaky(reruns=1))
             if CHROMIUM is None:
                 item.add_marker(pytest.mark.skip(reason="no chromium here"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_launch() -> Iterator[None]:
+    """Give a launched page a minute to answer: Gradio gives it 3 s, too few on a busy machine."""
+
+    def answers(url: str) -> bool:
+        return httpx.head(url, timeout=60).status_code < 400
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(networking, "url_ok", answers)
+        yield
 
 
 @dataclass
