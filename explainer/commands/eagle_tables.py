@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tqdm import tqdm
 from explainer.commands.method_names import split_methods
 from explainer.errors import SightlineError
 from explainer.evaluation import agreement, hallucinations, report
-from explainer.evaluation.candidates import ConfiguredMethod, parse
+from explainer.evaluation.candidates import parse
 from explainer.evaluation.hallucinations import Question
 from explainer.probing.region_plan import HIDING, RegionPlan
 from explainer.recording.load import load
@@ -53,12 +53,15 @@ def table_on(model: str, args: argparse.Namespace) -> int:
         raise SightlineError("choose --agreement or --hallucinations")
     candidates = parse(split_methods(args.methods or METHODS))
     alphas = sorted({1.0}.union(*(one.alphas for one in candidates)))
-    plan, explainer = (
-        RegionPlan(args.regions, hiding=args.hiding),
-        load(model, **load_options(args)),
-    )
-    make = _agreement if args.agreement else _hallucinations
-    name, text, samples = make(explainer, args, candidates, plan, alphas)
+    plan = RegionPlan(args.regions, hiding=args.hiding)
+    explainer = load(model, **load_options(args))
+    options = {"candidates": candidates, "plan": plan, "alphas": alphas}
+    if args.agreement:
+        name, judge = "agreement", partial(agreement.judge, explainer, **options)
+        text, samples = _agreement(judge, args)
+    else:
+        name, judge = "hallucinations", partial(hallucinations.judge, explainer, **options)
+        text, samples = _hallucinations(judge, args)
     about = report.add_provenance(
         {"model": explainer.model_id, "parts": args.regions, "hiding": args.hiding}
     )
@@ -71,36 +74,21 @@ def table_on(model: str, args: argparse.Namespace) -> int:
     return 0
 
 
-def _agreement(
-    explainer: Any,
-    args: argparse.Namespace,
-    candidates: list[ConfiguredMethod],
-    plan: RegionPlan,
-    alphas: list[float],
-) -> tuple[str, str, list[Any]]:
+def _agreement(judge: Callable[..., Any], args: argparse.Namespace) -> tuple[str, list[Any]]:
+    """Return the table and its samples."""
     seeds = tqdm(range(args.first_seed, args.first_seed + args.n), unit="scene")
-    samples = [[*agreement.judge(explainer, seed, candidates, plan, alphas)] for seed in seeds]
+    samples = [[*judge(seed)] for seed in seeds]
     words = sum(map(len, samples))
-    text = agreement.markdown(agreement.summarise(samples), words, len(samples))
-    return "agreement", text, samples
+    return agreement.markdown(agreement.summarise(samples), words, len(samples)), samples
 
 
-def _hallucinations(
-    explainer: Any,
-    args: argparse.Namespace,
-    candidates: list[ConfiguredMethod],
-    plan: RegionPlan,
-    alphas: list[float],
-) -> tuple[str, str, list[Any]]:
-    asked = list(islice(_questions(args), args.n))
-    judged = [
-        hallucinations.judge(explainer, question, candidates, plan, alphas)
-        for question in tqdm(asked, unit="question")
-    ]
+def _hallucinations(judge: Callable[..., Any], args: argparse.Namespace) -> tuple[str, list[Any]]:
+    """Return the table and its samples."""
+    asked = list(_questions(args))
+    judged = [judge(question) for question in tqdm(asked, unit="question")]
     samples = [sample for sample in judged if sample is not None]
     figures = hallucinations.summarise(samples)
-    text = hallucinations.markdown(figures, len(samples), len(asked))
-    return "hallucinations", text, samples
+    return hallucinations.markdown(figures, len(samples), len(asked)), samples
 
 
 def _questions(args: argparse.Namespace) -> Iterator[Question]:

@@ -2,7 +2,8 @@
 
 A map is read at the parts of the search: each part has the mean of the map over its pixels. Then
 
-    rank   Spearman's correlation of these means with the places of the parts in the search's order
+    rank   Spearman's correlation of these means with the places of the parts in the search's
+           order, 0 for a flat map
     iou    of the search's first parts, which hold a fifth of the picture or just more, and as many
            pixels' worth of the map's best parts: intersection over union of their areas
     first  whether the map's best part is the first of the search
@@ -17,11 +18,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from explainer.emoji_world.language import DESCRIBE
 from explainer.emoji_world.scenes import make_scene
 from explainer.evaluation.candidates import ConfiguredMethod
-from explainer.evaluation.emoji import MAX_NEW_TOKENS, mentions, word_tokens
+from explainer.evaluation.emoji import MAX_NEW_TOKENS, first_of_each, mentions, word_tokens
 from explainer.evaluation.intervals import Bootstrap, Ratio
 from explainer.methods.base import Heatmap
 from explainer.methods.subjects import Span, explain_subject
@@ -55,8 +57,9 @@ def agree(found: RegionAttribution, means: Floats) -> dict[str, float]:
     own = np.argsort(-means, kind="stable")
     first, second = (_held(ranked, sizes) for ranked in (order, own))
     union = sizes[first | second].sum()
+    flat = np.ptp(means) == 0  # has no order to compare
     return {
-        "rank": _spearman(place, means),
+        "rank": 0.0 if flat else float(stats.spearmanr(place, means).statistic),
         "iou": float(sizes[first & second].sum() / union),
         "first": float(own[0] == order[0]),
     }
@@ -68,23 +71,6 @@ def _held(order: npt.NDArray[np.intp], sizes: Floats) -> npt.NDArray[np.bool_]:
     chosen = np.zeros(len(order), bool)
     chosen[order[: int(np.searchsorted(held, AREA - 1e-9)) + 1]] = True
     return chosen
-
-
-def _spearman(one: Floats, other: Floats) -> float:
-    """Return the correlation of the ranks, equal values sharing theirs; 0 for a flat map."""
-    ranks = [_ranks(values) for values in (one, other)]
-    spread = [rank.std() for rank in ranks]
-    if min(spread) == 0:
-        return 0.0
-    return float(
-        np.mean((ranks[0] - ranks[0].mean()) * (ranks[1] - ranks[1].mean())) / np.prod(spread)
-    )
-
-
-def _ranks(values: Floats) -> Floats:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[inverse]
 
 
 def judge(
@@ -99,11 +85,10 @@ def judge(
     run = explainer.record(
         scene.image, DESCRIBE[0], scales=tuple(alphas), max_new_tokens=MAX_NEW_TOKENS
     )
-    present, done = {placed.name for placed in scene.things}, set()
-    for named in mentions(run.answer):
-        if named.name not in present or named.name in done:
+    present = {placed.name for placed in scene.things}
+    for named in first_of_each(mentions(run.answer)):
+        if named.name not in present:
             continue
-        done.add(named.name)
         word = Span(tuple(word_tokens(run, named.start, named.end)))
         found = explainer.search_regions(run, word, plan)
         figures = {}
@@ -138,6 +123,5 @@ def markdown(figures: Mapping[str, Mapping[str, Ratio]], words: int, scenes: int
         "| --- | --- | --- | --- |",
     ]
     for name, row in figures.items():
-        cells = [f"{r.value:.2f} [{r.low:.2f}, {r.high:.2f}]" for r in row.values()]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append(f"| {name} | {' | '.join(r.short for r in row.values())} |")
     return "\n".join([*lines, "", f"{words} words of {scenes} scenes; 95% intervals over scenes."])

@@ -116,7 +116,7 @@ def _judge_caption(run: Run, scene: Scene) -> dict[str, list[float]]:
     present = {placed.name for placed in scene.things}
     named = mentions(run.answer)
     right = {m.name for m in named} & present
-    pointed = [points_at(run, scene, m) for m in _first_of_each(named) if m.name in present]
+    pointed = [points_at(run, scene, m) for m in first_of_each(named) if m.name in present]
     return {
         "recall": [len(right), len(present)],
         "precision": [len(right), len({m.name for m in named})],
@@ -125,7 +125,8 @@ def _judge_caption(run: Run, scene: Scene) -> dict[str, list[float]]:
     }
 
 
-def _first_of_each(named: Iterable[NamedThing]) -> list[NamedThing]:
+def first_of_each(named: Iterable[NamedThing]) -> list[NamedThing]:
+    """Return the first mention of each thing, in order."""
     first: dict[str, NamedThing] = {}
     for mention in named:
         first.setdefault(mention.name, mention)

@@ -133,7 +133,6 @@ def markdown(figures: Mapping[str, Mapping[str, Ratio]], false: int, asked: int)
     """Return the table: a row for each order of parts."""
     lines = ["| order of parts | AMCR (lower is better) | CSR@10% |", "| --- | --- | --- |"]
     for name, row in figures.items():
-        cells = [f"{r.value:.2f} [{r.low:.2f}, {r.high:.2f}]" for r in row.values()]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append(f"| {name} | {' | '.join(r.short for r in row.values())} |")
     end = f"{false} false answers to {asked} questions about absent things."
     return "\n".join([*lines, "", end])

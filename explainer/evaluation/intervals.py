@@ -21,6 +21,11 @@ class Ratio:
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] (n={self.n})"
 
+    @property
+    def short(self) -> str:
+        """Return the share and its interval with two decimals."""
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
 
 def ratio(
     hits: npt.ArrayLike, totals: npt.ArrayLike, seed: int = 0, resamples: int = 2000
