@@ -21,8 +21,8 @@ from explainer.methods.subjects import (
     Subject,
     explain_subject,
     places,
+    read_words,
     text_of,
-    whole_words,
     words_of,
 )
 from explainer.run import ANSWER, Run
@@ -150,9 +150,8 @@ def chips(run: Run, role: int = ANSWER) -> list[Span]:
 
 def words(run: Run, role: int = ANSWER) -> list[Span]:
     """Return the words of the answer in order, without those that are white space only."""
-    groups = [[run.chips[i] for i in group] for group in whole_words(run)]
     return [
-        Span(tuple(token for chip in group for token in chip.tokens))
-        for group in groups
-        if group[0].role == role and any(chip.text.strip() for chip in group)
+        Span(word.tokens)
+        for word in read_words(run)
+        if run.chips[word.chips[0]].role == role and word.text.strip()
     ]

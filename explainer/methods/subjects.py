@@ -262,6 +262,33 @@ _INNER = r"[^\W\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff
 _WHOLE = re.compile(rf"{_INNER}+(?:['’]{_INNER}+)*")
 
 
+@dataclass(frozen=True)
+class WholeWord:
+    """A word as people read it.
+
+    Attributes:
+        chips: their numbers in `Run.chips`.
+        tokens: of all its chips, indices into `Run.tokens`.
+        text: as it stands in the run, with the space before it.
+    """
+
+    chips: tuple[int, ...]
+    tokens: tuple[int, ...]
+    text: str
+
+
+def read_words(run: Run) -> list[WholeWord]:
+    """Return the words of the run in order, see `whole_words`."""
+    return [
+        WholeWord(
+            numbers,
+            tuple(token for i in numbers for token in run.chips[i].tokens),
+            "".join(run.chips[i].text for i in numbers),
+        )
+        for numbers in whole_words(run)
+    ]
+
+
 def whole_words(run: Run) -> list[tuple[int, ...]]:
     """Return the chips of the run, by number, grouped into words; a word never changes role."""
     text, starts = "", []

@@ -18,7 +18,7 @@ from explainer.export.small_print import NOTHING, notes
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.comparison import Comparison
 from explainer.methods.otsu import is_faint, levels, otsu, stands_out
-from explainer.methods.subjects import Span, probability, whole_words
+from explainer.methods.subjects import Span, WholeWord, probability, read_words
 from explainer.probing.reliance import Reliance, reliance
 from explainer.probing.sources import WordSources, word_sources
 from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
@@ -73,7 +73,7 @@ def bar(run: Run, key: str, subject: Any = None) -> dict[str, Any]:
 
     By default the first content word of the answer is the subject.
     """
-    words = {chip: word for word in whole_words(run) for chip in word}
+    words = {chip: word for word in read_words(run) for chip in word.chips}
     chips = [_chip(run, i, words[i]) for i in range(len(run.chips))]
     for number in thought_chips(run):
         chips[number]["thought"] = True
@@ -163,8 +163,8 @@ def first_chip(run: Run) -> int | None:
     return None
 
 
-def _chip(run: Run, index: int, word: Sequence[int]) -> dict[str, Any]:
-    """Return one chip; `word` are the numbers of the chips that spell its whole word."""
+def _chip(run: Run, index: int, word: WholeWord) -> dict[str, Any]:
+    """Return one chip; `word` is the one that it belongs to."""
     chip = run.chips[index]
     text, role = texts.visible(chip.text), ROLE_NAMES[chip.role]
     chance = texts.share(probability(run, Span(chip.tokens))) if chip.role == ANSWER else ""
@@ -175,7 +175,7 @@ def _chip(run: Run, index: int, word: Sequence[int]) -> dict[str, Any]:
         "role": role,
         "label": label,
         "tokens": list(chip.tokens),
-        "word": [token for i in word for token in run.chips[i].tokens],
+        "word": list(word.tokens),
     }
 
 

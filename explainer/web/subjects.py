@@ -19,6 +19,7 @@ from explainer.methods.subjects import (
     Span,
     Subject,
     Unsaid,
+    WholeWord,
     Word,
     explain_subject,
     spelled,
@@ -50,6 +51,11 @@ def read_subject(run: Run, asked: Any) -> Subject:
     if "plus" in asked:
         return Contrast(_word(run, asked["plus"]), _word(run, asked.get("minus")))
     return _word(run, asked)
+
+
+def word_subject(word: WholeWord) -> dict[str, Any]:
+    """Return a word of the run as the page names it: its chip, or the tokens of several."""
+    return {"chip": word.chips[0]} if len(word.chips) == 1 else {"tokens": list(word.tokens)}
 
 
 def lacking(run: Run, asked: Any) -> tuple[str, ...]:

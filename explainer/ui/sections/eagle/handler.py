@@ -16,7 +16,7 @@ import numpy.typing as npt
 from explainer.errors import RunError, TokenError
 from explainer.export.colours import colour_table
 from explainer.export.overlay import outlined, overlay
-from explainer.methods.subjects import Span, Unsaid, Word, text_of, whole_words
+from explainer.methods.subjects import Span, Unsaid, Word, read_words, text_of
 from explainer.probing.correction import Correction, check_said
 from explainer.probing.eagle_search import SearchProgress
 from explainer.probing.region_plan import HIDING, RegionAttribution, RegionPlan
@@ -28,7 +28,7 @@ from explainer.ui.handlers import Handlers
 from explainer.ui.sections.eagle import words
 from explainer.web import controls, payload, texts
 from explainer.web.messages import Value, busy, failed, said
-from explainer.web.subjects import lacking, read_subject
+from explainer.web.subjects import lacking, read_subject, word_subject
 
 TARGETS = ("word", "answer", "counter")
 COUNTER = {"yes": "no", "no": "yes"}
@@ -222,16 +222,14 @@ def counter_word(run: Run) -> Value:
 def flag_words(run: Run) -> list[Value]:
     """Return the content words that the picture adds next to nothing to: {subject, text, label}."""
     found = []
-    for chips in whole_words(run):
-        tokens = [token for chip in chips for token in run.chips[chip].tokens]
-        text, measured = "".join(run.chips[chip].text for chip in chips), reliance(run, tokens)
-        if measured is None or measured.is_sensitive or not texts.is_content(text):
+    for word in read_words(run):
+        measured = reliance(run, word.tokens)
+        if measured is None or measured.is_sensitive or not texts.is_content(word.text):
             continue
         empty = " and ".join(texts.share(p) for p in measured.empty.values())
-        shown = texts.visible(text)
+        shown = texts.visible(word.text)
         label = words.FLAG.format(text=shown, share=texts.share(measured.shown), empty=empty)
-        subject = {"chip": chips[0]} if len(chips) == 1 else {"tokens": tokens}
-        found.append({"subject": subject, "text": shown, "label": label})
+        found.append({"subject": word_subject(word), "text": shown, "label": label})
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from explainer.errors import SightlineError
-from explainer.methods.subjects import whole_words
+from explainer.methods.subjects import WholeWord, read_words
 from explainer.probing.reliance import Reliance, reliance
 from explainer.probing.sources import WordSources, describe_sources, word_sources
 from explainer.run import SOURCES, Run
@@ -26,6 +26,7 @@ from explainer.web.messages import (
     busy,
     failed,
 )
+from explainer.web.subjects import word_subject
 
 
 class GlanceFold(Drawn):
@@ -91,15 +92,12 @@ def rank_words(run: Run) -> list[RankedWord]:
     A word needs the picture by EAGLE's threshold. Empty if the run was recorded without evidence.
     """
     found = []
-    for chips in whole_words(run):
-        tokens = [token for chip in chips for token in run.chips[chip].tokens]
-        text, measured = "".join(run.chips[chip].text for chip in chips), reliance(run, tokens)
-        if measured is not None and _is_word(text):
-            subject = {"chip": chips[0]} if len(chips) == 1 else {"tokens": tokens}
-            rests, text = word_sources(run, tokens), texts.visible(text)
-            word = _describe(chips[0], subject, text, measured, rests)
-            found.append((measured.delta, word))
-    return [word for _, word in sorted(found, key=lambda one: -one[0])]
+    for word in read_words(run):
+        measured = reliance(run, word.tokens)
+        if measured is not None and _is_word(word.text):
+            told = _describe(word, measured, word_sources(run, word.tokens))
+            found.append((measured.delta, told))
+    return [told for _, told in sorted(found, key=lambda one: -one[0])]
 
 
 def _is_word(text: str) -> bool:
@@ -107,13 +105,11 @@ def _is_word(text: str) -> bool:
     return any(unicodedata.category(character)[0] not in "PZC" for character in text)
 
 
-def _describe(
-    at: int, subject: Value, text: str, measured: Reliance, rests: WordSources | None
-) -> RankedWord:
-    shares = rests and rests.shares
+def _describe(word: WholeWord, measured: Reliance, rests: WordSources | None) -> RankedWord:
+    text, shares = texts.visible(word.text), rests and rests.shares
     return RankedWord(
-        at=at,
-        subject=subject,
+        at=word.chips[0],
+        subject=word_subject(word),
         text=text,
         share=texts.share(measured.share),
         part=round(measured.share, 4),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from explainer.methods.subjects import whole_words
+from explainer.methods.subjects import read_words
 from explainer.probing.sources import describe_sources, word_sources
 from explainer.run import Run
 from explainer.ui.handlers import Handlers
@@ -49,15 +49,13 @@ class SourcesEndpoint:
 
 def _words(run: Run) -> list[SourcedWord]:
     found: list[SourcedWord] = []
-    for chips in whole_words(run):
-        tokens = [int(token) for chip in chips for token in run.chips[chip].tokens]
-        told = word_sources(run, tokens)
+    for word in read_words(run):
+        told = word_sources(run, word.tokens)
         if told is not None:
-            text = "".join(run.chips[chip].text for chip in chips)
             found.append(
                 {
-                    "text": text,
-                    "tokens": tokens,
+                    "text": word.text,
+                    "tokens": list(map(int, word.tokens)),
                     "shown": told.shown,
                     "without": dict(told.without),
                     "shares": told.shares,

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from explainer.errors import RunError
 from explainer.media.fills import FILLS
-from explainer.methods.subjects import Span, Word, text_of, whole_words, words_of
+from explainer.methods.subjects import Span, Word, read_words, text_of, words_of
 from explainer.probing.hiding import (
     CLEAR,
     Change,
@@ -281,11 +281,9 @@ def _verdict(request: HidingRequest, tokens: Sequence[int], found: Change) -> st
 def _rows(run: Run, chosen: Sequence[int], probs: npt.NDArray[np.float32]) -> list[list[str]]:
     """Return [word, its probabilities...] of the other words that changed, most first."""
     found = []
-    for chips in whole_words(run):
-        tokens = [token for chip in chips for token in run.chips[chip].tokens]
-        became = change(run, tokens, probs)
-        if became and abs(became.delta) >= LEAST and not set(tokens) & set(chosen):
-            text = "".join(run.chips[chip].text for chip in chips)
-            found.append((abs(became.delta), [texts.visible(text), *_shares(became)]))
+    for word in read_words(run):
+        became = change(run, word.tokens, probs)
+        if became and abs(became.delta) >= LEAST and not set(word.tokens) & set(chosen):
+            found.append((abs(became.delta), [texts.visible(word.text), *_shares(became)]))
     found.sort(key=lambda one: -one[0])
     return [row[: len(probs) + 2] for _, row in found[:MOST_WORDS]]
