@@ -27,11 +27,11 @@ from explainer.evaluation.candidates import ConfiguredMethod
 from explainer.evaluation.intervals import Bootstrap, Ratio
 from explainer.media.fills import Pixels
 from explainer.media.images import open_image
-from explainer.methods.subjects import Span, explain_subject
+from explainer.methods.subjects import Span, explain_subject, first_said
 from explainer.probing.correction import correct, says
 from explainer.probing.region_plan import RegionPlan
 from explainer.recording.explainer import Explainer
-from explainer.run import ANSWER, Run
+from explainer.run import Run
 
 EAGLE = "EAGLE"
 FEW = 0.1  # of the picture, for CSR@10%
@@ -90,7 +90,7 @@ def judge(
 ) -> dict[str, float] | None:
     """Return the share that had to be hidden for each order; None if the model says no."""
     run = _ask(explainer, question.image, question.prompt, alphas)
-    first = next((int(t) for t in run.indices(ANSWER) if run.tokens.texts[t].strip()), None)
+    first = first_said(run)
     word = "" if first is None else run.tokens.texts[first]
     if first is None or not says(word, "yes"):
         return None

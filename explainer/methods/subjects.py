@@ -289,6 +289,11 @@ def read_words(run: Run) -> list[WholeWord]:
     ]
 
 
+def first_said(run: Run) -> int | None:
+    """Return the first token of the answer that is not white space, if there is one."""
+    return next((int(t) for t in run.indices(ANSWER) if run.tokens.texts[t].strip()), None)
+
+
 def whole_words(run: Run) -> list[tuple[int, ...]]:
     """Return the chips of the run, by number, grouped into words; a word never changes role."""
     text, starts = "", []

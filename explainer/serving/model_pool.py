@@ -17,7 +17,7 @@ from threading import Condition, Event, Thread
 from typing import Any
 
 from explainer.errors import ModelError, SightlineError
-from explainer.models.loading.catalogue import BUNDLED, Entry, make_visitor_entry
+from explainer.models.loading.catalogue import BUNDLED, Entry, collect_facts, make_visitor_entry
 from explainer.models.loading.memory import with_room
 from explainer.models.loading.options import WEIGHTS, LoadStep
 from explainer.run import Run
@@ -157,6 +157,10 @@ class Models:
         """
         slot = self._slots.get(model) or self._retired.get(model)
         return slot.explainer if slot else None
+
+    def facts(self, model: str) -> dict[str, Any]:
+        """Return `collect_facts` of a loaded model, or {}."""
+        return collect_facts(self.loaded(model))
 
     def loading(self) -> list[LoadProgress]:
         """Return the progress of the loads under way, without their tickets."""

@@ -17,7 +17,6 @@ from explainer.errors import ImageError, RunError, SightlineError, VideoError
 from explainer.media import lane
 from explainer.media.images import Picture, open_image, open_images
 from explainer.media.video import is_video, open_video
-from explainer.models.loading.catalogue import collect_facts
 from explainer.run import ANSWER, Run, Video
 from explainer.run.store import RunStore
 from explainer.serving.jobs import (
@@ -131,8 +130,7 @@ class Handlers:
 
     def _can_think(self, model: Any) -> bool:
         """Return whether the model thinks: the choice of one that does stays when it is changed."""
-        explainer = self._models.loaded(self._models.entry(model).id)
-        return bool(collect_facts(explainer).get("can_think"))
+        return bool(self._models.facts(self._models.entry(model).id).get("can_think"))
 
     def follow(self, steps: Iterator[Any]) -> Iterator[PageUpdate]:
         """Yield the page after each step, and all chips at the end; the page asks for maps."""

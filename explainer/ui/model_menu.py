@@ -11,7 +11,6 @@ from explainer.models.loading.catalogue import (
     HUB,
     NAMED,
     Entry,
-    collect_facts,
     describe_abilities,
 )
 from explainer.models.loading.hub import cached, is_offline, page_of
@@ -75,7 +74,7 @@ class ModelMenu:
             "link": "" if entry.kind not in (HUB, NAMED) else page_of(entry.id),
             "details": self.details(entry),
             "scales": self._scales(entry),
-            "thinks": self.can_think(entry.id),
+            "thinks": bool(self._models.facts(entry.id).get("can_think")),
             "said": {"text": "", "kind": ""},
             "starting": _busy(at) if (at := self._models.loading_at_start(entry.id)) else None,
         }
@@ -134,7 +133,7 @@ class ModelMenu:
             return self._about
         if self._models.loading_at_start():  # what it can do is known once torch is imported
             return texts.MODEL_STARTING
-        can = describe_abilities(self._facts(entry).get("model_type") or entry.model_type)
+        can = describe_abilities(self._models.facts(entry.id).get("model_type") or entry.model_type)
         if entry.bundled:
             said = describe(entry.source, bundled=False).partition(". ")[2]
         else:
@@ -142,13 +141,9 @@ class ModelMenu:
             said = ", ".join(filter(None, (size, entry.licence)))
         return " ".join(_sentence(part) for part in (said, can) if part)
 
-    def can_think(self, model: Any) -> bool:
-        """Return whether a model is loaded that can open an answer with a thought."""
-        return bool(self._facts(self._models.entry(model)).get("can_think"))
-
     def details(self, entry: Entry) -> str:
         """Return the facts of a loaded model for the part that explains the page."""
-        facts, why = self._facts(entry), self._models.rules.why
+        facts, why = self._models.facts(entry.id), self._models.rules.why
         if not facts:
             return f"Model: {entry.id}. {why}".strip()
         size = f", {_count(entry.parameters)} parameters" if entry.parameters else ""
@@ -214,12 +209,9 @@ class ModelMenu:
             pass
         return next(told for told in self.listing() if told["model"] == entry.id)
 
-    def _facts(self, entry: Entry) -> Value:
-        return collect_facts(self._models.loaded(entry.id))
-
     def _scales(self, entry: Entry) -> Value:
         """Return the bounds of the scale sliders for a model, and why they are there."""
-        facts = self._facts(entry)
+        facts = self._models.facts(entry.id)
         if not facts:
             return {}
         low, high = facts["alphas"]

@@ -9,7 +9,7 @@ import pytest
 
 from explainer.run import Run
 from explainer.run.store import RunStore
-from explainer.ui import handlers as module
+from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
 from explainer.web import controls, payload
 from tests.ui.fake import FakeExplainer, fake_run
@@ -40,7 +40,7 @@ def test_a_thought_is_asked_for_where_the_model_can(monkeypatch, able):
             asked.append(options.get("thinking"))
             yield from super().stream(*values, **options)
 
-    monkeypatch.setattr(module, "collect_facts", lambda explainer: {"can_think": able})
+    monkeypatch.setattr(Models, "facts", lambda models, name: {"can_think": able})
     handlers = Handlers(Asked(), RunStore())
     settings = ({}, 64, 0, 0, controls.panel_value(), controls.option_value())
     *_, last = handlers.record(IMAGE, "What?", *settings, thinking=True)

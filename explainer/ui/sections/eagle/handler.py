@@ -16,13 +16,13 @@ import numpy.typing as npt
 from explainer.errors import RunError, TokenError
 from explainer.export.colours import colour_table
 from explainer.export.overlay import outlined, overlay
-from explainer.methods.subjects import Span, Unsaid, Word, read_words, text_of
+from explainer.methods.subjects import Span, Unsaid, Word, first_said, read_words, text_of
 from explainer.probing.correction import Correction, check_said
 from explainer.probing.eagle_search import SearchProgress
 from explainer.probing.region_plan import HIDING, RegionAttribution, RegionPlan
 from explainer.probing.reliance import reliance
 from explainer.probing.tiling import PARTS, Tiling
-from explainer.run import ANSWER, Run
+from explainer.run import Run
 from explainer.serving.jobs import CorrectionJob, RegionsJob
 from explainer.ui.handlers import Handlers
 from explainer.ui.sections.eagle import words
@@ -211,7 +211,7 @@ def counter_word(run: Run) -> Value:
 
     Raises `TokenError` for another answer.
     """
-    first = next((int(t) for t in run.indices(ANSWER) if run.tokens.texts[t].strip()), None)
+    first = first_said(run)
     said_word = "" if first is None else run.tokens.texts[first].strip()
     other = COUNTER.get(said_word.lower())
     if other is None:

@@ -32,7 +32,6 @@ import numpy as np
 from explainer.errors import SightlineError
 from explainer.media.images import fit
 from explainer.methods.base import Knob
-from explainer.models.loading.catalogue import collect_facts
 from explainer.run import Run
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
@@ -218,7 +217,7 @@ class Links:
         if model != self._models.default:
             query["model"] = model
         told = {**run.settings, "layers": _layers(run)}
-        own = collect_facts(self._models.loaded(model)).get("repetition_penalty")
+        own = self._models.facts(model).get("repetition_penalty")
         if told.get("repetition_penalty") == own:
             told["repetition_penalty"] = None  # what a link without one says
         for name, field, knob in _DECODING:
