@@ -246,7 +246,7 @@ def _see(
                 saving.save,
                 saving.progress,
             ],
-            evidence={"module": evidence.module_address(), "runs": evidence.RUNS},
+            evidence={"module": published.module_address(), "runs": evidence.RUNS},
             **payload.view_props(),
         )
         backdrop = ui.Backdrop({})

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from explainer.methods.subjects import Unsaid, probability
-from explainer.ui.evidence import RUNS, message_of, module_address
+from explainer.ui.evidence import RUNS, message_of
+from explainer.ui.published import module_address
 from explainer.web import texts
 from explainer.web.evidence_message import evidence_message, word_message
 from explainer.web.live import methods_module
