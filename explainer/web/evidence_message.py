@@ -20,6 +20,7 @@ from explainer.methods.lens import lens_views
 from explainer.methods.msea_arc import KNOBS
 from explainer.methods.subjects import Unsaid, probability
 from explainer.run import PROMPT, Run, Scale
+from explainer.run.geometry import seen_grid
 from explainer.web import texts
 
 MAGIC, VERSION = b"SLEV", 1
@@ -152,15 +153,14 @@ def _in_steps(cells: npt.NDArray[np.float32]) -> tuple[npt.NDArray[Any], ...]:
 
 def _scale(run: Run, scale: Scale, words: npt.NDArray[np.int32]) -> dict[str, Any]:
     """Return the geometry of a scale, its views image after image, base views first."""
-    views = [view for of_image in lens_views(run, words[:1], scale.alpha) for view in of_image]
-    images = [i for i in range(len(run.images)) for _ in scale.of_image(i)]
+    views = [(i, view) for i in range(len(run.images)) for view, _ in scale.of_image(i)]
+    grids = [(image, seen_grid(view)) for image, view in views]
     return {
         "alpha": scale.alpha,
         "base": _place(words, scale.base_id),
         "least": _place(words, scale.least_id),
         "views": [
-            {"image": image, "y": grid.y.tolist(), "x": grid.x.tolist()}
-            for image, (_, grid) in zip(images, views, strict=True)
+            {"image": image, "y": grid.y.tolist(), "x": grid.x.tolist()} for image, grid in grids
         ],
     }
 
