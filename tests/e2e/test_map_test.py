@@ -82,8 +82,8 @@ def test_what_was_measured_is_late_once_something_else_is_chosen(app, visit):
     page.click(".sl-prompt .sl-chip >> nth=0")
     visitor.wait_for_maps()
     page.click(MEASURE)
-    page.wait_for_selector(".sl-proof-said[data-kind=error]")
-    assert "words of the answer" in page.inner_text(".sl-proof-said")
+    page.wait_for_selector(".sl-proof .sl-work-said[data-kind=error]")
+    assert "words of the answer" in page.inner_text(".sl-proof .sl-work-said")
     assert not page.is_visible(".sl-proof-result")
 
 
@@ -93,19 +93,20 @@ def test_it_can_be_stopped_and_begun_again(serve, visit):
     page = visitor.page
     app.explainer.delay = 0.4
     page.click(MEASURE)
-    page.wait_for_function("document.querySelector('.sl-proof-run progress').value > 0")
-    assert f"of {(len(SHOWN) + RANDOM) * 20} readings" in page.inner_text(".sl-proof-count")
+    page.wait_for_function("document.querySelector('.sl-proof .sl-work progress').value > 0")
+    readings = (len(SHOWN) + RANDOM) * 20
+    assert f"of {readings} readings" in page.inner_text(".sl-proof .sl-work-count")
     assert page.is_disabled(MEASURE)
     page.keyboard.press("Enter")  # Stop has the focus
-    page.wait_for_selector(".sl-proof-run", state="hidden")
-    assert page.inner_text(".sl-proof-said") == map_test_words.STOPPED
+    page.wait_for_selector(".sl-proof .sl-work", state="hidden")
+    assert page.inner_text(".sl-proof .sl-work-said") == map_test_words.STOPPED
     assert not page.is_visible(".sl-proof-result")
     assert page.evaluate("document.activeElement.textContent") == map_test_words.FOLD["measure"]
     app.explainer.delay = 0
     page.click(MEASURE)
     page.wait_for_selector(RESULT)
-    assert not page.is_visible(".sl-proof-said")
-    assert not page.is_visible(".sl-proof-run")
+    assert not page.is_visible(".sl-proof .sl-work-said")
+    assert not page.is_visible(".sl-proof .sl-work")
 
 
 def test_without_its_model_a_recorded_answer_says_what_is_needed(app, visit, tmp_path):
@@ -117,8 +118,8 @@ def test_without_its_model_a_recorded_answer_says_what_is_needed(app, visit, tmp
     page.wait_for_function("old => document.sightline.now.run !== old", arg=old)
     visitor.wait_for_maps()
     page.click(MEASURE)
-    page.wait_for_selector(".sl-proof-said[data-kind=error]")
-    assert "org/another, which is not loaded" in page.inner_text(".sl-proof-said")
+    page.wait_for_selector(".sl-proof .sl-work-said[data-kind=error]")
+    assert "org/another, which is not loaded" in page.inner_text(".sl-proof .sl-work-said")
 
 
 def test_a_phone_has_room_for_it(app, visit):
@@ -139,8 +140,8 @@ def test_a_server_that_takes_no_more_is_told_of(app, visit):
     full = {"status": 503, "body": '{"detail": "Queue is full"}', "content_type": "text/json"}
     page.route("**/queue/join*", lambda route: route.fulfill(**full))
     page.click(MEASURE)
-    page.wait_for_selector(".sl-proof-said[data-kind=error]")
-    assert page.inner_text(".sl-proof-said") == texts.UNREACHABLE
+    page.wait_for_selector(".sl-proof .sl-work-said[data-kind=error]")
+    assert page.inner_text(".sl-proof .sl-work-said") == texts.UNREACHABLE
     page.unroute("**/queue/join*")
     visitor.complaints.clear()  # the browser's own word on the 503
     page.click(MEASURE)

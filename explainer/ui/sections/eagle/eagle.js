@@ -7,6 +7,7 @@
 import {make, partOf} from '../../../web/js/dom.js';
 import {sightline} from '../../../web/js/state.js';
 import {choose, tool} from '../../../web/js/toolbar.js';
+import {longWork} from '../../../web/js/work.js';
 
 /**
  * Build the section, once it is opened.
@@ -15,28 +16,24 @@ import {choose, tool} from '../../../web/js/toolbar.js';
  */
 export function unfold({element, props, trigger, server, watch}) {
   const root = /** @type {HTMLDetailsElement} */ (partOf(element, '.sl-eagle')), says = props.words, {now} = sightline;
-  let asks = 0, working = false, partsKey = '', foundKey = '', frame = 0;
+  let asks = 0, partsKey = '', foundKey = '', frame = 0;
 
   const body = make('div', 'sl-eagle-body'), flags = make('p', 'sl-eagle-flags'), bar = make('div', 'sl-eagle-bar');
   const target = choose(says.target, says.targets, changed), parts = choose(says.parts, says.kinds, changed);
   const count = choose(says.count, says.counts, changed), hiding = choose(says.hiding, says.hidings, changed);
   const search = tool(says.search, says.searchLong, () => ask('search')), fix = tool(says.correct, says.correctLong, () => ask('correct'));
-  const work = make('div', 'sl-eagle-work'), progress = make('progress'), left = make('span', 'sl-eagle-left');
-  const stop = tool(says.stop, says.stopLong, halt), message = make('p', 'sl-eagle-said');
+  const work = longWork(says, body, {halt, changed: follow});
   const result = make('div', 'sl-eagle-result'), picture = make('img', 'sl-eagle-picture'), told = make('div', 'sl-eagle-told');
   const line = make('p', 'sl-eagle-line'), answers = make('div', 'sl-eagle-answers');
   count.put('36');
-  message.setAttribute('role', 'status');
   line.setAttribute('role', 'status');
-  progress.setAttribute('aria-label', says.progress);
   picture.alt = says.drawn;
   bar.append(target.box, parts.box, count.box, hiding.box, search, fix);
-  work.append(progress, left, stop);
   told.append(line, answers);
   result.append(picture, told);
-  body.append(make('p', 'sl-caption', says.about), flags, bar, work, message, result);
+  body.append(make('p', 'sl-caption', says.about), flags, bar, work.box, work.message, result);
   root.append(body);
-  work.hidden = result.hidden = flags.hidden = true;
+  result.hidden = flags.hidden = true;
 
   const asked = () => ({
     run: now.run, subject: sightline.whole(now.subject), target: target.list.value, parts: parts.list.value,
@@ -47,32 +44,19 @@ export function unfold({element, props, trigger, server, watch}) {
 
   /** @type {(event: 'search' | 'correct') => void} */
   function ask(event) {
-    if (!ready() || working) return;
+    if (!ready() || work.going) return;
     props.value = {...asked(), ask: ++asks};
     if (event === 'search') foundKey = '';
     trigger(event, {});
     answers.replaceChildren();
-    goes(true);
-    say(says.waiting, '');
-    stop.focus();
+    work.start();
   }
 
   // Python says when it has stopped; what was drawn until then stays.
   function halt() {
     props.value = {ask: ++asks};
     trigger('halt', {});
-    stop.disabled = true;
-  }
-
-  /** @type {(on: boolean) => void} */
-  function goes(on) {
-    working = on;
-    work.hidden = !on;
-    stop.disabled = false;
-    progress.removeAttribute('value');
-    left.textContent = '';
-    body.setAttribute('aria-busy', String(on));
-    follow();
+    work.halting();
   }
 
   /** @type {(value: {picture?: string, line?: string}) => void} */
@@ -93,50 +77,37 @@ export function unfold({element, props, trigger, server, watch}) {
 
   function heard() {
     const value = props.value;
-    if (value?.lost && working && !stop.disabled) {
-      goes(false);
-      say(says.unreachable, 'error');
-    }
+    if (value?.lost && work.stoppable) work.end(says.unreachable, 'error');
     if (value?.asked !== asks) return;  // our own question coming back, or an answer to one before
     if (value.busy) {
-      if (value.total) Object.assign(progress, {max: value.total, value: value.done});
-      left.textContent = value.busy;
-      say('', '');
+      work.step(value);
       return show(value);
     }
-    const focused = work.contains(document.activeElement) || document.activeElement === document.body;
     if (value.found && !value.before) foundKey = key();
-    goes(false);
-    say(value.text ?? '', value.kind ?? '');
+    const focused = work.end(value.text ?? '', value.kind ?? '');
     show(value);
     if (value.before) answers.replaceChildren(answer(says.before, value.before), answer(says.after, value.after));
     if (focused) (fix.disabled ? search : fix).focus();
   }
 
-  /** @type {(text: string, kind: string) => void} */
-  function say(text, kind) {
-    message.textContent = text;
-    message.dataset.kind = kind;
-  }
-
   function follow() {
-    search.disabled = working || !ready();
-    fix.disabled = working || !ready() || target.list.value === 'answer' || foundKey !== key();
+    search.disabled = work.going || !ready();
+    fix.disabled = work.going || !ready() || target.list.value === 'answer' || foundKey !== key();
   }
 
   // The parts are drawn before a search, for the newest choice.
   async function cut() {
     frame = 0;
     const wanted = sightline.canonical([now.run, now.image, parts.list.value, count.list.value, hiding.list.value]);
-    if (!root.open || now.run === null || working || partsKey === wanted) return;
+    if (!root.open || now.run === null || work.going || partsKey === wanted) return;
     partsKey = wanted;
     let got;
     try {
       got = await server.parts({...asked(), target: 'answer'});
     } catch { got = {text: says.unreachable, kind: 'error'}; }
-    if (partsKey !== wanted || working) return;
+    if (partsKey !== wanted || work.going) return;
     answers.replaceChildren();
-    say(got.text ?? '', got.kind ?? '');
+    work.say(got.text ?? '', got.kind ?? '');
     show(got);
   }
 
@@ -164,11 +135,11 @@ export function unfold({element, props, trigger, server, watch}) {
   }
 
   sightline.on('run', () => {
-    if (working && !stop.disabled) halt();
+    if (work.stoppable) halt();
     partsKey = foundKey = '';
     result.hidden = true;
     picture.removeAttribute('src');
-    say('', '');
+    work.say('', '');
   });
   root.addEventListener('toggle', () => { changed(); flag(); });
   sightline.on('run rests', flag);

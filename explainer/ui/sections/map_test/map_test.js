@@ -8,6 +8,7 @@ import {plot, swatch} from './plot.js';
 import {sightline} from '../../../web/js/state.js';
 import {figureTable} from '../../../web/js/table.js';
 import {choose, tool} from '../../../web/js/toolbar.js';
+import {longWork} from '../../../web/js/work.js';
 
 /** @type {('insertion' | 'deletion')[]} */
 const FIGURES = ['insertion', 'deletion'];
@@ -19,23 +20,19 @@ const FIGURES = ['insertion', 'deletion'];
  */
 export function unfold({element, props, trigger, watch}) {
   const root = partOf(element, '.sl-proof'), says = props.words, {now} = sightline;
-  let asks = 0, shownKey = '', askedKey = '', measuring = false;
+  let asks = 0, shownKey = '', askedKey = '';
 
-  const body = make('div', 'sl-proof-body'), bar = make('div', 'sl-proof-bar'), message = make('p', 'sl-proof-said');
+  const body = make('div', 'sl-proof-body'), bar = make('div', 'sl-proof-bar');
   const result = make('div', 'sl-proof-result'), line = make('p', 'sl-proof-line'), verdict = make('p', 'sl-proof-verdict');
   const plots = make('div', 'sl-proof-plots'), numbers = make('div', 'sl-proof-numbers');
   const under = choose(says.fill, says.fills, follow), steps = choose(says.steps, says.stepChoices, follow);
-  const measure = tool(says.measure, says.measureLong, ask), stop = tool(says.stop, says.stopLong, halt);
-  const progress = make('progress'), count = make('span', 'sl-proof-count'), run = make('div', 'sl-proof-run');
-  message.setAttribute('role', 'status');
+  const measure = tool(says.measure, says.measureLong, ask), work = longWork(says, body, {halt, changed: follow});
   verdict.setAttribute('role', 'status');
-  progress.setAttribute('aria-label', says.progress);
-  run.append(progress, count, stop);
   bar.append(under.box, steps.box, measure);
   result.append(line, verdict, plots, numbers);
-  body.append(make('p', 'sl-caption', says.about), bar, run, message, result);
+  body.append(make('p', 'sl-caption', says.about), bar, work.box, work.message, result);
   root.append(body);
-  result.hidden = run.hidden = true;
+  result.hidden = true;
 
   const asked = () => ({
     run: now.run, subject: sightline.whole(now.subject), panel: now.panel, options: now.options,
@@ -43,14 +40,12 @@ export function unfold({element, props, trigger, watch}) {
   });
 
   function ask() {
-    if (now.run === null || now.subject === null || measuring) return;
+    if (now.run === null || now.subject === null || work.going) return;
     askedKey = sightline.canonical(asked());
     props.value = {...asked(), ask: ++asks};
     trigger('measure', {});
     result.hidden = true;
-    goes(true);
-    say(says.waiting, '');
-    stop.focus();
+    work.start();
   }
 
   // What was asked for is given up: what still comes of it is not ours any more. Python says when it
@@ -58,19 +53,8 @@ export function unfold({element, props, trigger, watch}) {
   function halt() {
     props.value = {ask: ++asks};
     trigger('halt', {});
-    stop.disabled = true;
+    work.halting();
     result.hidden = true;
-  }
-
-  /** @type {(on: boolean) => void} */
-  function goes(on) {
-    measuring = on;
-    run.hidden = !on;
-    stop.disabled = false;
-    progress.removeAttribute('value');
-    count.textContent = '';
-    body.setAttribute('aria-busy', String(on));
-    follow();
   }
 
   // The last row is that of the random orders.
@@ -106,17 +90,13 @@ export function unfold({element, props, trigger, watch}) {
   function heard() {
     /** @type {Answered<MapTestProgress | MapTestResult> | {lost: true} | null} */
     const value = props.value;
-    if (value && 'lost' in value && measuring && !stop.disabled) {
+    if (value && 'lost' in value && work.stoppable) {
       result.hidden = true;
-      goes(false);
-      say(says.unreachable, 'error');
+      work.end(says.unreachable, 'error');
     }
     if (!value || 'lost' in value || value.asked !== asks) return;  // our own question coming back, or an answer to one before
-    if ('done' in value) {
-      Object.assign(progress, {max: value.total, value: value.done});
-      count.textContent = value.busy;
-      say('', '');
-    } else if ('busy' in value) say(value.busy, '');
+    if ('done' in value) work.step(value);
+    else if ('busy' in value) work.say(value.busy, '');
     if ('chart' in value && value.chart.lines.length) {
       if ('busy' in value) [line, verdict, numbers].forEach(part => part.replaceChildren());
       result.hidden = false;
@@ -124,10 +104,7 @@ export function unfold({element, props, trigger, watch}) {
       shownKey = askedKey;
     }
     if (!('busy' in value)) {
-      const focused = run.contains(document.activeElement) || document.activeElement === document.body;
-      goes(false);
-      if ('kind' in value) say(value.text, value.kind);
-      else say('', '');
+      const focused = 'kind' in value ? work.end(value.text, value.kind) : work.end('', '');
       if ('rows' in value) report(value);
       else result.hidden = true;
       if (focused) measure.focus();
@@ -135,22 +112,16 @@ export function unfold({element, props, trigger, watch}) {
     follow();
   }
 
-  /** @type {(text: string, kind: string) => void} */
-  function say(text, kind) {
-    message.textContent = text;
-    message.dataset.kind = kind;
-  }
-
   // What was measured stays, marked as late once something else is chosen.
   function follow() {
-    measure.disabled = measuring || now.run === null || now.subject === null;
+    measure.disabled = work.going || now.run === null || now.subject === null;
     result.classList.toggle('sl-late', shownKey !== sightline.canonical(asked()));
   }
 
   sightline.on('run', () => {
-    if (measuring && !stop.disabled) halt();
+    if (work.stoppable) halt();
     result.hidden = true;
-    say('', '');
+    work.say('', '');
   });
   sightline.on('run subject extra settings', follow);
   watch('value', heard);
