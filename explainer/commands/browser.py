@@ -44,8 +44,8 @@ READY = "() => document.querySelector('.sl-example') && document.querySelector('
 RUN = "document.querySelector('.sl-view').dataset.run"
 SHOWN = """before => {
   const view = document.querySelector('.sl-view');
-  return document.querySelector('.sl-chip[aria-selected=true]') && view.dataset.run !== before
-    && !view.classList.contains('sl-late');
+  return document.querySelector('.sl-chip[aria-selected=true]') && view.dataset.run
+    && view.dataset.run !== before && !view.classList.contains('sl-late');
 }"""
 NOTE_FIRST_MAPS = """document.addEventListener('drawn', () => requestAnimationFrame(() => {
   const [load] = performance.getEntriesByType('navigation');
