@@ -128,6 +128,7 @@ def measure_crowd(args: argparse.Namespace) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         environment = {"GRADIO_TEMP_DIR": folder, "SIGHTLINE_STORE_MB": str(STORE_MB)}
         with served(environment) as page:
+            page.wait_for_model()  # so that its memory is not taken for what the crowd leaves
             yield Figure("recorded answers are kept up to", STORE_MB, "MB", None)
             yield from crowd.measure(page.url, args.visitors, args.seconds, page.pid, Path(folder))
 
