@@ -32,7 +32,7 @@ from explainer.errors import ModelError
 from explainer.models.engine import Engine
 from explainer.run import Run
 
-__all__ = ["COMPUTED", "Computed", "Progress", "compute"]
+__all__ = ["COMPUTED", "AttributionProgress", "Computed", "compute"]
 
 COMPUTED: Mapping[str, Compute] = MappingProxyType(
     {

@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from explainer.attribution import AttributionProgress, Computed, compute
 from explainer.attribution.region_search import search_regions, searching
 from explainer.errors import Cancelled
 from explainer.media.video import VideoSource
-from explainer.methods import Method, find_method
+from explainer.methods import find_method
 from explainer.methods.comparison import Comparison
 from explainer.methods.subjects import Word
 from explainer.models.base import Family
 from explainer.models.decoding import Decoding
-from explainer.models.engine import Engine, describe_memory_errors
+from explainer.models.engine import Engine
 from explainer.models.inputs import Media
 from explainer.probing.eagle_search import SearchProgress
 from explainer.probing.region_plan import PLAN, RegionAttribution, RegionPlan, whole_answer
 from explainer.probing.regions import Region, hidden
 from explainer.probing.reliance import EMPTY
 from explainer.probing.tiling import Tiling
+from explainer.recording.maps import stream_maps
 from explainer.recording.origin import check_origin
-from explainer.recording.packing import add_unembedding_rows, add_word_rows, collect_base_ids
+from explainer.recording.packing import add_word_rows
 from explainer.recording.request import (
     Pictures,
-    VisualInput,
+    check_answer,
     check_fills,
     check_layer_bytes,
     check_layers,
     check_request,
     check_scales,
-    check_text,
     check_thinking,
     open_visual_input,
 )
 from explainer.recording.steps import Recorder, Step
-from explainer.run import AttributionKey, Run
+from explainer.run import Run
 
 __all__ = ["SCALES", "Explainer", "Step"]
 
@@ -135,7 +134,7 @@ class Explainer:
         visual = open_visual_input(self.family, image, video)
         request = replace(
             check_request(self.family, visual, prompt, scales, decoding),
-            answer_ids=None if answer is None else self._encode_answer(answer),
+            answer_ids=None if answer is None else check_answer(self.family, answer),
             layers=check_layers(self.family, layers),
             fills=check_fills(fills),
             sources=sources,
@@ -158,21 +157,18 @@ class Explainer:
         Args:
             on_token: called with each piece of decoded text.
             on_progress: called with each `Step`.
-            cancel: called between steps; if it returns True, `Cancelled` is raised.
+            cancel: called before each step; if it returns True, `Cancelled` is raised.
             options: as for `stream`.
         """
-        steps = self.stream(image, prompt, **options)
-        for item in steps:
-            if isinstance(item, Run):
-                return item
+
+        def take(step: Step) -> None:
             if on_progress:
-                on_progress(item)
-            if on_token and item.kind == "token" and item.text:
-                on_token(item.text)
-            if cancel and cancel():
-                steps.close()
-                raise Cancelled("the recording was stopped")
-        raise RuntimeError("the stream ended without a Run")
+                on_progress(step)
+            if on_token and step.kind == "token" and step.text:
+                on_token(step.text)
+
+        steps = self.stream(image, prompt, **options)
+        return _finish(steps, take, cancel, "the recording was stopped")
 
     def layer_bytes(
         self,
@@ -259,31 +255,7 @@ class Explainer:
         to `record` with `answer`.
         """
         check_origin(self.family, run, "read another answer")
-        notes = tuple(run.settings.get("image_notes", ()))
-        visual = VisualInput(run.images, run.labels, run.video, notes)
-        request = replace(
-            check_request(self.family, visual, run.prompt, (), Decoding(1, 0.0, 0)),
-            answer_ids=self._encode_answer(answer),
-            layers=run.layer_numbers[:-1],
-            fills=() if run.evidence is None else run.evidence.fills,
-            sources=run.sources is not None,
-        )
-        *_, forced = self._recorder.start(request)
-        held = [scale for part in (run, *run.layers) for scale in part.scales]
-        return replace(
-            add_unembedding_rows(self._engine, forced, collect_base_ids(held)),
-            scales=run.scales,
-            layers=tuple(
-                replace(new, scales=old.scales)
-                for new, old in zip(forced.layers, run.layers, strict=True)
-            ),
-            settings={**forced.settings, "scales": run.settings.get("scales", [1.0])},
-        )
-
-    def _encode_answer(self, answer: str) -> tuple[int, ...]:
-        """Return the token ids of an answer to teacher-force."""
-        text = check_text(answer, "answer", "write what the model could have said")
-        return tuple(self.family.codec.encode_answer(text))
+        return self._recorder.replace_answer(run, check_answer(self.family, answer))
 
     def stream_attribution(
         self, run: Run, tokens: int | Sequence[int], method: str, **knobs: Any
@@ -298,31 +270,7 @@ class Explainer:
         checked = [run.check_token(t) for t in ([tokens] if np.ndim(tokens) == 0 else tokens)]
         if isinstance(declared, Comparison):
             check_origin(self.family, run, "compute its maps")
-        return self._stream_attribution(run, checked, declared, settings)
-
-    def _stream_attribution(
-        self, run: Run, tokens: Sequence[int], method: Method, settings: Mapping[str, Any]
-    ) -> Generator[Step | Run, None, None]:
-        needs_model = isinstance(method, Comparison) and len(tokens) > 0
-        missing = method.lacks(run, tokens, settings) if needs_model else []
-        if not missing:
-            yield run
-            return
-        options = {name: settings[name] for name in method.options}
-        maps: dict[AttributionKey, Computed] = {}
-        texts = run.tokens.texts
-        with describe_memory_errors("use a smaller picture or load the model in bfloat16"):
-            for item in compute(self._engine, run, missing, method.name, options):
-                if isinstance(item, AttributionProgress):
-                    yield Step("reading", texts[item.token], item.done, item.total)
-                    continue
-                token = missing[len(maps)]
-                maps[method.key(token, settings)] = item
-                yield Step("map", texts[token], len(maps), len(missing))
-        yield run.with_attributions(
-            {key: item.values for key, item in maps.items()},
-            {key: item.notes for key, item in maps.items() if item.notes},
-        )
+        return stream_maps(self._engine, run, checked, declared, settings)
 
     def attribute(
         self,
@@ -356,15 +304,7 @@ class Explainer:
                 not support.
         """
         steps = self.stream_attribution(run, tokens, method, **knobs)
-        while True:
-            if cancel and cancel():
-                steps.close()
-                raise Cancelled("the computation of the maps was stopped")
-            item = next(steps)
-            if isinstance(item, Run):
-                return item
-            if on_progress:
-                on_progress(item)
+        return _finish(steps, on_progress, cancel, "the computation of the maps was stopped")
 
     def search_regions(
         self, run: Run, word: Word | None = None, plan: RegionPlan = PLAN, **options: Any
@@ -434,3 +374,24 @@ class Explainer:
         check_origin(self.family, run, "read its answer again")
         variants = [hidden(run, region, fill) for region in regions]
         return self._recorder.probabilities(run, variants)
+
+
+def _finish(
+    steps: Generator[Step | Run, None, None],
+    on_step: Callable[[Step], None] | None,
+    cancel: Callable[[], bool] | None,
+    stopped: str,
+) -> Run:
+    """Take all steps and return the run at their end.
+
+    `cancel` is called before each step; if it returns True, `Cancelled` is raised with the sentence
+    `stopped`.
+    """
+    while not (cancel and cancel()):
+        item = next(steps)
+        if isinstance(item, Run):
+            return item
+        if on_step:
+            on_step(item)
+    steps.close()
+    raise Cancelled(stopped)

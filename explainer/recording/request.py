@@ -98,6 +98,12 @@ def check_text(text: str, name: str, advice: str) -> str:
     return text
 
 
+def check_answer(family: Family, answer: str) -> tuple[int, ...]:
+    """Return the token ids of an answer to teacher-force; `PromptError` if it is empty."""
+    text = check_text(answer, "answer", "write what the model could have said")
+    return tuple(family.codec.encode_answer(text))
+
+
 def open_visual_input(
     family: Family, pictures: Pictures | None, video: VideoSource | None
 ) -> VisualInput:

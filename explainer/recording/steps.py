@@ -15,7 +15,7 @@ from explainer.attribution.reading import Reading
 from explainer.attribution.sources import read_without_sources
 from explainer.errors import ModelError, RunError
 from explainer.media.fills import filled
-from explainer.models.decoding import Picker
+from explainer.models.decoding import Decoding, Picker
 from explainer.models.engine import Engine, Generation, describe_memory_errors
 from explainer.models.inputs import Inputs, Media
 from explainer.models.text.tokens import TextStream
@@ -28,8 +28,10 @@ from explainer.recording.packing import (
 )
 from explainer.recording.request import (
     Request,
+    VisualInput,
     check_layer_bytes,
     check_length,
+    check_request,
     check_scale_length,
 )
 from explainer.run import ANSWER, Evidence, Run, Scale
@@ -181,6 +183,33 @@ class Recorder:
     ) -> tuple[Scale, ...]:
         states = self._engine.visual_states(inputs, layers)
         return pack_scales(self._engine, alpha, inputs, states)
+
+    def replace_answer(self, run: Run, answer_ids: tuple[int, ...]) -> Run:
+        """Record an answer with these ids to the pictures and the prompt of a run.
+
+        All scales are kept, in all layers, with the rows that they need; evidence and sources are
+        measured again if the run has them.
+        """
+        notes = tuple(run.settings.get("image_notes", ()))
+        visual = VisualInput(run.images, run.labels, run.video, notes)
+        request = replace(
+            check_request(self.family, visual, run.prompt, (), Decoding(1, 0.0, 0)),
+            answer_ids=answer_ids,
+            layers=run.layer_numbers[:-1],
+            fills=() if run.evidence is None else run.evidence.fills,
+            sources=run.sources is not None,
+        )
+        *_, forced = self.start(request)
+        known = [*run.scales, *(scale for layer in run.layers for scale in layer.scales)]
+        return replace(
+            add_unembedding_rows(self._engine, forced, collect_base_ids(known)),
+            scales=run.scales,
+            layers=tuple(
+                replace(new, scales=old.scales)
+                for new, old in zip(forced.layers, run.layers, strict=True)
+            ),
+            settings={**forced.settings, "scales": run.settings.get("scales", [1.0])},
+        )
 
     def add_evidence(self, run: Run, fills: Sequence[str]) -> Run:
         """Add the probabilities of the answer with filled pictures to the run."""
