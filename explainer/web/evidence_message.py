@@ -21,7 +21,7 @@ from explainer.methods.msea_arc import KNOBS
 from explainer.methods.subjects import Unsaid, probability
 from explainer.run import PROMPT, Run, Scale
 from explainer.run.geometry import seen_grid
-from explainer.web import texts
+from explainer.web import token_text
 
 MAGIC, VERSION = b"SLEV", 1
 STEPS = 32767  # of a map's values to each side of 0
@@ -62,7 +62,7 @@ def word_message(run: Run, word: Unsaid) -> bytes:
     header = {
         "format": "sightline-word",
         "alphas": list(run.alphas),
-        "texts": [texts.spelled(piece) for piece in pieces],
+        "texts": [token_text.spelled(piece) for piece in pieces],
         "probability": probability(run, word),
     }
     numbers = {

@@ -18,7 +18,7 @@ from explainer.methods.subjects import (
     words_of,
 )
 from explainer.run import ANSWER, PROMPT, Run
-from explainer.web import payload, texts
+from explainer.web import payload, texts, token_text
 from explainer.web.controls import OFFERED, MethodSettings
 from explainer.web.lacking import missing_of
 from explainer.web.messages import Value
@@ -53,7 +53,7 @@ def _depth(run: Run, looked: Run) -> str:
 
 def _title(run: Run, subject: Subject) -> str:
     """Return what people call a subject."""
-    said = [texts.visible(text_of(run, word)) for word in words_of(subject)]
+    said = [token_text.visible(text_of(run, word)) for word in words_of(subject)]
     return said[0] if len(said) == 1 else texts.AGAINST.format(plus=said[0], minus=said[1])
 
 
@@ -85,6 +85,6 @@ def _whereabouts(run: Run, word: Word) -> list[str]:
     parts = ["" if role == ANSWER else texts.OF_PROMPT if role == PROMPT else texts.OF_TEMPLATE]
     if isinstance(word, Unsaid):
         spaced = text_of(run, word).startswith(" ")
-        was = texts.visible(run.tokens.texts[token])
+        was = token_text.visible(run.tokens.texts[token])
         parts += [texts.IN_PLACE.format(word=was), texts.SPACED if spaced else texts.UNSPACED]
     return parts

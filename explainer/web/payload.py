@@ -24,7 +24,7 @@ from explainer.probing.sources import WordSources, word_sources
 from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
 from explainer.run.geometry import Placement
 from explainer.run.thought import thought
-from explainer.web import controls, texts
+from explainer.web import controls, texts, token_text
 
 _ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "center", "right")
 _PICTURE_SIDE = 720  # longest side of the picture under the maps, enough for a large screen
@@ -93,12 +93,12 @@ def bar(run: Run, key: str, subject: Any = None) -> dict[str, Any]:
 def facts(run: Run) -> dict[str, Any]:
     """Return what the line beside a word is made of.
 
-    These are the texts of all tokens, see `texts.spelled`, their probabilities, None where unknown,
-    and what holds for all of them: model, time and last layer.
+    These are the texts of all tokens, see `token_text.spelled`, their probabilities, None where
+    unknown, and what holds for all of them: model, time and last layer.
     """
     chances = (_finite(float(f"{p:.6g}")) for p in run.probs)
     return {
-        "texts": [texts.spelled(text) for text in run.tokens.texts],
+        "texts": [token_text.spelled(text) for text in run.tokens.texts],
         "probabilities": list(chances),
         "about": [run.model_id, *filter(None, [texts.time_spent(run.settings)])],
         "layer": run.layer,
@@ -141,7 +141,9 @@ def describe_rests(told: Reliance, sources: WordSources | None) -> str:
 
 def live_bar(pieces: Sequence[str]) -> dict[str, Any]:
     """Return the value of the token bar while an answer is being generated."""
-    chips = [{"index": i, "text": texts.visible(p), "role": "answer"} for i, p in enumerate(pieces)]
+    chips = [
+        {"index": i, "text": token_text.visible(p), "role": "answer"} for i, p in enumerate(pieces)
+    ]
     return {"run": None, "chips": chips, "subject": None, "live": True}
 
 
@@ -157,7 +159,7 @@ def first_chip(run: Run) -> int | None:
     thoughts = {*thought_chips(run)}
     answer = [(i, c) for i, c in chips if c.role == ANSWER and i not in thoughts]
     for pool in (answer, chips):
-        words = [i for i, c in pool if texts.is_content(c.text)]
+        words = [i for i, c in pool if token_text.is_content(c.text)]
         if words or pool:
             return words[0] if words else pool[0][0]
     return None
@@ -166,7 +168,7 @@ def first_chip(run: Run) -> int | None:
 def _chip(run: Run, index: int, word: WholeWord) -> dict[str, Any]:
     """Return one chip; `word` is the one that it belongs to."""
     chip = run.chips[index]
-    text, role = texts.visible(chip.text), ROLE_NAMES[chip.role]
+    text, role = token_text.visible(chip.text), ROLE_NAMES[chip.role]
     chance = texts.share(probability(run, Span(chip.tokens))) if chip.role == ANSWER else ""
     label = ", ".join(filter(None, [text, f"{role} word", chance]))
     return {

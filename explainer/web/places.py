@@ -11,7 +11,7 @@ import numpy as np
 
 from explainer.run import Run
 from explainer.run.geometry import Layout, seen_maps
-from explainer.web import texts
+from explainer.web import token_text
 from explainer.web.messages import ImageWords, PlaceWords
 from explainer.web.payload import placed
 
@@ -28,7 +28,7 @@ def place_words(run: Run) -> dict[str, Any]:
     ids, numbers = np.unique(run.visual_topk, return_inverse=True)
     numbers = numbers.reshape(run.visual_topk.shape)  # (N, 5)
     return PlaceWords(
-        texts=[texts.visible(run.pieces[int(i)]) for i in ids],
+        texts=[token_text.visible(run.pieces[int(i)]) for i in ids],
         images=[_image(run, i, numbers) for i in range(len(run.images))],
     ).as_json()
 

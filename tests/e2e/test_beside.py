@@ -8,7 +8,7 @@ import pytest
 from explainer.export import colour_table
 from explainer.methods import METHODS
 from explainer.methods.subjects import Contrast, Span, Unsaid, candidates, explain_subject
-from explainer.web import texts
+from explainer.web import texts, token_text
 from tests.e2e.test_chips import centre
 from tests.ui.fake import FakeExplainer
 
@@ -152,7 +152,9 @@ def test_tokens_of_the_template_are_shown_on_demand(app, visit):
     page = visitor.page
     assert page.locator(".sl-template .sl-chip").count() == 0
     page.click(".sl-beside .sl-tools >> text=Template")
-    assert visitor.chips("template") == [texts.visible(c.text) for c in run.chips if c.role == 0]
+    assert visitor.chips("template") == [
+        token_text.visible(c.text) for c in run.chips if c.role == 0
+    ]
     page.click(".sl-template .sl-chip >> nth=2")
     drawn(visitor, visitor.chips("template")[2])
     assert texts.OF_TEMPLATE in page.inner_text(".sl-line")

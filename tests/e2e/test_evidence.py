@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from explainer.methods import METHODS
-from explainer.web import texts
+from explainer.web import texts, token_text
 from tests.ui.fake import ANSWER_TEXTS, FakeExplainer
 
 LAST = ".sl-answer .sl-chip >> nth=-1"
@@ -29,7 +29,7 @@ def test_bars_come_after_the_maps_and_say_what_they_mean(measured):
     )
     assert "less likely with the picture" in second.get_attribute("title")
     assert page.locator(".sl-against").count() == 1
-    assert measured.chips() == list(map(texts.visible, ANSWER_TEXTS))  # bars are no text
+    assert measured.chips() == list(map(token_text.visible, ANSWER_TEXTS))  # bars are no text
     assert page.locator(".sl-prompt .sl-rests").count() == 0
 
 

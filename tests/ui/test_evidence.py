@@ -12,7 +12,7 @@ import pytest
 from explainer.methods.subjects import Unsaid, probability
 from explainer.ui.evidence import RUNS, message_of
 from explainer.ui.published import module_address
-from explainer.web import texts
+from explainer.web import texts, token_text
 from explainer.web.evidence_message import evidence_message, word_message
 from explainer.web.live import methods_module
 from tests.evidence_reader import logits, read
@@ -55,7 +55,7 @@ def test_a_word_that_was_not_said_has_rows_texts_and_probability(url, run):
     other = int(run.topk[at, 1])
     header, arrays = read(get(url, subject={"at": at, "ids": [other]}).content)
     assert header["format"] == "sightline-word"
-    assert header["texts"] == [texts.spelled(run.pieces[other])]
+    assert header["texts"] == [token_text.spelled(run.pieces[other])]
     assert header["probability"] == probability(run, Unsaid(at, (other,)))
     whole_header, whole = read(evidence_message(run, [other]))
     row = int(np.searchsorted(whole["ids"], other))

@@ -9,7 +9,7 @@ import pytest
 
 from explainer.run.store import RunStore
 from explainer.ui.maps import Maps
-from explainer.web import controls, payload, texts
+from explainer.web import controls, payload, texts, token_text
 from explainer.web.places import place_words
 from tests.ui.fake import fake_run, with_words
 
@@ -90,7 +90,7 @@ def test_each_place_of_the_picture_says_its_words(run):
             words = [told["texts"][number] for number in sent["words"][at : at + 5]]
             first = image * 441 + row * 21 + column
             ids = [known[(first + rank) % len(known)] for rank in range(5)]
-            assert words == [texts.visible(run.pieces[i]) for i in ids]
+            assert words == [token_text.visible(run.pieces[i]) for i in ids]
     json.dumps(told, allow_nan=False)
 
 

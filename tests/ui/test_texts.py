@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from explainer.web import texts
+from explainer.web import texts, token_text
 
 
 @pytest.mark.parametrize(
@@ -36,17 +36,17 @@ from explainer.web import texts
     ],
 )
 def test_nothing_on_a_chip_is_invisible(text, drawn):
-    assert texts.visible(text) == drawn
+    assert token_text.visible(text) == drawn
 
 
 @pytest.mark.parametrize("text", [" cat", "Zebra", "3", " 猫"])
 def test_content_words_can_name_something(text):
-    assert texts.is_content(text)
+    assert token_text.is_content(text)
 
 
 @pytest.mark.parametrize("text", [" the", "A", ".", " ", "", "\n", " Yes", "🍎"])
 def test_other_tokens_are_not_chosen_first(text):
-    assert not texts.is_content(text)
+    assert not token_text.is_content(text)
 
 
 def test_numbers_in_words():

@@ -14,7 +14,7 @@ from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
 from explainer.ui.sections.words_beside import words as beside_words
 from explainer.ui.sections.words_beside.handler import WordsHandler, places
-from explainer.web import controls, payload, texts
+from explainer.web import controls, payload, texts, token_text
 from explainer.web.subjects import LONGEST_WORD, read_subject
 from tests.ui.fake import FakeExplainer, fake_run
 
@@ -105,7 +105,7 @@ def test_each_chip_has_its_candidates_and_what_was_said_among_them():
         could = told[chip]
         said = [c for c in could if c["subject"] == {"chip": chip}]
         assert len(said) == 1
-        assert said[0]["text"] == texts.visible(RUN.chips[chip].text)
+        assert said[0]["text"] == token_text.visible(RUN.chips[chip].text)
         others = [c.token_id for c in candidates(RUN, token)]
         offered = [c["subject"]["ids"][0] for c in could if c not in said]
         assert offered == [i for i in others if i != RUN.tokens.ids[token]]

@@ -26,7 +26,7 @@ from explainer.run import Run
 from explainer.serving.jobs import CorrectionJob, RegionsJob
 from explainer.ui.handlers import Handlers
 from explainer.ui.sections.eagle import words
-from explainer.web import controls, payload, texts
+from explainer.web import controls, payload, texts, token_text
 from explainer.web.messages import Value, busy, failed, said
 from explainer.web.subjects import lacking, read_subject, word_subject
 
@@ -56,7 +56,9 @@ class EagleRequest:
 
     @property
     def name(self) -> str:
-        return words.WHOLE if self.word is None else texts.visible(text_of(self.run, self.word))
+        return (
+            words.WHOLE if self.word is None else token_text.visible(text_of(self.run, self.word))
+        )
 
     @property
     def ident(self) -> str:
@@ -224,10 +226,10 @@ def flag_words(run: Run) -> list[Value]:
     found = []
     for word in read_words(run):
         measured = reliance(run, word.tokens)
-        if measured is None or measured.is_sensitive or not texts.is_content(word.text):
+        if measured is None or measured.is_sensitive or not token_text.is_content(word.text):
             continue
         empty = " and ".join(texts.share(p) for p in measured.empty.values())
-        shown = texts.visible(word.text)
+        shown = token_text.visible(word.text)
         label = words.FLAG.format(text=shown, share=texts.share(measured.shown), empty=empty)
         found.append({"subject": word_subject(word), "text": shown, "label": label})
     return found

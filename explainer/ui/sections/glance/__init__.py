@@ -17,7 +17,7 @@ from explainer.ui.section import Endpoint, Page, Section, Slot
 from explainer.ui.sections.glance import words
 from explainer.ui.sections.glance.endpoint import SourcesEndpoint
 from explainer.ui.sides import MODEL
-from explainer.web import payload, texts
+from explainer.web import payload, texts, token_text
 from explainer.web.calls import RunCall, read_call
 from explainer.web.messages import (
     RankedAnswer,
@@ -106,7 +106,7 @@ def _is_word(text: str) -> bool:
 
 
 def _describe(word: WholeWord, measured: Reliance, rests: WordSources | None) -> RankedWord:
-    text, shares = texts.visible(word.text), rests and rests.shares
+    text, shares = token_text.visible(word.text), rests and rests.shares
     return RankedWord(
         at=word.chips[0],
         subject=word_subject(word),

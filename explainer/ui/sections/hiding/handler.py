@@ -31,7 +31,7 @@ from explainer.run.store import RunStore
 from explainer.serving.jobs import HidingJob
 from explainer.ui.handlers import NOTHING, Handlers, PageUpdate, RecordedRun
 from explainer.ui.sections.hiding import words
-from explainer.web import controls, payload, texts
+from explainer.web import controls, payload, texts, token_text
 from explainer.web.calls import HidingCall, RunCall, read_call
 from explainer.web.controls import OFFERED, MethodSettings
 from explainer.web.lacking import missing_of
@@ -85,7 +85,7 @@ class HidingRequest:
 
     @property
     def name(self) -> str:
-        return texts.visible(text_of(self.run, self.word))
+        return token_text.visible(text_of(self.run, self.word))
 
 
 class HidingHandler:
@@ -284,6 +284,6 @@ def _rows(run: Run, chosen: Sequence[int], probs: npt.NDArray[np.float32]) -> li
     for word in read_words(run):
         became = change(run, word.tokens, probs)
         if became and abs(became.delta) >= LEAST and not set(word.tokens) & set(chosen):
-            found.append((abs(became.delta), [texts.visible(word.text), *_shares(became)]))
+            found.append((abs(became.delta), [token_text.visible(word.text), *_shares(became)]))
     found.sort(key=lambda one: -one[0])
     return [row[: len(probs) + 2] for _, row in found[:MOST_WORDS]]

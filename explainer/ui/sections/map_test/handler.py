@@ -20,7 +20,7 @@ from explainer.run import Run
 from explainer.serving.jobs import CurvesJob
 from explainer.ui.handlers import Handlers
 from explainer.ui.sections.map_test import words
-from explainer.web import controls, texts
+from explainer.web import controls, texts, token_text
 from explainer.web.calls import MapTestCall, read_call
 from explainer.web.controls import OFFERED
 from explainer.web.map_entry import heat_or_why
@@ -103,7 +103,7 @@ class MapTestRequest:
 
     @property
     def name(self) -> str:
-        return texts.visible(text_of(self.run, self.word))
+        return token_text.visible(text_of(self.run, self.word))
 
 
 class MapTestHandler:

@@ -11,7 +11,7 @@ import numpy as np
 from explainer.methods.anatomy import Anatomy, Overlap, overlap, peak
 from explainer.run import ROLE_NAMES, Chip, Run
 from explainer.ui.sections.step_by_step import words
-from explainer.web import texts
+from explainer.web import texts, token_text
 from explainer.web.messages import EarlierWord, Guess, GuessList, GuessPair
 
 
@@ -26,7 +26,7 @@ class Case:
 
     @property
     def word(self) -> str:
-        return texts.visible(self.run.tokens.texts[self.token])
+        return token_text.visible(self.run.tokens.texts[self.token])
 
     @property
     def scales_peak(self) -> float:
@@ -59,7 +59,7 @@ def _relevance(case: Case, chip: Chip) -> float:
 def _word(case: Case, index: int, chip: Chip) -> EarlierWord:
     context, tokens = case.found.context, list(chip.tokens)
     relevance, part = _relevance(case, chip), float(context.shares[tokens].sum())
-    repeat, text = bool(context.repeats[tokens].all()), texts.visible(chip.text)
+    repeat, text = bool(context.repeats[tokens].all()), token_text.visible(chip.text)
     share = words.REPEAT if repeat else texts.percent(part)
     label = words.LABEL.format(word=text, relevance=f"{relevance:.2f}", share=share)
     return EarlierWord(
@@ -108,7 +108,7 @@ def _rows(run: Run, found: Overlap) -> tuple[list[Guess], list[Guess]]:
     shared = {s.token_id: s for s in found.shared}
 
     def row(token_id: int, rank: str) -> Guess:
-        text = texts.visible(run.pieces.get(token_id, f"⟨{token_id}⟩"))
+        text = token_text.visible(run.pieces.get(token_id, f"⟨{token_id}⟩"))
         match = shared.get(token_id)
         if match is None:
             return Guess(text=text, other=None, gain=0.0, label=text)

@@ -25,7 +25,7 @@ from explainer.ui.sections.step_by_step.context import (
     earlier_words,
     pair_of_lists,
 )
-from explainer.web import controls, messages, payload, texts
+from explainer.web import controls, messages, payload, texts, token_text
 from explainer.web.calls import StepsCall, read_call
 from explainer.web.lacking import missing_scales
 from explainer.web.messages import (
@@ -120,10 +120,10 @@ def _standing_for(run: Run, word: Word, knobs: Mapping[str, Any]) -> tuple[Run, 
 def _note(run: Run, subject: Any, case: Case) -> str:
     """Return what to know when the section shows less than the subject: one word, one piece."""
     first, *others = words_of(subject)
-    whole = texts.visible(text_of(run, first))
+    whole = token_text.visible(text_of(run, first))
     notes = []
     if isinstance(subject, Contrast):
-        other = texts.visible(text_of(run, others[0]))
+        other = token_text.visible(text_of(run, others[0]))
         notes.append(words.CONTRAST.format(word=whole, other=other))
     count = len(first.tokens if isinstance(first, Span) else first.ids)
     if count > 1:

@@ -9,7 +9,7 @@ from explainer.methods.subjects import Span, candidates, probability
 from explainer.run import Run
 from explainer.ui.handlers import Handlers, PageUpdate
 from explainer.ui.sections.words_beside import words
-from explainer.web import payload, texts
+from explainer.web import payload, texts, token_text
 from explainer.web.calls import AnswerCall, RunCall, TypedCall, read_call
 from explainer.web.messages import (
     TypedWord,
@@ -84,14 +84,14 @@ def _could(run: Run, index: int) -> list[Value]:
     """Return the candidates at a chip; what was said is among them, or else the first."""
     chip = run.chips[index]
     at, was = chip.tokens[0], int(run.tokens.ids[chip.tokens[0]])
-    told = {"subject": {"chip": index}, "text": texts.visible(chip.text)}
+    told = {"subject": {"chip": index}, "text": token_text.visible(chip.text)}
     told["share"] = texts.share(probability(run, Span(chip.tokens)))
     others = [
         told
         if c.token_id == was
         else {
             "subject": {"at": at, "ids": [c.token_id]},
-            "text": texts.visible(c.text),
+            "text": token_text.visible(c.text),
             "share": texts.share(c.probability),
         }
         for c in candidates(run, at)
