@@ -273,6 +273,12 @@ def test_the_first_line_of_a_docstring_can_be_read_alone():
     assert [place for place, line in first.items() if line[-1] not in ".:"] == []
 
 
+def test_one_place_says_which_layers_attend():
+    others = [p for p in SOURCES if not _inside(p, "explainer/models/base.py")]
+    tests = sorted((ROOT / "tests" / "attribution").rglob("*.py"))
+    assert _matches([*others, *tests], r"hasattr\([^)]*\"self_attn\"\)") == []
+
+
 def test_functions_have_names_that_say_what_they_do():
     assert [
         f"{_label(path)}: {node.name}"

@@ -16,6 +16,14 @@ from tests.conftest import FAMILIES, HYBRID
 PROMPT_TEXT = "what is in it?"
 QUICK = {"eagle": {"regions": 4}}  # of methods that take long, to try what all methods share
 
+# Methods that follow a word through the attention of every layer.
+THROUGH_ATTENTION = ("attention_rollout", "grad_rollout", "cp_lrp", "attn_lrp")
+
+
+def attends_in_every_layer(explainer: Explainer) -> bool:
+    """Return whether a model has no layers of another kind."""
+    return len(explainer.family.attending_layers) == explainer.family.depth
+
 
 def deepen(explainer: Explainer, layers: int = 4) -> Explainer:
     """Give the language model more layers, and all of it other weights, norms and biases too."""

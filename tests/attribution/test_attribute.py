@@ -18,7 +18,12 @@ from explainer.recording.load import load
 from explainer.run import ANSWER, PROMPT, Run
 from explainer.run.geometry import Layout
 from tests import tiny
-from tests.attribution.conftest import PROMPT_TEXT, QUICK
+from tests.attribution.conftest import (
+    PROMPT_TEXT,
+    QUICK,
+    THROUGH_ATTENTION,
+    attends_in_every_layer,
+)
 from tests.media.test_video import clip
 from tests.methods.test_registry import check_sound
 
@@ -204,9 +209,7 @@ def record_none() -> None:
 
 def refused(explainer: Explainer) -> set[str]:
     """Return the methods that have no meaning for this model."""
-    layers = explainer.family.decoder.layers
-    attends = all(hasattr(layer, "self_attn") for layer in layers)
-    through = set() if attends else {"attention_rollout", "grad_rollout", "cp_lrp", "attn_lrp"}
+    through = set() if attends_in_every_layer(explainer) else set(THROUGH_ATTENTION)
     return through if explainer.family.label in CLIP else {*through, "archi_surgery"}
 
 

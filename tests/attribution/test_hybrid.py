@@ -11,10 +11,9 @@ from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.run import ANSWER, Run
 from tests import tiny
+from tests.attribution.conftest import THROUGH_ATTENTION
 from tests.attribution.test_hygiene import traces
 from tests.conftest import FAMILIES, HYBRID
-
-THROUGH = ("attention_rollout", "grad_rollout", "cp_lrp", "attn_lrp")
 
 
 @pytest.fixture(scope="module", params=HYBRID)
@@ -53,8 +52,7 @@ def test_attention_is_that_of_the_layers_that_attend(folder, hybrid, run, over_l
     with torch.inference_mode():
         layers = plain.family.base(**tensors, output_attentions=True).attentions
     layers = [layer for layer in layers if layer is not None]
-    attending = sum(hasattr(layer, "self_attn") for layer in plain.family.decoder.layers)
-    assert 0 < len(layers) == attending < plain.family.depth
+    assert 0 < len(layers) == len(plain.family.attending_layers) < plain.family.depth
     mean = torch.stack([layer[0].mean(0) for layer in layers])
     token = int(run.indices(ANSWER)[-1])
     rows = (mean[-1] if over_layers == "last" else mean.mean(0))[:, visual]
@@ -78,7 +76,7 @@ def test_gradients_pass_through_all_kinds_of_layers(hybrid, run, depth):
 
     tensors, visual = reference(hybrid, run)
     layers = family.decoder.layers
-    last = max(i for i, layer in enumerate(layers) if hasattr(layer, "self_attn"))
+    last = max(family.attending_layers)
     hook = layers[round(depth * (last - 1))].register_forward_hook(after)
     states = family.base(**tensors, use_cache=False).last_hidden_state[0]
     hook.remove()
@@ -90,15 +88,15 @@ def test_gradients_pass_through_all_kinds_of_layers(hybrid, run, depth):
     torch.testing.assert_close(torch.from_numpy(got), want, atol=1e-6, rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", THROUGH)
+@pytest.mark.parametrize("name", THROUGH_ATTENTION)
 def test_what_follows_a_word_through_attention_says_why_there_is_none(hybrid, run, name):
-    attending = sum(hasattr(layer, "self_attn") for layer in hybrid.family.decoder.layers)
-    others = f"{hybrid.family.depth - attending} of the {hybrid.family.depth} layers"
+    depth = hybrid.family.depth
+    others = f"{depth - len(hybrid.family.attending_layers)} of the {depth} layers"
     with pytest.raises(MethodError, match=rf"{others}.* without attention"):
         hybrid.attribute(run, int(run.indices(ANSWER)[-1]), name)
 
 
-@pytest.mark.parametrize("name", sorted(set(COMPUTED) - {*THROUGH, "archi_surgery"}))
+@pytest.mark.parametrize("name", sorted(set(COMPUTED) - {*THROUGH_ATTENTION, "archi_surgery"}))
 def test_nothing_is_left_in_the_model(hybrid, run, name):
     before = traces(hybrid)
     assert hybrid.attribute(run, int(run.indices(ANSWER)[-1]), name).attributions

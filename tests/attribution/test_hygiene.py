@@ -23,7 +23,12 @@ from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.run import ANSWER, Run
 from tests import tiny
-from tests.attribution.conftest import PROMPT_TEXT, QUICK
+from tests.attribution.conftest import (
+    PROMPT_TEXT,
+    QUICK,
+    THROUGH_ATTENTION,
+    attends_in_every_layer,
+)
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -48,9 +53,6 @@ def traces(explainer: Explainer) -> dict:
     }
 
 
-THROUGH_ATTENTION = ("attention_rollout", "grad_rollout", "cp_lrp", "attn_lrp")
-
-
 def attribute(explainer: Explainer, run: Run, name: str, **options) -> Run | None:
     """Return the run with the maps of its answer, or None where the tower has no such map."""
     try:
@@ -63,10 +65,6 @@ def attribute(explainer: Explainer, run: Run, name: str, **options) -> Run | Non
             assert name in ("archi_surgery", *THROUGH_ATTENTION)
         assert explainer.family.label != "LLaVA"
         return None
-
-
-def attends_in_every_layer(explainer: Explainer) -> bool:
-    return len(explainer.family.attending_layers) == explainer.family.depth
 
 
 @pytest.mark.parametrize("name", COMPUTED)
