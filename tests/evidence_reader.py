@@ -16,7 +16,7 @@ def read(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return the header and the arrays of a message."""
     version, length = struct.unpack("<II", data[4:12])
     assert data[:4] == b"SLEV"
-    assert version == 1
+    assert version == 2
     header, arrays = json.loads(data[12 : 12 + length].decode()), {}
     for told in header["arrays"]:
         count, start = int(np.prod(told["shape"])), 12 + length + told["at"]

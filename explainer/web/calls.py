@@ -59,12 +59,6 @@ class MapTestCall(MapCall):
     steps: int
 
 
-class StepsCall(MapCall):
-    """Show how a map came about, with the guesses at the chip `beside`."""
-
-    beside: int | None = None
-
-
 class TypedCall(RunCall):
     """Bring a word in place of the token `at`."""
 

@@ -65,6 +65,12 @@ def knob(method: Method, name: str) -> Knob:
     return next(k for k in method.knobs if k.name == name)
 
 
+def weight_spec() -> dict[str, Any]:
+    """Return bounds and meaning of the weight of a scale."""
+    weight = knob(METHODS["msea_arc"], SCALE_WEIGHTS)
+    return {name: getattr(weight, name) for name in ("low", "high", "step", "meaning")}
+
+
 # What the panels show ----------------------------------------------------------------------------
 
 

@@ -1,8 +1,8 @@
 """What the methods need of a run as one binary message, so that a browser computes the maps itself.
 
-The message holds raw lens maps, scores of words at words, lists of guesses and the edges of cells:
-no picture, no text and no state of the model. docs/formats.md describes it byte by byte; the
-modules of `js/methods/` read it.
+The message holds raw lens maps, scores of words at words, lists of guesses with their texts, and
+the edges of cells: no picture, no prompt or answer, and no state of the model. docs/formats.md
+describes it byte by byte; the modules of `js/methods/` read it.
 
 Dimensions: W words in play, T text tokens, n cells of a scale that saw the picture, K guesses.
 """
@@ -23,7 +23,7 @@ from explainer.run import PROMPT, Run, Scale
 from explainer.run.geometry import seen_grid
 from explainer.web import token_text
 
-MAGIC, VERSION = b"SLEV", 1
+MAGIC, VERSION = b"SLEV", 2
 STEPS = 32767  # of a map's values to each side of 0
 _MOST_GUESSES = int(next(knob.high for knob in KNOBS if knob.name == "k"))
 _ALIGNED = 8  # bytes: every array begins at a multiple of them
@@ -42,13 +42,15 @@ def evidence_message(run: Run, ids: Iterable[int] = ()) -> bytes:
     largest score in the picture at most. Raises `RunError` for an id without a row in the run.
     """
     words = _words(run, ids)
+    guesses, guess_texts = _guesses(run)
     header = {
         "format": "sightline-evidence",
         "images": [list(image.shape[:2]) for image in run.images],
         "scales": [_scale(run, scale, words) for scale in run.scales],
         "first_guess": _place(words, _first_guess(run)),
+        "guess_texts": guess_texts,
     }
-    return _packed(header, {**_tokens(run, words), **_guesses(run), **_scores(run, words)})
+    return _packed(header, {**_tokens(run, words), "guesses": guesses, **_scores(run, words)})
 
 
 def word_message(run: Run, word: Unsaid) -> bytes:
@@ -121,12 +123,16 @@ def _folded(told: Sequence[str]) -> list[str]:
     return [text.strip().casefold() for text in told]
 
 
-def _guesses(run: Run) -> Arrays:
-    """Return the lists of guesses: ids numbered from 1, 0 where there is no state."""
+def _guesses(run: Run) -> tuple[npt.NDArray[Any], list[str]]:
+    """Return the lists of guesses, and the text of each guess as it is drawn.
+
+    Ids are numbered from 1; 0 stands where there is no state.
+    """
     lists = run.topk[:, :_MOST_GUESSES]
     known, numbers = np.unique(np.append(lists, -1), return_inverse=True)
     dtype = np.uint16 if len(known) <= 1 << 16 else np.int32
-    return {"guesses": numbers[:-1].reshape(lists.shape).astype(dtype)}
+    told = [token_text.visible(run.pieces.get(int(i), f"⟨{i}⟩")) for i in known[1:]]
+    return numbers[:-1].reshape(lists.shape).astype(dtype), told
 
 
 def _scores(run: Run, words: npt.NDArray[np.int32]) -> Arrays:
@@ -172,7 +178,8 @@ def _packed(header: dict[str, Any], arrays: Arrays) -> bytes:
         listed.append({"name": name, "type": array.dtype.name, "shape": array.shape, "at": at})
         parts.append(_padded(kept.tobytes(), b"\0"))
         at += len(parts[-1])
-    text = json.dumps({**header, "arrays": listed}, separators=(",", ":"), allow_nan=False)
+    whole = {**header, "arrays": listed}
+    text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     told = _padded(text.encode(), b" ", spare=4)
     numbers = np.array([VERSION, len(told)], "<u4").tobytes()
     return b"".join([MAGIC, numbers, told, *parts])

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from explainer.export import Chosen, Exhibit
 from explainer.methods import METHODS
 from explainer.run import Run
-from explainer.web import controls, payload, texts
+from explainer.web import controls, payload, step_words, texts
 from explainer.web.declared import declared
 from explainer.web.evidence_message import evidence_message
 from explainer.web.scripts import COMPUTED, module_script
@@ -35,7 +35,7 @@ def methods_module() -> MethodsModule:
 
 def computing_data() -> dict[str, Any]:
     """Return what the scripts compute with besides evidence: declarations, and words."""
-    return {"declared": declared(), "words": texts.COMPUTED}
+    return {"declared": declared(), "words": texts.COMPUTED, "steps": step_words.CAPTIONS}
 
 
 def live(exhibit: Exhibit) -> dict[str, Any] | None:
@@ -80,9 +80,7 @@ def _shared_values(exhibit: Exhibit) -> dict[str, Any] | None:
 
 
 def _slider_spec() -> dict[str, Any]:
-    weights = controls.knob(METHODS["msea_arc"], controls.SCALE_WEIGHTS)
-    bounds = {"low": weights.low, "high": weights.high, "step": weights.step}
-    return {**controls.panel_spec(), "weights": {**bounds, "meaning": weights.meaning}}
+    return {**controls.panel_spec(), "weights": controls.weight_spec()}
 
 
 def _slider_value(run: Run, values: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,6 @@ class TypeName(NamedTuple):
 
 
 Explained = Annotated[Value, TypeName("Explained")]
-PartValue = Annotated[Value, TypeName("MapPart")]
 Box = Annotated[list[float], TypeName("Rectangle")]
 
 
@@ -187,94 +186,6 @@ class SavedFile(Sent):
     mime: str
     note: str
     data: str
-
-
-class Guess(Sent):
-    """One guess of a list: its rank in the other one, and what it adds to the overlap."""
-
-    text: str
-    other: int | None
-    gain: float
-    label: str
-
-
-class GuessList(Sent):
-    """The guesses at one place, best first."""
-
-    title: str
-    rows: list[Guess]
-
-
-class GuessPair(Sent):
-    """The guesses at an earlier chip, and those at the word's own place."""
-
-    chip: int
-    text: str
-    lists: list[GuessList]
-
-
-class EarlierWord(Sent):
-    """A word before the explained one: relevance, weight, and its part of the interference."""
-
-    chip: int
-    text: str
-    role: str
-    label: str
-    relevance: float
-    weight: float
-    part: float
-    share: str
-    repeat: bool
-
-
-class MapStep(Sent):
-    """A step of the equation: a picture and a caption for each image."""
-
-    title: str
-    parts: list[PartValue]
-    captions: list[str]
-
-
-class ScaleStep(Sent):
-    """The map of one scale; `shares` says how much it counts, for each image."""
-
-    alpha: float
-    grids: list[str]
-    shares: list[str] | None
-    parts: list[PartValue]
-
-
-class StepPeaks(Sent):
-    """The scores at the end of the colours."""
-
-    scales: str
-    steps: str
-
-
-class Factor(Sent):
-    """The factor of Eq. 9, and what there is to say of it."""
-
-    value: str
-    caption: str
-
-
-class MapSteps(Sent):
-    """How a map came about: maps of scales, steps of the equation, earlier words, guesses."""
-
-    word: str
-    note: str
-    signed: bool
-    peaks: StepPeaks
-    max: bool
-    about: str
-    symbols: str
-    scales: list[ScaleStep]
-    steps: dict[Literal["fused", "interference", "before", "after"], MapStep]
-    beta: Factor
-    words: list[EarlierWord]
-    base: str
-    legend: str
-    pair: GuessPair | None
 
 
 class TypedWord(Sent):

@@ -24,7 +24,7 @@ from explainer.probing.sources import WordSources, word_sources
 from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
 from explainer.run.geometry import Placement
 from explainer.run.thought import thought
-from explainer.web import controls, texts, token_text
+from explainer.web import controls, step_words, texts, token_text
 
 _ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "center", "right")
 _PICTURE_SIDE = 720  # longest side of the picture under the maps, enough for a large screen
@@ -49,6 +49,16 @@ def view_props() -> dict[str, Any]:
         "methods": _menu(),
         "shown": list(controls.SHOWN),
         "words": {**texts.VIEW, "saving": texts.SAVE},
+    }
+
+
+def step_props() -> dict[str, Any]:
+    """Return the props of *Step by step*: colours, words, and the bounds of a scale's weight."""
+    return {
+        "diverging": Look().diverging,
+        "words": {**step_words.FOLD, "unreachable": texts.UNREACHABLE},
+        "dial": texts.DIAL,
+        "weight": controls.weight_spec(),
     }
 
 

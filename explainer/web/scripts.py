@@ -20,7 +20,15 @@ from typing import Any
 WEB = Path(__file__).parent
 PAGE = "page.js"  # the entry of the page: it mounts the parts
 SECTIONS = "sections.js"  # what it mounts of the sections
-STYLES = ("page.css", "models.css", "tokens.css", "view.css", "panel.css", "evidence.css")
+STYLES = (
+    "page.css",
+    "models.css",
+    "tokens.css",
+    "view.css",
+    "panel.css",
+    "evidence.css",
+    "step_by_step.css",
+)
 LAST_STYLE = "devices.css"  # after those of the sections
 COMPUTED = "computed.js"  # the entry of what computes maps, which the page loads by its address
 ONE_FILE = "file.js"  # the entry of a run in a file of its own
@@ -48,6 +56,7 @@ class PagePart:
 TOKENS = PagePart("tokens", '<div class="sl-tokens" role="group"></div>')
 MAPS = PagePart("view", '<div class="sl-view"></div>')
 BACKDROP = PagePart("backdrop", '<div hidden class="sl-backdrop"></div>')
+STEPS = PagePart("step_by_step", '<details class="sl-fold sl-opened"></details>')
 
 
 def resolve(entry: str, sources: Mapping[str, str] | None = None) -> str:
@@ -92,8 +101,9 @@ def page_script(folders: tuple[Path, ...]) -> str:
     """Return the script of a page, to run before its parts mount.
 
     Args:
-        folders: of the sections; modules there that export `mount` build components, and those
-            that export `unfold` build them once they are opened, see `fold_scripts`.
+        folders: of the sections; modules there that export `mount` build components. Those that
+            export `unfold`, there or in `js/`, build folds once they are opened, see
+            `fold_scripts`.
 
     Raises:
         ValueError: two modules have one name.
@@ -114,16 +124,17 @@ def page_script(folders: tuple[Path, ...]) -> str:
 def fold_scripts(folders: tuple[Path, ...]) -> dict[str, tuple[str, str]]:
     """Return the scripts of folds, {address: (name of the module, script)}.
 
-    A page loads such a script when the fold is opened. It holds the modules that the script of the
-    page lacks; the address tells by a hash whether it has changed.
+    A fold is a module that exports `unfold`. A page loads its script when it is opened. That holds
+    the modules that the script of the page lacks; the address tells by a hash whether it has
+    changed.
     """
     sources, mounts = _page_sources(folders)
     here = {
         name for entry in (PAGE, *(f"{m}.js" for m in mounts)) for name in _sort(entry, sources)
     }
     found = {}
-    for name in (f.stem for f in _files(folders) if "unfold" in _EXPORT.findall(sources[f.name])):
-        order = _sort(f"{name}.js", sources)
+    for file in (f for f, text in sources.items() if "unfold" in _EXPORT.findall(text)):
+        name, order = file.removesuffix(".js"), _sort(file, sources)
         script = _join(order, sources, {*order} - here, _SHARED)
         digest = hashlib.sha256(script.encode()).hexdigest()[:12]
         found[f"{FOLDS}/{name}-{digest}.js"] = name, script

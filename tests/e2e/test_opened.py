@@ -10,15 +10,30 @@ from explainer.methods.anatomy import anatomy, overlap
 from tests.ui.fake import ANSWER_TEXTS, FakeExplainer
 
 NUMBERS = "document.querySelector('.sl-opened').dataset"
-# Both maps are the same to a step of the colours: one is computed by Python, one by the page.
+# Both maps are the same: they are computed from the same arrays.
 SAME = """() => {
   const pixels = name => {
     const canvas = document.querySelector(`${name} .sl-heat`), {width, height} = canvas;
     return canvas.getContext('2d').getImageData(0, 0, width, height).data;
   };
   const own = pixels('[data-step=after]'), other = pixels('[data-method=msea_arc]');
-  return own.length === other.length && own.every((value, i) => Math.abs(value - other[i]) <= 16);
+  return own.length === other.length && own.every((value, i) => Math.abs(value - other[i]) <= 1);
 }"""
+
+# Moves the slider of beta; after each step, the factor that is shown and whether both maps follow.
+FOLLOW = (
+    "async () => { const same = "
+    + SAME
+    + """, slider = document.querySelector('[data-name=beta] .sl-range'), seen = [];
+  for (let beta = 0; beta <= 2; beta += .25) {
+    slider.value = beta;
+    slider.dispatchEvent(new Event('input', {bubbles: true}));
+    await new Promise(requestAnimationFrame);  // after all that the page does in this frame
+    seen.push([document.querySelector('.sl-factor').textContent, same()]);
+  }
+  return seen;
+}"""
+)
 
 
 @pytest.fixture
@@ -85,17 +100,16 @@ def test_every_picture_shows_what_the_method_computes(app, visitor):
     visitor.shot("opened")
 
 
-def test_folded_it_asks_for_nothing_and_open_it_follows_the_word(app, visit):
+def test_it_asks_for_its_script_alone_and_follows_the_word_while_it_is_open(app, visit):
     visitor = visit(app.url)
-    asked = []
-    visitor.page.on("request", lambda r: asked.append(r.post_data or ""))
     visitor.explain()
     visitor.page.click(".sl-chip:has-text('dog')")
     visitor.wait_for_maps()
-    assert not [data for data in asked if '"anatomy"' in data]
+    visitor.quiet()
+    asked = []
+    visitor.page.on("request", lambda r: asked.append(r.url))
     visitor.page.click(".sl-opened > summary")
     ready(visitor, "dog")
-    assert [data for data in asked if '"anatomy"' in data]
     visitor.page.focus(".sl-chip[aria-selected=true]")
     for _ in range(3):
         visitor.page.keyboard.press("ArrowRight")
@@ -106,6 +120,29 @@ def test_folded_it_asks_for_nothing_and_open_it_follows_the_word(app, visit):
     assert visitor.page.evaluate(f"{NUMBERS}.word") == "grass"  # folded: not brought along
     visitor.page.click(".sl-opened > summary")
     ready(visitor, "cat")
+    assert ["/static/folds/step_by_step-" in url for url in asked] == [True]
+
+
+def test_it_follows_a_slider_that_is_dragged_in_the_same_frame_and_asks_for_nothing(app, visitor):
+    ready(visitor, "cat")
+    visitor.quiet()
+    asked = []
+    visitor.page.on("request", lambda r: asked.append(r.url))
+    followed = visitor.page.evaluate(FOLLOW)
+    assert followed == [[f"β = {beta / 4:.2f}", True] for beta in range(9)]
+    k = visitor.page.locator("[data-name=k] .sl-range")
+    box = k.bounding_box()
+    visitor.page.mouse.move(box["x"] + 5, box["y"] + box["height"] / 2)
+    visitor.page.mouse.down()
+    visitor.page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] / 2, steps=12)
+    visitor.page.mouse.up()
+    shown = int(k.input_value())
+    assert shown > 150
+    ready(visitor, "cat")
+    _, _, want = found(app, visitor, k=shown, beta=2.0)
+    shows(visitor, "[data-step=after]", want.heat.values, 1.0)
+    assert visitor.page.locator(".sl-more-guesses").inner_text() == f"Show all {shown} guesses"
+    assert asked == []
 
 
 def test_twenty_fast_keys_end_on_the_right_word(visitor):
@@ -118,7 +155,7 @@ def test_twenty_fast_keys_end_on_the_right_word(visitor):
 
 def test_weights_of_scales_move_both_maps(app, visitor):
     ready(visitor, "cat")
-    first = visitor.page.locator(".sl-dial[data-name=weight1] input[type=range]")
+    first = visitor.page.locator(".sl-dial[data-name=step-weight1] input[type=range]")
     first.focus()
     visitor.page.keyboard.press("Home")
     visitor.settled("0 %", "document.querySelector('.sl-reading .sl-caption')"
@@ -129,7 +166,7 @@ def test_weights_of_scales_move_both_maps(app, visitor):
     assert np.abs(want.heat.values - other.heat.values).max() > 0.02
     shows(visitor, "[data-step=after]", want.heat.values, 1.0)
     shows(visitor, "[data-method=msea_arc]", want.heat.values, 1.0)
-    visitor.page.click(".sl-dial[data-name=weight1] .sl-reset")
+    visitor.page.click(".sl-dial[data-name=step-weight1] .sl-reset")
     visitor.settled("33 %", "document.querySelector('.sl-reading .sl-caption')"
                     ".textContent.split(' weight ')[1]")  # fmt: skip
     ready(visitor, "cat")
@@ -180,7 +217,7 @@ def test_with_the_maximum_there_is_nothing_to_weigh(visitor):
     ready(visitor, "cat")
     visitor.page.click(".sl-fold:has(.sl-options) > summary")
     visitor.page.select_option("[name='msea_arc.fuse']", "max")
-    visitor.page.wait_for_selector(".sl-dial[data-name=weight1] input[type=range]:disabled")
+    visitor.page.wait_for_selector(".sl-dial[data-name=step-weight1] input[type=range]:disabled")
     ready(visitor, "cat")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from explainer.errors import KnobError, MethodError, RunError, ScaleError, SightlineError
 from explainer.methods import COMPARISON, METHODS
-from explainer.web import controls
+from explainer.web import controls, texts
 
 PANEL = controls.panel_value()
 OPTIONS = controls.option_value()
@@ -132,3 +132,39 @@ def test_an_empty_repetition_penalty_is_the_models_own(empty):
 def test_a_wrong_repetition_penalty_is_refused(wrong):
     with pytest.raises(SightlineError):
         controls.read_decoding(8, 0, 0, repetition_penalty=wrong)
+
+
+@pytest.mark.parametrize(
+    ("panel", "want"),
+    [
+        ({}, None),
+        ({"weights": None}, None),
+        ({"weights": [1, 1, 1, 0, 0]}, None),
+        ({"weights": [0.5, 0.5, 0.5, 2, 1]}, None),
+        ({"weights": [0.5, 1, 2, 1, 1]}, (0.5, 1, 2)),
+        ({"weights": [2, 1, 0], "alphas": [[1.0, True], [0.5, True], [1.0, True]]}, (2, 1)),
+    ],
+)
+def test_weights_belong_to_the_scales_that_are_on(panel, want):
+    read = controls.read_settings({**PANEL, **panel}, OPTIONS)
+    assert read.knobs["msea_arc"]["scale_weights"] == want
+
+
+@pytest.mark.parametrize(
+    ("panel", "why"),
+    [
+        (
+            {"weights": [2, 1, 1, 1, 1], "alphas": [[1.0, True], [0.5, False], [1.0, True]]},
+            texts.BAD_REQUEST,
+        ),
+        ({"weights": "all"}, texts.BAD_REQUEST),
+        ({"weights": [1, 2]}, texts.BAD_REQUEST),
+        ({"weights": [{}, 1, 1, 1, 1]}, texts.BAD_REQUEST),
+        ({"weights": [0, 0, 0, 1, 1]}, texts.NO_WEIGHT),
+        ({"weights": [3, 1, 1, 1, 1]}, r"0\.\.2"),
+        ({"weights": ["x", 1, 1, 1, 1]}, "is a number"),
+    ],
+)
+def test_wrong_weights_are_refused(panel, why):
+    with pytest.raises(SightlineError, match=why):
+        controls.read_settings({**PANEL, **panel}, OPTIONS)

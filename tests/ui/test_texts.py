@@ -59,3 +59,10 @@ def test_numbers_in_words():
     assert [texts.duration(s) for s in (0.0002, 0.0081, 1.44, 125)] == [
         "1 ms", "8 ms", "1.4 s", "2 min 5 s",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("part", "words"), [(0, "0 %"), (0.001, "< 1 %"), (0.31, "31 %"), (1, "100 %")]
+)
+def test_shares_in_words(part, words):
+    assert texts.percent(part) == words

@@ -106,7 +106,8 @@ def sweep(method: Method) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield knob.name, {**context, knob.name: value}
 
 
-def _random(method: Method, seed: int) -> dict[str, Any]:
+def pick(method: Method, seed: int) -> dict[str, Any]:
+    """Return settings of many knobs at once, drawn at random."""
     rng = np.random.default_rng([seed, len(method.name)])
     picked = {knob.name: values(knob) for knob in method.knobs if rng.random() < 0.6}
     return {name: those[int(rng.integers(len(those)))] for name, those in picked.items()}
@@ -116,9 +117,9 @@ def cases() -> Iterator[Case]:
     """Yield every case: what is asked, and what Python says."""
     for method in METHODS.values():
         for _, knobs in sweep(method):
-            yield case("small", method, Span(_some(runs()["small"])), knobs)
+            yield case("small", method, Span(some_tokens(runs()["small"])), knobs)
         for name, run in runs().items():
-            some = _some(run)
+            some = some_tokens(run)
             for preset in ("default",) if name in _LARGE else method.presets:
                 yield case(name, method, Span(some), {}, preset if method.presets else None)
             for normalisation in ("joint", "token", "answer"):
@@ -127,20 +128,20 @@ def cases() -> Iterator[Case]:
                 yield case(name, method, subject, {})
         for seed in range(RANDOM):
             name = list(runs())[seed % 5]
-            yield case(name, method, Span(_some(runs()[name])[:2]), _random(method, seed))
+            yield case(name, method, Span(some_tokens(runs()[name])[:2]), pick(method, seed))
 
 
 _LARGE = tuple(path.stem for path in GALLERY[1:])  # at the size of the picture too large to keep
 
 
-def _some(run: Run) -> tuple[int, ...]:
+def some_tokens(run: Run) -> tuple[int, ...]:
     """Return the last answer tokens and the first prompt token."""
     answer = run.indices(ANSWER)
     return (int(answer[-1]), int(answer[len(answer) // 2]), int(run.indices(PROMPT)[0]))
 
 
 def _subjects(run: Run) -> Iterator[Subject]:
-    last, middle, _ = _some(run)
+    last, middle, _ = some_tokens(run)
     first, second = (int(i) for i in run.unembedding.ids[[3, -4]])
     yield Span((middle, last), "mean")
     yield Span((last, middle), "first")
@@ -174,11 +175,12 @@ def case(
 
 def _told(subject: Subject) -> dict[str, Any]:
     if isinstance(subject, Contrast):
-        return {"plus": _word(subject.plus), "minus": _word(subject.minus)}
-    return _word(subject)
+        return {"plus": word_json(subject.plus), "minus": word_json(subject.minus)}
+    return word_json(subject)
 
 
-def _word(word: Word) -> dict[str, Any]:
+def word_json(word: Word) -> dict[str, Any]:
+    """Return a word as the modules take it."""
     if isinstance(word, Span):
         return {"tokens": list(word.tokens), "by": word.by}
     return {"at": word.at, "ids": list(word.ids), "by": word.by}

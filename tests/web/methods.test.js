@@ -97,5 +97,5 @@ test('values of knobs are checked', () => {
 });
 
 test('what is no evidence is refused', () => {
-  assert.throws(() => readEvidence(new Uint8Array(16).buffer), /no evidence of version 1/);
+  assert.throws(() => readEvidence(new Uint8Array(16).buffer), /no evidence of version 2/);
 });

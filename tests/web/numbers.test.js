@@ -3,7 +3,7 @@ import {test} from 'node:test';
 
 import {snap} from '../../explainer/web/js/dial.js';
 import {along, fill} from '../../explainer/web/js/dom.js';
-import {FORMULAS} from '../../explainer/ui/sections/step_by_step/formula.js';
+import {FORMULAS} from '../../explainer/web/js/steps/formula.js';
 import {topFor} from '../../explainer/ui/sections/map_test/plot.js';
 import {sightline} from '../../explainer/web/js/state.js';
 import {clamp, placeAt, shareOf, zoomAt, zoomTo} from '../../explainer/web/js/zoom.js';

@@ -13,6 +13,7 @@ from explainer.evaluation.synthetic import synthetic_run
 from explainer.methods import METHODS
 from explainer.methods.lens import lens_views
 from explainer.run import ANSWER, Run
+from explainer.web import token_text
 from explainer.web.evidence_message import STEPS, evidence_message
 from tests.evidence_reader import logits, read, told_run
 from tests.methods import small
@@ -53,6 +54,9 @@ def test_the_message_holds_what_methods_read_of_a_run(run):
     assert header["images"] == [list(image.shape[:2]) for image in run.images]
     columns = run.unembedding.index(ids)
     assert (arrays["scores"] == run.text_logits[:, columns].T).all()
+    drawn = [token_text.visible(run.pieces[int(i)]) for i in np.unique(run.topk) if i >= 0]
+    assert header["guess_texts"] == drawn
+    assert arrays["guesses"].max() == len(drawn)
     assert [s["alpha"] for s in header["scales"]] == list(run.alphas)
     for i, scale in enumerate(run.scales):
         told = header["scales"][i]

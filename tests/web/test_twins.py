@@ -11,19 +11,25 @@ import numpy as np
 import pytest
 
 from explainer.methods import METHODS
-from tests.web import cases
+from tests.web import cases, step_cases
 
 NODE = shutil.which("node")
-TESTS = Path(__file__).with_name("twins.test.js")
+TESTS = [Path(__file__).with_name(f"{name}.test.js") for name in ("twins", "steps")]
 
 
 @pytest.mark.skipif(NODE is None, reason="no node here")
 def test_the_page_computes_what_python_computes(tmp_path):
     made = cases.write(tmp_path / "cases.json")
+    steps = step_cases.write(tmp_path / "steps.json")
     assert sum("error" in one for one in made) > 10, "refusals are compared, too"
+    assert sum("error" in one for one in steps) > 3
+    files = {
+        "SIGHTLINE_CASES": str(tmp_path / "cases.json"),
+        "SIGHTLINE_STEPS": str(tmp_path / "steps.json"),
+    }
     done = subprocess.run(
-        [NODE, "--test", TESTS],
-        env={**os.environ, "SIGHTLINE_CASES": str(tmp_path / "cases.json")},
+        [NODE, "--test", *TESTS],
+        env={**os.environ, **files},
         capture_output=True,
         text=True,
     )
@@ -35,7 +41,7 @@ def test_the_page_computes_what_python_computes(tmp_path):
 def test_every_knob_changes_a_case(name):
     """Else a twin that ignores the knob would pass."""
     method, seen = METHODS[name], {}
-    span = cases.Span(cases._some(cases.runs()["small"]))
+    span = cases.Span(cases.some_tokens(cases.runs()["small"]))
     for knob, knobs in cases.sweep(method):
         one = cases.case("small", method, span, knobs)
         heat = one["heat"]["parts"] if "heat" in one else None

@@ -1,14 +1,16 @@
 // Maps computed here, from the evidence of a run and the state of all controls.
 import {aboutMethod, drawnPart, notesOf} from './describe.js';
 import {fill} from './dom.js';
-import {lineOf, titleOf} from './facts.js';
+import {lineOf, textOf, titleOf} from './facts.js';
 import {settingsOf} from './methods/base.js';
 import {largest} from './methods/display.js';
 import {readEvidence, readWord, Refusal, withWord} from './methods/run.js';
 import {Unfinished, within} from './methods/slices.js';
 import {explainSubject} from './methods/subjects.js';
+import {mapSteps} from './steps/captions.js';
 
 const SLICE_MS = 10;  // of one frame
+const ARC = 'msea_arc';  // the method that is shown step by step
 /** @type {(word: Explained) => string} */
 const keyOf = ({at, ids, word}) => JSON.stringify([at, word ?? ids]);
 /** @type {(subject: Explained) => Explained[]} */
@@ -17,11 +19,11 @@ const parts = subject => subject.plus && subject.minus ? [subject.plus, subject.
 /**
  * Prepare to compute the maps of a run at one layer.
  * @param {ArrayBuffer} message its evidence
- * @param {{declared: {methods: Record<string, MethodSpec>, norms: Record<string, Record<string, string>>}, words: Words}} told
+ * @param {{declared: {methods: Record<string, MethodSpec>, norms: Record<string, Record<string, string>>}, words: Words, steps: Words}} told
  * @param {boolean} grows whether scales can be added to the run
  * @returns {Computing}
  */
-export function computing(message, {declared: {methods, norms}, words}, grows) {
+export function computing(message, {declared: {methods, norms}, words, steps: says}, grows) {
   let run = readEvidence(message);
   /** @type {Map<string, HeldWord>} */
   const unsaid = new Map();
@@ -126,12 +128,39 @@ export function computing(message, {declared: {methods, norms}, words}, grows) {
     const told = parts(subject).map(word => toldOf(word, chips, facts)), word = titleOf(told, words), whole = wholeOf(subject, chips);
     const shown = Object.keys(options).filter(name => name in methods);
     const made = Object.fromEntries(shown.map(name => [name, makeMap(name, whole, settings(name, panel, options[name]), word, pictures.images)]));
-    const main = (made.msea_arc ?? made[shown[0]])?.heat;
+    const main = (made[ARC] ?? made[shown[0]])?.heat;
     return {entry: {
       subject, word, line: lineOf(told, subject.layer, chips, facts, words), maps: shown.map(name => made[name].map),
-      peaks: (main?.parts ?? []).map(part => Number(largest(part.values.map(Math.abs)).toFixed(3))), beta: made.msea_arc?.heat.notes.beta_auto ?? null,
+      peaks: (main?.parts ?? []).map(part => Number(largest(part.values.map(Math.abs)).toFixed(3))), beta: made[ARC]?.heat.notes.beta_auto ?? null,
       took: performance.now() - began,
     }};
+  }
+
+  // How the map of a subject came about, of the first word of a contrast.
+  /** @type {(subject: Explained, beside: number | null, now: State) => FoundSteps} */
+  function stepsOf(subject, beside, {panel, options, facts, chips}) {
+    if (!panel || !options || !facts) return {};
+    const lacking = grows ? missing(panel, {}) : [];
+    if (lacking.length) return {refused: {text: fill(words.adding, {scales: lacking.join(', ')}), kind: 'busy'}};
+    const s = settings(ARC, panel, options[ARC] ?? {}), [first] = parts(subject), [told, other] = parts(subject).map(word => toldOf(word, chips, facts));
+    const texts = {whole: textOf(told.texts), pieces: told.texts.map(text => textOf([text])), against: other && textOf(other.texts)};
+    return {steps: mapSteps(methods[ARC], run, wordOf(first, chips), s, {...texts, chips, norm: norms.plain[s.normalisation], says}, beside)};
+  }
+
+  // What an act finds within a slice; null where it has to go on later.
+  /**
+   * @template T
+   * @param {() => T} act
+   * @returns {T | {refused: Found['refused']} | null}
+   */
+  function attempt(act) {
+    try {
+      return within(SLICE_MS, act);
+    } catch (error) {
+      if (error instanceof Unfinished) return null;
+      if (!(error instanceof Refusal)) throw error;
+      return {refused: {text: error.message.replace(/^./u, first => first.toUpperCase()), kind: 'error'}};
+    }
   }
 
   /** @type {(subject: Explained, chips: Chip[]) => ExplainedWord | WordContrast} */
@@ -148,15 +177,8 @@ export function computing(message, {declared: {methods, norms}, words}, grows) {
       run = withWord(run, other);
       unsaid.set(keyOf(word), {ids: [...other.ids], texts: other.texts, probability: other.probability});
     },
-    entry(subject, now) {
-      try {
-        return within(SLICE_MS, () => compute(subject, now));
-      } catch (error) {
-        if (error instanceof Unfinished) return null;
-        if (!(error instanceof Refusal)) throw error;
-        return {refused: {text: error.message.replace(/^./u, first => first.toUpperCase()), kind: 'error'}};
-      }
-    },
+    entry: (subject, now) => attempt(() => compute(subject, now)),
+    steps: (subject, beside, now) => attempt(() => stepsOf(subject, beside, now)),
     about: ({name, norm = ''}, {panel, options}) => panel && options ? aboutMethod(methods[name], settings(name, panel, options[name]), norm) : '',
   };
 }

@@ -11,8 +11,12 @@ function share(chance) {
   return chance < .001 ? '< 0.1 %' : `${(100 * chance).toFixed(1)} %`;
 }
 
-/** @type {(texts: string[]) => string} */
-const textOf = texts => texts.join('').replace(/^ /, '') || '∅';
+/**
+ * Return what people call a word.
+ * @param {string[]} texts of its pieces, with their leading spaces
+ * @returns {string}
+ */
+export function textOf(texts) { return texts.join('').replace(/^ /, '') || '∅'; }
 
 /**
  * Return what people call a subject.

@@ -18,6 +18,7 @@ const now = {
   panel: null,
   options: null,
   settings: '',
+  evidence: null,
   pictures: {run: null, images: []},
   image: 0,
   entry: null,

@@ -46,6 +46,9 @@ interface LastMap { key: string; images: Picture[]; heat: Heat; map: MethodMap }
 /** What was computed, or why nothing was; neither where nothing is computed here. */
 type Found = {entry?: Entry; refused?: Refusal};
 
+/** The steps that lead to a map, or why there are none; neither where nothing is computed here. */
+type FoundSteps = {steps?: MapSteps; refused?: Refusal};
+
 /** What is drawn, or why nothing is. */
 type Shown = (Entry & {refused?: undefined}) | {refused: Refusal; maps?: undefined; need?: undefined};
 
@@ -59,6 +62,8 @@ interface Computing {
   add(word: Explained, message: ArrayBuffer): void;
   /** Null where the work takes longer than a slice: it goes on when asked again; {} until the state has all that it needs. */
   entry(subject: Explained, now: State): Found | null;
+  /** How the map of MSEA + ARC came about, with the guesses at the chip `beside`. */
+  steps(subject: Explained, beside: number | null, now: State): FoundSteps | null;
   /** How a map was made; '' while the state lacks the panel or the options. */
   about(map: MethodMap, now: State): string;
 }
@@ -168,6 +173,8 @@ interface State {
   options: OptionValue | null;
   /** Key of panel and options: maps of another key are never shown. */
   settings: string;
+  /** Where maps are computed from; another object once more of it has arrived, or was refused. */
+  evidence: {source: EvidenceSource} | null;
   pictures: {run: string | null; images: Picture[]};
   /** Which of several pictures the maps show. */
   image: number;

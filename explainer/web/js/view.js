@@ -36,7 +36,7 @@ export function mount({element, props, trigger, server, watch}, makeSource) {
   status.append(word, line);
   const shots = strip(image => sightline.set({image}), text);
   if (!sightline.now.methods.length) sightline.set({methods: props.shown});
-  const compare = comparing(text), source = makeSource(() => soon());
+  const compare = comparing(text), source = makeSource(() => { share(); soon(); });
   const maps = mapStore(source, asked => server.compared(asked), () => soon(), text.unreachable);
   const wordsAt = placeWords(asked => server.places(asked), () => point());
   tools.append(...props.methods.length > 1 ? [methodMenu(props.methods, text)] : [], compare.box, looks(), whole());
@@ -46,6 +46,10 @@ export function mount({element, props, trigger, server, watch}, makeSource) {
   root.append(make('p', 'sl-welcome', text.welcome), told, status, row, shots.box, said);
   root.classList.add('sl-empty');
   followZoom(root);
+
+  // Others compute from the same evidence; a new object says that more has arrived.
+  function share() { sightline.set({evidence: {source}}); }
+  share();
 
   // How maps are drawn.
   function looks() {

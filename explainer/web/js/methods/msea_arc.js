@@ -16,20 +16,32 @@ const MOST_KEPT = 1 << 15;  // cells of a map that is kept for the next setting
  * @param {Settings} s all knobs
  * @returns {Heat[]}
  */
-export function mseaArc(run, tokens, s) {
+export function mseaArc(run, tokens, s) { return derivations(run, tokens, s).heats; }
+
+/**
+ * Return the maps of tokens, and how each came about.
+ * @param {RunEvidence} run
+ * @param {number[]} tokens
+ * @param {Settings} s all knobs
+ * @param {(token: number, j: number, map: Float32Array) => void} [seen] hears of each map that is subtracted from a
+ *   token's; j is that of the token it belongs to, or T for A_0
+ * @returns {{heats: Heat[], derivedOf(token: number): Derived, grids: MapGrid[]}}
+ */
+export function derivations(run, tokens, s, seen) {
   checkTogether(s);
   const grids = gridsOf(run, s), derived = new Map();
   /** @type {(token: number) => Derived} */
   const derivedOf = token => {
-    if (!derived.has(token)) derived.set(token, derive(run, token, s, grids));
+    if (!derived.has(token)) derived.set(token, derive(run, token, s, grids, seen));
     return derived.get(token);
   };
   const how = {normalisation: s.normalisation, window: s.window, border: s.border, name: JSON.stringify(s)};
   const maps = finish(run, tokens, token => derivedOf(token).cleaned, grids, how);
-  return maps.map((map, i) => {
+  const heats = maps.map((map, i) => {
     const {beta, auto} = derivedOf(tokens[i]);
-    return {parts: asParts(map, grids), signed: false, norm: ['plain', s.normalisation], notes: {beta, beta_auto: auto}};
+    return {parts: asParts(map, grids), signed: false, norm: /** @type {[string, string]} */ (['plain', s.normalisation]), notes: {beta, beta_auto: auto}};
   });
+  return {heats, derivedOf, grids};
 }
 
 /** @type {(s: Settings) => void} */
@@ -61,14 +73,19 @@ export function gridsOf(run, {fuse_at, factor}) {
  * @param {number} token
  * @param {Settings} s
  * @param {MapGrid[]} grids
+ * @param {(token: number, j: number, map: Float32Array) => void} [seen] see `derivations`
  * @returns {Derived}
  */
-export function derive(run, token, s, grids) {
+export function derive(run, token, s, grids, seen = () => {}) {
   const earlierWeights = predecessorWeights(run, token, s), fused = fusing(run, s, grids);
   const own = fused.word(run.tokens[token]), base = fused.base();
   const weights = Float64Array.of(...earlierWeights, ...base ? [1] : []);  // r_0 = 0
   /** @type {(j: number) => Float32Array} */
-  const mapAt = j => base && j === run.tokens.length ? base : fused.word(run.tokens[j]);
+  const mapAt = j => {
+    const map = base && j === run.tokens.length ? base : fused.word(run.tokens[j]);
+    seen(token, j, map);
+    return map;
+  };
   const interference = weightedMean(weights, mapAt, cellCount(grids)), best = bestBeta(own, interference);
   const auto = s.beta_range === 'nonnegative' ? Math.max(0, best) : best, beta = s.beta ?? auto;
   return {own, weights, interference, cleaned: subtract(own, interference, beta), beta, auto};
@@ -116,9 +133,28 @@ function stateRow({positions}, token, state) {
   return gap ? -1 : token + 1;
 }
 
-// A of Eq. 5 for words and A_0. Maps are kept with the run, those of the last settings at each step.
-/** @type {(run: RunEvidence, s: Settings, grids: MapGrid[]) => {word(number: number): Float32Array, base(): Float32Array | null}} */
-function fusing(run, s, grids) {
+/**
+ * Return the list of guesses at the state that stands for a token.
+ * @param {RunEvidence} run
+ * @param {number} token
+ * @param {Settings} s
+ * @returns {Uint16Array | Int32Array} (k,) numbers of guesses, best first
+ */
+export function guessesAt(run, token, s) {
+  const row = stateRow(run, token, s.state), at = row * run.depth;
+  if (row < 0 || !run.guesses[at]) throw new Refusal(`the run has no top-k list for token ${token} (state '${s.state}')`);
+  return run.guesses.subarray(at, at + s.k);
+}
+
+/**
+ * Return what makes A of Eq. 5 for words and A_0. Maps are kept with the run, those of the last settings at each step.
+ * @param {RunEvidence} run
+ * @param {Settings} s
+ * @param {MapGrid[]} grids
+ * @returns {{word(number: number): Float32Array, base(): Float32Array | null,
+ *   readings(scale: RunScale, word: number): Float32Array[][]}} `readings` are the maps of a word by each view of a scale, in a list of images
+ */
+export function fusing(run, s, grids) {
   /** @type {RunScale[]} */
   const scales = s.scales.map((/** @type {number} */ alpha) => scaleOf(run, alpha));
   const cells = cellCount(grids), keeps = cells <= MOST_KEPT;
@@ -130,7 +166,6 @@ function fusing(run, s, grids) {
   /** @type {(map: Float32Array) => Float32Array} */
   const clipped = map => s.clip === 'fused' ? map.map(value => Math.max(0, value)) : map;
 
-  // The maps of a word by each view of a scale, of all images in a list.
   /** @type {(scale: RunScale, word: number) => Float32Array[][]} */
   const readings = (scale, word) => placed(`${scale.alpha} ${word}`, () => run.images.map((_, image) =>
     scale.views.filter(view => view.image === image).map(view => {
@@ -161,7 +196,7 @@ function fusing(run, s, grids) {
     }
     return fused('raw', () => clipped(join(readings(run.scales[0], least).map(views => meanOf(views, views.map(() => 1))))));
   }
-  return {word, base};
+  return {word, base, readings};
 }
 
 /**
@@ -188,8 +223,13 @@ function resamplerOf(run, view, grid, key, mode) {
   return keptMaps(run, true, 'resamplers', key[0])(key.join(), () => resampler(view, grid, mode));
 }
 
-/** @type {(views: Float32Array[], weights: number[]) => Float32Array} */
-function meanOf(views, weights) {
+/**
+ * Return the mean of maps under weights.
+ * @param {Float32Array[]} views
+ * @param {number[]} weights
+ * @returns {Float32Array}
+ */
+export function meanOf(views, weights) {
   const total = weights.reduce((all, weight) => all + weight, 0), out = new Float32Array(views[0].length);
   const shares = weights.map(weight => Math.fround(weight / total));
   for (let cell = 0; cell < out.length; cell++) {
@@ -200,7 +240,11 @@ function meanOf(views, weights) {
   return out;
 }
 
-/** @type {(views: Float32Array[]) => Float32Array} */
-function largestOf(views) {
+/**
+ * Return the largest value of maps at each cell.
+ * @param {Float32Array[]} views
+ * @returns {Float32Array}
+ */
+export function largestOf(views) {
   return views[0].map((_, cell) => views.reduce((most, view) => Math.max(most, view[cell]), -Infinity));
 }

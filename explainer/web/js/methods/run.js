@@ -1,6 +1,6 @@
 // A run as the evidence message tells it (docs/formats.md), and the values that methods read of it.
 
-const VERSION = 1, STEPS = 32767, MOST_SAID = 16;
+const VERSION = 2, STEPS = 32767, MOST_SAID = 16;
 /** @type {Record<string, new (buffer: ArrayBuffer, begin: number, count: number) => any>} */
 const TYPES = {uint8: Uint8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array, float32: Float32Array};
 
@@ -32,6 +32,7 @@ export function readEvidence(buffer) {
     wordFolds: arrays.word_folds,
     guesses: arrays.guesses,
     depth: shapes.guesses[1],
+    guessTexts: header.guess_texts,
     scores: arrays.scores,
     kept: new Map(),
     said: new Map(),

@@ -19,18 +19,41 @@ export function explainSubject(method, run, subject, settings) {
   return combine(mapsOf(method, run, subject, settings), subject.by ?? 'max');
 }
 
-/** @type {(word: ExplainedWord, settings: Settings) => void} */
-function check(word, settings) {
+/**
+ * Refuse a word that has no map at these settings.
+ * @param {ExplainedWord} word
+ * @param {Settings} settings
+ * @returns {void}
+ */
+export function check(word, settings) {
   if (!('tokens' in word ? word.tokens : word.ids).length) throw new Refusal('a subject needs at least one token');
   if ('at' in word && settings.state === 'own') {
     throw new Refusal("a word that was not said has no state of its own; choose state 'predicting'");
   }
 }
 
-/** @type {(method: MethodSpec, run: RunEvidence, word: ExplainedWord, settings: Settings) => Heat[]} */
-function mapsOf(method, run, word, settings) {
+/**
+ * Return the map of each piece of a word.
+ * @param {MethodSpec} method
+ * @param {RunEvidence} run
+ * @param {ExplainedWord} word
+ * @param {Settings} settings
+ * @returns {Heat[]}
+ */
+export function mapsOf(method, run, word, settings) {
   if ('tokens' in word) return explain(method, run, word.tokens, settings);
-  return word.ids.map(id => explain(method, saying(run, word.at, wordOf(run, id)), [word.at], settings)[0]);
+  return piecesOf(run, word).map(([said, token]) => explain(method, said, [token], settings)[0]);
+}
+
+/**
+ * Return the pieces of a word: the run that says each, and the token where it stands.
+ * @param {RunEvidence} run
+ * @param {ExplainedWord} word
+ * @returns {[RunEvidence, number][]}
+ */
+export function piecesOf(run, word) {
+  if ('tokens' in word) return word.tokens.map(token => [run, token]);
+  return word.ids.map(id => [saying(run, word.at, wordOf(run, id)), word.at]);
 }
 
 /**

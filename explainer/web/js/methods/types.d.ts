@@ -28,6 +28,7 @@ interface EvidenceHeader {
   images: [number, number][];
   scales: {alpha: number; base: number; least: number | null; views: Omit<RunView, 'at'>[]}[];
   first_guess: number | null;
+  guess_texts: string[];
   arrays: {name: string; type: string; shape: number[]; at: number}[];
 }
 
@@ -55,6 +56,8 @@ interface RunEvidence {
   guesses: Uint16Array | Int32Array;
   /** K. */
   depth: number;
+  /** The text of each guess, as it is drawn; the first is that of guess 1. */
+  guessTexts: string[];
   /** (W, T + 1). */
   scores: Float32Array;
   /** What was derived from the maps, shared by runs that differ in a token only. */
@@ -119,6 +122,42 @@ type Keep<T> = (key: string, make: () => T) => T;
 
 /** Eq. 5 to 9 for a token; `weights` has one entry more than there are tokens if there is an A_0. */
 interface Derived { own: Float32Array; weights: Float64Array; interference: Float64Array; cleaned: Float32Array; beta: number; auto: number }
+
+/** The maps of a token at one scale; `shares` of it in the mean of Eq. 5 for each image, null for the maximum. */
+interface ScaleMap { alpha: number; parts: HeatPart[]; shares: number[] | null }
+
+/** The t tokens before one, and A_0: r_j, which are repeats, weights of Eq. 8, and shares in what is subtracted. */
+interface StepContext {
+  /** NaN for tokens that do not count. */
+  relevance: Float64Array;
+  repeats: boolean[];
+  weights: Float64Array;
+  shares: Float64Array;
+  baseWeight: number;
+  baseShare: number;
+}
+
+/** All intermediate quantities of the map of one token; maps are logits, except `heat`. */
+interface Anatomy {
+  token: number;
+  scales: ScaleMap[];
+  /** A_t of Eq. 5. */
+  fused: HeatPart[];
+  /** Ahat_t of Eq. 8. */
+  interference: HeatPart[];
+  /** beta Ahat_t. */
+  subtracted: HeatPart[];
+  /** max(0, A_t - beta Ahat_t). */
+  before: HeatPart[];
+  heat: Heat;
+  beta: number;
+  betaAuto: number;
+  context: StepContext;
+  signed: boolean;
+}
+
+/** Two lists of guesses, by their numbers, and those in both with their ranks from 1 and their gain. */
+interface Overlap { first: number[]; second: number[]; shared: {guess: number; first: number; second: number; gain: number}[]; relevance: number }
 
 /** A method, as Python declares it. */
 interface MethodSpec { name: string; label: string; knobs: KnobSpec[]; presets: Record<string, Settings>; held: Settings }

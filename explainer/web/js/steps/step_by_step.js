@@ -1,24 +1,22 @@
-// How the map of the chosen word came about; asked for only while the section is open.
+// How the map of the chosen word came about; computed only while the section is open.
 // props.words are texts, props.weight the bounds of a scale's weight.
-import {dial} from '../../../web/js/dial.js';
-import {along, childrenOf, fill, make, partOf, targetOf} from '../../../web/js/dom.js';
+import {dial} from '../dial.js';
+import {along, childrenOf, fill, make, partOf, targetOf} from '../dom.js';
 import {formula} from './formula.js';
 import {guessLists} from './lists.js';
-import {paint, paintBar} from '../../../web/js/paint.js';
-import {sightline} from '../../../web/js/state.js';
+import {paint, paintBar} from '../paint.js';
+import {sightline} from '../state.js';
 
 /**
  * Build the section on how the map of the chosen word came about, once it is opened.
- * @param {Pick<Context, 'element' | 'props' | 'server'>} context
+ * @param {Pick<Context, 'element' | 'props'>} context
  * @returns {void}
  */
-export function unfold({element, props, server}) {
+export function unfold({element, props}) {
   const root = /** @type {HTMLDetailsElement} */ (partOf(element, '.sl-opened')), says = props.words, {now} = sightline;
-  /** @type {MapSteps | null} */
-  let shown = null;
+  let shown = false, frame = 0;
   /** @type {number | null} */
   let beside = null;
-  let shownKey = '', asking = false, frame = 0;
 
   const body = make('div', 'sl-opened-body');
   const about = make('p', 'sl-opened-about'), word = make('strong'), message = make('p', 'sl-opened-message');
@@ -121,7 +119,7 @@ export function unfold({element, props, server}) {
     const box = make('figure', 'sl-reading'), drawn = picture(), side = make('figcaption'), label = make('strong');
     const facts = make('p', 'sl-caption'), pictured = make('div', 'sl-pictured'), scale = legend();
     const slider = dial({
-      name: `weight${slot + 1}`, label: '', says: props.dial, bounds: props.weight, value: 1, reset: 1, title: props.weight.meaning,
+      name: `step-weight${slot + 1}`, label: '', says: props.dial, bounds: props.weight, value: 1, reset: 1, title: props.weight.meaning,
       changed: value => { slider.put(value ?? 1); weigh(slot, value ?? 1); },
     });
     slider.head.prepend(label);
@@ -148,7 +146,6 @@ export function unfold({element, props, server}) {
   /** @type {(shown: MapSteps) => void} */
   function drawScales(shown) {
     const wanted = slots().map(slot => (cards[slot] ??= card(slot)));
-    if (wanted.length !== shown.scales.length) return;  // another answer is on its way
     wanted.forEach((one, i) => one.draw(shown.scales[i], shown));
     if (wanted.some((one, i) => scales.children[i] !== one.box) || scales.children.length !== wanted.length) {
       scales.replaceChildren(...wanted.map(one => one.box));
@@ -201,7 +198,7 @@ export function unfold({element, props, server}) {
     for (const other of childrenOf(list)) other.tabIndex = other === node ? 0 : -1;
     node.focus();
     beside = Number(node.dataset.chip);
-    update();
+    soon();
   }
 
   list.addEventListener('click', event => choose(targetOf(event).closest('.sl-before')));
@@ -221,9 +218,8 @@ export function unfold({element, props, server}) {
   part(says.map, equation);
   part(says.earlier, wordsText, list, formula('relevance', says.equation), pairText, guesses.box, baseText);
 
-  function draw() {
-    frame = 0;
-    if (!shown || now.pictures.run !== now.run) return;
+  /** @type {(shown: MapSteps) => void} */
+  function draw(shown) {
     const {signed} = shown, high = shown.peaks.steps;
     root.style.setProperty('--ratio', String(now.pictures.images[now.image].ratio));
     word.textContent = shown.word;
@@ -244,40 +240,38 @@ export function unfold({element, props, server}) {
     root.dataset.word = shown.word;
   }
 
-  const soon = () => { frame ||= requestAnimationFrame(draw); };
-  const key = () => sightline.canonical([now.run, sightline.whole(now.subject), now.settings, beside]);
-
-  // What is shown is what the state asks for, or marked as late; one request is under way at most.
-  async function update() {
-    const wanted = key(), late = wanted !== shownKey;
-    body.classList.toggle('sl-late', late);
-    body.setAttribute('aria-busy', String(late));
-    if (!late || asking || !root.open || now.run === null || now.subject === null) return;
-    if (!shown) message.textContent = says.waiting;
-    asking = true;
-    const {run, panel, options} = now;
-    /** @type {MapSteps | Message | null} */
-    let got = null;
-    try {
-      got = await server.anatomy({run, subject: sightline.whole(now.subject), panel, options, beside});
-    } catch { /* said below */ }
-    asking = false;
-    if (key() !== wanted) return update();
-    shownKey = wanted;
-    body.classList.remove('sl-late');
-    body.setAttribute('aria-busy', 'false');
-    shown = got && 'steps' in got ? got : null;
-    message.textContent = !got ? says.unreachable : 'steps' in got ? '' : got.text;
-    content.hidden = !shown;
-    soon();
+  // The steps for what the state holds; null until they can be computed.
+  /** @type {() => FoundSteps | null} */
+  function compute() {
+    const {run, evidence} = now, subject = sightline.whole(now.subject);
+    const at = evidence && run !== null && subject && now.pictures.run === run ? evidence.source.of(run, subject.layer) : null;
+    if (!at || at.refused || !at.computing || run === null || !subject) return at;
+    for (const word of at.computing.lacks(subject)) {
+      const refused = evidence?.source.bring(run, subject.layer, word);
+      return refused ? {refused} : null;
+    }
+    const made = at.computing.steps(subject, beside, now);
+    if (!made) soon();  // the time of a frame was over
+    return made;
   }
 
-  content.hidden = true;
-  root.addEventListener('toggle', update);
+  // What was shown stays, marked as late, until there is something for what the state holds now.
+  function show() {
+    frame = 0;
+    if (!root.open || now.subject === null) return;
+    const made = compute(), late = !made?.steps;
+    body.classList.toggle('sl-late', late);
+    body.setAttribute('aria-busy', String(!made));
+    message.textContent = made?.refused?.text ?? (made || shown ? '' : says.waiting);
+    if (made?.steps) draw(made.steps);
+    shown ||= !late;
+    content.hidden = !shown;
+  }
+
+  function soon() { frame ||= requestAnimationFrame(show); }  // many changes of one moment are drawn once
+
+  root.addEventListener('toggle', soon);
+  sightline.on('run', () => { shown = false; });
   sightline.on('run subject', () => { beside = null; });
-  sightline.on('run subject extra settings', update);
-  sightline.on('entry', () => {  // what was refused before, for want of a scale, may be there now
-    if (!shown && shownKey) { shownKey = ''; update(); }
-  });
-  sightline.on('pictures image colours drawing', soon);
+  sightline.on('run subject extra settings evidence chips facts pictures image colours drawing', soon);
 }

@@ -1,6 +1,6 @@
 // Formulas as MathML, which browsers draw and screen readers speak: ['mfrac', above, below] and
 // so on.
-import {fill, make} from '../../../web/js/dom.js';
+import {fill, make} from '../dom.js';
 
 const MATHML = 'http://www.w3.org/1998/Math/MathML';
 

@@ -1,5 +1,5 @@
 // Two lists of guesses side by side, with a line between the places of each guess that both hold.
-import {fill, make, targetOf} from '../../../web/js/dom.js';
+import {fill, make, targetOf} from '../dom.js';
 
 const SVG = 'http://www.w3.org/2000/svg', ROW = 26, FEW = 10;
 
