@@ -14,10 +14,12 @@ from explainer.ui.sections.own_picture import OwnPictureSection
 from explainer.ui.sections.recorded import RecordedSection
 from explainer.ui.sections.reliance import RelianceSection
 from explainer.ui.sections.step_by_step import StepByStepSection
+from explainer.ui.sections.tour import TourSection
 from explainer.ui.sections.words_beside import WordsBesideSection
 
 SECTIONS: tuple[type[Section], ...] = (
     LinksSection,
+    TourSection,
     HelpSection,
     OwnPictureSection,
     RelianceSection,

@@ -13,7 +13,7 @@ import {tool} from './toolbar.js';
 import {mount as view} from './view.js';
 
 const data = JSON.parse(partOf(document, '#sl-data').textContent);
-/** @type {Record<string, (context: Context, makeSource: () => EvidenceSource) => void>} */
+/** @type {Record<string, (context: Omit<Context, 'bring'>, makeSource: () => EvidenceSource) => void>} */
 const PARTS = {bar, view, backdrop, sliders, options};
 /** @type {Map<string, Entry>} */
 const entries = new Map(data.entries.map((/** @type {Entry} */ entry) => [sightline.canonical(entry.subject), entry]));

@@ -1,4 +1,5 @@
-// Folds whose scripts have addresses of their own: a script is loaded when its fold is first opened.
+// Parts whose scripts have addresses of their own: a script is loaded when its part is needed first,
+// as a fold is when it is opened.
 import {make, partOf} from './dom.js';
 
 /** @type {Record<string, Promise<void>>} */
@@ -19,6 +20,17 @@ function load(address) {
 }
 
 /**
+ * Load the script of a part, unless it is here.
+ * @param {string} name of its module, which exports `unfold`
+ * @param {string} address of its script
+ * @returns {Promise<{unfold(context: any): void}>} the module; rejected if it could not be loaded
+ */
+export async function bring(name, address) {
+  await load(address);
+  return document.sightline.modules[`${name}.js`];
+}
+
+/**
  * Build a fold when it is first opened. `props.words` has its `title`, and what is `unreachable`.
  * @param {string} name of its module, which exports `unfold`
  * @param {string} address of its script
@@ -35,14 +47,12 @@ export function fold(name, address, context) {
     if (!root.open || opened) return;
     opened = true;
     message.textContent = '';
-    try {
-      await load(address);
-    } catch {
-      opened = false;
-      message.textContent = says.unreachable;
-      return;
+    const part = await bring(name, address).catch(() => null);
+    opened = part !== null;
+    if (!part) message.textContent = says.unreachable;
+    else {
+      message.remove();
+      part.unfold(context);
     }
-    message.remove();
-    document.sightline.modules[`${name}.js`].unfold(context);
   });
 }

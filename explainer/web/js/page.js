@@ -1,7 +1,7 @@
 // Start of the page's scripts: `document.sightline` holds the state, and mounts the parts of the page.
 import {mount as backdrop} from './backdrop.js';
 import {mount as examples} from './examples.js';
-import {fold} from './folds.js';
+import {bring, fold} from './folds.js';
 import {guard} from './guard.js';
 import {mount as models} from './models.js';
 import {mount as notice} from './notice.js';
@@ -31,7 +31,8 @@ function mount(name, context, events) {
     if (!events.includes(event)) throw new Error(`${name} declares no event ${event}`);
     context.trigger(event, data);
   };
-  const given = {...context, trigger};
+  /** @type {Context} */
+  const given = {...context, trigger, bring: part => bring(part, FOLDS[part])};
   if (FOLDS[name]) fold(name, FOLDS[name], given);
   else PARTS[name](given);
 }

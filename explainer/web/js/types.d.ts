@@ -225,6 +225,8 @@ interface Context {
   /** Functions of the server, by name. */
   server: Record<string, (request: any) => Promise<any>>;
   watch(property: string, act: () => void): void;
+  /** Load a module whose script is not of the page yet; rejected if that was not possible. */
+  bring(part: string): Promise<{unfold(context: any): void}>;
 }
 
 /** The listbox of chips, as `tokens.js` shares it with what extends it. */

@@ -41,9 +41,9 @@ export function mount({element, props, trigger, server, watch}) {
     return node;
   }
 
-  // Parameters that are not a link's: those of Gradio, and the presentation.
+  // Parameters that are not a link's: those of Gradio, the presentation, and the tour.
   /** @type {(name: string) => boolean} */
-  function ours(name) { return name.startsWith('__') || name === 'present' || name === 'view'; }
+  function ours(name) { return name.startsWith('__') || ['present', 'tour', 'view'].includes(name); }
 
   /** @returns {PageSettings} */
   const settings = () => ({
