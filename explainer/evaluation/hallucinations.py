@@ -22,12 +22,13 @@ import numpy.typing as npt
 from explainer.emoji_world.language import exists
 from explainer.emoji_world.scenes import make_scene
 from explainer.errors import SightlineError
-from explainer.evaluation.agreement import CHANCE, part_means
+from explainer.evaluation.agreement import CHANCE
 from explainer.evaluation.candidates import ConfiguredMethod
 from explainer.evaluation.intervals import Bootstrap, Ratio
 from explainer.media.fills import Pixels
 from explainer.media.images import open_image
 from explainer.methods.subjects import Span, explain_subject, first_said
+from explainer.probing.agreement import part_means
 from explainer.probing.correction import correct, says
 from explainer.probing.region_plan import RegionPlan
 from explainer.recording.explainer import Explainer

@@ -24,6 +24,8 @@ def test_parts_are_shown_searched_and_hidden(app, visit, theme, width):
     page.wait_for_function(
         "document.querySelector('.sl-eagle-line').textContent.startsWith('“cat”')"
     )
+    page.wait_for_selector(".sl-eagle .sl-figures tbody tr >> nth=6")
+    assert words.CHANCE in page.inner_text(".sl-eagle .sl-figures tbody tr:last-child")
     page.click(f"text={words.FOLD['correct']}")
     page.wait_for_selector(".sl-eagle-answer >> nth=1")
     assert "“cat” stays with 12 parts" in page.inner_text(".sl-eagle-line")

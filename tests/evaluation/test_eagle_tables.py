@@ -14,13 +14,10 @@ from explainer.errors import SightlineError
 from explainer.evaluation import agreement, hallucinations
 from explainer.evaluation.candidates import parse
 from explainer.evaluation.hallucinations import Question
-from explainer.evaluation.synthetic import synthetic_run
-from explainer.methods.base import Heatmap, MapPart
 from explainer.probing.eagle_search import Found
 from explainer.probing.region_plan import RegionAttribution, RegionPlan
 from explainer.probing.tiling import Tiling
 from explainer.run import ANSWER
-from explainer.run.geometry import Layout
 from tests.ui.fake import fake_run
 
 PLAN = RegionPlan(4, "cells")
@@ -31,32 +28,9 @@ def tiling_of(run):
     return Tiling.of(replace(run, images=(white,)), 4, parts="cells")
 
 
-@pytest.fixture
-def tiling():
-    """Four quarters of a white picture, numbered row by row."""
-    return tiling_of(
-        synthetic_run(np.random.default_rng(0), image_size=(40, 40), grids={1.0: (4, 4)})
-    )
-
-
-def test_a_map_is_read_at_the_parts_of_the_search(tiling):
-    values = np.zeros((4, 4), np.float32)
-    values[:2, 2:] = [[1, 1], [0, 0]]
-    heat = Heatmap((MapPart(values, Layout.of(tiling.run).grids[0].placement),), False, "")
-    np.testing.assert_allclose(agreement.part_means(tiling, heat), [0, 0.5, 0, 0])
-
-
-def test_agreement_by_hand(tiling):
-    found = RegionAttribution(
-        tiling, Found(np.array([2, 0, 1, 3]), np.zeros(5), np.zeros(5)), "pixels"
-    )
-    same = agreement.agree(found, np.array([3.0, 2, 4, 1]))
-    assert same == pytest.approx({"rank": 1, "iou": 1, "first": 1})
-    other = agreement.agree(found, np.array([1.0, 2, 3, 4]))
-    # ranks of the parts 0 to 3: 3, 2, 4, 1 against 1, 2, 3, 4; 1 - 6 (4 + 0 + 1 + 9) / 60
-    assert other == pytest.approx({"rank": -0.4, "iou": 0, "first": 0})
-    assert agreement.agree(found, np.ones(4))["rank"] == 0
-    told = agreement.markdown(agreement.summarise([[{"tam": same}], [{"tam": other}]]), 2, 2)
+def test_the_table_has_each_figure_with_its_interval():
+    words = [[{"tam": {"rank": rank, "iou": 0.5, "first": 1.0}}] for rank in (1.0, -0.4)]
+    told = agreement.markdown(agreement.summarise(words), 2, 2)
     assert "| tam | 0.30 [" in told
     assert "2 words of 2 scenes" in told
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from explainer.methods import METHODS
 from explainer.run import ANSWER
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
@@ -14,7 +15,7 @@ from explainer.ui.handlers import Handlers
 from explainer.ui.sections.eagle import words
 from explainer.ui.sections.eagle.endpoint import RegionsEndpoint
 from explainer.ui.sections.eagle.handler import EagleHandler, _changes, flag_words
-from explainer.web import texts
+from explainer.web import controls, texts
 from tests.ui.fake import ANSWER_TEXTS, FakeExplainer, fake_run
 
 CELLS = {"run": "key", "target": "word", "parts": "cells", "regions": 16, "ask": 7}
@@ -70,6 +71,22 @@ def test_the_map_comes_with_every_batch_and_the_result_with_what_it_means(handle
     }
     whole = [*handler.search({**CELLS, "target": "answer"})][-1]
     assert whole["line"].startswith("“the whole answer”")
+
+
+def test_maps_are_held_against_the_order_that_was_found(handler):
+    message = {**CELLS, "subject": cat(fake_run())}
+    shown = {"panel": controls.panel_value(), "options": {"eagle": {}, "tam": {}}}
+    assert handler.agreement(message | shown)["text"] == words.NOT_SEARCHED
+    list(handler.search(message))
+    told = handler.agreement(message | shown)
+    rows = {name: cells for name, *cells in told["rows"]}
+    assert list(rows) == [*(method.label for method in METHODS.values()), words.CHANCE]
+    assert all(len(cells) == len(told["columns"]) for cells in rows.values())
+    assert rows["Logit lens"][2] == words.OTHER, "the fake's search names the last part"
+    assert handler.agreement(message)["kind"] == "error"
+    whole = {**CELLS, "target": "answer"}
+    list(handler.search(whole))
+    assert len(handler.agreement(whole | shown)["rows"]) == len(rows)
 
 
 def test_a_word_is_taken_away_and_both_answers_are_shown(handler, explainer):

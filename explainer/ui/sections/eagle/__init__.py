@@ -15,8 +15,8 @@ LOST = "() => ({lost: Date.now()})"
 
 
 class EagleFold(Drawn):
-    """The search and the correction, folded. Server functions: parts, flagged. Events: search,
-    correct, halt (stop either)."""
+    """The search and the correction, folded. Server functions: parts, flagged, agreement. Events:
+    search, correct, halt (stop either)."""
 
     MODULE = "eagle"
     TEMPLATE = '<details class="sl-fold sl-eagle"></details>'
@@ -33,7 +33,7 @@ class EagleSection(Section):
     def place(self, slot: Slot) -> None:
         """Make the fold."""
         if slot is Slot.FOLDS:
-            functions = [self.handler.parts, self.handler.flagged]
+            functions = [self.handler.parts, self.handler.flagged, self.handler.agreement]
             self.fold = EagleFold(None, words=words.FOLD, server_functions=functions)
 
     def wire(self, page: Page) -> None:

@@ -3,9 +3,10 @@
 // subject, target, parts, regions, hiding, image, ask}; from Python for that `ask`: {asked, busy},
 // with {done, total, picture} once readings come in; {asked, text, kind}; or {asked, line, picture},
 // with {before, after} of a correction; and {lost} if the server does not answer. Events: search,
-// correct, halt. Server functions: parts, flagged.
+// correct, halt. Server functions: parts, flagged, agreement.
 import {make, partOf} from '../../../web/js/dom.js';
 import {sightline} from '../../../web/js/state.js';
+import {figureTable} from '../../../web/js/table.js';
 import {choose, tool} from '../../../web/js/toolbar.js';
 import {longWork} from '../../../web/js/work.js';
 
@@ -16,7 +17,7 @@ import {longWork} from '../../../web/js/work.js';
  */
 export function unfold({element, props, trigger, server, watch}) {
   const root = /** @type {HTMLDetailsElement} */ (partOf(element, '.sl-eagle')), says = props.words, {now} = sightline;
-  let asks = 0, partsKey = '', foundKey = '', frame = 0;
+  let asks = 0, partsKey = '', foundKey = '', weighed = '', frame = 0;
 
   const body = make('div', 'sl-eagle-body'), flags = make('p', 'sl-eagle-flags'), bar = make('div', 'sl-eagle-bar');
   const target = choose(says.target, says.targets, changed), parts = choose(says.parts, says.kinds, changed);
@@ -24,12 +25,12 @@ export function unfold({element, props, trigger, server, watch}) {
   const search = tool(says.search, says.searchLong, () => ask('search')), fix = tool(says.correct, says.correctLong, () => ask('correct'));
   const work = longWork(says, body, {halt, changed: follow});
   const result = make('div', 'sl-eagle-result'), picture = make('img', 'sl-eagle-picture'), told = make('div', 'sl-eagle-told');
-  const line = make('p', 'sl-eagle-line'), answers = make('div', 'sl-eagle-answers');
+  const line = make('p', 'sl-eagle-line'), answers = make('div', 'sl-eagle-answers'), numbers = make('div', 'sl-figures');
   count.put('36');
   line.setAttribute('role', 'status');
   picture.alt = says.drawn;
   bar.append(target.box, parts.box, count.box, hiding.box, search, fix);
-  told.append(line, answers);
+  told.append(line, answers, numbers);
   result.append(picture, told);
   body.append(make('p', 'sl-caption', says.about), flags, bar, work.box, work.message, result);
   root.append(body);
@@ -71,7 +72,7 @@ export function unfold({element, props, trigger, server, watch}) {
     const box = make('section', 'sl-eagle-answer'), text = make('p', '');
     text.dir = 'auto';
     text.append(...pieces.map(piece => make(piece.changed ? 'mark' : 'span', '', piece.text)));
-    box.append(make('h3', 'sl-role', title), text);
+    box.append(make('h3', 'sl-eagle-title', title), text);
     return box;
   }
 
@@ -84,10 +85,31 @@ export function unfold({element, props, trigger, server, watch}) {
       return show(value);
     }
     if (value.found && !value.before) foundKey = key();
+    weigh();
     const focused = work.end(value.text ?? '', value.kind ?? '');
     show(value);
     if (value.before) answers.replaceChildren(answer(says.before, value.before), answer(says.after, value.after));
     if (focused) (fix.disabled ? search : fix).focus();
+  }
+
+  // The table under what a search found, for the maps at the settings of now.
+  async function weigh() {
+    const wanted = foundKey === key() ? sightline.canonical([foundKey, now.settings, now.entry?.maps.map(map => map.parts.length)]) : '';
+    numbers.hidden = !wanted;
+    if (!wanted || weighed === wanted) return;
+    weighed = wanted;
+    let got;
+    try {
+      got = await server.agreement({...asked(), panel: now.panel, options: now.options});
+    } catch { got = {}; }
+    if (weighed !== wanted) return;
+    if (!got.rows) {
+      weighed = '';
+      return numbers.replaceChildren();
+    }
+    const rows = got.rows.map((/** @type {string[]} */ [name, ...cells]) => [make('th', '', name), ...cells]);
+    const title = make('h3', 'sl-eagle-title', says.agreement);
+    numbers.replaceChildren(title, figureTable([says.map, ...got.columns], rows), make('p', 'sl-caption', got.rest));
   }
 
   function follow() {
@@ -144,5 +166,6 @@ export function unfold({element, props, trigger, server, watch}) {
   root.addEventListener('toggle', () => { changed(); flag(); });
   sightline.on('run rests', flag);
   sightline.on('run subject extra image', changed);
+  sightline.on('subject extra settings entry', weigh);
   watch('value', heard);
 }

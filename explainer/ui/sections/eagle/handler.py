@@ -16,16 +16,18 @@ import numpy.typing as npt
 from explainer.errors import RunError, TokenError
 from explainer.export.colours import colour_table
 from explainer.export.overlay import outlined, overlay
+from explainer.methods import METHODS
 from explainer.methods.subjects import Span, Unsaid, Word, first_said, read_words, text_of
 from explainer.probing.correction import Correction, check_said
 from explainer.probing.eagle_search import SearchProgress
-from explainer.probing.region_plan import HIDING, RegionAttribution, RegionPlan
+from explainer.probing.region_plan import HIDING, RegionAttribution, RegionPlan, whole_answer
 from explainer.probing.reliance import reliance
 from explainer.probing.tiling import PARTS, Tiling
 from explainer.run import Run
 from explainer.serving.jobs import CorrectionJob, RegionsJob
 from explainer.ui.handlers import Handlers
 from explainer.ui.sections.eagle import words
+from explainer.ui.sections.eagle.agreement import agreement_table
 from explainer.web import controls, payload, texts, token_text
 from explainer.web.messages import Value, busy, failed, said
 from explainer.web.subjects import lacking, read_subject, word_subject
@@ -93,6 +95,23 @@ class EagleHandler:
         except Exception as error:
             return failed(error)
 
+    def agreement(self, message: Any) -> Value:
+        """Return {columns, rows, rest}, how well maps agree with what a search found.
+
+        Args:
+            message: as for `search`, which has to come before, and {panel, options}.
+        """
+        try:
+            request = self._read(message)
+            found = self._found_of(request)
+            lenses: dict[str, Any] = {name: {} for name in METHODS}
+            options = lenses | controls.read_mapping(message.get("options"))
+            settings = controls.read_settings(message.get("panel"), options)
+            word = request.word or whole_answer(request.run)
+            return agreement_table(request.run, word, found, settings)
+        except Exception as error:
+            return failed(error)
+
     def search(self, message: Any) -> Iterator[Value]:
         """Yield how far the search is, with the map so far, and then what it found.
 
@@ -149,11 +168,9 @@ class EagleHandler:
 
     def corrections(self, request: EagleRequest) -> Iterator[Correction]:
         """Yield what each trial of hiding parts means for the word."""
-        found = self._found.get(request.ident)
         if request.word is None:
             raise TokenError(words.NOT_A_WORD)
-        if found is None:
-            raise RunError(words.NOT_SEARCHED)
+        found = self._found_of(request)
         word, order = text_of(request.run, request.word), found.found.order
         if isinstance(request.word, Unsaid):
             word, order = request.run.tokens.texts[request.word.at], order[::-1]
@@ -165,6 +182,13 @@ class EagleHandler:
     def stopped(self, message: Any) -> Value:
         """Return the message after a search or a correction was stopped, for {ask}."""
         return {"asked": controls.read_ticket(message), **said(words.FOLD["stopped"], "note")}
+
+    def _found_of(self, request: EagleRequest) -> RegionAttribution:
+        """Return what the search for a request found; `RunError` if there was none."""
+        found = self._found.get(request.ident)
+        if found is None:
+            raise RunError(words.NOT_SEARCHED)
+        return found
 
     def _keep(self, ident: str, found: RegionAttribution) -> None:
         self._found[ident] = found

@@ -34,6 +34,8 @@ FOLD: dict[str, Any] = {
     "stopped": "Stopped. The map shows what was found so far.",
     "before": "Answer before",
     "after": "Answer after",
+    "agreement": "Maps against this order",
+    "map": "Map",
     "drawn": "The parts of the picture, and the map over them",
     "waiting": BUSY_WAITING,
     "unreachable": UNREACHABLE,
@@ -57,3 +59,11 @@ NOT_SEARCHED = "Search first: the parts are hidden in the order that a search fi
 NOT_A_WORD = "Choose a word of the answer: the whole answer cannot be taken away."
 WHOLE = "the whole answer"
 FLAG = "{text}: {share} with the picture, {empty} without"
+CHANCE = "Random"
+SAME, OTHER = "same", "other"
+AGREE_COLUMNS = ["rank correlation", "overlap at a fifth", "first part"]
+AGREE_REST = (
+    "Each map is read at the parts. Rank correlation (Spearman): of its means there with the order "
+    "that the search found, -1 to 1. Overlap: of the best parts of both, a fifth of the picture "
+    "(IoU, 0 to 1). First part: whether both have the same one. Random: mean of drawn orders."
+)

@@ -19,7 +19,7 @@ export function unfold({element, props, trigger, watch}) {
 
   const body = make('div', 'sl-whatif-body'), bar = make('div', 'sl-whatif-bar'), message = make('p', 'sl-whatif-said');
   const result = make('div', 'sl-whatif-result'), line = make('p', 'sl-whatif-line'), verdict = make('p', 'sl-whatif-verdict');
-  const evidence = make('div', 'sl-whatif-evidence'), shots = make('div', 'sl-whatif-shots'), numbers = make('div', 'sl-whatif-numbers');
+  const evidence = make('div', 'sl-whatif-evidence'), shots = make('div', 'sl-whatif-shots'), numbers = make('div', 'sl-whatif-numbers sl-figures');
   const how = choose(says.how, says.hows, place), map = choose(says.map, {}, follow), under = choose(says.fill, says.fills, follow);
   const measure = tool(says.measure, says.measureLong, () => ask('measure')), again = tool(says.again, says.againLong, () => ask('again'));
   const draw = tool(says.draw, says.drawLong, drawBox), box = boxOnMaps(drawn);

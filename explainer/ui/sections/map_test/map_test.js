@@ -24,7 +24,7 @@ export function unfold({element, props, trigger, watch}) {
 
   const body = make('div', 'sl-proof-body'), bar = make('div', 'sl-proof-bar');
   const result = make('div', 'sl-proof-result'), line = make('p', 'sl-proof-line'), verdict = make('p', 'sl-proof-verdict');
-  const plots = make('div', 'sl-proof-plots'), numbers = make('div', 'sl-proof-numbers');
+  const plots = make('div', 'sl-proof-plots'), numbers = make('div', 'sl-proof-numbers sl-figures');
   const under = choose(says.fill, says.fills, follow), steps = choose(says.steps, says.stepChoices, follow);
   const measure = tool(says.measure, says.measureLong, ask), work = longWork(says, body, {halt, changed: follow});
   verdict.setAttribute('role', 'status');
