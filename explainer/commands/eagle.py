@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explainer.commands import subject_flags
+from explainer.commands import eagle_endpoint, subject_flags
+from explainer.commands.eagle_files import ProgressLine, save, search_figures
 from explainer.commands.terminal import decode_argument
 from explainer.errors import SightlineError
 from explainer.export.colours import colour_table
@@ -19,7 +20,7 @@ from explainer.export.overlay import outlined, overlay, png
 from explainer.media.fills import FILLS
 from explainer.methods.subjects import Contrast, Word
 from explainer.probing.correction import Correction, correct
-from explainer.probing.eagle_search import SearchProgress, SearchSettings
+from explainer.probing.eagle_search import SearchSettings
 from explainer.probing.region_plan import HIDING, RegionAttribution, RegionPlan
 from explainer.probing.sources import WordSources, describe_sources, word_sources
 from explainer.probing.tiling import PARTS
@@ -73,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="hide parts in the order found until the word is gone, and show both answers",
     )
+    eagle_endpoint.add_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -81,6 +83,8 @@ def main(args: argparse.Namespace) -> int:
     plan = _plan(args)
     if args.correct and args.word is None and args.token is None:
         raise SightlineError("--correct takes one word away; name it with --word or --token")
+    if args.endpoint:
+        return eagle_endpoint.main(args, plan)
     check_folder(args.out)
     model_flags.silence_libraries()
     explainer = model_flags.load_from_flags(args)
@@ -102,7 +106,7 @@ def main(args: argparse.Namespace) -> int:
     if isinstance(word, Contrast):
         raise SightlineError("a search is about one word or phrase; leave out --not")
     start = time.perf_counter()
-    found = explainer.search_regions(run, word, plan, on_progress=_Progress())
+    found = explainer.search_regions(run, word, plan, on_progress=ProgressLine())
     seconds = time.perf_counter() - start
     name = "the whole answer" if word is None else repr(title(run, word))
     print(f"{name}: {len(found.tiling)} parts, {seconds:.1f} s, hiding {plan.hiding}")
@@ -123,21 +127,6 @@ def _plan(args: argparse.Namespace) -> RegionPlan:
     settings = SearchSettings(args.search_scope, args.pending_samples, args.update_step, *weights)
     greedy = args.search == "greedy"
     return RegionPlan(args.regions, args.parts, args.fill, args.hiding, greedy, settings)
-
-
-class _Progress:
-    """Prints how far a search is, and about how long it takes, every few seconds."""
-
-    def __init__(self) -> None:
-        self._start = self._told = time.perf_counter()
-
-    def __call__(self, step: SearchProgress) -> None:
-        at = time.perf_counter()
-        if at - self._told < 5 or not step.done:
-            return
-        self._told = at
-        left = (at - self._start) / step.done * (step.total - step.done)
-        print(f"{step.done} of {step.total} masks, about {left:.0f} s left", flush=True)
 
 
 def _sources(run: Run) -> dict[int, WordSources]:
@@ -185,17 +174,11 @@ def _write(
 ) -> None:
     """Write the numbers as JSON and NPZ, and the parts, the map and the correction as pictures."""
     stem = Path(args.images[0]).stem
-    curves = found.found.curves(found.tiling.sizes)
     told: dict[str, Any] = {
         "answer": run.answer,
         "word": None if word is None else title(run, word),
         "hiding": found.hiding,
-        "order": found.found.order.tolist(),
-        "insight": found.insight.tolist(),
-        "necessity": found.necessity.tolist(),
-        "share": curves.share.tolist(),
-        "reliance": curves.reliance,
-        **curves.figures(),
+        **search_figures(found.found, found.tiling.sizes),
     }
     sources = _sources(run)
     if sources:
@@ -211,7 +194,7 @@ def _write(
             "share": fixed.share,
             "is_corrected": fixed.is_corrected,
         }
-    _save(args.out, f"{stem}_eagle", "json", json.dumps(told, indent=2).encode() + b"\n")
+    save(args.out, f"{stem}_eagle", "json", json.dumps(told, indent=2).encode() + b"\n")
     arrays: dict[str, np.ndarray] = {
         f"labels_{i}": labels for i, labels in enumerate(found.tiling.labels)
     }
@@ -225,14 +208,8 @@ def _write(
     table = colour_table("inferno")
     for i, image in enumerate(run.images):
         end = "" if len(run.images) == 1 else f"-{i + 1}"
-        _save(args.out, f"{stem}_parts{end}", "png", png(outlined(image, found.tiling.labels[i])))
+        save(args.out, f"{stem}_parts{end}", "png", png(outlined(image, found.tiling.labels[i])))
         drawn = overlay(image, found.heatmap, table, index=i)
-        _save(args.out, f"{stem}_eagle{end}", "png", png(drawn))
+        save(args.out, f"{stem}_eagle{end}", "png", png(drawn))
         if fixed is not None:
-            _save(args.out, f"{stem}_corrected{end}", "png", png(fixed.pictures[i]))
-
-
-def _save(folder: Path, stem: str, ending: str, data: bytes) -> None:
-    path = folder / file_name(stem, ending)
-    write_whole(path, lambda file: file.write(data))
-    print(f"wrote {path}")
+            save(args.out, f"{stem}_corrected{end}", "png", png(fixed.pictures[i]))

@@ -1,0 +1,47 @@
+"""What the searches of `eagle` print and write."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from explainer.probing.eagle_search import Found, SearchProgress
+from explainer.run.files import file_name, write_whole
+
+
+class ProgressLine:
+    """Prints how far a search is, and about how long it takes, every few seconds."""
+
+    def __init__(self) -> None:
+        self._start = self._told = time.perf_counter()
+
+    def __call__(self, step: SearchProgress) -> None:
+        at = time.perf_counter()
+        if at - self._told < 5 or not step.done:
+            return
+        self._told = at
+        left = (at - self._start) / step.done * (step.total - step.done)
+        print(f"{step.done} of {step.total} masks, about {left:.0f} s left", flush=True)
+
+
+def search_figures(found: Found, sizes: np.ndarray) -> dict[str, Any]:
+    """Return the order, the curves and the figures of a search over parts of `sizes` (n,)."""
+    curves = found.curves(sizes)
+    return {
+        "order": found.order.tolist(),
+        "insight": found.insertion.tolist(),
+        "necessity": (1 - found.deletion).tolist(),
+        "share": curves.share.tolist(),
+        "reliance": curves.reliance,
+        **curves.figures(),
+    }
+
+
+def save(folder: Path, stem: str, ending: str, data: bytes) -> None:
+    """Write a file whole, and print its path."""
+    path = folder / file_name(stem, ending)
+    write_whole(path, lambda file: file.write(data))
+    print(f"wrote {path}")
