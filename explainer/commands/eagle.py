@@ -21,7 +21,7 @@ from explainer.media.fills import FILLS
 from explainer.methods.subjects import Contrast, Word
 from explainer.probing.correction import Correction, correct
 from explainer.probing.eagle_search import SearchSettings
-from explainer.probing.region_plan import HIDING, RegionAttribution, RegionPlan
+from explainer.probing.region_plan import ENOUGH, HIDING, RegionAttribution, RegionPlan
 from explainer.probing.sources import WordSources, describe_sources, word_sources
 from explainer.probing.tiling import PARTS
 from explainer.run import ANSWER, SOURCES, Run
@@ -65,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--update-step", type=int, default=EFFICIENT.update_step, help="rounds between rankings")
     add("--insight", type=float, default=1.0, help="weight of what suffices; default: 1")
     add("--necessity", type=float, default=1.0, help="weight of what is needed; default: 1")
+    add(
+        "--whole-order",
+        action="store_true",
+        help="search to the last part, as the paper does; by default the search ends once the "
+        "first parts do all that the picture does",
+    )
     group = parser.add_argument_group("more")
     group.add_argument(
         "--rests", action="store_true", help="print what each word of the answer rests on"
@@ -124,7 +130,10 @@ def _plan(args: argparse.Namespace) -> RegionPlan:
     weights = args.insight, args.necessity
     if not all(0 <= w < np.inf for w in weights) or not any(weights):
         raise SightlineError("--insight and --necessity are at least 0, and one of them above 0")
-    settings = SearchSettings(args.search_scope, args.pending_samples, args.update_step, *weights)
+    stop = None if args.whole_order else ENOUGH
+    settings = SearchSettings(
+        args.search_scope, args.pending_samples, args.update_step, *weights, stop
+    )
     greedy = args.search == "greedy"
     return RegionPlan(args.regions, args.parts, args.fill, args.hiding, greedy, settings)
 

@@ -13,7 +13,7 @@ from explainer.run.files import file_name, write_whole
 
 
 class ProgressLine:
-    """Prints how far a search is, and about how long it takes, every few seconds."""
+    """Prints how far a search is, and how long it takes at most, every few seconds."""
 
     def __init__(self) -> None:
         self._start = self._told = time.perf_counter()
@@ -24,7 +24,7 @@ class ProgressLine:
             return
         self._told = at
         left = (at - self._start) / step.done * (step.total - step.done)
-        print(f"{step.done} of {step.total} masks, about {left:.0f} s left", flush=True)
+        print(f"{step.done} of at most {step.total} masks; {left:.0f} s at most", flush=True)
 
 
 def search_figures(found: Found, sizes: np.ndarray) -> dict[str, Any]:
@@ -32,6 +32,7 @@ def search_figures(found: Found, sizes: np.ndarray) -> dict[str, Any]:
     curves = found.curves(sizes)
     return {
         "order": found.order.tolist(),
+        "searched": found.searched,
         "insight": found.insertion.tolist(),
         "necessity": (1 - found.deletion).tolist(),
         "share": curves.share.tolist(),

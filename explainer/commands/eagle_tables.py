@@ -16,6 +16,7 @@ from explainer.errors import SightlineError
 from explainer.evaluation import agreement, hallucinations, report
 from explainer.evaluation.candidates import parse
 from explainer.evaluation.hallucinations import Question
+from explainer.probing.eagle_search import SearchSettings
 from explainer.probing.region_plan import HIDING, RegionPlan
 from explainer.recording.load import load
 from explainer.serving.model_flags import load_options
@@ -53,7 +54,7 @@ def table_on(model: str, args: argparse.Namespace) -> int:
         raise SightlineError("choose --agreement or --hallucinations")
     candidates = parse(split_methods(args.methods or METHODS))
     alphas = sorted({1.0}.union(*(one.alphas for one in candidates)))
-    plan = RegionPlan(args.regions, hiding=args.hiding)
+    plan = RegionPlan(args.regions, hiding=args.hiding, settings=SearchSettings())
     explainer = load(model, **load_options(args))
     options = {"candidates": candidates, "plan": plan, "alphas": alphas}
     if args.agreement:

@@ -11,6 +11,9 @@ Regions are taken greedily by F. The plain search asks for all of them each time
 This one is the efficient version of that code: between rounds that look at all regions, only the
 first of the last ranking are looked at, and a second order grows from its end, worst first.
 
+A search may end early: once the first regions do all that the picture does, the order of the others
+says nothing. They keep their places in the last ranking.
+
 Nothing here knows a model: whoever searches brings a function from masks to probabilities.
 """
 
@@ -42,6 +45,8 @@ class SearchSettings:
         pending_samples: how many from its end may be the worst.
         update_step: every so many rounds all regions are looked at and ranked again.
         insight, necessity: lambda_1 and lambda_2.
+        stop: end once F is at most this below F of the whole picture; None searches all regions,
+            as EAGLE's code does.
     """
 
     search_scope: int = 8
@@ -49,13 +54,14 @@ class SearchSettings:
     update_step: int = 10
     insight: float = 1.0
     necessity: float = 1.0
+    stop: float | None = None
 
 
 class SearchProgress(NamedTuple):
     """How far a search is.
 
     Attributes:
-        done, total: masks looked at, and of how many.
+        done, total: masks looked at, and of how many at most.
         order: of all regions as far as it is known, best first.
     """
 
@@ -72,11 +78,14 @@ class Found:
         order: (n,) numbers of regions, best first.
         insertion: (n + 1,) p with the first i regions shown, from none to all.
         deletion: (n + 1,) p with the first i regions hidden, from none to all.
+        searched: how many of the first regions were searched for before the search ended early;
+            None if it did not. The curves are straight lines over those in no known place.
     """
 
     order: npt.NDArray[np.intp]
     insertion: Floats
     deletion: Floats
+    searched: int | None = None
 
     @property
     def empty(self) -> float:
@@ -146,7 +155,7 @@ class RegionReadings:
 
 
 def count(regions: int, settings: SearchSettings = SearchSettings()) -> int:
-    """Return how many different masks a search looks at.
+    """Return how many different masks a search looks at if it does not end early.
 
     Of few regions none is taken from the end, so that the last two are what the rest hides: their
     masks are known from the first round, or, of two regions, are each other's.
@@ -202,15 +211,24 @@ class _Search:
 
     def run(self) -> Generator[SearchProgress, None, Found]:
         ((shown, empty),) = yield from self._look([range(self._readings.regions)])
-        turn = 0
-        while len(self._left) > 1:
-            last = yield from self._take_best(turn % self._to.update_step == 0)
+        turn, whole = 0, self._objective(_Point(shown, empty))
+        while len(self._left) > 1 and not self._is_enough(whole):
+            lowest = yield from self._take_best(turn % self._to.update_step == 0)
             if len(self._left) > self._to.pending_samples:
-                yield from self._take_worst(last if turn == 0 else None)
+                yield from self._take_worst(lowest if turn == 0 else None)
             turn += 1
-        points = [_Point(empty, shown), *self._rising, *self._falling[::-1], _Point(shown, empty)]
-        only, without = np.array(points, np.float64).T
-        return Found(np.array(self._order, np.intp), only, without)
+        first = [_Point(empty, shown), *self._rising]
+        last = [*self._falling[::-1], _Point(shown, empty)]
+        between = np.linspace(first[-1], last[0], len(self._left) + 1)[1:-1]
+        only, without = np.concatenate([first, between, last]).T
+        searched = len(self._best) if len(self._left) > 1 else None
+        return Found(np.array(self._order, np.intp), only, without, searched)
+
+    def _is_enough(self, whole: float) -> bool:
+        """Return whether the best regions do what the whole picture does: F as high as `whole`."""
+        if self._to.stop is None or not self._rising:
+            return False
+        return self._objective(self._rising[-1]) >= whole - self._to.stop
 
     def _take_best(self, anew: bool) -> Generator[SearchProgress, None, _Point]:
         """Take the best of those in scope, or rank all anew; return the point of the last."""

@@ -15,6 +15,7 @@ from explainer.probing.tiling import PARTS, Tiling
 from explainer.run import ANSWER, Run
 
 HIDING = ("pixels", "tokens")
+ENOUGH = 0.02  # of F, by which the first parts may do less than the whole picture
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class RegionPlan:
         hiding: "pixels" reads the changed picture, as the paper does; "tokens" is a preview, for
             which the picture is read once and the text may not attend to hidden visual tokens.
         greedy: look at all parts in every round, n (n + 1) masks, in place of the efficient search.
-        settings: of the efficient search, and the weights of insight and necessity.
+        settings: of the efficient search, and the weights of insight and necessity. By default the
+            search ends once the first parts do all that the picture does.
     """
 
     regions: int = 36
@@ -36,7 +38,7 @@ class RegionPlan:
     fill: str = "black"
     hiding: str = "pixels"
     greedy: bool = False
-    settings: SearchSettings = field(default_factory=SearchSettings)
+    settings: SearchSettings = field(default_factory=lambda: SearchSettings(stop=ENOUGH))
 
     def __post_init__(self) -> None:
         if self.regions < 1:
@@ -53,7 +55,7 @@ class RegionPlan:
         return replace(self.settings, search_scope=regions, pending_samples=regions, update_step=1)
 
     def count(self, regions: int) -> int:
-        """Return how many masks a search over so many parts looks at."""
+        """Return how many masks a search over so many parts looks at, at most."""
         return count(regions, self.search_settings(regions))
 
 

@@ -20,7 +20,7 @@ from explainer.run import ANSWER, PROMPT, Run
 from tests.probing import slow_eagle
 from tests.ui.fake import fake_run
 
-SMALL = RegionPlan(6, "cells")
+SMALL = RegionPlan(6, "cells", settings=SearchSettings())
 
 
 def expect_rows_of_text(deep: Explainer, run: Run) -> None:
@@ -56,7 +56,7 @@ def test_several_words_and_the_whole_answer_are_one_objective(deep, run):
 
 
 def test_the_greedy_search_looks_at_all_parts_each_time(deep, run):
-    plan = RegionPlan(6, "cells", greedy=True)
+    plan = replace(SMALL, greedy=True)
     found = deep.search_regions(run, None, plan)
     p = mean_of(deep, run, found.tiling, range(len(run.indices(ANSWER))))
     assert found.found.order.tolist() == slow_eagle.plain(p, len(found.tiling))

@@ -106,6 +106,39 @@ def test_weights_turn_insight_or_necessity_off():
     assert only.order[1] == 1
 
 
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0)])
+def test_it_ends_once_the_first_regions_do_all_that_the_picture_does(weights):
+    """Regions 3 and 5 make the word; the others count for a thousandth each."""
+
+    def score(masks: np.ndarray) -> np.ndarray:
+        return (0.4 * masks[:, 3] + 0.3 * masks[:, 5] + 0.001 * masks.sum(1))[:, None]
+
+    world = World(20)
+    world.score = score
+    settings = SearchSettings(8, 4, 10, *weights)
+    whole, early = (found(world, settings=replace(settings, stop=s)) for s in (None, 0.05))
+    assert whole.searched is None
+    assert early.searched == 2
+    assert early.order[:2].tolist() == whole.order[:2].tolist() == [3, 5]
+    assert sorted(early.order) == list(range(20))
+    np.testing.assert_allclose(early.insertion[:3], whole.insertion[:3])
+    np.testing.assert_allclose(early.insertion[-3:], whole.insertion[-3:])
+    np.testing.assert_allclose(np.diff(early.insertion[2:]), 0.001, atol=1e-9)
+    np.testing.assert_allclose(np.diff(early.deletion[2:]), -0.001, atol=1e-9)
+
+
+@pytest.mark.parametrize("regions", [1, 2, 3, 7, 12])
+def test_an_early_end_asks_for_no_more_than_the_search_would(regions):
+    for stop in (-9.0, 0.0, 0.3, 9.0):
+        world = World(regions, seed=2)
+        early, asked = found(world, settings=SearchSettings(stop=stop)), len(world.asked)
+        whole = found(World(regions, seed=2))
+        first = regions if early.searched is None else early.searched
+        assert early.order[:first].tolist() == whole.order[:first].tolist()
+        assert asked <= count(regions)
+        assert stop > -9 or early.searched is None
+
+
 def test_several_targets_count_by_their_mean():
     world = World(9)
     both, one = found(world, targets=(0, 1)), found(world)

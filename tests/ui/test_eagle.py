@@ -64,6 +64,7 @@ def test_the_map_comes_with_every_batch_and_the_result_with_what_it_means(handle
     assert last["line"].startswith(
         "“cat”: 90.0 % with the picture, 10.0 % with none of it. The first 1"
     )
+    assert last["line"].endswith(words.ENDED.format(count=1))
     assert handler.stopped({"ask": 8}) == {
         "asked": 8,
         "text": words.FOLD["stopped"],
@@ -130,6 +131,7 @@ def test_programs_get_the_search_and_the_correction(handler):
         "key", cat(fake_run()), regions=16, parts="cells", correct=True
     )
     assert told["order"][0] == 15
+    assert told["searched"] == 1
     assert told["insight"][1] == pytest.approx(0.9)
     assert len(told["share"]) == 17
     assert np.shape(told["maps"][0]) == fake_run().scales[0].views[0].grid

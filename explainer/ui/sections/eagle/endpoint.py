@@ -23,11 +23,14 @@ class CorrectedAnswer(TypedDict):
 
 
 class RegionsFound(TypedDict):
-    """The order of the parts, how probable the words are with only the first ones shown, and how
-    much of it is lost with these hidden, at which shares of the picture; the words' reliance; the
-    map over the cells of each picture; and the correction, null if nobody asked for it."""
+    """The order of the parts, how many of them were searched for before the search ended because
+    these do all that the picture does (null for all), how probable the words are with only the
+    first ones shown, and how much of it is lost with these hidden, at which shares of the picture;
+    the words' reliance; the map over the cells of each picture; and the correction, null if nobody
+    asked for it."""
 
     order: list[int]
+    searched: int | None
     insight: list[float]
     necessity: list[float]
     share: list[float]
@@ -81,6 +84,7 @@ def _told(found: RegionAttribution, fixed: Correction | None) -> RegionsFound:
     curves = found.found.curves(found.tiling.sizes)
     return {
         "order": found.found.order.tolist(),
+        "searched": found.found.searched,
         "insight": found.insight.tolist(),
         "necessity": found.necessity.tolist(),
         "share": curves.share.tolist(),

@@ -297,9 +297,10 @@ def _result(request: EagleRequest, found: RegionAttribution) -> Value:
         alone=texts.share(float(curves.insertion[first])),
         reliance=f"{curves.reliance:.2f}",
     )
+    ended = "" if found.found.searched is None else words.ENDED.format(count=found.found.searched)
     note = words.PREVIEWED if found.hiding == "tokens" else ""
     picture = _draw(found.tiling, found.found.values(), request.image)
-    return {"picture": picture, "line": " ".join(filter(None, [line, note])), "found": True}
+    return {"picture": picture, "line": " ".join(filter(None, [line, ended, note])), "found": True}
 
 
 def _corrected(request: EagleRequest, found: Correction) -> Value:

@@ -41,13 +41,14 @@ FOLD: dict[str, Any] = {
     "unreachable": UNREACHABLE,
 }
 BUSY = "Cutting the picture into parts…"
-PARTS = "{count} parts; a search reads the picture {masks:,} times."
-PREVIEW = "{count} parts; the picture is read once, and its text {masks:,} times."
-READ = "{done:,} of {total:,} readings, about {left} left"
+PARTS = "{count} parts; a search reads the picture {masks:,} times at most."
+PREVIEW = "{count} parts; the picture is read once, and its text {masks:,} times at most."
+READ = "{done:,} of at most {total:,} readings; {left} left at most"
 FOUND = (
     "“{word}”: {shown} with the picture, {empty} with none of it. The first {first} of {count} "
     "parts ({share} of the picture) alone give it {alone}. Reliance: {reliance}."
 )
+ENDED = "The search ended after part {count}: the others add nothing."
 PREVIEWED = "This is a preview: hidden visual tokens may have left traces in others."
 TRIED = "{count} hidden, {share} of the picture; asked again…"
 ONE_PART, PARTS_HIDDEN = "1 part", "{count} parts"
