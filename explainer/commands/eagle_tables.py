@@ -1,11 +1,10 @@
-"""`evaluate --agreement` and `evaluate --hallucinations`: tables about EAGLE's search."""
+"""`evaluate --agreement`, `--search-curves` and `--hallucinations`: tables about EAGLE's search."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,12 @@ from tqdm import tqdm
 
 from explainer.commands.method_names import split_methods
 from explainer.errors import SightlineError
-from explainer.evaluation import agreement, hallucinations, report
+from explainer.evaluation import agreement, eagle_words, hallucinations, report
 from explainer.evaluation.candidates import parse
 from explainer.evaluation.hallucinations import Question
 from explainer.probing.eagle_search import SearchSettings
 from explainer.probing.region_plan import HIDING, RegionPlan
+from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.serving.model_flags import load_options
 
@@ -25,12 +25,18 @@ METHODS = "msea_arc,tam,logit_lens"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of both tables."""
+    """Add the options of the tables."""
     add = parser.add_argument_group("EAGLE").add_argument
     add(
         "--agreement",
         action="store_true",
         help="compare the maps of --methods with the order of parts that EAGLE's search finds",
+    )
+    add(
+        "--search-curves",
+        action="store_true",
+        help="insertion, deletion, highest confidence and pointing game of named things: EAGLE's "
+        "search beside the maps of --methods in --steps steps",
     )
     add(
         "--hallucinations",
@@ -45,24 +51,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def is_chosen(args: argparse.Namespace) -> bool:
     """Return whether one of the tables is asked for."""
-    return args.agreement or args.hallucinations
+    return bool(_chosen(args))
+
+
+def _chosen(args: argparse.Namespace) -> list[str]:
+    names = ("agreement", "search_curves", "hallucinations")
+    return [name for name in names if getattr(args, name)]
 
 
 def table_on(model: str, args: argparse.Namespace) -> int:
     """Measure the table, print it and, with `--out`, write it as `.md` and `.json`."""
-    if args.agreement and args.hallucinations:
-        raise SightlineError("choose --agreement or --hallucinations")
+    name, *others = _chosen(args)
+    if others:
+        raise SightlineError("choose one of --agreement, --search-curves and --hallucinations")
     candidates = parse(split_methods(args.methods or METHODS))
     alphas = sorted({1.0}.union(*(one.alphas for one in candidates)))
     plan = RegionPlan(args.regions, hiding=args.hiding, settings=SearchSettings())
     explainer = load(model, **load_options(args))
     options = {"candidates": candidates, "plan": plan, "alphas": alphas}
-    if args.agreement:
-        name, judge = "agreement", partial(agreement.judge, explainer, **options)
-        text, samples = _agreement(judge, args)
-    else:
-        name, judge = "hallucinations", partial(hallucinations.judge, explainer, **options)
-        text, samples = _hallucinations(judge, args)
+    text, samples = _TABLES[name](explainer, options, args)
     about = report.add_provenance(
         {"model": explainer.model_id, "parts": args.regions, "hiding": args.hiding}
     )
@@ -75,21 +82,41 @@ def table_on(model: str, args: argparse.Namespace) -> int:
     return 0
 
 
-def _agreement(judge: Callable[..., Any], args: argparse.Namespace) -> tuple[str, list[Any]]:
+def _agreement(
+    explainer: Explainer, options: dict[str, Any], args: argparse.Namespace
+) -> tuple[str, list[Any]]:
     """Return the table and its samples."""
-    seeds = tqdm(range(args.first_seed, args.first_seed + args.n), unit="scene")
-    samples = [[*judge(seed)] for seed in seeds]
-    words = sum(map(len, samples))
-    return agreement.markdown(agreement.summarise(samples), words, len(samples)), samples
+    samples = [[*agreement.judge(explainer, seed, **options)] for seed in _seeds(args)]
+    figures = agreement.summarise(samples)
+    return agreement.markdown(figures, sum(map(len, samples)), len(samples)), samples
 
 
-def _hallucinations(judge: Callable[..., Any], args: argparse.Namespace) -> tuple[str, list[Any]]:
+def _search_curves(
+    explainer: Explainer, options: dict[str, Any], args: argparse.Namespace
+) -> tuple[str, list[Any]]:
+    """Return the table and its samples."""
+    options = {**options, "steps": args.steps}
+    samples = [[*eagle_words.judge(explainer, seed, **options)] for seed in _seeds(args)]
+    figures = agreement.summarise(samples, eagle_words.FIGURES)
+    return eagle_words.markdown(figures, sum(map(len, samples)), len(samples)), samples
+
+
+def _hallucinations(
+    explainer: Explainer, options: dict[str, Any], args: argparse.Namespace
+) -> tuple[str, list[Any]]:
     """Return the table and its samples."""
     asked = list(_questions(args))
-    judged = [judge(question) for question in tqdm(asked, unit="question")]
+    judged = [
+        hallucinations.judge(explainer, question, **options)
+        for question in tqdm(asked, unit="question")
+    ]
     samples = [sample for sample in judged if sample is not None]
     figures = hallucinations.summarise(samples)
     return hallucinations.markdown(figures, len(samples), len(asked)), samples
+
+
+def _seeds(args: argparse.Namespace) -> Iterable[int]:
+    return tqdm(range(args.first_seed, args.first_seed + args.n), unit="scene")
 
 
 def _questions(args: argparse.Namespace) -> Iterator[Question]:
@@ -98,3 +125,10 @@ def _questions(args: argparse.Namespace) -> Iterator[Question]:
     if args.root is None or not args.questions.is_file():
         raise SightlineError("--questions names a file, and --root the folder of its pictures")
     return hallucinations.repope_questions(args.questions, args.root, args.n)
+
+
+_TABLES = {
+    "agreement": _agreement,
+    "search_curves": _search_curves,
+    "hallucinations": _hallucinations,
+}

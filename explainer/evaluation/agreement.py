@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from explainer.emoji_world.language import DESCRIBE
-from explainer.emoji_world.scenes import make_scene
+from explainer.emoji_world.scenes import Scene, make_scene
 from explainer.evaluation.candidates import ConfiguredMethod
 from explainer.evaluation.emoji import MAX_NEW_TOKENS, first_of_each, mentions, word_tokens
 from explainer.evaluation.intervals import Bootstrap, Ratio
@@ -18,8 +18,26 @@ from explainer.methods.subjects import Span, explain_subject
 from explainer.probing.agreement import FIGURES, agree, part_means
 from explainer.probing.region_plan import RegionPlan
 from explainer.recording.explainer import Explainer
+from explainer.run import Run
 
 CHANCE = "random order"
+
+
+Figures = Mapping[str, Mapping[str, float]]  # of each method, by their names
+
+
+def name_things(
+    explainer: Explainer, seed: int, alphas: Sequence[float]
+) -> Iterator[tuple[Scene, Run, str, Span]]:
+    """Yield each thing that the model names rightly in a scene: scene, run, name and tokens."""
+    scene = make_scene(seed)
+    run = explainer.record(
+        scene.image, DESCRIBE[0], scales=tuple(alphas), max_new_tokens=MAX_NEW_TOKENS
+    )
+    present = {placed.name for placed in scene.things}
+    for named in first_of_each(mentions(run.answer)):
+        if named.name in present:
+            yield scene, run, named.name, Span(tuple(word_tokens(run, named.start, named.end)))
 
 
 def judge(
@@ -28,17 +46,10 @@ def judge(
     candidates: Sequence[ConfiguredMethod],
     plan: RegionPlan,
     alphas: Sequence[float],
-) -> Iterator[dict[str, dict[str, float]]]:
-    """Yield the figures of each method, by its name, for each rightly named thing of a scene."""
-    scene, rng = make_scene(seed), np.random.default_rng(seed)
-    run = explainer.record(
-        scene.image, DESCRIBE[0], scales=tuple(alphas), max_new_tokens=MAX_NEW_TOKENS
-    )
-    present = {placed.name for placed in scene.things}
-    for named in first_of_each(mentions(run.answer)):
-        if named.name not in present:
-            continue
-        word = Span(tuple(word_tokens(run, named.start, named.end)))
+) -> Iterator[Figures]:
+    """Yield the figures of each method for each rightly named thing of a scene."""
+    rng = np.random.default_rng(seed)
+    for _, run, _, word in name_things(explainer, seed, alphas):
         found = explainer.search_regions(run, word, plan)
         figures = {}
         for one in candidates:
@@ -50,18 +61,23 @@ def judge(
 
 
 def summarise(
-    samples: Sequence[Sequence[Mapping[str, Mapping[str, float]]]],
+    samples: Sequence[Sequence[Figures]], names: Sequence[str] = FIGURES
 ) -> dict[str, dict[str, Ratio]]:
-    """Return each figure of each method with its interval; whole scenes are resampled."""
+    """Return the mean of each figure of each method with its interval; whole scenes are resampled.
+
+    Args:
+        samples: for each scene the figures of each of its words.
+        names: of the figures.
+    """
     draws = Bootstrap(len(samples))
-    names = next((list(words[0]) for words in samples if words), [])
+    methods = next((list(words[0]) for words in samples if words), [])
     totals = [len(words) for words in samples]
     return {
-        name: {
-            figure: draws.ratio([sum(w[name][figure] for w in words) for words in samples], totals)
-            for figure in FIGURES
+        method: {
+            name: draws.ratio([sum(w[method][name] for w in words) for words in samples], totals)
+            for name in names
         }
-        for name in names
+        for method in methods
     }
 
 

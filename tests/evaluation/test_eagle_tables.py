@@ -11,13 +11,15 @@ from PIL import Image
 
 from explainer.__main__ import main
 from explainer.errors import SightlineError
-from explainer.evaluation import agreement, hallucinations
+from explainer.evaluation import agreement, eagle_words, hallucinations
 from explainer.evaluation.candidates import parse
 from explainer.evaluation.hallucinations import Question
+from explainer.methods.base import Heatmap, MapPart
 from explainer.probing.eagle_search import Found
 from explainer.probing.region_plan import RegionAttribution, RegionPlan
 from explainer.probing.tiling import Tiling
 from explainer.run import ANSWER
+from explainer.run.geometry import Placement
 from tests.ui.fake import fake_run
 
 PLAN = RegionPlan(4, "cells")
@@ -91,6 +93,31 @@ def test_questions_in_the_form_of_repope(tmp_path):
         file.write_text(broken)
         with pytest.raises(SightlineError, match=why):
             list(hallucinations.repope_questions(file, tmp_path, 5))
+
+
+def test_the_pointing_game_by_hand():
+    mask = np.zeros((4, 4), bool)
+    mask[[0, 1], [1, 2]] = True
+    best = np.zeros((4, 4), bool)
+    best[0, 2] = True
+    assert eagle_words.point(best, mask) == {"box": 1, "mask": 0}
+    best[1, 2] = True
+    assert eagle_words.point(best, mask) == {"box": 1, "mask": 1}
+    assert eagle_words.point(~mask & (np.arange(4) > 2), mask) == {"box": 0, "mask": 0}
+    values = np.array([[0, 0.5], [0.9, 0.9]], np.float32)
+    heat = Heatmap((MapPart(values, Placement.even((0, 0, 4, 4))),), False, "")
+    assert eagle_words.highest(heat, (4, 4)).tolist() == [[False] * 4] * 2 + [[True] * 4] * 2
+    flat = Heatmap((MapPart(np.ones((2, 2), np.float32), heat.parts[0].placement),), False, "")
+    assert not eagle_words.highest(flat, (4, 4)).any()
+
+
+def test_the_search_has_its_row_beside_the_maps(tmp_path, capsys):
+    args = ["--search-curves", "--n", "1", "--regions", "4", "--steps", "2", "--hiding", "tokens"]
+    assert main(["evaluate", *args, "--methods", "tam", "--out", str(tmp_path)]) == 0
+    assert "| EAGLE |" in capsys.readouterr().out
+    (words,) = json.loads((tmp_path / "search_curves.json").read_text())["samples"]
+    assert {tuple(figures) for figures in words[0].values()} == {eagle_words.FIGURES}
+    assert all(0 <= value <= 1 for value in words[0]["tam"].values())
 
 
 def test_the_agreement_is_printed_and_written(tmp_path, capsys):
