@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from explainer.ui.sections.eagle import words
+from tests.ui.fake import FakeExplainer
 
 PICTURE = ".sl-eagle-picture[src^=data]"
 
@@ -32,3 +33,27 @@ def test_parts_are_shown_searched_and_hidden(app, visit, theme, width):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.locator(".sl-eagle").scroll_into_view_if_needed()
     visitor.shot(f"eagle-{width}-{theme}")
+
+
+def test_a_search_is_stopped_and_its_map_stays(serve, visit):
+    app = serve(FakeExplainer())
+    visitor = visit(app.url)
+    page = visitor.page
+    visitor.explain()
+    page.click(f"#sl-folds >> text={words.FOLD['title']}")
+    page.wait_for_selector(PICTURE)
+    parts = page.get_attribute(".sl-eagle-picture", "src")
+    app.explainer.delay = 0.4
+    page.click(f".sl-eagle-bar >> text={words.FOLD['search']}")
+    page.wait_for_function("document.querySelector('.sl-eagle .sl-work progress').value > 0")
+    assert page.is_disabled(f".sl-eagle-bar >> text={words.FOLD['search']}")
+    page.keyboard.press("Enter")  # Stop has the focus
+    page.wait_for_selector(".sl-eagle .sl-work", state="hidden")
+    assert page.inner_text(".sl-eagle .sl-work-said") == words.FOLD["stopped"]
+    assert page.get_attribute(".sl-eagle-picture", "src") != parts, "the map so far stays"
+    assert not page.is_visible(".sl-eagle .sl-figures"), "an order that was not found has no table"
+    assert page.is_disabled(f"text={words.FOLD['correct']}")
+    app.explainer.delay = 0
+    page.click(f".sl-eagle-bar >> text={words.FOLD['search']}")
+    page.wait_for_selector(".sl-eagle .sl-figures tbody tr >> nth=6")
+    assert page.inner_text(".sl-eagle-line").startswith("“cat”")
