@@ -1,7 +1,8 @@
 """Jobs: descriptions of all work that needs the model, run by a worker.
 
-On ZeroGPU the worker runs in a forked process. Jobs and their results are pickled, so they hold
-arrays and plain values only; the explainer is inherited by the fork.
+Whatever asks a model does so by a job. `Models.run_job` runs it, in this process; on ZeroGPU in a
+forked one, which inherits the explainer. Jobs and their results are pickled there, so they hold
+arrays and plain values only.
 """
 
 from __future__ import annotations
@@ -75,9 +76,30 @@ class RecordJob(Job):
         return self.pictures * (1 + len(self.scales))
 
     def steps(self, explainer: Loaded) -> Iterator[Any]:
-        pictures, options = stream_arguments(self.media)
+        pictures, options = _stream_arguments(self.media)
         options |= {"scales": self.scales, **self.options}
         yield from explainer.stream(pictures, self.prompt, **options)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerBytesJob(Job):
+    """Estimate the bytes of the layers below the last in a recording; the model is not run.
+
+    Attributes:
+        options: further arguments of `Explainer.layer_bytes`.
+    """
+
+    media: Media
+    prompt: str
+    options: Mapping[str, Any]
+
+    @property
+    def readings(self) -> int:
+        return 0
+
+    def steps(self, explainer: Loaded) -> Iterator[Any]:
+        pictures, video = _stream_arguments(self.media)
+        yield explainer.layer_bytes(pictures, self.prompt, **video, **self.options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,22 +302,10 @@ class CurvesJob(RunJob):
             yield from reading(explainer, self.run, heatmap, self.plan)
 
 
-Worker = Callable[[Job], Iterator[Any]]
+Worker = Callable[[Job], Iterator[Any]]  # such as `Models.run_job`
 
 
-def make_worker(find: Callable[[str], Loaded]) -> Worker:
-    """Return a generator function that runs a job and yields its steps.
-
-    `find` returns the loaded explainer of a model id; the caller keeps it loaded.
-    """
-
-    def work(job: Job) -> Iterator[Any]:
-        yield from job.steps(find(job.model))
-
-    return work
-
-
-def stream_arguments(media: Media) -> tuple[Any, dict[str, Any]]:
+def _stream_arguments(media: Media) -> tuple[Any, dict[str, Any]]:
     """Return the pictures, None for a video, and the keyword argument for the video if it is one.
 
     `Explainer.stream` and `Explainer.layer_bytes` take them.

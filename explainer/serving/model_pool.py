@@ -22,6 +22,7 @@ from explainer.models.loading.memory import with_room
 from explainer.models.loading.options import WEIGHTS, LoadStep
 from explainer.run import Run
 from explainer.serving.held_model import HeldModel, close_model
+from explainer.serving.jobs import Job
 from explainer.serving.load_task import TICK, LoadProgress, LoadTask, remove_folders
 from explainer.serving.loaded import Loaded
 
@@ -208,6 +209,10 @@ class Models:
             yield slot.entry
         finally:
             self._release(slot)
+
+    def run_job(self, job: Job) -> Iterator[Any]:
+        """Yield the steps of a job by its model, which the caller keeps loaded."""
+        yield from job.steps(self.loaded(job.model))
 
     def _release(self, slot: HeldModel) -> None:
         with self._change:

@@ -32,7 +32,6 @@ from explainer.serving.jobs import (
     SourcesJob,
     WordsJob,
     Worker,
-    make_worker,
 )
 from explainer.serving.load_task import LoadProgress
 from explainer.serving.loaded import Loaded
@@ -84,7 +83,7 @@ class Handlers:
         self._store = store
         self._examples = examples
         self.uploads = Uploads(store, [example.picture.pixels for example in examples])
-        self._work = gpu(make_worker(self._models.loaded))
+        self._work = gpu(self._models.run_job)
         self._keeping = Lock()
 
     # Recording -----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from explainer.serving.jobs import stream_arguments
+from explainer.serving.jobs import LayerBytesJob
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import chosen, inputs
 from explainer.web import controls, texts
@@ -44,8 +44,7 @@ class LayerMemory:
         if fields.source is None and not fields.more:
             return texts.LAYERS_NO_PICTURE
         entry = self._models.entry(chosen(fields.model))
-        explainer = self._models.loaded(entry.id)
-        if explainer is None:
+        if self._models.loaded(entry.id) is None:
             return texts.LAYERS_NO_MODEL.format(model=entry.id)
         media, prompt, _ = inputs(fields.source, fields.more, fields.prompt)
         scales = controls.read_settings(fields.panel, fields.option).needed
@@ -54,8 +53,7 @@ class LayerMemory:
             "max_new_tokens": decoding.max_new_tokens,
             "layers": decoding.layers,
         }
-        pictures, video = stream_arguments(media)
-        size = explainer.layer_bytes(pictures, prompt, **video, **options)
+        (size,) = self._models.run_job(LayerBytesJob(media, prompt, options, model=entry.id))
         if not size:
             return texts.LAYERS_NONE.format(model=entry.id)
         return texts.LAYERS_SIZE.format(

@@ -11,7 +11,7 @@ from PIL import Image
 from explainer.errors import ModelError, SightlineError
 from explainer.media.images import open_image
 from explainer.run.store import RunStore
-from explainer.serving.jobs import RecordJob, ScalesJob, make_worker
+from explainer.serving.jobs import RecordJob, ScalesJob
 from explainer.ui.handlers import Handlers, PageExample, PageUpdate
 from explainer.ui.missing import Missing
 from explainer.web import controls, texts
@@ -167,7 +167,7 @@ def test_closing_a_recording_closes_the_explainer(handlers, monkeypatch):
 
     def work(job):
         try:
-            yield from make_worker(lambda model: FakeExplainer())(job)
+            yield from job.steps(FakeExplainer())
         finally:
             closed.append(True)
 
@@ -216,8 +216,8 @@ def test_examples_are_chosen_by_number(handlers):
 
 
 def test_what_crosses_to_a_worker_process_pickles():
-    worker = make_worker(lambda model: FakeExplainer())
+    explainer = FakeExplainer()
     job = pickle.loads(pickle.dumps(RecordJob((IMAGE,), "Hi", (0.5,), {"max_new_tokens": 3})))
-    items = pickle.loads(pickle.dumps(list(worker(job))))
-    added = list(worker(ScalesJob(items[-1], (1.25,))))
+    items = pickle.loads(pickle.dumps(list(job.steps(explainer))))
+    added = list(ScalesJob(items[-1], (1.25,)).steps(explainer))
     assert added[-1].alphas == (1.0, 0.5, 1.25)

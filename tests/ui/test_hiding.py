@@ -13,7 +13,7 @@ from explainer.models.loading.catalogue import Entry
 from explainer.probing.regions import HOW, hidden, shown_by, within_box
 from explainer.run import ANSWER, Evidence, Video
 from explainer.run.store import RunStore
-from explainer.serving.jobs import HidingJob, make_worker
+from explainer.serving.jobs import HidingJob
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
 from explainer.ui.sections.hiding import words as hiding_words
@@ -194,7 +194,7 @@ def test_what_crosses_to_a_worker_process_pickles(handlers, key, explainer):
     run = handlers.run(key)
     regions = HOW["keep"](shown_by(METHODS["tam"](run, int(run.indices(ANSWER)[CAT]))))
     job = pickle.loads(pickle.dumps(HidingJob(run, regions, "mean")))
-    (probs,) = pickle.loads(pickle.dumps(list(make_worker(lambda model: explainer)(job))))
+    (probs,) = pickle.loads(pickle.dumps(list(job.steps(explainer))))
     want = explainer.probabilities_without(run, regions, "mean")
     np.testing.assert_array_equal(probs, want)
 

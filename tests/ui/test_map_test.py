@@ -14,7 +14,7 @@ from explainer.probing.curves import CurvePlan, Readings
 from explainer.probing.map_test import RANDOM, prove
 from explainer.run import ANSWER, Video
 from explainer.run.store import RunStore
-from explainer.serving.jobs import CurvesJob, make_worker
+from explainer.serving.jobs import CurvesJob
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
 from explainer.ui.sections.map_test import words as map_test_words
@@ -231,6 +231,6 @@ def test_what_crosses_to_a_worker_process_pickles(store, explainer):
     run = store.get("run")
     heat = METHODS["tam"](run, int(run.indices(ANSWER)[CAT]))
     job = pickle.loads(pickle.dumps(CurvesJob(run, (heat, heat), CurvePlan("mean", 2))))
-    made = [pickle.loads(pickle.dumps(item)) for item in make_worker(lambda model: explainer)(job)]
+    made = [pickle.loads(pickle.dumps(item)) for item in job.steps(explainer)]
     assert [item for item in made if not isinstance(item, Readings)] == [4, 4]
     assert sum(isinstance(item, Readings) for item in made) == 2

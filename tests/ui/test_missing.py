@@ -12,7 +12,7 @@ from explainer.methods import COMPARISON, find_method
 from explainer.methods.subjects import Span, explain_subject
 from explainer.run import ANSWER, Run
 from explainer.run.store import RunStore
-from explainer.serving.jobs import MapRequest, MapsJob, make_worker
+from explainer.serving.jobs import MapRequest, MapsJob
 from explainer.serving.no_models import NoModels
 from explainer.ui.api import Api
 from explainer.ui.handlers import Handlers
@@ -203,7 +203,7 @@ def test_a_model_computes_what_the_page_shows(qwen, name):
 def test_a_job_and_what_comes_of_it_can_be_sent_to_another_process(explainer):
     wanted = MapRequest("grad_cam", (3,), find_method("grad_cam").settings())
     job = pickle.loads(pickle.dumps(MapsJob(fake_run(), (wanted,))))
-    *_, run = make_worker(lambda model: explainer)(job)
+    *_, run = job.steps(explainer)
     assert isinstance(pickle.loads(pickle.dumps(run)), Run)
     assert [key[:2] for key in run.attributions] == [("grad_cam", 3)]
 
