@@ -38,7 +38,8 @@ from explainer.recording.request import (
     check_thinking,
     open_visual_input,
 )
-from explainer.recording.steps import Recorder, Step
+from explainer.recording.step import Step
+from explainer.recording.steps import Recorder
 from explainer.run import Run
 
 __all__ = ["SCALES", "Explainer", "Step"]

@@ -9,7 +9,7 @@ from explainer.attribution import AttributionProgress, Computed, compute
 from explainer.methods import Method
 from explainer.methods.comparison import Comparison
 from explainer.models.engine import Engine, describe_memory_errors
-from explainer.recording.steps import Step
+from explainer.recording.step import Step
 from explainer.run import AttributionKey, Run
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -34,30 +34,8 @@ from explainer.recording.request import (
     check_request,
     check_scale_length,
 )
+from explainer.recording.step import Step
 from explainer.run import ANSWER, Evidence, Run, Scale
-
-
-@dataclass(frozen=True)
-class Step:
-    """One completed step of a recording.
-
-    Attributes:
-        kind: "layers" (further layers will be recorded), "read" (prefill of picture and prompt),
-            "token" (an answer token was generated), "scale" (the picture was read at another
-            scale), "evidence" (the answer was read again without the picture), "sources" (and
-            without each of what it may rest on), "map" (a map of a comparison method was computed)
-            or "reading" (one of the many forward passes of a map).
-        text: for "token", the newly decoded text, possibly ""; for "scale", the factor; for
-            "layers", their approximate memory; for "evidence", the fills; for "map" and "reading",
-            the text of the map's token.
-        done: number of completed steps of this kind.
-        total: largest possible number of them; an answer may end earlier.
-    """
-
-    kind: str
-    text: str
-    done: int
-    total: int
 
 
 class Recorder:
