@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections import OrderedDict
+from dataclasses import replace
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
@@ -94,6 +95,8 @@ class Saving:
         looked = run if form.scope == RECORD else at_layer(run, call.subject)
         if form.scope != RECORD:
             check_saved(run, looked, subjects, settings)
+        if looked is not run:  # maps of comparison methods are of the whole model
+            looked = replace(looked, attributions={}, attribution_notes={})
         look = Look.of(call.look)
         return Exhibit(looked, chosen, tuple(subjects), look)
 

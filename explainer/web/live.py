@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 from explainer.export import Chosen, Exhibit
 from explainer.methods import METHODS
+from explainer.methods.subjects import Unsaid, probability
 from explainer.run import Run
-from explainer.web import controls, payload, step_words, texts
+from explainer.web import controls, payload, step_words, texts, token_text
 from explainer.web.declared import declared
 from explainer.web.evidence_message import evidence_message
 from explainer.web.scripts import COMPUTED, module_script
+from explainer.web.subjects import read_subject
+from explainer.web.words_beside import places
 
 _SHARED = (*controls.SLIDERS, controls.SCALE_WEIGHTS)  # one slider for all methods
 
@@ -38,8 +42,14 @@ def computing_data() -> dict[str, Any]:
     return {"declared": declared(), "words": texts.COMPUTED, "steps": step_words.CAPTIONS}
 
 
-def live(exhibit: Exhibit) -> dict[str, Any] | None:
+def live(exhibit: Exhibit, compared: Sequence[Chosen] = ()) -> dict[str, Any] | None:
     """Return what the scripts compute maps from, or None.
+
+    It holds all recorded layers, and the words that the model might have said in place of others.
+
+    Args:
+        exhibit: what the scripts begin with.
+        compared: methods whose maps come from Python.
 
     There is none if the scripts could not begin with what the exhibit shows: its methods differ in
     a value for which there is one slider, or one of them has the name of a method here and is
@@ -50,20 +60,47 @@ def live(exhibit: Exhibit) -> dict[str, Any] | None:
         METHODS.get(c.method.name, c.method) is not c.method for c in exhibit.chosen
     ):
         return None
+    run, others = exhibit.run, _candidates(exhibit.run)
+    ids = {token_id for word in others for token_id in word.ids}
+    earlier = [number for number in run.layer_numbers if number != run.layer]
     return {
-        "evidence": base64.b64encode(evidence_message(exhibit.run)).decode(),
+        "evidence": _evidence(run, ids),
+        "layers": {number: _evidence(run.at_layer(number), ids) for number in earlier},
+        "held": [_held(run, word) for word in others],
         "told": computing_data(),
         "sliders": {
             "spec": _slider_spec(),
-            "value": _slider_value(exhibit.run, values),
+            "value": _slider_value(run, values),
             "words": texts.FILE_SLIDERS,
+            "layer": texts.LAYER,
         },
         "options": {
-            **_option_props(exhibit),
+            **_option_props(exhibit, compared),
             "value": {c.method.name: _option_value(c) for c in exhibit.chosen},
             "label": texts.METHOD_OPTIONS,
             "words": texts.OPTIONS,
         },
+    }
+
+
+def _evidence(run: Run, ids: Iterable[int]) -> str:
+    return base64.b64encode(evidence_message(run, ids)).decode()
+
+
+def _candidates(run: Run) -> list[Unsaid]:
+    """Return the words that the model might have said in place of those that it said."""
+    subjects = [read_subject(run, told["subject"]) for place in places(run) for told in place]
+    return [word for word in subjects if isinstance(word, Unsaid)]
+
+
+def _held(run: Run, word: Unsaid) -> dict[str, Any]:
+    """Return a word that was not said as the scripts keep it."""
+    pieces = [run.pieces.get(i, f"⟨{i}⟩") for i in word.ids]
+    return {
+        "subject": {"at": word.at, "ids": list(word.ids)},
+        "ids": list(word.ids),
+        "texts": [token_text.spelled(piece) for piece in pieces],
+        "probability": probability(run, word),
     }
 
 
@@ -96,12 +133,12 @@ def _slider_value(run: Run, values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _option_props(exhibit: Exhibit) -> dict[str, Any]:
+def _option_props(exhibit: Exhibit, compared: Sequence[Chosen]) -> dict[str, Any]:
     """Return the options of all methods that the file can show.
 
     Methods whose maps come from Python have none.
     """
-    props, names = controls.option_props(), {c.method.name for c in exhibit.chosen}
+    props, names = controls.option_props(), {c.method.name for c in (*exhibit.chosen, *compared)}
     fixed: dict[str, Any] = {"knobs": [], "presets": {}}
     spec = [
         told if told["name"] in METHODS else {**told, **fixed}

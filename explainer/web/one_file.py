@@ -11,23 +11,36 @@ import base64
 import hashlib
 import html
 import json
+from collections.abc import Sequence
 from string import Template
-from typing import Any
+from typing import Any, cast
 
-from explainer.export import Exhibit
-from explainer.export.small_print import describe_run, small_print
-from explainer.methods import METHODS
+from explainer.errors import KnobError
+from explainer.export import Chosen, Exhibit
+from explainer.export.small_print import describe_method, describe_run, small_print
+from explainer.methods import COMPARISON, METHODS, Heatmap
+from explainer.methods.comparison import Comparison
 from explainer.probing.sources import describe_sources
-from explainer.run import TEMPLATE
+from explainer.run import TEMPLATE, AttributionKey, Run
 from explainer.web import payload, texts
 from explainer.web import scripts as web
 from explainer.web.controls import MethodSettings
 from explainer.web.live import live
 from explainer.web.map_entry import entry_of
 from explainer.web.places import place_words
+from explainer.web.words_beside import RECORDED_ROW, places
 
 RUN = "file"  # the name of the only run that the file's scripts know
-_STYLES = ("page.css", "tokens.css", "view.css", "panel.css", "evidence.css", "file.css")
+_STYLES = (
+    "page.css",
+    "tokens.css",
+    "view.css",
+    "panel.css",
+    "evidence.css",
+    "words_beside.css",
+    "step_by_step.css",
+    "file.css",
+)
 
 
 def one_file(exhibit: Exhibit, home: str | None = None) -> bytes:
@@ -46,6 +59,8 @@ def one_file(exhibit: Exhibit, home: str | None = None) -> bytes:
         style_hash=policy_hash(style),
         tokens=web.TOKENS.template,
         maps=web.MAPS.template,
+        beside=web.BESIDE.template,
+        steps=web.STEPS.template,
         backdrop=web.BACKDROP.template.replace("<div ", '<div id="sl-backdrop" ', 1),
         data=_embedded({**_data(exhibit), "home": home}),
     )
@@ -53,44 +68,81 @@ def one_file(exhibit: Exhibit, home: str | None = None) -> bytes:
 
 
 def _data(exhibit: Exhibit) -> dict[str, Any]:
-    run, look, sliders = exhibit.run, exhibit.look, live(exhibit)
+    run, look, compared = exhibit.run, exhibit.look, _compared(exhibit)
+    sliders = live(exhibit, compared)
     drawn = [c for c in exhibit.chosen if sliders is None or c.method.name not in METHODS]
-    settings = MethodSettings(run.alphas, {c.method.name: c.settings for c in drawn})
+    settings = MethodSettings(run.alphas, {c.method.name: c.settings for c in (*drawn, *compared)})
     shown = [i for i, chip in enumerate(run.chips) if chip.role != TEMPLATE]
     return {
         "bar": payload.bar(run, RUN),
+        "beside": {"words": RECORDED_ROW, "places": places(run)},
         "rests": texts.RESTS if run.evidence else None,
         "places": place_words(run),
         "pictures": payload.picture(run, RUN),
         "entries": [entry_of(run, {"chip": i}, settings) for i in shown],
         "live": sliders,
+        "steps": payload.step_props(),
         "tables": payload.tables(),
-        "view": _view(exhibit, sliders is not None),
+        "view": _view(exhibit, compared, sliders is not None),
         "opacity": look.opacity,
         "cover": look.cover,
         "colours": payload.colour_labels(),
         "theme": look.theme,
         "prompt": run.prompt,
         "line": f"{describe_run(run).partition('. Prompt')[0]}. {describe_sources(run)}".strip(),
-        "print": _print(exhibit),
+        "print": _print(exhibit, compared),
         "words": {**texts.FILE, "playing": texts.PLAYING, "shades": texts.SHADES},
     }
 
 
-def _print(exhibit: Exhibit) -> dict[str, Any]:
+def _compared(exhibit: Exhibit) -> list[Chosen]:
+    """Return the comparison methods whose maps the run holds, besides those of the exhibit.
+
+    Each has the options of its first map.
+    """
+    shown = {c.method.name for c in exhibit.chosen}
+    found: dict[str, Chosen] = {}
+    for key in exhibit.run.attributions:
+        if key[0] in COMPARISON and key[0] not in {*shown, *found}:
+            chosen = _settings_of(key)
+            found.update({key[0]: chosen} if chosen else {})
+    return list(found.values())
+
+
+def _settings_of(key: AttributionKey) -> Chosen | None:
+    """Return the method of a map with the options that it was made with; None for unknown ones."""
+    method = cast(Comparison, COMPARISON[key[0]])
+    try:
+        settings = method.settings(**dict(key[2]))
+    except KnobError:
+        return None
+    return Chosen(method, settings) if method.key(key[1], settings) == key else None
+
+
+def _print(exhibit: Exhibit, compared: Sequence[Chosen]) -> dict[str, Any]:
     """Return how each method's maps were made, and the paragraphs that hold for all of them."""
     lines, names = small_print(exhibit), [c.method.name for c in exhibit.chosen]
-    return {"methods": dict(zip(names, lines, strict=False)), "rest": lines[len(names) :]}
+    others = {c.method.name: describe_method(c, _first_map(exhibit.run, c)) for c in compared}
+    return {
+        "methods": dict(zip(names, lines, strict=False)) | others,
+        "rest": lines[len(names) :],
+    }
 
 
-def _view(exhibit: Exhibit, is_live: bool) -> dict[str, Any]:
+def _first_map(run: Run, chosen: Chosen) -> Heatmap:
+    """Return a map of a comparison method that the run holds."""
+    token = next(token for name, token, _ in run.attributions if name == chosen.method.name)
+    return chosen.method(run, token, **chosen.settings)
+
+
+def _view(exhibit: Exhibit, compared: Sequence[Chosen], is_live: bool) -> dict[str, Any]:
     """Return the props of the map view.
 
     Where nothing is computed in the file it has one normalisation, that of its maps, and the
     methods of the exhibit.
     """
     props, names = payload.view_props(), [c.method.name for c in exhibit.chosen]
-    offered = {*names, *(METHODS if is_live else ())}
+    offered = {*names, *(c.method.name for c in compared), *(METHODS if is_live else ())}
     every = texts.VIEW["normalisations"]
     one = every if is_live else {"": every[""]}
     return {

@@ -27,6 +27,7 @@ STYLES = (
     "view.css",
     "panel.css",
     "evidence.css",
+    "words_beside.css",
     "step_by_step.css",
 )
 LAST_STYLE = "devices.css"  # after those of the sections
@@ -56,6 +57,7 @@ class PagePart:
 TOKENS = PagePart("tokens", '<div class="sl-tokens" role="group"></div>')
 MAPS = PagePart("view", '<div class="sl-view"></div>')
 BACKDROP = PagePart("backdrop", '<div hidden class="sl-backdrop"></div>')
+BESIDE = PagePart("words_beside", '<div class="sl-beside" hidden></div>')
 STEPS = PagePart("step_by_step", '<details class="sl-fold sl-opened"></details>')
 
 

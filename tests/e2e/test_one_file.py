@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from explainer.export import Chosen, Exhibit, Look, chips, colour_table, overlay
 from explainer.export.small_print import notes
-from explainer.methods import METHODS
+from explainer.methods import COMPARISON, METHODS, Heatmap
+from explainer.methods.anatomy import anatomy, peak
 from explainer.methods.otsu import levels
-from explainer.methods.subjects import Contrast, Span, explain_subject
+from explainer.methods.subjects import Contrast, Span, Subject, Unsaid, explain_subject
 from explainer.run import ANSWER, Run
 from explainer.web.controls import SHOWN, read_settings
 from explainer.web.one_file import one_file
 from explainer.web.places import place_words
 from tests.e2e.conftest import DRAWN, sync_api
-from tests.ui.fake import ANSWER_TEXTS, fake_run
+from tests.ui.fake import ANSWER_TEXTS, fake_run, with_layers
 from tests.ui.test_one_file import HOSTILE
 
 GALLERY = Path(__file__).parents[2] / "assets" / "gallery"
@@ -56,13 +61,14 @@ def opened(browser: sync_api.Browser, tmp_path: Path) -> Iterator[Callable[..., 
 
 def _canvas(page: sync_api.Page, method: str) -> np.ndarray:
     """Return (H, W, 4): the pixels of a map's canvas."""
-    width, height, data = page.evaluate(
-        "m => { const c = document.querySelector(`[data-method=${m}] .sl-heat`); "
-        "return [c.width, c.height, [...c.getContext('2d').getImageData(0, 0, c.width, c.height)"
-        ".data]]; }",
-        method,
-    )
-    return np.array(data, np.uint8).reshape(height, width, 4).astype(int)
+    canvas = f"document.querySelector('[data-method={method}] .sl-heat').toDataURL()"
+    return _pixels(page.evaluate(canvas), "RGBA").astype(int)
+
+
+def _pixels(uri: str, mode: str = "RGB") -> np.ndarray:
+    """Return (H, W, channels) uint8 of a canvas that wrote itself as a PNG."""
+    data = base64.b64decode(uri.partition("base64,")[2])
+    return np.array(Image.open(io.BytesIO(data)).convert(mode))
 
 
 def _word(page: sync_api.Page, text: str) -> None:
@@ -175,7 +181,7 @@ def test_the_look_of_the_exhibit_is_the_look_of_the_file(browser, tmp_path):
 SETTLED = "() => !document.querySelector('.sl-view').matches('.sl-late')"
 
 
-def compare_with_python(page: sync_api.Page, run: Run, subject: list[int] | Contrast) -> set[str]:
+def compare_with_python(page: sync_api.Page, run: Run, subject: list[int] | Subject) -> set[str]:
     """Compare all maps that are drawn with Python's at the same controls, to a step of 256; return
     the methods that are drawn.
 
@@ -311,3 +317,110 @@ def test_twenty_fast_moves_end_at_the_right_map(opened):
     )
     compare_with_python(page, run, tokens)
     assert page.evaluate("() => document.sightline.now.panel.k") == 20
+
+
+# Step by step, spans, contrasts, layers -----------------------------------------------------------
+
+STEPS = """() => Object.fromEntries([...document.querySelectorAll('[data-step]')].map(
+  figure => [figure.dataset.step, figure.querySelector('.sl-heat').toDataURL()]))"""
+
+
+def compare_steps(page: sync_api.Page, run: Run, token: int, **knobs: object) -> None:
+    """Compare the canvases of Step by step with Python's maps, to a step of 255."""
+    page.evaluate(DRAWN)
+    found = anatomy(run, token, **knobs)
+    high = peak(found.fused, found.interference, found.before)
+    assert page.inner_text(".sl-factor") == f"β = {found.beta:.2f}"
+    drawn, table = page.evaluate(STEPS), colour_table("inferno")
+    for name, parts, most in (
+        ("fused", found.fused, high),
+        ("interference", found.interference, high),
+        ("before", found.before, high),
+        ("after", found.heat.parts, 1.0),
+    ):
+        pixels = _pixels(drawn[name])
+        heat = Heatmap(tuple(replace(p, values=p.values / most) for p in parts), False, "")
+        wanted = overlay(np.zeros_like(pixels), heat, table, 1.0)
+        steps, own = _places(pixels, table), _places(wanted, table)
+        assert np.abs(steps - own).max() <= 1
+
+
+def _places(pixels: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Return where each colour stands in a table of 256."""
+    codes, wanted = (rgb.astype(int) @ (65536, 256, 1) for rgb in (table, pixels))
+    order = np.argsort(codes)
+    found = order[np.minimum(np.searchsorted(codes[order], wanted), len(codes) - 1)]
+    assert (codes[found] == wanted).all(), "not a colour of the table"
+    return found
+
+
+def test_step_by_step_follows_the_sliders_of_the_file(opened):
+    run = fake_run()
+    page = opened(run)
+    token = int(run.indices(ANSWER)[4])
+    page.click(f"{CHIP} >> nth=4")
+    page.click("#sl-steps summary")
+    page.wait_for_selector(".sl-opened[data-word=dog]")
+    compare_steps(page, run, token)
+    press(page, "k", 0.1)
+    k = page.evaluate("() => document.sightline.now.panel.k")
+    assert k < 50
+    compare_steps(page, run, token, k=k)
+    press(page, "step-weight1", 0)
+    compare_steps(page, run, token, k=k, scale_weights=(0, 1, 1))
+    assert page.input_value("[data-name=weight1] .sl-range") == "0", "both sliders show it"
+    press(page, "weight1", 0.8)
+    weight = page.evaluate("() => document.sightline.now.panel.weights[0]")
+    assert weight > 1.2
+    compare_steps(page, run, token, k=k, scale_weights=(weight, 1, 1))
+    assert page.input_value("[data-name=step-weight1] .sl-range") == f"{weight:g}"
+    page.click(".sl-before >> nth=1")
+    assert page.locator(".sl-before[aria-selected=true]").count() == 1
+    assert page.locator(".sl-guess-side h4").first.inner_text() == "Guesses in place of “it.”"
+
+
+def test_spans_and_contrasts_are_chosen_as_on_the_page(opened):
+    run = fake_run()
+    page = opened(run)
+    first, last = page.locator(f"{CHIP} >> nth=3"), page.locator(f"{CHIP} >> nth=4")
+    first.click()
+    last.click(modifiers=["Shift"])
+    _word(page, "a dog")
+    tokens = [int(run.indices(ANSWER)[i]) for i in (3, 4)]
+    compare_with_python(page, run, tokens)
+    page.select_option(".sl-by select", "mean")
+    page.wait_for_function("() => document.sightline.now.subject.by === 'mean'")
+    last.click()
+    _word(page, "dog")
+    held = page.locator(".sl-candidate:has(.sl-not)").first
+    other = held.locator(".sl-could-text").inner_text()
+    held.locator(".sl-not").click()
+    _word(page, f"dog, not {other}")
+    subject = page.evaluate("() => document.sightline.now.subject.minus")
+    minus = Unsaid(subject["at"], tuple(subject["ids"]))
+    compare_with_python(page, run, Contrast(Span((tokens[1],)), minus))
+    page.locator(".sl-candidate .sl-could-word").last.click()
+    compare_with_python(page, run, Unsaid(tokens[1], tuple(page.evaluate(
+        "() => document.sightline.now.subject.ids"
+    ))))  # fmt: skip
+
+
+def test_layers_and_comparison_maps_come_with_the_run(opened):
+    run, eagle = with_layers(fake_run()), COMPARISON["eagle"]
+    token = int(run.indices(ANSWER)[1])
+    values = np.linspace(0, 1, len(run.scales[0].states), dtype=np.float32)
+    page = opened(run.with_attributions({eagle.key(token, eagle.settings()): values}, {}))
+    page.click(".sl-toolbar .sl-menu > summary >> nth=0")
+    page.click(".sl-menu input[value=eagle]")
+    page.wait_for_selector("[data-method=eagle] .sl-heat")
+    page.click("#sl-made summary")
+    assert "EAGLE" in page.inner_text("#sl-print")
+    page.click(".sl-toolbar .sl-menu > summary >> nth=0")
+    page.click(".sl-menu input[value=eagle]")
+    page.focus("[data-name=layer] .sl-range")
+    page.keyboard.press("Home")
+    page.wait_for_function("() => document.sightline.now.entry.subject.layer === 1")
+    compare_with_python(page, run.at_layer(1), [token])
+    page.click("#sl-steps summary")
+    page.wait_for_selector(".sl-opened[data-word=cat]")
+    compare_steps(page, run.at_layer(1), token)

@@ -21,12 +21,16 @@ from explainer.run import ANSWER, Run
 from explainer.ui.sections import FOLDERS
 from explainer.web import scripts as web
 from explainer.web.controls import SHOWN
+from explainer.web.evidence_message import evidence_message
 from explainer.web.one_file import one_file
 from explainer.web.scripts import page_script
 from tests.evidence_reader import read
-from tests.ui.fake import FakeExplainer, fake_run
+from tests.ui.fake import FakeExplainer, fake_run, with_layers
 
 HOSTILE = ("</script><script>alert(1)</script>", "<!--", "\u2028", "&lt;", "${x}", "]]>", "\ud800")
+
+
+CHOSEN = tuple(Chosen(METHODS[name], METHODS[name].settings()) for name in SHOWN)
 
 
 def file_of(run: Run, names: tuple[str, ...] = SHOWN, look: Look | None = None) -> str:
@@ -95,7 +99,9 @@ def test_an_ordinary_run_takes_less_than_three_megabytes(grid):
     rng = np.random.default_rng(0)
     run = synthetic_run(rng, n_answer=60, grids=sizes, image_size=(768, 1024))
     text = file_of(run)
-    assert len(text.encode()) < 3_000_000
+    size = len(text.encode())
+    print(f"one HTML file, 60 words, picture of noise, grid {grid}: {size / 1e6:.2f} MB")
+    assert size <= 3_000_000
     data = json.loads(Page(text).texts["script"][0])
     header, _ = read(base64.b64decode(data["live"]["evidence"]))
     (view,) = header["scales"][0]["views"]
@@ -166,14 +172,61 @@ def test_maps_of_methods_that_ask_the_model_are_in_the_file():
     assert data["live"]["options"]["value"]["grad_cam"] == {}
 
 
+def test_comparison_maps_that_the_run_holds_are_offered_though_not_chosen():
+    run, eagle, cam = fake_run(), COMPARISON["eagle"], COMPARISON["grad_cam"]
+    token = int(run.indices(ANSWER)[1])
+    values = np.ones(len(run.scales[0].states), np.float32)
+    keys = [
+        eagle.key(token, eagle.settings(regions=16)),
+        (cam.name, token, (("unknown", 1),)),
+        ("of_another_program", token, ()),
+    ]
+    chosen = (Chosen(METHODS["tam"], METHODS["tam"].settings()),)
+    held = run.with_attributions(dict.fromkeys(keys, values), {})
+    data = data_of(Exhibit(held, chosen, tuple(chips(run))))
+    assert data["view"]["shown"] == ["tam"]
+    assert [m["name"] for m in data["view"]["methods"]] == [*METHODS, "eagle"]
+    assert [m["name"] for m in data["live"]["options"]["spec"]] == [*METHODS, "eagle"]
+    assert "regions 16" in data["print"]["methods"]["eagle"]
+    maps = {e["subject"]["chip"]: e["maps"][0] for e in data["entries"]}
+    chip = next(i for i, c in enumerate(run.chips) if c.tokens == (token,))
+    assert maps.pop(chip)["parts"]
+    assert all(map["why"].startswith("Not computed for this word") for map in maps.values())
+
+
+def test_a_run_with_layers_has_the_evidence_of_each():
+    run = with_layers(fake_run())
+    live = data_of(Exhibit(run, CHOSEN, tuple(chips(run))))["live"]
+    ids = {i for told in live["held"] for i in told["ids"]}
+    assert ids
+    assert list(live["layers"]) == ["1", "2"]
+    for number, message in live["layers"].items():
+        wanted = evidence_message(run.at_layer(int(number)), ids)
+        assert base64.b64decode(message) == wanted
+
+
+def test_candidates_of_every_place_have_rows_and_can_be_set_against_what_was_said():
+    run = fake_run()
+    data = data_of(Exhibit(run, CHOSEN, tuple(chips(run))))
+    _, arrays = read(base64.b64decode(data["live"]["evidence"]))
+    subjects = [c["subject"] for place in data["beside"]["places"] for c in place]
+    unsaid = [subject for subject in subjects if "at" in subject]
+    assert len(data["beside"]["places"]) == len(run.chips)
+    assert [held["subject"] for held in data["live"]["held"]] == unsaid
+    assert {i for subject in unsaid for i in subject["ids"]} <= set(arrays["ids"].tolist())
+    assert not {"typed", "edit"} & data["beside"]["words"].keys(), "these need a model"
+
+
 def test_the_file_runs_the_modules_of_the_page_but_none_that_needs_a_server():
     text = file_of(fake_run())
     page, file = (
         set(re.findall(r"\['([\w-]+\.js)'\] \?\?= ", s)) for s in (page_script(FOLDERS), text)
     )
     methods = {path.name for path in (web.WEB / "js" / "methods").glob("*.js")}
+    steps = {path.name for path in (web.WEB / "js" / "steps").glob("*.js")}
     computing = {"computed.js", "describe.js", "facts.js"}
-    assert file - page - methods - computing == {"file.js", "recorded.js"}
+    assert file - page - methods - steps - computing == {"file.js", "recorded.js"}
+    assert steps < file
     assert "msea_arc.js" in file
     assert {f"{part.name}.js" for part in (web.TOKENS, web.MAPS, web.BACKDROP)} < file
     assert "guard.js" not in file, "a file has no server to wait for"

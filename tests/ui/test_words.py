@@ -12,10 +12,10 @@ from explainer.run import ANSWER, TEMPLATE
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
-from explainer.ui.sections.words_beside import words as beside_words
-from explainer.ui.sections.words_beside.handler import WordsHandler, places
+from explainer.ui.sections.words_beside.handler import WordsHandler
 from explainer.web import controls, payload, texts, token_text
 from explainer.web.subjects import LONGEST_WORD, read_subject
+from explainer.web.words_beside import BUSY_GIVEN, places
 from tests.ui.fake import FakeExplainer, fake_run
 
 IMAGE = np.full((60, 80, 3), 128, np.uint8)
@@ -184,7 +184,7 @@ def test_a_word_for_a_run_whose_model_is_gone_is_said(handlers, key):
 
 def test_an_edited_answer_becomes_a_run_of_its_own(handlers, words, explainer, key):
     first, last = words.edited({"run": key, "answer": "A dog."})
-    assert first.view["busy"] == beside_words.BUSY_GIVEN
+    assert first.view["busy"] == BUSY_GIVEN
     assert explainer.forced == ["A dog."]
     run = handlers.run(last.bar["run"])
     assert run.answer == "A dog."

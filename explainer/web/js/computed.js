@@ -172,6 +172,7 @@ export function computing(message, {declared: {methods, norms}, words, steps: sa
   return {
     knows: name => name in methods,
     lacks: subject => parts(subject).filter(word => word.at !== undefined && !unsaid.has(keyOf(word))),
+    hold(word, held) { unsaid.set(keyOf(word), held); },
     add(word, addition) {
       const other = readWord(addition);
       run = withWord(run, other);

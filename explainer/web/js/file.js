@@ -8,20 +8,36 @@ import {bytes, readTables} from './paint.js';
 import {mount as sliders} from './recorded.js';
 import {shades} from './shade.js';
 import {sightline} from './state.js';
+import {unfold} from './steps/step_by_step.js';
 import {mount as bar} from './tokens.js';
 import {tool} from './toolbar.js';
 import {mount as view} from './view.js';
+import {mount as beside} from './words_beside.js';
 
 const data = JSON.parse(partOf(document, '#sl-data').textContent);
 /** @type {Record<string, (context: Omit<Context, 'bring'>, makeSource: () => EvidenceSource) => void>} */
-const PARTS = {bar, view, backdrop, sliders, options};
+const PARTS = {bar, view, backdrop, sliders, options, beside};
 /** @type {Map<string, Entry>} */
 const entries = new Map(data.entries.map((/** @type {Entry} */ entry) => [sightline.canonical(entry.subject), entry]));
 /** @type {Message} */
 const absent = {text: data.words.absent, kind: 'note'};
-const computed = data.live ? computing(bytes(data.live.evidence).buffer, data.live.told, false) : null;
+/** @type {Map<number | null, Computing>} by layer, null for the last */
+const layers = new Map();
+
+// What computes the maps of a layer, with the words that might have been said.
+/** @type {(layer: number | null) => Computing | null} */
+function computedAt(layer) {
+  const message = data.live && (layer === null ? data.live.evidence : data.live.layers[layer]);
+  if (!message) return null;
+  const made = layers.get(layer) ?? computing(bytes(message).buffer, data.live.told, false);
+  if (!layers.has(layer)) for (const {subject, ...held} of data.live.held) made.hold(subject, held);
+  layers.set(layer, made);
+  return made;
+}
+
+const computed = computedAt(null);
 /** @type {EvidenceSource} */
-const evidence = {of: () => ({computing: computed}), bring: () => absent, forget() {}, forgive() {}};
+const evidence = {of: (_, layer) => ({computing: computedAt(layer ?? null)}), bring: () => absent, forget() {}, forgive() {}};
 
 // What the server answers on the page, of the maps that came with the file.
 /** @type {(request: {subjects: Explained[], options: OptionValue}) => Promise<{maps: Entry[]} | Message>} */
@@ -53,6 +69,13 @@ function print() {
   partOf(document, '#sl-print').replaceChildren(...[...lines, ...rest].map(text => make('p', '', text)));
 }
 
+// How the map came about; built when it is first opened.
+function offerSteps() {
+  const place = partOf(document, '#sl-steps'), fold = partOf(place, 'details');
+  fold.append(make('summary', '', data.steps.words.title));
+  fold.addEventListener('toggle', () => unfold({element: place, props: data.steps}), {once: true});
+}
+
 const top = partOf(document, '#sl-top'), prompt = make('h1', '', data.prompt), dark = matchMedia('(prefers-color-scheme: dark)');
 /** @type {(dark: boolean) => boolean} */
 const theme = value => document.documentElement.classList.toggle('dark', value);
@@ -72,12 +95,14 @@ if (computed) {
   mount('options', data.live.options);
   sightline.set({options: data.live.options.value});
   mount('sliders', data.live.sliders);
+  offerSteps();
 } else {
-  partOf(document, '#sl-options').hidden = true;
+  for (const place of ['#sl-options', '#sl-steps', '#sl-beside']) partOf(document, place).hidden = true;
   sightline.on('methods', () => sightline.set({options: Object.fromEntries(sightline.now.methods.map(name => [name, {}]))}));
 }
 sightline.on('entry', print);
 mount('backdrop', {value: data.pictures});
 mount('bar', {value: data.bar, words: data.words.playing, rests: data.rests});
+if (computed) mount('beside', data.beside, {places: async () => ({run: data.bar.run, answer: '', places: data.beside.places})});
 mount('view', data.view, {compared, places: async () => data.places});
 document.sightline = sightline;

@@ -13,6 +13,7 @@ import {evidenceSource} from './source.js';
 import {sightline} from './state.js';
 import {mount as tokens} from './tokens.js';
 import {mount as mapView} from './view.js';
+import {mount as words_beside} from './words_beside.js';
 
 /** @type {(context: Context) => void} */
 function view(context) {
@@ -21,7 +22,7 @@ function view(context) {
 }
 
 /** @type {Record<string, (context: Context) => void>} */
-const PARTS = {backdrop, examples, models, notice, options, panel, tokens, view, ...SECTIONS};
+const PARTS = {backdrop, examples, models, notice, options, panel, tokens, view, words_beside, ...SECTIONS};
 
 // `context` is what Gradio hands to the script of a component; `events` are those that Python knows.
 /** @type {(name: string, context: Context, events: string[]) => void} */

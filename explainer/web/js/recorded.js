@@ -1,7 +1,9 @@
 // The sliders of a run that no model can add to: a switch and a weight for each recorded scale, k
-// and beta. props.spec: bounds of `weights`, `k` and `beta`; props.value as sightline.now.panel.
+// and beta, and the layer if it holds several. props.spec: bounds of `weights`, `k` and `beta`;
+// props.value as sightline.now.panel.
 import {dial, toggle} from './dial.js';
 import {fill, make, partOf} from './dom.js';
+import {addLayerDial} from './layer.js';
 import {sightline} from './state.js';
 import {strengths} from './strengths.js';
 
@@ -15,7 +17,9 @@ export function mount({element, props}) {
   /** @type {PanelValue} */
   const value = structuredClone(props.value);
   const weights = value.weights ?? value.alphas.map(() => 1), state = {...value, weights};
-  const send = () => sightline.set({panel: structuredClone(state)});
+  /** @type {PanelValue | null} */
+  let sent = null;
+  const send = () => sightline.set({panel: sent = structuredClone(state)});
 
   const dials = state.alphas.map(([alpha, on], i) => {
     const part = dial({
@@ -36,4 +40,12 @@ export function mount({element, props}) {
     for (const {box} of dials) for (const input of box.querySelectorAll('.sl-range, .sl-number')) input.toggleAttribute('disabled', off);
   });
   send();
+  // Weights that another part of the page has set.
+  sightline.on('panel', () => {
+    const {panel} = sightline.now;
+    if (!panel || panel === sent) return;
+    dials.forEach((part, i) => part.put(weights[i] = panel.weights?.[i] ?? 1));
+    sent = panel;
+  });
+  addLayerDial(others, props);
 }

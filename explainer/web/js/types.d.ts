@@ -58,6 +58,8 @@ interface Computing {
   knows(name: string): boolean;
   /** Words that were not said and have no rows yet. */
   lacks(subject: Explained): Explained[];
+  /** Take a word as one that was not said, whose rows the run's own message has. */
+  hold(word: Explained, held: HeldWord): void;
   /** Add the message of one of them. */
   add(word: Explained, message: ArrayBuffer): void;
   /** Null where the work takes longer than a slice: it goes on when asked again; {} until the state has all that it needs. */

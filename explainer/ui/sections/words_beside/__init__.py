@@ -8,19 +8,19 @@ from typing import Any
 from explainer.ui.components import Drawn
 from explainer.ui.events import waiting
 from explainer.ui.section import Endpoint, Page, Section, Slot
-from explainer.ui.sections.words_beside import words
 from explainer.ui.sections.words_beside.endpoint import TokensEndpoint
 from explainer.ui.sections.words_beside.handler import WordsHandler
 from explainer.ui.sides import MODEL
+from explainer.web import scripts as web
 from explainer.web.messages import Value
+from explainer.web.words_beside import ROW
 
 
 class Beside(Drawn):
     """What could have stood in place of the chosen word. Server function: places. Events: word (a
     typed word is wanted), answer (an edited answer is to be read)."""
 
-    MODULE = "words_beside"
-    TEMPLATE = '<div class="sl-beside" hidden></div>'
+    MODULE, TEMPLATE = web.BESIDE.name, web.BESIDE.template
     TRIGGERS = ("word", "answer")
 
 
@@ -34,7 +34,7 @@ class WordsBesideSection(Section):
             self.row = Beside(
                 None,
                 elem_id="sl-beside",
-                words=words.ROW,
+                words=ROW,
                 server_functions=[self.handler.places],
             )
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from explainer.methods.subjects import Span, candidates, probability
-from explainer.run import Run
 from explainer.ui.handlers import Handlers, PageUpdate
-from explainer.ui.sections.words_beside import words
-from explainer.web import payload, texts, token_text
+from explainer.web import payload, texts
 from explainer.web.calls import AnswerCall, RunCall, TypedCall, read_call
 from explainer.web.messages import (
     TypedWord,
@@ -20,6 +17,7 @@ from explainer.web.messages import (
     said,
 )
 from explainer.web.subjects import lacking, read_subject
+from explainer.web.words_beside import BUSY_GIVEN, places
 
 
 class WordsHandler:
@@ -67,33 +65,8 @@ class WordsHandler:
         """
         try:
             call = read_call(AnswerCall, asked)
-            yield PageUpdate({}, busy(words.BUSY_GIVEN))
+            yield PageUpdate({}, busy(BUSY_GIVEN))
             run, key = self._handlers.read_answer(call.run, call.answer)
             yield PageUpdate(payload.bar(run, key), said("", ""), payload.picture(run, key))
         except Exception as error:
             yield PageUpdate({}, failed(error))
-
-
-def places(run: Run) -> list[list[Value]]:
-    """Return for each chip, by number, the words that could stand there: each with its subject,
-    its text, and its probability in words."""
-    return [_could(run, i) for i in range(len(run.chips))]
-
-
-def _could(run: Run, index: int) -> list[Value]:
-    """Return the candidates at a chip; what was said is among them, or else the first."""
-    chip = run.chips[index]
-    at, was = chip.tokens[0], int(run.tokens.ids[chip.tokens[0]])
-    told = {"subject": {"chip": index}, "text": token_text.visible(chip.text)}
-    told["share"] = texts.share(probability(run, Span(chip.tokens)))
-    others = [
-        told
-        if c.token_id == was
-        else {
-            "subject": {"at": at, "ids": [c.token_id]},
-            "text": token_text.visible(c.text),
-            "share": texts.share(c.probability),
-        }
-        for c in candidates(run, at)
-    ]
-    return others if told in others else [told, *others]

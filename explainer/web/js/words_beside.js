@@ -1,10 +1,11 @@
 // What else could have stood in place of the chosen word: candidates with their probabilities,
 // and any word that is typed. Each is explained, or set against the chosen one. Text enters
 // through textContent only. props.value to Python: {run, at, word} or {run, answer}; from Python:
-// {run, subject} for a typed word, {run, busy} and {run, text, kind}. Server function: places.
-import {fill, focused, make, partOf, targetOf} from '../../../web/js/dom.js';
-import {sightline} from '../../../web/js/state.js';
-import {tool} from '../../../web/js/toolbar.js';
+// {run, subject} for a typed word, {run, busy} and {run, text, kind}. Server function: places. Without
+// props.words.typed no word can be typed, and without props.words.edit no answer be edited.
+import {fill, focused, make, partOf, targetOf} from './dom.js';
+import {sightline} from './state.js';
+import {tool} from './toolbar.js';
 
 /**
  * Mount the row of words that could have stood in place of the chosen one.
@@ -66,7 +67,7 @@ export function mount({element, props, trigger, server, watch}) {
   const template = tool(told.template, told.templateLong, () => sightline.set({template: !now.template}));
   const edit = tool(told.edit, told.editLong, () => editing(editor.hidden));
   extend.classList.add('sl-touch');
-  tools.append(pieces, whole, extend, template, edit);
+  tools.append(pieces, whole, extend, template, ...told.edit ? [edit] : []);
 
   const editor = make('form', 'sl-editor'), text = make('textarea', 'sl-answer-text');
   const read = make('button', 'sl-tool', told.read);
@@ -90,7 +91,7 @@ export function mount({element, props, trigger, server, watch}) {
   });
 
   const row = make('div', 'sl-row');
-  row.append(role, list, typed, tools);
+  row.append(role, list, ...told.typed ? [typed] : [], tools);
   root.append(row, message, editor);
 
   /** @type {(on: boolean) => void} */

@@ -1,0 +1,64 @@
+"""What could have stood in place of a word: the candidates of each chip, and their row's words."""
+
+from __future__ import annotations
+
+from explainer.methods.subjects import Span, candidates, probability
+from explainer.run import Run
+from explainer.web import texts, token_text
+from explainer.web.messages import Value
+
+BUSY_GIVEN = "The model reads the answer…"
+# What could have stood in place of a word, and the tools that choose more than a chip.
+ROW = {
+    "instead": "Instead",
+    "list": "The model's candidates for this place, with their probabilities",
+    "not": "≠",
+    "contrast": "Why this and not “{minus}”?",
+    "typed": "another word",
+    "typedNot": "Why this and not the typed word?",
+    "by": "Tokens",
+    "combine": {"max": "maximum", "mean": "mean", "first": "first"},
+    "whole": "Whole word",
+    "wholeLong": "Explain all tokens of this word as one",
+    "extend": "Extend",
+    "extendLong": "Choose a range: it starts at the chosen word and ends at the next one you tap",
+    "template": "Template",
+    "templateLong": "Show the tokens of the chat template",
+    "edit": "Edit answer",
+    "editLong": "Write another answer; the model reads it as if it had given it",
+    "read": "Explain this answer",
+    "cancel": "Cancel",
+}
+# The same where no model can bring a word or read an answer.
+RECORDED_ROW = {
+    name: text
+    for name, text in ROW.items()
+    if name not in ("typed", "typedNot", "edit", "editLong", "read", "cancel")
+}
+
+
+def places(run: Run) -> list[list[Value]]:
+    """Return for each chip, by number, the words that could stand there.
+
+    Each has its subject, its text, and its probability in words.
+    """
+    return [_could(run, i) for i in range(len(run.chips))]
+
+
+def _could(run: Run, index: int) -> list[Value]:
+    """Return the candidates at a chip; what was said is among them, or else the first."""
+    chip = run.chips[index]
+    at, was = chip.tokens[0], int(run.tokens.ids[chip.tokens[0]])
+    told = {"subject": {"chip": index}, "text": token_text.visible(chip.text)}
+    told["share"] = texts.share(probability(run, Span(chip.tokens)))
+    others = [
+        told
+        if c.token_id == was
+        else {
+            "subject": {"at": at, "ids": [c.token_id]},
+            "text": token_text.visible(c.text),
+            "share": texts.share(c.probability),
+        }
+        for c in candidates(run, at)
+    ]
+    return others if told in others else [told, *others]
