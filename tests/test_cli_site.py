@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import zxingcpp
+from PIL import Image
 
 from explainer.__main__ import main
 from tests.ui.fake import fake_run
@@ -50,6 +56,27 @@ def test_a_site_has_an_index_and_a_page_for_each_run(runs, tmp_path, capsys):
     assert '"home":"index.html"' in (out / "Cat.html").read_text()
 
 
+def test_a_site_that_knows_its_address_has_qr_codes_of_it(tmp_path):
+    address = "https://name.github.io/where%20words%20look"
+    assert main(["site", str(FRUIT), "--out", str(tmp_path), "--address", address]) == 0
+    (code,) = [
+        image
+        for image in Page((tmp_path / "index.html").read_text()).all("img")
+        if image["alt"] == f"QR code of {address}/"
+    ]
+    assert read_code(code["src"]) == f"{address}/"
+    page = Page((tmp_path / FRUIT.with_suffix(".html").name).read_text())
+    told = json.loads(page.texts["script"][0])["code"]
+    assert told["address"] == f"{address}/fruit-emoji-qwen2-vl.html" == read_code(told["src"])
+
+
+def read_code(uri: str) -> str:
+    """Return what a QR code in a data URI says."""
+    picture = Image.open(io.BytesIO(base64.b64decode(uri.partition("base64,")[2])))
+    (code,) = zxingcpp.read_barcodes(np.array(picture.convert("L")))
+    return code.text
+
+
 def test_a_site_is_replaced_only_if_told_so(tmp_path, capsys):
     words = ["site", str(FRUIT), "--out", str(tmp_path)]
     assert main(words) == 0
@@ -63,6 +90,10 @@ def test_a_site_is_replaced_only_if_told_so(tmp_path, capsys):
     [
         (["--methods", "grad_cam"], "no method 'grad_cam'; a site shows msea_arc"),
         (["--methods", ","], "names no method"),
+        (["--address", "name.github.io"], "name the folder of the site, such as"),
+        (["--address", "file:///tmp/site/"], "name the folder of the site"),
+        (["--address", "https://x.y/index.html"], "name the folder of the site"),
+        (["--address", f"https://x.y/{'z' * 500}"], "name the folder of the site"),
     ],
 )
 def test_what_a_site_cannot_show_is_said(words, why, tmp_path, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from explainer.commands.method_names import ALL, split_methods
 from explainer.commands.terminal import decode_argument
@@ -17,6 +18,7 @@ from explainer.web import texts
 from explainer.web.controls import SHOWN
 from explainer.web.site import INDEX, SitePage, site_files
 
+LONGEST_ADDRESS = 500  # characters: a QR code that a camera reads from the last row
 HELP = "write recorded runs as a static web site with live sliders"
 
 
@@ -34,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"shown at first, names with commas between: {', '.join(METHODS)}, or {ALL}; default: "
         f"{','.join(SHOWN)}",
     )
+    add(
+        "--address",
+        metavar="URL",
+        help="of the folder where the site will be found; its pages then have a QR code of theirs",
+    )
     add("--theme", choices=THEMES, default="light", help="default: light")
     add("--overwrite", action="store_true", help="replace the site in that folder")
 
@@ -44,6 +51,7 @@ def main(args: argparse.Namespace) -> int:
     if unknown or not args.methods:
         named = f"no method {unknown[0]!r}" if unknown else "names no method"
         raise MethodError(f"--methods: {named}; a site shows {', '.join(METHODS)}")
+    address = args.address and _folder(args.address)
     if (args.out / INDEX).exists() and not args.overwrite:
         raise OutputError(f"{args.out} holds a site; --overwrite replaces its pages")
     chosen = tuple(Chosen(METHODS[name], METHODS[name].settings()) for name in args.methods)
@@ -54,10 +62,22 @@ def main(args: argparse.Namespace) -> int:
     ]
     check_folder(args.out)
     pages = [SitePage(*pair) for pair in zip(_names(args.runs), exhibits, strict=True)]
-    for name, data in site_files(args.title, pages):
+    for name, data in site_files(args.title, pages, address):
         write_whole(args.out / name, lambda file, data=data: file.write(data))
         print(f"wrote {args.out / name}")
     return 0
+
+
+def _folder(address: str) -> str:
+    """Return the address of a folder with a slash at its end; `OutputError` if it is none."""
+    parts = urlsplit(address)
+    known = parts.scheme in ("http", "https") and parts.netloc and not parts.query + parts.fragment
+    if not known or parts.path.endswith(".html") or len(address) > LONGEST_ADDRESS:
+        raise OutputError(
+            f"--address {address[:80]}: name the folder of the site, such as "
+            "https://name.github.io/project/"
+        )
+    return address if address.endswith("/") else f"{address}/"
 
 
 def _exhibit(path: Path, run: Run, chosen: tuple[Chosen, ...], look: Look) -> Exhibit:

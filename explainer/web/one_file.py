@@ -28,6 +28,7 @@ from explainer.web.controls import MethodSettings
 from explainer.web.live import live
 from explainer.web.map_entry import entry_of
 from explainer.web.places import place_words
+from explainer.web.qr_code import code_of
 from explainer.web.words_beside import RECORDED_ROW, places
 
 RUN = "file"  # the name of the only run that the file's scripts know
@@ -39,16 +40,18 @@ _STYLES = (
     "evidence.css",
     "words_beside.css",
     "step_by_step.css",
+    "stage.css",
     "file.css",
 )
 
 
-def one_file(exhibit: Exhibit, home: str | None = None) -> bytes:
+def one_file(exhibit: Exhibit, home: str | None = None, address: str | None = None) -> bytes:
     """Return the HTML file with all words of prompt and answer by all methods of an exhibit.
 
     Args:
         exhibit: what the file begins with.
         home: name of a file beside it that it links to.
+        address: where the file will be found; its presentation has a QR code of it.
     """
     script, style = web.file_script(), "".join(map(web.read, _STYLES))
     page = Template(web.read("file.html")).substitute(
@@ -62,7 +65,7 @@ def one_file(exhibit: Exhibit, home: str | None = None) -> bytes:
         beside=web.BESIDE.template,
         steps=web.STEPS.template,
         backdrop=web.BACKDROP.template.replace("<div ", '<div id="sl-backdrop" ', 1),
-        data=_embedded({**_data(exhibit), "home": home}),
+        data=_embedded({**_data(exhibit), "home": home, "code": address and code_of(address)}),
     )
     return page.encode("utf-8", "replace")
 

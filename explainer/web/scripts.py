@@ -29,6 +29,7 @@ STYLES = (
     "evidence.css",
     "words_beside.css",
     "step_by_step.css",
+    "stage.css",
 )
 LAST_STYLE = "devices.css"  # after those of the sections
 COMPUTED = "computed.js"  # the entry of what computes maps, which the page loads by its address

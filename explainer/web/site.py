@@ -16,6 +16,7 @@ from explainer.run import Run
 from explainer.web import payload
 from explainer.web import scripts as web
 from explainer.web.one_file import one_file, policy_hash
+from explainer.web.qr_code import code_of
 
 INDEX = "index.html"
 _LONGEST = 160  # characters of an answer in the index
@@ -35,27 +36,40 @@ class SitePage:
     exhibit: Exhibit
 
 
-def site_files(title: str, pages: Sequence[SitePage]) -> Iterator[tuple[str, bytes]]:
+def site_files(
+    title: str, pages: Sequence[SitePage], address: str | None = None
+) -> Iterator[tuple[str, bytes]]:
     """Yield name and contents of each file, the pages first and the index that leads to them last.
 
     Args:
         title: heading of the index.
         pages: with different names, none of them `INDEX`.
+        address: of the folder where the site will be found, "/" at its end; each file then has a
+            QR code of its own address.
     """
     for page in pages:
-        yield page.name, one_file(page.exhibit, home=INDEX)
-    yield INDEX, _index(title, pages)
+        own = address and address + quote(page.name)
+        yield page.name, one_file(page.exhibit, home=INDEX, address=own)
+    yield INDEX, _index(title, pages, address)
 
 
-def _index(title: str, pages: Sequence[SitePage]) -> bytes:
+def _index(title: str, pages: Sequence[SitePage], address: str | None) -> bytes:
     style = web.read("site.css")
     page = Template(web.read("site.html")).substitute(
         title=html.escape(title),
         style=style,
         style_hash=policy_hash(style),
+        code=_code(address) if address else "",
         entries="\n".join(_entry(page.name, page.exhibit.run) for page in pages),
     )
     return page.encode("utf-8", "replace")
+
+
+def _code(address: str) -> str:
+    """Return the QR code of an address, with the address below it."""
+    code = {name: html.escape(text) for name, text in code_of(address).items()}
+    picture = f'<img alt="{code["label"]}" src="{code["src"]}">'
+    return f"<figure>{picture}<figcaption>{code['address']}</figcaption></figure>"
 
 
 def _entry(name: str, run: Run) -> str:

@@ -278,12 +278,22 @@ SAVE = {
     "failed": "The server did not answer; try again.",
 }
 
+BLANK = "The screen is blank; any key ends it"
+PRESENT_KEYS = (
+    "Large words and maps for a talk; P goes back. Keys: ← → words, F film, S sliders, M one "
+    "method, H hides the words, L the spot, B a blank screen"
+)
 # A run in a file of its own.
 FILE = {
     "absent": "This file does not hold what this map needs; open the run in Sightline.",
     "theme": "Light or dark",
     "print": "How these maps were made",
     "home": "All answers",
+    "present": "Present",
+    "presentLong": PRESENT_KEYS + ".",
+    "presentCode": PRESENT_KEYS + ", Q a QR code of this address.",
+    "blank": BLANK,
+    "code": "QR code of {address}",
 }
 
 # The sliders of a run in a file of its own, which no model can add to.

@@ -38,5 +38,12 @@ def test_a_talk_is_held_by_keys(app, visit, width, height):
     press("f")
     assert page.evaluate("document.sightline.now.playing")
     press("f")
+    assert not page.locator(".sl-panel").is_visible()
+    press("s")
+    page.locator("[data-name=k] .sl-range").focus()
+    press("ArrowRight")
+    assert page.evaluate("document.sightline.now.panel.k") == 51, "the word stays"
+    visitor.settled(before, WORD)
+    press("s")
     press("p")
     assert not page.locator(".sl-spot").is_visible(), "the talk is over"

@@ -7,6 +7,7 @@ import {mount as options} from './options.js';
 import {bytes, readTables} from './paint.js';
 import {mount as sliders} from './recorded.js';
 import {shades} from './shade.js';
+import {addStage} from './stage.js';
 import {sightline} from './state.js';
 import {unfold} from './steps/step_by_step.js';
 import {mount as bar} from './tokens.js';
@@ -80,7 +81,13 @@ const top = partOf(document, '#sl-top'), prompt = make('h1', '', data.prompt), d
 /** @type {(dark: boolean) => boolean} */
 const theme = value => document.documentElement.classList.toggle('dark', value);
 prompt.dir = 'auto';
-top.append(prompt, make('p', '', data.line), tool('◐', data.words.theme, () => theme(!document.documentElement.classList.contains('dark'))));
+const present = addStage({blank: data.words.blank, code: data.code});
+const tools = make('div', 'sl-file-tools');
+tools.append(
+  tool(data.words.present, data.code ? data.words.presentCode : data.words.presentLong, () => present(true)),
+  tool('◐', data.words.theme, () => theme(!document.documentElement.classList.contains('dark'))),
+);
+top.append(prompt, make('p', '', data.line), tools);
 theme(data.theme === 'dark' || dark.matches);
 if (data.home) {
   const link = make('a', '', data.words.home);
@@ -105,4 +112,5 @@ mount('backdrop', {value: data.pictures});
 mount('bar', {value: data.bar, words: data.words.playing, rests: data.rests});
 if (computed) mount('beside', data.beside, {places: async () => ({run: data.bar.run, answer: '', places: data.beside.places})});
 mount('view', data.view, {compared, places: async () => data.places});
+present(new URLSearchParams(location.search).get('present') === '1');
 document.sightline = sightline;

@@ -15,6 +15,7 @@ KEYS = [
     [["←", "→"], "the word before or after, as PgUp and PgDn of a presenter"],
     [["M"], "one method as large as the screen, the next one, all"],
     [["F"], "play the answer, and pause"],
+    [["S"], "the sliders, and back"],
     [["H"], "hide the words and captions, and back"],
     [["L"], "a spot in place of the pointer, or the pointer"],
     [["B"], "a blank screen, until any key"],

@@ -4,8 +4,8 @@
 // address asks, {run, query} to bring the words that it chooses; from Python: {run, subject,
 // text}.
 import {make, partOf, targetOf} from '../../../web/js/dom.js';
+import {addStage} from '../../../web/js/stage.js';
 import {sightline} from '../../../web/js/state.js';
-import {addStage} from './stage.js';
 
 /** @typedef {Record<string, string>} Query parameters of an address */
 
@@ -177,16 +177,12 @@ export function mount({element, props, trigger, server, watch}) {
     said.textContent = words.wasReset;
   }
 
-  /** @type {(on: boolean) => void} */
-  function present(on) {
-    document.documentElement.classList.toggle('sl-present', on);
+  const present = addStage({blank: words.blank}, on => {
     const query = new URLSearchParams(location.search);
     if (on) query.set('present', '1');
     else query.delete('present');
     history.replaceState(history.state, '', `${location.pathname}${query.size ? `?${query}` : ''}`);
-  }
-
-  const presents = () => document.documentElement.classList.contains('sl-present');
+  });
 
   async function start() {
     const remembered = recall();
@@ -218,12 +214,6 @@ export function mount({element, props, trigger, server, watch}) {
   for (const kind of ['pointerdown', 'keydown']) {
     document.addEventListener(kind, event => { if (!said.contains(targetOf(event))) said.replaceChildren(); });
   }
-  document.addEventListener('keydown', event => {
-    if (event.key.toLowerCase() !== 'p' || !sightline.free(event)) return;
-    event.preventDefault();
-    present(!presents());
-  });
-  addStage(presents, words.blank);
   present(address.get('present') === '1');
   start();
   sightline.on(`${NAMES.join(' ')} subject extra`, () => { if (ready) write(); });

@@ -11,7 +11,7 @@ BAR = {
     "linkTitle": "Copy a link that restores these settings and the example, but no picture",
     "presentTitle": "Large words and maps, without controls; P goes back",
     "resetTitle": "Forget the remembered settings and restore the defaults",
-    "blank": "The screen is blank; any key ends it",
+    "blank": texts.BLANK,
     "copied": "The link is copied. It holds the prompt and all settings, but no picture.",
     "copyThis": "Copy this link:",
     "bringing": texts.BUSY_WORD,
