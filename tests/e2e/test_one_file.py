@@ -19,7 +19,7 @@ from explainer.methods.anatomy import anatomy, peak
 from explainer.methods.otsu import levels
 from explainer.methods.subjects import Contrast, Span, Subject, Unsaid, explain_subject
 from explainer.run import ANSWER, Run
-from explainer.web.controls import SHOWN, read_settings
+from explainer.web.controls import SHOWN, options, read_settings
 from explainer.web.one_file import one_file
 from explainer.web.places import place_words
 from tests.e2e.conftest import DRAWN, sync_api
@@ -266,6 +266,44 @@ def test_options_and_presets_give_the_maps_of_python(opened):
     page.click(".sl-toolbar .sl-menu > summary >> nth=0")
     page.click(".sl-menu input[value=mean_mitigation]")
     assert "mean_mitigation" in compare_with_python(page, run, tokens)
+
+
+PUT_OPTION = """([method, knob, value]) => {
+  const {options} = document.sightline.now, own = {...options[method], [knob]: value};
+  document.sightline.set({options: {...options, [method]: own}});
+}"""
+
+
+def test_every_option_by_key_and_by_choice_gives_the_maps_of_python(opened):
+    run = fake_run()
+    page = opened(run)
+    tokens = list(run.chips[int(page.get_attribute(".sl-view", "data-chip"))].tokens)
+    page.click("#sl-options summary >> nth=0")
+    for more in page.locator(".sl-more > summary").all():
+        more.click()
+    for name, knob in ((method, knob) for method in SHOWN for knob in options(METHODS[method])):
+        field, choices = f"#sl-options [name='{name}.{knob.name}']", knob.choices
+        page.focus(field)
+        is_last = knob.default == (choices[-1] if choices else knob.high)
+        if knob.name == "alpha":  # of the recorded ones
+            page.fill(field, "0.75")
+        else:
+            page.keyboard.press("ArrowUp" if is_last == bool(choices) else "ArrowDown")
+        if not choices:
+            page.keyboard.press("Enter")
+        compare_with_python(page, run, tokens)
+        by_key = page.input_value(field)
+        assert by_key != str(knob.default)
+        if choices:
+            page.select_option(field, choices[0 if by_key == choices[-1] else -1])
+        else:
+            other = knob.low if float(by_key) == knob.high else knob.high
+            page.fill(field, "0.5" if knob.name == "alpha" else f"{other:g}")
+            page.keyboard.press("Tab")
+        compare_with_python(page, run, tokens)
+        assert page.input_value(field) != by_key
+        page.evaluate(PUT_OPTION, [name, knob.name, knob.default])
+        assert page.input_value(field) == f"{knob.default:g}" if not choices else knob.default
 
 
 def test_spans_and_contrasts_are_computed_and_the_small_print_follows(opened):

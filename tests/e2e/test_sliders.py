@@ -234,8 +234,27 @@ def test_no_knob_asks_the_server_for_anything(app, visitor):
     assert calls == []
 
 
+def test_a_hall_that_drags_sends_the_server_nothing(app, visit):
+    hall = [visit(app.url) for _ in range(3)]
+    for visitor in hall:
+        visitor.explain()
+    for visitor in hall:
+        visitor.quiet()
+    arrived = []
+    for visitor in hall:
+        visitor.page.on("request", lambda request: arrived.append(request.url))
+    for visitor in hall:
+        visitor.page.evaluate(MOVE, 200)
+    for visitor in hall:
+        ends_with(app, visitor, k=1 + 199 % 97)
+    assert arrived == []
+
+
 def test_ten_thousand_moves_leave_no_more_memory(visitor):
+    """Neither the maps nor the steps that lead to them."""
     page = visitor.page
+    page.click(".sl-opened > summary")
+    page.wait_for_selector(".sl-opened[data-word]")
     visitor.quiet()
     client = page.context.new_cdp_session(page)
 

@@ -50,6 +50,19 @@ beforeEach(() => sightline.set({
   run: 'run', subject: SUBJECTS[1], subjects: SUBJECTS, extra: {}, panel: PANEL, options: {tam: {}},
 }));
 
+test('a hall of two hundred people who drag asks for nothing', () => {
+  const asked = [], unreachable = request => { asked.push(request); return Promise.reject(new Error('no server')); };
+  for (let person = 0; person < 200; person++) {
+    const {source, calls} = evidence(), maps = mapStore(source, unreachable, () => {}, 'unreachable');
+    for (let k = 1; k <= 50; k++) {
+      sightline.set({panel: {...PANEL, k, beta: k / 50}});
+      assert.equal(maps.find(SUBJECTS[1]).maps[0].value, k);
+    }
+    assert.deepEqual([calls.entry, calls.brought.length], [50, 0]);
+  }
+  assert.deepEqual(asked, []);
+});
+
 test('what can be computed is there at once, and the server is asked nothing', () => {
   const {source} = evidence(), {waiting, fetch} = server(), maps = mapStore(source, fetch, () => {}, 'unreachable');
   for (let k = 1; k <= 20; k++) {
