@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,20 +19,11 @@ from explainer.probing.region_plan import RegionAttribution, RegionPlan
 from explainer.probing.regions import Region
 from explainer.probing.reliance import EMPTY
 from explainer.probing.tiling import Tiling
+from explainer.recording.step import Step
 from explainer.run import ANSWER, PROMPT, SOURCES, Evidence, Layer, Run, Scale, View
 
 ANSWER_TEXTS = ("A", " cat", " and", " a", " dog", " on", " the", " grass", ".")
 SIDE = 336
-
-
-@dataclass(frozen=True)
-class Step:
-    """The same fields as `explainer.recording.explainer.Step`."""
-
-    kind: str
-    text: str
-    done: int
-    total: int
 
 
 def box_of(index: int) -> tuple[float, float, float, float]:
