@@ -43,6 +43,7 @@ ENVIRONMENT = {
     "tiles": "SIGHTLINE_TILES",
     "store_mb": "SIGHTLINE_STORE_MB",
     "models": "SIGHTLINE_MODELS",
+    "recorder": "SIGHTLINE_RECORDER",
     "allow_any_model": "SIGHTLINE_ALLOW_ANY_MODEL",
     "mcp": "SIGHTLINE_MCP",
     "metrics": "SIGHTLINE_METRICS",
@@ -53,6 +54,7 @@ ENVIRONMENT = {
 }
 ON_SPACE = bool(os.environ.get("SPACE_ID"))  # set by Hugging Face, as is the next
 ON_ZERO_GPU = bool(os.environ.get("SPACES_ZERO_GPU"))
+TWO_MODELS = "--recorder asks the model that the recorder holds; leave out --model, or --recorder"
 NO_MCP = "--mcp needs the package mcp; install it with: pip install 'gradio[mcp]'"
 
 
@@ -67,6 +69,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--models", metavar="IDS", help="what the menu offers besides: ID,ID,...")
     add("--allow-any-model", action="store_true", help="let visitors name any hub id, too")
+    add(
+        "--recorder",
+        metavar="ADDRESS",
+        help="ask the model of a recorder, started elsewhere with python -m explainer recorder",
+    )
     add("--mcp", action="store_true", help="offer the endpoints to agents too, as an MCP server")
     add(
         "--host",
@@ -197,6 +204,13 @@ def _models(flags: argparse.Namespace) -> tuple[Models, Callable[[], str]]:
         from explainer.serving.no_models import NoModels
 
         return NoModels(), lambda: "float32"
+    if flags.recorder:
+        if flags.model:
+            raise ValueError(TWO_MODELS)
+        from explainer.serving.recorder_client import RecorderClient
+        from explainer.serving.remote_models import RemoteModels
+
+        return RemoteModels(RecorderClient(flags.recorder)), lambda: "float32"
     from explainer.serving.page_models import HostPlace, choose_precision, make_models
 
     models = make_models(flags, HostPlace(ON_SPACE, ON_ZERO_GPU))

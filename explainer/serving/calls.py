@@ -102,7 +102,8 @@ class Calls:
         self.scheduler = scheduler or Scheduler()
         self.metrics = Metrics()
         self.executions: dict[str, Execution] = {}
-        self.threads = ThreadPoolExecutor(MOST_RUNNING, "model-work")
+        most = MOST_RUNNING * max(1, self.scheduler.replicas)
+        self.threads = ThreadPoolExecutor(most, "model-work")
         self._quick = ThreadPoolExecutor(QUICK_THREADS, "quick")
         self._slow = ThreadPoolExecutor(SLOW_THREADS, "slow")
 

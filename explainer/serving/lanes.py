@@ -120,10 +120,16 @@ class QueuePlace:
 
 
 class Scheduler:
-    """Manage the lanes of one server and the turns at its model. Thread-safe."""
+    """Manage the lanes of one server and the turns at its model. Thread-safe.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    Args:
+        clock: seconds.
+        replicas: of a recorder that does the work; 0 for a model in this process. Each replica
+            takes as much work as such a model, and divides its time itself: no turns are taken.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, replicas: int = 0) -> None:
+        self._clock, self.replicas = clock, replicas
         self._change = Condition()
         self._queues = {lane: _Queue() for lane in LANES}
         self._order = count()
@@ -170,7 +176,8 @@ class Scheduler:
         """
         begun = self._queues[lane].begun
         short = sum(not self._is_long(work) for work in begun)
-        return min(lane.begun - short, 2 * lane.begun - len(begun))
+        most = lane.begun * max(1, self.replicas)
+        return min(most - short, 2 * most - len(begun))
 
     def _begin(self, lane: Lane) -> list[Work]:
         """Begin as many works as may run; visitors without running work in this lane come first."""
@@ -233,7 +240,7 @@ class Scheduler:
                 continue
             total += len(waiting) * queue.mean.value
             total += sum(max(0.0, queue.mean.value - work.seconds) for work in queue.begun)
-        return total
+        return total / max(1, self.replicas)
 
     def count_work(self) -> dict[str, tuple[int, int]]:
         """Return the numbers of running and of waiting works of each lane by its name."""
@@ -280,13 +287,17 @@ class Scheduler:
         with self._change:
             work.wants_turn = True
             try:
-                while not work.stopped and not (self._holder is None and self._find_next() is work):
+                while not work.stopped and not self._may_step(work):
                     self._change.wait(GRACE)
                 if work.stopped:
                     raise Stopped
                 self._holder = work
             finally:
                 work.wants_turn = False
+
+    def _may_step(self, work: Work) -> bool:
+        """Return whether work may take the next step now."""
+        return self.replicas > 0 or (self._holder is None and self._find_next() is work)
 
     def _release_turn(self, work: Work, start: float) -> None:
         with self._change:

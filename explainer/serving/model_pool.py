@@ -54,6 +54,9 @@ Loader = Callable[..., Loaded]  # (entry, on_progress=..., reclaimable=...) -> e
 class Models:
     """The models of one server. Thread-safe.
 
+    Attributes:
+        replicas: of a recorder that runs the jobs; 0 where models are in this process.
+
     Args:
         entries: the models to choose from; `start` loads the first one, which is the default.
         load: loads the explainer of an entry; takes `on_progress` and `reclaimable` like
@@ -61,6 +64,8 @@ class Models:
         rules: what visitors may do.
         free: returns the free bytes of the device, or None if not known.
     """
+
+    replicas = 0
 
     def __init__(
         self,

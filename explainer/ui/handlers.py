@@ -146,6 +146,9 @@ class Handlers:
                 pieces += [item.text] if item.text else []
                 line = texts.BUSY_ANSWERING.format(done=item.done, total=item.total)
                 yield PageUpdate(payload.live_bar(pieces), busy(line))
+            elif item.kind == "again":
+                pieces = []
+                yield PageUpdate(payload.live_bar(pieces), busy(texts.BUSY_AGAIN))
             elif item.kind == "layers":
                 line = texts.BUSY_LAYERS.format(count=item.done, size=item.text)
                 yield PageUpdate(payload.live_bar(pieces), busy(line))

@@ -17,6 +17,7 @@ from explainer.media.images import open_image
 from explainer.run.store import RunStore
 from explainer.serving.calls import Calls
 from explainer.serving.jobs import Worker
+from explainer.serving.lanes import Scheduler
 from explainer.serving.loaded import Loaded
 from explainer.serving.model_pool import Models
 from explainer.serving.status import ServerStatus
@@ -70,7 +71,7 @@ def build_demo(
         gpu: decorates the generator function that uses the model.
     """
     models = models if isinstance(models, Models) else Models.of_one(models)
-    calls = Calls()
+    calls = Calls(Scheduler(replicas=models.replicas))
     visits, menu = Visits(calls), ModelMenu(models, precision, about)
     handlers = Handlers(models, store, examples, lambda worker: calls.guard(gpu(worker)))
     server = Server(handlers, store, visits, models, menu, examples, gallery)

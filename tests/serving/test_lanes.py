@@ -172,3 +172,14 @@ def test_work_that_is_stopped_ends_at_its_next_step(scheduler):
     scheduler.stop(work)
     with pytest.raises(Stopped), scheduler.turn(work):
         raise AssertionError("no step is taken")
+
+
+def test_replicas_take_more_work_and_no_turns():
+    scheduler = Scheduler(replicas=3)
+    works = [enter(scheduler, visitor=str(i)) for i in range(3 * ANSWERS.begun + 1)]
+    assert [work.began for work in works] == [True] * 3 * ANSWERS.begun + [False]
+    with scheduler.turn(works[0]), scheduler.turn(works[1]):
+        pass
+    scheduler.stop(works[2])
+    with pytest.raises(Stopped), scheduler.turn(works[2]):
+        pass
