@@ -30,7 +30,13 @@ def serious(visitor) -> list[str]:
 
 @pytest.mark.parametrize(
     ("theme", "width", "height"),
-    [("light", 1440, 900), ("dark", 1440, 900), ("light", 390, 844), ("dark", 390, 844)],
+    [
+        ("light", 1440, 900),
+        ("dark", 1440, 900),
+        ("light", 390, 844),
+        ("dark", 390, 844),
+        ("dark", 720, 450),  # a usual screen at 200 %
+    ],
 )
 def test_axe_finds_nothing_serious(app, visit, theme, width, height):
     visitor = visit(app.url, width, height, theme)
@@ -46,6 +52,14 @@ def test_axe_finds_nothing_serious(app, visit, theme, width, height):
     visitor.page.keyboard.press("Escape")
     assert serious(visitor) == []
     visitor.shot(f"open-{width}-{theme}")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_a_presentation(app, visit, theme):
+    visitor = visit(f"{app.url}?example=1&present=1", 1280, 720, theme)
+    visitor.wait_for_maps()
+    assert not visitor.page.locator("#sl-ask").is_visible()
+    assert serious(visitor) == []
 
 
 def test_every_canvas_and_chip_has_a_name(app, visit):

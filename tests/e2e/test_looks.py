@@ -70,6 +70,25 @@ def test_a_telephone_scrolls_down_only_and_in_a_sensible_order(app, visit):
     assert visitor.page.evaluate("document.documentElement.scrollWidth") == 390
 
 
+def test_at_200_percent_words_and_maps_come_first_and_nothing_is_cut_off(app, visit):
+    """A screen of 1440 x 900 pixels that is enlarged twice has 720 x 450 (WCAG 1.4.10)."""
+    visitor = visit(app.url, 720, 450)
+    visitor.explain()
+    visitor.still()
+    page = visitor.page
+    page.evaluate("scrollTo(0, 0)")
+    visitor.shot("720x450")
+    chips, maps, ask = (
+        page.locator(part).bounding_box() for part in (".sl-answer", ".sl-maps", "#sl-ask")
+    )
+    assert chips["y"] + chips["height"] < maps["y"] < 450 - 100, "in sight without scrolling"
+    assert maps["y"] + maps["height"] < ask["y"]
+    assert page.evaluate("document.documentElement.scrollWidth") == 720
+    cut = page.locator("[class^=sl-]:is(button, summary, select, input, p, figure):visible")
+    beyond = "nodes => nodes.map(n => [n.className, n.getBoundingClientRect()])"
+    assert cut.evaluate_all(f"{beyond}.filter(([, b]) => b.left < 0 || b.right > 720)") == []
+
+
 def test_what_is_folded_takes_one_line_of_a_usual_screen(app, visit):
     visitor = visit(app.url)
     visitor.explain()
