@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import RunError
 
+RoleName = Literal["template", "prompt", "answer"]
+
 TEMPLATE, PROMPT, ANSWER = 0, 1, 2
-ROLE_NAMES = ("template", "prompt", "answer")
+ROLE_NAMES: Sequence[RoleName] = ("template", "prompt", "answer")
 SOURCES = ("picture", "prompt", "words")  # what a word of the answer may rest on
 
 

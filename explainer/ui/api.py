@@ -12,7 +12,7 @@ from explainer.export import Exhibit, Look
 from explainer.ui.api_common import (
     METHODS_SHOWN,
     NO_KNOBS,
-    ChipTold,
+    ChipRecord,
     RunReader,
     choose_listed,
     choose_method,
@@ -40,16 +40,19 @@ class AnswerMessage(TypedDict):
     run: str
     model: str
     answer: str
-    chips: list[ChipTold]
+    chips: list[ChipRecord]
     scales: list[float]
     layers: list[int]
     notes: list[str]
     images: list[str]
 
 
-class MapTold(TypedDict):
-    """A heatmap on one image: rows of values, the box (x0, y0, x1, y1) that they cover, and the
-    edges of their columns `x` and rows `y`, all in pixels of the image."""
+class MapValues(TypedDict):
+    """A heatmap on one image: rows of values, and where they lie in pixels of the image.
+
+    `extent` is the box (x0, y0, x1, y1) that they cover, `x` and `y` the edges of their columns and
+    rows.
+    """
 
     values: list[list[float]]
     signed: bool
@@ -105,7 +108,7 @@ class Api:
             thinking: whether the answer opens with a thought, for models that leave the choice
         """
         media, asked, notes = inputs(picture, more, prompt)
-        alphas = controls.read_alphas({"alphas": [[a, True] for a in read_list(scales)]})
+        alphas = controls.check_scales(read_list(scales))
         decoding = controls.read_decoding(
             max_new_tokens, temperature, seed, layers, repetition_penalty, thinking
         )
@@ -133,7 +136,7 @@ class Api:
         preset: str = "",
         knobs: dict[str, Any] = NO_KNOBS,
         image: int = 0,
-    ) -> MapTold:
+    ) -> MapValues:
         """Return the heatmap of a word of a recorded run on one of its images.
 
         The word is a chip by its number, or an object: {"chip": 12}; {"tokens": [3, 4]}, tokens as

@@ -22,7 +22,7 @@ NO_KNOBS: dict[str, Any] = {}
 MOST = 256  # entries of a list
 
 
-class EvidenceTold(TypedDict):
+class ChipEvidence(TypedDict):
     """Probability of a word with the picture, with nothing on it, and what the picture adds."""
 
     shown: float
@@ -30,14 +30,14 @@ class EvidenceTold(TypedDict):
     delta: float
 
 
-class ChipTold(TypedDict):
+class ChipRecord(TypedDict):
     """One clickable piece of text of a run; evidence only of the answer, once it was measured."""
 
     chip: int
     text: str
     role: str
     probability: float | None
-    evidence: EvidenceTold | None
+    evidence: ChipEvidence | None
 
 
 class RunReader:
@@ -59,7 +59,7 @@ class RunReader:
     def with_words(self, key: str, subjects: list[Any]) -> Run:
         """Return a stored run; its model brings the words of subjects that it lacks first."""
         run = self.run(key)
-        lacks = [word for subject in subjects for word in lacking(run, subject)]
+        lacks = [word for subject in subjects for word in lacking(run, subject_value(subject))]
         return self._handlers.with_words(key, tuple(dict.fromkeys(lacks))) if lacks else run
 
 
@@ -68,7 +68,7 @@ def shown_chips(run: Run) -> list[int]:
     return [i for i, chip in enumerate(run.chips) if chip.role != TEMPLATE]
 
 
-def describe_chip(run: Run, index: int) -> ChipTold:
+def describe_chip(run: Run, index: int) -> ChipRecord:
     chip = run.chips[index]
     return {
         "chip": index,

@@ -1,8 +1,8 @@
-"""The components of the page that Gradio does not have, and raw inputs that do not judge values.
+"""The components of the page that Gradio lacks, and Gradio inputs with validation turned off.
 
-What a browser sends is checked in `controls`, with messages for people. All HTML templates are
-constants: text of a model or a person reaches the page through `textContent` alone, because a
-template would evaluate it.
+What a browser sends is checked in `web/calls.py` and `web/controls.py`, with sentences for people.
+All HTML templates are constants: text of a model or a person reaches the page through `textContent`
+alone, because a template would evaluate it.
 """
 
 from __future__ import annotations
@@ -52,44 +52,48 @@ class Drawn(gr.HTML):
 
 
 class TokenBar(Drawn):
-    """The chips. Value: {run, subject}, and {chips, live, layers, rests} when Python sets it."""
+    """The chips. Value: `BarValue`, `LiveBar` or `EmptyBar`; from the page {run, subject}."""
 
     MODULE, TEMPLATE = web.TOKENS.name, web.TOKENS.template
 
 
 class MapView(Drawn):
-    """The maps of what is explained, side by side. Server function: maps. Events: need (scales,
-    or maps of the chosen word, that the model has to make), end (of making them), lost (the server
-    says nothing any more)."""
+    """The maps of the chosen word, side by side. Value: messages, or `MapsMade`.
+
+    Server functions: compared, places, save, progress. Events: need (the model has to add scales or
+    maps), end (stop that), lost (the server has fallen silent).
+    """
 
     MODULE, TEMPLATE = web.MAPS.name, web.MAPS.template
     TRIGGERS = ("need", "end", "lost")
 
 
 class Backdrop(Drawn):
-    """The picture under the maps, sent once for each run. Value: {run, images}, each
-    {src, ratio, label}, of several also {thumbnail}."""
+    """The picture under the maps, sent once for each run. Value: `BackdropValue`."""
 
     MODULE, TEMPLATE = web.BACKDROP.name, web.BACKDROP.template
 
 
 class ControlPanel(Drawn):
-    """Scales, k, beta, opacity and colours. Value: {alphas, k, beta}."""
+    """Scales, k, beta, opacity and colours. Value: `PanelValue`."""
 
     MODULE = "panel"
     TEMPLATE = '<div class="sl-panel" role="group"></div>'
 
 
 class OptionPanel(Drawn):
-    """The other knobs of the methods. Value: {method: {knob: value}}."""
+    """The other knobs of the methods. Value: `OptionValue`."""
 
     MODULE = "options"
     TEMPLATE = '<details class="sl-fold"></details>'
 
 
 class ExampleStrip(Drawn):
-    """Thumbnails to choose from. Event: select. With the prop `greets` the first one is chosen by
-    itself, unless the page is asked for something else."""
+    """Thumbnails to choose from. Value: the number of one. Event: select.
+
+    With the prop `greets` the first one is chosen by itself, unless the page is asked for something
+    else.
+    """
 
     MODULE = "examples"
     TEMPLATE = '<div class="sl-examples" role="group"></div>'
@@ -97,7 +101,10 @@ class ExampleStrip(Drawn):
 
 
 class ModelPicker(Drawn):
-    """The model menu, with the progress of loading one. Events: choose, cancel."""
+    """The model menu. Value: `MenuValue` or `LoadingMenu`; from the page `MenuCall`.
+
+    Events: choose, cancel.
+    """
 
     MODULE = "models"
     TEMPLATE = '<div class="sl-models"></div>'
@@ -105,14 +112,14 @@ class ModelPicker(Drawn):
 
 
 class Notice(Drawn):
-    """One sentence, as plain text. Value: {text, kind}, kind "error", "note" or ""."""
+    """One sentence, as plain text. Value: `Message`."""
 
     MODULE = "notice"
     TEMPLATE = '<div class="sl-notice" aria-live="polite"></div>'
 
 
 class _Raw:
-    """Hands on what the browser sent; `is_template` makes the page draw the parent component."""
+    """Pass on what the browser sent; `is_template` makes the page draw the parent component."""
 
     is_template = True
 
@@ -121,28 +128,28 @@ class _Raw:
 
 
 class RawSlider(_Raw, gr.Slider):
-    """A slider that leaves judging its value to us."""
+    """A slider with validation turned off."""
 
     def get_block_name(self) -> str:
         return "slider"
 
 
 class RawNumber(_Raw, gr.Number):
-    """A number that leaves judging its value to us."""
+    """A number with validation turned off."""
 
     def get_block_name(self) -> str:
         return "number"
 
 
 class RawCheckbox(_Raw, gr.Checkbox):
-    """A checkbox that leaves judging its value to us."""
+    """A checkbox with validation turned off."""
 
     def get_block_name(self) -> str:
         return "checkbox"
 
 
 class RawDropdown(_Raw, gr.Dropdown):
-    """A menu that leaves judging its value to us."""
+    """A menu with validation turned off."""
 
     def get_block_name(self) -> str:
         return "dropdown"

@@ -59,8 +59,7 @@ def uploaded_file(path: Any) -> Path:
 
 
 def check_value(value: Any, find: Callable[[Any], Path] = uploaded_file, depth: int = 0) -> Any:
-    """Return a JSON value from outside with every file in it reduced to the path that `find`
-    returns for it.
+    """Return a checked JSON value from outside; files in it become the paths that `find` returns.
 
     Raises `Refused` for paths outside of the upload folder, numbers that are not finite, texts
     longer than `LONGEST_TEXT` and values nested deeper than `DEEPEST`.

@@ -17,6 +17,7 @@ from explainer.run import Run
 from explainer.ui.maps import stored
 from explainer.ui.published import compressed
 from explainer.web import controls, texts
+from explainer.web.calls import Explained, read_call
 from explainer.web.evidence_message import evidence_message, word_message
 from explainer.web.subjects import at_layer, read_subject
 
@@ -30,15 +31,16 @@ def routes() -> list[Any]:
 
 
 def message_of(run: Run, subject: Any) -> bytes:
-    """Return the evidence of a run at the layer that a subject names; that of one more word if the
-    subject is a word that was not said.
+    """Return the evidence of a run, or of one more word if the subject was not said.
+
+    The evidence is that of the layer which the subject names.
 
     Args:
         run: as it is stored.
-        subject: as the page writes it, see `read_subject`; None for the run at its last layer.
+        subject: an `Explained` or its JSON; None for the run at its last layer.
     """
     looked = run if subject is None else at_layer(run, subject)
-    if not isinstance(subject, dict) or "at" not in subject:
+    if subject is None or read_call(Explained, subject).at is None:
         return evidence_message(looked)
     word = read_subject(looked, subject)
     if not isinstance(word, Unsaid):

@@ -1,5 +1,6 @@
-"""What the web server answers at all: the addresses that the page and programs use, bodies of a
-bounded size, and a sentence in place of an error that Gradio does not handle.
+"""What the web server answers at all: the addresses that the page and programs use.
+
+Bodies have a bounded size, and errors that Gradio does not handle become sentences.
 
 Gradio serves more than this page needs: it fetches any public address for a visitor, keeps copies
 of sessions, takes recordings. What is not listed here is answered as if it did not exist.

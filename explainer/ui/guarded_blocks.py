@@ -1,5 +1,8 @@
-"""The Blocks of the page: every value is checked before anything reads it, every file is looked
-after, and what Gradio says of a request in a traceback is said in a sentence."""
+"""The Blocks of the page, which check every value before anything reads it.
+
+They also look after every uploaded file, and turn Gradio's tracebacks about a request into
+sentences.
+"""
 
 from __future__ import annotations
 

@@ -39,6 +39,7 @@ from explainer.serving.model_pool import Models
 from explainer.ui.maps import stored
 from explainer.ui.uploads import Uploads
 from explainer.web import controls, payload, texts
+from explainer.web.calls import SubjectCall, read_call
 from explainer.web.controls import DecodingControls
 from explainer.web.lacking import missing_scales
 from explainer.web.messages import Value, busy, failed, said
@@ -115,9 +116,7 @@ class Handlers:
             decoding = controls.read_decoding(
                 max_new_tokens, temperature, seed, layers, repetition_penalty, thinks
             )
-            yield PageUpdate(
-                {"chips": [], "live": True}, busy(texts.BUSY_READING), notice=_note(notes)
-            )
+            yield PageUpdate(payload.live_bar([]), busy(texts.BUSY_READING), notice=_note(notes))
             steps = self.steps(media, asked, decoding, settings.needed, chosen(model))
             for page in self.follow(self.uploads.giving_up(steps, source, more)):
                 yield page._replace(notice=_note(notes))  # a browser may skip all but the last page
@@ -204,16 +203,17 @@ class Handlers:
         return run
 
     def add_in_steps(self, key: str, make: Callable[[Run], RunJob]) -> Iterator[Any]:
-        """Yield the steps of `add_to_run`, and the new run as the last item; only then it is
-        kept."""
+        """Yield the steps of `add_to_run`, and the new run as the last item, which is kept then."""
         before = self.run(key)
         job = make(before)
         for item in self.job_steps(replace(job, name=_name(key, job))):
             yield self._keep(key, before, item) if isinstance(item, Run) else item
 
     def _keep(self, key: str, before: Run, grown: Run) -> Run:
-        """Return what a stored run has become, and keep that: maps of comparison methods may have
-        been added to it meanwhile, or all else while maps were made."""
+        """Keep a run that has grown, joined with what was added to it meanwhile, and return it.
+
+        Maps of comparison methods may be added beside other things.
+        """
         with self._keeping:
             now = self._store.get(key)
             if now is not None and now is not before:
@@ -270,8 +270,16 @@ class Handlers:
     # Around it -----------------------------------------------------------------------------------
 
     def begin(self, bar: Any) -> Value:
-        """Return what to come back to if the recording that starts now does not end."""
-        return {k: bar.get(k) for k in ("run", "subject")} if isinstance(bar, Mapping) else {}
+        """Return what to come back to if the recording that starts now does not end.
+
+        That is a `SubjectCall` as JSON, or {} if there is no run to come back to.
+        """
+        try:
+            call = read_call(SubjectCall, bar)
+        except RunError:
+            return {}
+        subject = call.subject.as_json() if call.subject else None
+        return {"run": call.run, "subject": subject}
 
     def stopped(self, previous: Any) -> tuple[Value, Value, Value]:
         """Return chips, message and picture from before the recording that was stopped.
@@ -287,12 +295,12 @@ class Handlers:
     def restored(self, previous: Any) -> Value:
         """Return the chips of the run that was shown before, or none at all."""
         try:
-            key = controls.read_run(previous)
-            run, subject = self.run(key), previous.get("subject")
-            read_subject(run, subject)
-            return payload.bar(run, key, subject)
+            call = read_call(SubjectCall, previous)
+            run = self.run(call.run)
+            read_subject(run, call.subject)
+            return payload.bar(run, call.run, call.subject)
         except SightlineError:
-            return {"run": None, "chips": [], "subject": None}
+            return payload.empty_bar()
 
     def choose(self, index: Any) -> tuple[Any, str, None]:
         """Return the picture and prompt of an example, and nothing in place of further files."""
@@ -316,13 +324,14 @@ def chosen(menu: Any) -> Any:
 
 
 class RecordedRun(NamedTuple):
+    """A run and its name in the store."""
+
     run: Run
     key: str
 
 
 def inputs(source: Any, more: Any, prompt: Any) -> tuple[Media, str, tuple[str, ...]]:
-    """Return what is asked about, the prompt, and what a person should know about how they were
-    taken."""
+    """Return the pictures or the video, the prompt, and notes on what was changed in them."""
     if prompt is not None and not isinstance(prompt, str):
         raise SightlineError(texts.BAD_REQUEST)
     media, notes = _media(source, more)

@@ -41,6 +41,7 @@ from explainer.ui.sessions import lighten_sessions
 from explainer.ui.sides import Ask, See
 from explainer.ui.visitors import Visits
 from explainer.web import controls, payload, texts
+from explainer.web.page_messages import Thumbnail
 from explainer.web.scripts import page_script, page_style
 
 MOST_EVENTS = 1024  # of all visitors at once, most of which wait
@@ -254,7 +255,7 @@ def _see(
         panel = ui.ControlPanel(
             controls.panel_value(),
             elem_id="sl-panel",
-            spec=controls.panel_spec(),
+            spec=controls.panel_spec().as_json(),
             opacity=Look().opacity,
             colours=payload.colour_labels(),
             layer=texts.LAYER,
@@ -264,7 +265,7 @@ def _see(
             place_all(sections, Slot.FOLDS)
             options = ui.OptionPanel(
                 controls.option_value(),
-                **controls.option_props(),
+                **controls.option_props().as_json(),
                 label=texts.METHOD_OPTIONS,
                 words=texts.OPTIONS,
             )
@@ -273,7 +274,7 @@ def _see(
 
 def _try(examples: Sequence[PageExample], sections: Sequence[Section]) -> ui.ExampleStrip:
     shown = [
-        {"thumbnail": publish(e.picture.pixels), "label": e.label, "prompt": e.prompt}
+        Thumbnail(thumbnail=publish(e.picture.pixels), label=e.label, prompt=e.prompt).as_json()
         for e in examples
     ]
     with gr.Column(elem_id="sl-try"):

@@ -1,5 +1,7 @@
-"""What the page asks of a stored run besides its evidence: maps that a model made, and the words at
-the places of the pictures."""
+"""What the page asks of a stored run besides its evidence.
+
+These are maps that a model made, and the words at the places of the pictures.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,13 @@ from explainer.methods import COMPARISON
 from explainer.run import Run
 from explainer.run.store import RunStore
 from explainer.web import controls, texts
+from explainer.web.calls import Explained, SubjectsCall, read_call
 from explainer.web.controls import MethodSettings
 from explainer.web.lacking import missing_of
 from explainer.web.map_entry import entry_of
 from explainer.web.messages import Value, failed
+from explainer.web.page_messages import ComparedMaps, DrawnEntry
 from explainer.web.places import place_words
-
-MOST_SUBJECTS = 32
 
 
 class Maps:
@@ -25,37 +27,29 @@ class Maps:
     def __init__(self, store: RunStore) -> None:
         self._store = store
 
-    def compared(self, asked: Any) -> Value:
-        """Return the maps of comparison methods, which the page cannot compute.
+    def compared(self, message: Any) -> Value:
+        """Return `ComparedMaps`, which the page cannot compute itself.
 
         Args:
-            asked: {run, subjects, options} as the page's scripts send it; options of comparison
-                methods alone.
-
-        Returns:
-            {"maps": list of `payload.entry`}, each with "need" if the model has yet to make some of
-            its maps; or {"text", "kind"} if something is wrong.
+            message: a `SubjectsCall`, with options of comparison methods alone.
         """
         try:
-            run, settings = stored(self._store, controls.read_run(asked)), _settings(asked)
-            return {
-                "maps": [
-                    entry_of(run, subject, settings)
-                    | {"need": bool(missing_of(run, subject, settings))}
-                    for subject in _subjects(asked)
-                ]
-            }
+            call = read_call(SubjectsCall, message)
+            run, settings = stored(self._store, call.run), _settings(call)
+            return ComparedMaps(
+                maps=[_entry(run, subject, settings) for subject in call.subjects]
+            ).as_json()
         except Exception as error:
             return failed(error)
 
-    def places(self, asked: Any) -> Value:
+    def places(self, message: Any) -> Value:
         """Return the words at each place of the pictures of a run, as `place_words` gives them.
 
         Args:
-            asked: {run} as the page's scripts send it.
+            message: a `RunCall`.
         """
         try:
-            return place_words(stored(self._store, controls.read_run(asked)))
+            return place_words(stored(self._store, controls.read_run(message)))
         except Exception as error:
             return failed(error)
 
@@ -68,15 +62,13 @@ def stored(store: RunStore, key: str) -> Run:
     return run
 
 
-def _settings(asked: Any) -> MethodSettings:
-    settings = controls.read_settings(controls.panel_value(), asked.get("options"))
+def _entry(run: Run, subject: Explained, settings: MethodSettings) -> DrawnEntry:
+    need = bool(missing_of(run, subject, settings))
+    return entry_of(run, subject, settings).model_copy(update={"need": need})
+
+
+def _settings(call: SubjectsCall) -> MethodSettings:
+    settings = controls.read_settings(controls.panel_value(), call.options)
     if not settings.knobs.keys() <= COMPARISON.keys():
         raise SightlineError(texts.BAD_REQUEST)
     return settings
-
-
-def _subjects(asked: Any) -> list[Any]:
-    subjects = asked.get("subjects")
-    if not isinstance(subjects, list) or not 0 < len(subjects) <= MOST_SUBJECTS:
-        raise SightlineError(texts.BAD_REQUEST)
-    return subjects

@@ -1,11 +1,11 @@
-"""The model menu: what it offers, what happens when one is chosen, and what is said of each."""
+"""The model menu: what it offers, what happens when a model is chosen, and what is said of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypedDict
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple, TypedDict
 
-from explainer.errors import LoadCancelled
+from explainer.errors import LoadCancelled, RunError
 from explainer.models.loading.catalogue import (
     BUNDLED,
     HUB,
@@ -19,14 +19,23 @@ from explainer.serving.load_task import LoadProgress
 from explainer.serving.model_pool import Models
 from explainer.ui.model_card import describe
 from explainer.web import texts
-from explainer.web.messages import Value
+from explainer.web.calls import MenuCall, read_call
+from explainer.web.messages import Message, Value
+from explainer.web.page_messages import (
+    LoadingMenu,
+    MenuGroup,
+    MenuModel,
+    MenuValue,
+    ModelLoad,
+    ModelScales,
+)
 from explainer.web.texts import in_words
 
 _GROUPS = {BUNDLED: texts.MODELS_BUNDLED, HUB: texts.MODELS_HUB}
 _GB = 1e9
 
 
-class ModelTold(TypedDict):
+class ListedModel(TypedDict):
     """A model as programs see it; `needs_bytes` by the precision of its weights."""
 
     model: str
@@ -59,71 +68,81 @@ class ModelMenu:
     ) -> None:
         self._models, self._precision, self._about = models, precision, about
 
-    def value(self, model: Any = None) -> Value:
-        """Return all that the menu draws, with `model` chosen, or the one that serves now.
+    def value(self, model: str | None = None) -> Value:
+        """Return the `MenuValue` as JSON, with `model` chosen, or the one that serves now."""
+        return self._value(model).as_json()
 
-        "starting" is the progress of that model if the server is starting with it, else None.
-        """
-        known = isinstance(model, str) and self._models.ready(model)
+    def _value(self, model: str | None = None) -> MenuValue:
+        known = model is not None and self._models.ready(model)
         entry = self._models.entry(model) if known else self._models.current()
-        return {
-            "model": entry.id,
-            "groups": self._groups(),
-            "any": self._models.rules.any_model,
-            "line": self.line(entry),
-            "link": "" if entry.kind not in (HUB, NAMED) else page_of(entry.id),
-            "details": self.details(entry),
-            "scales": self._scales(entry),
-            "thinks": bool(self._models.facts(entry.id).get("can_think")),
-            "said": {"text": "", "kind": ""},
-            "starting": _busy(at) if (at := self._models.loading_at_start(entry.id)) else None,
-        }
+        at = self._models.loading_at_start(entry.id)
+        return MenuValue(
+            model=entry.id,
+            groups=self._groups(),
+            any=self._models.rules.any_model,
+            line=self.line(entry),
+            link="" if entry.kind not in (HUB, NAMED) else page_of(entry.id),
+            details=self.details(entry),
+            scales=self._scales(entry),
+            thinks=bool(self._models.facts(entry.id).get("can_think")),
+            said=Message(text="", kind=""),
+            starting=_load(at) if at else None,
+        )
 
     def initial(self) -> Value:
-        """Return what a page draws until it has asked for the menu anew.
+        """Return the menu that a page draws until it has asked for the current one.
 
         Pages that are opened later get it, too: it says nothing of a model that is still loading.
         """
-        value = self.value()
-        return value | {"line": "", "details": "", "starting": None} if value["starting"] else value
+        value = self._value()
+        if value.starting:
+            value = value.model_copy(update={"line": "", "details": "", "starting": None})
+        return value.as_json()
 
-    def refresh(self, menu: Any) -> Value:
-        """Return the menu anew; what the page had chosen stays if it is still loaded.
+    def refresh(self, message: Any) -> Value:
+        """Return the current menu; what the page had chosen stays if it is still loaded.
 
-        `choices` goes back as it came, so that the page can tell whether it chose again meanwhile.
+        `choices` comes back, so that the page can tell whether it chose again meanwhile.
+
+        Args:
+            message: a `MenuCall`; anything else gets the menu of a new page.
         """
-        menu = menu if isinstance(menu, Mapping) else {}
-        choices = menu.get("choices")
-        return self.value(menu.get("model")) | {
-            "choices": choices if isinstance(choices, int) else 0
-        }
+        call = _read(message)
+        value = self._value(call.model)
+        return value.model_copy(update={"choices": call.choices}).as_json()
 
-    def choose(self, menu: Any) -> Iterator[Value]:
-        """Yield how far the asked model is, and at last the menu with it, or why not."""
-        menu = menu if isinstance(menu, Mapping) else {}
-        before, asked = menu.get("model"), menu.get("asked")
+    def choose(self, message: Any) -> Iterator[Value]:
+        """Yield the progress of the model that was asked for, and then the menu with it.
+
+        If it cannot be loaded, the menu stays as it was and says why.
+
+        Args:
+            message: a `MenuCall`.
+        """
+        call = _read(message)
         try:
-            entry = self._models.entry(asked)
+            entry = self._models.entry(call.asked)
             for progress in self._models.load(entry.id):
-                yield {"busy": _busy(progress)}
+                yield LoadingMenu(busy=_load(progress)).as_json()
             yield self.value(entry.id)
         except LoadCancelled as error:
-            yield self._kept(before, error, "note")
+            yield self._keep(call.model, error, "note")
         except Exception as error:
-            yield self._kept(before, error, "error")
+            yield self._keep(call.model, error, "error")
 
-    def cancel(self, menu: Any) -> None:
+    def cancel(self, message: Any) -> None:
         """Stop the load whose ticket the page was given."""
-        if isinstance(menu, Mapping):
-            self._models.cancel(menu.get("ticket"))
+        self._models.cancel(_read(message).ticket)
 
-    def _kept(self, before: Any, error: Exception, kind: str) -> Value:
-        value = self.value(before)
-        still = texts.MODEL_KEPT.format(name=self._models.entry(value["model"]).id)
+    def _keep(self, model: str | None, error: Exception, kind: Literal["note", "error"]) -> Value:
+        """Return the menu with the model of before, and what went wrong."""
+        value = self._value(model)
+        still = texts.MODEL_KEPT.format(name=self._models.entry(value.model).id)
         text = in_words(error).rstrip(".")
         if "/" in text.split(" ")[0]:  # a hub id, in which capitals count
             text = str(error).rstrip(".")
-        return value | {"said": {"text": f"{text}. {still}", "kind": kind}}
+        message = Message(text=f"{text}. {still}", kind=kind)
+        return value.model_copy(update={"said": message}).as_json()
 
     # What is said of a model ---------------------------------------------------------------------
 
@@ -154,7 +173,7 @@ class ModelMenu:
             f"on {facts['device']} in {facts['dtype']}. {penalty} {why}"
         ).strip()
 
-    def listing(self) -> list[ModelTold]:
+    def listing(self) -> list[ListedModel]:
         """Return the models that are offered, and which of them are loaded."""
         return [
             {
@@ -198,7 +217,7 @@ class ModelMenu:
             seconds=_round(estimate_answer(entry, precision)),
         )
 
-    def load_api(self, model: str) -> ModelTold:
+    def load_api(self, model: str) -> ListedModel:
         """Load a model that /models lists, and return what is known of it.
 
         Args:
@@ -209,22 +228,23 @@ class ModelMenu:
             pass
         return next(told for told in self.listing() if told["model"] == entry.id)
 
-    def _scales(self, entry: Entry) -> Value:
+    def _scales(self, entry: Entry) -> ModelScales:
         """Return the bounds of the scale sliders for a model, and why they are there."""
         facts = self._models.facts(entry.id)
         if not facts:
-            return {}
+            return ModelScales()
         low, high = facts["alphas"]
         why = texts.NO_LARGER_SCALES.format(name=facts["label"]) if high <= 1 else ""
-        return {"low": low, "high": high, "why": why}
+        return ModelScales(low=low, high=high, why=why)
 
-    def _groups(self) -> list[Value]:
+    def _groups(self) -> list[MenuGroup]:
         """Return the groups of the menu; in each, what fits comes first, in the list's order."""
-        groups: dict[str, list[Value]] = {}
+        groups: dict[str, list[MenuModel]] = {}
         for entry in sorted(self._models.entries, key=self._is_too_large):
             label = _GROUPS.get(entry.kind, texts.MODELS_OWN)
-            groups.setdefault(label, []).append({"id": entry.id, "text": self._option(entry)})
-        return [{"label": label, "models": models} for label, models in groups.items()]
+            model = MenuModel(id=entry.id, text=self._option(entry))
+            groups.setdefault(label, []).append(model)
+        return [MenuGroup(label=label, models=models) for label, models in groups.items()]
 
     def _is_too_large(self, entry: Entry) -> bool:
         if entry.bundled or self._models.loading_at_start():
@@ -248,14 +268,22 @@ class ModelMenu:
         return " · ".join(filter(None, (name, f"{_gb(needs)} GB", licence)))
 
 
-def _busy(progress: LoadProgress) -> Value:
-    return {
-        "name": progress.name,
-        "stage": progress.stage,
-        "fraction": progress.fraction,
-        "seconds": round(progress.seconds, 1),
-        "ticket": progress.ticket,
-    }
+def _read(message: Any) -> MenuCall:
+    """Return what the page sent of its menu; an empty call if that cannot be read."""
+    try:
+        return read_call(MenuCall, message)
+    except RunError:
+        return MenuCall()
+
+
+def _load(progress: LoadProgress) -> ModelLoad:
+    return ModelLoad(
+        name=progress.name,
+        stage=progress.stage,
+        fraction=progress.fraction,
+        seconds=round(progress.seconds, 1),
+        ticket=progress.ticket,
+    )
 
 
 def _gb(n: int) -> str:

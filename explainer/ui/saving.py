@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections import OrderedDict
 from dataclasses import replace
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore
 from typing import Any
 
 from explainer.errors import SightlineError
@@ -20,16 +19,14 @@ from explainer.export.fonts import warn_about_undrawable
 from explainer.run import PROMPT
 from explainer.run.store import RunStore
 from explainer.ui.maps import stored
+from explainer.ui.recent import Recent
 from explainer.web import controls, texts
 from explainer.web.calls import SaveCall, read_call
 from explainer.web.controls import OFFERED
 from explainer.web.formats import DRAWN, RECORD, WORD, Format, find_format
 from explainer.web.lacking import check_saved
-from explainer.web.messages import (
-    SavedFile,
-    Value,
-    failed,
-)
+from explainer.web.messages import SavedFile, Value, failed
+from explainer.web.page_messages import FilmProgress
 from explainer.web.subjects import at_layer, read_subject
 
 AT_ONCE = 2  # files that are made at the same time
@@ -39,32 +36,28 @@ FILMS = {"gif": film_gif, "webp": film_webp}
 
 
 class Saving:
-    """Makes the files that visitors ask for, from a store of runs; never asks a model."""
+    """Make the files that visitors ask for, from a store of runs; never asks a model."""
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
         self._turns = BoundedSemaphore(AT_ONCE)
-        self._done: OrderedDict[str, tuple[int, int]] = OrderedDict()
-        self._lock = Lock()
+        self._progress: Recent[str, FilmProgress] = Recent(MOST_TICKETS)
 
-    def save(self, asked: Any) -> Value:
-        """Return a file as {"name", "mime", "note", "data"}, data in base64, or {"text", "kind"}.
-
-        The note says what the file could not show, "" if nothing.
+    def save(self, message: Any) -> Value:
+        """Return a `SavedFile` of what the page shows, or a message.
 
         Args:
-            asked: {run, subject, panel, options, format, look, ticket}: what the page shows, a name
-                in `FORMATS`, fields of `Look`, and any text, by which `progress` can be asked. The
-                layer of the subject is that of all words; a record keeps every layer.
+            message: a `SaveCall`. The layer of the subject is that of all words; a record keeps
+                every layer.
         """
         try:
-            form = find_format(controls.read_mapping(asked).get("format"))
-            call = read_call(SaveCall, asked)
+            call = read_call(SaveCall, message)
+            form = find_format(call.format)
             exhibit = self._exhibit(call, form)
             if not self._turns.acquire(timeout=PATIENCE):
                 raise SightlineError(texts.SAVE_LATER)
             try:
-                data = self._made(exhibit, form, call.ticket)
+                data = self._make(exhibit, form, call.ticket)
             finally:
                 self._turns.release()
             name = f"{_stem(exhibit, form)}.{form.name}"
@@ -79,10 +72,9 @@ class Saving:
             return failed(error)
 
     def progress(self, ticket: Any) -> Value:
-        """Return how many of how many frames are done of the film with this ticket, {} if none."""
-        with self._lock:
-            known = self._done.get(ticket) if isinstance(ticket, str) else None
-        return {"done": known[0], "total": known[1]} if known else {}
+        """Return the `FilmProgress` of the film with this ticket."""
+        known = self._progress.get(ticket) if isinstance(ticket, str) else None
+        return (known or FilmProgress()).as_json()
 
     def _exhibit(self, call: SaveCall, form: Format) -> Exhibit:
         run = stored(self._store, call.run)
@@ -100,15 +92,12 @@ class Saving:
         look = Look.of(call.look)
         return Exhibit(looked, chosen, tuple(subjects), look)
 
-    def _made(self, exhibit: Exhibit, form: Format, ticket: Any) -> bytes:
-        if form.name not in FILMS or not isinstance(ticket, str):
+    def _make(self, exhibit: Exhibit, form: Format, ticket: str | None) -> bytes:
+        if form.name not in FILMS or ticket is None:
             return form.make(exhibit)
 
         def hear(done: int, total: int) -> None:
-            with self._lock:
-                self._done[ticket[:64]] = (done, total)
-                while len(self._done) > MOST_TICKETS:
-                    self._done.popitem(last=False)
+            self._progress.keep(ticket[:64], FilmProgress(done=done, total=total))
 
         return FILMS[form.name](exhibit, hear)
 

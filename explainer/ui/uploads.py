@@ -1,16 +1,16 @@
 """The files in the upload folder: bounded in number and bytes, and gone once they were recorded.
 
-A picture is deleted when its run is recorded. A page that still shows it, or asks about it again,
-has it back from the run, with the same pixels that the model was given. Pictures of examples stay,
-since they can be asked about when their run has expired, too. Videos stay until they are old or
-make room.
+A picture is deleted when its run is recorded. For a page that still shows it, or asks about it
+again, it is written again from the run, with the pixels that the model was given. Pictures of
+examples stay, since they can be asked about after their run has expired, too. Videos stay until
+they are old or make room.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,13 +24,14 @@ from PIL import Image
 
 from explainer.run.store import RunStore
 from explainer.ui.doors import Refused, upload_folder, uploaded_file
+from explainer.ui.recent import Recent
 from explainer.web import texts
 
 MOST_BYTES, MOST_FILES = 2_000_000_000, 2_000  # in the upload folder
 OLDEST = 7200.0  # seconds since a file was last asked for
 GRACE = 60.0  # seconds since then in which it is not deleted
 EVERY = 5.0  # seconds between two looks at the folder
-MOST_REMEMBERED = 4_000  # pictures that can be had back from their runs
+MOST_REMEMBERED = 4_000  # pictures that can be written again from their runs
 
 
 class _Kept(NamedTuple):
@@ -42,11 +43,11 @@ class _Kept(NamedTuple):
 
 
 class Uploads:
-    """Keeps the upload folder small. Safe to use from several threads.
+    """Keep the upload folder small. Thread-safe.
 
     Args:
-        store: of the runs that pictures are had back from.
-        examples: (H, W, 3) uint8 each, pictures that are not deleted when they were recorded.
+        store: of the runs that deleted pictures are written again from.
+        examples: (H, W, 3) uint8 each, pictures that are not deleted after a recording.
 
     Attributes:
         waiting: returns the paths in requests that wait for their turn.
@@ -55,14 +56,16 @@ class Uploads:
     def __init__(self, store: RunStore, examples: Sequence[npt.NDArray[np.uint8]] = ()) -> None:
         self._store, self._examples = store, examples
         self.waiting: Callable[[], Iterable[str]] = tuple
-        self._runs: OrderedDict[Path, tuple[str, int]] = OrderedDict()
+        self._runs: Recent[Path, tuple[str, int]] = Recent(MOST_REMEMBERED)
         self._recorded: set[Path] = set()  # to be deleted by the last who uses them
         self._used: Counter[Path] = Counter()
         self._lock, self._swept, self._full = Lock(), 0.0, False
 
     def find(self, path: Any) -> Path:
-        """Return the resolved path of an uploaded file, had back from its run if need be, and note
-        that it was asked for; raises as `uploaded_file` does."""
+        """Return the resolved path of an uploaded file, and note that it was asked for.
+
+        A picture that was deleted is written again from its run. Raises as `uploaded_file` does.
+        """
         try:
             found = uploaded_file(path)
         except Refused:
@@ -75,17 +78,17 @@ class Uploads:
 
     @contextmanager
     def using(self, paths: Iterable[str]) -> Iterator[None]:
-        """Keep files from being deleted within this; those that were recorded go at its end."""
-        mine = [found for path in paths if (found := _given_out(path))]
+        """Keep files within the context; those that were recorded are deleted at its end."""
+        used = [found for path in paths if (found := _given_out(path))]
         with self._lock:
-            self._used.update(mine)
+            self._used.update(used)
         try:
             yield
         finally:
             with self._lock:
-                self._used.subtract(mine)
+                self._used.subtract(used)
                 self._used += Counter()  # drops what nobody uses
-                for path in self._recorded.intersection(mine):
+                for path in self._recorded.intersection(used):
                     if not self._used[path]:
                         self._delete_recorded(path)
 
@@ -116,10 +119,7 @@ class Uploads:
         except Refused:  # an array, or no upload
             return
         with self._lock:
-            self._runs[found] = (key, number)
-            self._runs.move_to_end(found)
-            while len(self._runs) > MOST_REMEMBERED:
-                self._runs.popitem(last=False)
+            self._runs.keep(found, (key, number))
             self._recorded.add(found)
             if not self._used[found]:  # else the last who uses it deletes it
                 self._delete_recorded(found)
@@ -129,10 +129,10 @@ class Uploads:
         _delete(path)
 
     def _restore(self, path: Any) -> Path:
-        """Return the path of a picture written anew from its run."""
+        """Write a picture again from its run, and return its path."""
         known = _given_out(path)
         with self._lock:
-            key, number = self._runs.get(known, ("", 0)) if known else ("", 0)
+            key, number = (known and self._runs.get(known)) or ("", 0)
             run = self._store.get(key)
             if known is None or run is None:
                 raise Refused(texts.NO_UPLOAD)
@@ -186,8 +186,10 @@ def paths_in(value: Any) -> Iterator[str]:
 
 
 def _given_out(path: Any) -> Path | None:
-    """Return the path that this server could have given to a file by that name, None if it gives
-    out no such paths; looks at no disk."""
+    """Return the path that this server could have given to a file of that name.
+
+    None if it gives out no such paths. The disk is not looked at.
+    """
     if not isinstance(path, str) or "\0" in path:
         return None
     given, folder = Path(path), upload_folder()

@@ -16,7 +16,15 @@ from explainer.errors import KnobError, MethodError, RunError, ScaleError, Sight
 from explainer.methods import COMPARISON, METHODS, Method
 from explainer.methods.base import Knob
 from explainer.web import texts
-from explainer.web.calls import RunCall, read_call
+from explainer.web.calls import OptionValue, PanelValue, RunCall, read_call, read_options
+from explainer.web.page_messages import (
+    KnobBounds,
+    OptionKnob,
+    OptionProps,
+    PanelSpec,
+    ScaleBounds,
+    SliderBounds,
+)
 
 # What a browser may ask for; methods to opt in to are not on the page.
 OFFERED: Mapping[str, Method] = MappingProxyType({**METHODS, **COMPARISON})
@@ -65,49 +73,45 @@ def knob(method: Method, name: str) -> Knob:
     return next(k for k in method.knobs if k.name == name)
 
 
-def weight_spec() -> dict[str, Any]:
+def weight_spec() -> KnobBounds:
     """Return bounds and meaning of the weight of a scale."""
-    weight = knob(METHODS["msea_arc"], SCALE_WEIGHTS)
-    return {name: getattr(weight, name) for name in ("low", "high", "step", "meaning")}
+    return KnobBounds(**_bounds(knob(METHODS["msea_arc"], SCALE_WEIGHTS)))
 
 
 # What the panels show ----------------------------------------------------------------------------
 
 
-def panel_spec() -> dict[str, Any]:
+def panel_spec() -> PanelSpec:
     """Return the sliders of MSEA + ARC for the control panel's script."""
     method = METHODS["msea_arc"]
     scales, k, beta = (knob(method, name) for name in SLIDERS)
-    spare = SPARE_ALPHAS[: max(0, scales.most - len(scales.default))]
-    return {
-        "scales": {**_bounds(scales), "defaults": _offered(scales, spare)},
-        "k": _bounds(k),
-        "beta": {**_bounds(beta), "default": (beta.low + beta.high) / 2},
-    }
+    middle = (beta.low + beta.high) / 2
+    return PanelSpec(
+        scales=ScaleBounds(**_bounds(scales), defaults=_default_scales(scales)),
+        k=SliderBounds(**_bounds(k), default=k.default),
+        beta=SliderBounds(**_bounds(beta), default=middle),
+    )
 
 
 def panel_value() -> dict[str, Any]:
-    """Return what the control panel holds at the start."""
-    spec = panel_spec()
-    return {"alphas": spec["scales"]["defaults"], "k": spec["k"]["default"], "beta": None}
+    """Return what the control panel holds at the start: a `PanelValue` as JSON."""
+    scales, k = (knob(METHODS["msea_arc"], name) for name in ("scales", "k"))
+    return {"alphas": _default_scales(scales), "k": k.default, "beta": None}
 
 
-def _offered(scales: Knob, spare: Sequence[float]) -> list[list[Any]]:
+def _default_scales(scales: Knob) -> list[list[Any]]:
+    """Return the sliders of scales: those that are on at the start, and spare ones."""
+    spare = SPARE_ALPHAS[: max(0, scales.most - len(scales.default))]
     return [[a, True] for a in scales.default] + [[a, False] for a in spare]
 
 
 def _bounds(k: Knob) -> dict[str, Any]:
-    return {
-        "low": k.low,
-        "high": k.high,
-        "step": k.step,
-        "default": k.default,
-        "meaning": k.meaning,
-    }
+    """Return the fields of `KnobBounds` for a knob."""
+    return {"low": k.low, "high": k.high, "step": k.step, "meaning": k.meaning}
 
 
 def option_spec() -> list[dict[str, Any]]:
-    """Return the remaining knobs of each method for the option panel's script."""
+    """Return the remaining knobs of each method, each a `MethodOptions` with its `OptionKnob`s."""
     return [
         {
             "name": name,
@@ -115,14 +119,14 @@ def option_spec() -> list[dict[str, Any]]:
             "summary": method.summary,
             "paper": method.paper,
             "presets": {p: dict(v) for p, v in method.presets.items()},
-            "knobs": [_option(k) for k in options(method)],
+            "knobs": [_option(k).as_json() for k in options(method)],
         }
         for name, method in OFFERED.items()
     ]
 
 
-def option_props() -> dict[str, list[Any]]:
-    """Return {"spec", "knobs"}: `option_spec`, and all knobs in one list.
+def option_props() -> OptionProps:
+    """Return `option_spec`, and all knobs in one list.
 
     A method's knobs are numbers in that list, because methods share most of them.
     """
@@ -131,7 +135,7 @@ def option_props() -> dict[str, list[Any]]:
     for method in spec:
         knobs += [knob for knob in method["knobs"] if knob not in knobs]
         method["knobs"] = [knobs.index(knob) for knob in method["knobs"]]
-    return {"spec": spec, "knobs": knobs}
+    return OptionProps.model_validate({"spec": spec, "knobs": knobs})
 
 
 def options(method: Method) -> list[Knob]:
@@ -139,37 +143,38 @@ def options(method: Method) -> list[Knob]:
     return [k for k in method.knobs if k.name not in (*SLIDERS, SCALE_WEIGHTS)]
 
 
-def option_value() -> dict[str, dict[str, Any]]:
+def option_value() -> OptionValue:
     """Return what the option panel holds at the start."""
     return {name: {k.name: k.default for k in options(METHODS[name])} for name in SHOWN}
 
 
-def _option(k: Knob) -> dict[str, Any]:
-    own = _bounds(k)
-    range_of = {name: own.pop(name) for name in ("low", "high", "step")}
-    own |= {"choices": list(k.choices)} if k.kind == "choice" else range_of
-    return {**own, "name": k.name, "kind": k.kind} | ({"advanced": True} if k.advanced else {})
+def _option(k: Knob) -> OptionKnob:
+    bounds: dict[str, Any] = {"low": k.low, "high": k.high, "step": k.step}
+    if k.kind == "choice":
+        bounds = {"choices": list(k.choices)}
+    if k.advanced:
+        bounds["advanced"] = True
+    return OptionKnob(name=k.name, kind=k.kind, default=k.default, meaning=k.meaning, **bounds)
 
 
 # What comes back ---------------------------------------------------------------------------------
 
 
-def read_run(asked: Any) -> str:
+def read_run(message: Any) -> str:
     """Return the id of the run in what the page sent; `RunError` if there is none."""
-    return read_call(RunCall, asked).run
+    return read_call(RunCall, message).run
 
 
-def read_settings(panel: Any, option: Any) -> MethodSettings:
+def read_settings(panel: Any, options: Any) -> MethodSettings:
     """Return the checked knobs of all shown methods, from the values of both panels."""
-    panel, option = read_mapping(panel), read_mapping(option)
+    panel = read_call(PanelValue, panel)
     scales = read_alphas(panel)
-    sliders = {"scales": scales, "k": _plain(panel.get("k")), "beta": _plain(panel.get("beta"))}
+    sliders: dict[str, Any] = {"scales": scales, "k": panel.k, "beta": panel.beta}
     knobs = {}
-    for name, told in option.items():
+    for name, values in read_options(options).items():
         method = known_method(name)
-        given = {str(k): _plain(v) for k, v in read_mapping(told).items()}
         known = {k.name for k in method.knobs}
-        given |= {k: v for k, v in sliders.items() if k in known}
+        given = {**values, **{k: v for k, v in sliders.items() if k in known}}
         if SCALE_WEIGHTS in known and given.get("fuse") != "max":  # their sliders are off then
             given[SCALE_WEIGHTS] = _read_weights(panel, scales)
         knobs[name] = method.settings(**given)
@@ -180,29 +185,29 @@ def read_settings(panel: Any, option: Any) -> MethodSettings:
 
 def read_alphas(panel: Any) -> tuple[float, ...]:
     """Return the scale factors that are on; `ScaleError` if there is none."""
-    pairs = read_mapping(panel).get("alphas")
-    if not isinstance(pairs, list) or not all(isinstance(p, list) and len(p) == 2 for p in pairs):
-        raise KnobError(texts.BAD_REQUEST)
-    on = [alpha for alpha, wanted in pairs if wanted is True]
-    if not on:
+    return check_scales([alpha for alpha, on in read_call(PanelValue, panel).alphas if on is True])
+
+
+def check_scales(factors: Sequence[Any]) -> tuple[float, ...]:
+    """Return scale factors without duplicates; `ScaleError` if there is none."""
+    if not factors:
         raise ScaleError(texts.NO_SCALE)
-    factors = knob(METHODS["msea_arc"], "scales").check(on)
-    return tuple(dict.fromkeys(round(f, 4) for f in factors))
+    checked = knob(METHODS["msea_arc"], "scales").check(factors)
+    return tuple(dict.fromkeys(round(factor, 4) for factor in checked))
 
 
-def _read_weights(panel: Mapping[str, Any], scales: Sequence[float]) -> list[Any] | None:
+def _read_weights(panel: PanelValue, scales: Sequence[float]) -> list[Any] | None:
     """Return the weight of each scale that is on; None if all count alike."""
-    pairs, told = panel["alphas"], panel.get("weights")
-    if told is None:
+    if panel.weights is None:
         return None
-    if not isinstance(told, list) or len(told) != len(pairs):
+    if len(panel.weights) != len(panel.alphas):
         raise KnobError(texts.BAD_REQUEST)
     on = [
         (alpha, weight)
-        for (alpha, wanted), weight in zip(pairs, told, strict=True)
-        if wanted is True
+        for (alpha, is_on), weight in zip(panel.alphas, panel.weights, strict=True)
+        if is_on is True
     ]
-    first = {round(float(alpha), 4): _plain(weight) for alpha, weight in reversed(on)}
+    first = {round(float(alpha), 4): weight for alpha, weight in reversed(on)}
     weights = [first[alpha] for alpha in scales]
     if not any(weights):
         raise KnobError(texts.NO_WEIGHT)
@@ -237,9 +242,9 @@ def _decoding(k: Knob, value: Any) -> Any:
     return k.default if value is None else k.check(_plain(value))
 
 
-def read_ticket(asked: Any) -> int | None:
+def read_ticket(message: Any) -> int | None:
     """Return the number by which a script tells the answer to its last question, if it sent one."""
-    ticket = asked.get("ask") if isinstance(asked, Mapping) else None
+    ticket = message.get("ask") if isinstance(message, Mapping) else None
     return ticket if isinstance(ticket, int) else None
 
 

@@ -1,5 +1,7 @@
-"""What the methods declare, for their twins in `js/methods/`: names, bounds, defaults and presets
-have no other place."""
+"""What the methods declare, for their twins in `js/methods/`.
+
+Names, bounds, defaults and presets are stated nowhere else.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""What maps are computed from in the browser: the modules and declarations of the methods; in the
-one-file page also the evidence of the run, and the controls as the exhibit has them."""
+"""What maps are computed from in the browser: the modules and declarations of the methods.
+
+The one-file page also holds the evidence of the run, and the controls as the exhibit has them.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,7 @@ def _evidence(run: Run, ids: Iterable[int]) -> str:
 
 def _candidates(run: Run) -> list[Unsaid]:
     """Return the words that the model might have said in place of those that it said."""
-    subjects = [read_subject(run, told["subject"]) for place in places(run) for told in place]
+    subjects = [read_subject(run, told.subject) for place in places(run) for told in place]
     return [word for word in subjects if isinstance(word, Unsaid)]
 
 
@@ -117,7 +119,8 @@ def _shared_values(exhibit: Exhibit) -> dict[str, Any] | None:
 
 
 def _slider_spec() -> dict[str, Any]:
-    return {**controls.panel_spec(), "weights": controls.weight_spec()}
+    weights = controls.weight_spec()
+    return controls.panel_spec().model_copy(update={"weights": weights}).as_json()
 
 
 def _slider_value(run: Run, values: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +141,8 @@ def _option_props(exhibit: Exhibit, compared: Sequence[Chosen]) -> dict[str, Any
 
     Methods whose maps come from Python have none.
     """
-    props, names = controls.option_props(), {c.method.name for c in (*exhibit.chosen, *compared)}
+    props = controls.option_props().as_json()
+    names = {c.method.name for c in (*exhibit.chosen, *compared)}
     fixed: dict[str, Any] = {"knobs": [], "presets": {}}
     spec = [
         told if told["name"] in METHODS else {**told, **fixed}

@@ -21,27 +21,27 @@ from explainer.run import ANSWER, PROMPT, Run
 from explainer.web import payload, texts, token_text
 from explainer.web.controls import OFFERED, MethodSettings
 from explainer.web.lacking import missing_of
-from explainer.web.messages import Value
+from explainer.web.page_messages import DrawnEntry
 from explainer.web.subjects import at_layer, heat_of, read_subject
 
 
-def entry_of(run: Run, asked: Any, settings: MethodSettings) -> Value:
-    """Return the maps of what the page asks for, and the words beside them."""
-    subject, looked = read_subject(run, asked), at_layer(run, asked)
-    heats = {name: heat_or_why(run, asked, name, knobs) for name, knobs in settings.knobs.items()}
+def entry_of(run: Run, message: Any, settings: MethodSettings) -> DrawnEntry:
+    """Return the maps of the subject that the page asks for, and the words beside them."""
+    subject, looked = read_subject(run, message), at_layer(run, message)
+    heats = {n: heat_or_why(run, message, n, knobs) for n, knobs in settings.knobs.items()}
     line = "  ·  ".join(filter(None, [_line(run, subject), _depth(run, looked)]))
-    return payload.entry(run, asked, _title(run, subject), heats, line)
+    return payload.entry(run, message, _title(run, subject), heats, line)
 
 
-def heat_or_why(run: Run, asked: Any, name: str, knobs: Mapping[str, Any]) -> Heatmap | str:
-    """Return the map of what the page asks for, or why a method that asks the model has none."""
+def heat_or_why(run: Run, message: Any, name: str, knobs: Mapping[str, Any]) -> Heatmap | str:
+    """Return the map of a subject, or why a method that asks the model has none."""
     method = OFFERED[name]
     if not isinstance(method, Comparison):
-        return heat_of(run, asked, method, knobs)
-    if missing_of(run, asked, MethodSettings((), {name: knobs})):
+        return heat_of(run, message, method, knobs)
+    if missing_of(run, message, MethodSettings((), {name: knobs})):
         return texts.NOT_COMPUTED.format(method=method.label)
     try:
-        return heat_of(run, asked, method, knobs)
+        return heat_of(run, message, method, knobs)
     except SightlineError as error:
         return texts.in_words(error)
 

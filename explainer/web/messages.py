@@ -1,28 +1,21 @@
 """The messages that the page gets, each declared once.
 
 The JSON of a `Sent` message is `as_json()`. `python -m tests.message_types` writes the types of
-`js/messages.d.ts` from them. Maps, chips and pictures are described in `js/types.d.ts`.
+`js/messages.d.ts` from them. Those of the parts that every page has are in `page_messages.py`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from explainer.web.calls import Explained, TypeName
 from explainer.web.texts import in_words
 
 Value = dict[str, Any]
-
-
-class TypeName(NamedTuple):
-    """The name of a type of `js/types.d.ts`."""
-
-    name: str
-
-
-Explained = Annotated[Value, TypeName("Explained")]
 Box = Annotated[list[float], TypeName("Rectangle")]
+Shape = Annotated[list[int], TypeName("[number, number]")]
 
 
 class Sent(BaseModel):
@@ -46,6 +39,22 @@ class Message(Sent):
 
     text: str
     kind: Literal["error", "note", "busy", ""]
+
+
+class DrawnPart(Sent):
+    """A map on one image.
+
+    `shape` counts its rows and columns of equal cells, which lie in `frame` and show `extent` of
+    the picture; `data` is one byte for each cell, row by row, in base64. Above the step `otsu` of
+    the colour table lies what stands out, null if nothing does. `alt` describes the map.
+    """
+
+    shape: Shape
+    extent: Box
+    frame: Box
+    data: str
+    otsu: float | None
+    alt: str
 
 
 class RankedWord(Sent):
@@ -166,7 +175,7 @@ class WordPlaces(Sent):
 class ImageWords(Sent):
     """Words that the model reads on one image: numbers of texts, as many for each cell."""
 
-    shape: Annotated[list[int], TypeName("[number, number]")]
+    shape: Shape
     extent: Box
     frame: Box
     words: list[int]
@@ -188,6 +197,73 @@ class SavedFile(Sent):
     data: str
 
 
+class PhotographAdvice(Sent):
+    """What an answer about a photograph is worth, and the model to load for it; both may be ""."""
+
+    run: str
+    text: str
+    model: str
+
+
+class PartsPicture(Sent):
+    """The picture with the borders of its parts, as a data URI, and a sentence on them."""
+
+    picture: str
+    line: str
+
+
+class FlaggedWord(Sent):
+    """A word that the picture adds next to nothing to."""
+
+    subject: Explained
+    text: str
+    label: str
+
+
+class FlaggedWords(Sent):
+    """The words of an answer that the picture adds next to nothing to."""
+
+    flagged: list[FlaggedWord]
+
+
+class SearchStep(Busy):
+    """How many readings a search has made, and its map so far as a data URI."""
+
+    done: int
+    total: int
+    picture: str
+
+
+class SearchResult(Sent):
+    """What a search found, and its map as a data URI."""
+
+    picture: str
+    line: str
+    found: Literal[True]
+
+
+class AgreementTable(Sent):
+    """How well maps agree with what a search found; the last row is that of random orders."""
+
+    columns: list[str]
+    rows: list[list[str]]
+    rest: str
+
+
+class AnswerPiece(Sent):
+    """A piece of an answer, and whether the other answer lacks it."""
+
+    text: str
+    changed: bool
+
+
+class CorrectionResult(SearchResult):
+    """Both answers; the picture has the parts hidden that the second was given without."""
+
+    before: list[AnswerPiece]
+    after: list[AnswerPiece]
+
+
 class TypedWord(Sent):
     """The subject of a word that was typed."""
 
@@ -198,7 +274,7 @@ class TypedWord(Sent):
 class LinkParameters(Sent):
     """Part of a link, and what cannot be in it."""
 
-    run: str | None = None
+    run: Annotated[str | None, TypeName("string | null")] = None
     query: dict[str, str]
     text: str
 
@@ -206,10 +282,27 @@ class LinkParameters(Sent):
 class LinkChoice(Sent):
     """What a link chooses in an answer; `lacks` the words that the run does not hold yet."""
 
-    run: str | None = None
+    run: Annotated[str | None, TypeName("string | null")] = None
     subject: Explained | None
     lacks: list[str]
     text: str
+
+
+class RestoredLink(Sent):
+    """The settings that a page starts with; `asks` says whether its link asks for an answer."""
+
+    settings: Annotated[Value, TypeName("PageSettings")]
+    asks: bool
+    layer: int | None
+    text: str
+
+
+class MaskNote(Sent):
+    """That an answer is about a masked picture, and which run was shown before, as it was sent."""
+
+    run: str
+    note: str
+    before: Annotated[Any, TypeName("{run: string, subject: Explained | null}")]
 
 
 def busy(text: str) -> Value:

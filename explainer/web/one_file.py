@@ -1,5 +1,7 @@
-"""A run as one HTML file that opens anywhere, without a network: the page's own parts and modules,
-which compute the maps of all its words from the evidence inside.
+"""A run as one HTML file that opens anywhere, without a network.
+
+It holds parts and modules of the page, which compute the maps of all words from the evidence
+inside.
 
 The file allows nothing but itself: its Content-Security-Policy names the one script and the one
 style by their hashes. What a model or a person said is in it as JSON alone.
@@ -78,11 +80,14 @@ def _data(exhibit: Exhibit) -> dict[str, Any]:
     shown = [i for i, chip in enumerate(run.chips) if chip.role != TEMPLATE]
     return {
         "bar": payload.bar(run, RUN),
-        "beside": {"words": RECORDED_ROW, "places": places(run)},
+        "beside": {
+            "words": RECORDED_ROW,
+            "places": [[word.as_json() for word in place] for place in places(run)],
+        },
         "rests": texts.RESTS if run.evidence else None,
         "places": place_words(run),
         "pictures": payload.picture(run, RUN),
-        "entries": [entry_of(run, {"chip": i}, settings) for i in shown],
+        "entries": [entry_of(run, {"chip": i}, settings).as_json() for i in shown],
         "live": sliders,
         "steps": payload.step_props(),
         "tables": payload.tables(),

@@ -25,6 +25,22 @@ from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
 from explainer.run.geometry import Placement
 from explainer.run.thought import thought
 from explainer.web import controls, step_words, texts, token_text
+from explainer.web.calls import Explained
+from explainer.web.messages import DrawnPart, Value
+from explainer.web.page_messages import (
+    AnswerFacts,
+    BackdropImage,
+    BackdropValue,
+    BarChip,
+    BarValue,
+    ChipReliance,
+    DrawnEntry,
+    DrawnMap,
+    EmptyBar,
+    LiveBar,
+    LiveChip,
+    MethodChoice,
+)
 
 _ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "center", "right")
 _PICTURE_SIDE = 720  # longest side of the picture under the maps, enough for a large screen
@@ -48,7 +64,7 @@ def view_props() -> dict[str, Any]:
         "diverging": look.diverging,
         "methods": _menu(),
         "shown": list(controls.SHOWN),
-        "words": {**texts.VIEW, "saving": texts.SAVE},
+        "words": texts.VIEW,
     }
 
 
@@ -56,21 +72,21 @@ def step_props() -> dict[str, Any]:
     """Return the props of *Step by step*: colours, words, and the bounds of a scale's weight."""
     return {
         "diverging": Look().diverging,
-        "words": {**step_words.FOLD, "unreachable": texts.UNREACHABLE},
+        "words": step_words.FOLD,
         "dial": texts.DIAL,
-        "weight": controls.weight_spec(),
+        "weight": controls.weight_spec().as_json(),
     }
 
 
-def _menu() -> list[dict[str, Any]]:
-    """Return what the menu of methods lists; "asks" those that ask the model for each word."""
+def _menu() -> list[Value]:
+    """Return what the menu of methods lists."""
     return [
-        {
-            "name": method.name,
-            "label": method.label,
-            "summary": method.summary,
-            "asks": isinstance(method, Comparison),
-        }
+        MethodChoice(
+            name=method.name,
+            label=method.label,
+            summary=method.summary,
+            asks=isinstance(method, Comparison),
+        ).as_json()
         for method in controls.OFFERED.values()
     ]
 
@@ -78,60 +94,55 @@ def _menu() -> list[dict[str, Any]]:
 # Chips -------------------------------------------------------------------------------------------
 
 
-def bar(run: Run, key: str, subject: Any = None) -> dict[str, Any]:
-    """Return the value of the token bar for a run.
+def bar(run: Run, key: str, subject: Any = None) -> Value:
+    """Return the value of the token bar for a run, a `BarValue` as JSON.
 
     By default the first content word of the answer is the subject.
     """
     words = {chip: word for word in read_words(run) for chip in word.chips}
-    chips = [_chip(run, i, words[i]) for i in range(len(run.chips))]
-    for number in thought_chips(run):
-        chips[number]["thought"] = True
-    if subject is None and first_chip(run) is not None:
-        subject = {"chip": first_chip(run)}
-    return {
-        "run": key,
-        "chips": chips,
-        "subject": subject,
-        "layers": list(run.layer_numbers),
-        "rests": rests(run),
-        "undrawable": warn_about_undrawable((run.prompt, run.answer)),
-        "facts": facts(run),
-    }
+    thoughts = {*thought_chips(run)}
+    chips = [_chip(run, i, words[i], i in thoughts) for i in range(len(run.chips))]
+    if subject is None and (first := first_chip(run)) is not None:
+        subject = Explained(chip=first)
+    return BarValue(
+        run=key,
+        subject=subject,
+        chips=chips,
+        layers=list(run.layer_numbers),
+        rests=rests(run),
+        undrawable=warn_about_undrawable((run.prompt, run.answer)),
+        facts=facts(run),
+    ).as_json()
 
 
-def facts(run: Run) -> dict[str, Any]:
-    """Return what the line beside a word is made of.
-
-    These are the texts of all tokens, see `token_text.spelled`, their probabilities, None where
-    unknown, and what holds for all of them: model, time and last layer.
-    """
+def facts(run: Run) -> AnswerFacts:
+    """Return what the line beside a word is made of; `texts` are as in `token_text.spelled`."""
     chances = (_finite(float(f"{p:.6g}")) for p in run.probs)
-    return {
-        "texts": [token_text.spelled(text) for text in run.tokens.texts],
-        "probabilities": list(chances),
-        "about": [run.model_id, *filter(None, [texts.time_spent(run.settings)])],
-        "layer": run.layer,
-    }
+    return AnswerFacts(
+        texts=[token_text.spelled(text) for text in run.tokens.texts],
+        probabilities=list(chances),
+        about=[run.model_id, *filter(None, [texts.time_spent(run.settings)])],
+        layer=run.layer,
+    )
 
 
-def rests(run: Run) -> dict[str, Any] | None:
-    """Return for each chip of the answer, by number, how much it rests on the picture.
+def rests(run: Run) -> dict[str, ChipReliance] | None:
+    """Return how much each chip of the answer, by number, relies on the picture.
 
-    That is {share, sensitive, against, text}; None if it was not measured.
+    None if it was not measured.
     """
     if run.evidence is None:
         return None
-    found = [(i, reliance(run, chip.tokens)) for i, chip in enumerate(run.chips)]
+    measured = [(i, reliance(run, chip.tokens)) for i, chip in enumerate(run.chips)]
     return {
-        str(i): {
-            "share": round(told.share, 4),
-            "sensitive": told.is_sensitive,
-            "against": told.is_against,
-            "text": describe_rests(told, word_sources(run, run.chips[i].tokens)),
-        }
-        for i, told in found
-        if told is not None
+        str(i): ChipReliance(
+            share=round(found.share, 4),
+            sensitive=found.is_sensitive,
+            against=found.is_against,
+            text=describe_rests(found, word_sources(run, run.chips[i].tokens)),
+        )
+        for i, found in measured
+        if found is not None
     }
 
 
@@ -149,12 +160,18 @@ def describe_rests(told: Reliance, sources: WordSources | None) -> str:
     return f"{text}; {texts.SHARES.format(**shares) if shares else texts.NO_SHARES}"
 
 
-def live_bar(pieces: Sequence[str]) -> dict[str, Any]:
+def live_bar(pieces: Sequence[str]) -> Value:
     """Return the value of the token bar while an answer is being generated."""
     chips = [
-        {"index": i, "text": token_text.visible(p), "role": "answer"} for i, p in enumerate(pieces)
+        LiveChip(index=i, text=token_text.visible(piece), role="answer")
+        for i, piece in enumerate(pieces)
     ]
-    return {"run": None, "chips": chips, "subject": None, "live": True}
+    return LiveBar(run=None, subject=None, chips=chips, live=True).as_json()
+
+
+def empty_bar() -> Value:
+    """Return the value of the token bar without chips."""
+    return EmptyBar(run=None, subject=None, chips=[]).as_json()
 
 
 def thought_chips(run: Run) -> list[int]:
@@ -175,33 +192,33 @@ def first_chip(run: Run) -> int | None:
     return None
 
 
-def _chip(run: Run, index: int, word: WholeWord) -> dict[str, Any]:
+def _chip(run: Run, index: int, word: WholeWord, is_thought: bool) -> BarChip:
     """Return one chip; `word` is the one that it belongs to."""
     chip = run.chips[index]
     text, role = token_text.visible(chip.text), ROLE_NAMES[chip.role]
     chance = texts.share(probability(run, Span(chip.tokens))) if chip.role == ANSWER else ""
-    label = ", ".join(filter(None, [text, f"{role} word", chance]))
-    return {
-        "index": index,
-        "text": text,
-        "role": role,
-        "label": label,
-        "tokens": list(chip.tokens),
-        "word": list(word.tokens),
-    }
+    value = BarChip(
+        index=index,
+        text=text,
+        role=role,
+        label=", ".join(filter(None, [text, f"{role} word", chance])),
+        tokens=list(chip.tokens),
+        word=list(word.tokens),
+    )
+    return value.model_copy(update={"thought": True}) if is_thought else value
 
 
 # Maps --------------------------------------------------------------------------------------------
 
 
 def entry(
-    run: Run, asked: Mapping[str, Any], word: str, heats: Mapping[str, Heatmap | str], line: str
-) -> dict[str, Any]:
+    run: Run, subject: Any, word: str, heats: Mapping[str, Heatmap | str], line: str
+) -> DrawnEntry:
     """Return the maps of one subject as the map view draws them.
 
     Args:
         run: with the pictures.
-        asked: the subject as JSON.
+        subject: an `Explained`, or its JSON.
         word: what people call it.
         heats: by method; in place of a map there may be a sentence that says why there is none.
         line: what stands beside the word.
@@ -209,30 +226,30 @@ def entry(
     drawn = {name: heat for name, heat in heats.items() if isinstance(heat, Heatmap)}
     main = drawn.get("msea_arc") or next(iter(drawn.values()), None)
     parts = main.parts if main else ()
-    return {
-        "subject": dict(asked),
-        "word": word,
-        "line": line,
-        "maps": [_map(run, name, heat, word) for name, heat in heats.items()],
-        "peaks": [round(float(np.abs(part.values).max()), 3) for part in parts],
-        "beta": _finite(drawn["msea_arc"].notes.get("beta_auto")) if "msea_arc" in drawn else None,
-    }
+    return DrawnEntry(
+        subject=subject,
+        word=word,
+        line=line,
+        maps=[_map(run, name, heat, word) for name, heat in heats.items()],
+        peaks=[round(float(np.abs(part.values).max()), 3) for part in parts],
+        beta=_finite(drawn["msea_arc"].notes.get("beta_auto")) if "msea_arc" in drawn else None,
+    )
 
 
-def picture(run: Run, key: str) -> dict[str, Any]:
-    """Return the value of the backdrop: run and images.
-
-    An image has a data URI, its width / height and label; one of several also a thumbnail.
-    """
-    side = _PICTURE_SIDE if len(run.images) == 1 else _PICTURE_SIDE * 3 // 4
-    shown = [
-        {"src": shrunk(image, side), "ratio": image.shape[1] / image.shape[0], "label": label}
+def picture(run: Run, key: str) -> Value:
+    """Return the value of the backdrop, a `BackdropValue` as JSON."""
+    are_several = len(run.images) > 1
+    side = _PICTURE_SIDE * 3 // 4 if are_several else _PICTURE_SIDE
+    images = [
+        BackdropImage(
+            src=shrunk(image, side),
+            ratio=image.shape[1] / image.shape[0],
+            label=label,
+            **({"thumbnail": _uri(thumbnail(image, 96))} if are_several else {}),
+        )
         for image, label in zip(run.images, picture_labels(run), strict=True)
     ]
-    if len(run.images) > 1:
-        for entry, image in zip(shown, run.images, strict=True):
-            entry["thumbnail"] = _uri(thumbnail(image, 96))
-    return {"run": key, "images": shown}
+    return BackdropValue(run=key, images=images).as_json()
 
 
 def picture_labels(run: Run) -> list[str]:
@@ -270,40 +287,34 @@ def _uri(jpeg: bytes) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
-def _map(run: Run, name: str, heat: Heatmap | str, word: str) -> dict[str, Any]:
+def _map(run: Run, name: str, heat: Heatmap | str, word: str) -> DrawnMap:
     label = controls.OFFERED[name].label
     if isinstance(heat, str):
-        return {"name": name, "label": label, "why": heat, "parts": []}
+        return DrawnMap(name=name, label=label, why=heat, parts=[])
     parts = [
         part_value(image, part, heat.signed, f"{label} map of “{word}”{_on(title)}")
         for image, part, title in zip(run.images, heat.parts, picture_labels(run), strict=True)
     ]
-    return {
-        "name": name,
-        "label": label,
-        "note": notes(heat),
-        "parts": parts,
-        "signed": heat.signed,
-        "norm": heat.normalisation,
-    }
+    return DrawnMap(
+        name=name,
+        label=label,
+        note=notes(heat),
+        parts=parts,
+        signed=heat.signed,
+        norm=heat.normalisation,
+    )
 
 
-def part_value(
-    image: npt.NDArray[np.uint8], part: MapPart, signed: bool, title: str
-) -> dict[str, Any]:
-    """Return one part of a map as the scripts draw it.
-
-    "otsu" is the step of the colour table above which lies what stands out, None if nothing does;
-    "alt" the title and in words where that is.
-    """
+def part_value(image: npt.NDArray[np.uint8], part: MapPart, signed: bool, title: str) -> DrawnPart:
+    """Return one part of a map as the scripts draw it; `alt` begins with the title."""
     cut = None if is_faint(part.values) else otsu(levels(part.values))  # below 0 counts as 0
-    return {
-        "shape": list(part.values.shape),
-        "data": _base64(levels(part.values, signed)),
+    return DrawnPart(
+        shape=list(part.values.shape),
+        data=_base64(levels(part.values, signed)),
         **placed(part.placement, image),
-        "otsu": 127.5 + cut / 2 if signed and cut is not None else cut,
-        "alt": f"{title}: {_where(part)}",
-    }
+        otsu=127.5 + cut / 2 if signed and cut is not None else cut,
+        alt=f"{title}: {_where(part)}",
+    )
 
 
 def placed(placement: Placement, image: npt.NDArray[np.uint8]) -> dict[str, list[float]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from explainer.web.texts import UNREACHABLE, ScriptWords
 
-FOLD = {
+FOLD: ScriptWords = {
     "title": "Step by step",
     "method": "MSEA + ARC for",
     "sizes": "Scores at each scale (MSEA)",
@@ -19,12 +19,13 @@ FOLD = {
     "all": "Show all {all} guesses",
     "few": "Show the first {few} only",
     "waiting": "Computing the steps…",
+    "unreachable": UNREACHABLE,
 }
 _SIZES = (
     "The model reads the picture once at each scale α. The score of a patch is how strongly its "
     "state speaks for “{word}” (logit lens). Small scales capture the whole, large ones details. "
 )
-CAPTIONS: dict[str, Any] = {
+CAPTIONS: ScriptWords = {
     "sizes": {
         "mean": _SIZES + "The sliders set the weight of each scale.",
         "max": _SIZES + "With fuse = max the highest score wins at each place, without weights.",

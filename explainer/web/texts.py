@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Words that a script of the page gets; `python -m tests.message_types` writes their types.
+ScriptWords = dict[str, Any]
+
 TITLE = "Sightline"
 TAGLINE = "See, word by word, what a multimodal model looked at."
 DEFAULT_PROMPT = "Describe the image."
@@ -51,7 +54,7 @@ ON_THIS_MACHINE = "on this machine already"
 UNKNOWN_LICENCE = "its licence is on its page"
 NONE_FITS = "The smallest model for photographs, {name}, needs {needs} GB, and {free} GB are free."
 FETCH_BEFORE = "This server works offline: run “hf download {name}” while there is a network."
-MODEL_WORDS = {
+MODEL_WORDS: ScriptWords = {
     "model": "Model",
     "typed": "Hub id or folder",
     "load": "Load",
@@ -138,7 +141,7 @@ RESTS_AGAINST = (
 SHARES = "rests {picture} on the picture, {prompt} on the prompt, {words} on earlier words"
 NO_SHARES = "no single source can be missed"
 # Reliance: how much each word depends on the picture.
-RESTS = {
+RESTS: ScriptWords = {
     "menu": "Reliance",
     "menuLong": "How much each word relies on the picture: order and filter",
     "legend": "Bar in a word: its reliance, which is its probability with the picture minus the "
@@ -150,14 +153,14 @@ RESTS = {
     "measuring": "Measuring how much each word relies on the picture…",
 }
 # A slider for runs that hold several layers.
-LAYER = {
+LAYER: ScriptWords = {
     "label": "Layer of {all}",
     "meaning": "Decoder layer that the maps are read from, through the model's final norm; the "
     "model answers from the last one",
 }
 # The sliders; {places} are filled in by the scripts.
-DIAL = {"number": "{name}, number", "reset": "Reset {name}"}
-SHADES = {
+DIAL: ScriptWords = {"number": "{name}, number", "reset": "Reset {name}"}
+SHADES: ScriptWords = {
     **DIAL,
     "opacity": "Opacity",
     "opacityLong": "How strongly the colours cover the picture",
@@ -166,7 +169,7 @@ SHADES = {
     "covers": {"all": "all alike", "value": "by value"},
     "colours": "Colours",
 }
-SLIDERS = {
+SLIDERS: ScriptWords = {
     **SHADES,
     "sliders": "Sliders",
     "scale": "Scale α{sub}",
@@ -176,14 +179,14 @@ SLIDERS = {
     "auto": "auto",
     "autoLong": "Fit β automatically (Eq. 9)",
 }
-OPTIONS = {
+OPTIONS: ScriptWords = {
     "preset": "preset",
     "presetLong": "Set all options of this method at once",
     "open": "Advanced (not fixed by the paper)",
 }
-EXAMPLES = {"list": "Examples"}
+EXAMPLES: ScriptWords = {"list": "Examples"}
 # The small controls at the chips and above the maps; {places} are filled in by the scripts.
-PLAYING = {
+PLAYING: ScriptWords = {
     "list": "Words of the answer",
     "answer": "Answer",
     "thought": "Thought",
@@ -194,7 +197,29 @@ PLAYING = {
     "speed": "{n}/s",
     "speedLong": "Words a second",
 }
-VIEW: dict[str, Any] = {
+# Files to keep.
+SAVE_LATER = "Others are making files just now; try again in a moment."
+SAVE: ScriptWords = {
+    "save": "Save",
+    "saveLong": "Save what is shown as a file",
+    "formats": {
+        "png": ["PNG", "figure of this word"],
+        "svg": ["SVG", "figure of this word, its text as text"],
+        "gif": ["GIF", "film of the answer"],
+        "webp": ["WebP", "film of the answer, smaller"],
+        "html": ["HTML", "all words on a page that works anywhere"],
+        "json": ["JSON", "all maps as numbers"],
+        "npz": ["NPZ", "the run; opens here again"],
+    },
+    "paper": "Figures on",
+    "papers": {"light": "white", "dark": "dark"},
+    "busy": "Making {name}…",
+    "frames": "Making {name}: frame {done} of {total}",
+    "saved": "Saved {name}",
+    "failed": "The server did not answer; try again.",
+}
+
+VIEW: ScriptWords = {
     "welcome": WELCOME,
     "pictures": "Pictures",
     "atMost": "{label}, at most {peak}",
@@ -236,6 +261,7 @@ VIEW: dict[str, Any] = {
     "end": STOP,
     "ended": "Stopped. The map was not computed.",
     "again": "Compute it",
+    "saving": SAVE,
 }
 NO_METHOD = "At least one method has to stay on. The maps below are the last ones."
 NO_SCALE = "At least one scale has to stay on. The maps below are the last ones."
@@ -257,35 +283,13 @@ NOT_FINITE = "A number in the request is not finite; write an ordinary number."
 
 NO_MODEL = "No model is loaded here, so nothing new can be asked: open a recorded answer below."
 
-# Files to keep.
-SAVE_LATER = "Others are making files just now; try again in a moment."
-SAVE = {
-    "save": "Save",
-    "saveLong": "Save what is shown as a file",
-    "formats": {
-        "png": ["PNG", "figure of this word"],
-        "svg": ["SVG", "figure of this word, its text as text"],
-        "gif": ["GIF", "film of the answer"],
-        "webp": ["WebP", "film of the answer, smaller"],
-        "html": ["HTML", "all words on a page that works anywhere"],
-        "json": ["JSON", "all maps as numbers"],
-        "npz": ["NPZ", "the run; opens here again"],
-    },
-    "paper": "Figures on",
-    "papers": {"light": "white", "dark": "dark"},
-    "busy": "Making {name}…",
-    "frames": "Making {name}: frame {done} of {total}",
-    "saved": "Saved {name}",
-    "failed": "The server did not answer; try again.",
-}
-
 BLANK = "The screen is blank; any key ends it"
 PRESENT_KEYS = (
     "Large words and maps for a talk; P goes back. Keys: ← → words, F film, S sliders, M one "
     "method, H hides the words, L the spot, B a blank screen"
 )
 # A run in a file of its own.
-FILE = {
+FILE: ScriptWords = {
     "absent": "This file does not hold what this map needs; open the run in Sightline.",
     "theme": "Light or dark",
     "print": "How these maps were made",
@@ -298,7 +302,7 @@ FILE = {
 }
 
 # The sliders of a run in a file of its own, which no model can add to.
-FILE_SLIDERS = {
+FILE_SLIDERS: ScriptWords = {
     **SLIDERS,
     "weight": "Scale {alpha}, weight",
     "useScale": "Use scale {alpha}",
@@ -314,7 +318,7 @@ OF_PROMPT, OF_TEMPLATE = "word of the prompt", "token of the template"
 
 
 # What the scripts say of maps that they compute; {places} are filled in by them.
-COMPUTED = {
+COMPUTED: ScriptWords = {
     "noScale": NO_SCALE,
     "noWeight": NO_WEIGHT,
     "absent": BAD_REQUEST,

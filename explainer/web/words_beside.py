@@ -5,11 +5,12 @@ from __future__ import annotations
 from explainer.methods.subjects import Span, candidates, probability
 from explainer.run import Run
 from explainer.web import texts, token_text
-from explainer.web.messages import Value
+from explainer.web.calls import Explained
+from explainer.web.messages import WordCandidate
 
 BUSY_GIVEN = "The model reads the answer…"
 # What could have stood in place of a word, and the tools that choose more than a chip.
-ROW = {
+ROW: texts.ScriptWords = {
     "instead": "Instead",
     "list": "The model's candidates for this place, with their probabilities",
     "not": "≠",
@@ -37,28 +38,25 @@ RECORDED_ROW = {
 }
 
 
-def places(run: Run) -> list[list[Value]]:
-    """Return for each chip, by number, the words that could stand there.
-
-    Each has its subject, its text, and its probability in words.
-    """
-    return [_could(run, i) for i in range(len(run.chips))]
+def places(run: Run) -> list[list[WordCandidate]]:
+    """Return for each chip, by number, the words that could stand there."""
+    return [_list_candidates(run, i) for i in range(len(run.chips))]
 
 
-def _could(run: Run, index: int) -> list[Value]:
+def _list_candidates(run: Run, index: int) -> list[WordCandidate]:
     """Return the candidates at a chip; what was said is among them, or else the first."""
     chip = run.chips[index]
     at, was = chip.tokens[0], int(run.tokens.ids[chip.tokens[0]])
-    told = {"subject": {"chip": index}, "text": token_text.visible(chip.text)}
-    told["share"] = texts.share(probability(run, Span(chip.tokens)))
+    chance = texts.share(probability(run, Span(chip.tokens)))
+    chosen = _candidate(Explained(chip=index), chip.text, chance)
     others = [
-        told
+        chosen
         if c.token_id == was
-        else {
-            "subject": {"at": at, "ids": [c.token_id]},
-            "text": token_text.visible(c.text),
-            "share": texts.share(c.probability),
-        }
+        else _candidate(Explained(at=at, ids=[c.token_id]), c.text, texts.share(c.probability))
         for c in candidates(run, at)
     ]
-    return others if told in others else [told, *others]
+    return others if chosen in others else [chosen, *others]
+
+
+def _candidate(subject: Explained, text: str, chance: str) -> WordCandidate:
+    return WordCandidate(subject=subject, text=token_text.visible(text), share=chance)

@@ -181,8 +181,8 @@ def test_what_is_said_of_a_word_is_what_python_says(app, visitor):
     for subject in (chip, prompt, template, span, other, {"plus": chip, "minus": other}):
         want = entry_of(run, subject, MethodSettings(()))
         page.evaluate("subject => document.sightline.set({subject})", subject)
-        visitor.settled(want["word"], WORD)
-        assert page.evaluate(f"{STATE}.entry.line") == want["line"]
+        visitor.settled(want.word, WORD)
+        assert page.evaluate(f"{STATE}.entry.line") == want.line
 
 
 def test_the_answer_plays_like_a_film(visitor):

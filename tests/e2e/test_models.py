@@ -119,7 +119,7 @@ def test_another_bundled_model_answers_and_its_maps_are_its_own(serve_models, vi
 def test_scales_follow_the_model(serve_models, visit, folders):
     visitor = visit(serve_models().url)
     spare = ".sl-dial[data-name=alpha4] input[type=range]"
-    highest = controls.panel_spec()["scales"]["high"]
+    highest = controls.panel_spec().scales.high
     visitor.settled(f"{highest:g}", f"document.querySelector('{spare}').max")
     assert visitor.page.input_value(spare) == "1.25"
     choose(visitor, folders[1].name)

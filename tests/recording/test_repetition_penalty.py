@@ -183,5 +183,5 @@ def test_a_link_names_a_penalty_that_is_not_the_models_own(penalised):
         store.put("a" * 32, _record(explainer, repetition_penalty=penalty))
         query = links.parameters({"run": "a" * 32})["query"]
         assert query.get("penalty") == told
-        read = links.asked(query, Doubts())
+        read = links.parse(query, Doubts())
         assert read.decoding.repetition_penalty == (told and float(told))

@@ -23,7 +23,7 @@ def test_the_panels_start_at_the_defaults_of_the_methods():
 
 def test_three_scales_are_on_and_two_are_spare():
     assert [on for _, on in PANEL["alphas"]] == [True] * 3 + [False] * 2
-    assert controls.panel_spec()["scales"]["step"] == 0.05
+    assert controls.panel_spec().scales.step == 0.05
 
 
 def test_every_knob_of_every_shown_method_has_a_control():

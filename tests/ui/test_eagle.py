@@ -121,7 +121,7 @@ def test_the_counter_word_stands_in_place_of_yes(handler):
 
 def test_words_that_do_not_need_the_picture_are_flagged(handler):
     run = FakeExplainer().add_evidence(fake_run())
-    assert [word["text"] for word in flag_words(run)] == ["cat", "dog", "grass"]
+    assert [word.text for word in flag_words(run)] == ["cat", "dog", "grass"]
     assert flag_words(fake_run()) == []
     assert handler.flagged({"run": "gone"}) == {"text": texts.EXPIRED, "kind": "error"}
 
@@ -150,5 +150,5 @@ def test_what_the_page_asks_is_checked(handler, junk):
 
 def test_changes_are_marked_word_by_word():
     before, after = _changes("A red cat sits.", "A cat sits there.")
-    assert [piece["text"] for piece in before if piece["changed"]] == [" red", " sits."]
-    assert [piece["text"] for piece in after if piece["changed"]] == [" sits", " there."]
+    assert [piece.text for piece in before if piece.changed] == [" red", " sits."]
+    assert [piece.text for piece in after if piece.changed] == [" sits", " there."]

@@ -47,10 +47,10 @@ def test_a_word_of_several_tokens_is_one():
     run = measured((" ele", "phant", " is"), [0.9, 0.8, 0.5], [0.5, 0.4, 0.5])
     first, second = rank_words(run)
     tokens = [int(token) for token in run.indices(ANSWER)[:2]]
-    assert (first.text, first.subject) == ("elephant", {"tokens": tokens})
+    assert (first.text, first.subject.as_json()) == ("elephant", {"tokens": tokens})
     assert first.part == pytest.approx(0.9 * 0.8 - 0.5 * 0.4)
     assert first.part == pytest.approx(reliance(run, tokens).share, abs=1e-4)
-    assert second.subject.keys() == {"chip"}
+    assert second.subject.as_json().keys() == {"chip"}
     assert second.part == 0
 
 

@@ -18,7 +18,7 @@ from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
 from explainer.ui.sections.hiding import words as hiding_words
 from explainer.ui.sections.hiding.handler import HidingHandler
-from explainer.web import texts
+from explainer.web import payload, texts
 from explainer.web.controls import option_value, panel_value
 from tests.ui.fake import SIDE, FakeExplainer, fake_run, with_layers
 
@@ -239,7 +239,7 @@ def test_asking_again_is_a_recording_of_the_masked_picture(whatif, handlers, exp
     run = handlers.run(key)
     before = {"run": key, "subject": asking(run, key)["subject"]}
     pages = list(whatif.again(asking(run, key), before, 64, 0, 0, None))
-    assert pages[0].bar == {"chips": [], "live": True}
+    assert pages[0].bar == payload.live_bar([])
     assert explainer.calls == ["What?", "What?"]
     last = pages[-1]
     assert last.bar["run"] not in (None, key)

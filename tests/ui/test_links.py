@@ -156,8 +156,8 @@ def test_remembered_settings_that_do_not_fit_are_forgotten(page, change):
 
 def test_a_link_asks_with_its_example_or_its_own_prompt(page):
     doubts = Doubts()
-    assert page.asked({"example": "2"}, doubts)[:2] == (EXAMPLES[1], "Is it light?")
-    asked = page.asked({"example": "2", "prompt": "Why?", "tokens": "8", "seed": "3"}, doubts)
+    assert page.parse({"example": "2"}, doubts)[:2] == (EXAMPLES[1], "Is it light?")
+    asked = page.parse({"example": "2", "prompt": "Why?", "tokens": "8", "seed": "3"}, doubts)
     assert asked.prompt == "Why?"
     assert (asked.decoding.max_new_tokens, asked.decoding.seed) == (8, 3)
     assert doubts.text == ""
@@ -173,7 +173,7 @@ def test_a_link_of_a_run_says_how_it_was_asked_for(page, store):
     store.put("b" * 32, replace(run, prompt="Why?", images=(DARK + np.uint8(1),), settings={}))
     query = page.parameters({"run": "a" * 32})["query"]
     assert query == {"example": "2", "tokens": "8", "temperature": "0.5", "seed": "3"}
-    asked = page.asked(query, Doubts())
+    asked = page.parse(query, Doubts())
     assert (asked.prompt, asked.example) == ("Is it light?", EXAMPLES[1])
     assert page.parameters({"run": "b" * 32})["query"] == {"prompt": "Why?"}
     for junk in (None, {"run": "c" * 32}, {"run": ["x"]}):
@@ -193,7 +193,7 @@ def test_a_link_of_a_run_says_which_layers_it_has(page, store):
         assert page.parameters({"run": "a" * 32})["query"] == {"prompt": "Why?"} | told
     store.put("a" * 32, every_second)
     query = page.parameters({"run": "a" * 32})["query"]
-    assert page.asked(query, Doubts()).decoding.layers == "even"
+    assert page.parse(query, Doubts()).decoding.layers == "even"
 
 
 def test_a_link_weighs_scales(page):
@@ -324,7 +324,7 @@ def test_a_word_whose_text_is_another_ones_is_not_written(page, store, answered)
 
 
 def test_a_link_names_no_model_that_would_have_to_be_loaded(page):
-    assert page.asked({"model": "fake-model"}, Doubts()).model == "fake-model"
+    assert page.parse({"model": "fake-model"}, Doubts()).model == "fake-model"
     doubts = Doubts()
-    assert page.asked({"model": "org/large"}, doubts).model == ""
+    assert page.parse({"model": "org/large"}, doubts).model == ""
     assert doubts.text.startswith("The link's model was left out")

@@ -62,7 +62,7 @@ def test_no_other_file_has_such_an_address(url, name):
 
 
 def test_options_share_their_knobs():
-    told, whole = controls.option_props(), controls.option_spec()
+    told, whole = controls.option_props().as_json(), controls.option_spec()
     assert len(told["knobs"]) < sum(len(method["knobs"]) for method in whole)
     for method in told["spec"]:
         method["knobs"] = [told["knobs"][number] for number in method["knobs"]]

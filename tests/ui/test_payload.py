@@ -87,7 +87,7 @@ def test_values_become_steps_of_the_colour_table():
 def test_the_extent_is_sent_as_fractions_of_the_picture():
     run = fake_run(size=(100, 200))
     heats = {"tam": heat([[1.0]], extent=(20, 10, 180, 60))}
-    value = payload.entry(run, {"chip": 8}, "cat", heats, "")
+    value = payload.entry(run, {"chip": 8}, "cat", heats, "").as_json()
     assert value["maps"][0]["parts"][0]["extent"] == [0.1, 0.1, 0.9, 0.6]
     json.dumps(value, allow_nan=False)
 
@@ -101,7 +101,7 @@ def test_one_colour_table_for_python_and_page():
 def test_where_a_map_is_strongest_is_said_in_words():
     def told(values):
         part = heat(values).parts[0]
-        return payload.part_value(np.zeros((9, 9, 3), np.uint8), part, False, "map")["alt"]
+        return payload.part_value(np.zeros((9, 9, 3), np.uint8), part, False, "map").alt
 
     values = np.zeros((9, 9), np.float32)
     assert told(values) == "map: empty"
@@ -116,14 +116,14 @@ def test_a_faint_map_has_no_outline_and_says_so():
     values = np.zeros((9, 9), np.float32)
     values[0, :] = 0.06
     value = payload.entry(fake_run(), {"chip": 8}, "cat", {"tam": heat(values)}, "")
-    (told,) = value["maps"]
-    assert told["note"] == "β = 0.50, nothing stands out"
-    assert told["parts"][0]["otsu"] is None
-    assert told["parts"][0]["alt"].endswith("nothing stands out, its peak is 0.06")
+    (told,) = value.maps
+    assert told.note == "β = 0.50, nothing stands out"
+    assert told.parts[0].otsu is None
+    assert told.parts[0].alt.endswith("nothing stands out, its peak is 0.06")
     values[4, 4] = 0.1
-    (told,) = payload.entry(fake_run(), {"chip": 8}, "cat", {"tam": heat(values)}, "")["maps"]
-    assert told["note"] == "β = 0.50"
-    assert told["parts"][0]["otsu"] is not None
+    (told,) = payload.entry(fake_run(), {"chip": 8}, "cat", {"tam": heat(values)}, "").maps
+    assert told.note == "β = 0.50"
+    assert told.parts[0].otsu is not None
     assert notes(heat(-10 * values, signed=True)) == "β = 0.50"
     assert notes(heat(-0.5 * values, signed=True)) == "β = 0.50, nothing stands out"
 
@@ -135,9 +135,9 @@ def test_what_stands_out_is_told_in_shares_of_the_picture():
     place = Placement((0.0, 0.0, 100.0, 201.0), (0.0, -99.0, 100.0, 201.0))
     part = MapPart(values, place)
     told = payload.part_value(np.zeros((201, 100, 3), np.uint8), part, False, "map")
-    assert told["alt"] == "map: strongest in the upper left, 1.00; < 1 % of it stands out"
-    assert told["frame"] == pytest.approx([0, -99 / 201, 1, 1])
-    assert told["extent"] == [0, 0, 1, 1]
+    assert told.alt == "map: strongest in the upper left, 1.00; < 1 % of it stands out"
+    assert told.frame == pytest.approx([0, -99 / 201, 1, 1])
+    assert told.extent == [0, 0, 1, 1]
 
 
 def test_pictures_are_sent_as_data():
@@ -158,7 +158,7 @@ def test_several_pictures_have_names_thumbnails_and_peaks():
     chip = payload.first_chip(run)
     word = Span(run.chips[chip].tokens)
     heats = {n: explain_subject(METHODS[n], run, word) for n in ("msea_arc", "tam")}
-    sent = payload.entry(run, {"chip": chip}, "cat", heats, "line")
+    sent = payload.entry(run, {"chip": chip}, "cat", heats, "line").as_json()
     parts = heats["msea_arc"].parts
     assert sent["peaks"] == [pytest.approx(p.values.max(), abs=1e-3) for p in parts]
     assert [len(m["parts"]) for m in sent["maps"]] == [3, 3]
@@ -182,5 +182,5 @@ def test_what_stands_out_lies_above_the_step_that_is_sent(signed):
     values[2:4, 2:5] = 0.8
     part = heat(values, signed).parts[0]
     sent = payload.part_value(np.zeros((336, 336, 3), np.uint8), part, signed, "")
-    above = levels(part.values, signed) > sent["otsu"]
+    above = levels(part.values, signed) > sent.otsu
     assert np.array_equal(above, values > 0.5)

@@ -98,7 +98,7 @@ def test_arbitrary_subjects_are_refused(asked):
 
 
 def test_each_chip_has_its_candidates_and_what_was_said_among_them():
-    told = places(RUN)
+    told = [[candidate.as_json() for candidate in place] for place in places(RUN)]
     assert len(told) == len(RUN.chips)
     for chip in ANSWERS:
         token = RUN.chips[chip].tokens[0]

@@ -166,7 +166,7 @@ def case(
         "note": notes(heat),
         "about": describe_method(Chosen(method, settings), heat),
         "parts": [
-            payload.part_value(image, part, heat.signed, "map")
+            payload.part_value(image, part, heat.signed, "map").as_json()
             for image, part in zip(runs()[name].images, heat.parts, strict=True)
         ],
     }

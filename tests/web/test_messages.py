@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 
 from explainer.errors import RunError
-from explainer.web import texts
+from explainer.web import controls, texts
 from explainer.web.calls import AnswerCall, HidingCall, QueryCall, RunCall, read_call
 from tests import message_types
 
 HIDING = {"run": "a", "method": "tam", "image": 0, "how": "box", "fill": "mean"}
+HIDING |= {"panel": controls.panel_value(), "options": controls.option_value()}
 
 
 def test_the_types_of_the_page_are_those_that_python_declares():
-    assert message_types.PATH.read_text("utf-8") == message_types.message_types()
+    for path, text in message_types.type_files().items():
+        assert path.read_text("utf-8") == text
 
 
 @pytest.mark.parametrize("empty", [{}, {"run": None}, {"run": ""}])
@@ -34,6 +36,11 @@ def test_a_call_about_no_run_says_so(empty):
         (HidingCall, HIDING | {"box": [0, 0, 1]}),
         (HidingCall, HIDING | {"box": [0, 0, 1, 1.5]}),
         (HidingCall, HIDING | {"box": [0, 0, 1, float("nan")]}),
+        (HidingCall, HIDING | {"panel": None}),
+        (HidingCall, HIDING | {"panel": {"alphas": [[1]], "k": 9, "beta": None}}),
+        (HidingCall, HIDING | {"options": {"tam": {"window": [3]}}}),
+        (HidingCall, HIDING | {"subject": {"chip": "1"}}),
+        (HidingCall, HIDING | {"subject": {"tokens": list(range(1000))}}),
         (QueryCall, {"query": {"prompt": 3}}),
     ],
 )

@@ -83,8 +83,10 @@ class Canvas:
         return self.rects_within((0.0, 0.0, float(grid[1] * cell), float(grid[0] * cell)), grid)
 
     def rects_within(self, box: Box, grid: tuple[int, int]) -> npt.NDArray[np.float32]:
-        """Return (N, 4) float32: what each cell of a grid over `box`, a part of this canvas in its
-        pixels, sees; as `rects`."""
+        """Return (N, 4) float32: what the cells of a grid over `box` see, as `rects` does.
+
+        `box` is a part of this canvas, in its pixels.
+        """
         x, y = (
             _spans(n, (box[axis + 2] - box[axis]) / n, self._from(box, axis), self.seen[axis::2])
             for n, axis in ((grid[1], 0), (grid[0], 1))

@@ -97,8 +97,11 @@ class SmolVLM(Family):
         return made.resize(size, self.processor.resample)
 
     def _longest(self, image: npt.NDArray[np.uint8]) -> int:
-        """Return the longer side of a picture at scale 1: the image processor's, or shorter where
-        there would be more tiles than the option `tiles` says."""
+        """Return the longer side of a picture at scale 1, in pixels.
+
+        It is the image processor's, or shorter where that would make more tiles than the option
+        `tiles` allows.
+        """
         own = int(self.processor.size["longest_edge"])
         for along in range(math.ceil(own / self.side), 1, -1):
             longest = min(own, along * self.side)
@@ -141,8 +144,7 @@ class SmolVLM(Family):
 
 
 def _layout(rows: int, columns: int, n: int) -> tuple[str | int, ...]:
-    """Return the marks around tiles of n tokens each, as the checkpoints' own processor writes
-    them."""
+    """Return the layout of tiles of n tokens each, with marks as the checkpoints' processor has."""
     parts: list[str | int] = []
     if rows * columns > 1:
         for row, column in product(range(rows), range(columns)):

@@ -3,7 +3,7 @@ import {sightline} from './state.js';
 
 /**
  * Mount the pictures under the maps.
- * @param {Pick<Context, 'props' | 'watch'>} context
+ * @param {Pick<Context<{value: BackdropValue | null}>, 'props' | 'watch'>} context
  * @returns {void}
  */
 export function mount({props, watch}) {

@@ -26,7 +26,7 @@ export function partDifference(a, b) {
  * Return the difference of two maps as a map whose full colours are its largest value.
  * @param {MethodMap} a
  * @param {MethodMap} b
- * @param {Words} text
+ * @param {ViewWords} text
  * @returns {MethodMap}
  */
 export function difference(a, b, text) {
@@ -45,7 +45,7 @@ export function difference(a, b, text) {
 
 /**
  * Create the controls that choose which maps are drawn.
- * @param {Words} text
+ * @param {ViewWords} text
  * @returns {{arrange(entry: Entry): MethodMap[], box: HTMLElement}} `arrange` gives the maps to draw
  */
 export function comparing(text) {

@@ -19,7 +19,7 @@ const parts = subject => subject.plus && subject.minus ? [subject.plus, subject.
 /**
  * Prepare to compute the maps of a run at one layer.
  * @param {ArrayBuffer} message its evidence
- * @param {{declared: {methods: Record<string, MethodSpec>, norms: Record<string, Record<string, string>>}, words: Words, steps: Words}} told
+ * @param {{declared: {methods: Record<string, MethodSpec>, norms: Record<string, Record<string, string>>}, words: ComputedWords, steps: StepCaptionsWords}} told
  * @param {boolean} grows whether scales can be added to the run
  * @returns {Computing}
  */
@@ -43,9 +43,11 @@ export function computing(message, {declared: {methods, norms}, words, steps: sa
   }
 
   // The knobs of a method, from the values of both panels.
-  /** @type {(name: string, panel: PanelValue, own: Settings) => Settings} */
+  /** @type {(name: string, panel: PanelValue, own: Record<string, unknown>) => Settings} */
   function settings(name, panel, own) {
-    const spec = methods[name], names = spec.knobs.map(knob => knob.name), given = {...own}, on = scalesOf(panel);
+    const spec = methods[name], names = spec.knobs.map(knob => knob.name), on = scalesOf(panel);
+    /** @type {Record<string, unknown>} */
+    const given = {...own};
     for (const [knob, value] of Object.entries({scales: [...on.keys()], k: panel.k, beta: panel.beta})) if (names.includes(knob)) given[knob] = value;
     if (names.includes('scale_weights') && given.fuse !== 'max') given.scale_weights = weightsOf([...on.values()]);
     return settingsOf(spec, given);
@@ -72,7 +74,7 @@ export function computing(message, {declared: {methods, norms}, words, steps: sa
     return held;
   }
 
-  /** @type {(word: Explained, chips: Chip[]) => number[]} */
+  /** @type {(word: Explained, chips: BarChip[]) => number[]} */
   function tokensOf(word, chips) {
     const tokens = word.chip === undefined ? word.tokens : chips[word.chip]?.tokens;
     if (!tokens?.length || !tokens.every(token => token in run.tokens)) throw new Refusal(words.absent);
@@ -80,14 +82,14 @@ export function computing(message, {declared: {methods, norms}, words, steps: sa
   }
 
   // A word as the methods take it.
-  /** @type {(word: Explained, chips: Chip[]) => ExplainedWord} */
+  /** @type {(word: Explained, chips: BarChip[]) => ExplainedWord} */
   function wordOf(word, chips) {
     const by = word.by ?? 'max', {at} = word;
     return at === undefined ? {tokens: tokensOf(word, chips), by} : {at, ids: heldOf(word).ids, by};
   }
 
   // The same with what is said of it.
-  /** @type {(word: Explained, chips: Chip[], facts: Facts) => ToldWord} */
+  /** @type {(word: Explained, chips: BarChip[], facts: AnswerFacts) => ToldWord} */
   function toldOf(word, chips, {texts, probabilities}) {
     if (word.at !== undefined) {
       const held = heldOf(word);
@@ -100,7 +102,7 @@ export function computing(message, {declared: {methods, norms}, words, steps: sa
   /** @type {(chances: (number | null)[]) => number | null} */
   const product = chances => chances.reduce((all, one) => all === null || one === null ? null : all * one, 1);
 
-  /** @type {(name: string, heat: Heat, text: string, images: Picture[]) => MethodMap} */
+  /** @type {(name: string, heat: Heat, text: string, images: BackdropImage[]) => MethodMap} */
   function mapOf(name, heat, text, images) {
     const {label} = methods[name];
     const drawn = heat.parts.map((part, i) => {
@@ -111,7 +113,7 @@ export function computing(message, {declared: {methods, norms}, words, steps: sa
   }
 
   // The map of a method, which stays the same object as long as nothing that it depends on changes.
-  /** @type {(name: string, whole: ExplainedWord | WordContrast, settings: Settings, word: string, images: Picture[]) => LastMap} */
+  /** @type {(name: string, whole: ExplainedWord | WordContrast, settings: Settings, word: string, images: BackdropImage[]) => LastMap} */
   function makeMap(name, whole, values, word, images) {
     const key = JSON.stringify([whole, values, word]), last = lastMaps.get(name);
     if (last?.key === key && last.images === images) return last;
@@ -163,7 +165,7 @@ export function computing(message, {declared: {methods, norms}, words, steps: sa
     }
   }
 
-  /** @type {(subject: Explained, chips: Chip[]) => ExplainedWord | WordContrast} */
+  /** @type {(subject: Explained, chips: BarChip[]) => ExplainedWord | WordContrast} */
   function wholeOf(subject, chips) {
     const [plus, minus] = parts(subject).map(word => wordOf(word, chips));
     return minus ? {plus, minus} : plus;

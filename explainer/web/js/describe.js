@@ -76,8 +76,10 @@ export function notesOf({parts, notes: {beta, beta_auto: auto}}) {
  */
 export function aboutMethod({label, knobs, presets}, settings, norm) {
   const defaults = Object.fromEntries(knobs.map(knob => [knob.name, knob.default]));
-  /** @type {(values: Settings) => boolean} */
-  const same = values => Object.entries({...defaults, ...values}).every(([name, value]) => String(value) === String(settings[name]));
+  /** @type {Record<string, KnobValue>} */
+  const own = {...settings};
+  /** @type {(values: Partial<Settings>) => boolean} */
+  const same = values => Object.entries({...defaults, ...values}).every(([name, value]) => String(value) === String(own[name]));
   const named = Object.keys(presets).filter(name => same(presets[name])).map(name => `preset ${name}`);
   return `${label}. ${norm}. Options: ${[...named, ...Object.entries(settings).map(([name, value]) => `${name} ${shown(value)}`)].join(', ')}.`;
 }

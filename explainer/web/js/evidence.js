@@ -7,7 +7,7 @@ import {check, choose, menu} from './toolbar.js';
 /**
  * Show on the chips how much each word rests on the picture, and order and filter them by it.
  * @param {TokenBar} bar
- * @param {Words | null} words
+ * @param {RestsWords | null} words
  * @returns {void}
  */
 export function showEvidence({box, chips, itemOf, chipOf, follow, player}, words) {
@@ -35,7 +35,7 @@ export function showEvidence({box, chips, itemOf, chipOf, follow, player}, words
   // Which words of the answer are shown, and in which order.
   function arranged() {
     const items = answerItems().filter(item => !only || !now.rests || now.rests[item.index]?.sensitive);
-    /** @type {(item: Chip) => number} */
+    /** @type {(item: BarChip) => number} */
     const share = item => now.rests?.[item.index]?.share ?? 0;
     return order === 'said' || !now.rests ? items : [...items].sort((a, b) => share(b) - share(a));
   }
@@ -52,7 +52,7 @@ export function showEvidence({box, chips, itemOf, chipOf, follow, player}, words
     follow();
   }
 
-  /** @type {(words: Words) => HTMLElement} */
+  /** @type {(words: RestsWords) => HTMLElement} */
   function controlsOf(words) {
     const orders = choose(words.order, words.orders, value => { order = value; arrange(); });
     const filter = check(words.filter, words.legend, on => { only = on; arrange(); });

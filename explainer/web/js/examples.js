@@ -5,13 +5,12 @@ import {sightline} from './state.js';
 
 /**
  * Mount the thumbnails of examples.
- * @param {Pick<Context, 'element' | 'props' | 'trigger'>} context
+ * @param {Pick<Context<{value: number | null, examples: Thumbnail[], words: ExamplesWords, greets?: boolean}>, 'element' | 'props' | 'trigger'>} context
  * @returns {void}
  */
 export function mount({element, props, trigger}) {
   const box = partOf(element, '.sl-examples');
-  /** @type {{thumbnail: string, label: string, prompt: string}[]} */
-  const examples = props.examples;
+  const {examples} = props;
   box.setAttribute('aria-label', props.words.list);
 
   /** @type {(index: number) => void} */

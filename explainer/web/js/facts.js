@@ -21,7 +21,7 @@ export function textOf(texts) { return texts.join('').replace(/^ /, '') || '∅'
 /**
  * Return what people call a subject.
  * @param {ToldWord[]} told its word, or both words of a contrast
- * @param {Words} words
+ * @param {ComputedWords} words
  * @returns {string}
  */
 export function titleOf(told, words) {
@@ -33,9 +33,9 @@ export function titleOf(told, words) {
  * Return the line beside a word: probability, place, model, time, layer.
  * @param {ToldWord[]} told its word, or both words of a contrast
  * @param {number | undefined} layer that is looked at
- * @param {Chip[]} chips
- * @param {Facts} facts
- * @param {Words} words
+ * @param {BarChip[]} chips
+ * @param {AnswerFacts} facts
+ * @param {ComputedWords} words
  * @returns {string}
  */
 export function lineOf(told, layer, chips, facts, words) {
@@ -43,7 +43,7 @@ export function lineOf(told, layer, chips, facts, words) {
   return [chanceOf(told, words), ...whereabouts(told[0], chips, words), ...facts.about, depth].filter(Boolean).join('  ·  ');
 }
 
-/** @type {(told: ToldWord[], words: Words) => string} */
+/** @type {(told: ToldWord[], words: ComputedWords) => string} */
 function chanceOf(told, words) {
   const [plus, minus] = told.map(word => share(word.probability));
   if (minus === undefined) return plus && fill(words.chance, {chance: plus});
@@ -51,7 +51,7 @@ function chanceOf(told, words) {
 }
 
 // Where a word stands, if not in the answer, or would stand, and how it is spelled.
-/** @type {(word: ToldWord, chips: Chip[], words: Words) => string[]} */
+/** @type {(word: ToldWord, chips: BarChip[], words: ComputedWords) => string[]} */
 function whereabouts({tokens, texts, was}, chips, words) {
   const place = words.places[chips.find(chip => chip.tokens.includes(tokens[0]))?.role ?? 'answer'];
   if (was === undefined) return [place];

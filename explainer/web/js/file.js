@@ -16,7 +16,7 @@ import {mount as view} from './view.js';
 import {mount as beside} from './words_beside.js';
 
 const data = JSON.parse(partOf(document, '#sl-data').textContent);
-/** @type {Record<string, (context: Omit<Context, 'bring'>, makeSource: () => EvidenceSource) => void>} */
+/** @type {Record<string, (context: Context<never, never>, makeSource: () => EvidenceSource) => void>} */
 const PARTS = {bar, view, backdrop, sliders, options, beside};
 /** @type {Map<string, Entry>} */
 const entries = new Map(data.entries.map((/** @type {Entry} */ entry) => [sightline.canonical(entry.subject), entry]));
@@ -54,10 +54,11 @@ function without(subject, options) {
   return {subject, word: '', line: '', maps, peaks: []};
 }
 
-/** @type {(name: string, props: object, server?: Context['server']) => void} */
+/** @type {(name: string, props: object, server?: object) => void} */
 function mount(name, props, server = {}) {
   const at = document.querySelector(`#sl-${name}`) ?? document.body;
-  PARTS[name]({element: at, props, server, trigger() {}, watch() {}}, () => evidence);
+  const context = {element: at, props, server, trigger() {}, watch() {}};
+  PARTS[name](/** @type {Context<never, never>} */ (/** @type {unknown} */ (context)), () => evidence);
 }
 
 // How the maps that are drawn were made, then what holds for all of them.

@@ -6,7 +6,7 @@ import {tool} from './toolbar.js';
 /**
  * Create the controls that play the answer word by word.
  * @param {() => number} chips how many chips the answer has
- * @param {Words} words
+ * @param {PlayingWords} words
  * @returns {{box: HTMLElement, toggle(): void}}
  */
 export function film(chips, words) {

@@ -34,7 +34,7 @@ export async function bring(name, address) {
  * Build a fold when it is first opened. `props.words` has its `title`, and what is `unreachable`.
  * @param {string} name of its module, which exports `unfold`
  * @param {string} address of its script
- * @param {Context} context
+ * @param {Context<{words: {title: string, unreachable: string}}>} context
  * @returns {void}
  */
 export function fold(name, address, context) {

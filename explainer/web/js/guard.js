@@ -6,7 +6,7 @@ import {sightline} from './state.js';
 /**
  * Look after a visitor who waits for the model.
  * @param {{root: HTMLElement, message: HTMLElement, say(text: string, kind: string): void}} view
- * @param {Context} context
+ * @param {Pick<Context<ViewProps>, 'props' | 'trigger'>} context
  * @returns {void}
  */
 export function guard({root, message, say}, {props, trigger}) {

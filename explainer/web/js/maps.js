@@ -8,7 +8,7 @@ const MOST_ENTRIES = 48, MOST_COMPARED = 2048, MOST_ASKED = 32;
 /**
  * Compute and keep maps, and ask for others.
  * @param {EvidenceSource} source
- * @param {(request: object) => Promise<Refusal & {maps?: Entry[]} | null>} compared asks for {run, subjects, options}:
+ * @param {ViewServer['compared']} compared asks for {run, subjects, options}:
  *   entries with the maps of methods that cannot be computed here
  * @param {() => void} arrived hears that `find` may know more now
  * @param {string} unreachable said if there is no answer
@@ -48,14 +48,15 @@ export function mapStore(source, compared, arrived, unreachable) {
   /** @type {(subjects: Explained[], options: OptionValue) => Promise<{got: Refusal, names: string[]}>} */
   async function request(subjects, options) {
     const {run} = now, names = subjects.map(subject => answerName(subject, options));
-    let got;
-    try { got = await compared({run, subjects, options}); } catch { got = null; }
-    got ??= {text: unreachable, kind: 'error'};
-    for (const entry of got.maps ?? []) {
+    /** @type {ComparedMaps | Message} */
+    let got = {text: unreachable, kind: 'error'};
+    try { got = await compared({run, subjects, options}); } catch { /* said below */ }
+    if (!('maps' in got)) return {got, names};
+    for (const entry of got.maps) {
       const at = subjects.findIndex(subject => canonical(subject) === canonical(entry.subject));
       put(answers, MOST_COMPARED, names[at], entry);
     }
-    return {got, names};
+    return {got: {}, names};
   }
 
   // Ask for one subject; of those that are wanted meanwhile, only the last one is asked for after.

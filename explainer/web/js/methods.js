@@ -7,7 +7,7 @@ import {check, menu} from './toolbar.js';
 /**
  * Create the menu of methods.
  * @param {{name: string, label: string, summary: string, asks: boolean}[]} methods those that ask the model last
- * @param {Words} text
+ * @param {ViewWords} text
  * @returns {HTMLElement}
  */
 export function methodMenu(methods, text) {

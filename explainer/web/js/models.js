@@ -5,7 +5,7 @@ import {sightline} from './state.js';
 
 /**
  * Mount the model menu.
- * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'watch'>} context
+ * @param {Pick<Context<{value: MenuValue | LoadingMenu | MenuCall | null, words: ModelWords}>, 'element' | 'props' | 'trigger' | 'watch'>} context
  * @returns {void}
  */
 export function mount({element, props, trigger, watch}) {
@@ -71,7 +71,7 @@ export function mount({element, props, trigger, watch}) {
     list.disabled = field.disabled = load.disabled = on;
   }
 
-  /** @type {(value: ModelMenu) => void} */
+  /** @type {(value: MenuValue) => void} */
   function drawAll(value) {
     const count = value.groups.reduce((n, group) => n + group.models.length, 0);
     model = value.model;
@@ -100,12 +100,11 @@ export function mount({element, props, trigger, watch}) {
   }
 
   // The menu anew, asked for before the person's last choice: what became of that stays.
-  /** @type {(value: ModelMenu) => boolean} */
+  /** @type {(value: MenuValue) => boolean} */
   const isLate = value => 'choices' in value && value.choices !== choices;
 
   function show() {
-    /** @type {ModelMenu | {busy: ModelLoad} | null} */
-    const value = props.value;
+    const {value} = props;
     const menu = value && 'groups' in value ? value : null, busy = value && 'busy' in value ? value.busy : menu?.starting;
     if (menu && isLate(menu)) return back();
     if (menu) drawAll(menu);

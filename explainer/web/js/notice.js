@@ -3,7 +3,7 @@ import {partOf} from './dom.js';
 
 /**
  * Mount the line of notices.
- * @param {Pick<Context, 'element' | 'props' | 'watch'>} context
+ * @param {Pick<Context<{value: Partial<Message> | null}>, 'element' | 'props' | 'watch'>} context
  * @returns {void}
  */
 export function mount({element, props, watch}) {

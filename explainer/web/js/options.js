@@ -5,14 +5,12 @@ import {sightline} from './state.js';
 
 /**
  * Mount the knobs without sliders.
- * @param {Pick<Context, 'element' | 'props'>} context
+ * @param {Pick<Context<OptionProps & {value: OptionValue, label: string, words: OptionsWords}>, 'element' | 'props'>} context
  * @returns {void}
  */
 export function mount({element, props}) {
   const root = make('div', 'sl-options'), fold = partOf(element, '.sl-fold');
-  /** @type {{spec: MethodOptions[], knobs: OptionKnob[]}} */
-  const told = props;
-  const spec = told.spec.map(method => ({...method, knobs: method.knobs.map(number => told.knobs[number])}));
+  const spec = props.spec.map(method => ({...method, knobs: method.knobs.map(number => props.knobs[number])}));
   /** @type {OptionValue} */
   const state = Object.fromEntries(spec.map(method => [method.name, Object.fromEntries(method.knobs.map(knob => [knob.name, knob.default]))]));
   /** @type {Record<string, HTMLInputElement | HTMLSelectElement>} */

@@ -15,24 +15,24 @@ import {mount as tokens} from './tokens.js';
 import {mount as mapView} from './view.js';
 import {mount as words_beside} from './words_beside.js';
 
-/** @type {(context: Context) => void} */
+/** @type {(context: Context<ViewProps & {evidence: {module: string, runs: string}}, ViewServer>) => void} */
 function view(context) {
   const {evidence, words} = context.props;
   guard(mapView(context, arrived => evidenceSource(evidence, arrived, words.unreachable)), context);
 }
 
-/** @type {Record<string, (context: Context) => void>} */
+/** @type {Record<string, (context: Context<never, never>) => void>} */
 const PARTS = {backdrop, examples, models, notice, options, panel, tokens, view, words_beside, ...SECTIONS};
 
 // `context` is what Gradio hands to the script of a component; `events` are those that Python knows.
-/** @type {(name: string, context: Context, events: string[]) => void} */
+/** @type {(name: string, context: Context<never, never>, events: string[]) => void} */
 function mount(name, context, events) {
   /** @type {Context['trigger']} */
   const trigger = (event, data) => {
     if (!events.includes(event)) throw new Error(`${name} declares no event ${event}`);
     context.trigger(event, data);
   };
-  /** @type {Context} */
+  /** @type {Context<never, never>} */
   const given = {...context, trigger, bring: part => bring(part, FOLDS[part])};
   if (FOLDS[name]) fold(name, FOLDS[name], given);
   else PARTS[name](given);

@@ -14,7 +14,7 @@ const copyOf = ({alphas, k, beta}) => ({alphas: alphas.map(([factor, on]) => [fa
 
 /**
  * Mount the sliders.
- * @param {Pick<Context, 'element' | 'props'>} context
+ * @param {Pick<Context<{value: PanelValue, spec: PanelSpec, opacity: number, colours: Record<string, string>, layer: LayerWords, words: SlidersWords}>, 'element' | 'props'>} context
  * @returns {void}
  */
 export function mount({element, props}) {

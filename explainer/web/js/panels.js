@@ -7,12 +7,12 @@ import {cellAt, crosshair, valueAt} from './probe.js';
 import {sightline} from './state.js';
 import {zoomable} from './zoom.js';
 
-/** @typedef {{picture: Picture, image: number, table: Uint32Array, drawing: string, contour: boolean, summary: string}} HowDrawn */
+/** @typedef {{picture: BackdropImage, image: number, table: Uint32Array, drawing: string, contour: boolean, summary: string}} HowDrawn */
 
 /**
  * Create the frame of one map.
  * @param {string} name of the method
- * @param {Words} text
+ * @param {ViewWords} text
  * @returns {{figure: HTMLElement, frame: HTMLElement, draw(map: MethodMap, how: HowDrawn): void,
  *   point(): [number, number] | null}}
  */

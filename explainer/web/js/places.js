@@ -5,7 +5,7 @@ import {sightline} from './state.js';
 
 /**
  * Look up the words that the model reads at places of the picture; asked for once a run.
- * @param {(request: object) => Promise<any>} fetch
+ * @param {ViewServer['places']} fetch
  * @param {() => void} arrived
  * @returns {(image: number, place: Place) => string[]} best first; none while they are not known
  */

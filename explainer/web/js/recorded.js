@@ -9,12 +9,11 @@ import {strengths} from './strengths.js';
 
 /**
  * Mount the sliders.
- * @param {Pick<Context, 'element' | 'props'>} context
+ * @param {Pick<Context<{value: PanelValue, spec: Required<PanelSpec>, words: FileSlidersWords, layer: LayerWords}>, 'element' | 'props'>} context
  * @returns {void}
  */
 export function mount({element, props}) {
   const root = partOf(element, '.sl-panel'), {spec, words: says} = props, scales = make('div', 'sl-scales');
-  /** @type {PanelValue} */
   const value = structuredClone(props.value);
   const weights = value.weights ?? value.alphas.map(() => 1), state = {...value, weights};
   /** @type {PanelValue | null} */

@@ -7,8 +7,8 @@ import {choose, menu, tool} from './toolbar.js';
 
 /**
  * Create the menu of files to keep.
- * @param {Words} text
- * @param {Context['server']} server with `save` and `progress`
+ * @param {SaveWords} text
+ * @param {Required<Pick<ViewServer, 'save' | 'progress'>>} server
  * @returns {HTMLElement}
  */
 export function saveMenu(text, {save, progress}) {
@@ -18,7 +18,7 @@ export function saveMenu(text, {save, progress}) {
   status.setAttribute('role', 'status');
   let busy = false;
 
-  /** @type {(format: string, ticket: string) => object} */
+  /** @type {(format: string, ticket: string) => Known<SaveCall> & {format: string}} */
   function asked(format, ticket) {
     const look = {opacity: now.opacity ?? .55, cover: now.cover, colours: now.colours, theme: paper.list.value};
     const {run, panel, options} = now;
@@ -29,7 +29,7 @@ export function saveMenu(text, {save, progress}) {
   async function follow(name, ticket) {  // films take a while
     while (busy) {
       await new Promise(done => setTimeout(done, LOOK_MS));
-      const {done, total} = await progress(ticket).catch(() => ({}));
+      const {done, total} = await progress(ticket).catch(() => /** @type {FilmProgress} */ ({}));
       if (busy && total) status.textContent = fill(text.frames, {name, done, total});
     }
   }
@@ -44,7 +44,7 @@ export function saveMenu(text, {save, progress}) {
     status.textContent = fill(text.busy, {name});
     follow(name, ticket);
     /** @type {SavedFile | Message} */
-    const got = await save(asked(format, ticket)).catch(() => null) ?? {text: text.failed, kind: 'error'};
+    const failed = {text: text.failed, kind: 'error'}, got = await save(asked(format, ticket)).catch(() => failed) ?? failed;
     busy = false;
     list.classList.remove('sl-waiting');
     if ('data' in got) {
@@ -56,9 +56,7 @@ export function saveMenu(text, {save, progress}) {
     status.textContent = got.text;
   }
 
-  /** @type {[string, [string, string]][]} */
-  const formats = Object.entries(text.formats);
-  for (const [format, [name, meaning]] of formats) {
+  for (const [format, [name, meaning]] of Object.entries(text.formats)) {
     const button = tool(name, `${name}: ${meaning}`, () => keep(format, name)), row = make('div', 'sl-save-row');
     button.dataset.format = format;
     row.append(button, make('small', '', meaning));

@@ -2,7 +2,7 @@
 // of folds. `web/scripts.py` writes this module for a page: it imports those of the folders of its
 // sections.
 
-/** @type {Record<string, (context: Context) => void>} */
+/** @type {Record<string, (context: Context<never, never>) => void>} */
 export const SECTIONS = {};
 
 /** @type {Record<string, string>} */

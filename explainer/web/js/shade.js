@@ -20,7 +20,7 @@ function menu(key, label, labels, title) {
  * Create the controls of opacity and colours.
  * @param {number} first the opacity to begin with
  * @param {Record<string, string>} labels of the colour tables
- * @param {Words & DialOptions['says']} says
+ * @param {ShadesWords} says
  * @returns {HTMLElement[]}
  */
 export function shades(first, labels, says) {

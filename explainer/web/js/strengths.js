@@ -6,9 +6,9 @@ import {sightline} from './state.js';
 /**
  * Create the sliders of k and beta; beta is null while it is worked out by Eq. 9.
  * @param {object} options
- * @param {Record<'k' | 'beta', any>} options.spec bounds, meaning and default of both
+ * @param {{k: SliderBounds, beta: SliderBounds}} options.spec
  * @param {{k: number, beta: number | null}} options.value changed in place
- * @param {Words & DialOptions['says']} options.says
+ * @param {SlidersWords} options.says
  * @param {() => void} options.changed hears what the person chose
  * @returns {{boxes: HTMLElement[], adopt(): void}} `adopt` shows what `value` holds
  */

@@ -5,8 +5,8 @@ import {along, childrenOf, fill, make, partOf, targetOf} from './dom.js';
 /**
  * Create the thumbnails of a run's pictures.
  * @param {(index: number) => void} chosen
- * @param {Words} words
- * @returns {{box: HTMLElement, show(images: Picture[], index: number): void, mark(peaks: number[], images: Picture[]): void}}
+ * @param {ViewWords} words
+ * @returns {{box: HTMLElement, show(images: BackdropImage[], index: number): void, mark(peaks: number[], images: BackdropImage[]): void}}
  */
 export function strip(chosen, words) {
   const box = make('div', 'sl-strip');
@@ -14,7 +14,7 @@ export function strip(chosen, words) {
   box.setAttribute('aria-label', words.pictures);
   box.hidden = true;
 
-  /** @type {(picture: Picture, index: number) => HTMLElement} */
+  /** @type {(picture: BackdropImage, index: number) => HTMLElement} */
   function item({thumbnail, label}, index) {
     const button = make('button', 'sl-shot'), image = make('img'), mark = make('span', 'sl-peak');
     button.type = 'button';

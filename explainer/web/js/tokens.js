@@ -9,7 +9,7 @@ import {sightline} from './state.js';
 
 /**
  * Mount the chips.
- * @param {Pick<Context, 'element' | 'props' | 'watch'>} context
+ * @param {Pick<Context<{value: TokenBarValue | null, words: PlayingWords, rests?: RestsWords | null}>, 'element' | 'props' | 'watch'>} context
  * @returns {void}
  */
 export function mount({element, props, watch}) {
@@ -70,7 +70,7 @@ export function mount({element, props, watch}) {
     return chip;
   }
 
-  /** @type {(role: string, label: string, items: Chip[], live: boolean) => HTMLElement} */
+  /** @type {(role: string, label: string, items: BarChip[], live: boolean) => HTMLElement} */
   function group(role, label, items, live) {
     const part = make('div', `sl-group sl-${role}`), name = make('span', 'sl-role', label);
     const list = make('div', 'sl-list');  // a listbox may hold options only, and a row has tools, too
@@ -85,7 +85,7 @@ export function mount({element, props, watch}) {
     return part;
   }
 
-  /** @type {(label: string, items: Chip[]) => HTMLElement} */
+  /** @type {(label: string, items: BarChip[]) => HTMLElement} */
   function fold(label, items) {
     const details = make('details', 'sl-thought');
     details.append(make('summary', '', `${label} (${items.length})`), group('answer', label, items, false));

@@ -41,16 +41,17 @@ export function menu(label, title, ...content) {
 
 /**
  * Create a choice of one of several.
+ * @template {string} K
  * @param {string} label
- * @param {Record<string, string>} options texts by value
- * @param {(value: any) => void} changed hears the person
+ * @param {Record<K, string>} options texts by value
+ * @param {(value: K) => void} changed hears the person
  * @returns {{box: HTMLElement, list: HTMLSelectElement, put(value: string): void}}
  */
 export function choose(label, options, changed) {
   const box = make('label', 'sl-pick'), list = make('select', 'sl-choice');
   list.append(...Object.entries(options).map(([value, text]) => new Option(text, value)));
   list.setAttribute('aria-label', label);
-  list.addEventListener('change', () => changed(list.value));
+  list.addEventListener('change', () => changed(/** @type {K} */ (list.value)));
   box.append(make('span', 'sl-name', label), list);
   return {box, list, put(value) { list.value = value; }};
 }

@@ -1,38 +1,5 @@
-// Types of what the modules share: the state, and the messages between the page and Python. The
-// module `explainer/web/payload.py` makes most of them; `Explained` is read by `web/subjects.py`.
-
-/** What is explained: a chip, tokens as one, a typed word in place of another, or a contrast. */
-interface Explained {
-  chip?: number;
-  /** Places of tokens in the sequence that are explained as one. */
-  tokens?: number[];
-  /** How the maps of several tokens are joined. */
-  by?: string;
-  /** Place of the token in whose place a word would stand. */
-  at?: number;
-  plus?: Explained;
-  minus?: Explained;
-  layer?: number;
-  [field: string]: unknown;
-}
-
-interface Chip {
-  index: number;
-  text: string;
-  label?: string;
-  role: 'answer' | 'prompt' | 'template';
-  /** Whether it belongs to the thought that opens the answer. */
-  thought?: boolean;
-  tokens: number[];
-  /** Tokens of the whole word that the chip belongs to. */
-  word: number[];
-}
-
-/** How much a word of the answer rests on the picture. */
-interface Reliance { share: number; sensitive: boolean; against: boolean; text: string }
-
-/** What the line beside a word is made of: texts of all tokens, joined as they are, and their probabilities. */
-interface Facts { texts: string[]; probabilities: (number | null)[]; about: string[]; layer: number }
+// Types of what the modules share. Those of messages and of words are written by Python, see
+// messages.d.ts and words.d.ts.
 
 /** A word of a subject: the tokens where it stands, its texts; `was` is the text in whose place it would stand. */
 interface ToldWord { tokens: number[]; texts: string[]; probability: number | null; was?: string }
@@ -41,7 +8,7 @@ interface ToldWord { tokens: number[]; texts: string[]; probability: number | nu
 interface HeldWord { ids: number[]; texts: string[]; probability: number | null }
 
 /** The last map that was computed by a method, and what it depends on. */
-interface LastMap { key: string; images: Picture[]; heat: Heat; map: MethodMap }
+interface LastMap { key: string; images: BackdropImage[]; heat: Heat; map: MethodMap }
 
 /** What was computed, or why nothing was; neither where nothing is computed here. */
 type Found = {entry?: Entry; refused?: Refusal};
@@ -90,57 +57,30 @@ type Rectangle = [number, number, number, number];
 /** A place of the picture, shares of its width and height. */
 interface Place { x: number; y: number }
 
-/** The values of a map on one picture. */
-interface MapPart {
-  /** Rows and columns of cells, of equal size in the `frame`. */
-  shape: [number, number];
-  /** What cells show of the picture. */
-  extent: Rectangle;
-  /** Where the cells lie; it sticks out at the border of a padded picture. */
-  frame: Rectangle;
-  /** One byte for each cell, row by row, in base64. */
+/** The values of a map on one picture: as bytes in base64, or decoded, 0 to 255. */
+interface MapPart extends Omit<DrawnPart, 'data' | 'otsu'> {
   data?: string;
-  /** The same, decoded: 0 to 255. */
   cells?: ArrayLike<number>;
-  /** Otsu's threshold, a step from 0 to 255; null if nothing stands out. */
   otsu?: number | null;
-  alt: string;
 }
 
 /** The map of one method. Without parts, `why` says why there is none. */
-interface MethodMap {
-  name: string;
-  label: string;
-  note?: string;
-  norm?: string;
-  why?: string;
-  signed?: boolean;
+interface MethodMap extends Omit<DrawnMap, 'parts'> {
+  parts: MapPart[];
   /** What the largest step stands for; 1 if not given. */
   full?: number;
-  parts: MapPart[];
 }
 
 /** The maps of one thing that is explained. */
-interface Entry {
-  subject: Explained;
-  word: string;
-  line: string;
-  beta?: number | null;
-  peaks: number[];
+interface Entry extends Omit<DrawnEntry, 'maps' | 'beta'> {
   maps: MethodMap[];
-  /** Whether the model has to add something first. */
-  need?: boolean;
+  beta?: number | null;
   /** Milliseconds that computing took. */
   took?: number;
 }
 
 /** What Python says in place of maps. */
 interface Refusal { text?: string; kind?: string; busy?: string; need?: boolean; heard?: boolean }
-
-interface Picture { src: string; ratio: number; label: string; thumbnail?: string }
-
-/** Scales as [factor, on], their weights, and the sliders of MSEA-Arc. */
-interface PanelValue { alphas: [number, boolean][]; weights?: number[] | null; k: number; beta: number | null }
 
 type OptionScalar = string | number | boolean | null;
 
@@ -155,12 +95,12 @@ interface State {
   /** What will probably be asked for: all chips, the answer's first. */
   subjects: Explained[];
   /** Chips of the run, in order. */
-  chips: Chip[];
+  chips: BarChip[];
   /** Numbers of the decoder layers that the run can be looked at in, its last one at the end. */
   layers: number[];
   /** How much chips rest on the picture, by index; null if unknown. */
-  rests: Record<number, Reliance> | null;
-  facts: Facts | null;
+  rests: Record<number, ChipReliance> | null;
+  facts: AnswerFacts | null;
   /** A sentence on characters that files of pixels spell out. */
   undrawable: string;
   /** Whether chips of the template are shown. */
@@ -177,7 +117,7 @@ interface State {
   settings: string;
   /** Where maps are computed from; another object once more of it has arrived, or was refused. */
   evidence: {source: EvidenceSource} | null;
-  pictures: {run: string | null; images: Picture[]};
+  pictures: {run: string | null; images: BackdropImage[]};
   /** Which of several pictures the maps show. */
   image: number;
   /** The maps that are drawn. */
@@ -218,26 +158,46 @@ interface State {
   greeting: boolean;
 }
 
-/** What Gradio hands to the script of a component. */
-interface Context {
+/** What Gradio hands to the script of a component: its properties, and functions of the server. */
+interface Context<Props = object, Server = object> {
   element: HTMLElement;
-  /** The component's value and its other properties; to set `value` sends it to Python. */
-  props: any;
+  /** To set `value` sends it to Python. */
+  props: Props;
   trigger(event: string, data?: object): void;
-  /** Functions of the server, by name. */
-  server: Record<string, (request: any) => Promise<any>>;
+  server: Server;
   watch(property: string, act: () => void): void;
   /** Load a module whose script is not of the page yet; rejected if that was not possible. */
-  bring(part: string): Promise<{unfold(context: any): void}>;
+  bring(part: string): Promise<{unfold(context: object): void}>;
+}
+
+/** The chips as Python sends them; `live` while an answer is being generated. */
+type TokenBarValue = Partial<Omit<BarValue, 'run'>> & {run: string | null, live?: boolean};
+
+/** What the map view shows, and what it asks the server for. */
+interface ViewProps {
+  value: ViewValue | null;
+  colours: string;
+  diverging: string;
+  methods: MethodChoice[];
+  shown: string[];
+  words: ViewWords;
+}
+type ViewValue = Partial<Busy & Omit<Message, 'kind'> & {kind: string, endable: boolean, ended: number, refresh: number}>;
+interface ViewServer {
+  compared(request: Known<SubjectsCall>): Promise<ComparedMaps | Message>;
+  places(request: Known<RunCall>): Promise<PlaceWords | Message>;
+  /** Where there is a server that makes files. */
+  save?(request: Known<SaveCall>): Promise<SavedFile | Message>;
+  progress?(ticket: string): Promise<FilmProgress>;
 }
 
 /** The listbox of chips, as `tokens.js` shares it with what extends it. */
 interface TokenBar {
   box: HTMLElement;
   chips(): HTMLElement[];
-  itemOf(chip: HTMLElement): Chip | undefined;
+  itemOf(chip: HTMLElement): BarChip | undefined;
   subjectOf(chip: HTMLElement): Explained;
-  chipOf(item: Chip, live: boolean): HTMLElement;
+  chipOf(item: BarChip, live: boolean): HTMLElement;
   mark(tokens: number[], unsaid: boolean): void;
   select(chip: HTMLElement): void;
   follow(): void;
@@ -268,8 +228,6 @@ interface DialOptions {
   says: {number: string; reset: string};
 }
 
-type Words = Record<string, any>;
-
 interface Document { sightline: any }
 
 // The page looks up HTML elements only.
@@ -284,11 +242,20 @@ interface Element {
 /** Part of a formula: a text, or the name of a MathML element and what is in it. */
 type Formula = string | Formula[];
 
+/** A call as far as it is known: what is not chosen yet is null, which Python refuses. */
+type Known<T> = {[K in keyof T]: T[K] | null};
+
+/** What a fold asks with a number, or the number alone to stop what it asked before. */
+type Question<T> = Partial<Known<T>> & {ask: number, asked?: undefined};
+
 /** What comes for the question with the number `asked`. */
 type Answered<T> = {asked: number | null} & (T | Busy | Message);
 
-/** That an answer is about a masked picture, and what was shown before. */
-interface MaskNote { run: string | null; note: string; before: {run: string; subject: Explained | null} }
+/** The value of a fold that asks, and gets answers of type T to calls of type C. */
+type FoldValue<T, C> = Answered<T> | Question<C> | null;
+
+/** That the server does not answer. */
+type Lost = {lost: number, asked?: undefined};
 
 /** Settings of the page by their names in its state; the outline is "on" or "off". */
 interface PageSettings {
@@ -303,58 +270,3 @@ interface PageSettings {
   speed: number;
 }
 
-/** Settings to start with; `asks` whether the link asks something of the model. */
-interface RestoredLink { settings: PageSettings; asks: boolean; layer: number | null; text: string }
-
-/** How far a model is loaded; `fraction` is null while that is unknown, `ticket` stops it. */
-interface ModelLoad { name: string; stage: string; fraction: number | null; seconds: number; ticket: string }
-
-interface ModelGroup { label: string; models: {id: string; text: string}[] }
-
-/** Scale factors that a model can be read at, and why not more. */
-interface ModelScales { low?: number; high?: number; why?: string }
-
-/** All that the model menu draws; `starting` while the server loads its first model, `choices` as the page sent it. */
-interface ModelMenu {
-  model: string;
-  groups: ModelGroup[];
-  any: boolean;
-  line: string;
-  /** Address of the page of the chosen model, "" for those of this machine. */
-  link: string;
-  details: string;
-  scales: ModelScales;
-  /** Whether it can open an answer with a thought. */
-  thinks: boolean;
-  said: Message;
-  starting: ModelLoad | null;
-  choices?: number;
-}
-
-/** The chips; `live` while an answer is being generated. */
-interface TokenBarValue {
-  run: string | null;
-  subject: Explained | null;
-  chips: Chip[];
-  live?: boolean;
-  layers?: number[];
-  rests?: Record<number, Reliance> | null;
-  facts?: Facts | null;
-  undrawable?: string;
-}
-
-/** A knob without a slider: one of `choices`, or a number within bounds. */
-interface OptionKnob {
-  name: string;
-  kind: string;
-  default: OptionScalar;
-  meaning: string;
-  choices?: string[];
-  low?: number;
-  high?: number;
-  step?: number;
-  advanced?: boolean;
-}
-
-/** The options of a method; knobs are numbers in the list of all. */
-interface MethodOptions { name: string; label: string; summary: string; paper: string; presets: Record<string, Record<string, OptionScalar>>; knobs: number[] }

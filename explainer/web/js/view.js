@@ -17,7 +17,7 @@ import {followZoom, zoomAt, zoomTo} from './zoom.js';
 
 /**
  * Mount the maps.
- * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'server' | 'watch'>} context
+ * @param {Pick<Context<ViewProps, ViewServer>, 'element' | 'props' | 'trigger' | 'server' | 'watch'>} context
  * @param {(arrived: () => void) => EvidenceSource} makeSource
  * @returns {{root: HTMLElement, message: HTMLElement, say(text: string, kind: string): void}} for the guard
  */
@@ -37,10 +37,11 @@ export function mount({element, props, trigger, server, watch}, makeSource) {
   const shots = strip(image => sightline.set({image}), text);
   if (!sightline.now.methods.length) sightline.set({methods: props.shown});
   const compare = comparing(text), source = makeSource(() => { share(); soon(); });
-  const maps = mapStore(source, asked => server.compared(asked), () => soon(), text.unreachable);
-  const wordsAt = placeWords(asked => server.places(asked), () => point());
+  const maps = mapStore(source, request => server.compared(request), () => soon(), text.unreachable);
+  const wordsAt = placeWords(request => server.places(request), () => point());
   tools.append(...props.methods.length > 1 ? [methodMenu(props.methods, text)] : [], compare.box, looks(), whole());
-  if (server.save) tools.append(saveMenu(text.saving, server));
+  const {save, progress} = server;
+  if (save && progress) tools.append(saveMenu(text.saving, {save, progress}));
   status.append(tools);
   told.append(message, act);
   root.append(make('p', 'sl-welcome', text.welcome), told, status, row, shots.box, said);
@@ -84,11 +85,11 @@ export function mount({element, props, trigger, server, watch}, makeSource) {
   /** @type {(map: MethodMap) => HTMLElement} */
   function drawMap(map) {
     const {pictures, image, tables, colours, cover, drawing, contour} = sightline.now;
-    const table = covering(tables[map.signed ? props.diverging : colours], Boolean(map.signed), cover);
+    const table = covering(tables[map.signed ? props.diverging : colours ?? ''], Boolean(map.signed), cover);
     const part = panels[map.name] ??= mapPanel(map.name, text);
     part.draw(map, {
       picture: pictures.images[image], image, table, drawing, contour,
-      summary: props.methods.find((/** @type {{name: string}} */ m) => m.name === map.name)?.summary ?? '',
+      summary: props.methods.find(m => m.name === map.name)?.summary ?? '',
     });
     return part.figure;
   }
@@ -197,7 +198,7 @@ export function mount({element, props, trigger, server, watch}, makeSource) {
     }
     endable = Boolean(value?.endable);
     if (value?.busy) say(value.busy, endable ? 'making' : 'busy', endable ? text.end : '');  // maps that are made hold up no others
-    else if (value?.text !== undefined) say(value.text, value.kind);
+    else if (value?.text !== undefined) say(value.text, value.kind ?? '');
   }
 
   sightline.set({colours: sightline.now.colours ?? props.colours});

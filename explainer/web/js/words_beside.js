@@ -9,7 +9,7 @@ import {tool} from './toolbar.js';
 
 /**
  * Mount the row of words that could have stood in place of the chosen one.
- * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'server' | 'watch'>} context
+ * @param {Pick<Context<{value: {run: string | null} & (TypedWord | Busy | Message | Omit<TypedCall, 'run'> | Omit<AnswerCall, 'run'>) | null, words: WordsBesideRowWords}, {places(request: Known<RunCall>): Promise<WordPlaces | Message>}>, 'element' | 'props' | 'trigger' | 'server' | 'watch'>} context
  * @returns {void}
  */
 export function mount({element, props, trigger, server, watch}) {
@@ -56,13 +56,14 @@ export function mount({element, props, trigger, server, watch}) {
   const whole = tool(told.whole, told.wholeLong, () => {
     const place = here();
     if (!place) return;
-    const all = {tokens: place.word, by: by.value};
+    const all = {tokens: place.word, by: joining()};
     explain(same(word(now.subject), all) ? {chip: place.index} : all);
   });
   const extend = tool(told.extend, told.extendLong, () => sightline.set({extending: !now.extending}));
+  const joining = () => /** @type {Explained['by']} */ (by.value);
   const by = make('select', 'sl-choice'), pieces = make('label', 'sl-by', told.by);
   for (const [value, text] of Object.entries(told.combine)) by.append(new Option(text, value));
-  by.addEventListener('change', () => explain({...word(now.subject), by: by.value}));
+  by.addEventListener('change', () => explain({...word(now.subject), by: joining()}));
   pieces.append(by);
   const template = tool(told.template, told.templateLong, () => sightline.set({template: !now.template}));
   const edit = tool(told.edit, told.editLong, () => editing(editor.hidden));
@@ -171,9 +172,7 @@ export function mount({element, props, trigger, server, watch}) {
     const {run} = now;
     if (fetching === run) return;
     fetching = run;
-    /** @type {WordPlaces | Message | null} */
-    let got;
-    try { got = await server.places({run}); } catch { got = null; }
+    const got = await server.places({run}).catch(() => null);
     fetching = null;
     if (!got || !('places' in got)) return;
     known = got;
@@ -191,8 +190,7 @@ export function mount({element, props, trigger, server, watch}) {
   }
 
   function heard() {
-    /** @type {{run: string} & (TypedWord | Busy | Message | {word: string} | {answer: string}) | null} */
-    const value = props.value;
+    const {value} = props;
     if (!value || value.run !== now.run || 'word' in value || 'answer' in value) return;
     const said = 'busy' in value ? {text: value.busy, kind: 'busy'} : 'text' in value ? value : {text: '', kind: ''};
     message.textContent = said.text;

@@ -4,7 +4,7 @@ import {tool} from './toolbar.js';
 
 /**
  * Create what is shown of such work.
- * @param {Words} says `stop`, `stopLong`, `progress`, `waiting` and `unreachable`
+ * @param {{stop: string, stopLong: string, progress: string, waiting: string, unreachable: string}} says
  * @param {HTMLElement} body is marked as busy
  * @param {{halt(): void, changed(): void}} hears when Stop was pressed, and that the work began or ended
  * @returns {{box: HTMLElement, message: HTMLElement, readonly going: boolean, readonly stoppable: boolean, start(): void,

@@ -15,8 +15,10 @@ LOST = "() => ({lost: Date.now()})"
 
 
 class EagleFold(Drawn):
-    """The search and the correction, folded. Server functions: parts, flagged, agreement. Events:
-    search, correct, halt (stop either)."""
+    """The search and the correction, folded. Value: `SearchStep`, `SearchResult` and the like.
+
+    Server functions: parts, flagged, agreement. Events: search, correct, halt (stop either).
+    """
 
     MODULE = "eagle"
     TEMPLATE = '<details class="sl-fold sl-eagle"></details>'

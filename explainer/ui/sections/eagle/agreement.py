@@ -14,14 +14,13 @@ from explainer.ui.sections.eagle import words
 from explainer.web import texts
 from explainer.web.controls import OFFERED, MethodSettings
 from explainer.web.lacking import missing_maps
-from explainer.web.messages import Value
+from explainer.web.messages import AgreementTable
 
 
 def agreement_table(
     run: Run, word: Word, found: RegionAttribution, settings: MethodSettings
-) -> Value:
-    """Return {columns, rows, rest}: a row of texts for each method that has a map of the word, and
-    one for orders drawn at random.
+) -> AgreementTable:
+    """Return a row of texts for each method that has a map of the word, and one for random orders.
 
     `rest` says what the columns mean, and why methods have no map.
     """
@@ -34,7 +33,9 @@ def agreement_table(
     chance = agree_by_chance(found)
     drawn = [words.CHANCE, *_numbers(chance), texts.percent(chance["first"])]
     rest = [words.AGREE_REST, *filter(None, _failures(heats))]
-    return {"columns": words.AGREE_COLUMNS, "rows": [*rows, drawn], "rest": " ".join(rest)}
+    return AgreementTable(
+        columns=list(words.AGREE_COLUMNS), rows=[*rows, drawn], rest=" ".join(rest)
+    )
 
 
 def _heat(run: Run, word: Word, name: str, settings: MethodSettings) -> Heatmap | str:

@@ -12,7 +12,7 @@ import {longWork} from '../../../web/js/work.js';
 
 /**
  * Build the section, once it is opened.
- * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'server' | 'watch'>} context
+ * @param {Pick<Context<{value: FoldValue<SearchStep | SearchResult | CorrectionResult, EagleCall> | Lost, words: EagleWords}, {parts(request: Known<EagleCall>): Promise<PartsPicture | Message>, flagged(request: RunCall): Promise<FlaggedWords | Message>, agreement(request: Known<AgreementCall>): Promise<AgreementTable | Message>}>, 'element' | 'props' | 'trigger' | 'server' | 'watch'>} context
  * @returns {void}
  */
 export function unfold({element, props, trigger, server, watch}) {
@@ -37,7 +37,7 @@ export function unfold({element, props, trigger, server, watch}) {
   result.hidden = flags.hidden = true;
 
   const asked = () => ({
-    run: now.run, subject: sightline.whole(now.subject), target: target.list.value, parts: parts.list.value,
+    run: now.run, subject: sightline.whole(now.subject), target: /** @type {EagleCall['target']} */ (target.list.value), parts: parts.list.value,
     regions: Number(count.list.value), hiding: hiding.list.value, image: now.image,
   });
   const key = () => sightline.canonical(asked());
@@ -60,7 +60,7 @@ export function unfold({element, props, trigger, server, watch}) {
     work.halting();
   }
 
-  /** @type {(value: {picture?: string, line?: string}) => void} */
+  /** @type {(value: {picture?: string, line?: string} & Partial<Busy & Message>) => void} */
   function show(value) {
     if (value.picture) picture.src = value.picture;
     result.hidden = !picture.src;
@@ -77,18 +77,18 @@ export function unfold({element, props, trigger, server, watch}) {
   }
 
   function heard() {
-    const value = props.value;
-    if (value?.lost && work.stoppable) work.end(says.unreachable, 'error');
-    if (value?.asked !== asks) return;  // our own question coming back, or an answer to one before
-    if (value.busy) {
+    const {value} = props;
+    if (value && 'lost' in value && work.stoppable) work.end(says.unreachable, 'error');
+    if (!value || 'lost' in value || value.asked !== asks) return;  // our own question coming back, or an answer to one before
+    if ('busy' in value) {
       work.step(value);
       return show(value);
     }
-    if (value.found && !value.before) foundKey = key();
+    if ('found' in value && !('before' in value)) foundKey = key();
     weigh();
-    const focused = work.end(value.text ?? '', value.kind ?? '');
+    const focused = 'text' in value ? work.end(value.text, value.kind) : work.end('', '');
     show(value);
-    if (value.before) answers.replaceChildren(answer(says.before, value.before), answer(says.after, value.after));
+    if ('before' in value) answers.replaceChildren(answer(says.before, value.before), answer(says.after, value.after));
     if (focused) (fix.disabled ? search : fix).focus();
   }
 
@@ -98,18 +98,16 @@ export function unfold({element, props, trigger, server, watch}) {
     numbers.hidden = !wanted;
     if (!wanted || weighed === wanted) return;
     weighed = wanted;
-    let got;
-    try {
-      got = await server.agreement({...asked(), panel: now.panel, options: now.options});
-    } catch { got = {}; }
+    const got = await server.agreement({...asked(), panel: now.panel, options: now.options}).catch(() => null);
     if (weighed !== wanted) return;
-    if (!got.rows) {
+    if (!got || !('rows' in got)) {
       weighed = '';
       return numbers.replaceChildren();
     }
-    const rows = got.rows.map((/** @type {string[]} */ [name, ...cells]) => [make('th', '', name), ...cells]);
+    /** @type {(row: string[]) => [HTMLTableCellElement, ...string[]]} */
+    const named = ([name, ...cells]) => [make('th', '', name), ...cells];
     const title = make('h3', 'sl-eagle-title', says.agreement);
-    numbers.replaceChildren(title, figureTable([says.map, ...got.columns], rows), make('p', 'sl-caption', got.rest));
+    numbers.replaceChildren(title, figureTable([says.map, ...got.columns], got.rows.map(named)), make('p', 'sl-caption', got.rest));
   }
 
   function follow() {
@@ -123,13 +121,11 @@ export function unfold({element, props, trigger, server, watch}) {
     const wanted = sightline.canonical([now.run, now.image, parts.list.value, count.list.value, hiding.list.value]);
     if (!root.open || now.run === null || work.going || partsKey === wanted) return;
     partsKey = wanted;
-    let got;
-    try {
-      got = await server.parts({...asked(), target: 'answer'});
-    } catch { got = {text: says.unreachable, kind: 'error'}; }
+    const got = await server.parts({...asked(), target: 'answer'}).catch(() => /** @type {Message} */ ({text: says.unreachable, kind: 'error'}));
     if (partsKey !== wanted || work.going) return;
     answers.replaceChildren();
-    work.say(got.text ?? '', got.kind ?? '');
+    if ('text' in got) work.say(got.text, got.kind);
+    else work.say('', '');
     show(got);
   }
 
@@ -142,12 +138,9 @@ export function unfold({element, props, trigger, server, watch}) {
     const {run, rests} = now;
     flags.hidden = true;
     if (run === null || !rests || !root.open) return;
-    let got;
-    try {
-      got = await server.flagged({run});
-    } catch { return; }
-    if (run !== now.run || !got.flagged?.length) return;
-    const buttons = got.flagged.map((/** @type {{subject: Explained, text: string, label: string}} */ {subject, text, label}) => {
+    const got = await server.flagged({run}).catch(() => null);
+    if (run !== now.run || !got || !('flagged' in got) || !got.flagged.length) return;
+    const buttons = got.flagged.map(({subject, text, label}) => {
       const button = tool(text, label, () => sightline.set({subject, peek: null}));
       button.dir = 'auto';
       return button;

@@ -12,8 +12,10 @@ from explainer.web import controls
 
 
 class CorrectedAnswer(TypedDict):
-    """Both answers, which parts were hidden for the second, how much of the picture they hold, and
-    whether the word is gone."""
+    """Both answers, and which parts were hidden for the second.
+
+    `share` is how much of the picture they hold, 0 to 1; `is_corrected` whether the word is gone.
+    """
 
     before: str
     after: str
@@ -23,11 +25,14 @@ class CorrectedAnswer(TypedDict):
 
 
 class RegionsFound(TypedDict):
-    """The order of the parts, how many of them were searched for before the search ended because
-    these do all that the picture does (null for all), how probable the words are with only the
-    first ones shown, and how much of it is lost with these hidden, at which shares of the picture;
-    the words' reliance; the map over the cells of each picture; and the correction, null if nobody
-    asked for it."""
+    """The order of the parts, and what the words lose and keep along it.
+
+    `searched` is how many of them were searched for before the search ended, because these do all
+    that the picture does; null for all. `insight` is how probable the words are with only the first
+    parts shown, `necessity` how much of that is lost with these hidden, at each `share` of the
+    picture. `maps` are over the cells of each picture. `correction` is null if it was not asked
+    for.
+    """
 
     order: list[int]
     searched: int | None
@@ -77,10 +82,10 @@ class RegionsEndpoint:
         wanted = controls.read_yes(correct)
         found, request = self._handler.find(asked)
         fixed = [*self._handler.corrections(request)][-1] if wanted else None
-        return _told(found, fixed)
+        return _describe(found, fixed)
 
 
-def _told(found: RegionAttribution, fixed: Correction | None) -> RegionsFound:
+def _describe(found: RegionAttribution, fixed: Correction | None) -> RegionsFound:
     curves = found.found.curves(found.tiling.sizes)
     return {
         "order": found.found.order.tolist(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,19 +19,32 @@ from explainer.methods import METHODS
 from explainer.methods.subjects import Span, Unsaid, Word, first_said, read_words, text_of
 from explainer.probing.correction import Correction, check_said
 from explainer.probing.eagle_search import SearchProgress
-from explainer.probing.region_plan import HIDING, RegionAttribution, RegionPlan, whole_answer
+from explainer.probing.region_plan import RegionAttribution, RegionPlan, whole_answer
 from explainer.probing.reliance import reliance
-from explainer.probing.tiling import PARTS, Tiling
+from explainer.probing.tiling import Tiling
 from explainer.run import Run
 from explainer.serving.jobs import CorrectionJob, RegionsJob
 from explainer.ui.handlers import Handlers
+from explainer.ui.recent import Recent
 from explainer.ui.sections.eagle import words
 from explainer.ui.sections.eagle.agreement import agreement_table
 from explainer.web import controls, payload, texts, token_text
-from explainer.web.messages import Value, busy, failed, said
+from explainer.web.calls import AgreementCall, EagleCall, Explained, read_call
+from explainer.web.messages import (
+    AnswerPiece,
+    CorrectionResult,
+    FlaggedWord,
+    FlaggedWords,
+    PartsPicture,
+    SearchResult,
+    SearchStep,
+    Value,
+    busy,
+    failed,
+    said,
+)
 from explainer.web.subjects import lacking, read_subject, word_subject
 
-TARGETS = ("word", "answer", "counter")
 COUNTER = {"yes": "no", "no": "yes"}
 KEPT = 16  # results of searches that a correction may use
 _SIDE = 420  # of the pictures that are shown
@@ -46,7 +58,7 @@ class EagleRequest:
 
     Attributes:
         word: what is explained; None for the whole answer.
-        target: one of `TARGETS`.
+        target: "word", "answer" or "counter" (no in place of yes, or yes in place of no).
     """
 
     key: str
@@ -73,42 +85,51 @@ class EagleHandler:
 
     def __init__(self, handlers: Handlers) -> None:
         self._handlers = handlers
-        self._found: OrderedDict[str, RegionAttribution] = OrderedDict()
+        self._found: Recent[str, RegionAttribution] = Recent(KEPT)
 
     def parts(self, message: Any) -> Value:
-        """Return {picture, line}: the picture with the borders of its parts, and their number."""
+        """Return a `PartsPicture`: the picture with the borders of its parts, and their number.
+
+        Args:
+            message: an `EagleCall`.
+        """
         try:
             request = self._read(message)
             tiling = cut(request.run, request.plan)
             told = words.PARTS if request.plan.hiding == "pixels" else words.PREVIEW
             count = len(tiling)
             line = told.format(count=count, masks=request.plan.count(count))
-            return {"picture": draw_parts(tiling, request.image), "line": line}
+            return PartsPicture(picture=draw_parts(tiling, request.image), line=line).as_json()
         except Exception as error:
             return failed(error)
 
     def flagged(self, message: Any) -> Value:
-        """Return {flagged}: content words that are about as probable without the picture, each
-        {subject, text, label}; none if that was not measured."""
+        """Return `FlaggedWords`: content words that are about as probable without the picture.
+
+        There are none if that was not measured.
+
+        Args:
+            message: a `RunCall`.
+        """
         try:
-            return {"flagged": flag_words(self._handlers.run(controls.read_run(message)))}
+            run = self._handlers.run(controls.read_run(message))
+            return FlaggedWords(flagged=flag_words(run)).as_json()
         except Exception as error:
             return failed(error)
 
     def agreement(self, message: Any) -> Value:
-        """Return {columns, rows, rest}, how well maps agree with what a search found.
+        """Return an `AgreementTable`: how well maps agree with what a search found.
 
         Args:
-            message: as for `search`, which has to come before, and {panel, options}.
+            message: an `AgreementCall`; the search has to come before.
         """
         try:
-            request = self._read(message)
+            call, request = read_call(AgreementCall, message), self._read(message)
             found = self._found_of(request)
             lenses: dict[str, Any] = {name: {} for name in METHODS}
-            options = lenses | controls.read_mapping(message.get("options"))
-            settings = controls.read_settings(message.get("panel"), options)
+            settings = controls.read_settings(call.panel, lenses | call.options)
             word = request.word or whole_answer(request.run)
-            return agreement_table(request.run, word, found, settings)
+            return agreement_table(request.run, word, found, settings).as_json()
         except Exception as error:
             return failed(error)
 
@@ -116,8 +137,7 @@ class EagleHandler:
         """Yield how far the search is, with the map so far, and then what it found.
 
         Args:
-            message: {run, subject, target, parts, regions, hiding, image}, and {ask}, which comes
-                back with every value.
+            message: an `EagleCall`, and {ask}, which comes back with every value.
         """
         ticket = controls.read_ticket(message)
         try:
@@ -129,7 +149,7 @@ class EagleHandler:
                 RegionsJob(request.run, request.word, request.plan, tiling)
             ):
                 if isinstance(item, RegionAttribution):
-                    self._keep(request.ident, item)
+                    self._found.keep(request.ident, item)
                     yield {"asked": ticket, **_result(request, item)}
                 elif time.monotonic() - shown >= _EVERY:
                     shown = time.monotonic()
@@ -145,7 +165,7 @@ class EagleHandler:
             tiling = cut(request.run, request.plan)
             job = RegionsJob(request.run, request.word, request.plan, tiling)
             found = self._handlers.run_job(job)
-            self._keep(request.ident, found)
+            self._found.keep(request.ident, found)
         return found, request
 
     def correct(self, message: Any) -> Iterator[Value]:
@@ -190,30 +210,20 @@ class EagleHandler:
             raise RunError(words.NOT_SEARCHED)
         return found
 
-    def _keep(self, ident: str, found: RegionAttribution) -> None:
-        self._found[ident] = found
-        self._found.move_to_end(ident)
-        while len(self._found) > KEPT:
-            self._found.popitem(last=False)
-
     def _read(self, message: Any) -> EagleRequest:
-        key = controls.read_run(message)
-        run, target = self._handlers.run(key), message.get("target", "word")
-        parts, hiding = message.get("parts", PARTS[0]), message.get("hiding", HIDING[0])
-        regions = controls.read_number(message.get("regions", 36))
-        if target not in TARGETS or not 4 <= regions <= 128:
-            raise RunError(texts.BAD_REQUEST)
-        plan = RegionPlan(regions, parts, hiding=hiding)
-        image = controls.read_index(message.get("image", 0), len(run.images))
-        if target == "answer":
-            return EagleRequest(key, run, None, target, plan, image)
-        asked = counter_word(run) if target == "counter" else message.get("subject")
-        missing = lacking(run, asked)
+        call = read_call(EagleCall, message)
+        run, key = self._handlers.run(call.run), call.run
+        plan = RegionPlan(call.regions, call.parts, hiding=call.hiding)
+        image = controls.read_index(call.image, len(run.images))
+        if call.target == "answer":
+            return EagleRequest(key, run, None, call.target, plan, image)
+        subject = counter_word(run) if call.target == "counter" else call.subject
+        missing = lacking(run, subject)
         run = self._handlers.with_words(key, missing) if missing else run
-        word = read_subject(run, asked)
+        word = read_subject(run, subject)
         if not isinstance(word, (Span, Unsaid)):
             raise TokenError(texts.BAD_REQUEST)
-        return EagleRequest(key, run, word, target, plan, image)
+        return EagleRequest(key, run, word, call.target, plan, image)
 
 
 class _Clock:
@@ -232,7 +242,7 @@ def cut(run: Run, plan: RegionPlan) -> Tiling:
     return Tiling.of(run, plan.regions, plan.fill, plan.parts)
 
 
-def counter_word(run: Run) -> Value:
+def counter_word(run: Run) -> Explained:
     """Return the subject of the other of yes and no in place of the one that an answer begins with.
 
     Raises `TokenError` for another answer.
@@ -242,11 +252,11 @@ def counter_word(run: Run) -> Value:
     other = COUNTER.get(said_word.lower())
     if other is None:
         raise TokenError(words.NO_COUNTER)
-    return {"at": first, "word": other.capitalize() if said_word[0].isupper() else other}
+    return Explained(at=first, word=other.capitalize() if said_word[0].isupper() else other)
 
 
-def flag_words(run: Run) -> list[Value]:
-    """Return the content words that the picture adds next to nothing to: {subject, text, label}."""
+def flag_words(run: Run) -> list[FlaggedWord]:
+    """Return the content words that the picture adds next to nothing to."""
     found = []
     for word in read_words(run):
         measured = reliance(run, word.tokens)
@@ -255,7 +265,7 @@ def flag_words(run: Run) -> list[Value]:
         empty = " and ".join(texts.share(p) for p in measured.empty.values())
         shown = token_text.visible(word.text)
         label = words.FLAG.format(text=shown, share=texts.share(measured.shown), empty=empty)
-        found.append({"subject": word_subject(word), "text": shown, "label": label})
+        found.append(FlaggedWord(subject=word_subject(word), text=shown, label=label))
     return found
 
 
@@ -280,7 +290,7 @@ def _progress(request: EagleRequest, tiling: Tiling, at: SearchProgress, clock: 
     values = np.zeros(len(tiling))
     values[list(at.order)] = np.linspace(1, 0, len(tiling))
     picture = _draw(tiling, values, request.image)
-    return {**busy(line), "done": at.done, "total": at.total, "picture": picture}
+    return SearchStep(busy=line, done=at.done, total=at.total, picture=picture).as_json()
 
 
 def _result(request: EagleRequest, found: RegionAttribution) -> Value:
@@ -300,7 +310,8 @@ def _result(request: EagleRequest, found: RegionAttribution) -> Value:
     ended = "" if found.found.searched is None else words.ENDED.format(count=found.found.searched)
     note = words.PREVIEWED if found.hiding == "tokens" else ""
     picture = _draw(found.tiling, found.found.values(), request.image)
-    return {"picture": picture, "line": " ".join(filter(None, [line, ended, note])), "found": True}
+    text = " ".join(filter(None, [line, ended, note]))
+    return SearchResult(picture=picture, line=text, found=True).as_json()
 
 
 def _corrected(request: EagleRequest, found: Correction) -> Value:
@@ -308,7 +319,9 @@ def _corrected(request: EagleRequest, found: Correction) -> Value:
     line = _hidden(text, found, are=found.is_corrected)
     before, after = _changes(found.before, found.after)
     picture = payload.shrunk(found.pictures[request.image], _SIDE)
-    return {"line": line, "before": before, "after": after, "picture": picture, "found": True}
+    return CorrectionResult(
+        line=line, before=before, after=after, picture=picture, found=True
+    ).as_json()
 
 
 def _hidden(text: str, found: Correction, are: bool) -> str:
@@ -318,8 +331,8 @@ def _hidden(text: str, found: Correction, are: bool) -> str:
     return text.format(word=found.word, count=told, share=texts.percent(found.share))
 
 
-def _changes(before: str, after: str) -> tuple[list[Value], list[Value]]:
-    """Return the pieces of both answers, each {text, changed}."""
+def _changes(before: str, after: str) -> tuple[list[AnswerPiece], list[AnswerPiece]]:
+    """Return the pieces of both answers."""
     first, second = (re.findall(r"\s*\S+", text) for text in (before, after))
     bare = [[piece.strip() for piece in pieces] for pieces in (first, second)]
     alike = difflib.SequenceMatcher(None, bare[0], bare[1], autojunk=False).get_matching_blocks()
@@ -328,7 +341,7 @@ def _changes(before: str, after: str) -> tuple[list[Value], list[Value]]:
         {block.b + i for block in alike for i in range(block.size)},
     )
     told = [
-        [{"text": piece, "changed": i not in same} for i, piece in enumerate(pieces)]
+        [AnswerPiece(text=piece, changed=i not in same) for i, piece in enumerate(pieces)]
         for pieces, same in zip((first, second), kept, strict=True)
     ]
     return told[0], told[1]

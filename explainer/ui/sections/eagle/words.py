@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from explainer.web.texts import BUSY_WAITING, UNREACHABLE, ScriptWords
 
-from explainer.web.texts import BUSY_WAITING, UNREACHABLE
-
-FOLD: dict[str, Any] = {
+FOLD: ScriptWords = {
     "title": "EAGLE",
     "about": "Search for the parts of the picture that make the model say a word: shown alone they "
     "suffice, hidden they are missed. Then hide them one by one, and ask again.",

@@ -1,5 +1,4 @@
-"""Answer at a glance: the words of an answer by their reliance on the picture, and what each rests
-on."""
+"""Answer at a glance: the words of an answer by reliance on the picture, and what they rest on."""
 
 from __future__ import annotations
 
@@ -30,8 +29,10 @@ from explainer.web.subjects import word_subject
 
 
 class GlanceFold(Drawn):
-    """The ranked words, folded. Value: {run} to Python; {run, busy}, {run, sentence, words} or
-    {run, text} from Python. Event: measure."""
+    """The ranked words, folded. Value: `RankedAnswer`, or {run} and a message; from the page {run}.
+
+    Event: measure.
+    """
 
     MODULE = "glance"
     TEMPLATE = '<details class="sl-fold sl-glance"></details>'

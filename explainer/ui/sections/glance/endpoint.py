@@ -12,8 +12,11 @@ from explainer.web import controls
 
 
 class SourcedWord(TypedDict):
-    """A word of the answer: its tokens, how probable it is with everything in reach and without
-    each source, and the share of each source, null where it loses next to nothing."""
+    """A word of the answer: its tokens, its probabilities, and the share of each source.
+
+    `shown` is its probability with everything in reach, `without` that without each source; there
+    are no shares where it loses next to nothing.
+    """
 
     text: str
     tokens: list[int]

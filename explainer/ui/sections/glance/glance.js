@@ -10,7 +10,7 @@ const SOURCES = ['picture', 'prompt', 'words'];
 
 /**
  * Build the section, once it is opened.
- * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'watch'>} context
+ * @param {Pick<Context<{value: {run: string | null} & (RankedAnswer | Busy | Message | {run: string}) | null, words: GlanceWords}>, 'element' | 'props' | 'trigger' | 'watch'>} context
  * @returns {void}
  */
 export function unfold({element, props, trigger, watch}) {
@@ -23,7 +23,7 @@ export function unfold({element, props, trigger, watch}) {
   /** @type {string | null} */
   let asked = null;
   message.setAttribute('role', 'status');
-  legend.append(...SOURCES.map(name => make('span', `sl-glance-${name}`, says.sources[name])));
+  legend.append(...Object.entries(says.sources).map(([name, text]) => make('span', `sl-glance-${name}`, text)));
   bar.append(order.box, filter.box, legend);
   body.append(make('p', 'sl-caption', says.about), message, bar, strip);
   root.append(body);
@@ -102,8 +102,7 @@ export function unfold({element, props, trigger, watch}) {
   }
 
   function heard() {
-    /** @type {{run: string | null} & (RankedAnswer | Busy | Message | {run: string}) | null} */
-    const value = props.value;
+    const {value} = props;
     if (!value || value.run !== now.run || value.run !== asked) return;  // about an answer before
     if ('words' in value) {
       known = value;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from explainer.web import texts
 
 BUSY = "The model reads the answer again, without the picture, the prompt, and the words before…"
-FOLD = {
+FOLD: texts.ScriptWords = {
     "title": "Answer at a glance",
     "about": "The answer's words by reliance: how much less probable each is without the picture. "
     "The bar below a word shows what it rests on. Choose a word to see its maps.",

@@ -5,7 +5,7 @@ import {sightline} from '../../../web/js/state.js';
 
 /**
  * Mount the button of the help and its dialog.
- * @param {Pick<Context, 'element' | 'props'>} context
+ * @param {Pick<Context<{words: HelpDialogWords, keys: [string[], string][]}>, 'element' | 'props'>} context
  * @returns {void}
  */
 export function mount({element, props}) {
@@ -19,7 +19,7 @@ export function mount({element, props}) {
   open.title = words.open;
   open.type = close.type = 'button';
 
-  for (const [names, meaning] of /** @type {[string[], string][]} */ (keys)) {
+  for (const [names, meaning] of keys) {
     const row = make('tr'), cell = make('th');
     cell.scope = 'row';
     cell.append(...names.flatMap((name, i) => [...(i ? [` ${words.or} `] : []), make('kbd', '', name)]));

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-DIALOG = {"open": "Help", "title": "Keys", "close": "Close", "or": "or"}
+from explainer.web.texts import ScriptWords
+
+DIALOG: ScriptWords = {"open": "Help", "title": "Keys", "close": "Close", "or": "or"}
 KEYS = [
     [["←", "→"], "the word before or after"],
     [["↑", "↓"], "between the answer and the prompt"],

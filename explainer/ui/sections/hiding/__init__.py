@@ -13,8 +13,10 @@ from explainer.ui.sides import MODEL, PLUMBING
 
 
 class HidingFold(Drawn):
-    """What becomes of the words when a place is hidden, folded. Events: measure (what the model
-    makes of the same answer then), again (what it answers then)."""
+    """How words change when a region is hidden, folded. Value: `HidingResult`, or a message.
+
+    Events: measure (read the same answer again), again (answer again).
+    """
 
     MODULE = "hiding"
     TEMPLATE = '<details class="sl-fold sl-whatif"></details>'
@@ -44,8 +46,7 @@ class HidingSection(Section):
             self.note = Masked(None, words=words.MASKED_WORDS)
 
     def wire(self, page: Page) -> None:
-        """Connect reading the answer again, and the way back from an answer about a masked
-        picture."""
+        """Connect reading the answer again, and the way back to the previous answer."""
         measure = self.server.visits.served(self.handler.measure, with_ticket)
         self.fold.measure(measure, self.fold, self.fold, **MODEL)
         self.note.back(self.handler.back, self.note, page.see.shown, **PLUMBING)

@@ -15,7 +15,7 @@ from explainer.run import ANSWER, Run
 from explainer.serving.jobs import HidingJob
 from explainer.ui.api_common import (
     NO_KNOBS,
-    ChipTold,
+    ChipRecord,
     RunReader,
     choose_method,
     describe_chip,
@@ -25,9 +25,11 @@ from explainer.ui.api_common import (
 from explainer.ui.handlers import Handlers
 
 
-class WordWithout(ChipTold):
-    """A chip of the answer, and how probable it is with a place hidden, and with as much hidden
-    elsewhere; null where there is not so much."""
+class WordWithout(ChipRecord):
+    """A chip of the answer, and its probabilities with a region hidden, and with the control.
+
+    The control is null where too little of the picture is left for it.
+    """
 
     hidden: float
     elsewhere: float | None
@@ -57,10 +59,10 @@ class HideEndpoint:
         how: str = "hide",
         fill: str = "mean",
     ) -> Trial:
-        """Return how probable each word of an answer is with a part of the picture hidden: the
-        place that the map of a word shows, or all but that. The model reads the answer again.
+        """Return how probable each word of an answer is with a region of the picture hidden.
 
-        As a control, as much is hidden elsewhere, drawn at random.
+        The region is what the map of a word shows, or all but that. The model reads the answer
+        again, and once more with as much hidden elsewhere, at random, as a control.
 
         Args:
             run: as /record returned it
@@ -69,8 +71,8 @@ class HideEndpoint:
             preset: as for /explain
             knobs: as for /explain
             image: in which of several images, counted from 0
-            how: hide the place, or keep only that
-            fill: what it is hidden under: mean (the mean colour), black or blur
+            how: hide the region, or keep only that
+            fill: what covers it: mean (the mean colour), black or blur
         """
         if how not in (*HOW,) or fill not in (*FILLS,):
             raise SightlineError(f"how is {' or '.join(HOW)}, and fill one of {', '.join(FILLS)}")

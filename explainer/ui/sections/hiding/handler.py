@@ -37,6 +37,7 @@ from explainer.web.controls import OFFERED, MethodSettings
 from explainer.web.lacking import missing_of
 from explainer.web.messages import (
     HidingResult,
+    MaskNote,
     ShownPicture,
     Value,
     busy,
@@ -75,8 +76,10 @@ class HidingRequest:
 
     @property
     def pictures(self) -> list[tuple[npt.NDArray[np.uint8], ...]]:
-        """Return the pictures of the run with each region hidden; `RunError` if that changes
-        nothing."""
+        """Return the pictures of the run with each region hidden.
+
+        Raises `RunError` if that changes nothing.
+        """
         shown, image = self.run.images, self.regions[0].image
         made = [hidden(self.run, region, self.fill) for region in self.regions]
         if np.array_equal(made[0][image], shown[image]):
@@ -98,8 +101,7 @@ class HidingHandler:
         """Yield a message while the model reads the answer again, and then the result.
 
         Args:
-            message: {run, subject, method, image, how, fill, panel, options}, {box} for how
-                "box", as shares of the picture, and {ask}, which comes back with every value.
+            message: a `HidingCall`, and {ask}, which comes back with every value.
         """
         ticket = controls.read_ticket(message)
         try:
@@ -123,12 +125,13 @@ class HidingHandler:
         layers: Any,
         repetition_penalty: Any = None,
     ) -> Iterator[PageUpdate]:
-        """Yield what the page shows while the model answers again, and then the chips; the last
-        value, in place of a notice, says how the picture was masked and what was before.
+        """Yield what the page shows while the model answers again, and then the chips.
+
+        The last value has a `MaskNote` in place of a notice.
 
         Args:
             message: as for `measure`.
-            previous: {run, subject}, what to come back to.
+            previous: a `SubjectCall`, what to come back to.
         """
         kept: Value = NOTHING  # chips that come back if it ends in an error
         try:
@@ -142,11 +145,11 @@ class HidingHandler:
                 request.run, request.pictures[0], decoding, settings.needed
             )
             kept = self._handlers.restored(previous)
-            yield PageUpdate({"chips": [], "live": True}, busy(texts.BUSY_READING))
+            yield PageUpdate(payload.live_bar([]), busy(texts.BUSY_READING))
             note = _describe_mask(request)
             for page in self._handlers.follow(self._noted(steps, request.run, note)):
                 key = page.bar.get("run")
-                told = {"run": key, "note": note, "before": previous} if key else NOTHING
+                told = MaskNote(run=key, note=note, before=previous).as_json() if key else NOTHING
                 yield page._replace(notice=told)
         except Exception as error:
             yield PageUpdate(kept, failed(error))

@@ -10,7 +10,7 @@ import {choose, tool} from '../../../web/js/toolbar.js';
 
 /**
  * Build the section that hides a region, once it is opened.
- * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'watch'>} context
+ * @param {Pick<Context<{value: FoldValue<HidingResult, HidingCall>, words: HidingWords}>, 'element' | 'props' | 'trigger' | 'watch'>} context
  * @returns {void}
  */
 export function unfold({element, props, trigger, watch}) {
@@ -77,8 +77,7 @@ export function unfold({element, props, trigger, watch}) {
   }
 
   function heard() {
-    /** @type {Answered<HidingResult> | null} */
-    const value = props.value;
+    const {value} = props;
     if (value?.asked !== asks) return;  // our own question coming back, or an answer to one before
     if ('busy' in value) say(value.busy, 'busy');
     else if ('kind' in value) say(value.text, value.kind);

@@ -6,7 +6,7 @@ import {tool} from '../../../web/js/toolbar.js';
 
 /**
  * Mount the note on an answer about a masked picture.
- * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'watch'>} context
+ * @param {Pick<Context<{value: MaskNote | MaskNote['before'] | null, words: HidingMaskedWords}>, 'element' | 'props' | 'trigger' | 'watch'>} context
  * @returns {void}
  */
 export function mount({element, props, trigger, watch}) {
@@ -15,7 +15,7 @@ export function mount({element, props, trigger, watch}) {
   const known = new Map();
   text.setAttribute('role', 'status');
   row.append(text, tool(props.words.back, props.words.back, () => {
-    props.value = known.get(now.run)?.before;
+    props.value = known.get(now.run)?.before ?? null;
     trigger('back', {});
   }));
 
@@ -27,9 +27,8 @@ export function mount({element, props, trigger, watch}) {
   }
 
   function heard() {
-    /** @type {MaskNote | null} */
-    const value = props.value;
-    if (value?.note) known.set(value.run, value);
+    const {value} = props;
+    if (value && 'note' in value) known.set(value.run, value);
     show();
   }
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from explainer.web.texts import BUSY_WAITING, FILLS, UNREACHABLE
+from explainer.web.texts import BUSY_WAITING, FILLS, UNREACHABLE, ScriptWords
 
-FOLD: dict[str, Any] = {
+FOLD: ScriptWords = {
     "title": "Hide a region",
     "about": "Hide a region and see how probable each word of the answer still is (occlusion). The "
     "control hides as much elsewhere, at random.",
@@ -96,4 +96,4 @@ MASKED = {
     "box": "Asked again with a part of {picture} hidden (cover: {fill}): a rectangle, {share} of "
     "it.",
 }
-MASKED_WORDS = {"back": "Back to the previous answer"}
+MASKED_WORDS: ScriptWords = {"back": "Back to the previous answer"}

@@ -16,9 +16,12 @@ PRESS_RUN_ON_PICTURE = "picture => { if (picture) document.querySelector('#sl-ru
 
 
 class SettingsBar(Drawn):
-    """Buttons that copy a link, present, and reset; remembers settings. Server functions: restore,
-    parameters, chosen, written. Events: ask (fill in what the link in the value asks), bring (the
-    words that it chooses). Value: {query}, or {run, query}."""
+    """Buttons that copy a link, present, and reset; the settings are remembered.
+
+    Value from the page: {query}, or {run, query}. Server functions: restore, parameters, chosen,
+    written. Events: ask (fill in what the link asks for), bring (look up the words that it
+    chooses).
+    """
 
     MODULE = "links"
     TEMPLATE = '<div class="sl-settings"></div>'
@@ -55,8 +58,7 @@ class LinksSection(Section):
         self.bar.bring(bring, self.bar, self.bar, api_name="bring_link", **MODEL)
 
     def fill(self, message: Any) -> tuple[Any, ...]:
-        """Return the values of the fields that a link fills in: picture, prompt, decoding, layers,
-        penalty and model."""
+        """Return what a link fills in: picture, prompt, decoding, layers, penalty and model."""
         request = self.links.fill(message)
         picture = request.example.picture.pixels if request.example else None
         model = self.server.menu.value(request.model)

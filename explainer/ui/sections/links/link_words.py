@@ -12,16 +12,14 @@ mean another word.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple, get_args
 
 from explainer.errors import SightlineError, TokenError
-from explainer.methods import COMBINE
 from explainer.methods.base import Knob
 from explainer.methods.subjects import Contrast, Span, Word, text_of, unsaid_exactly
 from explainer.run import Run
 from explainer.ui.sections.links import words
-from explainer.web.messages import Value
+from explainer.web.calls import Combine, Explained, read_call
 from explainer.web.subjects import check_word, read_subject
 
 NAMES = ("word", "against")  # parameters of a link
@@ -39,7 +37,7 @@ class LinkPart(NamedTuple):
         lacks: the word that has to be brought first, or "".
     """
 
-    subject: Value | None
+    subject: Explained | None
     lacks: str = ""
 
 
@@ -47,9 +45,10 @@ def read(run: Run, text: str) -> LinkPart:
     """Return what a parameter chooses in a run; `SightlineError` if there is no such thing."""
     if _CHIP.fullmatch(text):
         Knob("word", "int", 0, "", 0, len(run.chips) - 1).check(int(text))
-        return LinkPart({"chip": int(text)})
+        return LinkPart(Explained(chip=int(text)))
     if found := _TOKENS.fullmatch(text):
-        subject = {"tokens": [int(t) for t in found[1].split(",")], "by": _by(found[2])}
+        tokens = [int(token) for token in found[1].split(",")]
+        subject = read_call(Explained, {"tokens": tokens, "by": _by(found[2])})
         read_subject(run, subject)
         return LinkPart(subject)
     if found := _OTHER.fullmatch(text):
@@ -57,23 +56,27 @@ def read(run: Run, text: str) -> LinkPart:
     raise SightlineError(words.NO_WORD.format(got=text[:40]))
 
 
-def _by(name: str | None) -> str:
-    if name is not None and name not in COMBINE:
+def _by(name: str | None) -> Combine:
+    for by in get_args(Combine):
+        if name == by:
+            return by
+    if name is not None:
         raise SightlineError(words.NO_WORD.format(got=f":{name}"[:40]))
-    return name or "max"
+    return "max"
 
 
-def _other(run: Run, at: int, by: str, text: str) -> LinkPart:
+def _other(run: Run, at: int, by: Combine, text: str) -> LinkPart:
     check_word(text)
     run.check_token(at)
     try:
         ids = list(unsaid_exactly(run, at, text).ids)
     except TokenError:
         return LinkPart(None, text)
-    return LinkPart({"at": at, "ids": ids} | ({} if by == "max" else {"by": by}))
+    word = Explained(at=at, ids=ids)
+    return LinkPart(word if by == "max" else word.model_copy(update={"by": by}))
 
 
-def written(run: Run, subject: Any) -> dict[str, str]:
+def written(run: Run, subject: Explained) -> dict[str, str]:
     """Return the parameters of a link for what the page has explained.
 
     Raises `SightlineError` for what is no subject of the run, and for a word whose text does not
@@ -81,18 +84,17 @@ def written(run: Run, subject: Any) -> dict[str, str]:
     """
     found = read_subject(run, subject)
     if isinstance(found, Contrast):
-        told = zip(
-            NAMES, (found.plus, found.minus), (subject["plus"], subject["minus"]), strict=True
-        )
-        return {name: _written(run, word, asked) for name, word, asked in told}
+        parts = ((found.plus, subject.plus), (found.minus, subject.minus))
+        told = zip(NAMES, parts, strict=True)
+        return {name: _written(run, word, part) for name, (word, part) in told}
     return {"word": _written(run, found, subject)}
 
 
-def _written(run: Run, word: Word, asked: Mapping[str, Any]) -> str:
+def _written(run: Run, word: Word, part: Explained | None) -> str:
     by = "" if word.by == "max" else f":{word.by}"
     if isinstance(word, Span):
-        if "chip" in asked:
-            return str(asked["chip"])
+        if part and part.chip is not None:
+            return str(part.chip)
         return f"t{','.join(map(str, word.tokens))}{by}"
     text = text_of(run, word)
     check_word(text)

@@ -8,17 +8,23 @@ import {addStage} from '../../../web/js/stage.js';
 import {sightline} from '../../../web/js/state.js';
 
 /** @typedef {Record<string, string>} Query parameters of an address */
+/**
+ * @typedef {object} LinksServer
+ * @property {(request: QueryCall) => Promise<RestoredLink>} restore
+ * @property {(request: RunCall) => Promise<LinkParameters>} parameters
+ * @property {(request: Known<RunCall> & {query: Query}) => Promise<LinkChoice>} chosen
+ * @property {(request: Known<SubjectCall>) => Promise<LinkParameters>} written
+ */
+/** @typedef {{query: Query} | {run: string | null, query: Query} | {run: string | null} & LinkChoice | null} LinksValue */
 
 /**
  * Mount the buttons for links, presenting and reset.
- * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'server' | 'watch'>} context
+ * @param {Pick<Context<{value: LinksValue, words: LinksBarWords, defaults: PageSettings, options: OptionValue}, LinksServer>, 'element' | 'props' | 'trigger' | 'server' | 'watch'>} context
  * @returns {void}
  */
 export function mount({element, props, trigger, server, watch}) {
   const root = partOf(element, '.sl-settings'), {words} = props, {now, canonical} = sightline;
-  /** @type {PageSettings} */
-  const defaults = props.defaults;
-  const NAMES = Object.keys(defaults), MEMORY = 'sightline', REST_MS = 300;
+  const {defaults} = props, NAMES = Object.keys(defaults), MEMORY = 'sightline', REST_MS = 300;
   const address = new URLSearchParams(location.search);
   /** @type {Query} */
   const linked = Object.fromEntries([...address].filter(([name]) => !ours(name)));
@@ -118,7 +124,6 @@ export function mount({element, props, trigger, server, watch}) {
     if (!subject || !isOther() || same(chosen.subject, subject)) return;
     if (same(subject, {chip: subject.chip})) chosen = {subject, query: {word: String(subject.chip)}, text: ''};
     else {
-      /** @type {LinkParameters | null} */
       const got = await server.written({run, subject}).catch(() => null);
       if (now.run === run && same(now.subject, subject)) chosen = {subject, query: {}, text: words.unreachable, ...got};
     }
@@ -127,7 +132,6 @@ export function mount({element, props, trigger, server, watch}) {
   // What the link chooses, if it is the link's own answer that came and nobody chose meanwhile.
   async function choose() {
     const {run} = now, asked = {run, query: linked};
-    /** @type {LinkChoice | null} */
     const got = await server.chosen(asked).catch(() => null);
     take(run, got);
     if (!got?.lacks.length || now.run !== run || now.subject !== first) return;
@@ -187,7 +191,6 @@ export function mount({element, props, trigger, server, watch}) {
   async function start() {
     const remembered = recall();
     if (remembered || Object.keys(linked).length) {
-      /** @type {RestoredLink | null} */
       const got = await server.restore({query: linked, remembered}).catch(() => null);
       said.textContent = got ? got.text : words.unreachable;
       if (got) adopt(got.settings);
@@ -199,7 +202,7 @@ export function mount({element, props, trigger, server, watch}) {
       }
     }
     ready = true;
-    sightline.set({greets: !props.value?.query});
+    sightline.set({greets: !(props.value && 'query' in props.value)});
   }
 
   const presenting = button(words.present, words.presentTitle, () => present(true));
@@ -223,7 +226,6 @@ export function mount({element, props, trigger, server, watch}) {
     if (now.greeting) return sightline.set({greeting: false});  // the page opens with it without a link, too
     if (awaited) choose();
     awaited = false;
-    /** @type {LinkParameters & {run: string | null} | null} */
     const got = await server.parameters({run: now.run}).catch(() => null);
     if (got?.run !== now.run) return;
     own = got.query;
@@ -231,8 +233,7 @@ export function mount({element, props, trigger, server, watch}) {
     write();
   });
   watch('value', () => {
-    /** @type {{run: string | null} & LinkChoice | null} */
-    const value = props.value;
+    const {value} = props;
     if (value && 'lacks' in value) take(value.run, value);
   });
 }

@@ -43,6 +43,7 @@ from explainer.ui.sections.links.settings import defaults, linked, remembered
 from explainer.web import controls
 from explainer.web.calls import (
     LONGEST_PARAMETER,
+    Explained,
     QueryCall,
     RunCall,
     SubjectCall,
@@ -52,6 +53,7 @@ from explainer.web.controls import DecodingControls
 from explainer.web.messages import (
     LinkChoice,
     LinkParameters,
+    RestoredLink,
     Value,
 )
 from explainer.web.texts import in_words
@@ -76,8 +78,13 @@ class LinkRequest(NamedTuple):
 
 
 class Links:
-    """Reads and writes links for a page; `examples` are those that a link can name, and
-    `with_words` brings words into a stored run, see `Handlers.with_words`."""
+    """Read and write links for a page.
+
+    Args:
+        models, store: those of the server.
+        examples: those that a link can name.
+        with_words: adds words to a stored run, see `Handlers.with_words`.
+    """
 
     def __init__(
         self,
@@ -90,34 +97,34 @@ class Links:
         self._with_words = with_words
 
     def restore(self, told: Any) -> Value:
-        """Return the settings to start with, whether the link asks something, and its problems.
+        """Return a `RestoredLink`: the settings to start with, and the problems of a link.
 
         Args:
-            told: {query, remembered}: the parameters of the page's address, and the settings that
-                the browser remembers or null.
-
-        Returns:
-            {"settings": as in `defaults`, "asks": bool, "layer": that is looked at or None, "text":
-            sentences or ""}.
+            told: a `QueryCall`: the parameters of the page's address, and the settings that the
+                browser remembers.
         """
         try:
             call, doubts = _read(told), Doubts()
             query = call.query
             settings = linked(query, remembered(call.remembered, doubts), doubts)
-            asks = self.asked(query, doubts) != self.asked({}, Doubts())
+            asks = self.parse(query, doubts) != self.parse({}, Doubts())
             if "example" not in query:
                 for name in link_words.NAMES:
                     doubts.keep(query, name, _astray, None)
             layer = doubts.keep(query, "layer", lambda v: read_knob(_LAYER, v), None)
-            return {"settings": settings, "asks": asks, "layer": layer, "text": doubts.text}
+            return RestoredLink(
+                settings=settings, asks=asks, layer=layer, text=doubts.text
+            ).as_json()
         except Exception as error:
-            return {"settings": defaults(), "asks": False, "layer": None, "text": in_words(error)}
+            return RestoredLink(
+                settings=defaults(), asks=False, layer=None, text=in_words(error)
+            ).as_json()
 
     def fill(self, told: Any) -> LinkRequest:
         """Parse a link's query. Problems are reported by `restore`."""
-        return self.asked(_read(told).query, Doubts())
+        return self.parse(_read(told).query, Doubts())
 
-    def asked(self, query: Mapping[str, str], doubts: Doubts) -> LinkRequest:
+    def parse(self, query: Mapping[str, str], doubts: Doubts) -> LinkRequest:
         """Parse a link; the prompt of its example counts unless it has one of its own."""
         example = doubts.keep(query, "example", self._example, None)
         prompt = query.get("prompt", example.prompt if example else "")
@@ -129,11 +136,10 @@ class Links:
         return LinkRequest(example, prompt, DecodingControls(**decoding), model)
 
     def parameters(self, told: Any) -> Value:
-        """Return {"run", "query", "text"}: the part of a link that says how a run was asked for,
-        and what cannot be in it.
+        """Return the `LinkParameters` that say how a run was asked for.
 
         Args:
-            told: {run} as the page's script sends it.
+            told: a `RunCall`.
         """
         try:
             key = read_call(RunCall, told).run
@@ -146,12 +152,10 @@ class Links:
         return LinkParameters(run=key, query=kept, text=text).as_json()
 
     def chosen(self, told: Any) -> Value:
-        """Return {"subject", "lacks", "text"}: what a link chooses in the answer to its example,
-        None if there is nothing, the words of it that `bring` has to bring first, and what was
-        wrong with it.
+        """Return the `LinkChoice`: what a link chooses in the answer to its example.
 
         Args:
-            told: {run, query}: the run that is shown, and the parameters of the page's address.
+            told: a `RunCall` with the {query} of the page's address.
         """
         doubts = Doubts()
         try:
@@ -162,15 +166,14 @@ class Links:
             ]
             lacks = [part.lacks for part in parts if part and part.lacks]
             plus, minus = (part and part.subject for part in parts)
-            subject = {"plus": plus, "minus": minus} if plus and minus else plus
+            subject = Explained(plus=plus, minus=minus) if plus and minus else plus
             subject = None if lacks else subject
             return LinkChoice(subject=subject, lacks=lacks, text=doubts.text).as_json()
         except Exception as error:
             return LinkChoice(subject=None, lacks=[], text=in_words(error)).as_json()
 
     def bring(self, told: Any) -> Value:
-        """Return what `chosen` does, and the run, once the model has brought the words of the link
-        that the run lacks."""
+        """Have the model look up words of a link that a run lacks; return what `chosen` does."""
         key = told.get("run") if isinstance(told, Mapping) else None
         try:
             found = self.chosen(told)
@@ -183,22 +186,22 @@ class Links:
             return {"run": key, **told.as_json()}
 
     def written(self, told: Any) -> Value:
-        """Return {"query", "text"}: the parameters of a link that choose a subject, and why there
-        are none.
+        """Return the `LinkParameters` that choose a subject, or why there are none.
 
         Args:
-            told: {run, subject} as the page's script sends it.
+            told: a `SubjectCall`.
         """
         try:
             call = read_call(SubjectCall, told)
             run = stored(self._store, call.run)
-            return LinkParameters(query=link_words.written(run, call.subject), text="").as_json()
+            query = link_words.written(run, call.subject or Explained())
+            return LinkParameters(query=query, text="").as_json()
         except Exception as error:
             why = words.WITHOUT_WORD.format(why=in_words(error))
             return LinkParameters(query={}, text=why).as_json()
 
     def _part(self, run: Run, query: Mapping[str, str], text: str) -> link_words.LinkPart:
-        asked = self.asked(query, Doubts())
+        asked = self.parse(query, Doubts())
         if "word" not in query or not asked.example or asked.prompt != run.prompt:
             return _astray(text)
         return link_words.read(run, text) if _shows(run, asked.example) else _astray(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from explainer.web import texts
 
-BAR = {
+BAR: texts.ScriptWords = {
     "link": "Copy link",
     "present": "Present",
     "reset": "Reset",

@@ -19,9 +19,12 @@ from explainer.ui.handlers import Handlers
 from explainer.ui.sections.map_test.handler import CurveReader, read_answer_word, read_plan
 
 
-class CurvesTold(TypedDict):
-    """How probable a word is while a picture appears, and while it goes, in one order of places;
-    the areas under both, 0 to 1, the first one's highest point, and its area above the lowest."""
+class OrderCurves(TypedDict):
+    """The curves of a word in one order of places: its probability as they are shown, or taken.
+
+    `insertion` and `deletion` are the areas under both, 0 to 1; `confidence` is the highest point
+    of the first, `reliance` its area above its lowest point.
+    """
 
     shown: list[float]
     taken: list[float]
@@ -31,23 +34,26 @@ class CurvesTold(TypedDict):
     reliance: float
 
 
-class MapCurves(CurvesTold):
+class MapCurves(OrderCurves):
     """The curves for the order of a map, and what they mean, "" if the word needs no place."""
 
     method: str
     verdict: str
 
 
-class ProofTold(TypedDict):
-    """How probable a word is with the whole picture and with none of it, what that means, and its
-    curves at these shares of the picture, for maps and for random orders."""
+class CurveTest(TypedDict):
+    """The curves of a word for maps and for random orders, at each `share` of the picture.
+
+    `whole` and `empty` are its probabilities with all of the picture and with none of it; `verdict`
+    says what they mean.
+    """
 
     whole: float
     empty: float
     verdict: str
     share: list[float]
     maps: list[MapCurves]
-    random: list[CurvesTold]
+    random: list[OrderCurves]
 
 
 class CurvesEndpoint:
@@ -64,19 +70,19 @@ class CurvesEndpoint:
         knobs: dict[str, dict[str, Any]] = NO_KNOBS,
         fill: str = PLAN.fill,
         steps: int = PLAN.steps,
-    ) -> ProofTold:
-        """Return how probable a word of the answer is while the picture appears, and while it goes,
-        strongest places of a map first, and in random orders: does the word follow the map?
+    ) -> CurveTest:
+        """Test by insertion and deletion whether a word follows its maps.
 
-        The model reads 2 * steps pictures for each method, and for each of four random orders,
-        which words of a run share.
+        Returns how probable the word is while the picture appears, and while it goes, strongest
+        places of a map first, and in random orders. The model reads 2 * steps pictures for each
+        method, and for each of four random orders, which the words of a run share.
 
         Args:
             run: as /record returned it
             subject: as for /explain, of words that were said
             methods: which maps
             knobs: of each method, by its name; "preset" may be one of them
-            fill: what is not shown lies under: mean (the mean colour), black or blur
+            fill: what covers hidden parts: mean (the mean colour), black or blur
             steps: into how many parts of equal area the picture is cut, 1 to 64
         """
         plan, chosen = (
@@ -92,7 +98,7 @@ class CurvesEndpoint:
         return _proof(proof)
 
 
-def _proof(proof: MapTest) -> ProofTold:
+def _proof(proof: MapTest) -> CurveTest:
     word, chance = proof.verdict_of_word(), proof.chance
     return {
         "whole": chance.whole,
@@ -111,7 +117,7 @@ def _proof(proof: MapTest) -> ProofTold:
     }
 
 
-def _curves(curves: Curves) -> CurvesTold:
+def _curves(curves: Curves) -> OrderCurves:
     return {
         "shown": curves.insertion.tolist(),
         "taken": curves.deletion.tolist(),

@@ -6,7 +6,6 @@ many pictures for one word, so the page is told after each few how far that is, 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from explainer.probing.map_test import ENOUGH, MapTest, check_word, make_map_tes
 from explainer.run import Run
 from explainer.serving.jobs import CurvesJob
 from explainer.ui.handlers import Handlers
+from explainer.ui.recent import Recent
 from explainer.ui.sections.map_test import words
 from explainer.web import controls, texts, token_text
 from explainer.web.calls import MapTestCall, read_call
@@ -53,18 +53,17 @@ class Measured(NamedTuple):
 
 
 class CurveReader:
-    """Reads the curves of maps by their models, and caches those of the random orders."""
+    """Have models read the curves of maps; those of the random orders are kept."""
 
     def __init__(self, handlers: Handlers) -> None:
         self._handlers = handlers
-        self._random: OrderedDict[tuple[str, CurvePlan], tuple[Readings, ...]] = OrderedDict()
+        self._random: Recent[tuple[str, CurvePlan], tuple[Readings, ...]] = Recent(KEPT)
 
     def steps(
         self, key: str, run: Run, maps: Sequence[Heatmap], plan: CurvePlan
     ) -> Iterator[Measured]:
-        """Yield after each batch how far the readings of the maps of a stored run are, and of the
-        random orders."""
-        known = self._random.get((key, plan), ())
+        """Yield the progress after each batch of readings, of maps and of random orders."""
+        known = self._random.get((key, plan)) or ()
         wanted = (*maps, *(() if known else random_maps(run)))
         made: list[Readings] = []
         for item in self._handlers.job_steps(CurvesJob(run, wanted, plan)):
@@ -76,13 +75,7 @@ class CurveReader:
                 tuple(made[: len(maps)]),
                 known or tuple(made[len(maps) :]),
             )
-        self._keep((key, plan), known or tuple(made[len(maps) :]))
-
-    def _keep(self, name: tuple[str, CurvePlan], random: tuple[Readings, ...]) -> None:
-        self._random[name] = random
-        self._random.move_to_end(name)
-        while len(self._random) > KEPT:
-            self._random.popitem(last=False)
+        self._random.keep((key, plan), known or tuple(made[len(maps) :]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +106,10 @@ class MapTestHandler:
         self._handlers, self._reader = handlers, CurveReader(handlers)
 
     def measure(self, message: Any) -> Iterator[Value]:
-        """Yield how many pictures the model has read and the curves that are ready, and then all of
-        them with what they mean.
+        """Yield `MapTestProgress` after each batch of readings, and then a `MapTestResult`.
 
         Args:
-            message: {run, subject, panel, options, fill, steps}, and {ask}, which comes back with
-                every value.
+            message: a `MapTestCall`, and {ask}, which comes back with every value.
         """
         ticket = controls.read_ticket(message)
         try:

@@ -15,7 +15,7 @@ const FIGURES = ['insertion', 'deletion'];
 
 /**
  * Build the map test, once it is opened.
- * @param {Pick<Context, 'element' | 'props' | 'trigger' | 'watch'>} context
+ * @param {Pick<Context<{value: FoldValue<MapTestProgress | MapTestResult, MapTestCall> | Lost, words: MapTestWords}>, 'element' | 'props' | 'trigger' | 'watch'>} context
  * @returns {void}
  */
 export function unfold({element, props, trigger, watch}) {
@@ -88,8 +88,7 @@ export function unfold({element, props, trigger, watch}) {
   }
 
   function heard() {
-    /** @type {Answered<MapTestProgress | MapTestResult> | {lost: true} | null} */
-    const value = props.value;
+    const {value} = props;
     if (value && 'lost' in value && work.stoppable) {
       result.hidden = true;
       work.end(says.unreachable, 'error');

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from explainer.web import texts
 
-FOLD: dict[str, Any] = {
+FOLD: texts.ScriptWords = {
     "title": "Test this map (insertion and deletion)",
     "about": "Show the strongest places first (insertion) or remove them first (deletion). A good "
     "map changes the probability sooner than random order.",

@@ -12,7 +12,7 @@ from explainer.ui.maps import stored
 from explainer.ui.section import Section, Slot
 from explainer.ui.sections.own_picture import words
 from explainer.web import controls
-from explainer.web.messages import Value, failed
+from explainer.web.messages import PhotographAdvice, Value, failed
 
 
 class PhotographOffer(Drawn):
@@ -31,20 +31,20 @@ class OwnPictureSection(Section):
             PhotographOffer(None, load=words.LOAD, server_functions=[self.offer])
 
     def offer(self, message: Any) -> Value:
-        """Return {run, text, model}: what to say of a run, and the model to load, or "".
+        """Return a `PhotographAdvice` on a run.
 
-        The text is "" unless a bundled model answered about a picture that is not one of ours.
+        It is empty unless a bundled model answered about a picture that is not one of ours.
 
         Args:
-            message: {run} as the page's script sends it.
+            message: a `RunCall`.
         """
         try:
             key = controls.read_run(message)
             if not self._is_beyond_model(stored(self.server.store, key)):
-                return {"run": key, "text": "", "model": ""}
+                return PhotographAdvice(run=key, text="", model="").as_json()
             offer = self.server.menu.offer()
             text = " ".join(filter(None, (words.DRAWINGS, offer.text)))
-            return {"run": key, "text": text, "model": offer.model}
+            return PhotographAdvice(run=key, text=text, model=offer.model).as_json()
         except Exception as error:
             return failed(error)
 

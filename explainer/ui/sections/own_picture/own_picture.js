@@ -5,7 +5,7 @@ import {sightline} from '../../../web/js/state.js';
 
 /**
  * Mount the offer.
- * @param {Pick<Context, 'element' | 'props' | 'server'>} context
+ * @param {Pick<Context<{load: string}, {offer(request: RunCall): Promise<PhotographAdvice | Message>}>, 'element' | 'props' | 'server'>} context
  * @returns {void}
  */
 export function mount({element, props, server}) {
@@ -19,11 +19,8 @@ export function mount({element, props, server}) {
     const {run} = now;
     root.hidden = true;
     if (run === null) return;
-    let told;
-    try {
-      told = await server.offer({run});
-    } catch { return; }  // the page says elsewhere that the server is away
-    if (run !== now.run || told.run !== run || !told.text) return;
+    const told = await server.offer({run}).catch(() => null);  // the page says elsewhere that the server is away
+    if (run !== now.run || !told || !('model' in told) || told.run !== run || !told.text) return;
     model = told.model;
     text.textContent = told.text;
     load.textContent = props.load.replace('{model}', () => model);

@@ -13,6 +13,7 @@ from explainer.ui.section import Page, Section, Slot
 from explainer.ui.sections.recorded import words
 from explainer.ui.sections.recorded.opening import Opening
 from explainer.ui.sides import PLUMBING
+from explainer.web.page_messages import Thumbnail
 
 # The scales that are on become those that the run was read at, wherever they are kept.
 ADOPT = "panel => { document.sightline.set({panel}); }"
@@ -27,7 +28,7 @@ class RecordedSection(Section):
             return
         server = self.server
         shown = [
-            {"thumbnail": publish(s.picture), "label": s.label, "prompt": s.prompt}
+            Thumbnail(thumbnail=publish(s.picture), label=s.label, prompt=s.prompt).as_json()
             for s in server.gallery
         ]
         # In a closed fold Gradio mounts nothing: what opens the first one by itself stands outside.

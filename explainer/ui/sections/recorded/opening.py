@@ -113,9 +113,9 @@ def with_scales(panel: Any, run: Run) -> Any:
         return panel
     if not missing_scales(run, wanted):
         return panel
-    knob = controls.panel_spec()["scales"]
-    spare = [alpha for alpha, _ in knob["defaults"]]
-    read = [round(a, 4) for a in run.alphas if knob["low"] <= a <= knob["high"]][: len(spare)]
+    bounds = controls.panel_spec().scales
+    spare = [alpha for alpha, _ in bounds.defaults]
+    read = [round(a, 4) for a in run.alphas if bounds.low <= a <= bounds.high][: len(spare)]
     pairs = [[alpha, True] for alpha in sorted(read)]
     pairs += [[alpha, False] for alpha in spare if alpha not in read]
     return {**panel, "alphas": pairs[: len(spare)], "weights": None}

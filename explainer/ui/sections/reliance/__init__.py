@@ -13,15 +13,16 @@ from explainer.ui.section import Page, Section, Slot
 from explainer.ui.sides import MODEL
 from explainer.web import payload
 from explainer.web.calls import RunCall, read_call
-from explainer.web.messages import (
-    Value,
-)
+from explainer.web.messages import Value
+from explainer.web.page_messages import RelianceRefusal, RelianceResult
 from explainer.web.texts import in_words
 
 
 class RelianceMeter(Drawn):
-    """Asks for the reliance of a shown answer. Value: {run}, and {run, rests} or {why} when Python
-    sets it. Event: measure."""
+    """Ask for the reliance of a shown answer. Value: `RelianceResult`; from the page {run}.
+
+    Event: measure.
+    """
 
     MODULE = "reliance"
     TEMPLATE = '<div hidden class="sl-unseen"></div>'
@@ -42,15 +43,14 @@ class RelianceSection(Section):
         self.meter.measure(measure, self.meter, self.meter, **MODEL)
 
     def measure(self, message: Any) -> Value:
-        """Return {run, rests} for a run, see `payload.rests`; or {why}, if it cannot be measured:
-        the chips are as useful without.
+        """Return a `RelianceResult`; or a `RelianceRefusal`: the chips are as useful without.
 
         Args:
-            message: {run} as the page's script sends it.
+            message: a `RunCall`.
         """
         try:
             key = read_call(RunCall, message).run
             run = self.server.handlers.with_evidence(key)
-            return {"run": key, "rests": payload.rests(run)}
+            return RelianceResult(run=key, rests=payload.rests(run)).as_json()
         except Exception as error:
-            return {"why": in_words(error)}
+            return RelianceRefusal(why=in_words(error)).as_json()

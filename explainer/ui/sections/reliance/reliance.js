@@ -6,7 +6,7 @@ const REST_BEFORE_MEASURING_MS = 600;
 
 /**
  * Ask for the reliance of each answer that is shown without.
- * @param {Pick<Context, 'props' | 'trigger' | 'watch'>} context
+ * @param {Pick<Context<{value: RelianceResult | RelianceRefusal | RunCall | null}>, 'props' | 'trigger' | 'watch'>} context
  * @returns {void}
  */
 export function mount({props, trigger, watch}) {
@@ -25,8 +25,8 @@ export function mount({props, trigger, watch}) {
   }
 
   function measured() {
-    const {run, rests} = props.value ?? {};
-    if (rests && run === now.run) sightline.set({rests});
+    const {value} = props;
+    if (value && 'rests' in value && value.rests && value.run === now.run) sightline.set({rests: value.rests});
   }
 
   sightline.on('run rests', measureSoon);

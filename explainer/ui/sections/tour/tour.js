@@ -5,7 +5,7 @@ import {sightline} from '../../../web/js/state.js';
 
 /**
  * Mount the button that begins the tour.
- * @param {Pick<Context, 'element' | 'props' | 'bring'>} context
+ * @param {Pick<Context<{words: TourWords}>, 'element' | 'props' | 'bring'>} context
  * @returns {void}
  */
 export function mount(context) {

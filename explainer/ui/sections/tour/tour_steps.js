@@ -9,11 +9,11 @@ const GAP = 12, AROUND = 5;  // pixels from the part to the window, and to the r
 
 /**
  * Begin the tour, or go on with the one that is open.
- * @param {Pick<Context, 'element' | 'props'>} context
+ * @param {Pick<Context<{words: TourWords}>, 'element' | 'props'>} context
  * @returns {void}
  */
 export function unfold({element, props}) {
-  const root = partOf(element, '.sl-tour'), {words} = props, names = Object.keys(TARGETS), last = names.length - 1;
+  const root = partOf(element, '.sl-tour'), {words} = props, names = /** @type {(keyof TourWords['steps'])[]} */ (Object.keys(TARGETS)), last = names.length - 1;
   /** @type {HTMLElement | null} */
   const open = root.querySelector('.sl-tour-card');
   if (open) return open.focus();

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from explainer.web import texts
 
-TOUR = {
+TOUR: texts.ScriptWords = {
     "offer": "Take the tour",
     "again": "Tour",
     "title": "Five steps through this page",

@@ -17,8 +17,10 @@ from explainer.web.words_beside import ROW
 
 
 class Beside(Drawn):
-    """What could have stood in place of the chosen word. Server function: places. Events: word (a
-    typed word is wanted), answer (an edited answer is to be read)."""
+    """What could have stood in place of the chosen word.
+
+    Server function: places. Events: word (look up a typed word), answer (read an edited answer).
+    """
 
     MODULE, TEMPLATE = web.BESIDE.name, web.BESIDE.template
     TRIGGERS = ("word", "answer")

@@ -7,7 +7,7 @@ from typing import TypedDict
 from explainer.methods.subjects import Span, candidates, probability
 from explainer.run import Run
 from explainer.ui.api_common import (
-    ChipTold,
+    ChipRecord,
     RunReader,
     describe_chip,
     read_whole,
@@ -36,7 +36,7 @@ class TokenTold(TypedDict):
     candidates: list[CandidateTold]
 
 
-class ChipTokens(ChipTold):
+class ChipTokens(ChipRecord):
     """A chip with its tokens; mostly one."""
 
     tokens: list[TokenTold]

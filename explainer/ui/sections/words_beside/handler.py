@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from explainer.methods.subjects import unsaid
 from explainer.ui.handlers import Handlers, PageUpdate
 from explainer.web import payload, texts
-from explainer.web.calls import AnswerCall, RunCall, TypedCall, read_call
+from explainer.web.calls import AnswerCall, Explained, RunCall, TypedCall, read_call
 from explainer.web.messages import (
     TypedWord,
     Value,
@@ -16,7 +17,7 @@ from explainer.web.messages import (
     failed,
     said,
 )
-from explainer.web.subjects import lacking, read_subject
+from explainer.web.subjects import check_word, lacking
 from explainer.web.words_beside import BUSY_GIVEN, places
 
 
@@ -26,45 +27,48 @@ class WordsHandler:
     def __init__(self, handlers: Handlers) -> None:
         self._handlers = handlers
 
-    def places(self, asked: Any) -> Value:
-        """Return what each chip of the run has beside it, as `place` gives it, and the answer.
+    def places(self, message: Any) -> Value:
+        """Return `WordPlaces`: what could have stood in place of each chip, and the answer.
 
         Args:
-            asked: {run} as the page's script sends it.
+            message: a `RunCall`.
         """
         try:
-            key = read_call(RunCall, asked).run
+            key = read_call(RunCall, message).run
             run = self._handlers.run(key)
             return WordPlaces(run=key, answer=run.answer.strip(), places=places(run)).as_json()
         except Exception as error:
             return failed(error)
 
-    def bring(self, asked: Any) -> Iterator[Value]:
-        """Yield messages while a typed word is brought, and then its subject.
+    def bring(self, message: Any) -> Iterator[Value]:
+        """Yield messages while the model looks up a typed word, and then its subject.
 
         Args:
-            asked: {run, at, word}: the word in place of token `at`.
+            message: a `TypedCall`.
         """
-        key = asked.get("run") if isinstance(asked, Mapping) else None
+        key = message.get("run") if isinstance(message, Mapping) else None
         try:
-            call = read_call(TypedCall, asked)
-            run, typed = self._handlers.run(call.run), {"at": call.at, "word": call.word}
+            call = read_call(TypedCall, message)
+            check_word(call.word)
+            run, typed = self._handlers.run(call.run), Explained(at=call.at, word=call.word)
             if lacks := lacking(run, typed):
                 yield {"run": key, **busy(texts.BUSY_WORD)}
                 run = self._handlers.with_words(call.run, lacks)
-            ids = list(read_subject(run, typed).ids)
-            yield TypedWord(run=call.run, subject={"at": call.at, "ids": ids}).as_json()
+            ids = list(unsaid(run, call.at, call.word).ids)
+            yield TypedWord(run=call.run, subject=Explained(at=call.at, ids=ids)).as_json()
         except Exception as error:
             yield {"run": key, **failed(error)}
 
-    def edited(self, asked: Any) -> Iterator[PageUpdate]:
+    def edited(self, message: Any) -> Iterator[PageUpdate]:
         """Yield what the page shows while an edited answer is read, and then its chips.
 
+        On an error the chips stay as they are.
+
         Args:
-            asked: {run, answer}. On an error the chips stay as they are.
+            message: an `AnswerCall`.
         """
         try:
-            call = read_call(AnswerCall, asked)
+            call = read_call(AnswerCall, message)
             yield PageUpdate({}, busy(BUSY_GIVEN))
             run, key = self._handlers.read_answer(call.run, call.answer)
             yield PageUpdate(payload.bar(run, key), said("", ""), payload.picture(run, key))

@@ -5,7 +5,7 @@ import {Refusal} from './run.js';
 /**
  * Return all knobs of a method with these values set.
  * @param {MethodSpec} method
- * @param {Settings} knobs
+ * @param {Record<string, unknown>} knobs
  * @param {string | null} preset
  * @returns {Settings}
  */
@@ -21,7 +21,7 @@ export function settingsOf(method, knobs, preset = null) {
     const knob = known.get(name);
     return knob ? [[name, CHECKS[knob.kind](knob, value)]] : [];
   });
-  return {...values, ...preset === null ? {} : method.presets[preset], ...Object.fromEntries(checked)};
+  return /** @type {Settings} */ ({...values, ...preset === null ? {} : method.presets[preset], ...Object.fromEntries(checked)});
 }
 
 // A number for people, in six digits at most.

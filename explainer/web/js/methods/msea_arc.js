@@ -156,7 +156,7 @@ export function guessesAt(run, token, s) {
  */
 export function fusing(run, s, grids) {
   /** @type {RunScale[]} */
-  const scales = s.scales.map((/** @type {number} */ alpha) => scaleOf(run, alpha));
+  const scales = s.scales.map(alpha => scaleOf(run, alpha));
   const cells = cellCount(grids), keeps = cells <= MOST_KEPT;
   const where = [s.fuse_at, s.factor, s.resize, s.clip === 'per_scale'].join();
   /** @type {Keep<Float32Array[][]>} */

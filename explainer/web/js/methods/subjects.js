@@ -80,6 +80,7 @@ function joined(values, by) {
 
 /** @type {(method: MethodSpec, run: RunEvidence, subject: WordContrast, settings: Settings) => Heat} */
 function contrast(method, run, {plus, minus}, settings) {
+  /** @type {Settings} */
   const raw = {...settings, normalisation: RAW, ...'show' in settings ? {show: 'signed'} : {}};
   const [one, other] = [plus, minus].map(word => combine(mapsOf(method, run, word, raw), word.by ?? 'max'));
   const parts = one.parts.map((part, i) => ({...part, values: part.values.map((value, cell) => value - other.parts[i].values[cell])}));

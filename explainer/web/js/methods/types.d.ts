@@ -103,8 +103,11 @@ interface Finishing { normalisation: string; window?: number; border?: string; n
 
 type KnobValue = string | number | boolean | number[] | null;
 
-/** All knobs of a method with their values, which `settingsOf` has checked. */
-type Settings = Record<string, any>;
+/**
+ * All knobs of a method with their values, which `settingsOf` has checked; it has no others. Maps
+ * that are compared have a normalisation of their own.
+ */
+type Settings = Omit<KnobValues, 'normalisation'> & {normalisation: string};
 
 /** Tokens of the run that are explained as one, joined by `by`. */
 interface SaidWord { tokens: number[]; by?: string }
@@ -160,7 +163,7 @@ interface Anatomy {
 interface Overlap { first: number[]; second: number[]; shared: {guess: number; first: number; second: number; gain: number}[]; relevance: number }
 
 /** A method, as Python declares it. */
-interface MethodSpec { name: string; label: string; knobs: KnobSpec[]; presets: Record<string, Settings>; held: Settings }
+interface MethodSpec { name: string; label: string; knobs: KnobSpec[]; presets: Record<string, Partial<Settings>>; held: Partial<Settings> }
 
 /** Explain tokens with all knobs set: one map for each token. */
 type ExplainTokens = (run: RunEvidence, tokens: number[], settings: Settings) => Heat[];

@@ -7,7 +7,7 @@ import {baseViews} from '../methods/lens.js';
 import {check, mapsOf, piecesOf} from '../methods/subjects.js';
 import {roundEven} from '../methods/sums.js';
 
-/** @typedef {{word: string, chips: Chip[], found: Anatomy, run: RunEvidence, s: Settings, says: Words}} Case */
+/** @typedef {{word: string, chips: BarChip[], found: Anatomy, run: RunEvidence, s: Settings, says: StepCaptionsWords}} Case */
 
 /**
  * Return how the map of a word came about.
@@ -15,7 +15,7 @@ import {roundEven} from '../methods/sums.js';
  * @param {RunEvidence} run
  * @param {ExplainedWord} word
  * @param {Settings} s all knobs
- * @param {{whole: string, pieces: string[], against?: string, chips: Chip[], norm: string, says: Words}} told texts of the
+ * @param {{whole: string, pieces: string[], against?: string, chips: BarChip[], norm: string, says: StepCaptionsWords}} told texts of the
  *   word, of its pieces, and of the word that it is compared with; `norm` says what 1.0 means in the map
  * @param {number | null} beside the chip whose guesses are shown; null for the one that counts most
  * @returns {MapSteps}

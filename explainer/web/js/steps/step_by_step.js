@@ -9,7 +9,7 @@ import {sightline} from '../state.js';
 
 /**
  * Build the section on how the map of the chosen word came about, once it is opened.
- * @param {Pick<Context, 'element' | 'props'>} context
+ * @param {Pick<Context<{diverging: string, words: StepWords, dial: DialWords, weight: KnobBounds}>, 'element' | 'props'>} context
  * @returns {void}
  */
 export function unfold({element, props}) {
