@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from explainer.export import Chosen, Exhibit
 from explainer.methods import METHODS
-from explainer.methods.subjects import Unsaid, probability
-from explainer.run import Run
+from explainer.methods.subjects import Unsaid, probability, read_words
+from explainer.run import TEMPLATE, Run
 from explainer.web import controls, payload, step_words, texts, token_text
 from explainer.web.declared import declared
 from explainer.web.evidence_message import evidence_message
@@ -69,6 +69,7 @@ def live(exhibit: Exhibit, compared: Sequence[Chosen] = ()) -> dict[str, Any] | 
         "evidence": _evidence(run, ids),
         "layers": {number: _evidence(run.at_layer(number), ids) for number in earlier},
         "held": [_held(run, word) for word in others],
+        "known": _known(run, ids),
         "told": computing_data(),
         "sliders": {
             "spec": _slider_spec(),
@@ -93,6 +94,19 @@ def _candidates(run: Run) -> list[Unsaid]:
     """Return the words that the model might have said in place of those that it said."""
     subjects = [read_subject(run, told.subject) for place in places(run) for told in place]
     return [word for word in subjects if isinstance(word, Unsaid)]
+
+
+def _known(run: Run, ids: Iterable[int]) -> dict[str, list[int]]:
+    """Return the ids of all words that can be explained in place of others, by their text.
+
+    Those are the words of prompt and answer, and the pieces with these ids.
+    """
+    known = {token_text.spelled(run.pieces.get(i, f"⟨{i}⟩")): [i] for i in sorted(ids)}
+    for word in read_words(run):
+        if run.chips[word.chips[0]].role != TEMPLATE:
+            text = "".join(token_text.spelled(run.tokens.texts[token]) for token in word.tokens)
+            known[text] = run.tokens.ids[list(word.tokens)].tolist()
+    return known
 
 
 def _held(run: Run, word: Unsaid) -> dict[str, Any]:

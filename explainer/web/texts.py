@@ -291,6 +291,7 @@ PRESENT_KEYS = (
 # A run in a file of its own.
 FILE: ScriptWords = {
     "absent": "This file does not hold what this map needs; open the run in Sightline.",
+    "unknown": "This file does not hold “{word}”. It knows the words that the field offers.",
     "theme": "Light or dark",
     "print": "How these maps were made",
     "home": "All answers",

@@ -30,11 +30,9 @@ ROW: texts.ScriptWords = {
     "read": "Explain this answer",
     "cancel": "Cancel",
 }
-# The same where no model can bring a word or read an answer.
+# The same where no model can read an answer; words that can be typed are those of the run.
 RECORDED_ROW = {
-    name: text
-    for name, text in ROW.items()
-    if name not in ("typed", "typedNot", "edit", "editLong", "read", "cancel")
+    name: text for name, text in ROW.items() if name not in ("edit", "editLong", "read", "cancel")
 }
 
 

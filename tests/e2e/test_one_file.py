@@ -437,6 +437,14 @@ def test_spans_and_contrasts_are_chosen_as_on_the_page(opened):
     subject = page.evaluate("() => document.sightline.now.subject.minus")
     minus = Unsaid(subject["at"], tuple(subject["ids"]))
     compare_with_python(page, run, Contrast(Span((tokens[1],)), minus))
+    page.fill(".sl-type", "cat ")
+    page.click(".sl-typed .sl-not")
+    _word(page, "dog, not cat")
+    cat = Unsaid(tokens[1], (int(run.tokens.ids[run.indices(ANSWER)[1]]),))
+    compare_with_python(page, run, Contrast(Span((tokens[1],)), cat))
+    page.fill(".sl-type", "constructor")
+    page.keyboard.press("Enter")
+    assert "does not hold “constructor”" in page.inner_text(".sl-said")
     page.locator(".sl-candidate .sl-could-word").last.click()
     compare_with_python(page, run, Unsaid(tokens[1], tuple(page.evaluate(
         "() => document.sightline.now.subject.ids"

@@ -214,7 +214,10 @@ def test_candidates_of_every_place_have_rows_and_can_be_set_against_what_was_sai
     assert len(data["beside"]["places"]) == len(run.chips)
     assert [held["subject"] for held in data["live"]["held"]] == unsaid
     assert {i for subject in unsaid for i in subject["ids"]} <= set(arrays["ids"].tolist())
-    assert not {"typed", "edit"} & data["beside"]["words"].keys(), "these need a model"
+    assert "edit" not in data["beside"]["words"], "that needs a model"
+    known = data["live"]["known"]
+    assert known[" dog"] == [int(run.tokens.ids[run.indices(ANSWER)[4]])]
+    assert {i for ids in known.values() for i in ids} <= set(arrays["ids"].tolist())
 
 
 def test_the_file_runs_the_modules_of_the_page_but_none_that_needs_a_server():

@@ -97,11 +97,19 @@ test('every step is what Python computes', {skip}, () => {
 const chips = page?.bar.chips, chipOf = text => chips.find(chip => chip.text === text && chip.role === 'answer');
 const PANEL = {alphas: [[.5, true], [.75, true], [1, true], [1.25, false], [.25, false]], k: 50, beta: null, weights: null};
 
+/** What an act makes in the end, and in how many slices. */
+function finished(act) {
+  for (let slices = 1; ; slices++) {
+    const made = act();
+    if (made) return {made, slices};
+  }
+}
+
 /** The steps of the run that the page shows: of `dog`, unless told otherwise. */
 function shown({subject = {chip: chipOf('dog')?.index}, beside = null, panel = {}, options = {}, grows = false, change = run => run} = {}) {
   const bar = change(structuredClone(page.bar)), own = computing(buffer(page.evidence), page.told, grows);
   const state = {panel: {...PANEL, ...panel}, options: {msea_arc: options}, facts: bar.facts, chips: bar.chips};
-  return own.steps(subject, beside === null ? null : chipOf(beside).index, state);
+  return finished(() => own.steps(subject, beside === null ? null : chipOf(beside).index, state)).made;
 }
 const stepsOf = how => shown(how).steps;
 
@@ -192,6 +200,17 @@ test('a word made of several tokens, one that is the same, and a contrast say wh
   assert.equal(both.note, 'The map above is a difference. Shown here is its first part, the map of “dog”; choose “cat” to see the second.');
   const odd = stepsOf({subject: {chip: chipOf('dog').index}, change: bar => { bar.facts.texts[chipOf('dog').tokens[0]] = ' {other}'; return bar; }});
   assert.ok(odd.pair.text.includes('“{other}”'), 'braces in words stay words');
+});
+
+test('steps that need the maps of the whole answer are computed one in a slice, and are the same', {skip}, t => {
+  const options = {normalisation: 'answer'}, own = computing(buffer(page.evidence), page.told, false), subject = {chip: chipOf('dog').index};
+  const state = {panel: PANEL, options: {msea_arc: options}, facts: page.bar.facts, chips}, wanted = stepsOf({options});
+  let clock = 0;
+  const {mock} = t.mock.method(performance, 'now', () => clock += 20);  // the time of a frame is always over
+  const {made, slices} = finished(() => own.steps(subject, null, state));
+  mock.restore();
+  assert.equal(slices, chips.filter(chip => chip.role === 'answer').length);
+  assert.deepEqual(made.steps, wanted);
 });
 
 test('what cannot be shown is said in words', {skip}, () => {

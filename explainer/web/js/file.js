@@ -2,7 +2,7 @@
 // here from the run's evidence; those of others come out of the file.
 import {mount as backdrop} from './backdrop.js';
 import {computing} from './computed.js';
-import {make, partOf} from './dom.js';
+import {fill, make, partOf} from './dom.js';
 import {mount as options} from './options.js';
 import {bytes, readTables} from './paint.js';
 import {mount as sliders} from './recorded.js';
@@ -17,7 +17,7 @@ import {mount as beside} from './words_beside.js';
 
 const data = JSON.parse(partOf(document, '#sl-data').textContent);
 /** @type {Record<string, (context: Context<never, never>, makeSource: () => EvidenceSource) => void>} */
-const PARTS = {bar, view, backdrop, sliders, options, beside};
+const PARTS = {bar, view, backdrop, sliders, options};
 /** @type {Map<string, Entry>} */
 const entries = new Map(data.entries.map((/** @type {Entry} */ entry) => [sightline.canonical(entry.subject), entry]));
 /** @type {Message} */
@@ -71,6 +71,30 @@ function print() {
   partOf(document, '#sl-print').replaceChildren(...[...lines, ...rest].map(text => make('p', '', text)));
 }
 
+// What the server does on the page for a typed word: here it is one that the run holds.
+/** @type {(request: {at: number, word: string}) => object} */
+function typed({at, word}) {
+  const text = word.trim(), space = data.bar.facts.texts[at].startsWith(' '), known = new Map(Object.entries(data.live.known));
+  const spelled = [` ${text}`, text].sort((one, other) => Number(other.startsWith(' ') === space) - Number(one.startsWith(' ') === space));
+  const found = spelled.find(one => known.has(one));
+  if (found === undefined) return {run: data.bar.run, text: fill(data.words.unknown, {word: text}), kind: 'error'};
+  const ids = known.get(found), subject = {at, ids}, held = {ids, texts: [found], probability: null};
+  data.live.held.push({subject, ...held});
+  for (const made of layers.values()) made.hold(subject, held);
+  return {run: data.bar.run, subject};
+}
+
+// The row of what could have stood in place of the chosen word.
+function offerWords() {
+  let hear = () => {};
+  const names = Object.keys(data.live.known).map(text => text.trim()), props = {...data.beside, known: [...new Set(names)].sort(), value: null};
+  beside({
+    element: partOf(document, '#sl-beside'), props, server: {places: async () => ({run: data.bar.run, answer: '', places: data.beside.places})},
+    trigger() { props.value = typed(props.value); hear(); },
+    watch(_, act) { hear = act; },
+  });
+}
+
 // How the map came about; built when it is first opened.
 function offerSteps() {
   const place = partOf(document, '#sl-steps'), fold = partOf(place, 'details');
@@ -111,7 +135,7 @@ if (computed) {
 sightline.on('entry', print);
 mount('backdrop', {value: data.pictures});
 mount('bar', {value: data.bar, words: data.words.playing, rests: data.rests});
-if (computed) mount('beside', data.beside, {places: async () => ({run: data.bar.run, answer: '', places: data.beside.places})});
+if (computed) offerWords();
 mount('view', data.view, {compared, places: async () => data.places});
 present(new URLSearchParams(location.search).get('present') === '1');
 document.sightline = sightline;

@@ -1,15 +1,16 @@
 // What else could have stood in place of the chosen word: candidates with their probabilities,
 // and any word that is typed. Each is explained, or set against the chosen one. Text enters
 // through textContent only. props.value to Python: {run, at, word} or {run, answer}; from Python:
-// {run, subject} for a typed word, {run, busy} and {run, text, kind}. Server function: places. Without
-// props.words.typed no word can be typed, and without props.words.edit no answer be edited.
+// {run, subject} for a typed word, {run, busy} and {run, text, kind}. Server function: places.
+// props.known are all words that can be typed, if they are few; without props.words.edit no answer can
+// be edited.
 import {fill, focused, make, partOf, targetOf} from './dom.js';
 import {sightline} from './state.js';
 import {tool} from './toolbar.js';
 
 /**
  * Mount the row of words that could have stood in place of the chosen one.
- * @param {Pick<Context<{value: {run: string | null} & (TypedWord | Busy | Message | Omit<TypedCall, 'run'> | Omit<AnswerCall, 'run'>) | null, words: WordsBesideRowWords}, {places(request: Known<RunCall>): Promise<WordPlaces | Message>}>, 'element' | 'props' | 'trigger' | 'server' | 'watch'>} context
+ * @param {Pick<Context<{value: {run: string | null} & (TypedWord | Busy | Message | Omit<TypedCall, 'run'> | Omit<AnswerCall, 'run'>) | null, words: WordsBesideRowWords, known?: string[]}, {places(request: Known<RunCall>): Promise<WordPlaces | Message>}>, 'element' | 'props' | 'trigger' | 'server' | 'watch'>} context
  * @returns {void}
  */
 export function mount({element, props, trigger, server, watch}) {
@@ -51,6 +52,13 @@ export function mount({element, props, trigger, server, watch}) {
   const against = half('sl-not', told.typedNot, null, () => ask(true));
   against.textContent = told.not;
   typed.append(field, against);
+  if (props.known) {
+    const known = make('datalist');
+    known.id = 'sl-known';
+    known.append(...props.known.map(text => new Option(text, text)));
+    field.setAttribute('list', known.id);
+    typed.append(known);
+  }
   typed.addEventListener('submit', event => { event.preventDefault(); ask(false); });
 
   const whole = tool(told.whole, told.wholeLong, () => {
@@ -92,7 +100,7 @@ export function mount({element, props, trigger, server, watch}) {
   });
 
   const row = make('div', 'sl-row');
-  row.append(role, list, ...told.typed ? [typed] : [], tools);
+  row.append(role, list, typed, tools);
   root.append(row, message, editor);
 
   /** @type {(on: boolean) => void} */
