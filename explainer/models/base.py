@@ -288,12 +288,12 @@ class Family(ABC):
 
     def _compose_prefix(self, media: Media, alpha: float) -> tuple[Inputs, str]:
         """Return the prefix, and the template's text between it and the user's."""
-        is_video = isinstance(media, Video)
-        pictures = (
-            [self.video(media, alpha)] if is_video else [self.picture(i, alpha) for i in media]
-        )
+        if isinstance(media, Video):
+            pictures, placeholder = [self.video(media, alpha)], self.video_token_id
+        else:
+            pictures, placeholder = [self.picture(i, alpha) for i in media], self.image_token_id
         text = self._template_of(media)
-        writer = InputWriter(self.codec, self.video_token_id if is_video else self.image_token_id)
+        writer = InputWriter(self.codec, placeholder)
         writer.write(text.before[0] + self.opening)
         for picture, after in zip(pictures, [*text.before[1:], text.between], strict=True):
             writer.write_picture(picture)

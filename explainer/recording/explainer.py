@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.attribution.region_search import search_regions, searching
-from explainer.errors import Cancelled
 from explainer.media.video import VideoSource
 from explainer.methods import find_method
 from explainer.methods.comparison import Comparison
@@ -39,7 +38,7 @@ from explainer.recording.request import (
     open_visual_input,
 )
 from explainer.recording.step import Step
-from explainer.recording.steps import Recorder
+from explainer.recording.steps import Recorder, take_steps
 from explainer.run import Run
 
 __all__ = ["SCALES", "Explainer", "Step"]
@@ -169,7 +168,7 @@ class Explainer:
                 on_token(step.text)
 
         steps = self.stream(image, prompt, **options)
-        return _finish(steps, take, cancel, "the recording was stopped")
+        return take_steps(steps, take, cancel, "the recording was stopped")
 
     def layer_bytes(
         self,
@@ -268,7 +267,8 @@ class Explainer:
         """
         declared = find_method(method)
         settings = declared.settings(**knobs)
-        checked = [run.check_token(t) for t in ([tokens] if np.ndim(tokens) == 0 else tokens)]
+        several = tokens if isinstance(tokens, (Sequence, np.ndarray)) else [tokens]
+        checked = [run.check_token(token) for token in several]
         if isinstance(declared, Comparison):
             check_origin(self.family, run, "compute its maps")
         return stream_maps(self._engine, run, checked, declared, settings)
@@ -305,7 +305,7 @@ class Explainer:
                 not support.
         """
         steps = self.stream_attribution(run, tokens, method, **knobs)
-        return _finish(steps, on_progress, cancel, "the computation of the maps was stopped")
+        return take_steps(steps, on_progress, cancel, "the computation of the maps was stopped")
 
     def search_regions(
         self, run: Run, word: Word | None = None, plan: RegionPlan = PLAN, **options: Any
@@ -375,24 +375,3 @@ class Explainer:
         check_origin(self.family, run, "read its answer again")
         variants = [hidden(run, region, fill) for region in regions]
         return self._recorder.probabilities(run, variants)
-
-
-def _finish(
-    steps: Generator[Step | Run, None, None],
-    on_step: Callable[[Step], None] | None,
-    cancel: Callable[[], bool] | None,
-    stopped: str,
-) -> Run:
-    """Take all steps and return the run at their end.
-
-    `cancel` is called before each step; if it returns True, `Cancelled` is raised with the sentence
-    `stopped`.
-    """
-    while not (cancel and cancel()):
-        item = next(steps)
-        if isinstance(item, Run):
-            return item
-        if on_step:
-            on_step(item)
-    steps.close()
-    raise Cancelled(stopped)

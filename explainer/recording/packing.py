@@ -61,7 +61,7 @@ def pack_run(
     words = engine.top_ids(states[-1, list(inputs.visual)], WORDS)
     listed = [ranking.topk, words, *(layer.topk for layer in layers)]
     row_ids = _select_row_ids(tokens, ranking.topk, len(answer.ids))
-    row_ids |= {answer.end} - {None}
+    row_ids |= set() if answer.end is None else {answer.end}
     row_ids |= collect_base_ids(scales) | _collect_first_predictions(tokens, layers)
     return Run(
         images=request.visual.images,

@@ -18,7 +18,7 @@ from explainer.models.inputs import Inputs, Media
 from explainer.models.loading.memory import free_memory
 from explainer.run import Video
 
-Pictures = ImageSource | Sequence[ImageSource]
+Pictures = ImageSource | list[ImageSource] | tuple[ImageSource, ...]
 
 LAYERS = ("last", "even", "all")  # named choices of layers
 MOST_LAYER_BYTES = 1 << 30  # for the further layers of a run; as much as a run file may unpack to
@@ -121,9 +121,9 @@ def open_visual_input(
 
 def _open_pictures(family: Family, pictures: Pictures | None) -> VisualInput:
     """Open the pictures; raise `ImageError` for none, or for more than the family supports."""
-    sources = list(pictures) if isinstance(pictures, (list, tuple)) else [pictures]
-    if not sources or pictures is None:
+    if pictures is None or (isinstance(pictures, (list, tuple)) and not pictures):
         raise ImageError("there is no picture; pass one or several")
+    sources = [*pictures] if isinstance(pictures, (list, tuple)) else [pictures]
     if len(sources) > family.max_images:
         most = "one picture" if family.max_images == 1 else f"up to {family.max_images} pictures"
         raise ImageError(

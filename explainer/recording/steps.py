@@ -13,7 +13,7 @@ import torch
 
 from explainer.attribution.reading import Reading
 from explainer.attribution.sources import read_without_sources
-from explainer.errors import ModelError, RunError
+from explainer.errors import Cancelled, ModelError, RunError
 from explainer.media.fills import filled
 from explainer.models.decoding import Decoding, Picker
 from explainer.models.engine import Engine, Generation, describe_memory_errors
@@ -177,7 +177,7 @@ class Recorder:
             fills=() if run.evidence is None else run.evidence.fills,
             sources=run.sources is not None,
         )
-        *_, forced = self.start(request)
+        forced = take_steps(self.start(request))
         known = [*run.scales, *(scale for layer in run.layers for scale in layer.scales)]
         return replace(
             add_unembedding_rows(self._engine, forced, collect_base_ids(known)),
@@ -204,6 +204,27 @@ class Recorder:
         if not variants or not answer:
             return np.zeros((len(variants), len(answer)), np.float32)
         return Reading(self._engine, run).probabilities(variants, answer)
+
+
+def take_steps(
+    steps: Generator[Step | Run, None, None],
+    on_step: Callable[[Step], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+    stopped: str = "",
+) -> Run:
+    """Take all steps and return the run at their end.
+
+    `cancel` is called before each step; if it returns True, `Cancelled` is raised with the sentence
+    `stopped`.
+    """
+    while not (cancel and cancel()):
+        item = next(steps)
+        if isinstance(item, Run):
+            return item
+        if on_step:
+            on_step(item)
+    steps.close()
+    raise Cancelled(stopped)
 
 
 def _sort_scales(scales: Sequence[Scale]) -> tuple[Scale, ...]:

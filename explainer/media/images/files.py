@@ -126,11 +126,12 @@ def _prepare_tiff(image: TiffImagePlugin.TiffImageFile) -> None:
     Pillow turns a TIFF itself when it has loaded it, at full size, and fails there on damaged EXIF;
     and it takes YCbCr without compression for four bytes a pixel, and all palettes for 16 bits.
     """
-    image.load_end = lambda: None
+    vars(image)["load_end"] = lambda: None
     image._size = (image.tag_v2[256], image.tag_v2[257])
     tags = image.tag_v2
     if tags.get(262) == _YCBCR and tags.get(259, 1) == _UNCOMPRESSED:
-        box, rawmode = (0, 0, *image._size), image.tile[0][3][0]
+        box, stored = (0, 0, *image._size), image.tile[0][3]
+        rawmode = stored[0] if isinstance(stored, tuple) else stored
         args = (rawmode, "raw", False, tags._offset)
         image.tile = [type(image.tile[0])("libtiff", box, 0, args)]
         image.use_load_libtiff = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import BinaryIO
+from typing import IO
 
 from PIL import JpegImagePlugin
 
@@ -36,11 +36,13 @@ def prepare(name: str, image: JpegImagePlugin.JpegImageFile, side: int) -> float
     return kept + (1 if image.mode == "L" else 4) * image.size[0] * image.size[1]
 
 
-def _count_scans(stream: BinaryIO) -> int:
+def _count_scans(stream: IO[bytes] | None) -> int:
     """Count the scans of the first picture in a file; its preview and others behind it don't count.
 
-    The stream stays where it is.
+    The stream stays where it is. A file that is closed has none.
     """
+    if stream is None:
+        return 0
     before = stream.tell()
     stream.seek(0)
     data = stream.read()

@@ -25,9 +25,12 @@ def prepare(image: Jpeg2KImagePlugin.Jpeg2KImageFile, side: int) -> float:
 
 def _levels(image: Jpeg2KImagePlugin.Jpeg2KImageFile) -> int:
     """Return how many levels of detail a file has; 0 if it does not say where it should."""
-    before = image.fp.tell()
-    image.fp.seek(0)
-    start = image.fp.read(_HEADER)
-    image.fp.seek(before)
+    stream = image.fp
+    if stream is None:
+        return 0
+    before = stream.tell()
+    stream.seek(0)
+    start = stream.read(_HEADER)
+    stream.seek(before)
     at = start.find(_CODING_STYLE, max(0, start.find(_START)))
     return start[at + _LEVELS_AT] if 0 <= at < len(start) - _LEVELS_AT else 0

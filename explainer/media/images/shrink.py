@@ -45,7 +45,7 @@ def resize(image: Image.Image, exact: tuple[float, float], side: int) -> Image.I
 def _shrink_plain(image: Image.Image, factor: int, notes: list[str]) -> Image.Image:
     """Convert to mode L, RGB or CMYK and average blocks of `factor` x `factor` pixels."""
     mode = colour.plain_mode(image)
-    small = Image.new(mode, tuple(-(-side // factor) for side in image.size))
+    small = Image.new(mode, (-(-image.width // factor), -(-image.height // factor)))
     rows = max(1, _STRIP // image.width // factor) * factor
     transparent = False
     for top in range(0, image.height, rows):

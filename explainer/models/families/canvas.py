@@ -87,19 +87,18 @@ class Canvas:
 
         `box` is a part of this canvas, in its pixels.
         """
-        x, y = (
-            _spans(n, (box[axis + 2] - box[axis]) / n, self._from(box, axis), self.seen[axis::2])
-            for n, axis in ((grid[1], 0), (grid[0], 1))
-        )
+        x, y = (self._spans_within(box, axis, n) for n, axis in ((grid[1], 0), (grid[0], 1)))
         rects = np.empty((*grid, 4))
         rects[..., ::2], rects[..., 1::2] = x, y[:, None]
         rects[np.isnan(rects).any(axis=-1)] = np.nan
         return rects.reshape(-1, 4).astype(np.float32)
 
-    def _from(self, box: Box, axis: int) -> tuple[float, float]:
-        """Return where the content begins and ends along an axis, counted from a box's corner."""
-        low, high = self.content[axis::2]
-        return low - box[axis], high - box[axis]
+    def _spans_within(self, box: Box, axis: int, n: int) -> npt.NDArray[np.float64]:
+        """Return what each of n cells along an axis of a box sees, see `_spans`."""
+        start, stop = box[axis], box[axis + 2]
+        content = (self.content[axis] - start, self.content[axis + 2] - start)
+        seen = (self.seen[axis], self.seen[axis + 2])
+        return _spans(n, (stop - start) / n, content, seen)
 
 
 def mean_colour(processor: Any) -> tuple[int, ...]:
@@ -127,11 +126,11 @@ def tiles_row_major(rows: int, columns: int, n: int) -> npt.NDArray[np.intp]:
 
 
 def _cut(
-    start: float, stop: float, side: int, seen: tuple[float, float]
+    start: float, stop: float, side: float, seen: tuple[float, float]
 ) -> tuple[float, float, float, float]:
     """Return where content lies within 0..side, and the part of the picture left of `seen`."""
     scale = (seen[1] - seen[0]) / (stop - start)
-    low, high = max(start, 0.0), min(stop, float(side))
+    low, high = max(start, 0.0), min(stop, side)
     u0 = seen[0] + (low - start) * scale if low > start else seen[0]
     u1 = seen[1] - (stop - high) * scale if high < stop else seen[1]
     return low, high, u0, u1

@@ -72,8 +72,8 @@ def free_on(device: str, spread: bool, reclaimable: int) -> int | None:
     if spread and device.startswith("cuda"):
         import torch
 
-        free = [free_memory(f"cuda:{i}") for i in range(torch.cuda.device_count())]
-        return sum(n or 0 for n in free) + reclaimable
+        each = [free_memory(f"cuda:{i}") for i in range(torch.cuda.device_count())]
+        return sum(n or 0 for n in each) + reclaimable
     free = free_memory(device)
     return None if free is None else free + reclaimable
 

@@ -26,7 +26,8 @@ from explainer.models.loading.options import DOWNLOADING, LoadStep, OnProgress
 
 # Seconds to wait for a connection, for a piece of the answer, for room to write, for a free socket.
 # A slow link is slow after it is connected; only the first figure decides that there is no network.
-_PATIENCE = (4.0, 20.0, 20.0, 4.0)
+# The hub's client hands them on to httpx, which takes all four.
+_PATIENCE: Any = (4.0, 20.0, 20.0, 4.0)
 _TELL_EVERY = 0.2  # seconds
 RESERVE = 0.1  # bytes of disk space that models of visitors leave free
 _WORDS = ("*.json", "*.txt", "*.model", "*.jinja", "README.md")  # all but the weights

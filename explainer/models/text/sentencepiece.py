@@ -44,10 +44,11 @@ def read_model(path: Path) -> SentencePieceModel:
     """Read a `tokenizer.model`; raise `ModelError` if it is damaged or not byte-pair."""
     try:
         fields = list(_fields(path.read_bytes()))
-        pieces = tuple(_piece(value) for number, value in fields if number == 1)
+        pieces = tuple(_piece(_bytes(value)) for number, value in fields if number == 1)
         trainer = dict(_fields(_last(fields, 2)))
         normalizer = dict(_fields(_last(fields, 3)))
-    except (IndexError, ValueError, TypeError, struct.error) as error:
+        charsmap = _bytes(normalizer.get(2, b""))
+    except (IndexError, KeyError, ValueError, TypeError, struct.error) as error:
         raise ModelError(f"{path.name} is damaged or no SentencePiece model") from error
     if not pieces or trainer.get(3, 1) != _BPE:
         raise ModelError(f"{path.name} is no byte-pair SentencePiece model; only those are read")
@@ -56,7 +57,7 @@ def read_model(path: Path) -> SentencePieceModel:
         byte_fallback=bool(trainer.get(35, 0)),
         dummy_prefix=bool(normalizer.get(3, 1)),
         squeeze_spaces=bool(normalizer.get(4, 1)),
-        charsmap=normalizer.get(2, b""),
+        charsmap=charsmap,
     )
 
 
@@ -142,13 +143,23 @@ def _decoder(model: SentencePieceModel) -> decoders.Decoder:
 
 def _piece(data: bytes) -> VocabularyPiece:
     fields = dict(_fields(data))
-    score = struct.unpack("<f", fields[2])[0] if 2 in fields else 0.0
-    return VocabularyPiece(fields[1].decode("utf-8"), score, fields.get(3, NORMAL))
+    score = struct.unpack("<f", _bytes(fields[2]))[0] if 2 in fields else 0.0
+    kind = fields.get(3, NORMAL)
+    if not isinstance(kind, int):
+        raise ValueError("the kind of a piece is no number")
+    return VocabularyPiece(_bytes(fields[1]).decode("utf-8"), score, kind)
 
 
-def _last(fields: list, number: int) -> bytes:
+def _bytes(value: int | bytes) -> bytes:
+    """Return a value that has to be bytes; `ValueError` for a number."""
+    if isinstance(value, int):
+        raise ValueError("a number in place of bytes")
+    return value
+
+
+def _last(fields: list[tuple[int, int | bytes]], number: int) -> bytes:
     """Return the last value of a message-valued field; of an absent one, an empty message."""
-    return next((value for key, value in reversed(fields) if key == number), b"")
+    return next((_bytes(value) for key, value in reversed(fields) if key == number), b"")
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:

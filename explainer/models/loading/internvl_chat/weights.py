@@ -7,7 +7,7 @@ of rows for each key-value head in `wqkv`: its query heads, key, value.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,6 +150,7 @@ def _parameters(
 
 def _source(parameter: str, language: str) -> _Source:
     name = parameter
+    rules: Sequence[tuple[str, str]]
     if name.startswith("model.vision_tower."):
         rules = _VISION_NAMES
     elif name.startswith("model.multi_modal_projector."):
