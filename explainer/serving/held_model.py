@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from explainer.models.loading.catalogue import Entry
 from explainer.serving.loaded import Loaded
+from explainer.serving.recorder_client import RecorderClient
 
 
-def close_model(model: Loaded | None) -> None:
+def close_model(model: Loaded | RecorderClient | None) -> None:
     """Free the memory of a model that has a method for it."""
     close = getattr(model, "close", None)
     if close:
@@ -21,14 +22,14 @@ class HeldModel:
 
     Attributes:
         entry: its place in the list of models.
-        explainer: the model; None once it was closed.
+        explainer: the model, or the client of the recorder that runs it; None once it was closed.
         users: how many are using it.
         leaving: whether it refuses new users.
         retired: whether it is closed when the last user ends.
     """
 
     entry: Entry
-    explainer: Loaded | None
+    explainer: Loaded | RecorderClient | None
     users: int = 0
     leaving: bool = False
     retired: bool = False

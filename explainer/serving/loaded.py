@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from explainer.methods.subjects import Word
@@ -18,9 +18,11 @@ class Loaded(Protocol):
     @property
     def model_id(self) -> str: ...
 
-    def stream(self, image: Any, prompt: str, **options: Any) -> Iterator[Any]: ...
+    @property
+    def stream(self) -> Callable[..., Iterator[Any]]: ...
 
-    def layer_bytes(self, image: Any, prompt: str, **options: Any) -> int: ...
+    @property
+    def layer_bytes(self) -> Callable[..., int]: ...
 
     def add_scale(self, run: Run, alpha: float) -> Run: ...
 

@@ -25,6 +25,7 @@ from explainer.serving.held_model import HeldModel, close_model
 from explainer.serving.jobs import Job
 from explainer.serving.load_task import TICK, LoadProgress, LoadTask, remove_folders
 from explainer.serving.loaded import Loaded
+from explainer.serving.recorder_client import RecorderClient
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +157,7 @@ class Models:
         slot, entry = self._slots.get(model), self._entries.get(model)
         return bool(slot and not slot.leaving) or bool(entry and entry.bundled)
 
-    def loaded(self, model: str) -> Loaded | None:
+    def loaded(self, model: str) -> Loaded | RecorderClient | None:
         """Return the explainer of a loaded model, or None.
 
         Takes no lock, because in a forked worker a lock could stay taken for ever.
@@ -217,7 +218,10 @@ class Models:
 
     def run_job(self, job: Job) -> Iterator[Any]:
         """Yield the steps of a job by its model, which the caller keeps loaded."""
-        yield from job.steps(self.loaded(job.model))
+        explainer = self.loaded(job.model)
+        if explainer is None or isinstance(explainer, RecorderClient):
+            raise ModelError(self._explain_absence(self.entry(job.model)))
+        yield from job.steps(explainer)
 
     def _release(self, slot: HeldModel) -> None:
         with self._change:
@@ -230,7 +234,8 @@ class Models:
     def maker_of(self, run: Run) -> str:
         """Return the id of the model that recorded a run; raise `ModelError` if not loaded."""
         for slot in list(self._slots.values()):
-            if slot.explainer.model_id == run.model_id and not slot.leaving:
+            explainer = slot.explainer
+            if explainer and explainer.model_id == run.model_id and not slot.leaving:
                 return slot.entry.id
         for entry in self.entries:
             if entry.bundled and entry.id == run.model_id:
@@ -318,7 +323,7 @@ class Models:
             log.exception("loading failed", exc_info=error)
             task.error = ModelError(f"cannot load {task.entry.id}; the log of the server says why")
         if task.freed:
-            self._restore(task)
+            self._restore(task, task.freed)
         with self._change:
             del self._tasks[task.entry.id]
             self._change.notify_all()
@@ -374,9 +379,9 @@ class Models:
         task.freed = old.entry
         self._close(old)
 
-    def _restore(self, task: LoadTask) -> None:
+    def _restore(self, task: LoadTask, old: Entry) -> None:
         """Load the model again that was closed for one that then failed."""
-        old, task.cancelled = task.freed, Event()
+        task.cancelled = Event()
         task.update(RETURNING.format(name=old.id))
         try:
             explainer = self._load(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from explainer.run.store import RunStore
@@ -63,7 +64,7 @@ class ServerStatus:
         running = {(("lane", lane),): count for lane, (count, _) in work.items()}
         waiting = {(("lane", lane),): count for lane, (_, count) in work.items()}
         ready = float(self.state == READY)
-        gauges = [
+        gauges: list[tuple[str, str, Mapping[Any, float]]] = [
             ("ready", "1 if a question would be taken, else 0.", {(): ready}),
             ("queue_running", "Works that take turns at the model.", running),
             ("queue_waiting", "Works that wait to begin.", waiting),

@@ -61,8 +61,9 @@ class JobEnd:
         """Raise the error if there is one: `RuntimeError` if it is not meant for people."""
         if self.error:
             kind = getattr(errors, self.error, None)
-            known = isinstance(kind, type) and issubclass(kind, SightlineError)
-            raise (kind if known else RuntimeError)(self.text)
+            if isinstance(kind, type) and issubclass(kind, SightlineError):
+                raise kind(self.text)
+            raise RuntimeError(self.text)
 
 
 _JOBS = (
