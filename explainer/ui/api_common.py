@@ -70,12 +70,16 @@ def shown_chips(run: Run) -> list[int]:
 
 def describe_chip(run: Run, index: int) -> ChipRecord:
     chip = run.chips[index]
+    rests = reliance(run, chip.tokens)
+    evidence: ChipEvidence | None = None
+    if rests is not None:
+        evidence = {"shown": rests.shown, "empty": dict(rests.empty), "delta": rests.delta}
     return {
         "chip": index,
         "text": chip.text,
         "role": ROLE_NAMES[chip.role],
         "probability": probability(run, Span(chip.tokens)),
-        "evidence": rests.as_json if (rests := reliance(run, chip.tokens)) else None,
+        "evidence": evidence,
     }
 
 

@@ -42,7 +42,7 @@ class ListedModel(TypedDict):
     loaded: bool
     bundled: bool
     parameters: int | None
-    needs_bytes: dict[str, int]
+    needs_bytes: dict[str, int | None]
     licence: str | None
     about: str
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from threading import BoundedSemaphore
 from typing import Any
@@ -16,6 +17,7 @@ from explainer.errors import SightlineError
 from explainer.export import Chosen, Exhibit, Look, chips, title, words
 from explainer.export.film import film_gif, film_webp
 from explainer.export.fonts import warn_about_undrawable
+from explainer.methods.subjects import Subject
 from explainer.run import PROMPT
 from explainer.run.store import RunStore
 from explainer.ui.maps import stored
@@ -80,6 +82,7 @@ class Saving:
         run = stored(self._store, call.run)
         settings = controls.read_settings(call.panel, call.options)
         chosen = tuple(Chosen(OFFERED[name], knobs) for name, knobs in settings.knobs.items())
+        subjects: Sequence[Subject]
         if form.scope == WORD:
             subjects = [read_subject(run, call.subject)]
         else:

@@ -99,7 +99,7 @@ class Uploads:
             steps: the last one is a run and its name in the store.
             sources: paths of the pictures, lists of them, or None, in the order of the run's.
         """
-        last = None
+        last: Any = None
         for last in steps:
             yield last
         paths = [part for s in sources for part in (s if isinstance(s, (list, tuple)) else [s])]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import gradio as gr
@@ -46,10 +46,8 @@ class Visits:
 
     def _streamed(self, handler: Callable[..., Any], show: Show | None) -> Callable[..., Any]:
         async def streamed(*values: Any) -> AsyncIterator[Any]:
-            def shown(waiting: Waiting) -> Any:
-                return show(busy(texts.waiting(waiting)), *values)
-
-            steps = self._calls.values(handler, values, client(), shown if show else None)
+            shown = None if show is None else partial(_show_wait, show, values)
+            steps = self._calls.values(handler, values, client(), shown)
             try:
                 async for value in steps:
                     yield value
@@ -71,6 +69,11 @@ class Visits:
             raise gr.Error(texts.LEFT, print_exception=False)
 
         return answered
+
+
+def _show_wait(show: Show, values: tuple[Any, ...], waiting: Waiting) -> Any:
+    """Return what those who wait are shown."""
+    return show(busy(texts.waiting(waiting)), *values)
 
 
 def _like(handler: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from explainer.errors import SightlineError
@@ -386,7 +386,7 @@ def time_spent(settings: Mapping[str, Any]) -> str:
     return GIVEN.format(time=spent) if is_given else ANSWERED.format(time=spent)
 
 
-def listed(scales: Sequence[float]) -> str:
+def listed(scales: Collection[float]) -> str:
     """Return scale factors in words: "0.5, 0.75"."""
     return ", ".join(f"{a:g}" for a in sorted(scales))
 

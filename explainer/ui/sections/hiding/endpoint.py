@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypedDict
 
 import numpy as np
@@ -11,7 +12,7 @@ from explainer.errors import SightlineError
 from explainer.media.fills import FILLS
 from explainer.probing.hiding import change
 from explainer.probing.regions import HOW, shown_by
-from explainer.run import ANSWER, Run
+from explainer.run import Run
 from explainer.serving.jobs import HidingJob
 from explainer.ui.api_common import (
     NO_KNOBS,
@@ -79,12 +80,13 @@ class HideEndpoint:
         found, heat = self._reader.explained(run, subject, choose_method(method, preset, knobs))
         regions = HOW[how](shown_by(heat, read_whole(image, "image", 0, len(heat.parts) - 1)))
         probs = self._handlers.run_job(HidingJob(found, regions, fill))
-        words = [
-            _without(found, i, probs) for i in shown_chips(found) if found.chips[i].role == ANSWER
-        ]
-        return {"share": regions[0].share, "words": words}
+        return {"share": regions[0].share, "words": [*_words(found, probs)]}
 
 
-def _without(run: Run, index: int, probs: npt.NDArray[np.float32]) -> WordWithout:
-    found = change(run, run.chips[index].tokens, probs)
-    return {**describe_chip(run, index), "hidden": found.hidden, "elsewhere": found.control}
+def _words(run: Run, probs: npt.NDArray[np.float32]) -> Iterator[WordWithout]:
+    """Yield the chips of the answer with what became of them."""
+    for index in shown_chips(run):
+        found = change(run, run.chips[index].tokens, probs)
+        if found is not None:
+            chip = describe_chip(run, index)
+            yield {**chip, "hidden": found.hidden, "elsewhere": found.control}

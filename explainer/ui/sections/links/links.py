@@ -25,6 +25,7 @@ sentence says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,7 +112,7 @@ class Links:
             if "example" not in query:
                 for name in link_words.NAMES:
                     doubts.keep(query, name, _astray, None)
-            layer = doubts.keep(query, "layer", lambda v: read_knob(_LAYER, v), None)
+            layer = doubts.keep(query, "layer", partial(read_knob, _LAYER), None)
             return RestoredLink(
                 settings=settings, asks=asks, layer=layer, text=doubts.text
             ).as_json()
@@ -129,7 +130,7 @@ class Links:
         example = doubts.keep(query, "example", self._example, None)
         prompt = query.get("prompt", example.prompt if example else "")
         decoding = {
-            field: doubts.keep(query, name, lambda v, k=knob: read_knob(k, v), knob.default)
+            field: doubts.keep(query, name, partial(read_knob, knob), knob.default)
             for name, field, knob in _DECODING
         }
         model = doubts.keep(query, "model", self._model, "")
@@ -177,7 +178,7 @@ class Links:
         key = told.get("run") if isinstance(told, Mapping) else None
         try:
             found = self.chosen(told)
-            if found["lacks"]:
+            if found["lacks"] and self._with_words and isinstance(key, str):
                 self._with_words(key, tuple(found["lacks"]))
                 found = self.chosen(told)
             return {"run": key, **found}
@@ -258,8 +259,9 @@ def _astray(text: str) -> Any:
 
 def _layers(run: Run) -> str:
     """Return which layers were asked for, by the names of `controls.LAYERS`, as far as one fits."""
+    last = run.layer if run.layers else None
     for name, step in (("all", 1), ("even", 2)):
-        if len(run.layers) and run.layer_numbers == tuple(range(run.layer, 0, -step))[::-1]:
+        if last is not None and run.layer_numbers == tuple(range(last, 0, -step))[::-1]:
             return name
     return controls.LAYERS.default
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 from explainer.errors import SightlineError
@@ -78,18 +79,19 @@ def linked(query: Mapping[str, str], settings: Value, doubts: Doubts) -> Value:
     panel = found["panel"]
     panel["alphas"] = doubts.keep(query, "scales", _alphas, panel["alphas"])
     if "weights" in query:
-        told = doubts.keep(query, "weights", lambda v: _weights(v, panel["alphas"]), None)
+        read = partial(_weights, alphas=panel["alphas"])
+        told = doubts.keep(query, "weights", read, None)
         panel |= {"weights": told} if told else {}
     for name in ("k", "beta"):
         knob = controls.knob(method, name)
-        panel[name] = doubts.keep(query, name, lambda v, k=knob: read_knob(k, v), panel[name])
+        panel[name] = doubts.keep(query, name, partial(read_knob, knob), panel[name])
     names = doubts.keep(query, "methods", _methods, list(found["options"]))
     found["options"] = {name: found["options"].get(name, _options(name)) for name in names}
     for name, value in query.items():
         if "." in name:
-            doubts.keep({name: value}, name, lambda v, n=name: _set(found["options"], n, v), None)
+            doubts.keep({name: value}, name, partial(_set, found["options"], name), None)
     for name, knob in _VIEW.items():
-        found[name] = doubts.keep(query, name, lambda v, k=knob: read_knob(k, v), found[name])
+        found[name] = doubts.keep(query, name, partial(read_knob, knob), found[name])
     try:
         return checked(found)
     except SightlineError as error:  # each can be used, but not together
@@ -116,7 +118,7 @@ def _alphas(text: str) -> list[list[Any]]:
 
 def _weights(text: str, alphas: Sequence[Sequence[Any]]) -> list[int | float]:
     """Return the weight of each scale slider for pairs FACTOR:WEIGHT, 1 where none is told."""
-    told = dict.fromkeys((factor for factor, _ in alphas), 1)
+    told: dict[Any, int | float] = {factor: 1 for factor, _ in alphas}
     for pair in text.split(","):
         factor, _, weight = pair.partition(":")
         if number(factor) not in told:

@@ -118,9 +118,12 @@ def _proof(proof: MapTest) -> CurveTest:
 
 
 def _curves(curves: Curves) -> OrderCurves:
+    figures = curves.figures()
     return {
         "shown": curves.insertion.tolist(),
         "taken": curves.deletion.tolist(),
-        **curves.figures(),
+        "insertion": figures["insertion"],
+        "deletion": figures["deletion"],
+        "confidence": figures["confidence"],
         "reliance": curves.reliance,
     }

@@ -18,7 +18,7 @@ from explainer.ui.handlers import Handlers
 MOST_CANDIDATES = 100
 
 
-class CandidateTold(TypedDict):
+class CandidateToken(TypedDict):
     """A token that the model could have said at this place."""
 
     id: int
@@ -26,20 +26,20 @@ class CandidateTold(TypedDict):
     probability: float
 
 
-class TokenTold(TypedDict):
+class TokenCandidates(TypedDict):
     """One token of a chip, with what else the model held probable there, best first."""
 
     token: int
     id: int
     text: str
     probability: float | None
-    candidates: list[CandidateTold]
+    candidates: list[CandidateToken]
 
 
 class ChipTokens(ChipRecord):
     """A chip with its tokens; mostly one."""
 
-    tokens: list[TokenTold]
+    tokens: list[TokenCandidates]
 
 
 class RunTokens(TypedDict):
@@ -67,7 +67,7 @@ class TokensEndpoint:
         """
         found = self._reader.run(run)
         top = read_whole(top, "top", 0, MOST_CANDIDATES)
-        chips = [
+        chips: list[ChipTokens] = [
             {
                 **describe_chip(found, i),
                 "tokens": [_token(found, t, top) for t in found.chips[i].tokens],
@@ -83,7 +83,7 @@ class TokensEndpoint:
         }
 
 
-def _token(run: Run, token: int, top: int) -> TokenTold:
+def _token(run: Run, token: int, top: int) -> TokenCandidates:
     return {
         "token": token,
         "id": int(run.tokens.ids[token]),
