@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -183,15 +183,14 @@ def measure_explaining(repeat: int) -> Figure:
     return Figure("three methods, all 40 tokens", milliseconds, "ms", 100)
 
 
-class _Replay:
-    """An explainer that returns a recorded run."""
-
-    family = SimpleNamespace(alphas=(0.1, 2.0))
+class _Replay(Explainer):
+    """An explainer that returns a recorded run in place of a model's answer."""
 
     def __init__(self, run: Run) -> None:
+        self.family = SimpleNamespace(alphas=(0.1, 2.0))  # type: ignore[assignment]
         self._run = run
 
-    def record(self, *_: object, **__: object) -> Run:
+    def record(self, *_: Any, **__: Any) -> Run:
         return replace(self._run)  # without what was derived from it
 
 

@@ -24,10 +24,10 @@ from explainer.commands.figure import Figure
 from explainer.errors import SightlineError
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, ViewportSize
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
-SIZE = {"width": 1440, "height": 900}
+SIZE: ViewportSize = {"width": 1440, "height": 900}
 WARM_UP, REPEAT = 3, 20
 FIRST_VISITS = 3
 PATIENCE = 60_000  # milliseconds

@@ -204,15 +204,13 @@ def _write(
             "is_corrected": fixed.is_corrected,
         }
     save(args.out, f"{stem}_eagle", "json", json.dumps(told, indent=2).encode() + b"\n")
-    arrays: dict[str, np.ndarray] = {
-        f"labels_{i}": labels for i, labels in enumerate(found.tiling.labels)
-    }
+    arrays: dict[str, Any] = {f"labels_{i}": labels for i, labels in enumerate(found.tiling.labels)}
     arrays |= {f"map_{i}": part.values for i, part in enumerate(found.heatmap.parts)}
     if run.sources is not None:
         arrays |= {"source_tokens": run.indices(ANSWER), "sources": run.sources}
     path = args.out / file_name(f"{stem}_eagle", "npz")
-    numbers = {name: np.array(told[name]) for name in ("order", "insight", "necessity", "share")}
-    write_whole(path, lambda file: np.savez_compressed(file, **arrays, **numbers))
+    arrays |= {name: np.array(told[name]) for name in ("order", "insight", "necessity", "share")}
+    write_whole(path, lambda file: np.savez_compressed(file, **arrays))
     print(f"wrote {path}")
     table = colour_table("inferno")
     for i, image in enumerate(run.images):

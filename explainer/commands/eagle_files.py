@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from explainer.probing.eagle_search import Found, SearchProgress
-from explainer.run.files import file_name, write_whole
+from explainer.run.files import file_name, write_bytes
 
 
 class ProgressLine:
@@ -44,5 +44,5 @@ def search_figures(found: Found, sizes: np.ndarray) -> dict[str, Any]:
 def save(folder: Path, stem: str, ending: str, data: bytes) -> None:
     """Write a file whole, and print its path."""
     path = folder / file_name(stem, ending)
-    write_whole(path, lambda file: file.write(data))
+    write_bytes(path, data)
     print(f"wrote {path}")

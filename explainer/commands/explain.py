@@ -27,7 +27,7 @@ from explainer.probing.reliance import EMPTY, reliance
 from explainer.probing.sources import describe_sources, word_sources
 from explainer.probing.tiling import Tiling
 from explainer.run import ROLE_NAMES, SOURCES, Run
-from explainer.run.files import check_folder, file_name, free_stem, write_whole
+from explainer.run.files import check_folder, file_name, free_stem, write_bytes
 from explainer.serving import model_flags
 from explainer.web.formats import DRAWN, FORMATS, WHOLE, WORD, Format
 
@@ -370,7 +370,7 @@ def _write(exhibit: Exhibit, form: Format, stem: Path) -> None:
     for name, shown in files.items():
         path = stem.with_name(file_name(name, form.name))
         data = form.make(shown)
-        write_whole(path, lambda file, data=data: file.write(data))
+        write_bytes(path, data)
         print(f"wrote {path}")
 
 
@@ -384,7 +384,7 @@ def _draw_parts(run: Run, settings: Mapping[str, Mapping[str, Any]], stem: Path)
         ending = "parts" if len(run.images) == 1 else f"parts-{i + 1}"
         path = stem.with_name(file_name(f"{stem.name}_{ending}", "png"))
         data = png(outlined(image, labels))
-        write_whole(path, lambda file, data=data: file.write(data))
+        write_bytes(path, data)
         print(f"wrote {path}, {len(np.unique(labels[labels >= 0]))} parts")
 
 

@@ -71,7 +71,7 @@ def check_used(methods: Sequence[Method], args: argparse.Namespace) -> None:
     if args.preset is not None and args.preset not in presets:
         known = ", ".join(presets) or "none"
         raise MethodError(f"{chosen} has no preset {args.preset!r}; presets: {known}")
-    known = {knob.name for m in methods for knob in m.knobs}
-    unused = sorted(set(_get_typed_knobs(args)) - known)
+    names = {knob.name for m in methods for knob in m.knobs}
+    unused = sorted(set(_get_typed_knobs(args)) - names)
     if unused:
         raise KnobError(f"--{unused[0].replace('_', '-')} is not a knob of {chosen}")

@@ -10,6 +10,7 @@ from scipy import stats
 
 from explainer.commands.figure import Figure
 from explainer.emoji_world.scenes import Limits, make_scene
+from explainer.errors import RunError
 from explainer.methods.subjects import Span
 from explainer.probing.region_plan import RegionAttribution, RegionPlan
 from explainer.recording.explainer import Explainer
@@ -47,6 +48,8 @@ def _most_visual(explainer: Explainer, run: Run) -> Span:
     """Return the token of the answer that loses most with the picture out of the text's reach."""
     answer = run.indices(ANSWER)
     without = explainer.add_sources(run).sources
+    if without is None:
+        raise RunError("the model does not tell what its words rest on")
     lost = run.probs[answer] - without[SOURCES.index("picture")]
     return Span((int(answer[int(np.argmax(lost))]),))
 

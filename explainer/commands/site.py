@@ -13,7 +13,7 @@ from explainer.errors import MethodError, OutputError, RunError
 from explainer.export import THEMES, Chosen, Exhibit, Look, chips
 from explainer.methods import METHODS
 from explainer.run import PROMPT, Run
-from explainer.run.files import check_folder, file_name, write_whole
+from explainer.run.files import check_folder, file_name, write_bytes
 from explainer.web import texts
 from explainer.web.controls import SHOWN
 from explainer.web.site import INDEX, SitePage, site_files
@@ -63,7 +63,7 @@ def main(args: argparse.Namespace) -> int:
     check_folder(args.out)
     pages = [SitePage(*pair) for pair in zip(_names(args.runs), exhibits, strict=True)]
     for name, data in site_files(args.title, pages, address):
-        write_whole(args.out / name, lambda file, data=data: file.write(data))
+        write_bytes(args.out / name, data)
         print(f"wrote {args.out / name}")
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -53,8 +54,9 @@ def main(args: argparse.Namespace) -> int:
         raise SightlineError("give --minutes or --steps, not both")
     if args.further and (args.start_from or args.resume):
         raise SightlineError("give --further, --start-from or --resume, not two of them")
-    length = {"steps": args.steps or 0, "minutes": args.minutes or Recipe.minutes}
-    recipe = Recipe(seed=args.seed, **length, **(FURTHER if args.further else {}))
+    minutes = args.minutes or Recipe.minutes
+    recipe = Recipe(seed=args.seed, steps=args.steps or 0, minutes=minutes)
+    recipe = replace(recipe, **FURTHER) if args.further else recipe
     device = "cuda" if torch.cuda.is_available() else "cpu"
     device = device if args.device == "auto" else args.device
     architecture = ARCHITECTURES[args.family]

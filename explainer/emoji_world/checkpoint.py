@@ -132,9 +132,9 @@ def take_over(model: PreTrainedModel, architecture: Architecture, source: Path, 
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             start = architecture.start(name)
-            tensor = trained.get(start.source) if start else None
-            if tensor is None:
+            if start is None or start.source not in trained:
                 continue
+            tensor = trained[start.source]
             tensor = (tensor if start.rows is None else tensor[start.rows]).float()
             if "embed_tokens" in name:
                 parameter[: words + 1] = tensor[: words + 1]

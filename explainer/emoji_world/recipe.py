@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Recipe:
 
 
 # Changes for training a trained model further.
-FURTHER: Mapping[str, float] = {"peak_lr": 1.5e-3, "decay_from": 0.3, "curriculum_from": 1.0}
+FURTHER: Mapping[str, Any] = {"peak_lr": 1.5e-3, "decay_from": 0.3, "curriculum_from": 1.0}
 
 
 def learning_rate(recipe: Recipe, step: int, progress: float) -> float:

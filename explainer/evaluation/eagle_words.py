@@ -67,7 +67,7 @@ def highest(heatmap: Heatmap, shape: tuple[int, ...]) -> Mask:
     if np.ptp(values) == 0:
         return np.zeros(shape, bool)
     placement = heatmap.parts[0].placement
-    return at_pixels(values == values.max(), placement, shape[:2], False)
+    return at_pixels(values == values.max(), placement, (shape[0], shape[1]), False)
 
 
 def point(best: Mask, mask: Mask) -> dict[str, float]:

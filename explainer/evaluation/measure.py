@@ -274,6 +274,7 @@ def _curves(
     for tokens, maps in things:
         for fill in settings.fills:
             for name, heat in maps.items():
+                key: tuple[str | bytes, ...]
                 key = (fill, *(part.values.tobytes() for part in heat.parts))
                 if key not in readings:
                     readings[key] = read(explainer, run, heat, settings.plan(fill), cancel)

@@ -107,7 +107,10 @@ def synthetic_run(
 
 def _layout(grids: Grid | Sequence[tuple[int, Grid]]) -> list[tuple[int, Grid]]:
     """Return (image, grid) for each view."""
-    return [(0, grids)] if isinstance(grids[0], int) else list(grids)
+    rows, columns = grids[0], grids[-1]
+    if isinstance(rows, int) and isinstance(columns, int):
+        return [(0, (rows, columns))]
+    return [layout for layout in grids if not isinstance(layout, int)]
 
 
 def _text(token_id: int) -> str:

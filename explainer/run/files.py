@@ -74,6 +74,11 @@ def _whole_letters(data: bytes) -> bytes:
 # Files -------------------------------------------------------------------------------------------
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file in one go, see `write_whole`."""
+    write_whole(path, lambda file: file.write(data))
+
+
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file completely or not at all; raise `OutputError` if it cannot be written.
 
