@@ -15,6 +15,7 @@ from explainer.methods.subjects import Span
 from explainer.probing.region_plan import RegionAttribution, RegionPlan
 from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, SOURCES, Run
+from explainer.web.token_text import is_content
 
 REGIONS = 36
 
@@ -23,8 +24,8 @@ def searching(explainer: Explainer, seed: int) -> Iterator[Figure]:
     """Yield the seconds of an efficient search over 36 superpixels, by preview and by pixels.
 
     It is measured for a word and for a whole answer, with the agreement of both. The word is the
-    one of the answer that the picture adds most to. Agreement is Spearman's correlation of the
-    values of the parts, and whether the first part is the same, 1 or 0.
+    content word of the answer that the picture adds most to. Agreement is Spearman's correlation of
+    the values of the parts, and whether the first part is the same, 1 or 0.
     """
     image = make_scene(seed, Limits(count=(3, 3)), (336, 336)).image
     run = explainer.record(image, "Describe the image.", scales=(1.0,))
@@ -45,13 +46,14 @@ def searching(explainer: Explainer, seed: int) -> Iterator[Figure]:
 
 
 def _most_visual(explainer: Explainer, run: Run) -> Span:
-    """Return the token of the answer that loses most with the picture out of the text's reach."""
+    """Return the token of a content word that loses most with the picture out of reach."""
     answer = run.indices(ANSWER)
     without = explainer.add_sources(run).sources
     if without is None:
         raise RunError("the model does not tell what its words rest on")
     lost = run.probs[answer] - without[SOURCES.index("picture")]
-    return Span((int(answer[int(np.argmax(lost))]),))
+    content = [is_content(run.tokens.texts[token]) for token in answer]
+    return Span((int(answer[int(np.argmax(np.where(content, lost, -1)))]),))
 
 
 def _timed(

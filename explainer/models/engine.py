@@ -13,6 +13,7 @@ import ctypes
 import gc
 import inspect
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Lock
@@ -27,7 +28,7 @@ from explainer.models.base import Family
 from explainer.models.decoding import Picker
 from explainer.models.inputs import Inputs
 from explainer.models.products import multiply
-from explainer.models.threads import choose_threads, running_on, usable_cores
+from explainer.models.threads import choose_sharers, choose_threads, running_on, usable_cores
 
 Layers = Sequence[int]  # numbers of decoder layers, from 1, ascending, without the last
 
@@ -66,6 +67,7 @@ class Engine:
         self._lock = Lock()
         self._cache = _find_cache_name(family.base)
         self.threads = None if family.device.type != "cpu" else _count_threads(family)
+        self.sharers = choose_sharers(self.threads, usable_cores())
 
     @contextmanager
     def _hold_model(self) -> Iterator[None]:
@@ -109,21 +111,37 @@ class Engine:
     ) -> torch.Tensor:
         """Return the states (D, B, n, d) at these positions of a batch of sequences.
 
-        The sequences have one length and layout.
+        The sequences have one length and layout. A model that runs on one thread reads parts of the
+        batch on several cores at once.
         """
-        _, states = self._forward(self.family.batch_inputs(batch), layers, use_cache=False)
+        size = len(batch) if layers else -(-len(batch) // self.sharers)
+        parts = [batch[i : i + size] for i in range(0, len(batch), size)]
+        tensors = [self.family.batch_inputs(part) for part in parts]
+        if len(parts) == 1:
+            _, states = self._forward(tensors[0], layers, use_cache=False)
+            return states[:, :, list(at)]
+        with self._hold_model(), ThreadPoolExecutor(len(parts)) as pool:
+            states = torch.cat(list(pool.map(self._read_alone, tensors)), dim=1)
         return states[:, :, list(at)]
+
+    def _read_alone(self, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return the states (1, B, L, d) of sequences, on one thread; the model is held."""
+        torch.set_num_threads(1)  # of this thread, which ends soon
+        with torch.inference_mode():
+            return self._run(tensors, (), use_cache=False)[1]
 
     def _forward(
         self, tensors: dict[str, torch.Tensor], layers: Layers, **options: Any
     ) -> tuple[Any, torch.Tensor]:
         """Return what the base model returns, and the states (D, B, L, d)."""
-        decoder = self.family.decoder
-        with (
-            self._hold_model(),
-            torch.inference_mode(),
-            _collect_outputs(decoder, layers) as outputs,
-        ):
+        with self._hold_model(), torch.inference_mode():
+            return self._run(tensors, layers, **options)
+
+    def _run(
+        self, tensors: dict[str, torch.Tensor], layers: Layers, **options: Any
+    ) -> tuple[Any, torch.Tensor]:
+        """Do the work of `_forward`; the model is held."""
+        with _collect_outputs(self.family.decoder, layers) as outputs:
             device = self.family.input_device
             moved = {name: t.to(device) for name, t in tensors.items()}
             out = self.family.base(**moved, return_dict=True, **options)

@@ -36,6 +36,19 @@ def choose_threads(
     return max(1, min(_MOST, cores, max(2, cores - 1)))
 
 
+def choose_sharers(threads: int | None, cores: int) -> int:
+    """Return on how many cores at once parts of a batch are read, each on one thread.
+
+    Only by a small model, whose single products are too short to be shared. A batch takes its time,
+    so that it takes all cores but one, and of two cores both.
+
+    Args:
+        threads: as `choose_threads` returns it.
+        cores: that this process may use.
+    """
+    return max(min(cores, 2), cores - 1) if threads == 1 else 1
+
+
 def usable_cores(cgroup: Path = _CGROUP) -> int:
     """Return how many cores this process may use, by its affinity and its container's quota.
 

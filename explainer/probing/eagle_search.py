@@ -12,7 +12,8 @@ This one is the efficient version of that code: between rounds that look at all 
 first of the last ranking are looked at, and a second order grows from its end, worst first.
 
 A search may end early: once the first regions do all that the picture does, the order of the others
-says nothing. They keep their places in the last ranking.
+says nothing. They keep their places in the last ranking. As that is soon so for most words, regions
+are taken from the end only after the second ranking then.
 
 Nothing here knows a model: whoever searches brings a function from masks to probabilities.
 """
@@ -55,6 +56,10 @@ class SearchSettings:
     insight: float = 1.0
     necessity: float = 1.0
     stop: float | None = None
+
+    def takes_worst(self, turn: int) -> bool:
+        """Return whether a round, counted from 0, also takes a region from the end."""
+        return self.stop is None or turn >= self.update_step
 
 
 class SearchProgress(NamedTuple):
@@ -160,16 +165,15 @@ def count(regions: int, settings: SearchSettings = SearchSettings()) -> int:
     Of few regions none is taken from the end, so that the last two are what the rest hides: their
     masks are known from the first round, or, of two regions, are each other's.
     """
-    total, left, turn = 2, regions, 0
-    whole = regions <= settings.pending_samples + 1
+    total, left, turn, taken = 2, regions, 0, 0
     while left > 1:
         scope = left if turn % settings.update_step == 0 else min(settings.search_scope, left)
-        known = whole and left == 2
+        known = not taken and left == 2
         total += (2 if turn == 0 else 0) if known else 2 * scope
         left -= 1
-        if left > settings.pending_samples:
-            total += 2 * settings.pending_samples if turn else 0
-            left -= 1
+        if left > settings.pending_samples and settings.takes_worst(turn):
+            total += 2 * settings.pending_samples if taken else 0  # known from the first round
+            left, taken = left - 1, taken + 1
         turn += 1
     return total
 
@@ -214,7 +218,7 @@ class _Search:
         turn, whole = 0, self._objective(_Point(shown, empty))
         while len(self._left) > 1 and not self._is_enough(whole):
             lowest = yield from self._take_best(turn % self._to.update_step == 0)
-            if len(self._left) > self._to.pending_samples:
+            if len(self._left) > self._to.pending_samples and self._to.takes_worst(turn):
                 yield from self._take_worst(lowest if turn == 0 else None)
             turn += 1
         first = [_Point(empty, shown), *self._rising]

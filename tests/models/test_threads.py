@@ -13,6 +13,7 @@ import torch
 
 from explainer.models import threads
 from explainer.waiting import VARIABLES, let_threads_sleep
+from tests import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGE = 2_000_000_000
@@ -33,6 +34,28 @@ LARGE = 2_000_000_000
 def test_threads_follow_the_size_of_the_model(monkeypatch, parameters, cores, wanted):
     monkeypatch.setattr(threads, "_MOST", 16)
     assert threads.choose_threads(parameters, cores, {}) == wanted
+
+
+@pytest.mark.parametrize(
+    ("of_a_product", "cores", "wanted"), [(1, 1, 1), (1, 2, 2), (1, 8, 7), (2, 2, 1), (None, 8, 1)]
+)
+def test_only_a_small_model_shares_a_batch_among_cores(of_a_product, cores, wanted):
+    assert threads.choose_sharers(of_a_product, cores) == wanted
+
+
+def test_a_batch_reads_the_same_however_it_is_shared(qwen):
+    run = qwen.record(tiny.image(56, 56), "what?", scales=(1.0,), max_new_tokens=3)
+    rng, engine = np.random.default_rng(0), qwen._engine
+    variants = [[rng.integers(0, 256, run.image.shape, dtype=np.uint8)] for _ in range(5)]
+    before, found = (engine.sharers, torch.get_num_threads()), []
+    try:
+        for engine.sharers in (1, 2, 3, 8):
+            found.append(qwen.token_probabilities(run, variants))
+            assert torch.get_num_threads() == before[1]
+    finally:
+        engine.sharers = before[0]
+    for probs in found[1:]:
+        np.testing.assert_allclose(probs, found[0], rtol=1e-4, atol=1e-7)
 
 
 def test_the_number_of_threads_that_a_user_sets_is_kept():

@@ -48,7 +48,7 @@ def handler(explainer):
 def test_the_parts_are_drawn_before_the_search(handler):
     told = handler.parts({**CELLS, "target": "answer"})
     assert told["picture"].startswith("data:image/jpeg")
-    assert told["line"] == words.PARTS.format(count=16, masks=168)
+    assert told["line"] == words.PARTS.format(count=16, masks=206)
     preview = handler.parts({**CELLS, "target": "answer", "hiding": "tokens"})
     assert "the picture is read once" in preview["line"]
 
@@ -58,7 +58,7 @@ def test_the_map_comes_with_every_batch_and_the_result_with_what_it_means(handle
     first, *going, last = handler.search(message)
     assert first == {"asked": 7, "busy": words.BUSY}
     assert going
-    assert going[0]["total"] == 168
+    assert going[0]["total"] == 206
     assert going[0]["picture"].startswith("data:image/jpeg")
     assert last["asked"] == 7
     assert last["line"].startswith(
