@@ -18,7 +18,17 @@ from types import ModuleType
 from explainer.commands.terminal import escape_unprintable
 from explainer.errors import SightlineError
 
-COMMANDS = ("explain", "site", "eagle", "check", "train", "evaluate", "bench", "rehearse")
+COMMANDS = (
+    "explain",
+    "site",
+    "eagle",
+    "check",
+    "train",
+    "evaluate",
+    "bench",
+    "rehearse",
+    "recorder",
+)
 PROGRAM = "python -m explainer"
 # Errors of a disk, which are no defects of the program.
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)

@@ -1,4 +1,4 @@
-"""The app as a process of its own, for tests that end or kill it."""
+"""The app, or a recorder, as a process of its own, for tests that end or kill it."""
 
 from __future__ import annotations
 
@@ -43,6 +43,34 @@ def started_app(uploads: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[s
                 yield process, http
         finally:
             process.kill()
+
+
+@contextmanager
+def started_recorder(folder: Path, replicas: int) -> Iterator[str]:
+    """Start a recorder of the bundled model on the CPU with Ray, and yield its address."""
+    log, port = folder / "recorder.txt", free_port()
+    flags = ["--device", "cpu", "--replicas", str(replicas), "--port", str(port)]
+    command = [sys.executable, "-u", "-m", "explainer", "recorder", *flags]
+    kept = {n: v for n, v in os.environ.items() if n not in ("OMP_NUM_THREADS", "RAY_ADDRESS")}
+    env = kept | {"RAY_worker_niceness": "0"}  # Ray adds 15 otherwise
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=stderr, text=True
+        ) as process,
+    ):
+        try:
+            urls = (m[0] for line in process.stdout if (m := re.search(r"http://\S+", line)))
+            url = next(urls, None)
+            if url is None:
+                raise RuntimeError(log.read_text())
+            yield url
+        finally:
+            process.terminate()
+            try:
+                process.wait(60)
+            finally:
+                process.kill()
 
 
 def upload(http: httpx.Client) -> str:
