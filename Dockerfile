@@ -6,6 +6,8 @@
 FROM python:3.12-slim
 
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# Further packages, such as that of explainer/serving/requirements.txt.
+ARG EXTRA=
 
 # Spaces run the container as user 1000. The folders exist before a volume is mounted on them.
 RUN useradd --create-home --uid 1000 user \
@@ -21,9 +23,9 @@ ENV HOME=/home/user \
 WORKDIR /home/user/app
 
 COPY --chown=user requirements.txt ./
-# hadolint ignore=DL3013
+# hadolint ignore=DL3013,SC2086
 RUN pip install --no-cache-dir --index-url "$TORCH_INDEX" "$(grep '^torch' requirements.txt)" \
-    && pip install --no-cache-dir -r requirements.txt
+    && pip install --no-cache-dir -r requirements.txt $EXTRA
 
 COPY --chown=user app.py README.md LICENSE NOTICE ./
 COPY --chown=user explainer explainer

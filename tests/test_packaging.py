@@ -373,22 +373,40 @@ def test_each_profile_of_compose_starts_apps_of_this_image():
     used = {c[c.index("--profile") + 1] for c in _commands() if c[:2] == ["docker", "compose"]}
     assert used == {p for s in services.values() for p in s["profiles"]}
     read = set(re.findall(r"SIGHTLINE_\w+", (ROOT / "app.py").read_text()))
-    apps = {name: s for name, s in services.items() if name != "proxy"}
+    apps = {name: s for name, s in services.items() if name not in ("proxy", "recorder")}
     for app in apps.values():
         environment = app["environment"]
         assert set(environment) - {"FORWARDED_ALLOW_IPS"} <= read
         patience = float(app["stop_grace_period"].removesuffix("s"))
         assert float(environment["SIGHTLINE_END_WITHIN"]) < patience
         assert {v.split(":")[0] for v in app["volumes"]} <= set(told["volumes"])
-    (argument,) = services["gpu"]["build"]["args"]
-    assert _docker("ARG")[0].startswith(f"{argument}=")
+    arguments = {argument.partition("=")[0] for argument in _docker("ARG")}
+    for service in services.values():
+        assert service.get("build", ".") == "." or {*service["build"]["args"]} <= arguments
     behind = re.findall(r"^ +server ([\w-]+):7860;", (ROOT / "deploy/nginx.conf").read_text(), re.M)
     assert behind == services["proxy"]["depends_on"]
     assert all(apps[name]["profiles"] == ["proxy"] and "ports" not in apps[name] for name in behind)
 
 
+def test_the_recorder_of_compose_is_the_one_that_its_page_asks():
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    recorder, page = services["recorder"], services["page"]
+    python, flag, package, name, *rest = recorder["command"]
+    assert (python, flag, package) == ("python", "-m", "explainer")
+    parser = ArgumentParser(allow_abbrev=False)
+    importlib.import_module(f"explainer.commands.{name}").add_arguments(parser)
+    args = parser.parse_args(rest)
+    assert page["environment"]["SIGHTLINE_RECORDER"] == f"http://recorder:{args.port}"
+    assert list(page["depends_on"]) == ["recorder"]
+    assert f":{args.port}/model" in recorder["healthcheck"]["test"][-1]
+    compile(recorder["healthcheck"]["test"][-1], "healthcheck", "exec")
+    assert "ports" not in recorder, "only the page may reach it"
+    lines = (ROOT / "explainer/serving/requirements.txt").read_text().splitlines()
+    assert recorder["build"]["args"]["EXTRA"] == lines[-1]
+
+
 def test_the_image_has_a_small_torch_and_no_caches():
-    (index,) = _docker("ARG")
+    index, _ = _docker("ARG")
     assert re.fullmatch(r"TORCH_INDEX=https://\S+/cpu", index)
     installs = [part for rest in _docker("RUN") for part in rest.split("&&") if "pip " in part]
     assert len(installs) == 2
