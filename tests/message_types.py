@@ -24,7 +24,7 @@ from tests.house import PACKAGE
 
 SCRIPTS = PACKAGE / "web" / "js"
 SECTIONS = PACKAGE / "ui" / "sections"
-WORDS = [PACKAGE / "web" / f"{name}.py" for name in ("step_words", "words_beside")]
+WORDS = [PACKAGE / "web" / f"{name}.py" for name in ("file_words", "step_words", "words_beside")]
 _WRITTEN = "// `python -m tests.message_types` writes them.\n"
 _SCALARS = {
     str: "string",

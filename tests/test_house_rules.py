@@ -228,6 +228,11 @@ def test_the_folders_and_their_imports_stay_few():
     assert len(house.top_modules()) <= 3
 
 
+def test_no_file_is_longer_than_400_lines():
+    lengths = {_label(path): path.read_text("utf-8").count("\n") for path in (*SOURCES, *WEB)}
+    assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
+
+
 def test_a_public_class_name_occurs_once():
     assert house.repeated_classes() == []
 

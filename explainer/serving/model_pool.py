@@ -12,7 +12,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Condition, Event, Thread
 from typing import Any
 
@@ -26,27 +25,13 @@ from explainer.serving.jobs import Job
 from explainer.serving.load_task import TICK, LoadProgress, LoadTask, remove_folders
 from explainer.serving.loaded import Loaded
 from explainer.serving.recorder_client import RecorderClient
+from explainer.serving.rules import Rules
 
 log = logging.getLogger(__name__)
 
 WAITING = "waiting for {name} to finish an answer"
 RETURNING = "loading {name} again"
 PATIENCE = 120.0  # seconds that a new model waits for running answers
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What visitors may do.
-
-    Attributes:
-        any_model: whether they may name a model that is not on the list.
-        at_start_only: whether models are loaded at the start only, as ZeroGPU requires.
-        why: a sentence on why the list is short, or "".
-    """
-
-    any_model: bool = False
-    at_start_only: bool = False
-    why: str = ""
 
 
 Loader = Callable[..., Loaded]  # (entry, on_progress=..., reclaimable=...) -> explainer
@@ -72,10 +57,10 @@ class Models:
         self,
         entries: Sequence[Entry],
         load: Loader,
-        rules: Rules = Rules(),
+        rules: Rules | None = None,
         free: Callable[[], int | None] = lambda: None,
     ) -> None:
-        self.rules = rules
+        self.rules = rules or Rules()
         self.default = entries[0].id
         self._entries = {e.id: e for e in entries}
         self._load, self._free = load, free

@@ -8,7 +8,8 @@ from explainer.errors import ModelError
 from explainer.models.loading.catalogue import OWN, Entry
 from explainer.run import Run
 from explainer.serving.loaded import Loaded
-from explainer.serving.model_pool import Models, Rules
+from explainer.serving.model_pool import Models
+from explainer.serving.rules import Rules
 
 NOTHING_NEW = "no model is loaded here, so nothing new can be asked"
 

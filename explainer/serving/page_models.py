@@ -16,7 +16,8 @@ from explainer.models.loading.memory import BITS, free_memory
 from explainer.models.loading.options import LoadOptions
 from explainer.models.loading.precision import TINY, auto_dtype
 from explainer.serving.model_flags import load_options
-from explainer.serving.model_pool import Models, Rules
+from explainer.serving.model_pool import Models
+from explainer.serving.rules import Rules
 from explainer.serving.startup import is_on
 
 if TYPE_CHECKING:

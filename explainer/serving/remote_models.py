@@ -12,8 +12,9 @@ from explainer.recording.step import Step
 from explainer.serving.held_model import HeldModel
 from explainer.serving.jobs import Job
 from explainer.serving.loaded import Loaded
-from explainer.serving.model_pool import Models, Rules
+from explainer.serving.model_pool import Models
 from explainer.serving.recorder_client import LostRecorder, RecorderClient
+from explainer.serving.rules import Rules
 
 ELSEWHERE = "The model runs on another machine, whose owner chooses it."
 LOST = (

@@ -15,7 +15,7 @@ from explainer.export import Chosen, Exhibit
 from explainer.methods import METHODS
 from explainer.methods.subjects import Unsaid, probability, read_words
 from explainer.run import TEMPLATE, Run
-from explainer.web import controls, payload, step_words, texts, token_text
+from explainer.web import controls, file_words, payload, step_words, texts, token_text
 from explainer.web.declared import declared
 from explainer.web.evidence_message import evidence_message
 from explainer.web.scripts import COMPUTED, module_script
@@ -74,7 +74,7 @@ def live(exhibit: Exhibit, compared: Sequence[Chosen] = ()) -> dict[str, Any] | 
         "sliders": {
             "spec": _slider_spec(),
             "value": _slider_value(run, values),
-            "words": texts.FILE_SLIDERS,
+            "words": file_words.SLIDERS,
             "layer": texts.LAYER,
         },
         "options": {

@@ -24,7 +24,7 @@ from explainer.methods import COMPARISON, METHODS, Heatmap
 from explainer.methods.comparison import Comparison
 from explainer.probing.sources import describe_sources
 from explainer.run import TEMPLATE, AttributionKey, Run
-from explainer.web import payload, texts
+from explainer.web import file_words, payload, texts
 from explainer.web import scripts as web
 from explainer.web.controls import MethodSettings
 from explainer.web.live import live
@@ -99,7 +99,7 @@ def _data(exhibit: Exhibit) -> dict[str, Any]:
         "prompt": run.prompt,
         "line": f"{describe_run(run).partition('. Prompt')[0]}. {describe_sources(run)}".strip(),
         "print": _print(exhibit, compared),
-        "words": {**texts.FILE, "playing": texts.PLAYING, "shades": texts.SHADES},
+        "words": {**file_words.FILE, "playing": texts.PLAYING, "shades": texts.SHADES},
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from explainer.web import texts
+from explainer.web import file_words
 
 
 def code_of(address: str) -> dict[str, str]:
@@ -13,5 +13,5 @@ def code_of(address: str) -> dict[str, str]:
     return {
         "address": address,
         "src": code.png_data_uri(scale=8),
-        "label": texts.FILE["code"].format(address=address),
+        "label": file_words.FILE["code"].format(address=address),
     }

@@ -284,30 +284,6 @@ NOT_FINITE = "A number in the request is not finite; write an ordinary number."
 NO_MODEL = "No model is loaded here, so nothing new can be asked: open a recorded answer below."
 
 BLANK = "The screen is blank; any key ends it"
-PRESENT_KEYS = (
-    "Large words and maps for a talk; P goes back. Keys: ← → words, F film, S sliders, M one "
-    "method, H hides the words, L the spot, B a blank screen"
-)
-# A run in a file of its own.
-FILE: ScriptWords = {
-    "absent": "This file does not hold what this map needs; open the run in Sightline.",
-    "unknown": "This file does not hold “{word}”. It knows the words that the field offers.",
-    "theme": "Light or dark",
-    "print": "How these maps were made",
-    "home": "All answers",
-    "present": "Present",
-    "presentLong": PRESENT_KEYS + ".",
-    "presentCode": PRESENT_KEYS + ", Q a QR code of this address.",
-    "blank": BLANK,
-    "code": "QR code of {address}",
-}
-
-# The sliders of a run in a file of its own, which no model can add to.
-FILE_SLIDERS: ScriptWords = {
-    **SLIDERS,
-    "weight": "Scale {alpha}, weight",
-    "useScale": "Use scale {alpha}",
-}
 
 ANSWERED = "answered in {time}"
 GIVEN = "edited answer, read in {time}"

@@ -12,7 +12,8 @@ import pytest
 
 from explainer.models.loading.catalogue import BUNDLED, Entry
 from explainer.run.store import RunStore
-from explainer.serving.model_pool import Models, Rules
+from explainer.serving.model_pool import Models
+from explainer.serving.rules import Rules
 from explainer.ui.layout import build_demo, launch_options
 from tests.ui.fake import FakeExplainer
 

@@ -18,7 +18,8 @@ from explainer.models.loading.catalogue import BUNDLED, HUB, Entry, make_folder_
 from explainer.models.loading.options import WEIGHTS, LoadStep
 from explainer.recording.load import load
 from explainer.run.store import RunStore
-from explainer.serving.model_pool import Models, Rules
+from explainer.serving.model_pool import Models
+from explainer.serving.rules import Rules
 from explainer.ui.layout import build_demo, launch_options
 from explainer.ui.model_menu import ModelMenu
 from explainer.web import controls, payload

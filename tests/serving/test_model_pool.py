@@ -10,7 +10,8 @@ import pytest
 from explainer.errors import LoadCancelled, ModelError
 from explainer.models.loading.catalogue import BUNDLED, Entry
 from explainer.models.loading.options import WEIGHTS, LoadStep
-from explainer.serving.model_pool import Models, Rules
+from explainer.serving.model_pool import Models
+from explainer.serving.rules import Rules
 
 SMALL = [Entry("small-a", kind=BUNDLED), Entry("small-b", kind=BUNDLED)]
 LARGE = [Entry("org/one"), Entry("org/two")]

@@ -11,7 +11,8 @@ from explainer.errors import ModelError
 from explainer.models.loading.catalogue import BUNDLED, HUB, Entry
 from explainer.models.loading.options import LoadStep
 from explainer.run.store import RunStore
-from explainer.serving.model_pool import Models, Rules
+from explainer.serving.model_pool import Models
+from explainer.serving.rules import Rules
 from explainer.ui.api import Api
 from explainer.ui.handlers import Handlers
 from explainer.ui.missing import Missing

@@ -11,7 +11,8 @@ from explainer.media.images import open_image
 from explainer.models.loading.catalogue import BUNDLED, HUB, Entry
 from explainer.run.store import RunStore
 from explainer.serving.calls import Calls
-from explainer.serving.model_pool import Models, Rules
+from explainer.serving.model_pool import Models
+from explainer.serving.rules import Rules
 from explainer.ui import model_menu
 from explainer.ui.handlers import Handlers, PageExample
 from explainer.ui.model_menu import ModelMenu

@@ -23,11 +23,11 @@ interface SaveWords {save: string, saveLong: string, formats: {png: string[], sv
 
 interface ViewWords {welcome: string, pictures: string, atMost: string, unreachable: string, silent: string, interrupted: string, methods: string, methodsLong: string, asking: string, compare: string, compareHow: {side: string, blink: string, difference: string}, first: string, second: string, flip: string, flipLong: string, differenceNorm: string, differenceAlt: string, looks: string, looksLong: string, drawing: string, drawings: {smooth: string, cells: string}, normalisation: string, normalisations: {'': string, token: string, joint: string, answer: string}, contour: string, contourLong: string, zoom: string, smaller: string, larger: string, whole: string, frame: string, place: string, placeSays: string, unseen: string, end: string, ended: string, again: string, saving: {save: string, saveLong: string, formats: {png: string[], svg: string[], gif: string[], webp: string[], html: string[], json: string[], npz: string[]}, paper: string, papers: {light: string, dark: string}, busy: string, frames: string, saved: string, failed: string}}
 
+interface ComputedWords {noScale: string, noWeight: string, absent: string, adding: string, against: string, chance: string, chances: string, places: {template: string, prompt: string, answer: string}, inPlace: string, spaced: string, unspaced: string, atLayer: string}
+
 interface FileWords {absent: string, unknown: string, theme: string, print: string, home: string, present: string, presentLong: string, presentCode: string, blank: string, code: string}
 
 interface FileSlidersWords {number: string, reset: string, opacity: string, opacityLong: string, cover: string, coverLong: string, covers: {all: string, value: string}, colours: string, sliders: string, scale: string, use: string, k: string, beta: string, auto: string, autoLong: string, weight: string, useScale: string}
-
-interface ComputedWords {noScale: string, noWeight: string, absent: string, adding: string, against: string, chance: string, chances: string, places: {template: string, prompt: string, answer: string}, inPlace: string, spaced: string, unspaced: string, atLayer: string}
 
 interface StepWords {title: string, method: string, sizes: string, map: string, earlier: string, beta: string, patches: string, counts: string, weight: string, repeat: string, equation: string, all: string, few: string, waiting: string, unreachable: string}
 
