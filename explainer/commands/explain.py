@@ -95,7 +95,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write the pictures with the parts that EAGLE shows and hides, before it searches",
     )
-    add("--cover", choices=COVERS, default=COVERS[0], help="what the colours cover; default: all")
+    add(
+        "--cover",
+        choices=COVERS,
+        default=COVERS[0],
+        help=f"what the colours cover; default: {COVERS[0]}",
+    )
     add("--opacity", type=float, default=0.55, help="of the colours, 0 to 1; default: 0.55")
 
     subject_flags.add_subject_flags(parser)

@@ -25,7 +25,8 @@ DIVERGING: Mapping[str, str] = MappingProxyType(
     {"RdBu_r": "Blue to red through white", "PuOr_r": "Violet to orange through white"}
 )
 
-COVERS = ("all", "value")  # what the colours of a map cover, see `add_cover`
+COVERS = ("value", "all")  # what the colours of a map cover, see `add_cover`
+LIGHT, DARK = 240, 32  # grey values that stand for a picture below the colours of a bar
 
 
 def colour_table(name: str) -> RGB:
@@ -43,10 +44,24 @@ def add_cover(table: RGB, signed: bool, cover: str) -> npt.NDArray[np.uint8]:
     Args:
         table: (256, 3) uint8.
         signed: whether the value 0 is in the middle of the table, not at its start.
-        cover: `all`, where A is full for every value; or `value`, where it grows in proportion to
-            the absolute value, and is full from half of the full value on.
+        cover: `value`, where A grows in proportion to the absolute value, and is full from half of
+            the full value on; or `all`, where it is full for every value.
     """
     steps = np.arange(256)
     doubled = 2 * np.abs(2 * steps - 255) if signed else 2 * steps
     alpha = np.minimum(255, doubled) if cover == "value" else np.full(256, 255)
     return np.column_stack([table, alpha]).astype(np.uint8)
+
+
+def draw_bar(table: npt.NDArray[np.uint8], opacity: float) -> RGB:
+    """Return the colour bar (8, 256, 3) uint8 of a table, as its colours look over a picture.
+
+    The upper half lies over a light picture, the lower half over a dark one.
+
+    Args:
+        table: (256, 4) uint8, see `add_cover`.
+        opacity: share of the colour where A is full, 0 to 1.
+    """
+    share = opacity * table[:, 3:] / 255
+    rows = [(1 - share) * below + share * table[:, :3] for below in (LIGHT, DARK)]
+    return np.round(np.repeat(rows, 4, axis=0)).astype(np.uint8)

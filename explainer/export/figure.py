@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from explainer.errors import RunError
 from explainer.export.bidi import add_mark_base, runs_right_to_left
-from explainer.export.colours import RGB, add_cover, colour_table
+from explainer.export.colours import RGB, add_cover, colour_table, draw_bar
 from explainer.export.drawing import (
     Drawing,
     DrawnPicture,
@@ -97,10 +98,12 @@ class Sheet:
         self.drawing = Drawing(self.inner + 2 * MARGIN, 0, self.inks.paper)
         self.y = MARGIN
         look = exhibit.look
-        self._tables = [  # of unsigned and of signed maps; also what bars show
-            _table(colour_table(name), bool(signed), look.cover)[None]
-            for signed, name in enumerate((look.colours, look.diverging))
+        names = (look.colours, look.diverging)  # of unsigned and of signed maps
+        self._tables = [
+            add_cover(colour_table(name), bool(signed), look.cover)
+            for signed, name in enumerate(names)
         ]
+        self._bars = [draw_bar(table, look.opacity) for table in self._tables]
 
     def done(self) -> Drawing:
         """Return the drawing, cropped to the height of its content."""
@@ -214,7 +217,7 @@ class Sheet:
         sx, sy = width / image.shape[1], height / image.shape[0]
         x0, y0, x1, y1 = part.extent  # what `magnify` fills
         place = (x + x0 * sx, y + y0 * sy, (x1 - x0) * sx, (y1 - y0) * sy)
-        colours = self._tables[heat.signed][0][levels(magnify(part, _SIDE), heat.signed)]
+        colours = _opaque(self._tables[heat.signed])[levels(magnify(part, _SIDE), heat.signed)]
         place, colours = _clip_to_picture(box, place, colours)
         add = self.drawing.items.append
         add(DrawnPicture(box, self.exhibit.photos[index], photo=True))
@@ -224,17 +227,16 @@ class Sheet:
 
     def _bar(self, x: float, signed: bool) -> None:
         """Draw a colour bar with labels at its ends."""
-        self.drawing.items.append(DrawnPicture((x, self.y, self.panel, 8), self._tables[signed]))
+        self.drawing.items.append(DrawnPicture((x, self.y, self.panel, 8), self._bars[signed]))
         self.y += 10 + LABEL.size
         ticks = ("−1", "0", "+1") if signed else ("0", "", "1")
         for tick, at, anchor in zip(ticks, (0, 0.5, 1), ("start", "middle", "end"), strict=True):
             self.write_quiet(x + at * self.panel, LABEL, tick, anchor)
 
 
-def _table(table: RGB, signed: bool, cover: str) -> RGB:
-    """Return the table, with an opacity for each colour unless all are full: (256, 3 or 4)."""
-    covering = add_cover(table, signed, cover)
-    return table if (covering[:, 3] == 255).all() else covering
+def _opaque(table: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return a table (256, 4) without its opacities if all are full."""
+    return table[:, :3] if (table[:, 3] == 255).all() else table
 
 
 def _clip_to_picture(box: Box, place: Box, colours: RGB) -> tuple[Box, RGB]:

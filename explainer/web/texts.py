@@ -165,8 +165,8 @@ SHADES: ScriptWords = {
     "opacity": "Opacity",
     "opacityLong": "How strongly the colours cover the picture",
     "cover": "Covered",
-    "coverLong": "What the colours cover: all of the picture, or only where the map has a value",
-    "covers": {"all": "all alike", "value": "by value"},
+    "coverLong": "What the colours cover: only where the map has a value, or all of the picture",
+    "covers": {"value": "by value", "all": "all alike"},
     "colours": "Colours",
 }
 SLIDERS: ScriptWords = {

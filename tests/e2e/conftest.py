@@ -73,6 +73,18 @@ def patient_launch() -> Iterator[None]:
         yield
 
 
+def table_colours(pixels: np.ndarray, table: np.ndarray, signed: bool = False) -> np.ndarray:
+    """Return the colours (..., 3) of a table (256, 3) that pixels (..., 4) of a canvas stand for.
+
+    A canvas keeps colours exactly only where they are opaque; elsewhere the opacity tells the value
+    (`add_cover`), and whether red or blue prevails its sign.
+    """
+    half = pixels[..., 3].astype(int) // 2
+    sign = np.where(pixels[..., 0] >= pixels[..., 2], 1, -1)
+    steps = (255 + sign * half) // 2 if signed else half
+    return np.where(pixels[..., 3:] == 255, pixels[..., :3], table[steps]).astype(int)
+
+
 @dataclass
 class App:
     """A served page and what is behind it."""
@@ -244,12 +256,25 @@ class Visitor:
         return self.page.inner_text(".sl-message")
 
     def pixel(self, method: str, x: float, y: float) -> tuple[int, ...]:
-        """Return the RGB of the map's canvas at fractions of its width and height."""
-        return tuple(self.page.evaluate(
-            "([m, x, y]) => { const c = document.querySelector(`[data-method=${m}] .sl-heat`); "
-            "return [...c.getContext('2d').getImageData(x * c.width, y * c.height, 1, 1).data]; }",
+        """Return the table's RGB on the map's canvas at fractions of its width and height."""
+        pixel, colours, signed = self.page.evaluate(
+            "([m, x, y]) => { const c = document.querySelector(`[data-method=${m}] .sl-heat`), "
+            "{colours, entry} = document.sightline.now; "
+            "return [[...c.getContext('2d').getImageData(x * c.width, y * c.height, 1, 1).data], "
+            "colours, Boolean(entry.maps.find(map => map.name === m)?.signed)]; }",
             [method, x, y],
-        ))[:3]  # fmt: skip
+        )
+        table = colour_table(Look().diverging if signed else colours)
+        return tuple(table_colours(np.array(pixel), table, signed).tolist())
+
+    def canvas(self, place: str, name: str = "inferno") -> np.ndarray:
+        """Return the table's colours (H, W, 3) on a canvas with an unsigned map."""
+        width, height, pixels = self.page.evaluate(
+            "s => { const c = document.querySelector(s); return [c.width, c.height, "
+            "[...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]]; }",
+            place,
+        )
+        return table_colours(np.array(pixels).reshape(height, width, 4), colour_table(name))
 
     def brightness(self, method: str, x: float, y: float) -> float:
         """Return the place of the pixel's colour in the colour table, 0 to 1."""

@@ -68,7 +68,10 @@ def test_candidates_are_told_explained_and_set_against_what_was_said(app, visit)
         values = explain_subject(METHODS[method], run, contrast).values
         for row, column in ((2, 6), (10, 10), (17, 3)):  # 21 cells of 16 pixels
             place = (column + 0.5) / 21, (row + 0.5) / 21
-            assert signed(visitor, method, *place) == pytest.approx(values[row, column], abs=0.06)
+            got, want = signed(visitor, method, *place), values[row, column]
+            if abs(want) < 0.1:  # nearly clear: a canvas does not keep which of the two colours
+                got, want = abs(got), abs(want)
+            assert got == pytest.approx(want, abs=0.06)
     page.click(f".sl-candidate:has-text('{name}') .sl-not >> nth=0")
     drawn(visitor, "cat")
 

@@ -24,7 +24,7 @@ from explainer.run.geometry import Layout
 from explainer.web import map_entry
 from explainer.web.one_file import one_file
 from tests import tiny
-from tests.e2e.conftest import sync_api
+from tests.e2e.conftest import sync_api, table_colours
 
 CASES = {
     "llava 640x427": ("emoji-llava", {}, (427, 640)),
@@ -92,11 +92,12 @@ def choose(page: sync_api.Page, token: int) -> None:
 def values_drawn(page: sync_api.Page) -> np.ndarray:
     """Return (H, W) the steps of the colour table on the canvas."""
     address = page.evaluate("() => document.querySelector('.sl-heat').toDataURL()")
-    pixels = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB")
+    image = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGBA")
+    pixels = table_colours(np.asarray(image), TABLE)
     _, steps = np.unique(TABLE, axis=0, return_index=True)
     weights = np.array([65536, 256, 1])
-    at = np.searchsorted(TABLE[steps] @ weights, np.asarray(pixels) @ weights)
-    assert (TABLE[steps][at] == np.asarray(pixels)).all(), "not a colour of the table"
+    at = np.searchsorted(TABLE[steps] @ weights, pixels @ weights)
+    assert (TABLE[steps][at] == pixels).all(), "not a colour of the table"
     return steps[at].astype(float)
 
 
@@ -125,7 +126,7 @@ def test_an_impulse_is_drawn_in_the_browser_where_python_draws_it(page, run):
     for chip, token in tokens_of(run).items():
         choose(page, chip)
         (heat,) = impulses(run, [token])
-        want = overlay(np.zeros_like(run.image), heat, grey, 1.0)[..., 0].astype(float)
+        want = overlay(np.zeros_like(run.image), heat, grey, 1.0, cover="all")[..., 0].astype(float)
         assert (np.abs(middle(values_drawn(page)) - middle(want)) <= 0.05 * one).all(), token
 
 

@@ -55,14 +55,8 @@ def heat(app, visitor, method, **knobs):
 
 def assert_cells(visitor, method, steps, name="inferno") -> None:
     """The middle of each cell on the canvas has the colour of its step (21 x 21)."""
-    size = visitor.page.evaluate(f"document.querySelector('[data-method={method}] .sl-heat').width")
-    data = visitor.page.evaluate(
-        "m => { const c = document.querySelector(`[data-method=${m}] .sl-heat`);"
-        "return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; }",
-        method,
-    )
-    shown = np.array(data, np.uint8).reshape(size, size, 4)[..., :3].astype(int)
-    middle = ((np.arange(21) + 0.5) * size / 21).astype(int)
+    shown = visitor.canvas(f"[data-method={method}] .sl-heat", name)
+    middle = ((np.arange(21) + 0.5) * len(shown) / 21).astype(int)
     want = colour_table(name)[np.asarray(steps)].astype(int)
     assert np.abs(shown[middle][:, middle] - want).max() <= 40
 

@@ -83,22 +83,20 @@ def test_canvases_are_what_python_computes(opened):
     token = int(run.indices(ANSWER)[4])
     page.click(f"{CHIP} >> nth=4")
     _word(page, "dog")
-    for name in SHOWN:
-        heat = METHODS[name](run, token)
-        expected = overlay(run.image, heat, colour_table("inferno"), 1.0).astype(int)
-        assert np.abs(_canvas(page, name)[..., :3] - expected).max() <= 16, "a step of the table"
-    page.select_option("#sl-cover", "value")
-    page.wait_for_function(
-        "() => document.querySelector('.sl-bar').getContext('2d')"
-        ".getImageData(0, 0, 1, 1).data[3] === 0"
-    )
-    for name in SHOWN:
-        heat = METHODS[name](run, token)
-        expected = overlay(run.image, heat, colour_table("inferno"), 1.0, cover="value").astype(int)
-        pixels = _canvas(page, name)
-        share = pixels[..., 3:] / 255
-        laid = (1 - share) * run.image + share * pixels[..., :3]
-        assert np.abs(laid - expected).max() <= 16, "a step of the table"
+    for cover, at_0 in (("value", 0), ("all", 255)):
+        page.select_option("#sl-cover", cover)
+        page.wait_for_function(
+            "opacity => document.querySelector('.sl-bar').getContext('2d')"
+            ".getImageData(0, 0, 1, 1).data[3] === opacity",
+            arg=at_0,
+        )
+        for name in SHOWN:
+            heat = METHODS[name](run, token)
+            expected = overlay(run.image, heat, colour_table("inferno"), 1.0, cover=cover)
+            pixels = _canvas(page, name)
+            share = pixels[..., 3:] / 255
+            laid = (1 - share) * run.image + share * pixels[..., :3]
+            assert np.abs(laid - expected).max() <= 16, "a step of the table"
 
 
 def test_chips_keys_hover_methods_and_opacity_work(opened):
@@ -163,13 +161,13 @@ def test_what_the_file_does_not_hold_is_said(opened):
 def test_the_look_of_the_exhibit_is_the_look_of_the_file(browser, tmp_path):
     chosen = (Chosen(METHODS["tam"], METHODS["tam"].settings()),)
     run, path = fake_run(), tmp_path / "run.html"
-    look = Look("viridis", opacity=0.3, cover="value", theme="dark")
+    look = Look("viridis", opacity=0.3, cover="all", theme="dark")
     path.write_bytes(one_file(Exhibit(run, chosen, tuple(chips(run)), look)))
     page = browser.new_page()
     page.goto(path.as_uri())
     page.wait_for_selector(".sl-view[data-chip]")
     assert page.input_value("#sl-colours") == "viridis"
-    assert page.input_value("#sl-cover") == "value"
+    assert page.input_value("#sl-cover") == "all"
     assert page.evaluate("document.documentElement.style.getPropertyValue('--sl-heat')") == "0.3"
     assert page.evaluate("document.documentElement.classList.contains('dark')")
     assert page.locator(".sl-map").count() == 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from explainer.export import colour_table
+from explainer.export import Look, colour_table
+from explainer.export.colours import add_cover
 from explainer.methods import METHODS
 from explainer.web import payload
 
@@ -38,11 +39,11 @@ def ends_with(app, visitor, scales=(0.5, 0.75, 1.0), k=50, beta=None) -> None:
     run = app.store.get(key)
     heat = METHODS["msea_arc"](run, run.chips[chip].tokens[0], scales=scales, k=k, beta=beta)
     levels = payload.levels(heat.parts[0].values, heat.signed)
-    table = colour_table("inferno")
     size = visitor.page.evaluate("document.querySelector('.sl-heat').width")
     cell = size / 21
     points = [(c, r) for c in range(0, 21, 2) for r in range(0, 21, 2)]
     at = [[int((c + 0.5) * cell), int((r + 0.5) * cell)] for c, r in points]
+    table = add_cover(colour_table("inferno"), heat.signed, Look().cover)
     want = [table[levels[r, c]].tolist() for c, r in points]
     visitor.page.wait_for_function(
         """([at, want]) => {
@@ -50,7 +51,8 @@ def ends_with(app, visitor, scales=(0.5, 0.75, 1.0), k=50, beta=None) -> None:
           const p = canvas.getContext('2d');
           return at.every(([x, y], i) => {
             const got = p.getImageData(x, y, 1, 1).data;
-            return want[i].every((v, j) => Math.abs(v - got[j]) <= 30);
+            return want[i].every((v, j) =>
+              Math.abs(v * want[i][3] - got[j] * got[3]) <= 30 * 255);  // as they are mixed
           });
         }""",
         arg=[at, want],

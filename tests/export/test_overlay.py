@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from explainer.export import COVERS, DIVERGING, SEQUENTIAL, colour_table, overlay, png
-from explainer.export.colours import add_cover
+from explainer.export.colours import DARK, LIGHT, add_cover, draw_bar
 from explainer.export.overlay import magnify
 from explainer.methods.base import Heatmap, MapPart
 from explainer.run.geometry import Placement
@@ -41,7 +41,9 @@ def test_an_unknown_table_is_an_error_that_names_the_known():
 def test_cells_lie_on_their_part_of_the_picture():
     """2 x 2 cells on 8 x 8 pixels: the centres of the cells are at pixel edges 2 and 6."""
     image = np.zeros((8, 8, 3), np.uint8)
-    laid = overlay(image, _heat([[0, 1], [0, 0]], (0, 0, 8, 8)), GREY, 1.0)[..., 0] / 255
+    laid = (
+        overlay(image, _heat([[0, 1], [0, 0]], (0, 0, 8, 8)), GREY, 1.0, cover="all")[..., 0] / 255
+    )
     across = np.clip((np.arange(8) + 0.5 - 2) / 4, 0, 1)
     down = 1 - across
     assert laid == pytest.approx(down[:, None] * across, abs=1 / 255)
@@ -49,7 +51,7 @@ def test_cells_lie_on_their_part_of_the_picture():
 
 def test_the_extent_places_the_map_and_the_rest_is_hatched():
     image = np.full((10, 20, 3), 77, np.uint8)
-    laid = overlay(image, _heat([[1.0]], (5, 2, 15, 8)), GREY, 1.0)
+    laid = overlay(image, _heat([[1.0]], (5, 2, 15, 8)), GREY, 1.0, cover="all")
     assert np.all(laid[2:8, 5:15] == 255)
     outside = np.ones((10, 20), bool)
     outside[2:8, 5:15] = False
@@ -60,7 +62,7 @@ def test_the_extent_places_the_map_and_the_rest_is_hatched():
 
 def test_signed_maps_use_the_middle_for_zero():
     image = np.zeros((1, 3, 3), np.uint8)
-    laid = overlay(image, _heat([[-1, 0, 1]], (0, 0, 3, 1), signed=True), GREY, 1.0)
+    laid = overlay(image, _heat([[-1, 0, 1]], (0, 0, 3, 1), signed=True), GREY, 1.0, cover="all")
     assert laid[0, :, 0].tolist() == [0, 128, 255]
 
 
@@ -75,7 +77,9 @@ def test_a_magnified_map_is_what_the_overlay_shows():
     values = np.random.default_rng(0).random((3, 5)).astype(np.float32)
     large = magnify(MapPart(values, Placement.even((0, 0, 50, 30))), 50)
     assert large.shape == (30, 50)
-    laid = overlay(np.zeros((30, 50, 3), np.uint8), _heat(values, (0, 0, 50, 30)), GREY, 1.0)
+    laid = overlay(
+        np.zeros((30, 50, 3), np.uint8), _heat(values, (0, 0, 50, 30)), GREY, 1.0, cover="all"
+    )
     assert np.array_equal(np.round(large * 255), laid[..., 0])
 
 
@@ -108,6 +112,18 @@ def test_by_value_the_picture_stays_where_the_map_is_0_and_the_unseen_is_hatched
     assert set(np.unique(laid[:, 4:])) <= {48, 128}
 
 
-def test_tables_cover_all_alike_unless_told():
-    assert COVERS == ("all", "value")
+@pytest.mark.parametrize("cover", COVERS)
+def test_a_bar_shows_the_colours_as_they_look_over_light_and_dark(cover):
+    table = colour_table("inferno")
+    heat = _heat(np.arange(256)[None] / 255, (0, 0, 256, 1))
+    bar = draw_bar(add_cover(table, False, cover), 0.6)
+    for row, below in ((0, LIGHT), (-1, DARK)):
+        laid = overlay(np.full((1, 256, 3), below, np.uint8), heat, table, 0.6, cover=cover)
+        assert np.abs(bar[row].astype(int) - laid[0]).max() <= 1
+    assert (bar[:4] == bar[0]).all()
+    assert (bar[4:] == bar[-1]).all()
+
+
+def test_tables_cover_by_value_unless_told():
+    assert COVERS == ("value", "all")
     assert (add_cover(GREY, False, "all")[:, 3] == 255).all()

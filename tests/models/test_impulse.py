@@ -121,7 +121,7 @@ def test_an_impulse_is_drawn_where_its_token_looks(family, size):
             values = np.zeros(grid.shape, np.float32)
             values[cell] = 1
             heat = Heatmap((MapPart(values, grid.placement),), False, "")
-            drawn = overlay(blank, heat, GREY, 1.0)[..., 0].astype(float)
+            drawn = overlay(blank, heat, GREY, 1.0, cover="all")[..., 0].astype(float)
             for axis, along in enumerate(centres):
                 want = middle_of_tent(along, cell[1 - axis], size[1 - axis])
                 one = along[1] - along[0]

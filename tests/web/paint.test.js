@@ -58,6 +58,7 @@ test('what was not seen is marked', () => {
 test('colours that cover by value are clear at 0 and full from half on', () => {
   const {table} = readTables({table: Buffer.from(Uint8Array.from({length: 768}, (_, i) => i % 251)).toString('base64')});
   assert.equal(covering(table, false, 'all'), table);
+  assert.equal(covering(table, false, 'value'), covering(table, false, 'value'), 'the same, so that nothing is drawn twice');
   const alphas = signed => [...covering(table, signed, 'value')].map(pixel => pixel >>> 24);
   assert.deepEqual([0, 1, 64, 127, 128, 255].map(i => alphas(false)[i]), [0, 2, 128, 254, 255, 255]);
   assert.deepEqual([0, 63, 64, 127, 128, 192, 255].map(i => alphas(true)[i]), [255, 255, 254, 2, 2, 255, 255]);

@@ -1,4 +1,6 @@
 // Drawing a map of 8-bit steps on a canvas.
+import {make} from './dom.js';
+
 const SIDE = 336;  // longest side of a canvas in its own pixels; the page scales it
 
 /**
@@ -31,6 +33,9 @@ function tableOf(data) {
     (255 << 24 | rgb[3 * i + 2] << 16 | rgb[3 * i + 1] << 8 | rgb[3 * i]) >>> 0);
 }
 
+/** @type {WeakMap<Uint32Array, Record<string, Uint32Array>>} */
+const covered = new WeakMap();
+
 /**
  * Return the colours with the opacity that `cover` gives each, a share of the map's own opacity: 1
  * for `all`; by `value` it grows from 0 at the value 0 to 1 at half of the full value.
@@ -41,7 +46,9 @@ function tableOf(data) {
  */
 export function covering(table, signed, cover) {
   if (cover !== 'value') return table;
-  return table.map((pixel, i) => {
+  const known = covered.get(table) ?? {};
+  covered.set(table, known);
+  return known[String(signed)] ??= table.map((pixel, i) => {
     const value = signed ? Math.abs(2 * i - 255) / 255 : i / 255;
     return (pixel & 0xffffff | Math.round(255 * Math.min(1, 2 * value)) << 24) >>> 0;
   });
@@ -152,15 +159,18 @@ export function paint(canvas, map, table, ratio, drawing) {
 }
 
 /**
- * Draw a colour table as a bar.
- * @param {HTMLCanvasElement} canvas
- * @param {Uint32Array} table
- * @returns {void}
+ * Create a bar of colours as they look over a picture: above over a light one, below over a dark one.
+ * @returns {{box: HTMLElement, draw(table: Uint32Array): void}}
  */
-export function paintBar(canvas, table) {
+export function colourBar() {
+  const box = make('div', 'sl-scale'), canvas = make('canvas', 'sl-bar');
+  box.setAttribute('aria-hidden', 'true');
+  box.append(canvas);
   canvas.width = 256;
   canvas.height = 1;
-  const pen = penOf(canvas), image = pen.createImageData(256, 1);
-  new Uint32Array(image.data.buffer).set(table);
-  pen.putImageData(image, 0, 0);
+  return {box, draw(table) {
+    const pen = penOf(canvas), image = pen.createImageData(256, 1);
+    new Uint32Array(image.data.buffer).set(table);
+    pen.putImageData(image, 0, 0);
+  }};
 }

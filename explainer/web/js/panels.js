@@ -2,7 +2,7 @@
 // picture, why there is no map.
 import {outline} from './contour.js';
 import {fill, make} from './dom.js';
-import {paint, paintBar} from './paint.js';
+import {colourBar, paint} from './paint.js';
 import {cellAt, crosshair, valueAt} from './probe.js';
 import {sightline} from './state.js';
 import {zoomable} from './zoom.js';
@@ -20,18 +20,17 @@ export function mapPanel(name, text) {
   const figure = make('figure', 'sl-map'), caption = make('figcaption'), title = make('strong');
   const frame = make('div', 'sl-frame'), stage = make('div', 'sl-stage'), legend = make('div', 'sl-legend');
   const note = make('span', 'sl-note'), base = make('img', 'sl-base'), canvas = make('canvas', 'sl-heat');
-  const bar = make('canvas', 'sl-bar'), ticks = make('div', 'sl-ticks'), norm = make('p', 'sl-norm'), line = outline();
+  const bar = colourBar(), ticks = make('div', 'sl-ticks'), norm = make('p', 'sl-norm'), line = outline();
   const absent = make('p', 'sl-absent');
   figure.dataset.method = name;
   base.alt = '';
   base.draggable = false;
   canvas.setAttribute('role', 'img');
-  bar.setAttribute('aria-hidden', 'true');
   frame.setAttribute('role', 'group');
   caption.append(title, note);
   stage.append(base, canvas, line.svg);
   frame.append(stage, absent);
-  legend.append(bar, ticks, norm);
+  legend.append(bar.box, ticks, norm);
   figure.append(caption, frame, legend);
   zoomable(frame);
   const cross = crosshair(frame);
@@ -61,7 +60,7 @@ export function mapPanel(name, text) {
     }
     last = drawn;
     paint(canvas, part, table, picture.ratio, drawing);
-    paintBar(bar, table);
+    bar.draw(table);
     line.show(part, drawing, contour);
     canvas.setAttribute('aria-label', part.alt);
     note.textContent = map.note ?? '';

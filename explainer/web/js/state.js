@@ -27,7 +27,7 @@ const now = {
   tables: {},
   colours: null,
   opacity: null,
-  cover: 'all',
+  cover: 'value',
   methods: [],
   normalisation: '',
   drawing: 'smooth',

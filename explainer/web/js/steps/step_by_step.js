@@ -4,7 +4,7 @@ import {dial} from '../dial.js';
 import {along, childrenOf, fill, make, partOf, targetOf} from '../dom.js';
 import {formula} from './formula.js';
 import {guessLists} from './lists.js';
-import {paint, paintBar} from '../paint.js';
+import {colourBar, covering, paint} from '../paint.js';
 import {sightline} from '../state.js';
 
 /**
@@ -37,7 +37,7 @@ export function unfold({element, props}) {
   // Pictures ----------------------------------------------------------------------------------------
 
   /** @type {(signed: boolean) => Uint32Array} */
-  const tableOf = signed => now.tables[signed ? props.diverging : now.colours ?? ''];
+  const tableOf = signed => covering(now.tables[signed ? props.diverging : now.colours ?? ''], signed, now.cover);
 
   function picture() {
     const frame = make('div', 'sl-frame'), base = make('img', 'sl-base'), canvas = make('canvas', 'sl-heat');
@@ -56,12 +56,11 @@ export function unfold({element, props}) {
 
   // A bar of colours with what its ends mean.
   function legend() {
-    const box = make('div', 'sl-legend'), bar = make('canvas', 'sl-bar'), ticks = make('div', 'sl-ticks');
-    bar.setAttribute('aria-hidden', 'true');
-    box.append(bar, ticks);
+    const box = make('div', 'sl-legend'), bar = colourBar(), ticks = make('div', 'sl-ticks');
+    box.append(bar.box, ticks);
     /** @type {(signed: boolean, high: string) => void} */
     const draw = (signed, high) => {
-      paintBar(bar, tableOf(signed));
+      bar.draw(tableOf(signed));
       const ends = signed ? [`−${high}`, '0', `+${high}`] : ['0', high];
       ticks.replaceChildren(...ends.map(text => make('span', '', text)));
     };
@@ -273,5 +272,5 @@ export function unfold({element, props}) {
   root.addEventListener('toggle', soon);
   sightline.on('run', () => { shown = false; });
   sightline.on('run subject', () => { beside = null; });
-  sightline.on('run subject extra settings evidence chips facts pictures image colours drawing', soon);
+  sightline.on('run subject extra settings evidence chips facts pictures image colours cover drawing', soon);
 }
