@@ -5,7 +5,7 @@
     msea_arc:paper+k=20+scales=0.5/1  knobs on top of it; scale factors are separated by /
 
 Besides the methods of the page there are those of `COMPARISON` and `OPT_IN`, which need the model,
-and the controls.
+the controls, and `adaptive`, MSEA + ARC with weights of scales by their agreement on a word.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
 from explainer.methods.base import Heatmap, Method
 from explainer.methods.comparison import Comparison
 from explainer.methods.controls import CONTROLS
+from explainer.methods.msea_arc import ADAPTIVE
 from explainer.run import Run
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def _candidate(typed: str, shared: Mapping[str, Any]) -> ConfiguredMethod:
 
 
 def _find(name: str) -> Method:
-    known = [*METHODS, *COMPARISON, *OPT_IN, *CONTROLS]
+    measured = {**CONTROLS, ADAPTIVE.name: ADAPTIVE}
+    known = [*METHODS, *COMPARISON, *OPT_IN, *measured]
     if name not in known:
         raise MethodError(f"there is no method {name!r}; choose of {', '.join(known)}")
-    return CONTROLS[name] if name in CONTROLS else find_method(name)
+    return measured[name] if name in measured else find_method(name)

@@ -26,7 +26,7 @@ from explainer.methods.display import (
     finish,
     needed,
 )
-from explainer.methods.interference import Cleaned, best_beta, subtract, weighted_mean
+from explainer.methods.interference import NOTHING, Cleaned, best_beta, subtract, weighted_mean
 from explainer.methods.lens import (
     Maps,
     Mask,
@@ -35,7 +35,7 @@ from explainer.methods.lens import (
     repeated,
     score_weights,
 )
-from explainer.methods.msea_arc_knobs import KNOBS, PAPER, MseaArcSettings
+from explainer.methods.msea_arc_knobs import AGREEMENT, KNOBS, PAPER, MseaArcSettings
 from explainer.methods.rbo import rbo
 from explainer.run import Run, Scale
 from explainer.run.geometry import Grid, Layout, Resampler, join
@@ -195,14 +195,36 @@ def _fuse_scales(run: Run, ids: npt.NDArray[np.int32], s: MseaArcSettings, layou
 def _fuse_views(scales: Sequence[Sequence[Maps]], s: MseaArcSettings) -> Maps:
     """Fuse the maps of all views of an image at all scales into one map (n, h, w).
 
-    Every view has the weight of its scale.
+    Every view has the weight of its scale, times `agreement_weights` where they are asked for.
     """
     maps = np.stack([view for views in scales for view in views])
     if s.fuse == "max":
         return maps.max(axis=0)
     scale_weights = s.scale_weights or (1.0,) * len(scales)
     weights = np.repeat(np.asarray(scale_weights, np.float32), [len(views) for views in scales])
+    if s.agreement:
+        own = weights[:, None] * agreement_weights(maps, s.agreement)
+        return np.einsum("vn,vnhw->nhw", (own / own.sum(axis=0)).astype(np.float32), maps)
     return np.tensordot(weights / weights.sum(), maps, axes=1)
+
+
+def agreement_weights(maps: Maps, power: float) -> Weights:
+    """Return (V, n) >= 0: how much each of V views of n words agrees with the other views.
+
+    That is the mean correlation of its map, clipped at 0, with those of the others, to a power; 0
+    where it is negative, and all alike for a word whose views do not agree at all.
+
+    Args:
+        maps: (V, n, h, w).
+    """
+    cells = np.maximum(0.0, maps).reshape(*maps.shape[:2], -1).astype(np.float64)
+    cells -= cells.mean(axis=-1, keepdims=True)
+    size = np.sqrt((cells**2).sum(axis=-1, keepdims=True))
+    cells /= np.where(size > 0, size, 1.0)
+    whole = cells.sum(axis=0)
+    with_others = (cells * whole).sum(axis=-1) - (cells**2).sum(axis=-1)
+    weights = np.maximum(0.0, with_others / max(1, len(maps) - 1)) ** power
+    return np.where(weights.sum(axis=0) > NOTHING, weights, 1.0)
 
 
 def _choose_base_ids(run: Run, scale: Scale, s: MseaArcSettings) -> list[int]:
@@ -222,6 +244,16 @@ def _get_least_id(run: Run) -> int:
     return run.scales[0].least_id
 
 
+# Only measured, and not on the page: see docs/evidence.md, section 4.
+ADAPTIVE = Method(
+    name="adaptive",
+    label="MSEA + ARC, scales by agreement",
+    summary="MSEA + ARC with the weights of scales by how much they agree on a word.",
+    paper="arXiv 2509.22415",
+    signed=False,
+    knobs=(*KNOBS, AGREEMENT),
+    explain=explain,
+)
 MSEA_ARC = Method(
     name="msea_arc",
     label="MSEA + ARC",

@@ -39,6 +39,7 @@ class MseaArcSettings:
     resize: str
     factor: int
     fuse_at: str
+    agreement: float = 0.0
 
     @property
     def finishing(self) -> Finishing:
@@ -170,6 +171,15 @@ KNOBS = (
         choices=("tokens", "pixels"),
         advanced=True,
     ),
+)
+
+AGREEMENT = Knob(
+    "agreement",
+    "float",
+    2.0,
+    "power of the agreement of scales on a word in their weights; 0 counts all alike",
+    0.0,
+    8.0,
 )
 
 # Eq. 5 to 9 to the letter: maps at the size of the picture, with their sign, until Eq. 9 cuts it;

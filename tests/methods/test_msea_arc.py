@@ -9,7 +9,7 @@ import pytest
 
 from explainer.errors import KnobError, RunError, ScaleError
 from explainer.methods import METHODS
-from explainer.methods.msea_arc import derive, explain
+from explainer.methods.msea_arc import ADAPTIVE, agreement_weights, derive, explain
 from explainer.methods.msea_arc_knobs import MseaArcSettings
 from explainer.run import ANSWER, TEMPLATE, View
 from explainer.run.geometry import Layout
@@ -262,6 +262,26 @@ def test_only_the_ratio_of_scale_weights_counts(knobs, same):
 def test_scale_weights_that_mean_nothing_are_refused(knobs, words):
     with pytest.raises(KnobError, match=words):
         METHOD(RUN, 12, **knobs)
+
+
+def test_scales_that_agree_on_a_word_weigh_more():
+    """Two views alike, and a third whose map has nothing in common with theirs."""
+    alike, other = np.array([[[[2.0, 0], [0, -3]]], [[[0, 0], [0, 2]]]], np.float32)
+    maps = np.stack([alike, 3 * alike, other])
+    # centred: (1.5, -.5, -.5, -.5) and (-.5, -.5, -.5, 1.5): correlation -1 / 3
+    weights = agreement_weights(maps, 1.0)[:, 0]
+    np.testing.assert_allclose(weights, [1 / 3, 1 / 3, 0], atol=1e-7)
+    np.testing.assert_allclose(agreement_weights(maps, 2.0)[:, 0], [1 / 9, 1 / 9, 0], atol=1e-7)
+    np.testing.assert_array_equal(agreement_weights(maps[1:], 1.0), 1)  # none agrees
+    np.testing.assert_array_equal(agreement_weights(maps[:1], 1.0), 1)  # one view
+
+
+def test_without_power_the_adaptive_map_is_the_ordinary_one():
+    run = small_run()
+    t = int(run.indices(ANSWER)[-1])
+    plain = METHODS["msea_arc"](run, t).values
+    np.testing.assert_allclose(ADAPTIVE(run, t, agreement=0).values, plain)
+    assert not np.allclose(ADAPTIVE(run, t).values, plain, atol=1e-4)
 
 
 def test_the_state_before_the_image_was_not_recorded():
