@@ -6,10 +6,15 @@ import argparse
 import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from explainer.commands.eagle_files import ProgressLine, save, search_figures
-from explainer.errors import SightlineError
+from explainer.errors import ModelError, SightlineError
 from explainer.export.colours import colour_table
 from explainer.export.overlay import outlined, overlay, png
 from explainer.media.images import open_image
@@ -37,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace, plan: RegionPlan) -> int:
-    """Ask for an answer, search, and write `_eagle.json` and pictures."""
+    """Ask for an answer, search, and write `_eagle.json` and pictures.
+
+    If the search is stopped or the endpoint fails, the order that is known by then is written.
+    """
     _check(args, plan)
     check_folder(args.out)
     budget = CallBudget(args.budget)
@@ -56,33 +64,54 @@ def main(args: argparse.Namespace, plan: RegionPlan) -> int:
         flush=True,
     )
     start = time.perf_counter()
+    told: dict[str, Any] = {
+        "answer": spelled(answer),
+        "word": args.word,
+        "model": args.endpoint_model,
+    }
+    files = _Files(args.out, Path(args.images[0]).stem, parts)
     tell, steps = ProgressLine(), search.steps()
+    order: tuple[int, ...] = ()
     while True:
         try:
-            tell(next(steps))
+            step = next(steps)
         except StopIteration as end:
             found = end.value
             break
+        except (ModelError, KeyboardInterrupt):
+            if order:  # what is known stays
+                values = np.zeros(len(parts))
+                values[list(order)] = np.linspace(1, 0, len(parts))
+                files.write({**told, "calls": budget.spent, "order": list(order)}, values)
+            raise
+        tell(step)
+        order = step.order if step.found else ()
     print(f"{budget.spent:,} calls, {time.perf_counter() - start:.1f} s")
     if search.unlisted:
         print(
             f"{len(search.unlisted):,} times the word was not among the {MOST_LISTED} likeliest, "
             "and counts 0"
         )
-    told = {
-        "answer": spelled(answer),
-        "word": args.word,
-        "model": args.endpoint_model,
-        "calls": budget.spent,
-        "unlisted": len(search.unlisted),
-        **search_figures(found, parts.sizes),
-    }
-    stem = Path(args.images[0]).stem
-    save(args.out, f"{stem}_eagle", "json", json.dumps(told, indent=2).encode() + b"\n")
-    save(args.out, f"{stem}_parts", "png", png(outlined(image, parts.labels)))
-    drawn = overlay(image, parts.heatmap(found.values()), colour_table("inferno"))
-    save(args.out, f"{stem}_eagle", "png", png(drawn))
+    told |= {"calls": budget.spent, "unlisted": len(search.unlisted)}
+    files.write({**told, **search_figures(found, parts.sizes)}, found.values())
     return 0
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What a search writes."""
+
+    folder: Path
+    stem: str
+    parts: PictureParts
+
+    def write(self, told: dict[str, Any], values: npt.NDArray[np.float64]) -> None:
+        """Write the figures, the parts, and the map of values (n,)."""
+        image = self.parts.image
+        drawn = overlay(image, self.parts.heatmap(values), colour_table("inferno"))
+        save(self.folder, f"{self.stem}_eagle", "json", json.dumps(told, indent=2).encode() + b"\n")
+        save(self.folder, f"{self.stem}_parts", "png", png(outlined(image, self.parts.labels)))
+        save(self.folder, f"{self.stem}_eagle", "png", png(drawn))
 
 
 def _check(args: argparse.Namespace, plan: RegionPlan) -> None:

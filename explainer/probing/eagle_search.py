@@ -68,11 +68,13 @@ class SearchProgress(NamedTuple):
     Attributes:
         done, total: masks looked at, and of how many at most.
         order: of all regions as far as it is known, best first.
+        found: how many of the first have been searched for; while 0, the order is none yet.
     """
 
     done: int
     total: int
     order: tuple[int, ...]
+    found: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,7 +275,7 @@ class _Search:
         masks = np.concatenate([only, ~only])
         new = self._unseen(masks)
         for known in self._readings.ask(new):
-            yield SearchProgress(self._done + known, self._total, self._order)
+            yield SearchProgress(self._done + known, self._total, self._order, len(self._best))
         self._done += len(new)
         probs = self._readings.of(masks)[:, self._targets].mean(axis=1, dtype=np.float64)
         return [_Point(*pair) for pair in zip(*np.split(probs, 2), strict=True)]

@@ -178,6 +178,13 @@ def test_the_command_writes_the_map_and_keeps_the_key(
     assert sorted(told["order"]) == list(range(len(told["order"])))
     assert Image.open(tmp_path / "scene_eagle.png").size == (112, 112)
     assert SECRET not in said + json.dumps(told)
+    stub.fails = [200] * 27 + [500]
+    whole = ["--endpoint-model", "stub", "--word", word, "--whole-order", "--regions", "8"]
+    assert main([*asked, *whole]) == 2
+    assert "status 500" in capsys.readouterr().err
+    early = json.loads((tmp_path / "scene_eagle.json").read_text())
+    assert sorted(early["order"]) == list(range(len(early["order"])))
+    assert "insight" not in early, "what was found stays, and no more"
     for more, why in (
         (["--word", word], "--endpoint-model"),
         (["--endpoint-model", "m", "--correct", "--word", word], "leave out other options"),

@@ -12,6 +12,7 @@ from explainer.run import ANSWER
 from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
+from explainer.ui.sections.eagle import handler as module
 from explainer.ui.sections.eagle import words
 from explainer.ui.sections.eagle.endpoint import RegionsEndpoint
 from explainer.ui.sections.eagle.handler import EagleHandler, _changes, flag_words
@@ -51,6 +52,16 @@ def test_the_parts_are_drawn_before_the_search(handler):
     assert told["line"] == words.PARTS.format(count=16, masks=206)
     preview = handler.parts({**CELLS, "target": "answer", "hiding": "tokens"})
     assert "the picture is read once" in preview["line"]
+
+
+def test_no_map_is_drawn_before_the_first_part_is_known(handler, monkeypatch):
+    monkeypatch.setattr(module, "_EVERY", 0.0)
+    message = {**CELLS, "subject": cat(fake_run()), "hiding": "tokens"}
+    parts = handler.parts({**CELLS, "target": "answer"})["picture"]
+    _, *going, last = handler.search(message)
+    same = [step["picture"] == parts for step in going]
+    assert same[0]
+    assert last["picture"] != parts
 
 
 def test_the_map_comes_with_every_batch_and_the_result_with_what_it_means(handler):

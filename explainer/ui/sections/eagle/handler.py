@@ -289,7 +289,8 @@ def _progress(request: EagleRequest, tiling: Tiling, at: SearchProgress, clock: 
     line = words.READ.format(done=at.done, total=at.total, left=clock.left(at.done, at.total))
     values = np.zeros(len(tiling))
     values[list(at.order)] = np.linspace(1, 0, len(tiling))
-    picture = _draw(tiling, values, request.image)
+    drawn = _draw(tiling, values, request.image) if at.found else None
+    picture = drawn or draw_parts(tiling, request.image)
     return SearchStep(busy=line, done=at.done, total=at.total, picture=picture).as_json()
 
 
