@@ -151,7 +151,8 @@ def recorded_inputs(family: Family, run: Run, media: Media | None = None) -> Inp
     `media` are pictures of the same sizes to read in place of those of the run.
     """
     thinking = bool(run.settings.get("thinking"))
-    asked = family.compose(run.media if media is None else media, run.prompt, thinking)
+    seen = run.media if media is None else media
+    asked = family.compose(seen, run.prompt, thinking, run.conversation)
     answer = [int(i) for i in run.tokens.ids[run.indices(ANSWER)]]
     whole = replace(asked, ids=(*asked.ids, *answer))
     ids = [whole.ids[p] for p in whole.text_positions]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from explainer.attribution.knockout import TextRows
 from explainer.models.engine import Engine
-from explainer.run import ANSWER, PROMPT, SOURCES, Run
+from explainer.run import ANSWER, SOURCES, TEMPLATE, Run
 
 
 def read_without_sources(engine: Engine, run: Run) -> npt.NDArray[np.float32]:
@@ -27,7 +27,8 @@ def read_without_sources(engine: Engine, run: Run) -> npt.NDArray[np.float32]:
     rows = TextRows(engine, run)
     length = int(rows.positions[-1]) + 1
     shown = np.ones((len(SOURCES), 1, length), bool)
-    hidden = (rows.visual, places[run.indices(PROMPT)], places[answer])
+    asked = ~np.isin(run.tokens.roles, (TEMPLATE, ANSWER))  # the prompt, and what was said before
+    hidden = (rows.visual, places[asked], places[answer])
     for mask, source in zip(shown, hidden, strict=True):
         mask[:, source] = False
     at, ids = places[answer] - 1, run.tokens.ids[answer]

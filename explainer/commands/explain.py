@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explainer.commands import knob_flags, subject_flags
+from explainer.commands import conversation_flags, knob_flags, subject_flags
 from explainer.commands.method_names import ALL, split_methods
 from explainer.commands.terminal import decode_argument
 from explainer.errors import ImageError, MethodError, PromptError, RunError
@@ -47,7 +47,10 @@ RECORDING = {
     "seed": 0,
     "repetition_penalty": None,
     "thinking": False,
+    "system": "",
+    "history": None,
 }
+_DECODING = ("max_new_tokens", "temperature", "seed", "repetition_penalty", "thinking")
 _SCALES = (0.5, 0.75, 1.0)
 
 
@@ -138,6 +141,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "answer",
     )
 
+    conversation_flags.add_conversation_flags(parser)
     parser.set_defaults(**RECORDING)
     knob_flags.add_knob_flags(parser)
 
@@ -205,6 +209,7 @@ def _make_run(
         return _open_run(args, model)
     if args.prompt is None:
         raise PromptError('a picture needs a question; add --prompt "Describe the image."')
+    last = {"fills": args.evidence, "sources": args.sources, "answer": args.answer}
     run = model.explainer.record(
         args.images or None,
         args.prompt,
@@ -212,32 +217,31 @@ def _make_run(
         on_token=lambda text: print(text, end="", flush=True),
         on_progress=_print_layers,
         layers=args.layers,
-        fills=args.evidence,
-        sources=args.sources,
         scales=_collect_scales(settings),
-        max_new_tokens=args.max_new_tokens,
-        temperature=args.temperature,
-        seed=args.seed,
-        repetition_penalty=args.repetition_penalty,
-        answer=args.answer,
-        thinking=args.thinking,
+        system=args.system,
+        history=conversation_flags.read_history(args.history),
+        **{name: getattr(args, name) for name in _DECODING},
+        **({} if args.ask else last),
     )
     print()
     for note in run.settings.get("image_notes", ()):
         print(f"note on the picture: {note}")
-    return run, None
+    return conversation_flags.ask_further(model.explainer, run, args, last), None
 
 
 def _open_run(args: argparse.Namespace, model: _LazyModel) -> tuple[Run, Run]:
     """Read the run of a file and add to it; return the new run, and the one in the file."""
     for name, default in RECORDING.items():
-        if getattr(args, name) != default:
+        if getattr(args, name) != default and not (args.ask and name in _DECODING):
             raise RunError(
                 f"{args.images[0]} is already recorded, so --{name.replace('_', '-')} would change "
                 "nothing; leave it out, or name the picture to record it again"
             )
     before = Run.load(args.images[0])
     run = before
+    if args.ask:
+        last = {"fills": args.evidence, "sources": args.sources, "answer": args.answer}
+        return conversation_flags.ask_further(model.explainer, run, args, last), before
     if args.answer is not None:
         run = model.explainer.teacher_force(run, args.answer)
     if args.evidence:
@@ -311,8 +315,8 @@ def _stem(args: argparse.Namespace) -> Path:
     """
     source = Path(args.video or args.images[0])
     stem, own = source.stem, source if _is_recorded(args) else None
-    if args.answer is not None and own is not None:
-        stem, own = f"{stem}-edited", None
+    if (args.ask or args.answer is not None) and own is not None:
+        stem, own = f"{stem}-{'asked' if args.ask else 'edited'}", None
     free = stem if args.overwrite else free_stem(args.out, stem, "npz", own)
     if free != stem:
         print(
@@ -343,7 +347,7 @@ def _list_tokens(run: Run) -> None:
     """Print all tokens with index, role, probability, reliance, and what they rest on."""
     head = "" if run.evidence is None else f"  {'picture':>7}"
     head += "" if run.sources is None else f"  {'/'.join(SOURCES)}"
-    print(f"\n{'token':>5}  {'role':<8}  {'prob':>6}{head}  text")
+    print(f"\n{'token':>5}  {'role':<14}  {'prob':>6}{head}  text")
     for i, text in enumerate(run.tokens.texts):
         chance = "" if np.isnan(run.probs[i]) else f"{run.probs[i]:6.1%}"
         told = reliance(run, [i])
@@ -351,7 +355,7 @@ def _list_tokens(run: Run) -> None:
         shares = (found := word_sources(run, [i])) and found.shares
         rests += "  " + "/".join(f"{part:.0%}" for part in shares.values()) if shares else ""
         role = ROLE_NAMES[run.tokens.roles[i]]
-        print(f"{i:>5}  {role:<8}  {chance:>6}{rests:<{len(head)}}  {text!r}")
+        print(f"{i:>5}  {role:<14}  {chance:>6}{rests:<{len(head)}}  {text!r}")
     print(describe_sources(run))
 
 

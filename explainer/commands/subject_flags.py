@@ -13,7 +13,7 @@ from explainer.commands.terminal import decode_argument
 from explainer.errors import TokenError
 from explainer.methods import COMBINE
 from explainer.methods.subjects import Contrast, Span, Subject, Unsaid, spelled, unsaid
-from explainer.run import ANSWER, Run
+from explainer.run import ANSWER, ROLE_NAMES, Run
 
 # Adds the unembedding rows of words to a run; needs the model.
 Bring = Callable[[Run, list[str]], Run]
@@ -108,8 +108,12 @@ def find_word(run: Run, word: str) -> Span:
             f"the answer says {word!r} {len(places)} times, at tokens {numbers}; "
             "choose one with --token"
         )
-    elsewhere = [p for role in range(ANSWER) for p in _find_places(run, word, role)]
-    hint = f"; it is in the prompt, see --token {elsewhere[0].tokens[0]}" if elsewhere else ""
+    others = [role for role in range(len(ROLE_NAMES)) if role != ANSWER]
+    elsewhere = [(p, role) for role in others for p in _find_places(run, word, role)]
+    hint = ""
+    if elsewhere:
+        place, role = elsewhere[0]
+        hint = f"; it is in the {ROLE_NAMES[role].replace('_', ' ')}, see --token {place.tokens[0]}"
     raise TokenError(f"the answer does not say {word!r}{hint}; it says: {run.answer.strip()!r}")
 
 

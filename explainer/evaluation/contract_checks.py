@@ -10,22 +10,27 @@ import inspect
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from explainer.errors import PromptError
 from explainer.methods import METHODS
 from explainer.models.decoding import penalise
 from explainer.models.inputs import Inputs
 from explainer.recording.explainer import Explainer
-from explainer.run import ANSWER, PROMPT, Run, View
+from explainer.run import ANSWER, NOTHING_SAID, PROMPT, Conversation, Run, Turn, View
 from explainer.run.geometry import seen_grid
 
 PROMPT_TEXT = "Describe the image."
 ANOTHER_TEXT = "How many things are there, and where are they?"
+CONVERSATION = Conversation(
+    "You answer briefly.", (Turn(ANOTHER_TEXT, "Two, side by side."), Turn("Sure?", "Yes."))
+)
 NEW_TOKENS = 8
 SCALES = (0.5, 0.75, 1.0)
 
@@ -192,6 +197,27 @@ def _independent(subject: Subject) -> str:
     )
 
 
+def _follow_up(subject: Subject) -> str:
+    """Compare the visual states of two scales with and without earlier turns after them.
+
+    A follow-up keeps the scales of the first answer, so each must equal a reading of the whole
+    conversation at that scale.
+    """
+    family, engine = subject.explainer.family, subject.explainer._engine
+    picture, apart = [subject.run.image], []
+    try:
+        whole = family.compose(picture, PROMPT_TEXT, conversation=replace(CONVERSATION, system=""))
+    except PromptError as error:
+        raise Skipped(str(error)) from None
+    said = whole.ids[max(whole.visual) + 1 :]
+    for alpha in (1.0, 0.5):
+        prefix = family.compose_prefix(picture, alpha)
+        states = engine.visual_states(replace(prefix, ids=(*prefix.ids, *said)))[-1]
+        held = subject.run.scale(alpha).states
+        apart.append(_relative_difference(held, states.float().cpu().numpy()))
+    return _check_bound(max(apart), subject.bounds.states)
+
+
 def _scale_later(subject: Subject) -> str:
     run, explainer = subject.run, subject.explainer
     alone = explainer.record(subject.picture, PROMPT_TEXT, scales=(1.0,), max_new_tokens=1)
@@ -250,15 +276,20 @@ def _plain_text(subject: Subject) -> str:
 
 def _template(subject: Subject) -> str:
     """Compare the ids with those of the tokenizer on the whole rendered template."""
-    for prompt in (PROMPT_TEXT, f"  {PROMPT_TEXT} "):
-        ours = subject.explainer.family.compose([subject.run.image], prompt).ids
-        theirs = _template_ids(subject, prompt)
+    family = subject.explainer.family
+    for prompt, conversation in (
+        (PROMPT_TEXT, NOTHING_SAID),
+        (f"  {PROMPT_TEXT} ", NOTHING_SAID),
+        *((PROMPT_TEXT, part) for part in _supported_conversations(subject)),
+    ):
+        ours = family.compose([subject.run.image], prompt, conversation=conversation).ids
+        theirs = _template_ids(subject, prompt, conversation)
         if list(ours) != theirs:
             at = next(
                 (i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b),
                 min(len(ours), len(theirs)),
             )
-            piece = subject.explainer.family.codec.piece
+            piece = family.codec.piece
             here = [piece(ids[at]) if at < len(ids) else "the end" for ids in (ours, theirs)]
             raise Failed(
                 f"{prompt!r}: position {at} is {here[0]!r}, by the whole template {here[1]!r}"
@@ -266,10 +297,20 @@ def _template(subject: Subject) -> str:
     return f"{len(ours)} ids equal"
 
 
-def _template_ids(subject: Subject, prompt: str) -> list[int]:
+def _supported_conversations(subject: Subject) -> list[Conversation]:
+    """Return earlier turns and a system prompt, as far as the template has a place for them."""
+    supported = []
+    for part in (replace(CONVERSATION, system=""), replace(CONVERSATION, turns=()), CONVERSATION):
+        with suppress(PromptError):
+            subject.explainer.family.compose([subject.run.image], PROMPT_TEXT, conversation=part)
+            supported.append(part)
+    return supported
+
+
+def _template_ids(subject: Subject, prompt: str, conversation: Conversation) -> list[int]:
     family = subject.explainer.family
     words = family.codec.tokenizer
-    text = family.chat.write(["image"], prompt)
+    text = family.chat.write(["image"], prompt, conversation)
     layout = family.picture(subject.run.image, 1.0).layout
     picture = "".join(p if isinstance(p, str) else family.image_token * p for p in layout)
     mark = family.image_mark or family.image_token
@@ -381,6 +422,7 @@ CHECKS: tuple[tuple[str, str | Callable[[Subject], str], Callable[[Subject], str
         lambda s: f"<= {s.bounds.states:g}",
         _independent,
     ),
+    ("a follow-up keeps the scales", lambda s: f"<= {s.bounds.states:g}", _follow_up),
     ("a scale added later = recorded at once", lambda s: f"<= {s.bounds.states:g}", _scale_later),
     ("image tokens = grid = vision features", "equal", _image_tokens),
     ("special tokens typed by a user stay text", "none special", _plain_text),

@@ -51,6 +51,8 @@ def _run(run: Run) -> Value:
     }
     return {
         "model": run.model_id,
+        "system": run.conversation.system,
+        "history": [turn._asdict() for turn in run.conversation.turns],
         "prompt": run.prompt,
         "answer": run.answer,
         "scales": list(run.alphas),

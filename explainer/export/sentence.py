@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from explainer.export.bidi import add_mark_base
 from explainer.export.drawing import Font, TextSpan, measure_width
-from explainer.run import ANSWER, TEMPLATE, Run
+from explainer.run import TEMPLATE, Run
 
 
 @dataclass(frozen=True)
@@ -19,10 +21,21 @@ class MarkedPiece:
 
 
 def sentence(run: Run, tokens: Sequence[int]) -> list[MarkedPiece]:
-    """Return the chips of the text, prompt or answer, that holds the tokens."""
-    role = max((int(run.tokens.roles[t]) for t in tokens), default=ANSWER)
-    roles = {role} if role != TEMPLATE else {TEMPLATE}
-    return [MarkedPiece(c.text, c.tokens) for c in run.chips if c.role in roles]
+    """Return the chips of the text that holds the tokens: a prompt or an answer, of any turn.
+
+    Tokens of the template stand in all of its chips.
+    """
+    roles = run.tokens.roles
+    said = [t for t in tokens if roles[t] != TEMPLATE] or list(tokens) or [len(roles) - 1]
+    role, last = roles[said[-1]], said[-1]
+    others = np.flatnonzero(roles != role) if role != TEMPLATE else np.zeros(0, int)
+    start = others[others < last].max(initial=-1)
+    stop = others[others > last].min(initial=len(roles))
+    return [
+        MarkedPiece(c.text, c.tokens)
+        for c in run.chips
+        if c.role == role and start < c.tokens[0] < stop
+    ]
 
 
 def break_lines(pieces: Sequence[MarkedPiece], font: Font, width: float) -> list[list[MarkedPiece]]:

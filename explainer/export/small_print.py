@@ -12,7 +12,7 @@ from explainer.export.exhibit import Chosen, Exhibit
 from explainer.methods.base import Heatmap
 from explainer.methods.otsu import is_faint
 from explainer.probing.reliance import SENSITIVE
-from explainer.run import Run
+from explainer.run import Conversation, Run
 
 NOTHING = "nothing stands out"
 UNSEEN = "Hatched: not seen by the model."
@@ -94,9 +94,21 @@ def describe_run(run: Run) -> str:
     scales = ", ".join(f"{alpha:g}" for alpha in sorted(run.alphas))
     layer = "" if run.layer is None else f" and layer {run.layer}"
     return (
-        f"Model: {run.model_id}{revision}{_decoding(settings)}. Prompt: “{_truncate(run.prompt)}” "
-        f"{pictures} of {', '.join(sizes)} px, read at scales {scales}{layer}."
+        f"Model: {run.model_id}{revision}{_decoding(settings)}. Prompt: “{_truncate(run.prompt)}”"
+        f"{_describe_conversation(run.conversation)} {pictures} of {', '.join(sizes)} px, read at "
+        f"scales {scales}{layer}."
     )
+
+
+def _describe_conversation(conversation: Conversation) -> str:
+    """Describe what was said before the prompt; "" where nothing was."""
+    turns, system = len(conversation.turns), _truncate(conversation.system)
+    parts = [
+        turns and f" after {turns} earlier turn{'' if turns == 1 else 's'}",
+        system and f" with the system prompt “{system}”",
+    ]
+    told = ",".join(part for part in parts if part)
+    return f"{told}." if told else ""
 
 
 def _decoding(settings: Mapping[str, Any]) -> str:

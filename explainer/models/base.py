@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,12 +17,12 @@ import numpy.typing as npt
 import torch
 import transformers
 
-from explainer.errors import ModelError, VideoError
+from explainer.errors import ModelError, PromptError, VideoError
 from explainer.models.decoding import is_penalty
 from explainer.models.inputs import InputPicture, Inputs, InputWriter, Media
 from explainer.models.text.template import ChatTemplate, Template
 from explainer.models.text.tokens import TextCodec
-from explainer.run import Video
+from explainer.run import NOTHING_SAID, Conversation, Video
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -138,7 +137,7 @@ class Family(ABC):
         """
         text = self.lay_out(self.image_token, 1)
         head = self.codec.encode_start(text.before[0] + self.opening)
-        tail = self.codec.encode_template(self.closing + text.between + text.after)
+        tail = self.codec.encode_template(self.closing + text.between[0] + text.after)
         words = np.flatnonzero(self.codec.ordinary())[-1:].tolist()
         return [*words, *head, *tail, self.image_token_id]
 
@@ -269,52 +268,79 @@ class Family(ABC):
             raise VideoError(f"{self.model_id} takes pictures and no video; choose a frame of it")
         return known
 
-    def compose(self, media: Media, prompt: str, thinking: bool = False) -> Inputs:
+    def compose(
+        self,
+        media: Media,
+        prompt: str,
+        thinking: bool = False,
+        conversation: Conversation = NOTHING_SAID,
+    ) -> Inputs:
         """Return the sequence that asks `prompt` about pictures or a video at scale 1.
 
-        `thinking` opens the answer with a thought, in families whose template `can_think`.
+        `thinking` opens the answer with a thought, in families whose template `can_think`. Raises
+        `PromptError` where the template has no place for a part of the conversation.
         """
-        prefix, rest = self._compose_prefix(media, 1.0)
-        text = self._template_of(media, thinking)
-        ids, roles = self.codec.encode_around(rest, text.user_text(prompt), text.after)
-        return replace(prefix, ids=(*prefix.ids, *ids), roles=(*prefix.roles, *roles))
+        text = self._template_of(media, thinking, conversation)
+        writer, prefix = self._write_prefix(media, 1.0, conversation.system)
+        if text.prefix != prefix:
+            raise PromptError(
+                f"the chat template of {self.model_id} writes something else before the prompt "
+                "where there are earlier turns, which is not supported; ask without them"
+            )
+        for piece in text.tail(conversation, prompt):
+            writer.write(*piece)
+        writer.encode()
+        return writer.inputs()
 
-    def compose_prefix(self, media: Media, alpha: float) -> Inputs:
+    def compose_prefix(self, media: Media, alpha: float, system: str = "") -> Inputs:
         """Return the same sequence cut right after the last visual token, at scale `alpha`.
 
-        Under a causal mask the visual states do not depend on what follows them.
+        Under a causal mask the visual states do not depend on what follows them: neither on the
+        prompt nor on earlier turns.
         """
-        return self._compose_prefix(media, alpha)[0]
+        return self._write_prefix(media, alpha, system)[0].inputs()
 
-    def _compose_prefix(self, media: Media, alpha: float) -> tuple[Inputs, str]:
-        """Return the prefix, and the template's text between it and the user's."""
+    def _write_prefix(
+        self, media: Media, alpha: float, system: str
+    ) -> tuple[InputWriter, tuple[Any, ...]]:
+        """Return a writer at the first text after the pictures, and the template's text so far."""
         if isinstance(media, Video):
             pictures, placeholder = [self.video(media, alpha)], self.video_token_id
         else:
             pictures, placeholder = [self.picture(i, alpha) for i in media], self.image_token_id
-        text = self._template_of(media)
+        text = self._template_of(media, conversation=Conversation(system))
         writer = InputWriter(self.codec, placeholder)
-        writer.write(text.before[0] + self.opening)
-        for picture, after in zip(pictures, [*text.before[1:], text.between], strict=True):
+        for piece in text.head(system):
+            writer.write(*piece)
+        writer.write(self.opening)
+        for picture, after in zip(pictures, [*text.before[1:], text.between[0]], strict=True):
             writer.write_picture(picture)
             writer.write(self.closing + after)
             if len(writer.pictures) < len(pictures):
                 writer.write(self.opening)
-        return writer.inputs(), writer.text
+        return writer, text.prefix
 
-    def _template_of(self, media: Media, thinking: bool = False) -> Template:
+    def _template_of(
+        self, media: Media, thinking: bool = False, conversation: Conversation = NOTHING_SAID
+    ) -> Template:
         if isinstance(media, Video):
-            return self.lay_out(self.video_token, 1, thinking)
-        return self.lay_out(self.image_token, len(media), thinking)
+            return self.lay_out(self.video_token, 1, thinking, conversation)
+        return self.lay_out(self.image_token, len(media), thinking, conversation)
 
-    def lay_out(self, token: str, count: int, thinking: bool = False) -> Template:
-        """Return the template's text around pictures (or videos) and the user's text after them.
+    def lay_out(
+        self,
+        token: str,
+        count: int,
+        thinking: bool = False,
+        conversation: Conversation = NOTHING_SAID,
+    ) -> Template:
+        """Return the template's text around pictures (or videos) and what is said about them.
 
         `token` is the placeholder, `image_token` or `video_token`, and there are `count` of them.
         """
         kind = "video" if token == self.video_token else "image"
         mark = self.image_mark if self.image_mark and kind == "image" else token
-        return self.chat.lay_out(kind, mark, count, thinking)
+        return self.chat.lay_out(kind, mark, count, thinking, conversation)
 
     @cached_property
     def can_think(self) -> bool:

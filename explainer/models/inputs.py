@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from explainer.models.text.tokens import TextCodec
+from explainer.models.text.tokens import Piece, TextCodec
 from explainer.run import TEMPLATE, Video, View
 
 Media = Sequence[npt.NDArray[np.uint8]] | Video  # pictures, or the frames of a video
@@ -79,20 +79,18 @@ class Inputs:
 
 
 class InputWriter:
-    """Writes a sequence: text is encoded piece by piece, as visual tokens cut it.
-
-    `text` is what was written since the last visual token and has no ids yet.
-    """
+    """Writes a sequence: text is encoded piece by piece, as visual tokens cut it."""
 
     def __init__(self, codec: TextCodec, placeholder: int) -> None:
-        self.text = ""
         self.pictures: list[InputPicture] = []
         self._codec, self._placeholder = codec, placeholder
+        self._pieces: list[Piece] = []  # written since the last visual token, without ids yet
         self._ids: list[int] = []
+        self._roles: list[int] = []
         self._visual: list[int] = []
 
-    def write(self, text: str) -> None:
-        self.text += text
+    def write(self, text: str, role: int = TEMPLATE) -> None:
+        self._pieces.append((text, role))
 
     def write_picture(self, picture: InputPicture) -> None:
         """Write text and placeholders of a picture, and note where its visual tokens are."""
@@ -101,24 +99,30 @@ class InputWriter:
             if isinstance(part, str):
                 self.write(part)
                 continue
-            encode = self._codec.encode_template if self._ids else self._codec.encode_start
-            self._ids += encode(self.text)
-            self.text = ""
+            self.encode()
             at += range(len(self._ids), len(self._ids) + part)
             self._ids += [self._placeholder] * part
         self._visual += [at[place] for place in picture.places]
         self.pictures.append(picture)
 
+    def encode(self) -> None:
+        """Give ids to what was written since the last visual token."""
+        ids, roles = self._codec.encode_pieces(self._pieces, starts=not self._ids)
+        self._ids += ids
+        self._roles += roles
+        self._pieces = []
+
     def inputs(self) -> Inputs:
-        """Return the sequence up to the last visual token."""
+        """Return the sequence as far as it is encoded: up to the last visual token, or further."""
         views: list[View] = []
         images = 0
         for picture in self.pictures:
             views += [replace(view, image=images + view.image) for view in picture.views]
             images += picture.images
-        roles = (TEMPLATE,) * (len(self._ids) - len(self._visual))
         tensors = _join_tensors(self.pictures)
-        return Inputs(tuple(self._ids), tuple(self._visual), roles, tuple(views), tensors)
+        return Inputs(
+            tuple(self._ids), tuple(self._visual), tuple(self._roles), tuple(views), tensors
+        )
 
 
 def _join_tensors(pictures: Sequence[InputPicture]) -> dict[str, torch.Tensor]:

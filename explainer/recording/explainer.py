@@ -29,6 +29,7 @@ from explainer.recording.packing import add_word_rows
 from explainer.recording.request import (
     Pictures,
     check_answer,
+    check_conversation,
     check_fills,
     check_layer_bytes,
     check_layers,
@@ -40,10 +41,12 @@ from explainer.recording.request import (
 from explainer.recording.step import Step
 from explainer.recording.steps import Recorder, take_steps
 from explainer.run import Run
+from explainer.run.conversation import continued
 
 __all__ = ["SCALES", "Explainer", "Step"]
 
 SCALES = (0.5, 0.75, 1.0)  # recorded by default
+STOPPED = "the recording was stopped"
 
 
 class Explainer:
@@ -92,6 +95,8 @@ class Explainer:
         fills: Sequence[str] = (),
         sources: bool = False,
         thinking: bool = False,
+        system: str = "",
+        history: Sequence[Sequence[str]] = (),
     ) -> Generator[Step | Run, None, None]:
         """Record, yielding a `Step` after each step and the `Run` as the last item.
 
@@ -122,6 +127,9 @@ class Explainer:
             thinking: whether the answer opens with a thought, for checkpoints whose chat template
                 leaves the choice. Its tokens are answer tokens like others, and count among
                 `max_new_tokens`; `explainer.run.thought` tells them apart.
+            system: plain text of a system prompt, in place of the template's own.
+            history: earlier turns about the same picture, oldest first: pairs of a prompt and its
+                answer, both plain text. The chat template writes them between picture and prompt.
 
         Raises:
             ImageError, PromptError, ScaleError: an argument is invalid.
@@ -139,6 +147,7 @@ class Explainer:
             fills=check_fills(fills),
             sources=sources,
             thinking=check_thinking(self.family, thinking, answer),
+            conversation=check_conversation(system, history),
         )
         return self._recorder.start(request)
 
@@ -160,15 +169,59 @@ class Explainer:
             cancel: called before each step; if it returns True, `Cancelled` is raised.
             options: as for `stream`.
         """
-
-        def take(step: Step) -> None:
-            if on_progress:
-                on_progress(step)
-            if on_token and step.kind == "token" and step.text:
-                on_token(step.text)
-
         steps = self.stream(image, prompt, **options)
-        return take_steps(steps, take, cancel, "the recording was stopped")
+        return take_steps(
+            steps, _follow(on_token, on_progress), cancel, "the recording was stopped"
+        )
+
+    def stream_follow_up(
+        self, run: Run, prompt: str, **options: Any
+    ) -> Generator[Step | Run, None, None]:
+        """Record the answer to a further prompt about the pictures of a run.
+
+        What was said stays: the run's turn becomes the last of `Run.conversation`, and all of its
+        tokens can be explained. The visual states do not depend on the text after the pictures, so
+        all scales of the run are kept, in all layers, and the pictures are read once: for the
+        answer. Equal to `stream` with the system prompt, the history and the scales.
+
+        Args:
+            run: a run of this model.
+            prompt: plain text.
+            options: how to decode and what to measure, as for `stream`.
+
+        Raises:
+            RunError: the run was recorded with another model, or its answer has no words.
+            PromptError: the prompt is invalid, or the conversation too long for the model.
+        """
+        check_origin(self.family, run, "ask it further")
+        conversation = continued(run)
+        steps = self.stream(
+            run.images if run.video is None else None,
+            prompt,
+            video=run.video,
+            scales=(),
+            layers=run.layer_numbers[:-1],
+            system=conversation.system,
+            history=conversation.turns,
+            **options,
+        )
+        return (self._recorder.take_scales(s, run) if isinstance(s, Run) else s for s in steps)
+
+    def follow_up(
+        self,
+        run: Run,
+        prompt: str,
+        *,
+        on_token: Callable[[str], None] | None = None,
+        on_progress: Callable[[Step], None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+        **options: Any,
+    ) -> Run:
+        """Return the run of `stream_follow_up`; the callbacks are those of `record`."""
+        steps = self.stream_follow_up(run, prompt, **options)
+        return take_steps(
+            steps, _follow(on_token, on_progress), cancel, "the recording was stopped"
+        )
 
     def layer_bytes(
         self,
@@ -375,3 +428,17 @@ class Explainer:
         check_origin(self.family, run, "read its answer again")
         variants = [hidden(run, region, fill) for region in regions]
         return self._recorder.probabilities(run, variants)
+
+
+def _follow(
+    on_token: Callable[[str], None] | None, on_progress: Callable[[Step], None] | None
+) -> Callable[[Step], None]:
+    """Return the function that hands the steps of a recording to its callbacks."""
+
+    def follow(step: Step) -> None:
+        if on_progress:
+            on_progress(step)
+        if on_token and step.kind == "token" and step.text:
+            on_token(step.text)
+
+    return follow

@@ -81,6 +81,7 @@ def pack_run(
         visual_topk=words,
         layer=family.depth,
         layers=layers,
+        conversation=request.conversation,
     )
 
 

@@ -16,7 +16,8 @@ from explainer.models.base import Family
 from explainer.models.decoding import Decoding, is_number, is_whole
 from explainer.models.inputs import Inputs, Media
 from explainer.models.loading.memory import free_memory
-from explainer.run import Video
+from explainer.run import NOTHING_SAID, Conversation, Turn, Video
+from explainer.run.schema import MOST_TURNS
 
 Pictures = ImageSource | list[ImageSource] | tuple[ImageSource, ...]
 
@@ -62,6 +63,7 @@ class Request:
         fills: what replaces the pictures to measure how much the answer relies on them.
         sources: whether to measure what each word rests on.
         thinking: whether the answer opens with a thought.
+        conversation: the system prompt and earlier turns.
     """
 
     visual: VisualInput
@@ -73,6 +75,7 @@ class Request:
     fills: tuple[str, ...] = ()
     sources: bool = False
     thinking: bool = False
+    conversation: Conversation = NOTHING_SAID
 
     @property
     def longest(self) -> int:
@@ -102,6 +105,34 @@ def check_answer(family: Family, answer: str) -> tuple[int, ...]:
     """Return the token ids of an answer to teacher-force; `PromptError` if it is empty."""
     text = check_text(answer, "answer", "write what the model could have said")
     return tuple(family.codec.encode_answer(text))
+
+
+def check_conversation(system: str, history: Sequence[Sequence[str]]) -> Conversation:
+    """Return what was said before the prompt; `PromptError` for what cannot be said."""
+    if not isinstance(system, str):
+        raise PromptError(f"the system prompt is a text, got {type(system).__name__}")
+    if system:
+        check_text(system, "system prompt", "leave it out or write how the model should answer")
+    if isinstance(history, str) or not isinstance(history, Sequence):
+        raise PromptError("the history is a list of pairs, a prompt and its answer")
+    if len(history) > MOST_TURNS:
+        raise PromptError(
+            f"a conversation has at most {MOST_TURNS} earlier turns, got {len(history)}; "
+            "leave out the oldest"
+        )
+    return Conversation(system, tuple(_check_turn(i, turn) for i, turn in enumerate(history, 1)))
+
+
+def _check_turn(number: int, turn: Sequence[str]) -> Turn:
+    """Return an earlier turn, counted from 1."""
+    if isinstance(turn, str) or not isinstance(turn, Sequence) or len(turn) != 2:
+        raise PromptError(f"earlier turn {number} must be a pair, a prompt and its answer")
+    advice = "each earlier turn has a prompt and an answer"
+    prompt, answer = (
+        check_text(text, f"{name} of earlier turn {number}", advice)
+        for text, name in zip(turn, Turn._fields, strict=True)
+    )
+    return Turn(prompt, answer)
 
 
 def open_visual_input(
@@ -216,16 +247,21 @@ def check_thinking(family: Family, thinking: bool, answer: str | None) -> bool:
     return thinking
 
 
-def check_length(family: Family, inputs: Inputs, max_new_tokens: int) -> None:
+def check_length(family: Family, inputs: Inputs, request: Request) -> None:
     """Raise `PromptError` if the sequence is longer than the model's context."""
     picture, text = len(inputs.visual), len(inputs.ids) - len(inputs.visual)
+    said, shorter = "prompt", "shorten the prompt or the answer"
+    if request.conversation.turns:
+        said, shorter = "conversation", "start a new conversation, or shorten the answer"
+    elif request.conversation.system:
+        said, shorter = "system prompt and prompt", "shorten them or the answer"
     several = len({view.image for view in inputs.views}) > 1
     smaller = "fewer or smaller pictures" if several else "a smaller picture"
-    if len(inputs.ids) + max_new_tokens > family.max_length:
+    if len(inputs.ids) + request.longest > family.max_length:
         raise PromptError(
-            f"picture ({picture} tokens), prompt with its template ({text}) and answer (up to "
-            f"{max_new_tokens}) are more than the {family.max_length} tokens that "
-            f"{family.model_id} takes; shorten the prompt or the answer, or use {smaller}"
+            f"picture ({picture} tokens), {said} with its template ({text}) and answer (up to "
+            f"{request.longest}) are more than the {family.max_length} tokens that "
+            f"{family.model_id} takes; {shorter}, or use {smaller}"
         )
 
 

@@ -50,8 +50,10 @@ class Recorder:
 
         Limits of length and memory are checked here, before the model is run.
         """
-        inputs = self.family.compose(request.visual.media, request.prompt, request.thinking)
-        check_length(self.family, inputs, request.longest)
+        inputs = self.family.compose(
+            request.visual.media, request.prompt, request.thinking, request.conversation
+        )
+        check_length(self.family, inputs, request)
         size = check_layer_bytes(self.family, inputs, request)
         return self._steps(request, inputs, size)
 
@@ -144,7 +146,7 @@ class Recorder:
 
         If memory runs out, frees what can be freed and tries once more.
         """
-        inputs = self.family.compose_prefix(run.media, alpha)
+        inputs = self.family.compose_prefix(run.media, alpha, run.conversation.system)
         layers = run.layer_numbers[:-1]
         check_scale_length(self.family, inputs, alpha)
         advice = f"leave out scale {alpha:g} or use a smaller picture"
@@ -176,17 +178,29 @@ class Recorder:
             layers=run.layer_numbers[:-1],
             fills=() if run.evidence is None else run.evidence.fills,
             sources=run.sources is not None,
+            conversation=run.conversation,
         )
         forced = take_steps(self.start(request))
-        known = [*run.scales, *(scale for layer in run.layers for scale in layer.scales)]
+        return self.take_scales(forced, run)
+
+    def take_scales(self, run: Run, held: Run) -> Run:
+        """Return a run with the scales of another about the same pictures.
+
+        They come in all layers, with the rows that they need.
+        """
+        known = [*held.scales, *(scale for layer in held.layers for scale in layer.scales)]
+        settings = {
+            "scales": held.settings.get("scales", [1.0]),
+            "image_notes": held.settings.get("image_notes", []),
+        }
         return replace(
-            add_unembedding_rows(self._engine, forced, collect_base_ids(known)),
-            scales=run.scales,
+            add_unembedding_rows(self._engine, run, collect_base_ids(known)),
+            scales=held.scales,
             layers=tuple(
                 replace(new, scales=old.scales)
-                for new, old in zip(forced.layers, run.layers, strict=True)
+                for new, old in zip(run.layers, held.layers, strict=True)
             ),
-            settings={**forced.settings, "scales": run.settings.get("scales", [1.0])},
+            settings={**run.settings, **settings},
         )
 
     def add_evidence(self, run: Run, fills: Sequence[str]) -> Run:

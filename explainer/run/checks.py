@@ -15,7 +15,7 @@ from explainer.errors import RunError
 from explainer.run.geometry import seen_grid
 from explainer.run.memory import estimate_memory
 from explainer.run.record import RunRecord
-from explainer.run.schema import Scale
+from explainer.run.schema import MOST_TURNS, Conversation, Scale
 
 MOST_TOKENS, MOST_VISUAL, MOST_RANKS, MOST_SCALES = 1 << 16, 1 << 17, 1000, 32
 MOST_NOTES = 32  # numbers that belong to one map
@@ -36,6 +36,7 @@ def check_run(run: RunRecord, max_bytes: int) -> None:
     for scale in run.scales:
         _check_views(scale)
     _check_text(run)
+    _check_conversation(run.conversation)
     _check_extras(run)
     _check_settings(run.settings)
 
@@ -105,6 +106,13 @@ def _check_text(run: RunRecord) -> None:
     _check_states("the bias of the unembedding", run.unembedding.bias)
     if run.layer is not None and run.layer < 1:
         raise RunError("layers are counted from 1")
+
+
+def _check_conversation(conversation: Conversation) -> None:
+    if len(conversation.turns) > MOST_TURNS:
+        raise RunError(
+            f"{len(conversation.turns)} earlier turns are more than the {MOST_TURNS} that are read"
+        )
 
 
 def _check_extras(run: RunRecord) -> None:

@@ -1,7 +1,8 @@
 """Read and write run files: one `.npz` of plain arrays, with a JSON `header` and PNG pictures.
 
 Version 1 held one picture with one grid; version 2 had no words of visual tokens, evidence and
-layers. Both are still read. Files are untrusted, see `archive` and `checks`.
+layers; version 3 had no conversation. All are still read. Files are untrusted, see `archive` and
+`checks`.
 """
 
 from __future__ import annotations
@@ -22,10 +23,20 @@ from explainer.run.archive import Declared, read_arrays
 from explainer.run.checks import check_run
 from explainer.run.memory import count_cached_bytes
 from explainer.run.record import AttributionKey, RunRecord
-from explainer.run.schema import Evidence, Layer, Scale, Tokens, Unembedding, Video, View
+from explainer.run.schema import (
+    Conversation,
+    Evidence,
+    Layer,
+    Scale,
+    Tokens,
+    Turn,
+    Unembedding,
+    Video,
+    View,
+)
 
 FORMAT = "sightline-run"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MOST_HEADER, MOST_PIXELS = 4 << 20, 64_000_000  # bytes of JSON; pixels of all pictures
 _KEPT, _DECODING = 3, 7  # bytes per pixel: kept, and needed besides while decoding
 _PER_HEADER_BYTE = 16  # bytes of memory that a byte of JSON may become
@@ -55,6 +66,8 @@ def _make_header(run: RunRecord) -> dict[str, Any]:
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "prompt": run.prompt,
+        "system": run.conversation.system,
+        "turns": [list(turn) for turn in run.conversation.turns],
         "model_id": run.model_id,
         "settings": dict(run.settings),
         "texts": list(run.tokens.texts),
@@ -185,7 +198,7 @@ def _check_declared(declared: Mapping[str, Declared], max_bytes: int) -> None:
 
 def _build_run(a: Arrays, kind: type[R], left: int) -> R:
     header = _open_header(a["header"])
-    if header["format"] != FORMAT or header["version"] not in (1, 2, FORMAT_VERSION):
+    if header["format"] != FORMAT or header["version"] not in range(1, FORMAT_VERSION + 1):
         raise RunError(f"run format {header['format']} {header['version']} is not known here")
     if header["version"] == 1:
         header, a = _upgrade_version_1(header, a)
@@ -218,7 +231,14 @@ def _build_run(a: Arrays, kind: type[R], left: int) -> R:
         sources=a.get("sources"),
         layer=None if header.get("layer") is None else int(header["layer"]),
         layers=_read_layers(header.get("layers", []), scales, a),
+        conversation=_read_conversation(header),
     )
+
+
+def _read_conversation(header: Mapping[str, Any]) -> Conversation:
+    """Return what was said before the prompt; older files have none."""
+    turns = tuple(Turn(str(prompt), str(answer)) for prompt, answer in header.get("turns", []))
+    return Conversation(str(header.get("system", "")), turns)
 
 
 def _open_header(data: np.ndarray) -> dict[str, Any]:

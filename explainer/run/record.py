@@ -25,8 +25,10 @@ import numpy.typing as npt
 from explainer.errors import LayerError, RunError, ScaleError, TokenError
 from explainer.run.schema import (
     ANSWER,
+    NOTHING_SAID,
     SOURCES,
     Chip,
+    Conversation,
     Evidence,
     Layer,
     Scale,
@@ -77,6 +79,7 @@ class RunRecord:
             may not attend to each of `SOURCES`, see `probing.sources`; None if not measured.
         layer: the decoder layer of all states, counted from 1; None in older files.
         layers: further recorded layers below it, ascending, see `at_layer`.
+        conversation: the system prompt and the earlier turns; their tokens are among the T.
     """
 
     images: tuple[npt.NDArray[np.uint8], ...]
@@ -100,6 +103,7 @@ class RunRecord:
     sources: npt.NDArray[np.float32] | None = None
     layer: int | None = None
     layers: tuple[Layer, ...] = ()
+    conversation: Conversation = NOTHING_SAID
 
     def __post_init__(self) -> None:
         t, d = len(self.tokens), self.states.shape[-1]

@@ -4,18 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from explainer.errors import RunError
 
-RoleName = Literal["template", "prompt", "answer"]
+RoleName = Literal["template", "prompt", "answer", "system", "earlier_prompt", "earlier_answer"]
 
-TEMPLATE, PROMPT, ANSWER = 0, 1, 2
-ROLE_NAMES: Sequence[RoleName] = ("template", "prompt", "answer")
+TEMPLATE, PROMPT, ANSWER, SYSTEM, EARLIER_PROMPT, EARLIER_ANSWER = range(6)
+ROLE_NAMES: Sequence[RoleName] = (
+    "template",
+    "prompt",
+    "answer",
+    "system",
+    "earlier_prompt",
+    "earlier_answer",
+)
 SOURCES = ("picture", "prompt", "words")  # what a word of the answer may rest on
+MOST_TURNS = 32  # of a conversation, besides the one that is recorded
+
+
+class Turn(NamedTuple):
+    """An earlier prompt about the same pictures, and what was answered to it."""
+
+    prompt: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What a model reads besides the pictures and the prompt.
+
+    Attributes:
+        system: the system prompt, which stands before the pictures; "" for that of the template.
+        turns: the earlier turns, oldest first; they stand between the pictures and the prompt.
+    """
+
+    system: str = ""
+    turns: tuple[Turn, ...] = ()
+
+
+NOTHING_SAID = Conversation()
 
 
 def check_array(
@@ -40,7 +71,7 @@ class Tokens:
         ids: (T,) int32, vocabulary ids.
         texts: T strings whose concatenation is the decoded text. A character split over several
             tokens stands whole in the first of them; the others hold "".
-        roles: (T,) uint8, `TEMPLATE`, `PROMPT` or `ANSWER`.
+        roles: (T,) uint8, one of the roles above, which index `ROLE_NAMES`.
         positions: (T,) int32, sequence index at which the token is fed in. The model state that
             predicts it sits one position earlier.
     """
@@ -55,8 +86,10 @@ class Tokens:
         check_array("tokens.ids", self.ids, (n,), np.int32)
         check_array("tokens.roles", self.roles, (n,), np.uint8)
         check_array("tokens.positions", self.positions, (n,), np.int32)
-        if n == 0 or np.any(np.diff(self.positions) <= 0) or np.any(self.roles > ANSWER):
-            raise RunError("tokens: positions must increase and roles be 0, 1 or 2")
+        if n == 0 or np.any(np.diff(self.positions) <= 0) or np.any(self.roles >= len(ROLE_NAMES)):
+            raise RunError(
+                f"tokens: positions must increase and roles lie in 0 to {len(ROLE_NAMES) - 1}"
+            )
 
     def __len__(self) -> int:
         return len(self.texts)

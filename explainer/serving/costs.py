@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from explainer.errors import BusyError
-from explainer.serving.jobs import Job, RecordJob
+from explainer.serving.jobs import FollowUpJob, Job, RecordJob
 from explainer.serving.lanes import ANSWERS, LONG_ANSWERS, READINGS, SEARCHES, Lane
 
 MOST_READINGS = 6_000  # per call; EAGLE with 64 regions takes 944 for a word
@@ -31,14 +31,14 @@ class Cost(NamedTuple):
 
 def estimate_cost(job: Job) -> Cost:
     """Return the cost of a job and its lane."""
-    if isinstance(job, RecordJob):
+    if isinstance(job, RecordJob | FollowUpJob):
         lane = LONG_ANSWERS if _is_long(job) else ANSWERS
     else:
         lane = READINGS if job.readings <= FEW_READINGS else SEARCHES
     return Cost(lane, job.readings)
 
 
-def _is_long(job: RecordJob) -> bool:
+def _is_long(job: RecordJob | FollowUpJob) -> bool:
     return (
         job.pictures > MOST_PICTURES
         or job.options.get("max_new_tokens", 0) > MOST_TOKENS

@@ -23,7 +23,7 @@ from explainer.probing.eagle_search import count
 from explainer.probing.region_plan import RegionPlan
 from explainer.probing.regions import Region
 from explainer.probing.tiling import Tiling
-from explainer.run import Run, Video
+from explainer.run import NOTHING_SAID, Conversation, Run, Video
 from explainer.serving.loaded import Loaded
 
 PREVIEWS_PER_READING = 10  # masks of visual tokens in the time of one reading, about
@@ -68,8 +68,7 @@ class RecordJob(Job):
     @property
     def pictures(self) -> int:
         """Return how many pictures the model reads at one scale; two video frames count as one."""
-        media = self.media
-        return max(1, len(media.frames) // 2 if isinstance(media, Video) else len(media))
+        return _count_pictures(self.media)
 
     @property
     def readings(self) -> int:
@@ -107,6 +106,30 @@ class RunJob(Job):
     """Work on a recorded run."""
 
     run: Run
+
+
+@dataclass(frozen=True, eq=False)
+class FollowUpJob(RunJob):
+    """Record the answer to a further prompt: yields its steps, and its run as the last item.
+
+    Attributes:
+        options: further arguments of `Explainer.stream_follow_up`.
+    """
+
+    prompt: str
+    options: Mapping[str, Any]
+
+    @property
+    def pictures(self) -> int:
+        """Return how many pictures the model reads, as for `RecordJob`."""
+        return _count_pictures(self.run.media)
+
+    @property
+    def readings(self) -> int:
+        return self.pictures
+
+    def steps(self, explainer: Loaded) -> Iterator[Any]:
+        yield from explainer.stream_follow_up(self.run, self.prompt, **self.options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,6 +297,7 @@ class CorrectionJob(RunJob):
             "scales": (),
             "max_new_tokens": settings.get("max_new_tokens", 64),
             "thinking": settings.get("thinking", False),
+            **said_before(self.run.conversation),
         }
         for trial in trials(self.tiling, self.order, self.most):
             for item in explainer.stream(list(trial.pictures), self.run.prompt, **options):
@@ -303,6 +327,17 @@ class CurvesJob(RunJob):
 
 
 Worker = Callable[[Job], Iterator[Any]]  # such as `Models.run_job`
+
+
+def said_before(conversation: Conversation) -> dict[str, Any]:
+    """Return the arguments of `Explainer.stream` for what was said before, if anything was."""
+    if conversation == NOTHING_SAID:
+        return {}
+    return {"system": conversation.system, "history": conversation.turns}
+
+
+def _count_pictures(media: Media) -> int:
+    return max(1, len(media.frames) // 2 if isinstance(media, Video) else len(media))
 
 
 def _stream_arguments(media: Media) -> tuple[Any, dict[str, Any]]:

@@ -68,6 +68,7 @@ class JobEnd:
 
 _JOBS = (
     jobs.RecordJob,
+    jobs.FollowUpJob,
     jobs.LayerBytesJob,
     jobs.ScalesJob,
     jobs.WordsJob,

@@ -6,9 +6,13 @@ the endpoints with examples that a test runs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypedDict
 
+from explainer.errors import SightlineError
 from explainer.export import Exhibit, Look
+from explainer.run import NOTHING_SAID, Conversation
+from explainer.run.conversation import read_turns
 from explainer.ui.api_common import (
     METHODS_SHOWN,
     NO_KNOBS,
@@ -23,7 +27,7 @@ from explainer.ui.api_common import (
     subject_value,
 )
 from explainer.ui.handlers import Handlers, inputs
-from explainer.web import controls, payload
+from explainer.web import controls, payload, texts
 from explainer.web.controls import MethodSettings
 from explainer.web.formats import find_format
 from explainer.web.lacking import missing_maps
@@ -90,6 +94,9 @@ class Api:
         evidence: bool = False,
         repetition_penalty: float | None = None,
         thinking: bool = False,
+        system: str = "",
+        history: list[dict[str, str]] = EVERYTHING,
+        run: str = "",
     ) -> AnswerMessage:
         """Ask a model about a picture and record its answer, so that each word can be explained.
 
@@ -106,26 +113,34 @@ class Api:
             evidence: whether to measure how much each word rests on the picture, one more reading
             repetition_penalty: 0.1 to 10, 1 for none; null for the model's own
             thinking: whether the answer opens with a thought, for models that leave the choice
+            system: a system prompt in place of the model's own
+            history: earlier turns about the picture, oldest first: objects with prompt and answer
+            run: an answer to go on from, in place of a picture; what was said stays
         """
-        media, asked, notes = inputs(picture, more, prompt)
         alphas = controls.check_scales(read_list(scales))
         decoding = controls.read_decoding(
             max_new_tokens, temperature, seed, layers, repetition_penalty, thinking
         )
-        steps = self._handlers.steps(media, asked, decoding, alphas, model)
-        *_, recorded = self._handlers.uploads.giving_up(steps, picture, more)
-        run, key = recorded
+        said = Conversation(controls.read_text(system), read_turns(history))
+        notes: Sequence[str] = ()
+        if run:
+            _check_alone(picture, more, said)
+            steps = self._handlers.follow_up(controls.read_run({"run": run}), prompt, decoding)
+        else:
+            media, asked, notes = inputs(picture, more, prompt)
+            steps = self._handlers.steps(media, asked, decoding, alphas, model, said)
+        *_, (found, key) = self._handlers.uploads.giving_up(steps, picture, more)
         if controls.read_yes(evidence):
-            run = self._handlers.with_evidence(key)
+            found = self._handlers.with_evidence(key)
         return {
             "run": key,
-            "model": run.model_id,
-            "answer": run.answer,
-            "chips": [describe_chip(run, i) for i in shown_chips(run)],
-            "scales": sorted(run.alphas),
-            "layers": list(run.layer_numbers),
+            "model": found.model_id,
+            "answer": found.answer,
+            "chips": [describe_chip(found, i) for i in shown_chips(found)],
+            "scales": sorted(found.alphas),
+            "layers": list(found.layer_numbers),
             "notes": list(notes),
-            "images": payload.picture_labels(run),
+            "images": payload.picture_labels(found),
         }
 
     def explain(
@@ -194,3 +209,9 @@ class Api:
         found = self._handlers.with_maps(run, missing_maps(found, shown, settings))
         data = kind.make(Exhibit(found, chosen, shown, Look.of(controls.read_mapping(look))))
         return File(f"sightline-{run[:8]}.{kind.name}", data)
+
+
+def _check_alone(picture: Any, more: Any, said: Conversation) -> None:
+    """Raise `SightlineError` where a run to go on from comes with what it has itself."""
+    if picture is not None or more or said != NOTHING_SAID:
+        raise SightlineError(texts.GOES_ON)

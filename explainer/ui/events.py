@@ -62,7 +62,7 @@ def wire_run(
     """Connect Explain and the other ways to an answer; return the event of the first."""
     previous, shown = gr.State({}), see.shown
     asked = [ask.image, ask.prompt, previous, *ask.decoding, see.panel, see.options, picker]
-    asked += [ask.more, ask.layers, ask.penalty, ask.thinking]
+    asked += [ask.more, ask.layers, ask.penalty, ask.thinking, ask.system]
     presses = (ask.run.click, *(way.press for way in others))
     begun = [_begun(press, handlers, previous, ask, see) for press in presses]
     first = begun[0].then(

@@ -17,11 +17,13 @@ from explainer.errors import ImageError, RunError, SightlineError, VideoError
 from explainer.media import lane
 from explainer.media.images import Picture, open_image, open_images
 from explainer.media.video import is_video, open_video
-from explainer.run import ANSWER, Run, Video
+from explainer.run import ANSWER, NOTHING_SAID, Conversation, Run, Video
+from explainer.run.schema import RoleName
 from explainer.run.store import RunStore
 from explainer.serving.jobs import (
     AnswerJob,
     EvidenceJob,
+    FollowUpJob,
     Job,
     MapRequest,
     MapsJob,
@@ -32,6 +34,7 @@ from explainer.serving.jobs import (
     SourcesJob,
     WordsJob,
     Worker,
+    said_before,
 )
 from explainer.serving.load_task import LoadProgress
 from explainer.serving.loaded import Loaded
@@ -104,6 +107,7 @@ class Handlers:
         layers: Any = None,
         repetition_penalty: Any = None,
         thinking: Any = False,
+        system: Any = "",
     ) -> Iterator[PageUpdate]:
         """Yield what the page shows while an answer is recorded, and at last its chips.
 
@@ -117,7 +121,8 @@ class Handlers:
                 max_new_tokens, temperature, seed, layers, repetition_penalty, thinks
             )
             yield PageUpdate(payload.live_bar([]), busy(texts.BUSY_READING), notice=_note(notes))
-            steps = self.steps(media, asked, decoding, settings.needed, chosen(model))
+            before = Conversation(controls.read_text(system or "").strip())
+            steps = self.steps(media, asked, decoding, settings.needed, chosen(model), before)
             for page in self.follow(self.uploads.giving_up(steps, source, more)):
                 yield page._replace(notice=_note(notes))  # a browser may skip all but the last page
         except Exception as error:
@@ -130,8 +135,13 @@ class Handlers:
         """Return whether the model thinks: the choice of one that does stays when it is changed."""
         return bool(self._models.facts(self._models.entry(model).id).get("can_think"))
 
-    def follow(self, steps: Iterator[Any]) -> Iterator[PageUpdate]:
-        """Yield the page after each step, and all chips at the end; the page asks for maps."""
+    def follow(
+        self, steps: Iterator[Any], thread: Sequence[tuple[str, RoleName]] = ()
+    ) -> Iterator[PageUpdate]:
+        """Yield the page after each step, and all chips at the end; the page asks for maps.
+
+        `thread` is what stands around the answer meanwhile, see `payload.live_bar`.
+        """
         pieces: list[str] = []
         for item in steps:
             if isinstance(item, LoadProgress):
@@ -144,16 +154,16 @@ class Handlers:
             elif item.kind == "token":
                 pieces += [item.text] if item.text else []
                 line = texts.BUSY_ANSWERING.format(done=item.done, total=item.total)
-                yield PageUpdate(payload.live_bar(pieces), busy(line))
+                yield PageUpdate(payload.live_bar(pieces, thread), busy(line))
             elif item.kind == "again":
                 pieces = []
-                yield PageUpdate(payload.live_bar(pieces), busy(texts.BUSY_AGAIN))
+                yield PageUpdate(payload.live_bar(pieces, thread), busy(texts.BUSY_AGAIN))
             elif item.kind == "layers":
                 line = texts.BUSY_LAYERS.format(count=item.done, size=item.text)
-                yield PageUpdate(payload.live_bar(pieces), busy(line))
+                yield PageUpdate(payload.live_bar(pieces, thread), busy(line))
             elif item.kind == "scale":
                 line = texts.BUSY_SCALES.format(done=item.done, total=item.total)
-                yield PageUpdate(payload.live_bar(pieces), busy(line))
+                yield PageUpdate(payload.live_bar(pieces, thread), busy(line))
 
     def steps(
         self,
@@ -162,22 +172,24 @@ class Handlers:
         decoding: DecodingControls,
         scales: Sequence[float],
         model: Any,
+        conversation: Conversation = NOTHING_SAID,
     ) -> Iterator[Any]:
         """Yield the steps of a recording that are not in the store yet, and the stored run.
 
         If the server is still loading the model, its progress comes first.
         """
-        told = {k: v for k, v in asdict(decoding).items() if k != "seed" or decoding.temperature}
+        told, before = _decoding_key(decoding), said_before(conversation)
         entry = self._models.entry(model)
         made_by = f"{entry.id}@{entry.revision}" if entry.revision else entry.id
-        key = self._store.key(_content(media), prompt, made_by, told)
+        key = self._store.key(_content(media), prompt, made_by, {**told, **before})
         run = self._store.get(key)
         missing = missing_scales(run, scales)
         if run is None or missing:
             yield from self._models.watch_start(entry.id)
             with self._models.use(entry.id):
+                options = {**asdict(decoding), **before}
                 job: Job = (
-                    RecordJob(media, prompt, missing, asdict(decoding), model=entry.id, name=key)
+                    RecordJob(media, prompt, missing, options, model=entry.id, name=key)
                     if run is None
                     else ScalesJob(run, missing, model=entry.id, name=key)
                 )
@@ -195,7 +207,30 @@ class Handlers:
         self, run: Run, media: Media, decoding: DecodingControls, scales: Sequence[float]
     ) -> Iterator[Any]:
         """Yield the steps in which the model of a run answers its prompt about other pictures."""
-        return self.steps(media, run.prompt, decoding, scales, self._models.maker_of(run))
+        maker = self._models.maker_of(run)
+        return self.steps(media, run.prompt, decoding, scales, maker, run.conversation)
+
+    def follow_up(self, key: str, prompt: str, decoding: DecodingControls) -> Iterator[Any]:
+        """Yield the steps of an answer to a further prompt about a stored run, and that run.
+
+        The model of the first answers. Layers and the choice whether to think are those of the run.
+        """
+        before = self.run(key)
+        options = asdict(decoding) | {"thinking": bool(before.settings.get("thinking"))}
+        del options["layers"]
+        told = _decoding_key(decoding)
+        name = self._store.key(key.encode(), prompt, before.model_id, {**told, "further": True})
+        run = self._store.get(name)
+        if run is None:
+            for item in self.job_steps(FollowUpJob(before, prompt, options, name=name)):
+                if isinstance(item, Run):
+                    run = item
+                else:
+                    yield item
+            if run is None:
+                raise RunError(texts.BROKEN)
+            self._store.put(name, run)
+        yield RecordedRun(run, name)
 
     def add_to_run(self, key: str, make: Callable[[Run], RunJob]) -> Run:
         """Run the job that `make` returns for a stored run; return and keep the new run."""
@@ -366,6 +401,11 @@ def _content(media: Media) -> bytes:
 def _describe_load(at: LoadProgress) -> str:
     share = "" if at.fraction is None else f", {at.fraction:.0%}"
     return texts.BUSY_LOADING.format(stage=at.stage, share=share)
+
+
+def _decoding_key(decoding: DecodingControls) -> dict[str, Any]:
+    """Return what tells answers of different decoding apart: the seed only where it is used."""
+    return {k: v for k, v in asdict(decoding).items() if k != "seed" or decoding.temperature}
 
 
 def _note(notes: Sequence[str]) -> Value:

@@ -200,6 +200,13 @@ def _ask() -> Ask:
             thinking = ui.RawCheckbox(
                 False, label=texts.THINKING, info=texts.THINKING_ABOUT, elem_id="sl-thinking"
             )
+            system = gr.Textbox(
+                label=texts.SYSTEM,
+                info=texts.SYSTEM_ABOUT,
+                lines=1,
+                max_lines=4,
+                elem_id="sl-system",
+            )
             layers = ui.RawDropdown(
                 [(texts.LAYER_CHOICES[name], name) for name in controls.LAYERS.choices],
                 value=controls.LAYERS.default,
@@ -209,7 +216,20 @@ def _ask() -> Ask:
                 elem_id="sl-layers",
             )
             memory = ui.Notice({"text": "", "kind": ""}, elem_id="sl-memory")
-    return Ask(image, more, notice, prompt, run, stop, decoding, penalty, layers, memory, thinking)
+    return Ask(
+        image,
+        more,
+        notice,
+        prompt,
+        run,
+        stop,
+        decoding,
+        penalty,
+        layers,
+        memory,
+        thinking,
+        system,
+    )
 
 
 def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:

@@ -30,6 +30,7 @@ class Ask:
     layers: gr.Dropdown
     memory: ui.Notice
     thinking: gr.Checkbox
+    system: gr.Textbox
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,12 @@ class AnswerCall(RunCall):
     answer: Annotated[str, Field(max_length=LONGEST_ANSWER)]
 
 
+class FollowUpCall(RunCall):
+    """Ask something further about the pictures of a run."""
+
+    prompt: Annotated[str, Field(max_length=LONGEST_ANSWER)]
+
+
 class SaveCall(MapCall):
     """Make a file of one of `formats.FORMATS`; `look` has fields of `export.Look`.
 

@@ -262,6 +262,13 @@ def read_yes(value: Any) -> bool:
     return value
 
 
+def read_text(value: Any) -> str:
+    """Return what came as a text; `RunError` for anything else."""
+    if not isinstance(value, str):
+        raise RunError(texts.BAD_REQUEST)
+    return value
+
+
 def read_index(value: Any, count: int) -> int:
     """Return which of `count` things is meant; `RunError` if there is no such one."""
     index = read_number(value)

@@ -17,7 +17,7 @@ from explainer.methods.subjects import (
     text_of,
     words_of,
 )
-from explainer.run import ANSWER, PROMPT, Run
+from explainer.run import ROLE_NAMES, Run
 from explainer.web import payload, texts, token_text
 from explainer.web.controls import OFFERED, MethodSettings
 from explainer.web.lacking import missing_of
@@ -81,8 +81,7 @@ def _chance(run: Run, subject: Subject) -> str:
 def _whereabouts(run: Run, word: Word) -> list[str]:
     """Return where a word stands, if not in the answer, or would stand, and how it is spelled."""
     token = places(word)[0]
-    role = run.tokens.roles[token]
-    parts = ["" if role == ANSWER else texts.OF_PROMPT if role == PROMPT else texts.OF_TEMPLATE]
+    parts = [texts.PLACES[ROLE_NAMES[run.tokens.roles[token]]]]
     if isinstance(word, Unsaid):
         spaced = text_of(run, word).startswith(" ")
         was = token_text.visible(run.tokens.texts[token])

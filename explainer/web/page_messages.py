@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from explainer.run.schema import RoleName
 from explainer.web.calls import Explained, Scalar, TypeName
 from explainer.web.messages import Busy, DrawnPart, Message, Sent
 
@@ -23,7 +24,7 @@ class BarChip(Sent):
 
     index: int
     text: str
-    role: Literal["answer", "prompt", "template"]
+    role: RoleName
     label: str = ""
     tokens: list[int]
     word: list[int]
@@ -35,7 +36,7 @@ class LiveChip(Sent):
 
     index: int
     text: str
-    role: Literal["answer"]
+    role: RoleName
 
 
 class ChipReliance(Sent):

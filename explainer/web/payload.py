@@ -21,8 +21,19 @@ from explainer.methods.otsu import is_faint, levels, otsu, stands_out
 from explainer.methods.subjects import Span, WholeWord, probability, read_words
 from explainer.probing.reliance import Reliance, reliance
 from explainer.probing.sources import WordSources, word_sources
-from explainer.run import ANSWER, ROLE_NAMES, TEMPLATE, Run
+from explainer.run import (
+    ANSWER,
+    EARLIER_ANSWER,
+    EARLIER_PROMPT,
+    PROMPT,
+    ROLE_NAMES,
+    SYSTEM,
+    TEMPLATE,
+    Conversation,
+    Run,
+)
 from explainer.run.geometry import Placement
+from explainer.run.schema import RoleName
 from explainer.run.thought import thought
 from explainer.web import controls, step_words, texts, token_text
 from explainer.web.calls import Explained
@@ -160,11 +171,15 @@ def describe_rests(told: Reliance, sources: WordSources | None) -> str:
     return f"{text}; {texts.SHARES.format(**shares) if shares else texts.NO_SHARES}"
 
 
-def live_bar(pieces: Sequence[str]) -> Value:
-    """Return the value of the token bar while an answer is being generated."""
+def live_bar(pieces: Sequence[str], thread: Sequence[tuple[str, RoleName]] = ()) -> Value:
+    """Return the value of the token bar while an answer is being generated.
+
+    `thread` are texts that stand around it, with the names of their roles.
+    """
+    shown = [*thread, *((piece, "answer") for piece in pieces)]
     chips = [
-        LiveChip(index=i, text=token_text.visible(piece), role="answer")
-        for i, piece in enumerate(pieces)
+        LiveChip(index=i, text=token_text.visible(text), role=role)
+        for i, (text, role) in enumerate(shown)
     ]
     return LiveBar(run=None, subject=None, chips=chips, live=True).as_json()
 
@@ -172,6 +187,17 @@ def live_bar(pieces: Sequence[str]) -> Value:
 def empty_bar() -> Value:
     """Return the value of the token bar without chips."""
     return EmptyBar(run=None, subject=None, chips=[]).as_json()
+
+
+def conversation_thread(conversation: Conversation, prompt: str) -> list[tuple[str, RoleName]]:
+    """Return what is said in a conversation up to the answer of `prompt`, each with its role."""
+    turns = [
+        (text, ROLE_NAMES[role])
+        for turn in conversation.turns
+        for text, role in zip(turn, (EARLIER_PROMPT, EARLIER_ANSWER), strict=True)
+    ]
+    system = [(conversation.system, ROLE_NAMES[SYSTEM])] if conversation.system else []
+    return [*system, *turns, (prompt, ROLE_NAMES[PROMPT])]
 
 
 def thought_chips(run: Run) -> list[int]:
@@ -201,7 +227,7 @@ def _chip(run: Run, index: int, word: WholeWord, is_thought: bool) -> BarChip:
         index=index,
         text=text,
         role=role,
-        label=", ".join(filter(None, [text, f"{role} word", chance])),
+        label=", ".join(filter(None, [text, f"{role.replace('_', ' ')} word", chance])),
         tokens=list(chip.tokens),
         word=list(word.tokens),
     )

@@ -73,6 +73,7 @@ BUSY_WORD = "Looking up the word in the model…"
 BUSY_ADDING = "Reading the picture at scale {scales}…"
 VIDEO_ALONE = "A video is asked about on its own: remove the pictures or the video."
 NO_IMAGE = "There is no picture yet. Upload, paste, drop or take one, or pick an example."
+GOES_ON = "A run to go on from has its own picture and conversation; leave these out."
 EMPTY_PROMPT = f"The prompt was empty, so the model was asked: “{DEFAULT_PROMPT}”"
 EMPTY_ANSWER = "The model ended its answer at once. The words of the prompt can still be explained."
 EMPTY_WORD = "The word is empty; type a word."
@@ -111,6 +112,8 @@ SAVE_LACKS = (
     "{methods}: not computed yet for every word of this file. Choose each word once, choose the "
     "scale “strongest map of the answer”, or leave the method out."
 )
+SYSTEM = "System prompt"
+SYSTEM_ABOUT = "Text before the picture on how to answer; empty for the model's own."
 THINKING = "Think first"
 THINKING_ABOUT = "The answer opens with a thought, whose words can be explained, too."
 LAYERS = "Layers to keep"
@@ -191,6 +194,10 @@ PLAYING: ScriptWords = {
     "answer": "Answer",
     "thought": "Thought",
     "prompt": "Prompt",
+    "earlier": "Earlier in this conversation",
+    "system": "System",
+    "earlier_prompt": "Prompt {turn}",
+    "earlier_answer": "Answer {turn}",
     "template": "Template",
     "play": "Play the answer, word by word",
     "pause": "Pause",
@@ -291,7 +298,14 @@ AGAINST = "{plus}, not {minus}"
 CHANCES = "probability {plus} against {minus}"
 IN_PLACE = "in place of “{word}”"
 SPACED, UNSPACED = "with a space before it", "without a space before it"
-OF_PROMPT, OF_TEMPLATE = "word of the prompt", "token of the template"
+PLACES = {  # of words, by their roles
+    "template": "token of the template",
+    "prompt": "word of the prompt",
+    "answer": "",
+    "system": "word of the system prompt",
+    "earlier_prompt": "word of an earlier prompt",
+    "earlier_answer": "word of an earlier answer",
+}
 
 
 # What the scripts say of maps that they compute; {places} are filled in by them.
@@ -303,7 +317,7 @@ COMPUTED: ScriptWords = {
     "against": AGAINST,
     "chance": "probability {chance}",
     "chances": CHANCES,
-    "places": {"template": OF_TEMPLATE, "prompt": OF_PROMPT, "answer": ""},
+    "places": PLACES,
     "inPlace": IN_PLACE,
     "spaced": SPACED,
     "unspaced": UNSPACED,

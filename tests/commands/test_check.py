@@ -203,8 +203,8 @@ def test_cells_in_the_wrong_place_are_caught(qwen):
 
 def test_too_few_image_tokens_are_caught(qwen):
     class Short(type(qwen.family)):
-        def compose_prefix(self, media, alpha):
-            inputs = super().compose_prefix(media, alpha)
+        def compose_prefix(self, media, alpha, system=""):
+            inputs = super().compose_prefix(media, alpha, system)
             object.__setattr__(inputs, "ids", (*inputs.ids[:-1], 40))
             return inputs
 
@@ -214,14 +214,13 @@ def test_too_few_image_tokens_are_caught(qwen):
 
 
 def test_typed_markup_that_becomes_special_is_caught(qwen, monkeypatch):
-    def careless(before, user, after):
-        parts = [codec.encode_template(t) for t in (before, user, after)]
-        roles = [role for role, ids in zip((0, 1, 0), parts, strict=True) for _ in ids]
-        return [i for ids in parts for i in ids], roles
+    def careless(pieces, starts=False):
+        parts = [(codec.encode_template(text), role) for text, role in pieces]
+        return [i for ids, _ in parts for i in ids], [r for ids, r in parts for _ in ids]
 
     loaded = _as(qwen, type(qwen.family))
     codec = loaded.family.codec
-    monkeypatch.setattr(codec, "encode_around", careless)
+    monkeypatch.setattr(codec, "encode_pieces", careless)
     assert "special tokens from typed text" in _failed(loaded)[TYPED]
 
 

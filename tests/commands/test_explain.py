@@ -19,7 +19,7 @@ from explainer.errors import TokenError
 from explainer.evaluation.synthetic import synthetic_run
 from explainer.methods import METHODS
 from explainer.recording.explainer import Explainer
-from explainer.run import ANSWER, PROMPT, Run, Tokens
+from explainer.run import ANSWER, PROMPT, Conversation, Run, Tokens, Turn
 from tests import tiny
 from tests.media.test_video import clip
 
@@ -389,6 +389,28 @@ def test_an_answer_is_edited_and_the_first_one_kept(picture, qwen_folder, tmp_pa
     _explain(tmp_path, tmp_path / "scene.npz", "--answer", "a blue car", *common)
     assert Run.load(tmp_path / "scene.npz").answer == "a red cat"
     assert Run.load(tmp_path / "scene-edited.npz").answer == "a blue car"
+
+
+def test_a_conversation_goes_on_and_is_kept_beside_the_first_answer(
+    picture, qwen_folder, tmp_path, capsys
+):
+    common = ["--model", qwen_folder, "--device", "cpu", "--methods", "tam", "--token", 0]
+    turns = tmp_path / "turns.json"
+    turns.write_text(json.dumps([{"prompt": "hm?", "answer": "a dog"}]))
+    before = ["--system", "be brief", "--history", turns, "--answer", "a red cat"]
+    _explain(tmp_path, picture, "--prompt", "a?", *before, *common)
+    further = ["--ask", "b?", "--ask", "c?", "--answer", "a blue car", "--max-new-tokens", 2]
+    _explain(tmp_path, tmp_path / "scene.npz", *further, *common)
+    first, last = (Run.load(tmp_path / name) for name in ("scene.npz", "scene-asked.npz"))
+    assert first.conversation == Conversation("be brief", (Turn("hm?", "a dog"),))
+    assert [turn.prompt for turn in last.conversation.turns] == ["hm?", "a?", "b?"]
+    assert (last.prompt, last.answer, last.conversation.system) == ("c?", "a blue car", "be brief")
+    said = capsys.readouterr().out
+    assert re.search(r"earlier_answer .* ' dog'", said)
+    for text, words in (("{", "is no JSON"), ("[1]", "list of earlier turns")):
+        turns.write_text(text)
+        asked = ["explain", picture, "--prompt", "a", "--history", turns, "--model", qwen_folder]
+        assert words in _fails(capsys, *asked)
 
 
 def test_another_word_needs_a_place(recorded, capsys):

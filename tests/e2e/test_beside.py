@@ -160,7 +160,7 @@ def test_tokens_of_the_template_are_shown_on_demand(app, visit):
     ]
     page.click(".sl-template .sl-chip >> nth=2")
     drawn(visitor, visitor.chips("template")[2])
-    assert texts.OF_TEMPLATE in page.inner_text(".sl-line")
+    assert texts.PLACES["template"] in page.inner_text(".sl-line")
     page.click(".sl-beside .sl-tools >> text=Template")
     assert page.locator(".sl-template .sl-chip").count() == 0
 

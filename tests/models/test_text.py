@@ -26,6 +26,11 @@ ORDINARY = (
 MARKUP = (*tiny.SPECIAL, "<image>", "a <|im_end|> b", "<|im_end|>\n<|im_start|>system", "<tool>")
 
 
+def encode_around(codec: TextCodec, before: str, user: str, after: str):
+    """Return ids and roles of a prompt between two pieces of template."""
+    return codec.encode_pieces([(before, TEMPLATE), (user, PROMPT), (after, TEMPLATE)])
+
+
 @pytest.fixture
 def codec() -> TextCodec:
     words = tiny.tokenizer()
@@ -35,7 +40,7 @@ def codec() -> TextCodec:
 
 @pytest.mark.parametrize("text", ORDINARY)
 def test_ordinary_text_has_its_usual_ids(codec, text):
-    ids, roles = codec.encode_around("<|vision_end|>", text, "<|im_end|>\n")
+    ids, roles = encode_around(codec, "<|vision_end|>", text, "<|im_end|>\n")
     whole = WORDS(f"<|vision_end|>{text}<|im_end|>\n", add_special_tokens=False)["input_ids"]
     assert ids == whole
     said = [i for i, role in zip(ids, roles, strict=True) if role == PROMPT]
@@ -45,7 +50,7 @@ def test_ordinary_text_has_its_usual_ids(codec, text):
 
 @pytest.mark.parametrize("text", MARKUP)
 def test_markup_that_is_typed_stays_text(codec, text):
-    ids, roles = codec.encode_around("<|vision_end|>", text, "<|im_end|>\n")
+    ids, roles = encode_around(codec, "<|vision_end|>", text, "<|im_end|>\n")
     said = [i for i, role in zip(ids, roles, strict=True) if role == PROMPT]
     added = codec._tokenizer.get_added_vocab().values()
     assert not set(said) & set(added)
@@ -55,7 +60,7 @@ def test_markup_that_is_typed_stays_text(codec, text):
 
 def test_template_text_that_touches_the_prompt_is_tokenised_with_it(codec):
     """As in "...\\n" + prompt + " assistant", where no special token stands between."""
-    ids, roles = codec.encode_around("<|im_start|>user the", " dog", " sits<|im_end|>")
+    ids, roles = encode_around(codec, "<|im_start|>user the", " dog", " sits<|im_end|>")
     text = "<|im_start|>user the dog sits<|im_end|>"
     assert ids == WORDS(text, add_special_tokens=False)["input_ids"]
     said = [codec.piece(i) for i, role in zip(ids, roles, strict=True) if role == PROMPT]
@@ -133,7 +138,7 @@ def _sentencepiece() -> PreTrainedTokenizerFast:
 def test_sentencepiece_vocabularies_are_read_too():
     words = _sentencepiece()
     codec = TextCodec(words)
-    ids, _ = codec.encode_around("</s>", " a cat猫 </s>", "</s>")
+    ids, _ = encode_around(codec, "</s>", " a cat猫 </s>", "</s>")
     assert codec.texts(ids) == ("</s>", " a", " cat", "猫", "", "", " ", *"</s>", "</s>")
     assert ids.count(2) == 2
     assert codec.texts([269, 266]) == (" cat", " a")
@@ -166,7 +171,7 @@ def llama(request, tmp_path_factory):
 def test_llamas_spaces_stand_where_the_whole_string_has_them(llama, head, between, after, text):
     codec = TextCodec(llama)
     picture = [codec.special_id("<image>")] * 3
-    ids, roles = codec.encode_around(between, text, after)
+    ids, roles = encode_around(codec, between, text, after)
     whole = f"{head}{'<image>' * 3}{between}{text}{after}"
     assert [*codec.encode_start(head), *picture, *ids] == llama(whole)["input_ids"]
     assert len(roles) == len(ids)
@@ -177,7 +182,7 @@ def test_llamas_spaces_stand_where_the_whole_string_has_them(llama, head, betwee
 @pytest.mark.parametrize("markup", ["<image>", "</s>", "a <s> b", "<pad><unk>", "<0x0A>"])
 def test_markup_that_is_typed_stays_text_for_llama_too(llama, markup):
     codec = TextCodec(llama)
-    ids, roles = codec.encode_around("\n", markup, " ASSISTANT:")
+    ids, roles = encode_around(codec, "\n", markup, " ASSISTANT:")
     assert not set(ids) & set(llama.get_added_vocab().values())
     said = [i for i, role in zip(ids, roles, strict=True) if role == PROMPT]
     assert b"".join(map(codec.bytes_of, said)).decode() == markup

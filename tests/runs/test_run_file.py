@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from explainer.errors import RunError
-from explainer.run import Evidence, Layer, Run
+from explainer.run import NOTHING_SAID, Conversation, Evidence, Layer, Run, Turn
 from explainer.run.archive import MOST_MEMBERS
 from explainer.run.checks import _check_shares, _check_states
 from tests.runs.test_run import DATA, RUN, assert_equal, make, rewritten
@@ -31,7 +31,9 @@ def full() -> Run:
     words = np.zeros((len(FULL.scales[0].states), 5), np.int32) + np.arange(5, dtype=np.int32)
     evidence = Evidence(("black", "mean"), np.full((2, 8), 0.25, np.float32))
     without = np.full((3, 8), 0.5, np.float32)
-    return replace(FULL, visual_topk=words, evidence=evidence, sources=without, layer=2, layers=(layer,))
+    said = Conversation("be brief", (Turn("what?", "a cat"), Turn("and it?", "asleep")))
+    full = replace(FULL, visual_topk=words, evidence=evidence, sources=without, conversation=said)
+    return replace(full, layer=2, layers=(layer,))
 
 
 @pytest.fixture
@@ -60,6 +62,7 @@ def test_all_that_a_run_can_hold_lives_through_a_file_object(path):
         np.testing.assert_array_equal(back.evidence.probs, full().evidence.probs)
         assert back.evidence.fills == ("black", "mean")
         np.testing.assert_array_equal(back.sources, full().sources)
+        assert back.conversation == full().conversation
         assert back.layer_numbers == (1, 2)
         assert_equal(back.at_layer(1), full().at_layer(1))
 
@@ -74,6 +77,14 @@ def test_a_run_of_version_2_is_read_without_words_evidence_and_layers():
         (1, (3, 4)),
     ]
     assert (run.visual_topk, run.evidence, run.layer, run.layers) == (None, None, None, ())
+    assert run.conversation == NOTHING_SAID
+
+
+def test_a_run_of_version_3_is_read_without_a_conversation(path):
+    header = {k: v for k, v in header_of(path).items() if k not in ("system", "turns")}
+    told = json.dumps({**header, "version": 3}).encode()
+    rewritten(path, header=np.frombuffer(told, np.uint8))
+    assert_equal(Run.load(path), replace(full(), conversation=NOTHING_SAID))
 
 
 # Sizes -------------------------------------------------------------------------------------------
@@ -255,7 +266,10 @@ def _scale(told: dict[str, Any]) -> list[dict[str, Any]]:
         {"settings": {"words": {"cat": ["x"]}}},
         {"settings": {"seed": float("nan")}},
         {"settings": []},
-        {"version": 4},
+        {"version": 5},
+        {"turns": [["a prompt"]]},
+        {"turns": [["a prompt", "an answer"]] * 33},
+        {"turns": 7},
         {"texts": []},
         {"evidence": ["black", "black"]},
         {"layer": 0},

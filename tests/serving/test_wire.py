@@ -30,6 +30,7 @@ def make_jobs(run: Run) -> list[jobs.Job]:
     settings = find_method("grad_cam").settings()
     return [
         jobs.RecordJob((run.image,), "What?", (0.5,), options, model="m", name="n"),
+        jobs.FollowUpJob(run, "And now?", {"max_new_tokens": 3}),
         jobs.LayerBytesJob((run.image,), "What?", {**options, "scales": (0.5, 1.0)}),
         jobs.ScalesJob(run, (1.25,)),
         jobs.WordsJob(run, (" cat",)),

@@ -20,7 +20,19 @@ from explainer.probing.regions import Region
 from explainer.probing.reliance import EMPTY
 from explainer.probing.tiling import Tiling
 from explainer.recording.step import Step
-from explainer.run import ANSWER, PROMPT, SOURCES, Evidence, Layer, Run, Scale, View
+from explainer.run import (
+    ANSWER,
+    EARLIER_ANSWER,
+    EARLIER_PROMPT,
+    PROMPT,
+    SOURCES,
+    Evidence,
+    Layer,
+    Run,
+    Scale,
+    View,
+)
+from explainer.run.conversation import continued
 
 ANSWER_TEXTS = ("A", " cat", " and", " a", " dog", " on", " the", " grass", ".")
 SIDE = 336
@@ -135,6 +147,22 @@ class FakeExplainer:
             run = self._with(run, alpha)
             yield Step("scale", f"{alpha:g}", done, len(extra))
         yield with_words(with_layers(run) if options.get("layers") == "all" else run)
+
+    def stream_follow_up(self, run: Run, prompt: str, **options: Any) -> Iterator[Any]:
+        """Answer further: what was said before becomes words before the prompt."""
+        conversation = continued(run)
+        said = [text.split() for turn in conversation.turns for text in turn]
+        whole = " ".join([*(word for words in said for word in words), prompt])
+        for item in self.stream(run.images, whole, scales=run.alphas, **options):
+            if not isinstance(item, Run):
+                yield item
+                continue
+            roles, at = item.tokens.roles.copy(), iter(item.indices(PROMPT))
+            for number, words in enumerate(said):
+                for _ in words:
+                    roles[next(at)] = (EARLIER_PROMPT, EARLIER_ANSWER)[number % 2]
+            tokens = replace(item.tokens, roles=roles)
+            yield replace(item, tokens=tokens, prompt=prompt, conversation=conversation)
 
     def layer_bytes(self, image: Any, prompt: str, **options: Any) -> int:
         """Return a number that tells what was asked: a megabyte for each scale."""

@@ -162,6 +162,36 @@ def test_a_script_can_read_tokens_and_candidates(client, recorded, store):
     assert client.predict(recorded["run"], top=0, api_name="/tokens")["answer"] == run.answer
 
 
+def test_a_conversation_goes_on_by_its_run(client, recorded, store):
+    more = client.predict(run=recorded["run"], prompt="And now?", api_name="/record")
+    run = store.get(more["run"])
+    assert run.prompt == "And now?"
+    assert run.conversation.turns[-1].answer == recorded["answer"].strip()
+    roles = [chip["role"] for chip in more["chips"]]
+    assert roles == sorted(
+        roles, key=["earlier_prompt", "earlier_answer", "prompt", "answer"].index
+    )
+    earlier = next(chip for chip in more["chips"] if chip["role"] == "earlier_answer")
+    assert client.predict(more["run"], earlier["chip"], "tam", api_name="/explain")["values"]
+    for options, words in (({"run": "0" * 32}, "expired"), ({"system": "x"}, "leave these out")):
+        asked = {"run": recorded["run"], "prompt": "And now?", **options}
+        with pytest.raises(AppError, match=words):
+            client.predict(**asked, api_name="/record")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"history": [{"prompt": "What?"}]}, "each .*prompt.*answer"),
+        ({"history": [{"prompt": "What?", "answer": "A cat."}] * 33}, "at most 32 earlier turns"),
+        ({"system": 3}, "."),
+    ],
+)
+def test_a_history_that_is_none_is_refused(client, picture, said, words):
+    with pytest.raises(AppError, match=words):
+        client.predict(picture=handle_file(picture), prompt="a", **said, api_name="/record")
+
+
 def test_endpoints_are_named_and_typed(client):
     offered = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     names = {n: [p["parameter_name"] for p in e["parameters"]] for n, e in offered.items()}

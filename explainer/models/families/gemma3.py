@@ -34,8 +34,11 @@ class Gemma3(Family):
     opening = "\n\n<start_of_image>"
     closing = "<end_of_image>\n\n"
     template = (
-        "{{ bos_token }}{% for message in messages %}<start_of_turn>"
+        "{{ bos_token }}{% set system = '' %}{% if messages[0]['role'] == 'system' %}"
+        "{% set system = messages[0]['content'][0]['text'] + '\n\n' %}"
+        "{% set messages = messages[1:] %}{% endif %}{% for message in messages %}<start_of_turn>"
         "{{ 'model' if message['role'] == 'assistant' else message['role'] }}\n"
+        "{{ system if loop.first else '' }}"
         "{% if message['content'] is string %}{{ message['content'] | trim }}{% else %}"
         "{% for part in message['content'] %}{% if part['type'] == 'image' %}<start_of_image>"
         "{% else %}{{ part['text'] | trim }}{% endif %}{% endfor %}{% endif %}<end_of_turn>\n"

@@ -6,7 +6,8 @@ import codecs
 import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,13 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from explainer.errors import ModelError, PromptError
-from explainer.run import PROMPT, TEMPLATE
+from explainer.run import TEMPLATE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+Piece = tuple[str, int]  # a text and its role
 
 
 class TextCodec:
@@ -93,29 +97,63 @@ class TextCodec:
         opening = [] if first and text.startswith(first) else self._opening
         return [*opening, *self._encode(text)]
 
-    def encode_around(self, before: str, user: str, after: str) -> tuple[list[int], list[int]]:
-        """Return ids and roles of `user` between two pieces of template text.
+    def encode_pieces(
+        self, pieces: Sequence[Piece], starts: bool = False
+    ) -> tuple[list[int], list[int]]:
+        """Return ids and roles of pieces of template and of what was said, in order.
 
-        Special tokens are recognised in the template only, never in `user`. For an ordinary `user`
-        the ids are those of tokenising the whole string: pieces of template that no special token
-        separates from the user's text are tokenised together with it, and a token that holds any
-        of the user's characters has the role `PROMPT`.
+        Special tokens are recognised in the template only, never in other pieces. For ordinary
+        texts the ids are those of tokenising the whole string: pieces of template that no special
+        token separates from other pieces are tokenised together with them, and a token that holds
+        any character of another piece has its role.
+
+        Args:
+            pieces: texts and roles; they follow a special token, or start the sequence.
+            starts: whether they start the sequence, see `encode_start`.
         """
-        marks = list(self._markup.finditer(before))
-        cut_before = marks[-1].end() if marks else 0
-        mark = self._markup.search(after)
-        cut_after = mark.start() if mark else len(after)
-        left, right = before[cut_before:], after[:cut_after]
-        start, stop = len(left), len(left) + len(user)
+        ids: list[int] = []
+        roles: list[int] = []
+        template = ""
 
-        encoded = self._plain.encode(left + user + right, add_special_tokens=False)
-        head = self.encode_template(before[:cut_before])
-        tail = self.encode_template(after[cut_after:])
-        roles = [PROMPT if a < stop and b > start else TEMPLATE for a, b in encoded.offsets]
-        return (
-            [*head, *encoded.ids, *tail],
-            [TEMPLATE] * len(head) + roles + [TEMPLATE] * len(tail),
-        )
+        def write_template() -> None:
+            encode = self.encode_start if starts and not ids else self.encode_template
+            ids.extend(encode(template))
+            roles.extend([TEMPLATE] * (len(ids) - len(roles)))
+
+        for run in self._split_at_markup(pieces):
+            if all(role == TEMPLATE for _, role in run):
+                template += "".join(text for text, _ in run)
+                continue
+            opens = starts and not ids and not template
+            write_template()
+            template = ""
+            plain = self._plain_start if opens else self._plain
+            encoded = plain.encode("".join(text for text, _ in run), add_special_tokens=False)
+            ids.extend(encoded.ids)
+            roles.extend(_roles_at(encoded.offsets, run))
+        write_template()
+        return ids, roles
+
+    def _split_at_markup(self, pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
+        """Yield markup of the template one by one, and the pieces between, as they touch."""
+        touching: list[Piece] = []
+        for text, role in pieces:
+            if role != TEMPLATE:
+                touching.append((text, role))
+                continue
+            at = 0
+            for mark in self._markup.finditer(text):
+                touching.append((text[at : mark.start()], TEMPLATE))
+                yield touching
+                yield [(mark.group(), TEMPLATE)]
+                touching, at = [], mark.end()
+            touching.append((text[at:], TEMPLATE))
+        yield touching
+
+    @cached_property
+    def _plain_start(self) -> Tokenizer:
+        """Return the plain tokenizer for text that starts a sequence."""
+        return _without_added_tokens(json.loads(self._backend.to_str()), follows=False)
 
     def encode_within(self, text: str) -> list[int]:
         """Return the ids of plain text within a text: no space is put before it.
@@ -251,17 +289,32 @@ def _opening(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return ids[: next(starts, 0)]
 
 
-def _without_added_tokens(spec: dict) -> Tokenizer:
+def _roles_at(offsets: Sequence[tuple[int, int]], pieces: Sequence[Piece]) -> list[int]:
+    """Return the role of each token at these offsets of the pieces' whole text."""
+    ends = np.cumsum([len(text) for text, _ in pieces]).tolist()
+    said = [
+        (end - len(text), end, role)
+        for end, (text, role) in zip(ends, pieces, strict=True)
+        if role != TEMPLATE
+    ]
+    return [
+        next((role for a, b, role in said if start < b and stop > a), TEMPLATE)
+        for start, stop in offsets
+    ]
+
+
+def _without_added_tokens(spec: dict, follows: bool = True) -> Tokenizer:
     """Return the same tokenizer with no added tokens at all, and offsets that are not trimmed.
 
-    Made for text that follows a special token: where a space is put before the first word of a
-    sequence only, none is put here.
+    Where a space is put before the first word of a sequence only, none is put before a text that
+    `follows` a special token.
 
     A copy, because the switch that tokenizers offer for this is state shared between threads, and
     spares only those added tokens that are flagged as special.
     """
     bare = {**spec, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
-    bare["pre_tokenizer"] = _never_first(spec["pre_tokenizer"])
+    if follows:
+        bare["pre_tokenizer"] = _never_first(spec["pre_tokenizer"])
     return Tokenizer.from_str(json.dumps(bare))
 
 

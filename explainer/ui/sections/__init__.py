@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from explainer.ui.section import Section, folders
 from explainer.ui.sections.about import AboutSection
+from explainer.ui.sections.conversation import ConversationSection
 from explainer.ui.sections.eagle import EagleSection
 from explainer.ui.sections.glance import GlanceSection
 from explainer.ui.sections.help import HelpSection
@@ -27,6 +28,7 @@ SECTIONS: tuple[type[Section], ...] = (
     HidingSection,
     EagleSection,
     WordsBesideSection,
+    ConversationSection,
     MapTestSection,
     StepByStepSection,
     RecordedSection,

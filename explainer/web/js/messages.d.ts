@@ -86,6 +86,11 @@ interface AnswerCall extends RunCall {
   answer: string;
 }
 
+/** Ask something further about the pictures of a run. */
+interface FollowUpCall extends RunCall {
+  prompt: string;
+}
+
 /** Make a file of one of `formats.FORMATS`; `look` has fields of `export.Look`. `progress` knows a film by its ticket. */
 interface SaveCall extends MapCall {
   format: string;
@@ -344,7 +349,7 @@ interface MaskNote {
 interface BarChip {
   index: number;
   text: string;
-  role: 'answer' | 'prompt' | 'template';
+  role: 'template' | 'prompt' | 'answer' | 'system' | 'earlier_prompt' | 'earlier_answer';
   label?: string;
   tokens: number[];
   word: number[];
@@ -355,7 +360,7 @@ interface BarChip {
 interface LiveChip {
   index: number;
   text: string;
-  role: 'answer';
+  role: 'template' | 'prompt' | 'answer' | 'system' | 'earlier_prompt' | 'earlier_answer';
 }
 
 /** How much a word of the answer relies on the picture: its share, 0 to 1, and a sentence. `sensitive` says whether it needs the picture, `against` whether it is less likely with it. */

@@ -1,7 +1,7 @@
 // The chips: one listbox, answer first, prompt below. Text enters through textContent only.
 // props.value from Python: {run, subject, chips, live, layers, rests, facts}; back to Python: {run,
 // subject}.
-import {make, partOf, targetOf} from './dom.js';
+import {fill, make, partOf, targetOf} from './dom.js';
 import {showEvidence} from './evidence.js';
 import {film} from './film.js';
 import {joinSpans, rowOf} from './spans.js';
@@ -92,6 +92,26 @@ export function mount({element, props, watch}) {
     return details;
   }
 
+  // What was said before, a row for each text.
+  /** @type {(items: BarChip[], live: boolean) => HTMLElement} */
+  function thread(items, live) {
+    const details = make('details', 'sl-thread');
+    /** @type {BarChip[][]} */
+    const rows = [];
+    for (const item of items) {
+      if (rows.at(-1)?.[0].role === item.role) rows[rows.length - 1].push(item);
+      else rows.push([item]);
+    }
+    details.open = true;
+    details.append(make('summary', '', props.words.earlier));
+    let turn = 0;
+    for (const row of rows) {
+      if (row[0].role === 'earlier_prompt') turn += 1;
+      details.append(group(row[0].role, fill(props.words[row[0].role], {turn}), row, live));
+    }
+    return details;
+  }
+
   function show() {
     /** @type {TokenBarValue | null} */
     const value = props.value;
@@ -103,9 +123,11 @@ export function mount({element, props, watch}) {
     const answer = items.filter(item => item.role === 'answer' && !item.thought);
     const thought = items.filter(item => item.thought);
     const prompt = items.filter(item => item.role === 'prompt');
+    const earlier = items.filter(item => item.role === 'system' || item.role.startsWith('earlier'));
     const parts = [];
+    if (earlier.length) parts.push(thread(earlier, live));
     if (answer.length || live) parts.push(group('answer', props.words.answer, answer, live));
-    if (answer.length > 1 && !live) partOf(parts[0], '.sl-role').after(player.box);
+    if (answer.length > 1 && !live) partOf(parts[parts.length - 1], '.sl-role').after(player.box);
     if (thought.length) parts.push(fold(props.words.thought, thought));
     if (prompt.length) parts.push(group('prompt', props.words.prompt, prompt, live));
     // On a phone Explain is far below the answer.

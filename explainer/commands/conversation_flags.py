@@ -1,0 +1,89 @@
+"""Flags of a conversation: a system prompt, earlier turns, and further questions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from explainer.commands.terminal import decode_argument
+from explainer.errors import PromptError
+from explainer.recording.explainer import Explainer
+from explainer.run import Run, Turn
+from explainer.run.conversation import read_turns
+
+LARGEST_HISTORY = 4 << 20  # bytes
+
+
+def add_conversation_flags(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    group = parser.add_argument_group("conversation")
+    group.add_argument(
+        "--system",
+        type=decode_argument,
+        default="",
+        metavar="TEXT",
+        help="a system prompt in place of the model's own",
+    )
+    group.add_argument(
+        "--history",
+        type=Path,
+        metavar="FILE",
+        help='earlier turns about the picture: JSON, a list of {"prompt": TEXT, "answer": TEXT}',
+    )
+    group.add_argument(
+        "--ask",
+        action="append",
+        type=decode_argument,
+        default=[],
+        metavar="TEXT",
+        help="ask this further, of a recorded run, too; give it again for more questions. The last "
+        "answer is explained, and with --token any word that was said before",
+    )
+
+
+def read_history(file: Path | None) -> tuple[Turn, ...]:
+    """Return the earlier turns of a JSON file; `PromptError` for a file that holds none."""
+    if file is None:
+        return ()
+    try:
+        with open(file, "rb") as opened:
+            data = opened.read(LARGEST_HISTORY + 1)
+    except OSError as error:
+        raise PromptError(f"{file} cannot be read: {error.strerror}") from None
+    if len(data) > LARGEST_HISTORY:
+        raise PromptError(f"{file} is larger than {LARGEST_HISTORY >> 20} MB, so it is no history")
+    try:
+        value = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        raise PromptError(f"{file} is no JSON, or is damaged") from None
+    try:
+        return read_turns(value)
+    except PromptError as error:
+        raise PromptError(f"{file}: {error}") from None
+
+
+def ask_further(
+    explainer: Explainer, run: Run, args: argparse.Namespace, last: Mapping[str, Any]
+) -> Run:
+    """Return the run of the last of the further questions, printing each with its answer.
+
+    `last` are further arguments of `Explainer.follow_up` for the last one.
+    """
+    for number, prompt in enumerate(args.ask, 1):
+        print(f"\n{prompt}")
+        run = explainer.follow_up(
+            run,
+            prompt,
+            on_token=lambda text: print(text, end="", flush=True),
+            max_new_tokens=args.max_new_tokens,
+            temperature=args.temperature,
+            seed=args.seed,
+            repetition_penalty=args.repetition_penalty,
+            thinking=args.thinking,
+            **(last if number == len(args.ask) else {}),
+        )
+        print()
+    return run

@@ -1,0 +1,54 @@
+"""Go on with a conversation: what the next prompt about the same pictures follows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from explainer.errors import PromptError, RunError
+from explainer.run.run import Run
+from explainer.run.schema import ANSWER, MOST_TURNS, Conversation, Turn
+from explainer.run.thought import thought
+
+
+def continued(run: Run) -> Conversation:
+    """Return the conversation of a run with its prompt and answer as the last turn.
+
+    The answer is told without its thought and the space around it, as chat templates write earlier
+    answers. Raises `RunError` for an answer without words, or a conversation of `MOST_TURNS`.
+    """
+    thoughts = set(thought(run))
+    answer = "".join(run.tokens.texts[i] for i in run.indices(ANSWER) if int(i) not in thoughts)
+    if not answer.strip():
+        raise RunError(
+            "the answer has no words that a further question could follow; ask the first one anew"
+        )
+    turns = (*run.conversation.turns, Turn(run.prompt, answer.strip()))
+    if len(turns) > MOST_TURNS:
+        raise RunError(f"a conversation has at most {MOST_TURNS} earlier turns; start a new one")
+    return Conversation(run.conversation.system, turns)
+
+
+def read_turns(value: Any) -> tuple[Turn, ...]:
+    """Return earlier turns from JSON: a list of objects with the texts `prompt` and `answer`.
+
+    Raises `PromptError` for anything else, or more than `MOST_TURNS`.
+    """
+    if not isinstance(value, list) or not all(map(_is_turn, value)):
+        raise PromptError(
+            'the history is a list of earlier turns, oldest first, each {"prompt": TEXT, '
+            '"answer": TEXT}'
+        )
+    if len(value) > MOST_TURNS:
+        raise PromptError(
+            f"a conversation has at most {MOST_TURNS} earlier turns, got {len(value)}; leave out "
+            "the oldest"
+        )
+    return tuple(Turn(**turn) for turn in value)
+
+
+def _is_turn(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == set(Turn._fields)
+        and all(isinstance(text, str) for text in value.values())
+    )
