@@ -1,8 +1,9 @@
 """Rehearse models at their real size and write the table of docs/models.md.
 
-    python -m tests.rehearsals [MODEL ...] [--precision bfloat16 float32]
+    python -m tests.rehearsals [MODEL ...] [--precision bfloat16 float32] [--most 12]
 
 One process at a time, without a network: the configurations are those of tests/models/published.py.
+Figures of models and precisions that are not named stay as they are.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ MODELS = (
     "Qwen/Qwen3-VL-2B-Instruct",
     "Qwen/Qwen2-VL-2B-Instruct",
 )
-MOST = 8e9  # bytes of a model that is tried
+MOST = 12.0  # GB of a model that is tried
+QUIET = 2  # the load up to which a machine of two cores counts as idle
 PAGE, FIGURES = Path("docs/models.md"), Path("docs/tables/rehearsals.json")
 HEAD = """\
 | Model | Precision | Load | Read | 16 words | Scales | Estimated | Peak | Estimated |
@@ -45,12 +47,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=MODELS)
     parser.add_argument("--precision", nargs="*", default=("bfloat16", "float32"))
+    parser.add_argument("--most", type=float, default=MOST, help="GB that a model may need")
     args = parser.parse_args()
     listed = {entry.id: entry for entry in catalogue.hub()}
     for name in args.models:
         for precision in args.precision:
-            if (listed[name].needs(precision) or 0) <= MOST:
+            if (listed[name].needs(precision) or 0) <= args.most * 1e9:
                 _keep(name, precision, _rehearse(listed[name], precision))
+            else:
+                print(f"{name} in {precision} needs more than {args.most:g} GB; see --most")
 
 
 def _keep(name: str, precision: str, told: dict[str, Any]) -> None:
@@ -63,19 +68,25 @@ def _keep(name: str, precision: str, told: dict[str, Any]) -> None:
 
 
 def _write_table(kept: dict[str, Any]) -> str:
-    """Write the table of all figures into the page; return its last row."""
-    rows = [_row(key, figures) for key, figures in kept.items()]
-    loads = [figures["load"] for figures in kept.values()]
+    """Write the table of all figures into the page; return its rows."""
+    rows = [_row(key, kept[key]) for key in sorted(kept, key=_order)]
+    loads, days = ({figures[name] for figures in kept.values()} for name in ("load", "date"))
+    shared = f", on a shared machine (load {min(loads)} to {max(loads)}): seconds are upper bounds"
+    shared = "" if max(loads) <= QUIET else shared
     about_all = (
-        f"By `python -m tests.rehearsals` on {date.today()}: {machine()}, at low priority on a "
-        f"machine that was shared (load {min(loads)} to {max(loads)}): the seconds are upper "
-        "bounds. A picture of 640 x 480 px; models that need more than "
-        f"{MOST / 1e9:.0f} GB were not tried.\n"
+        f"By `python -m tests.rehearsals` on {' and '.join(sorted(days))}: {machine()}{shared}. "
+        "A picture of 640 x 480 px.\n"
     )
     table = HEAD + "".join(f"{row}\n" for row in rows) + "\n" + about_all
     within = re.compile(f"(?<={OPEN}).*(?={CLOSE})", re.S)
     PAGE.write_text(within.sub(lambda _: table, PAGE.read_text()))
-    return rows[-1]
+    return "\n".join(rows)
+
+
+def _order(key: str) -> tuple[int, str]:
+    """Return the place of a model and precision in the table."""
+    name, precision = key.split(" ")
+    return (MODELS.index(name) if name in MODELS else len(MODELS), precision)
 
 
 def _row(key: str, told: dict[str, Any]) -> str:
