@@ -10,7 +10,6 @@ import inspect
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,18 +18,21 @@ import numpy.typing as npt
 import torch
 
 from explainer.errors import PromptError
+from explainer.evaluation.contract_samples import (
+    ANOTHER_TEXT,
+    CONVERSATION,
+    PROMPT_TEXT,
+    sample_picture,
+    supported,
+    template_ids,
+)
 from explainer.methods import METHODS
 from explainer.models.decoding import penalise
 from explainer.models.inputs import Inputs
 from explainer.recording.explainer import Explainer
-from explainer.run import ANSWER, NOTHING_SAID, PROMPT, Conversation, Run, Turn, View
+from explainer.run import ANSWER, NOTHING_SAID, PROMPT, Run, View
 from explainer.run.geometry import seen_grid
 
-PROMPT_TEXT = "Describe the image."
-ANOTHER_TEXT = "How many things are there, and where are they?"
-CONVERSATION = Conversation(
-    "You answer briefly.", (Turn(ANOTHER_TEXT, "Two, side by side."), Turn("Sure?", "Yes."))
-)
 NEW_TOKENS = 8
 SCALES = (0.5, 0.75, 1.0)
 
@@ -113,15 +115,6 @@ class Subject:
         return ids[:at]
 
 
-def sample_picture() -> npt.NDArray[np.uint8]:
-    """Return a picture (168, 224, 3) uint8: a gradient, a bright block, and seeded noise."""
-    y, x = np.mgrid[:168, :224]
-    slope = np.stack([x, y, 224 - x], axis=-1) * 0.7
-    slope[40:90, 120:180] = (250, 220, 30)
-    noise = np.random.default_rng(0).normal(0, 12, slope.shape)
-    return np.clip(slope + noise, 0, 255).astype(np.uint8)
-
-
 # The model's own numbers --------------------------------------------------------------------------
 
 
@@ -198,11 +191,7 @@ def _independent(subject: Subject) -> str:
 
 
 def _follow_up(subject: Subject) -> str:
-    """Compare the visual states of two scales with and without earlier turns after them.
-
-    A follow-up keeps the scales of the first answer, so each must equal a reading of the whole
-    conversation at that scale.
-    """
+    """Compare the visual states of two scales with and without earlier turns after them."""
     family, engine = subject.explainer.family, subject.explainer._engine
     picture, apart = [subject.run.image], []
     try:
@@ -280,10 +269,10 @@ def _template(subject: Subject) -> str:
     for prompt, conversation in (
         (PROMPT_TEXT, NOTHING_SAID),
         (f"  {PROMPT_TEXT} ", NOTHING_SAID),
-        *((PROMPT_TEXT, part) for part in _supported_conversations(subject)),
+        *((PROMPT_TEXT, part) for part in supported(family, subject.run.image)),
     ):
         ours = family.compose([subject.run.image], prompt, conversation=conversation).ids
-        theirs = _template_ids(subject, prompt, conversation)
+        theirs = template_ids(family, subject.run.image, prompt, conversation)
         if list(ours) != theirs:
             at = next(
                 (i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b),
@@ -295,28 +284,6 @@ def _template(subject: Subject) -> str:
                 f"{prompt!r}: position {at} is {here[0]!r}, by the whole template {here[1]!r}"
             )
     return f"{len(ours)} ids equal"
-
-
-def _supported_conversations(subject: Subject) -> list[Conversation]:
-    """Return earlier turns and a system prompt, as far as the template has a place for them."""
-    supported = []
-    for part in (replace(CONVERSATION, system=""), replace(CONVERSATION, turns=()), CONVERSATION):
-        with suppress(PromptError):
-            subject.explainer.family.compose([subject.run.image], PROMPT_TEXT, conversation=part)
-            supported.append(part)
-    return supported
-
-
-def _template_ids(subject: Subject, prompt: str, conversation: Conversation) -> list[int]:
-    family = subject.explainer.family
-    words = family.codec.tokenizer
-    text = family.chat.write(["image"], prompt, conversation)
-    layout = family.picture(subject.run.image, 1.0).layout
-    picture = "".join(p if isinstance(p, str) else family.image_token * p for p in layout)
-    mark = family.image_mark or family.image_token
-    text = text.replace(mark, family.opening + picture + family.closing, 1)
-    starts = bool(words.bos_token) and text.startswith(words.bos_token)
-    return list(words(text, add_special_tokens=not starts)["input_ids"])
 
 
 def _round_trip(subject: Subject) -> str:

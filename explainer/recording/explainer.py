@@ -39,14 +39,13 @@ from explainer.recording.request import (
     open_visual_input,
 )
 from explainer.recording.step import Step
-from explainer.recording.steps import Recorder, take_steps
+from explainer.recording.steps import Recorder, finish_recording, take_steps
 from explainer.run import Run
-from explainer.run.conversation import continued
+from explainer.run.conversation import follow_up_arguments
 
 __all__ = ["SCALES", "Explainer", "Step"]
 
 SCALES = (0.5, 0.75, 1.0)  # recorded by default
-STOPPED = "the recording was stopped"
 
 
 class Explainer:
@@ -170,58 +169,27 @@ class Explainer:
             options: as for `stream`.
         """
         steps = self.stream(image, prompt, **options)
-        return take_steps(
-            steps, _follow(on_token, on_progress), cancel, "the recording was stopped"
-        )
+        return finish_recording(steps, on_token, on_progress, cancel)
 
     def stream_follow_up(
         self, run: Run, prompt: str, **options: Any
     ) -> Generator[Step | Run, None, None]:
-        """Record the answer to a further prompt about the pictures of a run.
+        """Record the answer to a further prompt about the pictures of a run, as `stream` does.
 
-        What was said stays: the run's turn becomes the last of `Run.conversation`, and all of its
-        tokens can be explained. The visual states do not depend on the text after the pictures, so
-        all scales of the run are kept, in all layers, and the pictures are read once: for the
-        answer. Equal to `stream` with the system prompt, the history and the scales.
-
-        Args:
-            run: a run of this model.
-            prompt: plain text.
-            options: how to decode and what to measure, as for `stream`.
-
-        Raises:
-            RunError: the run was recorded with another model, or its answer has no words.
-            PromptError: the prompt is invalid, or the conversation too long for the model.
+        The run's turn becomes the last of `Run.conversation`, and its tokens can be explained. All
+        scales of the run are kept, in all layers, because the visual states do not depend on the
+        text after the pictures: equal to `stream` with the system prompt, history and scales.
+        Raises `RunError` also for an answer without words.
         """
         check_origin(self.family, run, "ask it further")
-        conversation = continued(run)
-        steps = self.stream(
-            run.images if run.video is None else None,
-            prompt,
-            video=run.video,
-            scales=(),
-            layers=run.layer_numbers[:-1],
-            system=conversation.system,
-            history=conversation.turns,
-            **options,
-        )
+        arguments = follow_up_arguments(run)
+        steps = self.stream(arguments.pop("image"), prompt, **arguments, **options)
         return (self._recorder.take_scales(s, run) if isinstance(s, Run) else s for s in steps)
 
-    def follow_up(
-        self,
-        run: Run,
-        prompt: str,
-        *,
-        on_token: Callable[[str], None] | None = None,
-        on_progress: Callable[[Step], None] | None = None,
-        cancel: Callable[[], bool] | None = None,
-        **options: Any,
-    ) -> Run:
-        """Return the run of `stream_follow_up`; the callbacks are those of `record`."""
-        steps = self.stream_follow_up(run, prompt, **options)
-        return take_steps(
-            steps, _follow(on_token, on_progress), cancel, "the recording was stopped"
-        )
+    def follow_up(self, run: Run, prompt: str, **options: Any) -> Run:
+        """Return the run of `stream_follow_up`; `record` has further options."""
+        heard = {name: options.pop(name, None) for name in ("on_token", "on_progress", "cancel")}
+        return finish_recording(self.stream_follow_up(run, prompt, **options), **heard)
 
     def layer_bytes(
         self,
@@ -428,17 +396,3 @@ class Explainer:
         check_origin(self.family, run, "read its answer again")
         variants = [hidden(run, region, fill) for region in regions]
         return self._recorder.probabilities(run, variants)
-
-
-def _follow(
-    on_token: Callable[[str], None] | None, on_progress: Callable[[Step], None] | None
-) -> Callable[[Step], None]:
-    """Return the function that hands the steps of a recording to its callbacks."""
-
-    def follow(step: Step) -> None:
-        if on_progress:
-            on_progress(step)
-        if on_token and step.kind == "token" and step.text:
-            on_token(step.text)
-
-    return follow

@@ -241,6 +241,23 @@ def take_steps(
     raise Cancelled(stopped)
 
 
+def finish_recording(
+    steps: Generator[Step | Run, None, None],
+    on_token: Callable[[str], None] | None,
+    on_progress: Callable[[Step], None] | None,
+    cancel: Callable[[], bool] | None,
+) -> Run:
+    """Return the run at the end of a recording, with the callbacks of `Explainer.record`."""
+
+    def take(step: Step) -> None:
+        if on_progress:
+            on_progress(step)
+        if on_token and step.kind == "token" and step.text:
+            on_token(step.text)
+
+    return take_steps(steps, take, cancel, "the recording was stopped")
+
+
 def _sort_scales(scales: Sequence[Scale]) -> tuple[Scale, ...]:
     """Sort scales: alpha = 1 first, then ascending."""
     return tuple(sorted(scales, key=lambda s: (s.alpha != 1.0, s.alpha)))

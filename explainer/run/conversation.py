@@ -28,6 +28,19 @@ def continued(run: Run) -> Conversation:
     return Conversation(run.conversation.system, turns)
 
 
+def follow_up_arguments(run: Run) -> dict[str, Any]:
+    """Return the arguments of `Explainer.stream` that go on with a run, besides the prompt."""
+    conversation = continued(run)
+    return {
+        "image": run.images if run.video is None else None,
+        "video": run.video,
+        "scales": (),
+        "layers": run.layer_numbers[:-1],
+        "system": conversation.system,
+        "history": conversation.turns,
+    }
+
+
 def read_turns(value: Any) -> tuple[Turn, ...]:
     """Return earlier turns from JSON: a list of objects with the texts `prompt` and `answer`.
 

@@ -60,8 +60,7 @@ class RunRecord:
             -1 where there is no state.
         candidate_probs: (T + 1, C) float32, softmax over the whole vocabulary of the first C ids of
             `topk`, temperature 1.
-        probs: (T,) float32, probability (temperature 1) of each token after those before it; NaN if
-            unknown.
+        probs: (T,) float32, probability of each token at temperature 1; NaN if unknown.
         scales: the recorded scales; the first is alpha = 1.
         unembedding: rows of W for the U ids.
         pieces: text of every id that occurs in `topk` and `visual_topk`.
@@ -69,17 +68,15 @@ class RunRecord:
         labels: a caption for each image, or "".
         video: the video, or None. Its F frames are read in K temporal steps of F / K frames each,
             and `images` are the first frames of the steps.
-        attributions: (N,) float32 each, signed maps of comparison methods over the visual tokens of
-            scale 1, computed by `Explainer.attribute` with the model.
+        attributions: (N,) float32 each, signed maps by `Explainer.attribute`, at scale 1.
         attribution_notes: further numbers of some of these maps, by name.
-        visual_topk: (N, 5) int32, the ids with the highest logits over the whole vocabulary at each
-            visual token of scale 1, best first; None if unknown.
+        visual_topk: (N, 5) int32, the ids with the highest logits at each visual token; or None.
         evidence: probabilities of the answer without the pictures; None if not measured.
         sources: (3, R) float32 in [0, 1], probability of each of the R answer tokens while the text
             may not attend to each of `SOURCES`, see `probing.sources`; None if not measured.
         layer: the decoder layer of all states, counted from 1; None in older files.
         layers: further recorded layers below it, ascending, see `at_layer`.
-        conversation: the system prompt and the earlier turns; their tokens are among the T.
+        conversation: the system prompt and the earlier turns, of which the T hold the tokens.
     """
 
     images: tuple[npt.NDArray[np.uint8], ...]

@@ -113,7 +113,7 @@ class FollowUpJob(RunJob):
     """Record the answer to a further prompt: yields its steps, and its run as the last item.
 
     Attributes:
-        options: further arguments of `Explainer.stream_follow_up`.
+        options: arguments of `Explainer.stream`; layers and the choice to think are the run's own.
     """
 
     prompt: str
@@ -129,7 +129,9 @@ class FollowUpJob(RunJob):
         return self.pictures
 
     def steps(self, explainer: Loaded) -> Iterator[Any]:
-        yield from explainer.stream_follow_up(self.run, self.prompt, **self.options)
+        options = {name: value for name, value in self.options.items() if name != "layers"}
+        options["thinking"] = bool(self.run.settings.get("thinking"))
+        yield from explainer.stream_follow_up(self.run, self.prompt, **options)
 
 
 @dataclass(frozen=True, eq=False)

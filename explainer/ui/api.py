@@ -26,7 +26,8 @@ from explainer.ui.api_common import (
     shown_chips,
     subject_value,
 )
-from explainer.ui.handlers import Handlers, inputs
+from explainer.ui.handlers import Handlers
+from explainer.ui.media_inputs import inputs
 from explainer.web import controls, payload, texts
 from explainer.web.controls import MethodSettings
 from explainer.web.formats import find_format

@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
-from explainer.errors import ImageError, RunError, SightlineError, VideoError
-from explainer.media import lane
-from explainer.media.images import Picture, open_image, open_images
-from explainer.media.video import is_video, open_video
-from explainer.run import ANSWER, NOTHING_SAID, Conversation, Run, Video
+from explainer.errors import ImageError, RunError, SightlineError
+from explainer.media.images import Picture
+from explainer.run import ANSWER, NOTHING_SAID, Conversation, Run
 from explainer.run.schema import RoleName
 from explainer.run.store import RunStore
 from explainer.serving.jobs import (
@@ -40,6 +37,7 @@ from explainer.serving.load_task import LoadProgress
 from explainer.serving.loaded import Loaded
 from explainer.serving.model_pool import Models
 from explainer.ui.maps import stored
+from explainer.ui.media_inputs import inputs, media_bytes
 from explainer.ui.uploads import Uploads
 from explainer.web import controls, payload, texts
 from explainer.web.calls import SubjectCall, read_call
@@ -48,7 +46,6 @@ from explainer.web.lacking import missing_scales
 from explainer.web.messages import Value, busy, failed, said
 from explainer.web.subjects import read_subject
 
-MOST_FILES = 32  # opened for one request; models take fewer
 NOTHING: Value = {}  # leaves a drawn component as it is
 
 
@@ -181,7 +178,7 @@ class Handlers:
         told, before = _decoding_key(decoding), said_before(conversation)
         entry = self._models.entry(model)
         made_by = f"{entry.id}@{entry.revision}" if entry.revision else entry.id
-        key = self._store.key(_content(media), prompt, made_by, {**told, **before})
+        key = self._store.key(media_bytes(media), prompt, made_by, {**told, **before})
         run = self._store.get(key)
         missing = missing_scales(run, scales)
         if run is None or missing:
@@ -211,18 +208,21 @@ class Handlers:
         return self.steps(media, run.prompt, decoding, scales, maker, run.conversation)
 
     def follow_up(self, key: str, prompt: str, decoding: DecodingControls) -> Iterator[Any]:
-        """Yield the steps of an answer to a further prompt about a stored run, and that run.
+        """Yield the steps of an answer to a further prompt about a stored run, and that run."""
+        told = {"prompt": prompt, **_decoding_key(decoding)}
+        return self._derive(
+            key, told, partial(FollowUpJob, prompt=prompt, options=asdict(decoding))
+        )
 
-        The model of the first answers. Layers and the choice whether to think are those of the run.
-        """
+    def _derive(
+        self, key: str, told: Mapping[str, Any], make: Callable[[Run], RunJob]
+    ) -> Iterator[Any]:
+        """Yield the steps in which a stored run becomes another one, which `told` names, and it."""
         before = self.run(key)
-        options = asdict(decoding) | {"thinking": bool(before.settings.get("thinking"))}
-        del options["layers"]
-        told = _decoding_key(decoding)
-        name = self._store.key(key.encode(), prompt, before.model_id, {**told, "further": True})
+        name = self._store.key(key.encode(), "", before.model_id, told)
         run = self._store.get(name)
         if run is None:
-            for item in self.job_steps(FollowUpJob(before, prompt, options, name=name)):
+            for item in self.job_steps(replace(make(before), name=name)):
                 if isinstance(item, Run):
                     run = item
                 else:
@@ -280,13 +280,8 @@ class Handlers:
 
     def read_answer(self, key: str, answer: str) -> RecordedRun:
         """Return the run in which the model said `answer` to the prompt of the stored run."""
-        run = self.run(key)
-        name = self._store.key(key.encode(), answer, run.model_id, {})
-        other = self._store.get(name)
-        if other is None:
-            other = self.run_job(AnswerJob(run, answer, name=name))
-            self._store.put(name, other)
-        return RecordedRun(other, name)
+        *_, recorded = self._derive(key, {"answer": answer}, partial(AnswerJob, answer=answer))
+        return recorded
 
     def run_job(self, job: RunJob) -> Any:
         """Run a job by the model of its run; return its last item."""
@@ -363,39 +358,6 @@ class RecordedRun(NamedTuple):
 
     run: Run
     key: str
-
-
-def inputs(source: Any, more: Any, prompt: Any) -> tuple[Media, str, tuple[str, ...]]:
-    """Return the pictures or the video, the prompt, and notes on what was changed in them."""
-    if prompt is not None and not isinstance(prompt, str):
-        raise SightlineError(texts.BAD_REQUEST)
-    media, notes = _media(source, more)
-    if prompt and prompt.strip():
-        return media, prompt, notes
-    return media, texts.DEFAULT_PROMPT, (*notes, texts.EMPTY_PROMPT)
-
-
-def _media(source: Any, more: Any) -> tuple[Media, tuple[str, ...]]:
-    """Return the pictures, or the frames of the video, and notes on them."""
-    files = [more] if isinstance(more, str) else more or []
-    if not isinstance(files, (list, tuple)) or len(files) > MOST_FILES:
-        raise SightlineError(texts.BAD_REQUEST)
-    sources = [*([] if source is None else [source]), *files]
-    if not sources:
-        raise ImageError(texts.NO_IMAGE)
-    if any(isinstance(s, str) and not Path(s).exists() for s in sources):  # deleted just now
-        raise ImageError(texts.NO_UPLOAD)
-    if any(is_video(s) for s in files):
-        if len(sources) > 1:
-            raise VideoError(texts.VIDEO_ALONE)
-        return lane.VIDEOS.run(partial(open_video, multiple=2), files[0])
-    return open_images(sources, partial(lane.PICTURES.run, open_image))
-
-
-def _content(media: Media) -> bytes:
-    """Return bytes that stand for what is asked about, to tell runs apart."""
-    arrays = (media.frames, media.times) if isinstance(media, Video) else media
-    return b"".join(repr((a.shape, a.dtype.str)).encode() + a.tobytes() for a in arrays)
 
 
 def _describe_load(at: LoadProgress) -> str:

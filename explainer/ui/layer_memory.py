@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from explainer.serving.jobs import LayerBytesJob
 from explainer.serving.model_pool import Models
-from explainer.ui.handlers import chosen, inputs
+from explainer.ui.handlers import chosen
+from explainer.ui.media_inputs import inputs
 from explainer.web import controls, texts
 from explainer.web.controls import DecodingControls
 from explainer.web.messages import Value, failed, said

@@ -279,7 +279,7 @@ def test_flags_that_mean_nothing_and_folders_that_are_not_there(qwen_folder, tmp
 
 def test_the_random_models_are_no_special_case():
     """The picture that is asked about is no flat one, and the same each time."""
-    from explainer.evaluation.contract_checks import sample_picture
+    from explainer.evaluation.contract_samples import sample_picture
 
     assert sample_picture().std() > 30
     assert np.array_equal(sample_picture(), sample_picture())
