@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from explainer.recording.explainer import Explainer
 from explainer.run import Run, Turn
 from explainer.run.conversation import read_turns
 
+DECODING = ("max_new_tokens", "temperature", "seed", "repetition_penalty", "thinking")
 LARGEST_HISTORY = 4 << 20  # bytes
 
 
@@ -65,25 +65,26 @@ def read_history(file: Path | None) -> tuple[Turn, ...]:
         raise PromptError(f"{file}: {error}") from None
 
 
-def ask_further(
-    explainer: Explainer, run: Run, args: argparse.Namespace, last: Mapping[str, Any]
-) -> Run:
-    """Return the run of the last of the further questions, printing each with its answer.
+def read_decoding(args: argparse.Namespace) -> dict[str, Any]:
+    """Return how each answer is generated, as arguments of `Explainer.record`."""
+    return {name: getattr(args, name) for name in DECODING}
 
-    `last` are further arguments of `Explainer.follow_up` for the last one.
-    """
+
+def read_last(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what holds for the last answer only, as arguments of `Explainer.record`."""
+    return {"fills": args.evidence, "sources": args.sources, "answer": args.answer}
+
+
+def ask_further(explainer: Explainer, run: Run, args: argparse.Namespace) -> Run:
+    """Return the run of the last of the further questions, printing each with its answer."""
     for number, prompt in enumerate(args.ask, 1):
         print(f"\n{prompt}")
         run = explainer.follow_up(
             run,
             prompt,
             on_token=lambda text: print(text, end="", flush=True),
-            max_new_tokens=args.max_new_tokens,
-            temperature=args.temperature,
-            seed=args.seed,
-            repetition_penalty=args.repetition_penalty,
-            thinking=args.thinking,
-            **(last if number == len(args.ask) else {}),
+            **read_decoding(args),
+            **(read_last(args) if number == len(args.ask) else {}),
         )
         print()
     return run

@@ -50,7 +50,6 @@ RECORDING = {
     "system": "",
     "history": None,
 }
-_DECODING = ("max_new_tokens", "temperature", "seed", "repetition_penalty", "thinking")
 _SCALES = (0.5, 0.75, 1.0)
 
 
@@ -209,7 +208,6 @@ def _make_run(
         return _open_run(args, model)
     if args.prompt is None:
         raise PromptError('a picture needs a question; add --prompt "Describe the image."')
-    last = {"fills": args.evidence, "sources": args.sources, "answer": args.answer}
     run = model.explainer.record(
         args.images or None,
         args.prompt,
@@ -220,28 +218,28 @@ def _make_run(
         scales=_collect_scales(settings),
         system=args.system,
         history=conversation_flags.read_history(args.history),
-        **{name: getattr(args, name) for name in _DECODING},
-        **({} if args.ask else last),
+        **conversation_flags.read_decoding(args),
+        **({} if args.ask else conversation_flags.read_last(args)),
     )
     print()
     for note in run.settings.get("image_notes", ()):
         print(f"note on the picture: {note}")
-    return conversation_flags.ask_further(model.explainer, run, args, last), None
+    return conversation_flags.ask_further(model.explainer, run, args), None
 
 
 def _open_run(args: argparse.Namespace, model: _LazyModel) -> tuple[Run, Run]:
     """Read the run of a file and add to it; return the new run, and the one in the file."""
     for name, default in RECORDING.items():
-        if getattr(args, name) != default and not (args.ask and name in _DECODING):
+        if getattr(args, name) != default and not (
+            args.ask and name in conversation_flags.DECODING
+        ):
             raise RunError(
                 f"{args.images[0]} is already recorded, so --{name.replace('_', '-')} would change "
                 "nothing; leave it out, or name the picture to record it again"
             )
-    before = Run.load(args.images[0])
-    run = before
+    run = before = Run.load(args.images[0])
     if args.ask:
-        last = {"fills": args.evidence, "sources": args.sources, "answer": args.answer}
-        return conversation_flags.ask_further(model.explainer, run, args, last), before
+        return conversation_flags.ask_further(model.explainer, run, args), before
     if args.answer is not None:
         run = model.explainer.teacher_force(run, args.answer)
     if args.evidence:

@@ -9,9 +9,9 @@ interface LayerWords {label: string, meaning: string}
 
 interface DialWords {number: string, reset: string}
 
-interface ShadesWords {number: string, reset: string, opacity: string, opacityLong: string, cover: string, coverLong: string, covers: {all: string, value: string}, colours: string}
+interface ShadesWords {number: string, reset: string, opacity: string, opacityLong: string, cover: string, coverLong: string, covers: {value: string, all: string}, colours: string}
 
-interface SlidersWords {number: string, reset: string, opacity: string, opacityLong: string, cover: string, coverLong: string, covers: {all: string, value: string}, colours: string, sliders: string, scale: string, use: string, k: string, beta: string, auto: string, autoLong: string}
+interface SlidersWords {number: string, reset: string, opacity: string, opacityLong: string, cover: string, coverLong: string, covers: {value: string, all: string}, colours: string, sliders: string, scale: string, use: string, k: string, beta: string, auto: string, autoLong: string}
 
 interface OptionsWords {preset: string, presetLong: string, open: string}
 
@@ -27,7 +27,7 @@ interface ComputedWords {noScale: string, noWeight: string, absent: string, addi
 
 interface FileWords {absent: string, unknown: string, theme: string, print: string, home: string, present: string, presentLong: string, presentCode: string, blank: string, code: string}
 
-interface FileSlidersWords {number: string, reset: string, opacity: string, opacityLong: string, cover: string, coverLong: string, covers: {all: string, value: string}, colours: string, sliders: string, scale: string, use: string, k: string, beta: string, auto: string, autoLong: string, weight: string, useScale: string}
+interface FileSlidersWords {number: string, reset: string, opacity: string, opacityLong: string, cover: string, coverLong: string, covers: {value: string, all: string}, colours: string, sliders: string, scale: string, use: string, k: string, beta: string, auto: string, autoLong: string, weight: string, useScale: string}
 
 interface StepWords {title: string, method: string, sizes: string, map: string, earlier: string, beta: string, patches: string, counts: string, weight: string, repeat: string, equation: string, all: string, few: string, waiting: string, unreachable: string}
 
