@@ -28,7 +28,7 @@ import torch
 from explainer.commands import browser, callers, crowd
 from explainer.commands.crowding import measure_crowded
 from explainer.commands.figure import Figure
-from explainer.commands.searching import searching
+from explainer.commands.searching import measure_search
 from explainer.emoji_world.scenes import Limits, make_scene
 from explainer.errors import SightlineError
 from explainer.evaluation.candidates import parse
@@ -68,7 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--visitors", type=int, metavar="N", help="only measure a crowd of N at a served page")
     add("--callers", type=int, metavar="N", help="only measure /explain with N programs calling it")
     add("--seconds", type=float, default=180, help="how long the crowd stays, or callers call")
-    add("--url", help="a page that is served on this machine, for the crowd; default: one is begun")
+    add(
+        "--url",
+        help="a page that is served on this machine, for the crowd; default: one is started",
+    )
     add("--pid", type=int, help="the process that serves --url")
     add("--files", type=Path, help="the folder of its temporary files, for --url")
 
@@ -96,18 +99,18 @@ def _measure(args: argparse.Namespace) -> Iterator[Figure]:
         yield from measure_crowd(args)
         return
     if args.callers is not None:
-        yield from calling(args)
+        yield from measure_callers(args)
         return
     silence_libraries()
     explainer = load_from_flags(args)
     if args.eagle:
-        yield from searching(explainer, SEED)
+        yield from measure_search(explainer, SEED)
         return
     yield from measure_recording(explainer, args.repeat)
     yield measure_explaining(args.repeat)
     yield from measure_evaluation(args.repeat)
     yield measure_run_size()
-    yield from sizes_of_evidence()
+    yield from measure_evidence_sizes()
     with served() as page:
         yield Figure("python app.py to page served", page.seconds, "s", 4)
         yield Figure("python app.py to model loaded", page.wait_for_model(), "s", None)
@@ -133,7 +136,7 @@ def measure_crowd(args: argparse.Namespace) -> Iterator[Figure]:
             yield from crowd.measure(page.url, args.visitors, args.seconds, page.pid, Path(folder))
 
 
-def calling(args: argparse.Namespace) -> Iterator[Figure]:
+def measure_callers(args: argparse.Namespace) -> Iterator[Figure]:
     """Yield how fast `/explain` is answered at a page that is served for it, or at `--url`."""
     crowd.check(args.url or "http://127.0.0.1", args.callers, args.seconds)
     if args.url:
@@ -243,7 +246,7 @@ def measure_run_size() -> Figure:
     return Figure("saved run, 1024x768 at 2B dimensions", size / 1e6, "MB", 8)
 
 
-def sizes_of_evidence() -> Iterator[Figure]:
+def measure_evidence_sizes() -> Iterator[Figure]:
     """Yield the sizes of the evidence message of such a run, for answers of 40 and 256 tokens."""
     for tokens, bar in ((40, 450), (256, 3000)):
         size = len(evidence_message(_large_run(tokens)))
@@ -280,21 +283,21 @@ def _large_run(answer: int = 60) -> Run:
 class Served(NamedTuple):
     """A page served by `python app.py`, when that was started, and the seconds until it answered.
 
-    `began` is on the clock of `time.perf_counter`.
+    `start` is on the clock of `time.perf_counter`.
     """
 
     url: str
     pid: int
-    began: float
+    start: float
     seconds: float
 
     def wait_for_model(self) -> float:
         """Return the seconds from the start until the model is loaded, once it is."""
         while not _answers(f"{self.url}readyz"):
-            if time.perf_counter() - self.began > PATIENCE:
+            if time.perf_counter() - self.start > PATIENCE:
                 raise SightlineError("python app.py did not load its model; start it by hand")
             time.sleep(0.05)
-        return time.perf_counter() - self.began
+        return time.perf_counter() - self.start
 
 
 @contextmanager

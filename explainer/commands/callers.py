@@ -69,11 +69,11 @@ async def _call(
     count, end = _Count(), time.monotonic() + long
 
     async def stay(number: int) -> None:
-        asked = number
+        turn = number
         while (start := time.monotonic()) < end:
-            asked += 1
+            turn += 1
             try:
-                answered = await explain(http, run, chips[asked % len(chips)])
+                answered = await explain(http, run, chips[turn % len(chips)])
             except httpx.HTTPError:
                 count.broken += 1
                 continue
@@ -88,18 +88,18 @@ async def _call(
 
 async def _at_once(http: httpx.AsyncClient, run: str, chip: int) -> bool:
     """Explain a word in one request."""
-    asked: list[Any] = [run, chip, METHOD]
-    answer = await http.post("/gradio_api/run/explain", json={"data": [*asked, "", {}, 0]})
+    values: list[Any] = [run, chip, METHOD]
+    answer = await http.post("/gradio_api/run/explain", json={"data": [*values, "", {}, 0]})
     return answer.status_code == 200
 
 
 async def _queued(http: httpx.AsyncClient, run: str, chip: int) -> bool:
     """Explain a word by a request that begins the call and one that waits for its events."""
-    asked = {"run": run, "subject": chip, "method": METHOD}
-    begun = await http.post("/gradio_api/call/v2/explain", json=asked)
-    if begun.status_code != 200:
+    body = {"run": run, "subject": chip, "method": METHOD}
+    started = await http.post("/gradio_api/call/v2/explain", json=body)
+    if started.status_code != 200:
         return False
-    answer = await http.get(f"/gradio_api/call/explain/{begun.json()['event_id']}")
+    answer = await http.get(f"/gradio_api/call/explain/{started.json()['event_id']}")
     return "event: complete" in answer.text
 
 

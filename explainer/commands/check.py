@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> int:
     about: dict[str, Any] = {"model": args.model}
     found: list[Finding] = []
 
-    def tell(finding: Finding) -> None:
+    def show(finding: Finding) -> None:
         found.append(finding)
         print(_row(finding.name, finding.verdict, finding.measured, finding.bound), flush=True)
 
@@ -45,19 +45,19 @@ def main(args: argparse.Namespace) -> int:
     try:
         explainer = model_flags.load_from_flags(args)
     except ModelError as error:
-        tell(Finding("the model can be loaded", FAIL, str(error), "loaded"))
+        show(Finding("the model can be loaded", FAIL, str(error), "loaded"))
     else:
         seconds["load"] = round(time.perf_counter() - start, 4)
         about |= _about(explainer)
-        tell(Finding("the model can be loaded", PASS, about["family"], "loaded"))
+        show(Finding("the model can be loaded", PASS, about["family"], "loaded"))
         for finding in run_checks(explainer, seconds):
-            tell(finding)
+            show(finding)
     about |= {"peak_bytes": peak_bytes(), "seconds": seconds}
     _print_end(found, about)
     passed = not any(f.verdict == FAIL for f in found)
     if args.json:
-        told = {**about, "passed": passed, "checks": [asdict(f) for f in found]}
-        args.json.write_text(json.dumps(told, indent=2) + "\n")
+        report = {**about, "passed": passed, "checks": [asdict(f) for f in found]}
+        args.json.write_text(json.dumps(report, indent=2) + "\n")
     return 0 if passed else 1
 
 
@@ -85,5 +85,5 @@ def _print_end(found: Sequence[Any], about: Mapping[str, Any]) -> None:
     print(f"\npeak memory: {', '.join(peaks) or 'not known'}")
     print("seconds: " + ", ".join(f"{n} {s:.2f}" for n, s in about["seconds"].items()))
     counts = {v: sum(f.verdict == v for f in found) for v in ("pass", "FAIL", "skipped")}
-    told = ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)
-    print(f"{about['model']}: {told}")
+    outcome = ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)
+    print(f"{about['model']}: {outcome}")

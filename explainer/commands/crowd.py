@@ -85,8 +85,8 @@ async def record_one(http: httpx.AsyncClient) -> tuple[str, list[int]]:
     """Record an answer; return the name of its run and the numbers of the chips of the answer."""
     visitor = _Visitor(http, Tally(), 0, 0)
     picture = await visitor.upload(_picture(0))
-    asked = {"picture": picture, "prompt": "Describe the image.", "max_new_tokens": 16}
-    answer = await visitor.timed("record", asked)
+    question = {"picture": picture, "prompt": "Describe the image.", "max_new_tokens": 16}
+    answer = await visitor.timed("record", question)
     chips = [chip["chip"] for chip in answer["chips"] if chip["role"] == "answer"]
     if not chips:
         raise SightlineError("the model said nothing that could be explained")
@@ -152,12 +152,12 @@ class _Visitor:
         self._random = random.Random(number)
 
     async def stay(self, end: float) -> None:
-        asked = 0
+        count = 0
         while time.monotonic() < end:
-            asked += 1
+            count += 1
             try:
-                question = self._ask(f"visitor {self._number} question {asked}")
-                await asyncio.wait_for(question, end + LINGER - time.monotonic())
+                asking = self._ask(f"visitor {self._number} question {count}")
+                await asyncio.wait_for(asking, end + LINGER - time.monotonic())
             except TimeoutError:
                 self._tally.counts["left at the end"] += 1
             except RequestFailed as error:
@@ -172,15 +172,15 @@ class _Visitor:
         fate, is_shared = self._random.random(), self._random.random() < SHARED
         prompt = "Describe the image." if is_shared else f"Describe the image. {mark}"
         picture = await self.upload(_picture(0 if is_shared else zlib.crc32(mark.encode())))
-        asked = {"picture": picture, "prompt": prompt, "max_new_tokens": 16}
+        question = {"picture": picture, "prompt": prompt, "max_new_tokens": 16}
         if fate < LEAVES + STOPS:
-            await self._give_up(asked, stops=fate < STOPS)
+            await self._give_up(question, stops=fate < STOPS)
             return
-        answer = await self.timed("record", asked)
-        told = await self.timed("tokens", {"run": answer["run"], "top": 1})
+        answer = await self.timed("record", question)
+        recorded = await self.timed("tokens", {"run": answer["run"], "top": 1})
         self._tally.counts["answers"] += 1
-        if told["prompt"] != prompt:
-            self._tally.fail("mix-ups", f"{prompt!r} became {told['prompt']!r}")
+        if recorded["prompt"] != prompt:
+            self._tally.fail("mix-ups", f"{prompt!r} became {recorded['prompt']!r}")
         words = [chip["chip"] for chip in answer["chips"] if chip["role"] == "answer"]
         if words:
             word = {"run": answer["run"], "subject": self._random.choice(words)}
@@ -189,9 +189,9 @@ class _Visitor:
                 costly = {**word, "method": "eagle", "knobs": {"regions": 12}}
                 await self.timed("explain", costly, "explain by EAGLE")
 
-    async def timed(self, name: str, asked: dict[str, Any], label: str = "") -> Any:
+    async def timed(self, name: str, question: dict[str, Any], label: str = "") -> Any:
         start = time.monotonic()
-        async for kind, data in self._events(name, await self._begin(name, asked)):
+        async for kind, data in self._events(name, await self._begin(name, question)):
             if kind == "complete":
                 self._tally.seconds[label or name].append(time.monotonic() - start)
                 return data[0]
@@ -201,8 +201,8 @@ class _Visitor:
                 raise RequestFailed("refusals" if busy else "other errors", f"{name}: {text}")
         raise RequestFailed("other errors", f"{name}: the answer broke off")
 
-    async def _begin(self, name: str, asked: dict[str, Any]) -> str:
-        found = await self._http.post(f"/gradio_api/call/v2/{name}", json=asked)
+    async def _begin(self, name: str, question: dict[str, Any]) -> str:
+        found = await self._http.post(f"/gradio_api/call/v2/{name}", json=question)
         if found.status_code == 503:
             raise RequestFailed("refusals", f"{name}: {found.text}")
         if found.status_code != 200:
@@ -221,9 +221,9 @@ class _Visitor:
                 elif line.startswith("data: "):
                     yield kind, json.loads(line[6:])
 
-    async def _give_up(self, asked: dict[str, Any], stops: bool) -> None:
+    async def _give_up(self, question: dict[str, Any], stops: bool) -> None:
         """Start a recording, and stop it or disconnect before the answer."""
-        event = await self._begin("record", asked)
+        event = await self._begin("record", question)
         waiting = asyncio.ensure_future(self._wait(event))
         await asyncio.sleep(self._random.uniform(0, 0.3))
         if stops:

@@ -141,15 +141,15 @@ def _plan(args: argparse.Namespace) -> RegionPlan:
 def _sources(run: Run) -> dict[int, WordSources]:
     """Return what each token of the answer rests on, by its index."""
     found = {int(token): word_sources(run, [int(token)]) for token in run.indices(ANSWER)}
-    return {token: told for token, told in found.items() if told is not None}
+    return {token: rests for token, rests in found.items() if rests is not None}
 
 
 def _print_sources(run: Run) -> None:
     print(f"\n{'prob':>6}  " + "  ".join(f"{name:>7}" for name in SOURCES) + "  text")
-    for token, told in _sources(run).items():
-        shares = told.shares or dict.fromkeys(SOURCES, 0.0)
+    for token, rests in _sources(run).items():
+        shares = rests.shares or dict.fromkeys(SOURCES, 0.0)
         columns = "  ".join(f"{shares[name]:7.0%}" for name in SOURCES)
-        print(f"{told.shown:6.1%}  {columns}  {run.tokens.texts[token]!r}")
+        print(f"{rests.shown:6.1%}  {columns}  {run.tokens.texts[token]!r}")
     print(f"{describe_sources(run)}\n")
 
 
@@ -183,7 +183,7 @@ def _write(
 ) -> None:
     """Write the numbers as JSON and NPZ, and the parts, the map and the correction as pictures."""
     stem = Path(args.images[0]).stem
-    told: dict[str, Any] = {
+    report: dict[str, Any] = {
         "answer": run.answer,
         "word": None if word is None else title(run, word),
         "hiding": found.hiding,
@@ -193,9 +193,9 @@ def _write(
     if sources:
         texts = run.tokens.texts
         words = [{"token": t, "text": texts[t], **s.as_json} for t, s in sources.items()]
-        told |= {"sources": words, "rests": describe_sources(run)}
+        report |= {"sources": words, "rests": describe_sources(run)}
     if fixed is not None:
-        told["correction"] = {
+        report["correction"] = {
             "word": fixed.word,
             "before": fixed.before,
             "after": fixed.after,
@@ -203,13 +203,13 @@ def _write(
             "share": fixed.share,
             "is_corrected": fixed.is_corrected,
         }
-    save(args.out, f"{stem}_eagle", "json", json.dumps(told, indent=2).encode() + b"\n")
+    save(args.out, f"{stem}_eagle", "json", json.dumps(report, indent=2).encode() + b"\n")
     arrays: dict[str, Any] = {f"labels_{i}": labels for i, labels in enumerate(found.tiling.labels)}
     arrays |= {f"map_{i}": part.values for i, part in enumerate(found.heatmap.parts)}
     if run.sources is not None:
         arrays |= {"source_tokens": run.indices(ANSWER), "sources": run.sources}
     path = args.out / file_name(f"{stem}_eagle", "npz")
-    arrays |= {name: np.array(told[name]) for name in ("order", "insight", "necessity", "share")}
+    arrays |= {name: np.array(report[name]) for name in ("order", "insight", "necessity", "share")}
     write_whole(path, lambda file: np.savez_compressed(file, **arrays))
     print(f"wrote {path}")
     table = colour_table("inferno")

@@ -64,7 +64,7 @@ def main(args: argparse.Namespace, plan: RegionPlan) -> int:
         flush=True,
     )
     start = time.perf_counter()
-    told: dict[str, Any] = {
+    report: dict[str, Any] = {
         "answer": spelled(answer),
         "word": args.word,
         "model": args.endpoint_model,
@@ -82,7 +82,7 @@ def main(args: argparse.Namespace, plan: RegionPlan) -> int:
             if order:  # what is known stays
                 values = np.zeros(len(parts))
                 values[list(order)] = np.linspace(1, 0, len(parts))
-                files.write({**told, "calls": budget.spent, "order": list(order)}, values)
+                files.write({**report, "calls": budget.spent, "order": list(order)}, values)
             raise
         tell(step)
         order = step.order if step.found else ()
@@ -92,8 +92,8 @@ def main(args: argparse.Namespace, plan: RegionPlan) -> int:
             f"{len(search.unlisted):,} times the word was not among the {MOST_LISTED} likeliest, "
             "and counts 0"
         )
-    told |= {"calls": budget.spent, "unlisted": len(search.unlisted)}
-    files.write({**told, **search_figures(found, parts.sizes)}, found.values())
+    report |= {"calls": budget.spent, "unlisted": len(search.unlisted)}
+    files.write({**report, **search_figures(found, parts.sizes)}, found.values())
     return 0
 
 
@@ -105,11 +105,11 @@ class _Files:
     stem: str
     parts: PictureParts
 
-    def write(self, told: dict[str, Any], values: npt.NDArray[np.float64]) -> None:
+    def write(self, report: dict[str, Any], values: npt.NDArray[np.float64]) -> None:
         """Write the figures, the parts, and the map of values (n,)."""
         image = self.parts.image
         drawn = overlay(image, self.parts.heatmap(values), colour_table("inferno"))
-        save(self.folder, f"{self.stem}_eagle", "json", json.dumps(told, indent=2).encode() + b"\n")
+        save(self.folder, f"{self.stem}_eagle", "json", json.dumps(report, indent=2).encode() + b"\n")
         save(self.folder, f"{self.stem}_parts", "png", png(outlined(image, self.parts.labels)))
         save(self.folder, f"{self.stem}_eagle", "png", png(drawn))
 

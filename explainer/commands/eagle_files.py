@@ -13,16 +13,16 @@ from explainer.run.files import file_name, write_bytes
 
 
 class ProgressLine:
-    """Prints how far a search is, and how long it takes at most, every few seconds."""
+    """Print how far a search is, and how long it takes at most, every few seconds."""
 
     def __init__(self) -> None:
-        self._start = self._told = time.perf_counter()
+        self._start = self._shown = time.perf_counter()
 
     def __call__(self, step: SearchProgress) -> None:
         at = time.perf_counter()
-        if at - self._told < 5 or not step.done:
+        if at - self._shown < 5 or not step.done:
             return
-        self._told = at
+        self._shown = at
         left = (at - self._start) / step.done * (step.total - step.done)
         print(f"{step.done} of at most {step.total} masks; {left:.0f} s at most", flush=True)
 

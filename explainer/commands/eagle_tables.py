@@ -59,7 +59,7 @@ def _chosen(args: argparse.Namespace) -> list[str]:
     return [name for name in names if getattr(args, name)]
 
 
-def table_on(model: str, args: argparse.Namespace) -> int:
+def measure_table(model: str, args: argparse.Namespace) -> int:
     """Measure the table, print it and, with `--out`, write it as `.md` and `.json`."""
     name, *others = _chosen(args)
     if others:
@@ -77,8 +77,8 @@ def table_on(model: str, args: argparse.Namespace) -> int:
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / f"{name}.md").write_text(f"{text}\n\n{report.facts(about)}\n", "utf-8")
-        told = json.dumps({"samples": samples, "about": about}, indent=2)
-        (args.out / f"{name}.json").write_text(f"{told}\n", "utf-8")
+        written = json.dumps({"samples": samples, "about": about}, indent=2)
+        (args.out / f"{name}.json").write_text(f"{written}\n", "utf-8")
     return 0
 
 
@@ -105,14 +105,14 @@ def _hallucinations(
     explainer: Explainer, options: dict[str, Any], args: argparse.Namespace
 ) -> tuple[str, list[Any]]:
     """Return the table and its samples."""
-    asked = list(_questions(args))
+    questions = list(_questions(args))
     judged = [
         hallucinations.judge(explainer, question, **options)
-        for question in tqdm(asked, unit="question")
+        for question in tqdm(questions, unit="question")
     ]
     samples = [sample for sample in judged if sample is not None]
     figures = hallucinations.summarise(samples)
-    return hallucinations.markdown(figures, len(samples), len(asked)), samples
+    return hallucinations.markdown(figures, len(samples), len(questions)), samples
 
 
 def _seeds(args: argparse.Namespace) -> Iterable[int]:

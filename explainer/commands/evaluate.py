@@ -76,7 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="clean",
         help="figures as they are meant, or as published with all side effects; default: clean",
     )
-    add("--pos", choices=POS, default="list", help="who tells word classes; default: list")
+    add(
+        "--pos", choices=POS, default="list", help="what decides the class of a word; default: list"
+    )
     add(
         "--prompt",
         default="",
@@ -123,16 +125,16 @@ def main(args: argparse.Namespace) -> int:
     if args.out:
         check_folder(args.out)
     if args.processes != 1 and not _is_divided():
-        return _divided(args)
+        return _run_divided(args)
     model = args.model or str(BUNDLED)
     if eagle_tables.is_chosen(args):
-        return eagle_tables.table_on(model, args)
+        return eagle_tables.measure_table(model, args)
     if args.table:
-        from explainer.commands.paper_tables import table_on
+        from explainer.commands.paper_tables import measure_table
 
-        return table_on(args)
+        return measure_table(args)
     if args.methods:
-        return maps_on(model, args)
+        return measure_maps(model, args)
     if args.dataset != "emoji":
         raise SightlineError(f"say with --methods whose maps to measure on {args.dataset}")
     report_on(model, args.n, args.out, args.first_seed, **load_options(args))
@@ -145,7 +147,7 @@ def _is_divided() -> bool:
     return ShardPlace.of().world > 1
 
 
-def _divided(args: argparse.Namespace) -> int:
+def _run_divided(args: argparse.Namespace) -> int:
     """Run this command in `--processes` and return the exit code."""
     if not (args.table or args.methods):
         raise SightlineError("--processes divides the measuring of maps; say with --methods whose")
@@ -156,7 +158,7 @@ def _divided(args: argparse.Namespace) -> int:
 # Maps --------------------------------------------------------------------------------------------
 
 
-def maps_on(model: str, args: argparse.Namespace) -> int:
+def measure_maps(model: str, args: argparse.Namespace) -> int:
     """Measure the maps of `--methods`, print the tables and, with `--out`, write the report."""
     from explainer.evaluation import tables
     from explainer.evaluation.campaign import summary_of

@@ -118,7 +118,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     answer.add_argument(
         "--layers",
         choices=LAYERS,
-        help="decoder layers to keep in the run; what they take is said before; default: last",
+        help="decoder layers to keep in the run; their memory is printed first; default: last",
     )
     answer.add_argument(
         "--evidence",
@@ -293,8 +293,8 @@ def _add_comparison_maps(
         if method.notice:
             print(f"note on {method.label}: {method.notice}")
         if tokens and method.lacks(run, tokens, settings):
-            told = partial(_print_map_progress, method.label)
-            run = model.explainer.attribute(run, tokens, method.name, on_progress=told, **settings)
+            show = partial(_print_map_progress, method.label)
+            run = model.explainer.attribute(run, tokens, method.name, on_progress=show, **settings)
             yield run
 
 
@@ -348,8 +348,8 @@ def _list_tokens(run: Run) -> None:
     print(f"\n{'token':>5}  {'role':<14}  {'prob':>6}{head}  text")
     for i, text in enumerate(run.tokens.texts):
         chance = "" if np.isnan(run.probs[i]) else f"{run.probs[i]:6.1%}"
-        told = reliance(run, [i])
-        rests = f"  {told.delta:7.1%}" if told else ""
+        measured = reliance(run, [i])
+        rests = f"  {measured.delta:7.1%}" if measured else ""
         shares = (found := word_sources(run, [i])) and found.shares
         rests += "  " + "/".join(f"{part:.0%}" for part in shares.values()) if shares else ""
         role = ROLE_NAMES[run.tokens.roles[i]]

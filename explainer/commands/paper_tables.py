@@ -27,7 +27,7 @@ from explainer.recording.load import BUNDLED, load
 from explainer.serving.model_flags import load_options
 
 
-def table_on(args: argparse.Namespace) -> int:
+def measure_table(args: argparse.Namespace) -> int:
     """Measure `--table` on its models, print it and, with `--out`, write it.
 
     Samples are kept in a folder for each table and model. Returns the exit code.

@@ -18,7 +18,7 @@ from explainer.errors import SightlineError
 from explainer.run import ANSWER
 from explainer.serving import model_flags
 
-HELP = "tell the seconds and memory of a model on this machine, before it is downloaded"
+HELP = "measure the seconds and memory of a model on this machine, before it is downloaded"
 PROMPT, SCALES, SEED = "Describe the image.", (0.5, 0.75, 1.0), 0
 
 
@@ -40,11 +40,11 @@ def main(args: argparse.Namespace) -> int:
     model_flags.silence_libraries()
     source, name = _source(args.model, args.revision), args.model
     name = source.name if name == str(source) else name
-    told = _rehearse(args, source, image)
+    rehearsal = _rehearse(args, source, image)
     if args.json:
-        print(json.dumps({"model": name, **asdict(told)}))
+        print(json.dumps({"model": name, **asdict(rehearsal)}))
     else:
-        _print(told, name, args.size)
+        _print(rehearsal, name, args.size)
     return 0
 
 
@@ -56,7 +56,7 @@ class Rehearsal:
         parameters: their number.
         precision: of the weights, a key of `memory.BITS`.
         tokens: number of visual tokens of each scale.
-        answered: number of answer tokens.
+        answered: number of tokens of the answer.
         seconds: by phase: load, read, answer, scales, pack.
         estimated_seconds: of read, answer and scales, from the speed of this machine.
         needed_bytes: the estimate of the model menu.
@@ -107,26 +107,26 @@ def _rehearse(args: argparse.Namespace, source: Path, image: npt.NDArray[np.uint
     )
 
 
-def _print(told: Rehearsal, name: str, size: str) -> None:
+def _print(rehearsal: Rehearsal, name: str, size: str) -> None:
     from explainer.evaluation.report import machine
 
     print(f"{name}: random weights, {machine()}")
-    others = ", ".join(f"{alpha:g}" for alpha in sorted(told.tokens) if alpha != 1)
+    others = ", ".join(f"{alpha:g}" for alpha in sorted(rehearsal.tokens) if alpha != 1)
     phases = {
-        "load": f"{told.parameters / 1e6:,.0f} million parameters in {told.precision}",
-        "read": f"{size} px, {told.tokens[1.0]} visual tokens",
-        "answer": f"{told.answered} tokens",
+        "load": f"{rehearsal.parameters / 1e6:,.0f} million parameters in {rehearsal.precision}",
+        "read": f"{size} px, {rehearsal.tokens[1.0]} visual tokens",
+        "answer": f"{rehearsal.answered} tokens",
         "scales": others,
         "pack": "lists of words and rows of the unembedding",
     }
     for phase, what in phases.items():
-        print(f"{phase:<8}{told.seconds[phase]:8.2f} s   {what}")
-    print(f"        {told.estimated_seconds:8.2f} s   estimated for read, answer and scales")
-    process, needed = told.process_bytes, told.needed_bytes
+        print(f"{phase:<8}{rehearsal.seconds[phase]:8.2f} s   {what}")
+    print(f"        {rehearsal.estimated_seconds:8.2f} s   estimated for read, answer and scales")
+    process, needed = rehearsal.process_bytes, rehearsal.needed_bytes
     print(f"memory  {(process + needed) / 1e9:8.2f} GB  estimated: {needed / 1e9:.2f} for the")
     print(f"                     model, as the menu says it, and {process / 1e9:.2f} for Python,")
     print("                     torch and transformers")
-    for place, most in told.peaks.items():
+    for place, most in rehearsal.peaks.items():
         print(f"        {most / 1e9:8.2f} GB  at most: {place}")
 
 

@@ -1,4 +1,4 @@
-"""What EAGLE's search costs here, and how well its preview agrees with it."""
+"""Measure how long EAGLE's search takes here, and how well its preview agrees with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from explainer.web.token_text import is_content
 REGIONS = 36
 
 
-def searching(explainer: Explainer, seed: int) -> Iterator[Figure]:
+def measure_search(explainer: Explainer, seed: int) -> Iterator[Figure]:
     """Yield the seconds of an efficient search over 36 superpixels, by preview and by pixels.
 
     It is measured for a word and for a whole answer, with the agreement of both. The word is the

@@ -26,15 +26,15 @@ class GalleryPiece:
 
     def record(self) -> Run:
         """Record the run, with evidence."""
-        (told,) = (e for e in EXAMPLES if e.name == self.example)
+        (example,) = (e for e in EXAMPLES if e.name == self.example)
         model = load(MODELS / self.model)
-        return model.add_evidence(model.record(PICTURES / f"{self.example}.png", told.prompt))
+        return model.add_evidence(model.record(PICTURES / f"{self.example}.png", example.prompt))
 
     @property
     def label(self) -> str:
         """Return the label on the page."""
-        (told,) = (e for e in EXAMPLES if e.name == self.example)
-        return told.label
+        (example,) = (e for e in EXAMPLES if e.name == self.example)
+        return example.label
 
 
 PIECES = (

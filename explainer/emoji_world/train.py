@@ -138,9 +138,9 @@ class Trainer:
         weights = checkpoint.weights_of(trained, architecture)
         trainer = cls(folder, recipe, device, architecture, AutoTokenizer.from_pretrained(trained))
         trainer.model.load_state_dict(weights)
-        told = json.loads((trained / "training.json").read_text())
-        trainer.before = [*told.pop("before", []), told]
-        trainer.source = told.get("source", "")
+        record = json.loads((trained / "training.json").read_text())
+        trainer.before = [*record.pop("before", []), record]
+        trainer.source = record.get("source", "")
         return trainer
 
     @classmethod

@@ -69,8 +69,8 @@ def repope_questions(file: Path, root: Path, n: int) -> Iterator[Question]:
         if found == n:
             return
         try:
-            told = json.loads(line)
-            name, text, label = (str(told[key]) for key in ("image", "text", "label"))
+            record = json.loads(line)
+            name, text, label = (str(record[key]) for key in ("image", "text", "label"))
         except (ValueError, KeyError, TypeError):
             raise SightlineError(f"{file.name}, line {number}: no image, text and label") from None
         if label.strip().lower() != "no":

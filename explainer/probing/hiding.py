@@ -53,8 +53,8 @@ def change(run: Run, tokens: Sequence[int], probs: npt.NDArray[np.float32]) -> C
     answer, tokens = run.indices(ANSWER), [run.check_token(token) for token in tokens]
     if not tokens or not np.isin(tokens, answer).all():
         return None
-    told = np.prod(probs[:, np.searchsorted(answer, tokens)], axis=1, dtype=np.float64)
-    return Change(float(np.prod(run.probs[tokens], dtype=np.float64)), *map(float, told))
+    hidden = np.prod(probs[:, np.searchsorted(answer, tokens)], axis=1, dtype=np.float64)
+    return Change(float(np.prod(run.probs[tokens], dtype=np.float64)), *map(float, hidden))
 
 
 def verdict_of_hiding(found: Change) -> str:

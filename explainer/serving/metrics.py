@@ -116,5 +116,5 @@ def _format_head(name: str, kind: str, about: str) -> str:
 
 
 def _format_sample(name: str, labels: Labels, value: float) -> str:
-    told = ",".join(f'{label}="{text}"' for label, text in labels)
-    return f"sightline_{name}{f'{{{told}}}' if told else ''} {value:.10g}\n"
+    listed = ",".join(f'{label}="{text}"' for label, text in labels)
+    return f"sightline_{name}{f'{{{listed}}}' if listed else ''} {value:.10g}\n"

@@ -71,5 +71,5 @@ class ServerStatus:
             ("runs", "Recorded runs in memory.", {(): len(self.store)}),
             ("runs_bytes", "Bytes of the recorded runs.", {(): self.store.nbytes}),
         ]
-        told = [format_metric(name, "gauge", about, values) for name, about, values in gauges]
-        return self.calls.metrics.format() + "".join(told)
+        lines = [format_metric(name, "gauge", about, values) for name, about, values in gauges]
+        return self.calls.metrics.format() + "".join(lines)

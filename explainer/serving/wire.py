@@ -117,12 +117,12 @@ class _Writer:
         if isinstance(value, Run):
             return self._describe_run(value)
         if isinstance(value, np.ndarray) and value.dtype.kind in _KINDS:
-            told = {"dtype": value.dtype.str, "shape": list(value.shape)}
-            return {"array": self._add(value.tobytes()), **told}
+            layout = {"dtype": value.dtype.str, "shape": list(value.shape)}
+            return {"array": self._add(value.tobytes()), **layout}
         name = type(value).__name__
         if _CLASSES.get(name) is type(value):
-            told = {field: self.describe(getattr(value, field)) for field in _fields(type(value))}
-            return {"class": name, "fields": told}
+            fields = {field: self.describe(getattr(value, field)) for field in _fields(type(value))}
+            return {"class": name, "fields": fields}
         if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
             return {"map": {key: self.describe(item) for key, item in value.items()}}
         if isinstance(value, list | tuple):
@@ -166,12 +166,12 @@ def read_messages(pieces: Iterable[bytes], known: Run | None = None) -> Iterator
     source = _Source(pieces)
     while (line := source.read_line()) is not None:
         try:
-            told = json.loads(line)
-            lengths = [int(length) for length in told["parts"]]
+            header = json.loads(line)
+            lengths = [int(length) for length in header["parts"]]
             if min(lengths, default=0) < 0 or sum(lengths) > MOST_BYTES:
                 raise WireError(f"a message of {sum(lengths):,} bytes is too large")
             parts = [source.read(length) for length in lengths]
-            yield _Reader(parts, known).build(told["value"])
+            yield _Reader(parts, known).build(header["value"])
         except (WireError, SightlineError):
             raise
         except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
@@ -221,26 +221,26 @@ class _Reader:
         self._parts, self._known = parts, known
         self._runs: dict[int, Run] = {}
 
-    def build(self, told: Any) -> Any:
+    def build(self, part: Any) -> Any:
         """Return the value that JSON describes."""
-        if not isinstance(told, dict):
-            return told
-        if "class" in told:
-            named = {str(name): self.build(value) for name, value in told["fields"].items()}
-            return _CLASSES[told["class"]](**named)
-        if "array" in told:
-            return self._build_array(told)
-        if "run" in told:
-            return self._build_run(told["run"])
-        if "map" in told:
-            return {str(key): self.build(value) for key, value in told["map"].items()}
-        if "tuple" in told:
-            return tuple(self.build(value) for value in told["tuple"])
-        return [self.build(value) for value in told["list"]]
+        if not isinstance(part, dict):
+            return part
+        if "class" in part:
+            named = {str(name): self.build(value) for name, value in part["fields"].items()}
+            return _CLASSES[part["class"]](**named)
+        if "array" in part:
+            return self._build_array(part)
+        if "run" in part:
+            return self._build_run(part["run"])
+        if "map" in part:
+            return {str(key): self.build(value) for key, value in part["map"].items()}
+        if "tuple" in part:
+            return tuple(self.build(value) for value in part["tuple"])
+        return [self.build(value) for value in part["list"]]
 
-    def _build_array(self, told: Mapping[str, Any]) -> np.ndarray:
-        dtype, shape = np.dtype(str(told["dtype"])), [int(n) for n in told["shape"]]
-        data = self._parts[int(told["array"])]
+    def _build_array(self, part: Mapping[str, Any]) -> np.ndarray:
+        dtype, shape = np.dtype(str(part["dtype"])), [int(n) for n in part["shape"]]
+        data = self._parts[int(part["array"])]
         if dtype.kind not in _KINDS or min(shape, default=0) < 0:
             raise WireError(f"an array of {dtype} {shape} is none that a message holds")
         if math.prod(shape) * dtype.itemsize != len(data):

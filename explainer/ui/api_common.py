@@ -49,12 +49,12 @@ class RunReader:
     def run(self, run: Any) -> Run:
         return self._handlers.run(controls.read_run({"run": run}))
 
-    def explained(self, key: str, asked: Any, chosen: Chosen) -> tuple[Run, Heatmap]:
+    def explained(self, key: str, subject: Any, chosen: Chosen) -> tuple[Run, Heatmap]:
         """Return a stored run and the heatmap of a subject; its model brings what it lacks."""
-        told, run = subject_value(asked), self.with_words(key, [asked])
+        value, run = subject_value(subject), self.with_words(key, [subject])
         settings = MethodSettings((), {chosen.method.name: chosen.settings})
-        run = self._handlers.with_maps(key, missing_of(run, told, settings))
-        return run, heat_of(run, told, chosen.method, chosen.settings)
+        run = self._handlers.with_maps(key, missing_of(run, value, settings))
+        return run, heat_of(run, value, chosen.method, chosen.settings)
 
     def with_words(self, key: str, subjects: list[Any]) -> Run:
         """Return a stored run; its model brings the words of subjects that it lacks first."""
@@ -83,9 +83,9 @@ def describe_chip(run: Run, index: int) -> ChipRecord:
     }
 
 
-def subject_value(asked: Any) -> Mapping[str, Any]:
+def subject_value(subject: Any) -> Mapping[str, Any]:
     """Return a subject as the page has it."""
-    return asked if isinstance(asked, Mapping) else {"chip": asked}
+    return subject if isinstance(subject, Mapping) else {"chip": subject}
 
 
 def choose_method(name: Any, preset: Any, knobs: Any) -> Chosen:

@@ -33,11 +33,11 @@ FILES: Mapping[str, Callable[..., gr.components.Component]] = MappingProxyType(
 def offer(api: Api, menu: ModelMenu, visits: Visits) -> None:
     """Offer recording, explaining and the models to programs, inside of a `gr.Blocks`."""
     record = visits.served(shown(api.record))
-    told = inspect.signature(record)
+    signature = inspect.signature(record)
     gr.Button(visible=False).click(
         record,
-        [_input(parameter) for parameter in told.parameters.values()],
-        Typed(None, python_type_to_json_schema(told.return_annotation), "answer"),
+        [_input(parameter) for parameter in signature.parameters.values()],
+        Typed(None, python_type_to_json_schema(signature.return_annotation), "answer"),
         api_name="record",
         show_progress="hidden",
     )

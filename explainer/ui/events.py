@@ -46,8 +46,8 @@ def wire_missing(missing: Missing, see: See, visits: Visits) -> None:
 
 def wire_examples(handlers: Handlers, ask: Ask, strip: ui.ExampleStrip) -> None:
     """Connect the examples; one that is chosen is asked about at once."""
-    asked = [ask.image, ask.prompt, ask.more]
-    chosen = strip.select(shown(handlers.choose), strip, asked, **PLUMBING)
+    inputs = [ask.image, ask.prompt, ask.more]
+    chosen = strip.select(shown(handlers.choose), strip, inputs, **PLUMBING)
     chosen.then(None, js=PRESS_RUN)
 
 
@@ -61,13 +61,13 @@ def wire_run(
 ) -> Any:
     """Connect Explain and the other ways to an answer; return the event of the first."""
     previous, shown = gr.State({}), see.shown
-    asked = [ask.image, ask.prompt, previous, *ask.decoding, see.panel, see.options, picker]
-    asked += [ask.more, ask.layers, ask.penalty, ask.thinking, ask.system]
+    inputs = [ask.image, ask.prompt, previous, *ask.decoding, see.panel, see.options, picker]
+    inputs += [ask.more, ask.layers, ask.penalty, ask.thinking, ask.system]
     presses = (ask.run.click, *(way.press for way in others))
     begun = [_begun(press, handlers, previous, ask, see) for press in presses]
     first = begun[0].then(
         visits.served(handlers.record, waiting),
-        asked,
+        inputs,
         [*shown, ask.notice],
         api_name="answer",
         **MODEL,
@@ -101,8 +101,10 @@ def _say_failure(event: Any, handlers: Handlers, previous: gr.State, ask: Ask, s
 
     The browser does both by itself; the chips of before come back if the server answers.
     """
-    told = event.failure(None, None, [see.view, ask.run, ask.stop], js=FAILED_UNSTOPPED, **PLUMBING)
-    told.then(handlers.restored, previous, see.bar, **PLUMBING)
+    failure = event.failure(
+        None, None, [see.view, ask.run, ask.stop], js=FAILED_UNSTOPPED, **PLUMBING
+    )
+    failure.then(handlers.restored, previous, see.bar, **PLUMBING)
 
 
 def _begun(press: Any, handlers: Handlers, previous: gr.State, ask: Ask, see: See) -> Any:

@@ -29,7 +29,7 @@ def load_gallery(folder: Path) -> list[GalleryRun]:
     if not listing.is_file():
         return []
     shown = []
-    for told in json.loads(listing.read_text(encoding="utf-8")):
-        run = Run.load(folder / told["run"])
-        shown.append(GalleryRun(folder / told["run"], run.image, told["label"], run.prompt))
+    for entry in json.loads(listing.read_text(encoding="utf-8")):
+        run = Run.load(folder / entry["run"])
+        shown.append(GalleryRun(folder / entry["run"], run.image, entry["label"], run.prompt))
     return shown

@@ -175,10 +175,10 @@ class Handlers:
 
         If the server is still loading the model, its progress comes first.
         """
-        told, before = _decoding_key(decoding), said_before(conversation)
+        settings, before = _decoding_key(decoding), said_before(conversation)
         entry = self._models.entry(model)
         made_by = f"{entry.id}@{entry.revision}" if entry.revision else entry.id
-        key = self._store.key(media_bytes(media), prompt, made_by, {**told, **before})
+        key = self._store.key(media_bytes(media), prompt, made_by, {**settings, **before})
         run = self._store.get(key)
         missing = missing_scales(run, scales)
         if run is None or missing:

@@ -60,12 +60,12 @@ class Missing:
             for item in self._handlers.add_in_steps(key, partial(MapsJob, requests=(wanted,))):
                 if isinstance(item, Run):
                     break
-                told = {"method": label, "done": item.done, "total": item.total}
+                counts = {"method": label, "done": item.done, "total": item.total}
                 if item.kind == "reading":
-                    yield _endable(texts.BUSY_READINGS.format(maps=maps, **told))
+                    yield _endable(texts.BUSY_READINGS.format(maps=maps, **counts))
                 elif item.done < item.total:
-                    maps = texts.BUSY_MAPS_DONE.format(**told)
-                    yield _endable(texts.BUSY_MAPS.format(**told))
+                    maps = texts.BUSY_MAPS_DONE.format(**counts)
+                    yield _endable(texts.BUSY_MAPS.format(**counts))
         except Exception as error:
             return [texts.in_words(error)]
         return []

@@ -71,10 +71,10 @@ def compressed(
     squeeze: Callable[[bytes], bytes],
 ) -> Response:
     """Return a response that is compressed by a function if the browser takes gzip."""
-    told = {**headers, "Vary": "Accept-Encoding"}
+    sent = {**headers, "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
-        content, told["Content-Encoding"] = squeeze(content), "gzip"
-    return Response(content, media_type=kind, headers=told)
+        content, sent["Content-Encoding"] = squeeze(content), "gzip"
+    return Response(content, media_type=kind, headers=sent)
 
 
 @cache

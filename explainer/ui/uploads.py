@@ -202,11 +202,11 @@ def _files(folder: Path) -> Iterator[_Kept]:
     """Yield the files in the folder, those that are being received too."""
     for path in (*folder.glob("*/*"), *folder.glob("*")):
         try:
-            told = path.lstat()
+            status = path.lstat()
         except OSError:
             continue
         if not path.is_dir() or path.is_symlink():
-            yield _Kept(told.st_mtime, told.st_size, path)
+            yield _Kept(status.st_mtime, status.st_size, path)
 
 
 def _delete(path: Path) -> None:

@@ -82,9 +82,9 @@ def _like(handler: Callable[..., Any], function: Callable[..., Any]) -> Callable
     del named.__wrapped__  # Gradio would take the handler's kind for the function's
     signature = inspect.signature(handler, eval_str=True)
     named.__signature__ = signature  # type: ignore[attr-defined]
-    told = {name: p.annotation for name, p in signature.parameters.items()}
-    told["return"] = signature.return_annotation
-    named.__annotations__ = {k: v for k, v in told.items() if v is not inspect.Signature.empty}
+    types = {name: p.annotation for name, p in signature.parameters.items()}
+    types["return"] = signature.return_annotation
+    named.__annotations__ = {k: v for k, v in types.items() if v is not inspect.Signature.empty}
     return named
 
 
@@ -101,10 +101,10 @@ def client() -> Client:
 
     def hear(place: QueuePlace) -> None:
         if event is not None:
-            told = EstimationMessage(
+            estimate = EstimationMessage(
                 rank=place.before, rank_eta=place.seconds, queue_size=place.before + 1
             )
-            queue.send_message(event, told)
+            queue.send_message(event, estimate)
 
     return Client(Caller(visitor, address), is_here, hear)
 

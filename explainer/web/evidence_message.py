@@ -114,13 +114,13 @@ def _tokens(run: Run, words: npt.NDArray[np.int32]) -> Arrays:
     }
 
 
-def _numbered(told: Sequence[str]) -> npt.NDArray[np.int32]:
+def _numbered(words: Sequence[str]) -> npt.NDArray[np.int32]:
     numbers = {"": 0}
-    return np.array([numbers.setdefault(text, len(numbers)) for text in told], np.int32)
+    return np.array([numbers.setdefault(text, len(numbers)) for text in words], np.int32)
 
 
-def _folded(told: Sequence[str]) -> list[str]:
-    return [text.strip().casefold() for text in told]
+def _folded(words: Sequence[str]) -> list[str]:
+    return [text.strip().casefold() for text in words]
 
 
 def _guesses(run: Run) -> tuple[npt.NDArray[Any], list[str]]:
@@ -131,8 +131,8 @@ def _guesses(run: Run) -> tuple[npt.NDArray[Any], list[str]]:
     lists = run.topk[:, :_MOST_GUESSES]
     known, numbers = np.unique(np.append(lists, -1), return_inverse=True)
     dtype = np.uint16 if len(known) <= 1 << 16 else np.int32
-    told = [token_text.visible(run.pieces.get(int(i), f"⟨{i}⟩")) for i in known[1:]]
-    return numbers[:-1].reshape(lists.shape).astype(dtype), told
+    words = [token_text.visible(run.pieces.get(int(i), f"⟨{i}⟩")) for i in known[1:]]
+    return numbers[:-1].reshape(lists.shape).astype(dtype), words
 
 
 def _scores(run: Run, words: npt.NDArray[np.int32]) -> Arrays:
@@ -180,9 +180,9 @@ def _packed(header: dict[str, Any], arrays: Arrays) -> bytes:
         at += len(parts[-1])
     whole = {**header, "arrays": listed}
     text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    told = _padded(text.encode(), b" ", spare=4)
-    numbers = np.array([VERSION, len(told)], "<u4").tobytes()
-    return b"".join([MAGIC, numbers, told, *parts])
+    encoded = _padded(text.encode(), b" ", spare=4)
+    numbers = np.array([VERSION, len(encoded)], "<u4").tobytes()
+    return b"".join([MAGIC, numbers, encoded, *parts])
 
 
 def _padded(data: bytes, filler: bytes, spare: int = 0) -> bytes:

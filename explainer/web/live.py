@@ -92,7 +92,7 @@ def _evidence(run: Run, ids: Iterable[int]) -> str:
 
 def _candidates(run: Run) -> list[Unsaid]:
     """Return the words that the model might have said in place of those that it said."""
-    subjects = [read_subject(run, told.subject) for place in places(run) for told in place]
+    subjects = [read_subject(run, item.subject) for place in places(run) for item in place]
     return [word for word in subjects if isinstance(word, Unsaid)]
 
 
@@ -125,10 +125,10 @@ def _shared_values(exhibit: Exhibit) -> dict[str, Any] | None:
     known = set(exhibit.run.alphas)
     values["scales"] = tuple(a for a in values["scales"] if a in known) or exhibit.run.alphas[:1]
     for name in _SHARED:
-        told = [c.settings[name] for c in exhibit.chosen if name in c.settings]
-        if any(value != told[0] for value in told):
+        chosen = [c.settings[name] for c in exhibit.chosen if name in c.settings]
+        if any(value != chosen[0] for value in chosen):
             return None
-        values[name] = told[0] if told else values[name]
+        values[name] = chosen[0] if chosen else values[name]
     return values
 
 
@@ -159,9 +159,9 @@ def _option_props(exhibit: Exhibit, compared: Sequence[Chosen]) -> dict[str, Any
     names = {c.method.name for c in (*exhibit.chosen, *compared)}
     fixed: dict[str, Any] = {"knobs": [], "presets": {}}
     spec = [
-        told if told["name"] in METHODS else {**told, **fixed}
-        for told in props["spec"]
-        if told["name"] in {*METHODS, *names}
+        part if part["name"] in METHODS else {**part, **fixed}
+        for part in props["spec"]
+        if part["name"] in {*METHODS, *names}
     ]
     return {**props, "spec": spec}
 

@@ -157,13 +157,13 @@ def rests(run: Run) -> dict[str, ChipReliance] | None:
     }
 
 
-def describe_rests(told: Reliance, sources: WordSources | None) -> str:
+def describe_rests(measured: Reliance, sources: WordSources | None) -> str:
     """Return how much a word relies on the picture, and what it rests on if that is known."""
-    words = texts.RESTS_AGAINST if told.is_against else texts.RESTS_ON
+    words = texts.RESTS_AGAINST if measured.is_against else texts.RESTS_ON
     text = words.format(
-        share=texts.share(told.share),
-        shown=texts.share(told.shown),
-        empty=" and ".join(texts.share(p) for p in told.empty.values()),
+        share=texts.share(measured.share),
+        shown=texts.share(measured.shown),
+        empty=" and ".join(texts.share(p) for p in measured.empty.values()),
     )
     if sources is None:
         return text

@@ -76,9 +76,9 @@ def _entry(name: str, run: Run) -> str:
     """Return a link to a page: picture, question, the start of the answer, and the model."""
     answer = run.answer.strip()
     answer = answer if len(answer) <= _LONGEST else answer[: _LONGEST - 1] + "…"
-    told = "".join(
+    details = "".join(
         f'<span dir="auto">{html.escape(text)}</span>' for text in (answer, run.model_id)
     )
     picture = f'<img alt="" src="{payload.shrunk(run.image, _SIDE)}">'
     question = f'<strong dir="auto">{html.escape(run.prompt.strip())}</strong>'
-    return f'<li><a href="{quote(name)}">{picture}{question}{told}</a></li>'
+    return f'<li><a href="{quote(name)}">{picture}{question}{details}</a></li>'

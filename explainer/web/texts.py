@@ -64,7 +64,7 @@ MODEL_WORDS: ScriptWords = {
 NO_LARGER_SCALES = "{name} reads every picture at one fixed size, so it has no scales above 1."
 
 BUSY_WAITING = "Waiting for the model…"
-BUSY_LOADING = "The model is still loading: {stage}{share}. Your question waits for it."
+BUSY_LOADING = "The model is still loading: {stage}{share}. Your question state for it."
 BUSY_READING = "The model reads the picture…"
 BUSY_ANSWERING = "Answering: {done} of at most {total} tokens"
 BUSY_AGAIN = "The machine that answered was lost, so another one is asked…"
@@ -336,12 +336,12 @@ def share(p: float | None) -> str:
     return "< 0.1 %" if p < 0.001 else f"{100 * p:.1f} %"
 
 
-def waiting(told: Waiting) -> str:
+def waiting(state: Waiting) -> str:
     """Return what those who wait for the model are told."""
-    if told.place is None:
-        line = WAITING_SHARED if told.shared else WORKING
-        return line.format(duration=duration(told.seconds))
-    before, seconds = told.place.before, told.place.seconds
+    if state.place is None:
+        line = WAITING_SHARED if state.shared else WORKING
+        return line.format(duration=duration(state.seconds))
+    before, seconds = state.place.before, state.place.seconds
     line = WAITING_PLACE.format(before=before) if before else WAITING_FIRST
     return line + (WAITING_ABOUT.format(duration=about(seconds)) if seconds else "") + "…"
 

@@ -74,7 +74,7 @@ def test_a_run_at_2b_dimensions_is_as_small_as_promised():
 
 
 def test_the_evidence_of_a_run_at_2b_dimensions_is_as_small_as_promised():
-    figures = list(bench.sizes_of_evidence())
+    figures = list(bench.measure_evidence_sizes())
     assert [f.bar for f in figures] == [450, 3000]
     assert all(100 < f.value <= f.bar for f in figures)
 

@@ -154,10 +154,10 @@ def _count_weights(at: OnFraction) -> Iterator[None]:
 
 
 def _iterate_counted(items: list[Any], at: OnFraction) -> Iterable[Any]:
-    told, pause = time.monotonic(), _TELL_EVERY
+    told_at, pause = time.monotonic(), _TELL_EVERY
     for done, item in enumerate(items, 1):
         yield item
-        if done == len(items) or time.monotonic() - told > pause:
+        if done == len(items) or time.monotonic() - told_at > pause:
             start = time.thread_time()
             at(done / len(items))
-            told, pause = time.monotonic(), max(_TELL_EVERY, 4 * (time.thread_time() - start))
+            told_at, pause = time.monotonic(), max(_TELL_EVERY, 4 * (time.thread_time() - start))

@@ -96,9 +96,9 @@ def rank_words(run: Run) -> list[RankedWord]:
     for word in read_words(run):
         measured = reliance(run, word.tokens)
         if measured is not None and _is_word(word.text):
-            told = _describe(word, measured, word_sources(run, word.tokens))
-            found.append((measured.delta, told))
-    return [told for _, told in sorted(found, key=lambda one: -one[0])]
+            described = _describe(word, measured, word_sources(run, word.tokens))
+            found.append((measured.delta, described))
+    return [described for _, described in sorted(found, key=lambda one: -one[0])]
 
 
 def _is_word(text: str) -> bool:

@@ -53,15 +53,15 @@ class SourcesEndpoint:
 def _words(run: Run) -> list[SourcedWord]:
     found: list[SourcedWord] = []
     for word in read_words(run):
-        told = word_sources(run, word.tokens)
-        if told is not None:
+        rests = word_sources(run, word.tokens)
+        if rests is not None:
             found.append(
                 {
                     "text": word.text,
                     "tokens": list(map(int, word.tokens)),
-                    "shown": told.shown,
-                    "without": dict(told.without),
-                    "shares": told.shares,
+                    "shown": rests.shown,
+                    "without": dict(rests.without),
+                    "shares": rests.shares,
                 }
             )
     return found

@@ -149,8 +149,8 @@ class HidingHandler:
             note = _describe_mask(request)
             for page in self._handlers.follow(self._noted(steps, request.run, note)):
                 key = page.bar.get("run")
-                told = MaskNote(run=key, note=note, before=previous).as_json() if key else NOTHING
-                yield page._replace(notice=told)
+                notice = MaskNote(run=key, note=note, before=previous).as_json() if key else NOTHING
+                yield page._replace(notice=notice)
         except Exception as error:
             yield PageUpdate(kept, failed(error))
 
@@ -223,13 +223,15 @@ def _pictures(
     request: HidingRequest, shown: list[tuple[npt.NDArray[np.uint8], ...]]
 ) -> list[ShownPicture]:
     """Return what the model was shown: the place hidden, and the control."""
-    place, told = request.regions[0], words.TOLD[request.how]
+    place, lines = request.regions[0], words.TOLD[request.how]
     share = 1 - place.share if request.how == "keep" else place.share
-    label = told["picture"].format(share=texts.percent(share), picture=_picture(request.run, place))
+    label = lines["picture"].format(
+        share=texts.percent(share), picture=_picture(request.run, place)
+    )
     images = [images[place.image] for images in shown]
     return [
         ShownPicture(src=payload.shrunk(image, _SIDE), label=text)
-        for image, text in zip(images, (label, told["control"]), strict=False)
+        for image, text in zip(images, (label, lines["control"]), strict=False)
     ]
 
 
@@ -241,26 +243,26 @@ def _result(
     run, word = request.run, request.word
     tokens = word.tokens if isinstance(word, Span) else ()
     chosen = change(run, tokens, probs)
-    told = words.TOLD[request.how]
+    lines = words.TOLD[request.how]
     missing = "" if len(probs) > 1 else words.NO_CONTROL
     note = "" if chosen else words.UNSAID.format(word=request.name)
     return HidingResult(
         word=request.name if chosen else "",
-        line=_line(told, chosen) if chosen else "",
+        line=_line(lines, chosen) if chosen else "",
         verdict=_verdict(request, tokens, chosen) if chosen else "",
         note=" ".join(filter(None, [note, missing])),
-        columns=list(told["columns"][: len(probs) + 1]),
+        columns=list(lines["columns"][: len(probs) + 1]),
         rows=_rows(run, tokens, probs),
         rest=words.REST.format(least=texts.percent(LEAST)),
         pictures=_pictures(request, pictures),
     )
 
 
-def _line(told: Mapping[str, Any], found: Change) -> str:
+def _line(lines: Mapping[str, Any], found: Change) -> str:
     """Return the numbers of a word: "97.3 % → 12.0 % (95.1 % with as much hidden elsewhere)"."""
     shown, hidden, control = _shares(found)
-    line = told["line"].format(shown=shown, hidden=hidden)
-    return line + (told["elsewhere"].format(control=control) if control else "")
+    line = lines["line"].format(shown=shown, hidden=hidden)
+    return line + (lines["elsewhere"].format(control=control) if control else "")
 
 
 def _shares(found: Change) -> tuple[str, str, str]:
@@ -274,9 +276,9 @@ def _verdict(request: HidingRequest, tokens: Sequence[int], found: Change) -> st
     said = [sentences[name].format(word=request.name)]
     if name == "same" and found.shown < CLEAR:
         said.append(words.UNLIKELY)
-    told = reliance(request.run, tokens)
-    if name == "same" and told and told.shown >= CLEAR and not told.is_sensitive:
-        empty = texts.share(told.shown - told.delta)
+    measured = reliance(request.run, tokens)
+    if name == "same" and measured and measured.shown >= CLEAR and not measured.is_sensitive:
+        empty = texts.share(measured.shown - measured.delta)
         said.append(words.GUESSED.format(empty=empty))
     return " ".join(said)
 

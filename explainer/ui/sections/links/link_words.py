@@ -85,8 +85,8 @@ def written(run: Run, subject: Explained) -> dict[str, str]:
     found = read_subject(run, subject)
     if isinstance(found, Contrast):
         parts = ((found.plus, subject.plus), (found.minus, subject.minus))
-        told = zip(NAMES, parts, strict=True)
-        return {name: _written(run, word, part) for name, (word, part) in told}
+        named = zip(NAMES, parts, strict=True)
+        return {name: _written(run, word, part) for name, (word, part) in named}
     return {"word": _written(run, found, subject)}
 
 

@@ -97,15 +97,15 @@ class Links:
         self._models, self._store, self._examples = models, store, examples
         self._with_words = with_words
 
-    def restore(self, told: Any) -> Value:
+    def restore(self, message: Any) -> Value:
         """Return a `RestoredLink`: the settings to start with, and the problems of a link.
 
         Args:
-            told: a `QueryCall`: the parameters of the page's address, and the settings that the
+            message: a `QueryCall`: the parameters of the page's address, and the settings that the
                 browser remembers.
         """
         try:
-            call, doubts = _read(told), Doubts()
+            call, doubts = _read(message), Doubts()
             query = call.query
             settings = linked(query, remembered(call.remembered, doubts), doubts)
             asks = self.parse(query, doubts) != self.parse({}, Doubts())
@@ -121,9 +121,9 @@ class Links:
                 settings=defaults(), asks=False, layer=None, text=in_words(error)
             ).as_json()
 
-    def fill(self, told: Any) -> LinkRequest:
+    def fill(self, message: Any) -> LinkRequest:
         """Parse a link's query. Problems are reported by `restore`."""
-        return self.parse(_read(told).query, Doubts())
+        return self.parse(_read(message).query, Doubts())
 
     def parse(self, query: Mapping[str, str], doubts: Doubts) -> LinkRequest:
         """Parse a link; the prompt of its example counts unless it has one of its own."""
@@ -136,14 +136,14 @@ class Links:
         model = doubts.keep(query, "model", self._model, "")
         return LinkRequest(example, prompt, DecodingControls(**decoding), model)
 
-    def parameters(self, told: Any) -> Value:
+    def parameters(self, message: Any) -> Value:
         """Return the `LinkParameters` that say how a run was asked for.
 
         Args:
-            told: a `RunCall`.
+            message: a `RunCall`.
         """
         try:
-            key = read_call(RunCall, told).run
+            key = read_call(RunCall, message).run
             query = self._parameters(stored(self._store, key))
         except SightlineError:
             return LinkParameters(run=None, query={}, text="").as_json()
@@ -152,15 +152,15 @@ class Links:
         text = words.WITHOUT_PROMPT if long else ""
         return LinkParameters(run=key, query=kept, text=text).as_json()
 
-    def chosen(self, told: Any) -> Value:
+    def chosen(self, message: Any) -> Value:
         """Return the `LinkChoice`: what a link chooses in the answer to its example.
 
         Args:
-            told: a `RunCall` with the {query} of the page's address.
+            message: a `RunCall` with the {query} of the page's address.
         """
         doubts = Doubts()
         try:
-            run, query = stored(self._store, read_call(RunCall, told).run), _read(told).query
+            run, query = stored(self._store, read_call(RunCall, message).run), _read(message).query
             parts = [
                 doubts.keep(query, name, lambda v: self._part(run, query, v), None)
                 for name in link_words.NAMES
@@ -173,27 +173,27 @@ class Links:
         except Exception as error:
             return LinkChoice(subject=None, lacks=[], text=in_words(error)).as_json()
 
-    def bring(self, told: Any) -> Value:
+    def bring(self, message: Any) -> Value:
         """Have the model look up words of a link that a run lacks; return what `chosen` does."""
-        key = told.get("run") if isinstance(told, Mapping) else None
+        key = message.get("run") if isinstance(message, Mapping) else None
         try:
-            found = self.chosen(told)
+            found = self.chosen(message)
             if found["lacks"] and self._with_words and isinstance(key, str):
                 self._with_words(key, tuple(found["lacks"]))
-                found = self.chosen(told)
+                found = self.chosen(message)
             return {"run": key, **found}
         except Exception as error:
-            told = LinkChoice(subject=None, lacks=[], text=in_words(error))
-            return {"run": key, **told.as_json()}
+            choice = LinkChoice(subject=None, lacks=[], text=in_words(error))
+            return {"run": key, **choice.as_json()}
 
-    def written(self, told: Any) -> Value:
+    def written(self, message: Any) -> Value:
         """Return the `LinkParameters` that choose a subject, or why there are none.
 
         Args:
-            told: a `SubjectCall`.
+            message: a `SubjectCall`.
         """
         try:
-            call = read_call(SubjectCall, told)
+            call = read_call(SubjectCall, message)
             run = stored(self._store, call.run)
             query = link_words.written(run, call.subject or Explained())
             return LinkParameters(query=query, text="").as_json()
@@ -202,10 +202,10 @@ class Links:
             return LinkParameters(query={}, text=why).as_json()
 
     def _part(self, run: Run, query: Mapping[str, str], text: str) -> link_words.LinkPart:
-        asked = self.parse(query, Doubts())
-        if "word" not in query or not asked.example or asked.prompt != run.prompt:
+        link = self.parse(query, Doubts())
+        if "word" not in query or not link.example or link.prompt != run.prompt:
             return _astray(text)
-        return link_words.read(run, text) if _shows(run, asked.example) else _astray(text)
+        return link_words.read(run, text) if _shows(run, link.example) else _astray(text)
 
     def _parameters(self, run: Run) -> dict[str, str]:
         number = next((i for i, e in enumerate(self._examples, 1) if _shows(run, e)), None)
@@ -220,12 +220,12 @@ class Links:
             model = run.model_id
         if model != self._models.default:
             query["model"] = model
-        told = {**run.settings, "layers": _layers(run)}
+        settings = {**run.settings, "layers": _layers(run)}
         own = self._models.facts(model).get("repetition_penalty")
-        if told.get("repetition_penalty") == own:
-            told["repetition_penalty"] = None  # what a link without one says
+        if settings.get("repetition_penalty") == own:
+            settings["repetition_penalty"] = None  # what a link without one says
         for name, field, knob in _DECODING:
-            value = told.get(field, knob.default)
+            value = settings.get(field, knob.default)
             if value != knob.default:
                 query[name] = value if isinstance(value, str) else f"{value:g}"
         return query
@@ -244,10 +244,10 @@ class Links:
         return entry.id
 
 
-def _read(told: Any) -> QueryCall:
+def _read(message: Any) -> QueryCall:
     """Return a link and what the browser remembers; `SightlineError` if it cannot be a link."""
     try:
-        return read_call(QueryCall, told)
+        return read_call(QueryCall, message)
     except SightlineError:
         raise SightlineError(words.TOO_LONG) from None
 

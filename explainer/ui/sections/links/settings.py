@@ -1,6 +1,6 @@
 """The settings of a page: which it starts with, a browser remembers, and a link puts in place.
 
-Both a browser and a link can say anything: what cannot be used is left out, and told.
+Both a browser and a link can say anything: what cannot be used is left out and reported.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ def all_options() -> Value:
     return {name: _options(name) for name in OFFERED}
 
 
-def remembered(told: Any, doubts: Doubts) -> Value:
+def remembered(settings: Any, doubts: Doubts) -> Value:
     """Return the settings that a browser remembers, or the defaults if they cannot be used."""
-    if told is None:
+    if settings is None:
         return defaults()
     try:
-        return checked(told)
+        return checked(settings)
     except (SightlineError, TypeError):
         doubts.add(words.FORGOTTEN)
         return defaults()
@@ -66,7 +66,7 @@ def checked(settings: Any) -> Value:
     controls.read_settings(panel, options)
     if len(panel["alphas"]) != len(controls.panel_value()["alphas"]):
         raise SightlineError(texts.BAD_REQUEST)
-    if any(set(told) != set(_options(name)) for name, told in options.items()):
+    if any(set(values) != set(_options(name)) for name, values in options.items()):
         raise SightlineError(texts.BAD_REQUEST)
     for name, knob in _VIEW.items():
         knob.check(settings[name])
@@ -80,8 +80,8 @@ def linked(query: Mapping[str, str], settings: Value, doubts: Doubts) -> Value:
     panel["alphas"] = doubts.keep(query, "scales", _alphas, panel["alphas"])
     if "weights" in query:
         read = partial(_weights, alphas=panel["alphas"])
-        told = doubts.keep(query, "weights", read, None)
-        panel |= {"weights": told} if told else {}
+        weights = doubts.keep(query, "weights", read, None)
+        panel |= {"weights": weights} if weights else {}
     for name in ("k", "beta"):
         knob = controls.knob(method, name)
         panel[name] = doubts.keep(query, name, partial(read_knob, knob), panel[name])
@@ -117,15 +117,15 @@ def _alphas(text: str) -> list[list[Any]]:
 
 
 def _weights(text: str, alphas: Sequence[Sequence[Any]]) -> list[int | float]:
-    """Return the weight of each scale slider for pairs FACTOR:WEIGHT, 1 where none is told."""
-    told: dict[Any, int | float] = {factor: 1 for factor, _ in alphas}
+    """Return the weight of each scale slider for pairs FACTOR:WEIGHT, 1 where none is named."""
+    weights: dict[Any, int | float] = {factor: 1 for factor, _ in alphas}
     for pair in text.split(","):
         factor, _, weight = pair.partition(":")
-        if number(factor) not in told:
+        if number(factor) not in weights:
             raise SightlineError(words.NO_SUCH_SCALE.format(got=factor[:40]))
-        told[number(factor)] = number(weight)
-    controls.knob(OFFERED["msea_arc"], controls.SCALE_WEIGHTS).check(list(told.values()))
-    return list(told.values())
+        weights[number(factor)] = number(weight)
+    controls.knob(OFFERED["msea_arc"], controls.SCALE_WEIGHTS).check(list(weights.values()))
+    return list(weights.values())
 
 
 def _methods(text: str) -> list[str]:
