@@ -70,7 +70,7 @@ def main(args: argparse.Namespace, plan: RegionPlan) -> int:
         "model": args.endpoint_model,
     }
     files = _Files(args.out, Path(args.images[0]).stem, parts)
-    tell, steps = ProgressLine(), search.steps()
+    show, steps = ProgressLine(), search.steps()
     order: tuple[int, ...] = ()
     while True:
         try:
@@ -84,7 +84,7 @@ def main(args: argparse.Namespace, plan: RegionPlan) -> int:
                 values[list(order)] = np.linspace(1, 0, len(parts))
                 files.write({**report, "calls": budget.spent, "order": list(order)}, values)
             raise
-        tell(step)
+        show(step)
         order = step.order if step.found else ()
     print(f"{budget.spent:,} calls, {time.perf_counter() - start:.1f} s")
     if search.unlisted:
@@ -109,7 +109,9 @@ class _Files:
         """Write the figures, the parts, and the map of values (n,)."""
         image = self.parts.image
         drawn = overlay(image, self.parts.heatmap(values), colour_table("inferno"))
-        save(self.folder, f"{self.stem}_eagle", "json", json.dumps(report, indent=2).encode() + b"\n")
+        save(
+            self.folder, f"{self.stem}_eagle", "json", json.dumps(report, indent=2).encode() + b"\n"
+        )
         save(self.folder, f"{self.stem}_parts", "png", png(outlined(image, self.parts.labels)))
         save(self.folder, f"{self.stem}_eagle", "png", png(drawn))
 
