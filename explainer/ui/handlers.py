@@ -209,17 +209,17 @@ class Handlers:
 
     def follow_up(self, key: str, prompt: str, decoding: DecodingControls) -> Iterator[Any]:
         """Yield the steps of an answer to a further prompt about a stored run, and that run."""
-        told = {"prompt": prompt, **_decoding_key(decoding)}
+        change = {"prompt": prompt, **_decoding_key(decoding)}
         return self._derive(
-            key, told, partial(FollowUpJob, prompt=prompt, options=asdict(decoding))
+            key, change, partial(FollowUpJob, prompt=prompt, options=asdict(decoding))
         )
 
     def _derive(
-        self, key: str, told: Mapping[str, Any], make: Callable[[Run], RunJob]
+        self, key: str, change: Mapping[str, Any], make: Callable[[Run], RunJob]
     ) -> Iterator[Any]:
-        """Yield the steps in which a stored run becomes another one, which `told` names, and it."""
+        """Yield the steps that turn a stored run into another, named by `change`, and that run."""
         before = self.run(key)
-        name = self._store.key(key.encode(), "", before.model_id, told)
+        name = self._store.key(key.encode(), "", before.model_id, change)
         run = self._store.get(name)
         if run is None:
             for item in self.job_steps(replace(make(before), name=name)):
