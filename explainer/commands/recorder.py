@@ -42,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
         options["model_or_path"] = args.model
     plan = ReplicaPlan(options, args.replicas, most, args.host, args.port)
     with started(plan) as address:
-        print(f"{args.replicas} replicas answer at {address}", flush=True)
+        print(f"the recorder answers at {address}", flush=True)
         wait_for_end()
     return 0
 

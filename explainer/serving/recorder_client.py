@@ -95,7 +95,7 @@ class RecorderClient:
         known = job.run if isinstance(job, RunJob) else None
         try:
             with self._http.stream("POST", JOB_PATH, content=encode(job)) as answer:
-                self._is_away = False
+                self._is_away = answer.status_code == httpx.codes.NOT_FOUND  # Ray without replicas
                 if answer.status_code != 200:
                     _refuse(answer.status_code)
                 for item in read_messages(answer.iter_bytes(), known):
@@ -114,6 +114,8 @@ class RecorderClient:
 
 
 def _refuse(status: int) -> NoReturn:
+    if status == httpx.codes.NOT_FOUND:
+        raise ModelError(AWAY)
     if status == httpx.codes.BAD_REQUEST:
         raise ModelError(OTHER_VERSION)
     if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:

@@ -209,6 +209,7 @@ def test_a_recorder_that_is_away_busy_or_of_another_version_is_said_so():
             (503, BusyError, BUSY),
             (413, ModelError, TOO_LARGE),
             (400, ModelError, OTHER_VERSION),
+            (404, ModelError, AWAY),
             (500, ModelError, LOST),
         ):
             statuses[0] = status
