@@ -89,8 +89,8 @@ export function computing(message, {declared: {methods, norms}, words, steps: sa
   }
 
   // The same with what is said of it.
-  /** @type {(word: Explained, chips: BarChip[], facts: AnswerFacts) => ToldWord} */
-  function toldOf(word, chips, {texts, probabilities}) {
+  /** @type {(word: Explained, chips: BarChip[], facts: AnswerFacts) => SubjectWord} */
+  function subjectWord(word, chips, {texts, probabilities}) {
     if (word.at !== undefined) {
       const held = heldOf(word);
       return {tokens: [word.at], texts: held.texts, probability: held.probability, was: texts[word.at]};
@@ -127,12 +127,12 @@ export function computing(message, {declared: {methods, norms}, words, steps: sa
     if (!panel || !options || !facts) return {};
     const began = performance.now(), lacking = grows ? missing(panel, options) : [];
     if (lacking.length) return {refused: {busy: fill(words.adding, {scales: lacking.join(', ')}), need: true}};
-    const told = parts(subject).map(word => toldOf(word, chips, facts)), word = titleOf(told, words), whole = wholeOf(subject, chips);
+    const said = parts(subject).map(word => subjectWord(word, chips, facts)), word = titleOf(said, words), whole = wholeOf(subject, chips);
     const shown = Object.keys(options).filter(name => name in methods);
     const made = Object.fromEntries(shown.map(name => [name, makeMap(name, whole, settings(name, panel, options[name]), word, pictures.images)]));
     const main = (made[ARC] ?? made[shown[0]])?.heat;
     return {entry: {
-      subject, word, line: lineOf(told, subject.layer, chips, facts, words), maps: shown.map(name => made[name].map),
+      subject, word, line: lineOf(said, subject.layer, chips, facts, words), maps: shown.map(name => made[name].map),
       peaks: (main?.parts ?? []).map(part => Number(largest(part.values.map(Math.abs)).toFixed(3))), beta: made[ARC]?.heat.notes.beta_auto ?? null,
       took: performance.now() - began,
     }};
@@ -144,8 +144,8 @@ export function computing(message, {declared: {methods, norms}, words, steps: sa
     if (!panel || !options || !facts) return {};
     const lacking = grows ? missing(panel, {}) : [];
     if (lacking.length) return {refused: {text: fill(words.adding, {scales: lacking.join(', ')}), kind: 'busy'}};
-    const s = settings(ARC, panel, options[ARC] ?? {}), [first] = parts(subject), [told, other] = parts(subject).map(word => toldOf(word, chips, facts));
-    const texts = {whole: textOf(told.texts), pieces: told.texts.map(text => textOf([text])), against: other && textOf(other.texts)};
+    const s = settings(ARC, panel, options[ARC] ?? {}), [first] = parts(subject), [plus, other] = parts(subject).map(word => subjectWord(word, chips, facts));
+    const texts = {whole: textOf(plus.texts), pieces: plus.texts.map(text => textOf([text])), against: other && textOf(other.texts)};
     return {steps: mapSteps(methods[ARC], run, wordOf(first, chips), s, {...texts, chips, norm: norms.plain[s.normalisation], says}, beside)};
   }
 

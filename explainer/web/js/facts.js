@@ -20,38 +20,38 @@ export function textOf(texts) { return texts.join('').replace(/^ /, '') || '∅'
 
 /**
  * Return what people call a subject.
- * @param {ToldWord[]} told its word, or both words of a contrast
+ * @param {SubjectWord[]} subject its word, or both words of a contrast
  * @param {ComputedWords} words
  * @returns {string}
  */
-export function titleOf(told, words) {
-  const [plus, minus] = told.map(word => textOf(word.texts));
+export function titleOf(subject, words) {
+  const [plus, minus] = subject.map(word => textOf(word.texts));
   return minus === undefined ? plus : fill(words.against, {plus, minus});
 }
 
 /**
  * Return the line beside a word: probability, place, model, time, layer.
- * @param {ToldWord[]} told its word, or both words of a contrast
+ * @param {SubjectWord[]} subject its word, or both words of a contrast
  * @param {number | undefined} layer that is looked at
  * @param {BarChip[]} chips
  * @param {AnswerFacts} facts
  * @param {ComputedWords} words
  * @returns {string}
  */
-export function lineOf(told, layer, chips, facts, words) {
+export function lineOf(subject, layer, chips, facts, words) {
   const depth = layer === undefined || layer === facts.layer ? '' : fill(words.atLayer, {layer, all: facts.layer});
-  return [chanceOf(told, words), ...whereabouts(told[0], chips, words), ...facts.about, depth].filter(Boolean).join('  ·  ');
+  return [chanceOf(subject, words), ...whereabouts(subject[0], chips, words), ...facts.about, depth].filter(Boolean).join('  ·  ');
 }
 
-/** @type {(told: ToldWord[], words: ComputedWords) => string} */
-function chanceOf(told, words) {
-  const [plus, minus] = told.map(word => share(word.probability));
+/** @type {(subject: SubjectWord[], words: ComputedWords) => string} */
+function chanceOf(subject, words) {
+  const [plus, minus] = subject.map(word => share(word.probability));
   if (minus === undefined) return plus && fill(words.chance, {chance: plus});
   return plus && minus && fill(words.chances, {plus, minus});
 }
 
 // Where a word stands, if not in the answer, or would stand, and how it is spelled.
-/** @type {(word: ToldWord, chips: BarChip[], words: ComputedWords) => string[]} */
+/** @type {(word: SubjectWord, chips: BarChip[], words: ComputedWords) => string[]} */
 function whereabouts({tokens, texts, was}, chips, words) {
   const place = words.places[chips.find(chip => chip.tokens.includes(tokens[0]))?.role ?? 'answer'];
   if (was === undefined) return [place];

@@ -21,9 +21,10 @@ function load(address) {
 
 /**
  * Load the script of a part, unless it is here.
+ * @template Given what the part is built with
  * @param {string} name of its module, which exports `unfold`
  * @param {string} address of its script
- * @returns {Promise<{unfold(context: any): void}>} the module; rejected if it could not be loaded
+ * @returns {Promise<{unfold(context: Given): void}>} the module; rejected if it could not be loaded
  */
 export async function bring(name, address) {
   await load(address);

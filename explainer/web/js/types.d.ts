@@ -2,7 +2,7 @@
 // messages.d.ts and words.d.ts.
 
 /** A word of a subject: the tokens where it stands, its texts; `was` is the text in whose place it would stand. */
-interface ToldWord { tokens: number[]; texts: string[]; probability: number | null; was?: string }
+interface SubjectWord { tokens: number[]; texts: string[]; probability: number | null; was?: string }
 
 /** A word that was not said, as its message tells it. */
 interface HeldWord { ids: number[]; texts: string[]; probability: number | null }

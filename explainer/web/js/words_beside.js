@@ -14,7 +14,7 @@ import {tool} from './toolbar.js';
  * @returns {void}
  */
 export function mount({element, props, trigger, server, watch}) {
-  const root = partOf(element, '.sl-beside'), {now} = sightline, told = props.words;
+  const root = partOf(element, '.sl-beside'), {now} = sightline, says = props.words;
   /** @type {Omit<WordPlaces, 'run'> & {run: string | null}} */
   let known = {run: null, places: [], answer: ''};
   /** @type {{run: string | null, make(subject: Explained): Explained} | null} */
@@ -37,20 +37,20 @@ export function mount({element, props, trigger, server, watch}) {
     return node;
   }
 
-  const role = make('span', 'sl-role', told.instead), list = make('div', 'sl-could');
+  const role = make('span', 'sl-role', says.instead), list = make('div', 'sl-could');
   const typed = make('form', 'sl-typed'), field = make('input', 'sl-type');
   const tools = make('div', 'sl-tools'), message = make('span', 'sl-said');
   list.setAttribute('role', 'toolbar');
-  list.setAttribute('aria-label', told.list);
+  list.setAttribute('aria-label', says.list);
   field.type = 'text';
   field.maxLength = 100;
-  field.placeholder = told.typed;
-  field.setAttribute('aria-label', told.typed);
+  field.placeholder = says.typed;
+  field.setAttribute('aria-label', says.typed);
   field.autocomplete = 'off';
   field.dir = 'auto';
   message.setAttribute('role', 'status');
-  const against = half('sl-not', told.typedNot, null, () => ask(true));
-  against.textContent = told.not;
+  const against = half('sl-not', says.typedNot, null, () => ask(true));
+  against.textContent = says.not;
   typed.append(field, against);
   if (props.known) {
     const known = make('datalist');
@@ -61,31 +61,31 @@ export function mount({element, props, trigger, server, watch}) {
   }
   typed.addEventListener('submit', event => { event.preventDefault(); ask(false); });
 
-  const whole = tool(told.whole, told.wholeLong, () => {
+  const whole = tool(says.whole, says.wholeLong, () => {
     const place = here();
     if (!place) return;
     const all = {tokens: place.word, by: joining()};
     explain(same(word(now.subject), all) ? {chip: place.index} : all);
   });
-  const extend = tool(told.extend, told.extendLong, () => sightline.set({extending: !now.extending}));
+  const extend = tool(says.extend, says.extendLong, () => sightline.set({extending: !now.extending}));
   const joining = () => /** @type {Explained['by']} */ (by.value);
-  const by = make('select', 'sl-choice'), pieces = make('label', 'sl-by', told.by);
-  for (const [value, text] of Object.entries(told.combine)) by.append(new Option(text, value));
+  const by = make('select', 'sl-choice'), pieces = make('label', 'sl-by', says.by);
+  for (const [value, text] of Object.entries(says.combine)) by.append(new Option(text, value));
   by.addEventListener('change', () => explain({...word(now.subject), by: joining()}));
   pieces.append(by);
-  const template = tool(told.template, told.templateLong, () => sightline.set({template: !now.template}));
-  const edit = tool(told.edit, told.editLong, () => editing(editor.hidden));
+  const template = tool(says.template, says.templateLong, () => sightline.set({template: !now.template}));
+  const edit = tool(says.edit, says.editLong, () => editing(editor.hidden));
   extend.classList.add('sl-touch');
-  tools.append(pieces, whole, extend, template, ...told.edit ? [edit] : []);
+  tools.append(pieces, whole, extend, template, ...says.edit ? [edit] : []);
 
   const editor = make('form', 'sl-editor'), text = make('textarea', 'sl-answer-text');
-  const read = make('button', 'sl-tool', told.read);
-  text.setAttribute('aria-label', told.edit);
+  const read = make('button', 'sl-tool', says.read);
+  text.setAttribute('aria-label', says.edit);
   text.rows = 2;
   text.dir = 'auto';
   read.type = 'submit';
   editor.hidden = true;
-  editor.append(text, read, tool(told.cancel, told.cancel, () => editing(false)));
+  editor.append(text, read, tool(says.cancel, says.cancel, () => editing(false)));
   editor.addEventListener('keydown', event => {
     if (event.key !== 'Escape') return;
     event.stopPropagation();
@@ -136,9 +136,9 @@ export function mount({element, props, trigger, server, watch}) {
     one.setAttribute('aria-pressed', String(chosen));
     box.append(one);
     if (chosen) return box;
-    const label = fill(told.contrast, {minus: said});
+    const label = fill(says.contrast, {minus: said});
     const other = half('sl-not', label, subject, () => { if (plus) explain(minus ? plus : {plus, minus: subject}); });
-    other.textContent = told.not;
+    other.textContent = says.not;
     other.setAttribute('aria-pressed', String(minus));
     box.append(other);
     return box;

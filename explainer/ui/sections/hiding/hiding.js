@@ -63,14 +63,14 @@ export function unfold({element, props, trigger, watch}) {
     return figure;
   }
 
-  /** @type {(told: HidingResult) => void} */
-  function report(told) {
-    const word = make('strong', '', told.word);
+  /** @type {(found: HidingResult) => void} */
+  function report(found) {
+    const word = make('strong', '', found.word);
     word.dir = 'auto';
-    line.replaceChildren(...(told.word ? [word, ` ${told.line}`] : []));
-    verdict.textContent = [told.verdict, told.note].filter(Boolean).join(' ');
-    shots.replaceChildren(...told.pictures.map(shot));
-    numbers.replaceChildren(...(told.rows.length ? [table(told)] : []), make('p', 'sl-caption', told.rest));
+    line.replaceChildren(...(found.word ? [word, ` ${found.line}`] : []));
+    verdict.textContent = [found.verdict, found.note].filter(Boolean).join(' ');
+    shots.replaceChildren(...found.pictures.map(shot));
+    numbers.replaceChildren(...(found.rows.length ? [table(found)] : []), make('p', 'sl-caption', found.rest));
     result.hidden = false;
     shownKey = askedKey;
     follow();

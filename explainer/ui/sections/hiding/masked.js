@@ -20,10 +20,10 @@ export function mount({element, props, trigger, watch}) {
   }));
 
   function show() {
-    const told = known.get(now.run), held = row.contains(document.activeElement);
-    row.hidden = !told;
-    text.textContent = told?.note ?? '';
-    if (held && !told) queueMicrotask(() => document.querySelector('.sl-chip[tabindex="0"]')?.focus());  // once it is marked
+    const note = known.get(now.run), held = row.contains(document.activeElement);
+    row.hidden = !note;
+    text.textContent = note?.note ?? '';
+    if (held && !note) queueMicrotask(() => document.querySelector('.sl-chip[tabindex="0"]')?.focus());  // once it is marked
   }
 
   function heard() {

@@ -78,13 +78,13 @@ export function unfold({element, props, trigger, watch}) {
     }));
   }
 
-  /** @type {(told: MapTestResult) => void} */
-  function report(told) {
-    const word = make('strong', '', told.word);
+  /** @type {(found: MapTestResult) => void} */
+  function report(found) {
+    const word = make('strong', '', found.word);
     word.dir = 'auto';
-    line.replaceChildren(word, ` ${told.line}`);
-    verdict.textContent = told.verdict;
-    numbers.replaceChildren(table(told), make('p', 'sl-caption', told.rest));
+    line.replaceChildren(word, ` ${found.line}`);
+    verdict.textContent = found.verdict;
+    numbers.replaceChildren(table(found), make('p', 'sl-caption', found.rest));
   }
 
   function heard() {

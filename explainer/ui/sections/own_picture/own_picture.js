@@ -19,10 +19,10 @@ export function mount({element, props, server}) {
     const {run} = now;
     root.hidden = true;
     if (run === null) return;
-    const told = await server.offer({run}).catch(() => null);  // the page says elsewhere that the server is away
-    if (run !== now.run || !told || !('model' in told) || told.run !== run || !told.text) return;
-    model = told.model;
-    text.textContent = told.text;
+    const offer = await server.offer({run}).catch(() => null);  // the page says elsewhere that the server is away
+    if (run !== now.run || !offer || !('model' in offer) || offer.run !== run || !offer.text) return;
+    model = offer.model;
+    text.textContent = offer.text;
     load.textContent = props.load.replace('{model}', () => model);
     load.hidden = !model;
     root.hidden = false;

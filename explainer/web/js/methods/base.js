@@ -39,12 +39,12 @@ function number(knob, value) {
 
 /** @type {(knob: KnobSpec, value: unknown) => number} */
 function whole(knob, value) {
-  const told = number(knob, value);
-  if (!Number.isInteger(told)) throw new Refusal(`${knob.name} is a whole number, got ${told}`);
-  if ((told - knob.low) % knob.step) {
-    throw new Refusal(`${knob.name} must be one of ${knob.low}, ${knob.low + knob.step}, ... ${knob.high}, got ${told}`);
+  const whole = number(knob, value);
+  if (!Number.isInteger(whole)) throw new Refusal(`${knob.name} is a whole number, got ${whole}`);
+  if ((whole - knob.low) % knob.step) {
+    throw new Refusal(`${knob.name} must be one of ${knob.low}, ${knob.low + knob.step}, ... ${knob.high}, got ${whole}`);
   }
-  return told;
+  return whole;
 }
 
 /** @type {(knob: KnobSpec, value: unknown) => KnobValue} */

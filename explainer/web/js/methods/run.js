@@ -1,4 +1,4 @@
-// A run as the evidence message tells it (docs/formats.md), and the values that methods read of it.
+// A run as the evidence message describes it (docs/formats.md), and the values that methods read of it.
 
 const VERSION = 2, STEPS = 32767, MOST_SAID = 16;
 /** @type {Record<string, new (buffer: ArrayBuffer, begin: number, count: number) => any>} */
@@ -20,7 +20,7 @@ export function readEvidence(buffer) {
   const {header, arrays, shapes} = unpack(buffer);
   return {
     images: header.images,
-    scales: header.scales.map((told, i) => scale(told, shapes[`maps${i}`][1], i, arrays)),
+    scales: header.scales.map((one, i) => scale(one, shapes[`maps${i}`][1], i, arrays)),
     firstGuess: header.first_guess,
     ids: arrays.ids,
     tokens: arrays.tokens,
@@ -92,7 +92,7 @@ function joined(one, other) {
   return out;
 }
 
-/** @type {(told: EvidenceHeader['scales'][0], size: number, i: number, arrays: Record<string, any>) => RunScale} */
+/** @type {(one: EvidenceHeader['scales'][0], size: number, i: number, arrays: Record<string, any>) => RunScale} */
 function scale({alpha, base, least, views}, size, i, arrays) {
   let at = 0;
   const placed = views.map(view => {
