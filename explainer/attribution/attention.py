@@ -3,8 +3,8 @@
 A^l (L, L) is the mean over heads of the attention in layer l; its rows sum to 1. Products over
 layers are accumulated during the pass, so that only one layer's attention is held at a time.
 
-In models where only some layers attend, Attention shows these. The products stand for all that
-moves between tokens, so that there they are refused.
+In models where only some layers attend, Attention uses those. The rollouts are refused there, since
+their products assume that nothing but attention moves information between tokens.
 """
 
 from __future__ import annotations

@@ -89,10 +89,10 @@ def _maps(
 
 
 def _leaf(reading: Reading, patches: Patches, mode: str, depth: float, features: str) -> Leaf:
-    """Return the place that is looked at.
+    """Return the place in the model whose features are weighted.
 
-    The last layer that attends is out of reach: what it makes of a visual token no position far
-    from there reads, since layers after it, if there are any, convolve a few tokens.
+    It is never the output of the last layer that attends. Layers after that one convolve a few
+    tokens at most, so the score would hardly depend on its visual tokens.
     """
     family, layers = reading.family, patches.decoder.layers
     if mode == "table":

@@ -123,7 +123,7 @@ def _fixed_norm(norm: nn.Module, args: tuple, output: torch.Tensor) -> torch.Ten
     x = args[0].float()
     eps = norm.eps if hasattr(norm, "eps") else norm.variance_epsilon
     scale = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps).detach()
-    # Some multiply by the weight, some by 1 + weight: what becomes of ones says it of both.
+    # Some norms multiply by the weight, some by 1 + weight; an input of ones shows which.
     ones = torch.ones_like(x[..., :1, :])
     gain = type(norm).forward(norm, ones).detach() * (1 + eps) ** 0.5
     return _replace_value((gain * (x * scale)).to(output.dtype), output)

@@ -13,7 +13,7 @@ from explainer.run.thought import thought
 def continued(run: Run) -> Conversation:
     """Return the conversation of a run with its prompt and answer as the last turn.
 
-    The answer is told without its thought and the space around it, as chat templates write earlier
+    The answer goes in without its thought and the space around it, as chat templates write earlier
     answers. Raises `RunError` for an answer without words, or a conversation of `MOST_TURNS`.
     """
     thoughts = set(thought(run))

@@ -114,7 +114,7 @@ def shown(value: Any) -> str:
     """Format a value of a file as JSON, of at most 60 characters."""
     if isinstance(value, (list, tuple)):  # of a long list only the start is written
         value = list(value[:20])
-    if isinstance(value, int) and abs(value) >= LARGEST_ID:  # too long a text to be made
+    if isinstance(value, int) and abs(value) >= LARGEST_ID:  # an integer with too many digits
         return "a number of 20 digits or more"
     text = json.dumps(value, default=str)
     return text if len(text) <= 60 else text[:59] + "…"
