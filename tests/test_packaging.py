@@ -22,7 +22,7 @@ from packaging.specifiers import SpecifierSet
 from explainer.__main__ import COMMANDS
 from explainer.emoji_world.objects import THINGS
 from explainer.recording.load import BUNDLED
-from tests import dockerfile
+from tests import dockerfile, screenshots
 from tests.readme_figures import (
     EVIDENCE,
     MEANING,
@@ -100,6 +100,13 @@ def test_what_pages_link_to_is_there():
         targets = re.findall(r"\]\((?!https?://)([^)#]+)\)", prose)
         missing += [f"{page.name}: {t}" for t in targets if not (page.parent / t).is_file()]
     assert not missing
+
+
+def test_the_pictures_of_the_page_are_small_shown_and_taken_by_the_script():
+    pictures = sorted((ROOT / "docs" / "pictures").iterdir())
+    assert [p.stem for p in pictures] == sorted(screenshots.PICTURES)
+    assert not [p.name for p in pictures if p.stat().st_size > 150_000]
+    assert not [p.name for p in pictures if f"pictures/{p.name})" not in DOCS]
 
 
 def test_the_readme_leads_to_every_page():
