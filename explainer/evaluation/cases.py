@@ -81,7 +81,7 @@ class Cases:
             said = "".join(run.tokens.texts[t] for t in site.thing.tokens).strip()
             _show(row[0], run.image, site.mask, f'"{said}": where it is')
             for axis, name, (heat, iou, predicted) in zip(row[1:], self.shown, maps, strict=True):
-                pixels = overlay(run.image, heat, colour_table("inferno"), cover="all")
+                pixels = overlay(run.image, heat, colour_table("inferno"), 0.55, cover="all")
                 _show(axis, pixels, predicted, f"{name}: IoU {iou:.2f}")
         figure.savefig(file, dpi=80)
 

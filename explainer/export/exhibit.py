@@ -45,7 +45,7 @@ class Look:
 
     colours: str = "inferno"
     diverging: str = "RdBu_r"
-    opacity: float = 0.55
+    opacity: float = 0.75
     cover: str = COVERS[0]
     theme: str = "light"
 

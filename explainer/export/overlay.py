@@ -18,7 +18,7 @@ def overlay(
     image: RGB,
     heat: Heatmap,
     table: RGB,
-    opacity: float = 0.55,
+    opacity: float = 0.75,
     index: int = 0,
     cover: str = COVERS[0],
 ) -> RGB:

@@ -127,7 +127,7 @@ def test_settings_are_remembered_until_they_are_reset(app, visit):
     visitor.settled("0.9", heat)
     page.click(f"text={link_words.BAR['reset']}")
     visitor.settled("50", f"document.querySelector('{K}').value")
-    visitor.settled("0.55", heat)
+    visitor.settled("0.75", heat)
     page.wait_for_function("() => localStorage.getItem('sightline') === null")
     assert page.inner_text(SAID) == link_words.BAR["wasReset"]
 

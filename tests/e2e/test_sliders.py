@@ -177,7 +177,7 @@ def test_opacity_and_colours_stay_in_the_browser(app, visitor):
     page.keyboard.press("End")
     visitor.settled("1", heat)
     opacity.locator(".sl-reset").click()
-    visitor.settled("0.55", heat)
+    visitor.settled("0.75", heat)
     table = {tuple(c) for c in colour_table("viridis").tolist()}
     page.select_option("#sl-colours", "viridis")
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
