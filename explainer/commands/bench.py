@@ -117,7 +117,7 @@ def _measure(args: argparse.Namespace) -> Iterator[Figure]:
         if args.browser:
             yield from browser.measure(page.url)
     if args.browser:
-        yield from measure_sliders()
+        yield from measure_files()
 
 
 def measure_crowd(args: argparse.Namespace) -> Iterator[Figure]:
@@ -253,14 +253,18 @@ def measure_evidence_sizes() -> Iterator[Figure]:
         yield Figure(f"evidence message, {tokens} tokens, 1024x768 at 2B", size / 1e3, "kB", bar)
 
 
-def measure_sliders(tokens: int = 40) -> Iterator[Figure]:
-    """Yield how quickly sliders move three maps of such a run, in a file without a server."""
-    run = _large_run(tokens)
+def measure_files(short: int = 40, long: int = 1000) -> Iterator[Figure]:
+    """Yield how quickly a file of such a run answers, without a server.
+
+    That is for sliders that move three maps, and for the words of a long answer.
+    """
     chosen = tuple(Chosen(METHODS[name], METHODS[name].settings()) for name in SHOWN)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "run.html"
-        file.write_bytes(one_file(Exhibit(run, chosen, tuple(chips(run)))))
-        yield from browser.measure_sliders(file, f"three maps, {tokens} tokens, 27 x 37")
+    for tokens, tried in ((short, browser.measure_sliders), (long, browser.measure_words)):
+        run = _large_run(tokens)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "run.html"
+            file.write_bytes(one_file(Exhibit(run, chosen, tuple(chips(run)))))
+            yield from tried(file, f"three maps, {tokens} tokens, 27 x 37")
 
 
 def _large_run(answer: int = 60) -> Run:

@@ -163,6 +163,21 @@ def measure_sliders(path: Path, what: str, repeat: int = REPEAT) -> Iterator[Fig
             yield Figure(f"{label}: requests", took.requests, "", 0)
 
 
+def measure_words(path: Path, what: str, repeat: int = REPEAT) -> Iterator[Figure]:
+    """Yield the latencies of choosing words of a run in one HTML file, medians in milliseconds.
+
+    Arguments as for `measure_sliders`.
+    """
+    with _page() as page:
+        page.goto(path.as_uri())
+        page.wait_for_function(SHOWN, arg=None)
+        for act in ("click", "arrow"):
+            took = latencies(page, act, "computed", repeat)
+            label = f"{what}, {act}"
+            yield Figure(f"{label}: computing", statistics.median(took.computing), "ms", None)
+            yield Figure(f"{label}: computing and drawing", statistics.median(took.times), "ms", 16)
+
+
 def first_maps(url: str) -> float:
     """Return the seconds from the first byte of a page to its first maps, in a new browser."""
     with _page() as page:

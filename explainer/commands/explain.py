@@ -250,10 +250,11 @@ def _open_run(args: argparse.Namespace, model: _LazyModel) -> tuple[Run, Run]:
 
 
 def _print_layers(step: Step) -> None:
-    """Print the memory that further layers take, before they are recorded."""
+    """Print what a long answer and further layers take of the memory, before they are recorded."""
+    if step.kind == "long":
+        print(f"an answer of {step.total:,} tokens takes {step.text}")
     if step.kind == "layers":
-        layers = "1 further layer is" if step.done == 1 else f"{step.done} further layers are"
-        print(f"{layers} kept, {step.text}")
+        print(f"{step.done} further layer{' is' if step.done == 1 else 's are'} kept, {step.text}")
 
 
 class _RunFile:

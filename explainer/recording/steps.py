@@ -34,8 +34,10 @@ from explainer.recording.request import (
     check_request,
     check_scale_length,
 )
+from explainer.recording.sizes import check_answer_bytes
 from explainer.recording.step import Step
 from explainer.run import ANSWER, Evidence, Run, Scale
+from explainer.run.schema import LONG_ANSWER
 
 
 class Recorder:
@@ -54,16 +56,20 @@ class Recorder:
             request.visual.media, request.prompt, request.thinking, request.conversation
         )
         check_length(self.family, inputs, request)
-        size = check_layer_bytes(self.family, inputs, request)
-        return self._steps(request, inputs, size)
+        sizes = tuple(
+            check(self.family, inputs, request) for check in (check_answer_bytes, check_layer_bytes)
+        )
+        return self._steps(request, inputs, sizes)
 
     def _steps(
-        self, request: Request, inputs: Inputs, layer_bytes: int
+        self, request: Request, inputs: Inputs, sizes: Sequence[int]
     ) -> Generator[Step | Run, None, None]:
         clock, answer, layers = _Clock(), GeneratedAnswer(), request.layers
+        of_answer, of_layers = (f"about {max(size / 1e6, 0.1):,.1f} MB" for size in sizes)
+        if request.longest > LONG_ANSWER:
+            yield Step("long", of_answer, 0, request.longest)
         if layers:
-            about = f"about {max(layer_bytes / 1e6, 0.1):,.1f} MB"
-            yield Step("layers", about, len(layers), self.family.depth)
+            yield Step("layers", of_layers, len(layers), self.family.depth)
         with describe_memory_errors("use a smaller picture, a shorter prompt or fewer new tokens"):
             if request.answer_ids is not None:
                 states, answer = self._read_answer(inputs, request.answer_ids, layers)

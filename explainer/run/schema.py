@@ -23,6 +23,7 @@ ROLE_NAMES: Sequence[RoleName] = (
     "earlier_answer",
 )
 SOURCES = ("picture", "prompt", "words")  # what a word of the answer may rest on
+LONG_ANSWER = 256  # tokens; what a longer one may take of the memory is told before it begins
 MOST_TURNS = 32  # of a conversation, besides the one that is recorded
 
 

@@ -104,7 +104,7 @@ class Api:
         Args:
             picture: the picture; null if `more` holds a video
             prompt: the question
-            max_new_tokens: longest answer, 1 to 256
+            max_new_tokens: longest answer, 1 to 2048
             temperature: 0 for the most probable answer, else up to 2
             seed: of sampling, above temperature 0
             scales: scale factors at which the picture is read

@@ -155,6 +155,9 @@ class Handlers:
             elif item.kind == "again":
                 pieces = []
                 yield PageUpdate(payload.live_bar(pieces, thread), busy(texts.BUSY_AGAIN))
+            elif item.kind == "long":
+                line = texts.BUSY_LONG.format(total=f"{item.total:,}", size=item.text)
+                yield PageUpdate(payload.live_bar(pieces, thread), busy(line))
             elif item.kind == "layers":
                 line = texts.BUSY_LAYERS.format(count=item.done, size=item.text)
                 yield PageUpdate(payload.live_bar(pieces, thread), busy(line))

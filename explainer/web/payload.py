@@ -54,6 +54,7 @@ from explainer.web.page_messages import (
 )
 
 _ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "center", "right")
+_LIVE = 100  # pieces of an answer that are sent one by one while it is generated
 _PICTURE_SIDE = 720  # longest side of the picture under the maps, enough for a large screen
 
 
@@ -176,7 +177,8 @@ def live_bar(pieces: Sequence[str], thread: Sequence[tuple[str, RoleName]] = ())
 
     `thread` are texts that stand around it, with the names of their roles.
     """
-    shown = [*thread, *((piece, "answer") for piece in pieces)]
+    settled = "".join(pieces[:-_LIVE])  # else each token would send all before it once more
+    shown = [*thread, *((piece, "answer") for piece in (settled, *pieces[-_LIVE:]) if piece)]
     chips = [
         LiveChip(index=i, text=token_text.visible(text), role=role)
         for i, (text, role) in enumerate(shown)

@@ -113,7 +113,7 @@ SAVE_LACKS = (
     "scale “strongest map of the answer”, or leave the method out."
 )
 SYSTEM = "System prompt"
-SYSTEM_ABOUT = "Text before the picture on how to answer; empty for the model's own."
+SYSTEM_ABOUT = "How to answer; empty for the model's own."
 THINKING = "Think first"
 THINKING_ABOUT = "The answer opens with a thought, whose words can be explained, too."
 LAYERS = "Layers to keep"
@@ -124,6 +124,9 @@ LAYERS_ABOUT = (
 LAYERS_SIZE = (
     "They will take about {size} more: this picture at the scales {scales}, by {model}, with an "
     "answer of up to {longest} tokens."
+)
+BUSY_LONG = (
+    "An answer of {total} tokens takes {size} beside the model. The model reads the picture…"
 )
 LAYERS_NONE = "{model} has no other layer to keep."
 LAYERS_NO_PICTURE = "The memory they need depends on the picture, and there is none yet."
@@ -194,7 +197,7 @@ PLAYING: ScriptWords = {
     "answer": "Answer",
     "thought": "Thought",
     "prompt": "Prompt",
-    "earlier": "Earlier in this conversation",
+    "earlier": "Earlier turns",
     "system": "System",
     "earlier_prompt": "Prompt {turn}",
     "earlier_answer": "Answer {turn}",

@@ -1,4 +1,4 @@
-"""Conversations, as a person sees them."""
+"""Conversations and long answers, as a person sees them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from explainer.ui.sections.conversation import words
 from tests.e2e.test_accessibility import serious
-from tests.ui.fake import ANSWER_TEXTS
+from tests.ui.fake import ANSWER_TEXTS, FakeExplainer
 
 FIELD, THREAD = ".sl-further textarea", ".sl-thread .sl-group"
 SAID = "".join(ANSWER_TEXTS)
@@ -46,3 +46,20 @@ def test_a_further_question_keeps_what_was_said(app, visit, theme, width, height
     assert page.locator(".sl-tokens .sl-chip").count() == 0
     visitor.explain()
     assert page.locator(THREAD).count() == 0
+
+
+def test_a_long_answer_is_folded_by_sentence(serve, visit):
+    sentence = (" The", " cat", " sits", " on", " the", " grass", ".")
+    visitor = visit(serve(FakeExplainer(sentence * 25)).url)
+    page = visitor.page
+    visitor.explain()
+    assert page.locator(".sl-sentence").count() == 25
+    assert page.inner_text(".sl-sentence >> nth=1 >> summary") == "The cat sits on the grass."
+    opened = "[...document.querySelectorAll('.sl-sentence')].map(one => one.open).indexOf(true)"
+    assert page.evaluate(opened) == 0, "the one with the chosen word"
+    page.click(".sl-answer .sl-chip >> nth=0")
+    for _ in sentence:
+        page.keyboard.press("ArrowRight")
+    visitor.wait_for_maps()
+    assert page.locator(".sl-sentence[open]").count() == 2, "arrow keys go on in the next sentence"
+    visitor.shot("long-answer")

@@ -14,6 +14,7 @@ import torch
 
 from explainer.errors import Cancelled, ImageError, ModelError, PromptError, RunError, ScaleError
 from explainer.models.inputs import Inputs
+from explainer.recording import sizes
 from explainer.recording.explainer import Explainer, Step
 from explainer.recording.load import load
 from explainer.run import ANSWER, PROMPT, TEMPLATE, Run
@@ -538,3 +539,13 @@ def test_a_gpu_records_what_a_cpu_records(qwen, qwen_folder):
         assert one.states.astype(np.float32) == pytest.approx(
             two.states.astype(np.float32), rel=0.02, abs=0.02
         )
+
+
+def test_what_a_long_answer_may_take_is_told_before_it_begins(qwen, monkeypatch):
+    monkeypatch.setattr(sizes, "free_memory", lambda: 10**9)
+    step = next(qwen.stream(tiny.image(), PROMPT_TEXT, max_new_tokens=300, scales=()))
+    assert (step.kind, step.total) == ("long", 300)
+    assert step.text.endswith(" MB")
+    monkeypatch.setattr(sizes, "free_memory", lambda: 10**5)
+    with pytest.raises(PromptError, match=r"up to 300 tokens would take .* choose a shorter"):
+        qwen.stream(tiny.image(), PROMPT_TEXT, max_new_tokens=300)

@@ -1,6 +1,7 @@
 // How much each word of the answer rests on the picture: a bar in its chip, and an order and a
 // filter by it.
 import {make} from './dom.js';
+import {bySentence} from './sentences.js';
 import {sightline} from './state.js';
 import {check, choose, menu} from './toolbar.js';
 
@@ -44,8 +45,9 @@ export function showEvidence({box, chips, itemOf, chipOf, follow, player}, words
     const row = box.querySelector('.sl-answer .sl-list');
     if (!row || now.run === null) return;
     const there = new Map(chips().map(chip => [Number(chip.dataset.chip), chip])), shown = arranged();
-    for (const item of answerItems()) there.get(item.index)?.remove();
-    row.append(...shown.map(item => there.get(item.index) ?? chipOf(item, false)));
+    /** @type {(item: BarChip) => HTMLElement} */
+    const chip = item => there.get(item.index) ?? chipOf(item, false);
+    row.replaceChildren(...order === 'said' && !only ? bySentence(shown, now.facts, chip) : shown.map(chip));
     const rest = now.subjects.filter(s => !shown.some(item => item.index === s.chip));
     sightline.set({subjects: [...shown.map(item => ({chip: item.index})), ...rest]});
     decorate();

@@ -8,7 +8,10 @@ import {sightline} from './state.js';
  * @param {HTMLElement} chip
  * @returns {HTMLElement[]}
  */
-export function rowOf(chip) { return [...chip.parentNode?.querySelectorAll('.sl-chip') ?? []]; }
+export function rowOf(chip) { return [...listOf(chip)?.querySelectorAll('.sl-chip') ?? []]; }
+
+/** @type {(chip: HTMLElement) => HTMLElement | null} */
+const listOf = chip => chip.closest('.sl-list');
 
 /**
  * Let a person choose several chips as one.
@@ -34,7 +37,7 @@ export function joinSpans({box, chips, itemOf, subjectOf, mark, select, follow})
   function extend(chip) {
     if (now.run === null) return;
     const anchor = chips().find(other => other.dataset.anchor) ?? chosenChip();
-    if (!anchor || anchor.parentNode !== chip.parentNode) return select(chip);
+    if (!anchor || listOf(anchor) !== listOf(chip)) return select(chip);
     anchor.dataset.anchor = '1';
     chip.focus();
     sightline.set({subject: between(anchor, chip), peek: null});
@@ -52,7 +55,7 @@ export function joinSpans({box, chips, itemOf, subjectOf, mark, select, follow})
   });
   box.addEventListener('pointerover', event => {
     const chip = targetOf(event).closest('.sl-chip');
-    if (!dragged || !chip || chip.parentNode !== dragged.parentNode || now.run === null) return;
+    if (!dragged || !chip || listOf(chip) !== listOf(dragged) || now.run === null) return;
     const subject = between(dragged, chip);
     mark(subject.tokens ?? itemOf(dragged)?.tokens ?? [], false);
   });
@@ -60,7 +63,7 @@ export function joinSpans({box, chips, itemOf, subjectOf, mark, select, follow})
     const from = dragged, chip = targetOf(event).closest?.('.sl-chip');
     dragged = null;
     if (!from || now.run === null) return;
-    if (chip && chip !== from && chip.parentNode === from.parentNode) sightline.set({subject: between(from, chip), peek: null});
+    if (chip && chip !== from && listOf(chip) === listOf(from)) sightline.set({subject: between(from, chip), peek: null});
     else follow();
   });
   box.addEventListener('dblclick', event => {

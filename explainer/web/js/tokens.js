@@ -4,6 +4,7 @@
 import {fill, make, partOf, targetOf} from './dom.js';
 import {showEvidence} from './evidence.js';
 import {film} from './film.js';
+import {bySentence} from './sentences.js';
 import {joinSpans, rowOf} from './spans.js';
 import {sightline} from './state.js';
 
@@ -18,29 +19,39 @@ export function mount({element, props, watch}) {
   const chips = () => [...box.querySelectorAll('.sl-chip')];
   const player = film(() => box.querySelectorAll('.sl-answer .sl-chip').length, props.words);
 
+  /** @type {HTMLElement[]} */
+  let marked = [];  // only these differ from the others, of which there may be a thousand
+
   // Mark the chips that are explained, or those in whose place another word would stand.
   /** @type {TokenBar['mark']} */
   function mark(tokens, unsaid) {
-    const chosen = chips().filter(chip => itemOf(chip)?.tokens.some(token => tokens.includes(token)));
-    for (const chip of chips()) {
+    const all = chips(), wanted = new Set(tokens);
+    const chosen = all.filter(chip => itemOf(chip)?.tokens.some(token => wanted.has(token)));
+    for (const chip of marked) {
       chip.tabIndex = -1;
-      chip.setAttribute('aria-selected', String(!unsaid && chosen.includes(chip)));
-      chip.classList.toggle('sl-place', unsaid && chosen.includes(chip));
+      chip.setAttribute('aria-selected', 'false');
+      chip.classList.remove('sl-place');
     }
-    const first = chosen.find(chip => chip === document.activeElement) ?? chosen[0] ?? chips()[0];
+    for (const chip of chosen) {
+      chip.setAttribute('aria-selected', String(!unsaid));
+      chip.classList.toggle('sl-place', unsaid);
+      chip.closest('.sl-sentence')?.setAttribute('open', '');
+    }
+    const first = chosen.find(chip => chip === document.activeElement) ?? chosen[0] ?? all[0];
     if (first) first.tabIndex = 0;  // one stop for the Tab key
+    marked = [...chosen, ...first ? [first] : []];
   }
 
   /** @type {(chip: HTMLElement | null) => void} */
   function select(chip) {
     if (!chip || now.run === null) return;
-    chip.closest('details')?.setAttribute('open', '');
+    chip.closest('details:not(.sl-sentence)')?.setAttribute('open', '');
     chip.focus();
     sightline.set({subject: subjectOf(chip), peek: null, playing: false});
   }
 
   /** @type {TokenBar['itemOf']} */
-  const itemOf = chip => now.chips.find(item => item.index === Number(chip.dataset.chip));
+  const itemOf = chip => now.chips[Number(chip.dataset.chip)];
   /** @type {TokenBar['subjectOf']} */
   const subjectOf = chip => ({chip: Number(chip.dataset.chip)});
 
@@ -80,7 +91,7 @@ export function mount({element, props, watch}) {
     list.setAttribute('role', 'listbox');
     list.setAttribute('aria-multiselectable', 'true');
     list.setAttribute('aria-label', label);
-    list.append(...items.map(item => chipOf(item, live)));
+    list.append(...live ? items.map(item => chipOf(item, true)) : bySentence(items, now.facts, item => chipOf(item, false)));
     part.append(name, list);
     return part;
   }
@@ -102,7 +113,7 @@ export function mount({element, props, watch}) {
       if (rows.at(-1)?.[0].role === item.role) rows[rows.length - 1].push(item);
       else rows.push([item]);
     }
-    details.open = true;
+    details.open = !matchMedia('(max-width: 600px)').matches;  // there it would cover the maps
     details.append(make('summary', '', props.words.earlier));
     let turn = 0;
     for (const row of rows) {
@@ -124,6 +135,7 @@ export function mount({element, props, watch}) {
     const thought = items.filter(item => item.thought);
     const prompt = items.filter(item => item.role === 'prompt');
     const earlier = items.filter(item => item.role === 'system' || item.role.startsWith('earlier'));
+    if (!live) sightline.set({facts});
     const parts = [];
     if (earlier.length) parts.push(thread(earlier, live));
     if (answer.length || live) parts.push(group('answer', props.words.answer, answer, live));
@@ -137,7 +149,6 @@ export function mount({element, props, watch}) {
     box.replaceChildren(...parts);
     box.classList.toggle('sl-live', live);
     if (live) return sightline.set({run: null, chips: [], peek: null});
-    sightline.set({facts});
     if (value.run && value.run === now.run) sightline.set({chips: items});  // sent twice: what was chosen meanwhile stays
     else {
       const subjects = [...answer, ...prompt].map(item => ({chip: item.index}));

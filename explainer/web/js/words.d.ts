@@ -35,7 +35,7 @@ interface StepCaptionsWords {sizes: {mean: string, max: string}, symbols: string
 
 interface WordsBesideRowWords {instead: string, list: string, not: string, contrast: string, typed: string, typedNot: string, by: string, combine: {max: string, mean: string, first: string}, whole: string, wholeLong: string, extend: string, extendLong: string, template: string, templateLong: string, edit: string, editLong: string, read: string, cancel: string}
 
-interface ConversationWords {title: string, about: string, prompt: string, ask: string, anew: string, anewLong: string, unreachable: string}
+interface ConversationWords {title: string, prompt: string, ask: string, anew: string, unreachable: string}
 
 interface EagleWords {title: string, about: string, flagged: string, target: string, targets: {word: string, answer: string, counter: string}, parts: string, kinds: {superpixels: string, cells: string}, count: string, counts: {'16': string, '36': string, '64': string}, hiding: string, hidings: {pixels: string, tokens: string}, search: string, searchLong: string, correct: string, correctLong: string, stop: string, stopLong: string, progress: string, stopped: string, before: string, after: string, agreement: string, map: string, drawn: string, waiting: string, unreachable: string}
 

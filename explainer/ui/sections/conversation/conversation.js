@@ -12,7 +12,7 @@ import {tool} from '../../../web/js/toolbar.js';
 export function unfold({element, props, trigger}) {
   const root = partOf(element, '.sl-further'), says = props.words, {now} = sightline;
   const form = make('form', 'sl-editor'), field = make('textarea', 'sl-answer-text');
-  const ask = make('button', 'sl-tool', says.ask), anew = tool(says.anew, says.anewLong, start);
+  const ask = make('button', 'sl-tool', says.ask), anew = tool(says.anew, says.anew, start);
   /** @type {string | null} */
   let asked = null;
   field.rows = 1;
@@ -21,7 +21,7 @@ export function unfold({element, props, trigger}) {
   field.setAttribute('aria-label', says.prompt);
   ask.type = 'submit';
   form.append(field, ask, anew);
-  root.append(make('p', 'sl-caption', says.about), form);
+  root.append(form);
 
   function start() {
     trigger('anew', {});
