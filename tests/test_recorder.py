@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 
 import psutil
 import pytest
 
-from explainer.errors import ModelError
+from explainer.errors import ModelError, SightlineError
 from explainer.media.images import open_image
 from explainer.recording.load import load
 from explainer.serving.jobs import RecordJob
@@ -98,3 +99,15 @@ def test_an_answer_whose_replicas_are_killed_twice_is_said_so(models):
 
     with pytest.raises(ModelError, match=LOST):
         deque(map(kill, models.run_job(make_job())), 0)
+
+
+def test_replicas_take_a_gpu_where_there_is_one():
+    from explainer.serving.recorder_replicas import ReplicaPlan, choose_needs
+
+    plan = ReplicaPlan({"device": "auto"}, 2, 2, "127.0.0.1", 8000)
+    assert choose_needs(plan, {"CPU": 8, "GPU": 2}) == {"num_cpus": 1, "num_gpus": 1}
+    assert choose_needs(plan, {"CPU": 2}) == {"num_cpus": 1, "num_gpus": 0}
+    on_cpu = replace(plan, options={"device": "cpu"})
+    assert choose_needs(on_cpu, {"CPU": 2, "GPU": 2}) == {"num_cpus": 1, "num_gpus": 0}
+    with pytest.raises(SightlineError, match="take 2 GPUs, and here are 1"):
+        choose_needs(plan, {"CPU": 8, "GPU": 1})

@@ -57,12 +57,13 @@ def started(plan: ReplicaPlan) -> Iterator[str]:
     Raises `SightlineError` if there are too few GPUs or cores, or the model cannot be loaded.
     """
     own = {} if os.environ.get("RAY_ADDRESS") else {
+        "address": "local",  # not a cluster that happens to run here
         "include_dashboard": False,  # whoever reaches it can run code here
         "object_store_memory": STORE,
     }  # fmt: skip
     ray.init(log_to_driver=False, **own)
     try:
-        needs = _needs(plan, ray.cluster_resources())
+        needs = choose_needs(plan, ray.cluster_resources())
         with suppress(TimeoutError):  # its HTTP server may start after the replicas
             serve.start(http_options={"host": plan.host, "port": plan.port})
         try:
@@ -86,7 +87,7 @@ def wait_for_end() -> None:
     ended.wait()
 
 
-def _needs(plan: ReplicaPlan, has: Mapping[str, float]) -> dict[str, float]:
+def choose_needs(plan: ReplicaPlan, has: Mapping[str, float]) -> dict[str, float]:
     """Return what a replica takes of the cluster: a core, and a GPU where there are any."""
     on_gpu = has.get("GPU", 0) >= 1 and plan.options.get("device") in (None, "auto", "cuda")
     unit, there = ("GPU", has["GPU"]) if on_gpu else ("CPU", has.get("CPU", 0))
