@@ -118,6 +118,7 @@ def test_chips_keys_hover_methods_and_opacity_work(opened):
     page.locator("[data-name=opacity] .sl-range").fill("0.2")
     opacity = "document.documentElement.style.getPropertyValue('--sl-heat')"
     assert page.evaluate(opacity) == "0.2"
+    page.select_option("#sl-cover", "all")  # opaque: a PNG keeps their colours exactly
     page.select_option("#sl-colours", "viridis")
     page.evaluate(DRAWN)
     seen = {tuple(c) for c in _canvas(page, "msea_arc")[..., :3].reshape(-1, 3).tolist()}
@@ -363,6 +364,7 @@ STEPS = """() => Object.fromEntries([...document.querySelectorAll('[data-step]')
 
 def compare_steps(page: sync_api.Page, run: Run, token: int, **knobs: object) -> None:
     """Compare the canvases of Step by step with Python's maps, to a step of 255."""
+    page.select_option("#sl-cover", "all")  # opaque: a PNG keeps their colours exactly
     page.evaluate(DRAWN)
     found = anatomy(run, token, **knobs)
     high = peak(found.fused, found.interference, found.before)
@@ -376,7 +378,7 @@ def compare_steps(page: sync_api.Page, run: Run, token: int, **knobs: object) ->
     ):
         pixels = _pixels(drawn[name])
         heat = Heatmap(tuple(replace(p, values=p.values / most) for p in parts), False, "")
-        wanted = overlay(np.zeros_like(pixels), heat, table, 1.0)
+        wanted = overlay(np.zeros_like(pixels), heat, table, 1.0, cover="all")
         steps, own = _places(pixels, table), _places(wanted, table)
         assert np.abs(steps - own).max() <= 1
 
