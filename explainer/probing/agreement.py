@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from explainer.methods.base import Heatmap
 from explainer.probing.region_plan import RegionAttribution
@@ -42,6 +41,8 @@ def part_means(tiling: Tiling, heatmap: Heatmap) -> Floats:
 
 def agree(found: RegionAttribution, means: Floats) -> dict[str, float]:
     """Return the figures of one map, given its mean over each part (n,)."""
+    from scipy import stats  # takes longer to import than the page's own modules
+
     order, sizes = found.found.order, found.tiling.sizes
     place = np.empty(len(order))
     place[order] = np.arange(len(order))[::-1]

@@ -15,7 +15,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy import ndimage
 
 Labels = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
@@ -117,6 +116,8 @@ def connected(labels: Labels, least: float) -> Labels:
     A piece of fewer than `least` pixels is joined to the part with which it shares the longest
     border; of the others each is a part.
     """
+    from scipy import ndimage  # takes a part of the second in which the page starts
+
     pieces = np.zeros(labels.shape, np.intp)
     for number, window in enumerate(ndimage.find_objects(labels + 1)):
         if window is not None:

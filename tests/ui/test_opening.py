@@ -156,10 +156,10 @@ def test_the_gallery_of_the_repository_opens_and_is_small():
         assert 1.0 in _scales(store, opening.choose(i, PANEL))
 
 
-def test_the_page_needs_no_torch_until_a_model_is_loaded():
+def test_the_page_starts_without_torch_and_scipy():
     code = """
 import sys
-sys.modules["torch"] = sys.modules["transformers"] = None
+sys.modules["torch"] = sys.modules["transformers"] = sys.modules["scipy"] = None
 import app
 from explainer.run.store import RunStore
 from explainer.ui.gallery import load_gallery
