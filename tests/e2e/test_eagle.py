@@ -42,10 +42,15 @@ def test_a_search_is_stopped_and_its_map_stays(serve, visit):
     visitor.explain()
     page.click(f"#sl-folds >> text={words.FOLD['title']}")
     page.wait_for_selector(PICTURE)
+    page.select_option(".sl-eagle-bar select >> nth=1", "cells")
+    page.select_option(".sl-eagle-bar select >> nth=2", "16")
+    page.wait_for_function("document.querySelector('.sl-eagle-line').textContent.startsWith('16 ')")
     parts = page.get_attribute(".sl-eagle-picture", "src")
-    app.explainer.delay = 0.4
+    app.explainer.delay, app.explainer.needs = 0.2, 16
     page.click(f".sl-eagle-bar >> text={words.FOLD['search']}")
-    page.wait_for_function("document.querySelector('.sl-eagle .sl-work progress').value > 0")
+    page.wait_for_function(
+        "parts => document.querySelector('.sl-eagle-picture').src !== parts", arg=parts
+    )
     assert page.is_disabled(f".sl-eagle-bar >> text={words.FOLD['search']}")
     page.keyboard.press("Enter")  # Stop has the focus
     page.wait_for_selector(".sl-eagle .sl-work", state="hidden")

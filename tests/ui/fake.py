@@ -109,6 +109,7 @@ class FakeExplainer:
         self.forced: list[str] = []
         self.hid: list[tuple[int, str]] = []
         self.running = 0
+        self.needs = 1
         self.measured = 0
         self.read = 0
         self.attributed: list[tuple[str, int]] = []
@@ -222,8 +223,12 @@ class FakeExplainer:
     def stream_regions(
         self, run: Run, word: Any, plan: RegionPlan, tiling: Tiling
     ) -> Iterator[Any]:
-        """Find that the part with the highest number is all that a word needs."""
-        readings = RegionReadings(lambda masks: 0.1 + 0.8 * masks[:, -1:], len(tiling))
+        """Find that a word needs only the last `needs` parts."""
+
+        def score(masks: np.ndarray) -> np.ndarray:
+            return 0.1 + 0.8 * masks[:, -self.needs :].mean(axis=1, keepdims=True)
+
+        readings = RegionReadings(score, len(tiling))
         steps = search(readings, [0], plan.search_settings(len(tiling)))
         while True:
             time.sleep(self.delay)
