@@ -46,10 +46,13 @@ def started_app(uploads: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[s
 
 
 @contextmanager
-def started_recorder(folder: Path, replicas: int) -> Iterator[str]:
-    """Start a recorder of the bundled model on the CPU with Ray, and yield its address."""
+def started_recorder(folder: Path, replicas: int, *more: str) -> Iterator[str]:
+    """Start a recorder on the CPU with Ray, of the bundled model, and yield its address.
+
+    `more` are further flags. Raises `RuntimeError` with what it said if it did not start.
+    """
     log, port = folder / "recorder.txt", free_port()
-    flags = ["--device", "cpu", "--replicas", str(replicas), "--port", str(port)]
+    flags = ["--device", "cpu", "--replicas", str(replicas), "--port", str(port), *more]
     command = [sys.executable, "-u", "-m", "explainer", "recorder", *flags]
     kept = {n: v for n, v in os.environ.items() if n not in ("OMP_NUM_THREADS", "RAY_ADDRESS")}
     env = kept | {"RAY_worker_niceness": "0"}  # Ray adds 15 otherwise

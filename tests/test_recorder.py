@@ -59,6 +59,12 @@ def kill_replicas(which: list[psutil.Process]) -> None:
     psutil.wait_procs(which, 30)
 
 
+def test_a_model_that_cannot_be_loaded_is_said_so(tmp_path):
+    recorder = started_recorder(tmp_path, 1, "--model", str(tmp_path / "none"))
+    with pytest.raises(RuntimeError, match=r"explainer recorder: .*none"), recorder:
+        pass
+
+
 def test_a_replica_does_all_jobs_as_a_model_in_this_process_does(models):
     *steps, run = models.run_job(make_job())
     assert run.answer == "".join(s.text for s in steps if s.kind == "token")

@@ -6,6 +6,7 @@ This module needs Ray: `pip install -r explainer/serving/requirements.txt`.
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -69,15 +70,23 @@ def started(plan: ReplicaPlan) -> Iterator[str]:
         try:
             serve.run(_make_application(plan, needs), name=NAME, route_prefix="/")
         except RuntimeError as error:
-            raise ModelError(
-                "the replicas did not start; the logs of Ray say why "
-                f"(/tmp/ray/session_latest/logs/serve): {error}"
-            ) from None
+            raise ModelError(_explain_failure(error)) from None
         yield f"http://{plan.host}:{plan.port}"
     finally:
         if serve.status().applications:
             serve.delete(NAME)
         ray.shutdown()
+
+
+def _explain_failure(error: RuntimeError) -> str:
+    """Return why replicas did not start: what the model's loading says, if that is known."""
+    deployments = serve.status().applications[NAME].deployments.values()
+    told = "\n".join(deployment.message for deployment in deployments)
+    if found := re.search(r"explainer\.errors\.\w+: (.*)", told):
+        return found[1]
+    return (
+        f"the replicas did not start; the logs of Ray (session_latest/logs/serve) say why: {error}"
+    )
 
 
 def wait_for_end() -> None:
