@@ -151,7 +151,8 @@ def _module(file: Path):
 def test_every_variable_that_pages_name_is_read():
     named = set(re.findall(r"SIGHTLINE_\w+", DOCS))
     assert named
-    assert named <= set(re.findall(r"SIGHTLINE_\w+", (ROOT / "app.py").read_text()))
+    files = [ROOT / "app.py", *(ROOT / "explainer").rglob("*.py")]
+    assert named <= {name for f in files for name in re.findall(r"SIGHTLINE_\w+", f.read_text())}
 
 
 def test_pages_count_the_things_that_the_model_knows():
