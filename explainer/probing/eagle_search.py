@@ -118,14 +118,18 @@ class Found:
 
         Region i of the order gets - sum_{j <= i} |F_j - F_{j-1}|, brought to 0 for the last and 1
         for the first ("add_value" of EAGLE's code), times `strength`. Zeros where nothing changes.
+        Where nothing changes after the first region, it alone has a value.
         """
         spent = np.cumsum(np.abs(np.diff(self.objective)))
         span = spent[-1] - spent[0]
-        if span < NOISE or self.strength < NOISE:
-            return np.zeros(len(self.order))
-        values = np.empty(len(self.order))
-        values[self.order] = (spent[-1] - spent) / span
-        return values * self.strength
+        values = np.zeros(len(self.order))
+        if spent[-1] < NOISE or self.strength < NOISE:
+            return values
+        if span < NOISE:
+            values[self.order[0]] = self.strength
+        else:
+            values[self.order] = (spent[-1] - spent) / span * self.strength
+        return values
 
     def curves(self, sizes: Floats) -> Curves:
         """Return the curves over the share of the picture, with `sizes` (n,) of the regions."""

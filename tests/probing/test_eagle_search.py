@@ -220,6 +220,12 @@ def test_a_word_that_owes_little_to_the_picture_is_dim_and_a_habit_dark():
     assert not Found(np.arange(3), noise, same).values().any()
 
 
+def test_a_region_that_does_all_alone_has_the_only_value():
+    one = Found(np.array([1, 0, 2]), np.array([0.1, 0.9, 0.9, 0.9]), np.array([0.9, 0.1, 0.1, 0.1]))
+    np.testing.assert_array_equal(one.values(), [0, one.strength, 0])
+    assert one.strength == 1
+
+
 # Regions -----------------------------------------------------------------------------------------
 
 
