@@ -46,7 +46,8 @@ def test_states_of_a_layer_hold_the_feature_added_after_it(stacked):
             **inputs.tensors,
             output_hidden_states=True,
         )
-        features = [torch.cat(part) for part in out.image_outputs.deepstack_features]
+        pictures = family.model.get_image_features(**inputs.tensors)
+        features = [torch.cat(part) for part in pictures.deepstack_features]
         assert len(features) == 3
         for number in run.layer_numbers[:-1]:
             states = out.hidden_states[number][0, list(inputs.visual)]
