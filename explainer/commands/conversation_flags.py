@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from explainer.commands.terminal import decode_argument
 from explainer.errors import PromptError
-from explainer.recording.explainer import Explainer
 from explainer.run import Run, Turn
 from explainer.run.conversation import read_turns
+
+if TYPE_CHECKING:
+    from explainer.recording.explainer import Explainer
 
 DECODING = ("max_new_tokens", "temperature", "seed", "repetition_penalty", "thinking")
 LARGEST_HISTORY = 4 << 20  # bytes
