@@ -275,6 +275,7 @@ def test_methods_are_chosen_from_the_registry(app, visitor):
 
 def test_two_methods_alternate_and_their_difference_is_signed(app, visitor):
     page = visitor.page
+    page.select_option("#sl-cover", "all")  # opaque: a PNG keeps their colours exactly
     how = page.locator(".sl-compare select").first
     how.select_option("difference")
     page.wait_for_selector("[data-method=difference]")
