@@ -43,6 +43,9 @@ _REGISTRY = "$modules"
 _SHARED = "document.sightline.modules"  # the registry of the page, for scripts of folds
 _STRING = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`[^`]*`)""")
 _OPERATOR = re.compile(r" *([{}()\[\];,:?=<>&|*]) *")
+_ADD_STYLE = (
+    "document.head.append(Object.assign(document.createElement('style'), {textContent: %s}));\n"
+)
 _QUOTED = re.compile(r"(\"[^\"\n]*\"|'[^'\n]*')")
 _SPARE = re.compile(r" ?([{};,>]) ?|(?<=:) ")
 
@@ -128,8 +131,8 @@ def fold_scripts(folders: tuple[Path, ...]) -> dict[str, tuple[str, str]]:
     """Return the scripts of folds, {address: (name of the module, script)}.
 
     A fold is a module that exports `unfold`. A page loads its script when it is opened. That holds
-    the modules that the script of the page lacks; the address tells by a hash whether it has
-    changed.
+    the modules that the script of the page lacks, and adds the styles in NAME.fold.css, which
+    nothing needs before; the address tells by a hash whether it has changed.
     """
     sources, mounts = _page_sources(folders)
     here = {
@@ -139,6 +142,8 @@ def fold_scripts(folders: tuple[Path, ...]) -> dict[str, tuple[str, str]]:
     for file in (f for f, text in sources.items() if "unfold" in _EXPORT.findall(text)):
         name, order = file.removesuffix(".js"), _sort(file, sources)
         script = _join(order, sources, {*order} - here, _SHARED)
+        for style in (s for s in _files(folders, "css") if s.name == f"{name}.fold.css"):
+            script += _ADD_STYLE % json.dumps(compact_style(style.read_text(encoding="utf-8")))
         digest = hashlib.sha256(script.encode()).hexdigest()[:12]
         found[f"{FOLDS}/{name}-{digest}.js"] = name, script
     return found
@@ -152,7 +157,8 @@ def file_script() -> str:
 
 def page_style(folders: tuple[Path, ...]) -> str:
     """Return the styles of a page: its own, those of its sections, and the last ones."""
-    files = [*map(path, STYLES), *_files(folders, "css"), path(LAST_STYLE)]
+    own = [file for file in _files(folders, "css") if not file.name.endswith(".fold.css")]
+    files = [*map(path, STYLES), *own, path(LAST_STYLE)]
     return compact_style("".join(file.read_text(encoding="utf-8") for file in files))
 
 

@@ -56,6 +56,16 @@ def test_the_script_of_a_fold_is_served_by_an_address_that_browsers_keep(url):
     assert httpx.get(f"{url}static/folds/hiding.js").status_code == 404
 
 
+def test_styles_that_only_a_fold_needs_come_with_its_script(url):
+    styles = httpx.get(f"{url}config").json()["css"]
+    for name, script in fold_scripts(FOLDERS).values():
+        if name in ("eagle", "map_test"):
+            assert "textContent: " in script
+            rule = {"eagle": ".sl-eagle-bar", "map_test": ".sl-proof-bar"}[name]
+            assert rule in script.partition("textContent: ")[2]
+            assert rule not in styles
+
+
 @pytest.mark.parametrize("name", ["%2e%2e%2fconfig", "x.py"])
 def test_no_other_file_has_such_an_address(url, name):
     assert httpx.get(f"{url}static/thumbnails/{name}").status_code in (404, 403)
