@@ -14,7 +14,8 @@ from explainer.emoji_world.scenes import Scene, make_scene
 from explainer.evaluation.candidates import ConfiguredMethod
 from explainer.evaluation.emoji import MAX_NEW_TOKENS, first_of_each, mentions, word_tokens
 from explainer.evaluation.intervals import Bootstrap, Ratio
-from explainer.methods.subjects import Span, explain_subject
+from explainer.evaluation.report import method_table
+from explainer.methods.subjects import Span
 from explainer.probing.agreement import FIGURES, agree, part_means
 from explainer.probing.region_plan import RegionPlan
 from explainer.recording.explainer import Explainer
@@ -53,8 +54,7 @@ def judge(
         found = explainer.search_regions(run, word, plan)
         figures = {}
         for one in candidates:
-            maps = explainer.attribute(run, word.tokens, one.method.name, **one.settings)
-            heat = explain_subject(one.method, maps, word, **one.settings)
+            heat = one.map_of(explainer, run, word)
             figures[one.name] = agree(found, part_means(found.tiling, heat))
         figures[CHANCE] = agree(found, rng.permutation(len(found.tiling)).astype(float))
         yield figures
@@ -83,10 +83,10 @@ def summarise(
 
 def markdown(figures: Mapping[str, Mapping[str, Ratio]], words: int, scenes: int) -> str:
     """Return the table: a row for each method, the figures with their intervals."""
-    lines = [
-        "| method | rank correlation | IoU at a fifth of the picture | first part equal |",
-        "| --- | --- | --- | --- |",
-    ]
-    for name, row in figures.items():
-        lines.append(f"| {name} | {' | '.join(r.short for r in row.values())} |")
-    return "\n".join([*lines, "", f"{words} words of {scenes} scenes; 95% intervals over scenes."])
+    columns = ("method", "rank correlation", "IoU at a fifth of the picture", "first part equal")
+    return method_table(columns, figures, count_words(words, scenes))
+
+
+def count_words(words: int, scenes: int) -> str:
+    """Return the sentence below a table of words."""
+    return f"{words} words of {scenes} scenes; 95% intervals over scenes."

@@ -20,6 +20,7 @@ from explainer.methods.base import Heatmap, Method
 from explainer.methods.comparison import Comparison
 from explainer.methods.controls import CONTROLS
 from explainer.methods.msea_arc import ADAPTIVE
+from explainer.methods.subjects import Span, explain_subject
 from explainer.run import Run
 
 if TYPE_CHECKING:
@@ -50,9 +51,18 @@ class ConfiguredMethod:
 
         Raises `MethodError` where the method does not apply to the model.
         """
-        if isinstance(self.method, Comparison):
-            run = explainer.attribute(run, tokens, self.method.name, **self.settings)
+        run = self._attributed(explainer, run, tokens)
         return self.method.explain_many(run, tokens, **self.settings)
+
+    def map_of(self, explainer: Explainer, run: Run, word: Span) -> Heatmap:
+        """Return the one heatmap of a word of several tokens, see `maps`."""
+        run = self._attributed(explainer, run, word.tokens)
+        return explain_subject(self.method, run, word, **self.settings)
+
+    def _attributed(self, explainer: Explainer, run: Run, tokens: Sequence[int]) -> Run:
+        if not isinstance(self.method, Comparison):
+            return run
+        return explainer.attribute(run, tokens, self.method.name, **self.settings)
 
 
 def parse(names: Sequence[str], **shared: Any) -> list[ConfiguredMethod]:

@@ -18,11 +18,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from explainer.evaluation.agreement import Figures, name_things
+from explainer.evaluation.agreement import Figures, count_words, name_things
 from explainer.evaluation.candidates import ConfiguredMethod
 from explainer.evaluation.intervals import Ratio
+from explainer.evaluation.report import method_table
 from explainer.methods.base import Heatmap
-from explainer.methods.subjects import explain_subject
 from explainer.probing.curves import CurvePlan, read
 from explainer.probing.region_plan import RegionPlan
 from explainer.probing.regions import at_pixels
@@ -53,8 +53,7 @@ def judge(
         best = found.tiling.labels[0] == found.found.order[0]
         figures = {EAGLE: {**own, **point(best, mask)}}
         for one in candidates:
-            maps = explainer.attribute(run, word.tokens, one.method.name, **one.settings)
-            heat = explain_subject(one.method, maps, word, **one.settings)
+            heat = one.map_of(explainer, run, word)
             readings = read(explainer, run, heat, CurvePlan(plan.fill, steps))
             best = highest(heat, mask.shape)
             figures[one.name] = {**readings.of(word.tokens).figures(), **point(best, mask)}
@@ -79,10 +78,5 @@ def point(best: Mask, mask: Mask) -> dict[str, float]:
 
 def markdown(figures: Mapping[str, Mapping[str, Ratio]], words: int, scenes: int) -> str:
     """Return the table: a row for each method."""
-    lines = [
-        "| method | insertion ↑ | deletion ↓ | highest confidence ↑ | in the box | on the thing |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for name, row in figures.items():
-        lines.append(f"| {name} | {' | '.join(row[figure].short for figure in FIGURES)} |")
-    return "\n".join([*lines, "", f"{words} words of {scenes} scenes; 95% intervals over scenes."])
+    heads = ("insertion ↑", "deletion ↓", "highest confidence ↑", "in the box", "on the thing")
+    return method_table(("method", *heads), figures, count_words(words, scenes))

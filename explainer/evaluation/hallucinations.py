@@ -25,9 +25,10 @@ from explainer.errors import SightlineError
 from explainer.evaluation.agreement import CHANCE
 from explainer.evaluation.candidates import ConfiguredMethod
 from explainer.evaluation.intervals import Bootstrap, Ratio
+from explainer.evaluation.report import method_table
 from explainer.media.fills import Pixels
 from explainer.media.images import open_image
-from explainer.methods.subjects import Span, explain_subject, first_said
+from explainer.methods.subjects import Span, first_said
 from explainer.probing.agreement import part_means
 from explainer.probing.correction import correct, says
 from explainer.probing.region_plan import RegionPlan
@@ -99,8 +100,7 @@ def judge(
     found = explainer.search_regions(run, target, plan)
     orders: dict[str, npt.NDArray[np.intp]] = {EAGLE: found.found.order}
     for one in candidates:
-        maps = explainer.attribute(run, target.tokens, one.method.name, **one.settings)
-        heat = explain_subject(one.method, maps, target, **one.settings)
+        heat = one.map_of(explainer, run, target)
         orders[one.name] = np.argsort(-part_means(found.tiling, heat), kind="stable")
     orders[CHANCE] = np.random.default_rng(len(run.prompt)).permutation(len(found.tiling))
     return {
@@ -132,8 +132,6 @@ def summarise(samples: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Rat
 
 def markdown(figures: Mapping[str, Mapping[str, Ratio]], false: int, asked: int) -> str:
     """Return the table: a row for each order of parts."""
-    lines = ["| order of parts | AMCR (lower is better) | CSR@10% |", "| --- | --- | --- |"]
-    for name, row in figures.items():
-        lines.append(f"| {name} | {' | '.join(r.short for r in row.values())} |")
+    columns = ("order of parts", "AMCR (lower is better)", "CSR@10%")
     end = f"{false} false answers to {asked} questions about absent things."
-    return "\n".join([*lines, "", end])
+    return method_table(columns, figures, end)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,19 @@ def table(figures: Mapping[str, Ratio], bars: Mapping[str, float]) -> str:
         )
         lines.append(f"| {name} | {r.value:.3f} | {r.low:.3f} to {r.high:.3f} | {r.n} | {bar} |")
     return "\n".join(lines)
+
+
+def method_table(columns: Sequence[str], rows: Mapping[str, Mapping[str, Ratio]], end: str) -> str:
+    """Return a Markdown table of figures with their intervals, and a sentence below it.
+
+    Args:
+        columns: heads, of the names of the rows and of their figures.
+        rows: by name the figures in the order of the columns.
+    """
+    lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+    for name, row in rows.items():
+        lines.append(f"| {name} | {' | '.join(r.short for r in row.values())} |")
+    return "\n".join([*lines, "", end])
 
 
 def write(

@@ -11,7 +11,7 @@ from PIL import Image
 
 from explainer.__main__ import main
 from explainer.errors import SightlineError
-from explainer.evaluation import agreement, eagle_words, hallucinations
+from explainer.evaluation import agreement, candidates, eagle_words, hallucinations
 from explainer.evaluation.candidates import parse
 from explainer.evaluation.hallucinations import Question
 from explainer.methods.base import Heatmap, MapPart
@@ -61,7 +61,7 @@ def test_false_answers_are_taken_away_in_each_order(monkeypatch):
     question = Question(np.full((40, 40, 3), 255, np.uint8), "Is there a cat?")
     means = np.array([4.0, 3, 2, 1])
     monkeypatch.setattr(hallucinations, "part_means", lambda tiling, heat: means)
-    monkeypatch.setattr(hallucinations, "explain_subject", lambda *args, **knobs: None)
+    monkeypatch.setattr(candidates, "explain_subject", lambda *args, **knobs: None)
     told = hallucinations.judge(Asserting(), question, parse(["tam"]), PLAN, [1.0])
     assert told["EAGLE"] == pytest.approx(399 / 1600)
     assert told["tam"] == pytest.approx(1159 / 1600)
