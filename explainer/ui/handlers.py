@@ -6,7 +6,7 @@ becomes a sentence on the page, and what was there before stays usable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from threading import Lock
@@ -193,15 +193,21 @@ class Handlers:
                     if run is None
                     else ScalesJob(run, missing, model=entry.id, name=key)
                 )
-                for item in self._work(job):
-                    if isinstance(item, Run):
-                        run = item
-                    else:
-                        yield item
-            if run is None:
-                raise RunError(texts.BROKEN)
-            self._store.put(key, run)
+                run = yield from self._store_result(key, self._work(job))
         yield RecordedRun(run, key)
+
+    def _store_result(self, key: str, steps: Iterator[Any]) -> Generator[Any, None, Run]:
+        """Yield the steps before the run that they end with; store that, and return it."""
+        run = None
+        for item in steps:
+            if isinstance(item, Run):
+                run = item
+            else:
+                yield item
+        if run is None:
+            raise RunError(texts.BROKEN)
+        self._store.put(key, run)
+        return run
 
     def answer_again(
         self, run: Run, media: Media, decoding: DecodingControls, scales: Sequence[float]
@@ -225,14 +231,8 @@ class Handlers:
         name = self._store.key(key.encode(), "", before.model_id, change)
         run = self._store.get(name)
         if run is None:
-            for item in self.job_steps(replace(make(before), name=name)):
-                if isinstance(item, Run):
-                    run = item
-                else:
-                    yield item
-            if run is None:
-                raise RunError(texts.BROKEN)
-            self._store.put(name, run)
+            steps = self.job_steps(replace(make(before), name=name))
+            run = yield from self._store_result(name, steps)
         yield RecordedRun(run, name)
 
     def add_to_run(self, key: str, make: Callable[[Run], RunJob]) -> Run:

@@ -34,17 +34,7 @@ from explainer.web.qr_code import code_of
 from explainer.web.words_beside import RECORDED_ROW, places
 
 RUN = "file"  # the name of the only run that the file's scripts know
-_STYLES = (
-    "page.css",
-    "tokens.css",
-    "view.css",
-    "panel.css",
-    "evidence.css",
-    "words_beside.css",
-    "step_by_step.css",
-    "stage.css",
-    "file.css",
-)
+_STYLES = ("page.css", *web.SHARED_STYLES, "file.css")
 
 
 def one_file(exhibit: Exhibit, home: str | None = None, address: str | None = None) -> bytes:

@@ -20,9 +20,7 @@ from typing import Any
 WEB = Path(__file__).parent
 PAGE = "page.js"  # the entry of the page: it mounts the parts
 SECTIONS = "sections.js"  # what it mounts of the sections
-STYLES = (
-    "page.css",
-    "models.css",
+SHARED_STYLES = (  # of the page, and of a run in a file of its own
     "tokens.css",
     "view.css",
     "panel.css",
@@ -31,6 +29,7 @@ STYLES = (
     "step_by_step.css",
     "stage.css",
 )
+STYLES = ("page.css", "models.css", *SHARED_STYLES)
 LAST_STYLE = "devices.css"  # after those of the sections
 COMPUTED = "computed.js"  # the entry of what computes maps, which the page loads by its address
 ONE_FILE = "file.js"  # the entry of a run in a file of its own
