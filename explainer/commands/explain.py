@@ -103,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=COVERS[0],
         help=f"what the colours cover; default: {COVERS[0]}",
     )
-    add("--opacity", type=float, default=0.75, help="of the colours, 0 to 1; default: 0.75")
+    add("--opacity", type=float, default=Look.opacity, help="of colour, 0..1; default: %(default)s")
 
     subject_flags.add_subject_flags(parser)
     model_flags.add_model_flags(parser)

@@ -25,6 +25,7 @@ DIVERGING: Mapping[str, str] = MappingProxyType(
     {"RdBu_r": "Blue to red through white", "PuOr_r": "Violet to orange through white"}
 )
 
+OPACITY = 0.75  # see docs/guide.md; `--sl-heat` in page.css is the same
 COVERS = ("value", "all")  # what the colours of a map cover, see `add_cover`
 LIGHT, DARK = 240, 32  # grey values that stand for a picture below the colours of a bar
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from explainer.errors import MethodError, RunError, SightlineError
-from explainer.export.colours import COVERS, DIVERGING, RGB, SEQUENTIAL
+from explainer.export.colours import COVERS, DIVERGING, OPACITY, RGB, SEQUENTIAL
 from explainer.media.images import fit
 from explainer.methods import Method, combine_maps
 from explainer.methods.base import Heatmap
@@ -45,7 +45,7 @@ class Look:
 
     colours: str = "inferno"
     diverging: str = "RdBu_r"
-    opacity: float = 0.75
+    opacity: float = OPACITY
     cover: str = COVERS[0]
     theme: str = "light"
 

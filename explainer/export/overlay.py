@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from explainer.export.colours import COVERS, RGB, add_cover
+from explainer.export.colours import COVERS, OPACITY, RGB, add_cover
 from explainer.methods.base import Heatmap, MapPart
 from explainer.methods.otsu import levels
 from explainer.run.geometry import Extent
@@ -18,7 +18,7 @@ def overlay(
     image: RGB,
     heat: Heatmap,
     table: RGB,
-    opacity: float = 0.75,
+    opacity: float = OPACITY,
     index: int = 0,
     cover: str = COVERS[0],
 ) -> RGB:

@@ -20,7 +20,7 @@ export function saveMenu(text, {save, progress}) {
 
   /** @type {(format: string, ticket: string) => Known<SaveCall> & {format: string}} */
   function asked(format, ticket) {
-    const look = {opacity: now.opacity ?? .75, cover: now.cover, colours: now.colours, theme: paper.list.value};
+    const look = {...now.opacity !== null && {opacity: now.opacity}, cover: now.cover, colours: now.colours, theme: paper.list.value};
     const {run, panel, options} = now;
     return {run, subject: sightline.whole(now.subject), panel, options, format, look, ticket};
   }
