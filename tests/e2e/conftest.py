@@ -5,6 +5,7 @@ Set SIGHTLINE_SHOTS to a folder to keep screenshots.
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import time
@@ -45,6 +46,14 @@ COUNT_TIMERS = """(() => {
   window.clearTimeout = id => { pending.delete(id); clearTimeout(id); };
   window.pendingTimers = pending;
 })()"""
+# The size of a canvas, and its bytes as text: as numbers, Playwright would check each by itself.
+PIXELS = """place => {
+  const canvas = document.querySelector(place), {width, height} = canvas;
+  let text = '';
+  for (const byte of canvas.getContext('2d').getImageData(0, 0, width, height).data)
+    text += String.fromCharCode(byte);
+  return [width, height, btoa(text)];
+}"""
 PATIENCE = 30  # seconds for anything to happen: a busy machine is slow
 DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
@@ -269,12 +278,9 @@ class Visitor:
 
     def canvas(self, place: str, name: str = "inferno") -> np.ndarray:
         """Return the table's colours (H, W, 3) on a canvas with an unsigned map."""
-        width, height, pixels = self.page.evaluate(
-            "s => { const c = document.querySelector(s); return [c.width, c.height, "
-            "[...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]]; }",
-            place,
-        )
-        return table_colours(np.array(pixels).reshape(height, width, 4), colour_table(name))
+        width, height, encoded = self.page.evaluate(PIXELS, place)
+        pixels = np.frombuffer(base64.b64decode(encoded), np.uint8)
+        return table_colours(pixels.reshape(height, width, 4).astype(int), colour_table(name))
 
     def brightness(self, method: str, x: float, y: float) -> float:
         """Return the place of the pixel's colour in the colour table, 0 to 1."""
