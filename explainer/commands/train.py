@@ -41,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="length; the schedule follows the clock (120)",
     )
     parser.add_argument("--steps", type=int, help="length in steps instead; the seed decides all")
-    parser.add_argument("--seed", type=int, default=Recipe.seed)
+    parser.add_argument("--seed", type=int)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--resume", action="store_true", help="go on from the state in --out")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--report", type=int, default=500, help="held-out scenes judged at the end")
     parser.add_argument("--save-every", type=float, default=300, metavar="SECONDS")
 
@@ -54,14 +54,16 @@ def main(args: argparse.Namespace) -> int:
         raise SightlineError("give --minutes or --steps, not both")
     if args.further and (args.start_from or args.resume):
         raise SightlineError("give --further, --start-from or --resume, not two of them")
+    if args.resume and (args.minutes or args.steps or args.seed is not None):
+        raise SightlineError("a resumed run keeps its length and its seed: leave them out")
     minutes = args.minutes or Recipe.minutes
-    recipe = Recipe(seed=args.seed, steps=args.steps or 0, minutes=minutes)
+    recipe = Recipe(seed=args.seed or Recipe.seed, steps=args.steps or 0, minutes=minutes)
     recipe = replace(recipe, **FURTHER) if args.further else recipe
     device = "cuda" if torch.cuda.is_available() else "cpu"
     device = device if args.device == "auto" else args.device
     architecture = ARCHITECTURES[args.family]
     if args.resume:
-        trainer = Trainer.resume(args.out, recipe, device, architecture)
+        trainer = Trainer.resume(args.out, device, architecture)
     elif args.further:
         trainer = Trainer.further(args.out, recipe, device, architecture, _trained(args.further))
     else:

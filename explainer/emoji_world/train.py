@@ -144,18 +144,17 @@ class Trainer:
         return trainer
 
     @classmethod
-    def resume(
-        cls, folder: Path, recipe: Recipe, device: str, architecture: Architecture
-    ) -> Trainer:
-        """Continue the run in `folder`, with its tokenizer.
+    def resume(cls, folder: Path, device: str, architecture: Architecture) -> Trainer:
+        """Continue the run in `folder`, with its recipe and its tokenizer.
 
-        Raises `ModelError` if there is none, or if it was started with another seed.
+        Raises `ModelError` if there is none.
         """
         if not _state_file(folder).exists():
             raise ModelError(f"nothing to resume: {_state_file(folder)} does not exist")
+        saved = torch.load(_state_file(folder), map_location=device, weights_only=True)
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        trainer = cls(folder, recipe, device, architecture, tokenizer)
-        trainer._restore(torch.load(_state_file(folder), map_location=device, weights_only=True))
+        trainer = cls(folder, Recipe(**saved["recipe"]), device, architecture, tokenizer)
+        trainer._restore(saved)
         return trainer
 
     @property
@@ -166,20 +165,18 @@ class Trainer:
         return self.elapsed / (60 * self.recipe.minutes)
 
     def _restore(self, saved: dict[str, Any]) -> None:
-        if saved["seed"] != self.recipe.seed:
-            raise ModelError(f"this run was started with seed {saved['seed']}")
         self.model.load_state_dict(saved["model"])
         for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
         self.step, self.elapsed, self.scenes = saved["step"], saved["elapsed"], saved["scenes"]
-        self.source, self.before = saved.get("source", ""), saved.get("before", [])
+        self.source, self.before = saved["source"], saved["before"]
 
     def save(self) -> None:
         """Write the state (atomically) and the model as a hub folder."""
         state_file = _state_file(self.folder)
         state_file.parent.mkdir(parents=True, exist_ok=True)
         state = {
-            "seed": self.recipe.seed,
+            "recipe": asdict(self.recipe),
             "model": self.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,

@@ -42,8 +42,10 @@ def test_train_says_what_it_cannot_do(trained, tmp_path, capsys):
     assert "already holds a run" in capsys.readouterr().err
     assert main(["train", "--out", str(tmp_path), "--steps", "1", "--minutes", "1"]) == 2
     assert "not both" in capsys.readouterr().err
-    assert main(["train", "--out", str(tmp_path / "none"), "--resume", "--steps", "1"]) == 2
+    assert main(["train", "--out", str(tmp_path / "none"), "--resume"]) == 2
     assert "nothing to resume" in capsys.readouterr().err
+    assert main(["train", "--out", str(tmp_path / "none"), "--resume", "--steps", "1"]) == 2
+    assert "keeps its length and its seed" in capsys.readouterr().err
 
 
 @pytest.mark.slow
