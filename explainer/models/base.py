@@ -41,6 +41,7 @@ class Family(ABC):
         max_images: the largest number of pictures in one prompt.
         photo_tokens: about how many visual tokens a picture of 640 x 480 px has, at the default
             scales together.
+        patches_per_token: how many patches the vision tower reads for a visual token.
         video_token: the placeholder of a video; "" for families that take none.
         opening, closing: text around the visual tokens of each picture that the template does not
             write, because the checkpoint's own processor does.
@@ -58,6 +59,7 @@ class Family(ABC):
     alphas: ClassVar[tuple[float, float]] = (0.1, 2.0)
     max_images: ClassVar[int] = 1
     photo_tokens: ClassVar[int] = 770
+    patches_per_token: ClassVar[int] = 4
     video_token: ClassVar[str] = ""
     opening: ClassVar[str] = ""
     closing: ClassVar[str] = ""

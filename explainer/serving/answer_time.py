@@ -17,5 +17,7 @@ def estimate_answer(entry: Entry, precision: str) -> float:
         precision: of its weights, a key of `memory.BITS`.
     """
     speed = measure_speed(str(pick_device(LoadOptions())), precision)
-    tokens = family_class(entry.model_type).photo_tokens
-    return estimate_seconds(entry.parameters, tokens, precision, speed)
+    family = family_class(entry.model_type)
+    used = entry.parameters - entry.embeddings
+    tokens, patches = family.photo_tokens, family.patches_per_token
+    return estimate_seconds(used, entry.tower, tokens, patches, precision, speed)

@@ -32,6 +32,10 @@ def test_sizes_are_those_of_the_architecture(entry):
     words, out = model.get_input_embeddings().weight, model.get_output_embeddings().weight
     tied = LANGUAGE[entry.id][1]
     assert entry.parameters == model.num_parameters()
+    tower = (
+        p.numel() for name, p in model.named_parameters() if name.split(".")[1].startswith("vis")
+    )
+    assert entry.tower == sum(tower)
     assert entry.embeddings == words.numel() + (0 if tied else out.numel())
 
 

@@ -77,8 +77,9 @@ def test_the_figures_are_printed_as_json(qwen_folder, tmp_path, capsys):
 
 def test_the_estimate_of_seconds_counts_what_is_read_and_what_is_answered():
     speed = Speed(operations=1e12, nbytes=1e10)
-    seconds = estimate_seconds(500_000_000, 400, "bfloat16", speed)
-    assert seconds == pytest.approx(2 * 5e8 * 400 / 4e11 + 16 * 1e9 / 6e9)
+    seconds = estimate_seconds(500_000_000, 100_000_000, 400, 16, "bfloat16", speed)
+    reading = 2 * 400 * (16 * 1e8 + 4e8)  # 16 patches for a token
+    assert seconds == pytest.approx(reading / 4e11 + 16 * 1e9 / 6e9)
 
 
 @pytest.mark.parametrize("size", ["640", "0x10", "axb", "640x480x3", "-3x4"])

@@ -23,8 +23,8 @@ from tests.ui.fake import FakeExplainer, fake_run
 IMAGE = np.full((60, 80, 3), 128, np.uint8)
 PANEL, OPTIONS = controls.panel_value(), controls.option_value()
 SMALL = [Entry("one", kind=BUNDLED), Entry("two", kind=BUNDLED)]
-LARGE = Entry("org/large", "qwen2_vl", 2_000_000_000, 0, "Some Licence", HUB)
-HUGE = Entry("org/huge", "llava", 20_000_000_000, 0, "Some Licence", HUB)
+LARGE = Entry("org/large", "qwen2_vl", 2_000_000_000, 0, 0, "Some Licence", HUB)
+HUGE = Entry("org/huge", "llava", 20_000_000_000, 0, 0, "Some Licence", HUB)
 BAD = Entry("org/bad", kind=HUB)
 
 

@@ -21,9 +21,9 @@ from explainer.ui.sections.own_picture import OwnPictureSection, words
 from explainer.ui.visitors import Visits
 from tests.ui.fake import fake_run
 
-SMALL = Entry("org/small", "qwen2_vl", 500_000_000, 0, "Some Licence: with terms", HUB)
+SMALL = Entry("org/small", "qwen2_vl", 500_000_000, 0, 0, "Some Licence: with terms", HUB)
 ANY = Rules()
-LARGE = Entry("org/large", "qwen2_vl", 2_000_000_000, 0, "Another Licence", HUB)
+LARGE = Entry("org/large", "qwen2_vl", 2_000_000_000, 0, 0, "Another Licence", HUB)
 
 
 @pytest.fixture(autouse=True)

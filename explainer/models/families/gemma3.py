@@ -27,6 +27,7 @@ class Gemma3(Family):
     """
 
     label = "Gemma 3"
+    patches_per_token = 16
     model_class = "Gemma3ForConditionalGeneration"
     processor_class = "Gemma3ImageProcessorPil"
     image_token = "<image_soft_token>"

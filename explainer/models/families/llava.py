@@ -29,6 +29,7 @@ class Llava(Family):
     """
 
     label = "LLaVA"
+    patches_per_token = 1
     model_class = "LlavaForConditionalGeneration"
     processor_class = "LlavaImageProcessorPil"
     image_token = "<image>"

@@ -49,6 +49,7 @@ class SmolVLM(Family):
     alphas = (0.1, 1.0)
     max_images = 16
     photo_tokens = 1790
+    patches_per_token = 16
     note = "The picture is stretched to tiles of one fixed size, and read once more as a whole."
     OPTIONS = ("tiles",)
 

@@ -34,6 +34,7 @@ class Entry:
         model_type: as in its config.json; "" if not read yet.
         parameters: how many, 0 if not known.
         embeddings: those in the word embedding and the unembedding.
+        tower: those in the vision tower.
         licence: its name, "" if not known.
         kind: `BUNDLED` (tiny, comes with the program), `HUB` (of the list here), `OWN` (named by
             the owner of the server) or `NAMED` (by a visitor).
@@ -45,6 +46,7 @@ class Entry:
     model_type: str = ""
     parameters: int = 0
     embeddings: int = 0
+    tower: int = 0
     licence: str = ""
     kind: str = OWN
     revision: str | None = None
@@ -78,51 +80,96 @@ _APACHE, _LLAMA = "Apache 2.0", "Llama 2 Community License"
 _LFM = "LFM Open License v1.0: commercial use below 10 million US dollars of yearly revenue"
 _INTERN = "MIT, its language model under a licence of its own"
 
-# Families in the order of their release, the newest first. Parameters as the model has them once it
-# is loaded; a test rebuilds each architecture and counts.
+# Families in the order of their release, the newest first. Parameters, and those of the embeddings
+# and of the vision tower, as the model has them once it is loaded; a test rebuilds each
+# architecture and counts.
 _HUB = (
-    ("Qwen/Qwen3.5-0.8B", "qwen3_5", 852_985_920, 254_279_680, _APACHE),
-    ("Qwen/Qwen3.5-2B", "qwen3_5", 2_213_241_664, 508_559_360, _APACHE),
-    ("Qwen/Qwen3.5-4B", "qwen3_5", 4_539_265_536, 635_699_200, _APACHE),
-    ("Qwen/Qwen3.5-9B", "qwen3_5", 9_409_813_744, 2_034_237_440, _APACHE),
-    ("Qwen/Qwen3.5-35B-A3B", "qwen3_5_moe", 35_107_181_936, 1_017_118_720, _APACHE),
-    ("LiquidAI/LFM2.5-VL-450M", "lfm2_vl", 448_718_848, 67_108_864, _LFM),
-    ("LiquidAI/LFM2.5-VL-1.6B", "lfm2_vl", 1_596_625_904, 134_217_728, _LFM),
-    ("Qwen/Qwen3-VL-2B-Instruct", "qwen3_vl", 2_127_532_032, 311_164_928, _APACHE),
-    ("Qwen/Qwen3-VL-4B-Instruct", "qwen3_vl", 4_437_815_808, 388_956_160, _APACHE),
-    ("Qwen/Qwen3-VL-8B-Instruct", "qwen3_vl", 8_767_123_696, 1_244_659_712, _APACHE),
-    ("OpenGVLab/InternVL3_5-1B-HF", "internvl", 1_060_897_792, 311_164_928, _APACHE),
-    ("OpenGVLab/InternVL3_5-2B-HF", "internvl", 2_348_347_392, 622_329_856, _APACHE),
-    ("OpenGVLab/InternVL3_5-4B-HF", "internvl", 4_732_489_216, 777_912_320, _APACHE),
-    ("OpenGVLab/InternVL3_5-8B-HF", "internvl", 8_528_318_464, 1_244_659_712, _APACHE),
-    ("OpenGVLab/InternVL3-1B-hf", "internvl", 938_193_024, 271_799_808, _INTERN),
-    ("OpenGVLab/InternVL3-2B-hf", "internvl", 2_088_957_440, 465_942_528, _INTERN),
-    ("OpenGVLab/InternVL3-8B-hf", "internvl", 7_944_373_760, 1_087_199_232, _INTERN),
-    ("google/gemma-3-4b-it", "gemma3", 4_300_079_472, 671_252_480, _GEMMA),
-    ("google/gemma-3-12b-it", "gemma3", 12_187_325_040, 1_006_878_720, _GEMMA),
-    ("google/gemma-3-27b-it", "gemma3", 27_432_406_640, 1_409_630_208, _GEMMA),
-    ("HuggingFaceTB/SmolVLM2-256M-Video-Instruct", "smolvlm", 256_484_928, 56_770_560, _APACHE),
-    ("HuggingFaceTB/SmolVLM2-500M-Video-Instruct", "smolvlm", 507_482_304, 94_617_600, _APACHE),
-    ("HuggingFaceTB/SmolVLM2-2.2B-Instruct", "smolvlm", 2_246_784_880, 201_850_880, _APACHE),
+    ("Qwen/Qwen3.5-0.8B", "qwen3_5", 852_985_920, 254_279_680, 100_592_896, _APACHE),
+    ("Qwen/Qwen3.5-2B", "qwen3_5", 2_213_241_664, 508_559_360, 331_416_576, _APACHE),
+    ("Qwen/Qwen3.5-4B", "qwen3_5", 4_539_265_536, 635_699_200, 333_514_240, _APACHE),
+    ("Qwen/Qwen3.5-9B", "qwen3_5", 9_409_813_744, 2_034_237_440, 456_010_480, _APACHE),
+    ("Qwen/Qwen3.5-35B-A3B", "qwen3_5_moe", 35_107_181_936, 1_017_118_720, 446_571_248, _APACHE),
+    ("LiquidAI/LFM2.5-VL-450M", "lfm2_vl", 448_718_848, 67_108_864, 85_843_200, _LFM),
+    ("LiquidAI/LFM2.5-VL-1.6B", "lfm2_vl", 1_596_625_904, 134_217_728, 412_649_712, _LFM),
+    ("Qwen/Qwen3-VL-2B-Instruct", "qwen3_vl", 2_127_532_032, 311_164_928, 406_957_056, _APACHE),
+    ("Qwen/Qwen3-VL-4B-Instruct", "qwen3_vl", 4_437_815_808, 388_956_160, 415_347_712, _APACHE),
+    ("Qwen/Qwen3-VL-8B-Instruct", "qwen3_vl", 8_767_123_696, 1_244_659_712, 576_388_336, _APACHE),
+    ("OpenGVLab/InternVL3_5-1B-HF", "internvl", 1_060_897_792, 311_164_928, 304_012_288, _APACHE),
+    ("OpenGVLab/InternVL3_5-2B-HF", "internvl", 2_348_347_392, 622_329_856, 304_012_288, _APACHE),
+    ("OpenGVLab/InternVL3_5-4B-HF", "internvl", 4_732_489_216, 777_912_320, 304_012_288, _APACHE),
+    ("OpenGVLab/InternVL3_5-8B-HF", "internvl", 8_528_318_464, 1_244_659_712, 304_012_288, _APACHE),
+    ("OpenGVLab/InternVL3-1B-hf", "internvl", 938_193_024, 271_799_808, 304_012_288, _INTERN),
+    ("OpenGVLab/InternVL3-2B-hf", "internvl", 2_088_957_440, 465_942_528, 304_012_288, _INTERN),
+    ("OpenGVLab/InternVL3-8B-hf", "internvl", 7_944_373_760, 1_087_199_232, 304_012_288, _INTERN),
+    ("google/gemma-3-4b-it", "gemma3", 4_300_079_472, 671_252_480, 416_866_032, _GEMMA),
+    ("google/gemma-3-12b-it", "gemma3", 12_187_325_040, 1_006_878_720, 416_866_032, _GEMMA),
+    ("google/gemma-3-27b-it", "gemma3", 27_432_406_640, 1_409_630_208, 416_866_032, _GEMMA),
+    (
+        "HuggingFaceTB/SmolVLM2-256M-Video-Instruct",
+        "smolvlm",
+        256_484_928,
+        56_770_560,
+        86_433_024,
+        _APACHE,
+    ),
+    (
+        "HuggingFaceTB/SmolVLM2-500M-Video-Instruct",
+        "smolvlm",
+        507_482_304,
+        94_617_600,
+        86_433_024,
+        _APACHE,
+    ),
+    (
+        "HuggingFaceTB/SmolVLM2-2.2B-Instruct",
+        "smolvlm",
+        2_246_784_880,
+        201_850_880,
+        412_987_248,
+        _APACHE,
+    ),
     (
         "Qwen/Qwen2.5-VL-3B-Instruct",
         "qwen2_5_vl",
         3_754_622_976,
         311_164_928,
+        668_684_288,
         "Qwen Research License: no commercial use",
     ),
-    ("Qwen/Qwen2.5-VL-7B-Instruct", "qwen2_5_vl", 8_292_166_656, 1_089_994_752, _APACHE),
-    ("OpenGVLab/InternVL2_5-1B", "internvl_chat", 938_193_024, 271_799_808, _INTERN),
-    ("OpenGVLab/InternVL2_5-2B", "internvl_chat", 2_205_754_368, 379_097_088, _INTERN),
-    ("OpenGVLab/InternVL2_5-4B", "internvl_chat", 3_712_637_952, 621_256_704, _INTERN),
-    ("OpenGVLab/InternVL2_5-8B", "internvl_chat", 8_075_365_376, 758_194_176, _INTERN),
-    ("HuggingFaceTB/SmolVLM-256M-Instruct", "idefics3", 256_484_928, 56_770_560, _APACHE),
-    ("HuggingFaceTB/SmolVLM-500M-Instruct", "idefics3", 507_482_304, 94_617_600, _APACHE),
+    (
+        "Qwen/Qwen2.5-VL-7B-Instruct",
+        "qwen2_5_vl",
+        8_292_166_656,
+        1_089_994_752,
+        676_550_144,
+        _APACHE,
+    ),
+    ("OpenGVLab/InternVL2_5-1B", "internvl_chat", 938_193_024, 271_799_808, 304_012_288, _INTERN),
+    ("OpenGVLab/InternVL2_5-2B", "internvl_chat", 2_205_754_368, 379_097_088, 304_012_288, _INTERN),
+    ("OpenGVLab/InternVL2_5-4B", "internvl_chat", 3_712_637_952, 621_256_704, 304_012_288, _INTERN),
+    ("OpenGVLab/InternVL2_5-8B", "internvl_chat", 8_075_365_376, 758_194_176, 304_012_288, _INTERN),
+    (
+        "HuggingFaceTB/SmolVLM-256M-Instruct",
+        "idefics3",
+        256_484_928,
+        56_770_560,
+        86_433_024,
+        _APACHE,
+    ),
+    (
+        "HuggingFaceTB/SmolVLM-500M-Instruct",
+        "idefics3",
+        507_482_304,
+        94_617_600,
+        86_433_024,
+        _APACHE,
+    ),
     (
         "llava-hf/llava-onevision-qwen2-0.5b-ov-hf",
         "llava_onevision",
         893_618_208,
         136_134_656,
+        397_747_744,
         _APACHE,
     ),
     (
@@ -130,14 +177,29 @@ _HUB = (
         "llava_onevision",
         8_030_348_832,
         1_089_994_752,
+        397_747_744,
         _APACHE,
     ),
-    ("Qwen/Qwen2-VL-2B-Instruct", "qwen2_vl", 2_208_985_600, 233_373_696, _APACHE),
-    ("Qwen/Qwen2-VL-7B-Instruct", "qwen2_vl", 8_291_375_616, 1_089_994_752, _APACHE),
-    ("llava-hf/llava-v1.6-mistral-7b-hf", "llava_next", 7_566_747_648, 262_668_288, _APACHE),
-    ("llava-hf/llava-v1.6-vicuna-7b-hf", "llava_next", 7_063_431_168, 262_668_288, _LLAMA),
-    ("llava-hf/llava-1.5-7b-hf", "llava", 7_063_427_072, 262_668_288, _LLAMA),
-    ("llava-hf/llava-1.5-13b-hf", "llava", 13_351_494_656, 328_335_360, _LLAMA),
+    ("Qwen/Qwen2-VL-2B-Instruct", "qwen2_vl", 2_208_985_600, 233_373_696, 665_271_296, _APACHE),
+    ("Qwen/Qwen2-VL-7B-Instruct", "qwen2_vl", 8_291_375_616, 1_089_994_752, 675_759_104, _APACHE),
+    (
+        "llava-hf/llava-v1.6-mistral-7b-hf",
+        "llava_next",
+        7_566_747_648,
+        262_668_288,
+        303_507_456,
+        _APACHE,
+    ),
+    (
+        "llava-hf/llava-v1.6-vicuna-7b-hf",
+        "llava_next",
+        7_063_431_168,
+        262_668_288,
+        303_507_456,
+        _LLAMA,
+    ),
+    ("llava-hf/llava-1.5-7b-hf", "llava", 7_063_427_072, 262_668_288, 303_507_456, _LLAMA),
+    ("llava-hf/llava-1.5-13b-hf", "llava", 13_351_494_656, 328_335_360, 303_507_456, _LLAMA),
 )
 
 
@@ -192,6 +254,7 @@ def make_folder_entry(folder: Path, kind: str = OWN) -> Entry:
         str(raw.get("model_type", "")),
         size.parameters,
         size.embeddings,
+        size.tower,
         licence[1] if licence else "",
         kind,
         folder=folder,

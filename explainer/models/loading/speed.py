@@ -38,16 +38,21 @@ def measure_speed(device: str, precision: str) -> Speed:
     return Speed(2 * _SIDE * _LONG * _LONG / product, large.nbytes / read)
 
 
-def estimate_seconds(parameters: int, tokens: int, precision: str, speed: Speed) -> float:
+def estimate_seconds(
+    parameters: int, tower: int, tokens: int, patches: int, precision: str, speed: Speed
+) -> float:
     """Return the seconds in which a model reads a photograph and answers with `ANSWER` tokens.
 
     Args:
-        parameters: number of parameters of the model.
-        tokens: what it reads, at all scales together.
+        parameters: number of parameters of the model, without the embeddings of words.
+        tower: how many of them are the vision tower.
+        tokens: number of visual tokens, at all scales together.
+        patches: number of patches that the vision tower reads for a visual token.
         precision: a key of `memory.BITS`.
         speed: of the device.
     """
-    reading = 2 * parameters * tokens / (_OF_PRODUCTS * speed.operations)
+    operations = 2 * tokens * (patches * tower + parameters - tower)
+    reading = operations / (_OF_PRODUCTS * speed.operations)
     once = weight_bytes(parameters, 0, precision) / (_OF_READS * speed.nbytes)
     return reading + ANSWER * once
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from explainer.errors import ModelError
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 _LONGEST_HEAD = 100_000_000  # bytes, the format's own bound
+_TOWER = re.compile(r"(^|\.)(visual|vision_tower|vision_model)\.")
 _WORDS = ("embed_tokens.weight", "lm_head.weight", "tok_embeddings.weight", "output.weight")
 
 
@@ -39,11 +41,13 @@ class Counts:
         parameters: number of values of its weights.
         embeddings: those in the word embedding and the unembedding.
         nbytes: size of the stored weights in bytes.
+        tower: values of the vision tower.
     """
 
     parameters: int
     embeddings: int
     nbytes: int
+    tower: int = 0
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -71,7 +75,8 @@ def count(tensors: Iterable[Stored]) -> Counts:
     """Count the sizes of a model with these tensors."""
     tensors = list(tensors)
     words = sum(t.size for t in tensors if t.name.endswith(_WORDS))
-    return Counts(sum(t.size for t in tensors), words, sum(t.nbytes for t in tensors))
+    tower = sum(t.size for t in tensors if _TOWER.search(t.name))
+    return Counts(sum(t.size for t in tensors), words, sum(t.nbytes for t in tensors), tower)
 
 
 def _without_weights(folder: Path) -> str:
