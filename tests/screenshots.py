@@ -60,7 +60,7 @@ def presentation(page: Page) -> bytes:
     page.keyboard.press("p")
     page.wait_for_selector(".sl-present")
     page.mouse.move(STAGE[0] / 2, STAGE[1] / 2)
-    page.wait_for_function("document.documentElement.style.getPropertyValue('--sl-used')")
+    page.wait_for_function("document.documentElement.style.getPropertyValue('--sl-large')")
     page.evaluate(DRAWN)
     return page.screenshot(animations="disabled")
 

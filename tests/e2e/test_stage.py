@@ -1,10 +1,21 @@
-"""The presentation on a stage: keys, the spot, the blank screen, and maps as tall as fits."""
+"""The presentation on a stage: keys, the spot, the blank screen, and maps as large as fits."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 WORD = "document.querySelector('.sl-word').textContent"
+RESHAPE = """ratio => {
+  const {pictures} = document.sightline.now, [picture] = pictures.images;
+  document.sightline.set({pictures: {...pictures, images: [{...picture, ratio}]}});
+}"""
+FRAMES = """() => [...document.querySelectorAll('.sl-maps .sl-frame')].map(frame => {
+  const {left, top, right, bottom} = frame.getBoundingClientRect();
+  return [left, top, right, bottom];
+})"""
+# The least share of the screen that three maps have to cover, by width / height of the picture.
+SHARES = {3 / 2: 0.55, 16 / 9: 0.55, 2 / 3: 0.55, 1: 0.5, 3: 0.38}
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])
@@ -47,3 +58,20 @@ def test_a_talk_is_held_by_keys(app, visit, width, height):
     press("s")
     press("p")
     assert not page.locator(".sl-spot").is_visible(), "the talk is over"
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])
+def test_maps_of_every_shape_use_the_screen(app, visit, width, height):
+    visitor = visit(f"{app.url}?example=1&present=1", width, height)
+    page = visitor.page
+    visitor.wait_for_maps()
+    for ratio, least in SHARES.items():
+        page.evaluate(RESHAPE, ratio)
+        visitor.quiet()
+        boxes = np.array(page.evaluate(FRAMES))
+        sizes = boxes[:, 2:] - boxes[:, :2]
+        assert sizes[:, 0] / sizes[:, 1] == pytest.approx(ratio, rel=0.01)
+        assert (boxes >= 0).all()
+        assert (boxes[:, 2:] <= (width, height)).all(), ratio
+        assert page.evaluate("document.documentElement.scrollHeight") <= height
+        assert sizes.prod(axis=1).sum() / (width * height) > least, ratio

@@ -1,5 +1,6 @@
 // The presentation on a stage: keys for words, methods, the film and the sliders, a spot that follows
-// the mouse, a blank screen, the address as a QR code, and maps as tall as the screen has room for.
+// the mouse, a blank screen, the address as a QR code, and maps as large as the screen has room for.
+import {arrange} from './arrange.js';
 import {make} from './dom.js';
 import {sightline} from './state.js';
 
@@ -26,6 +27,7 @@ export function addStage({blank: blankLabel, code = null}, changed = () => {}) {
   /** @type {(on: boolean) => void} */
   function present(on) {
     page.classList.toggle('sl-present', on);
+    lay();
     changed(on);
   }
 
@@ -40,6 +42,7 @@ export function addStage({blank: blankLabel, code = null}, changed = () => {}) {
   function alone() {
     const count = document.querySelectorAll('.sl-maps > .sl-map').length;
     page.dataset.alone = String((Number(page.dataset.alone ?? 0) + 1) % (count + 1));
+    lay();
   }
 
   /** @type {Record<string, () => void>} */
@@ -72,16 +75,25 @@ export function addStage({blank: blankLabel, code = null}, changed = () => {}) {
     spot.style.translate = `${event.clientX}px ${event.clientY}px`;
   });
 
-  // The height that all but a map takes, so that the maps get the rest.
-  const BELOW = 24;  // pixels that the page leaves below its last part
-  const measure = new ResizeObserver(() => {
-    const view = document.querySelector('.sl-view'), frame = document.querySelector('.sl-map:not([hidden]) .sl-frame');
-    if (!view || !frame || !presents()) return;
-    const box = view.getBoundingClientRect(), used = box.top + scrollY + box.height - frame.getBoundingClientRect().height;
-    page.style.setProperty('--sl-used', `${Math.ceil(used) + BELOW}px`);
-  });
+  // Give the maps all that other parts leave of the screen.
+  const BELOW = 24, LEAST = 240, gap = 14;  // pixels that the page leaves below its last part, and of maps on a low screen
+  function lay() {
+    const view = document.querySelector('.sl-view'), row = view?.querySelector('.sl-maps');
+    const shown = [...row?.children ?? []].filter(figure => figure.getClientRects().length);
+    if (!view || !row || !shown.length || !presents()) return;
+    const height = (/** @type {Element | null} */ part) => part?.getBoundingClientRect().height ?? 0, {top} = view.getBoundingClientRect();
+    const used = top + scrollY + height(view) - height(row) + BELOW, around = height(shown[0]) - height(shown[0].querySelector('.sl-frame'));
+    const ratio = Number(getComputedStyle(view).getPropertyValue('--ratio')) || 1;
+    const room = {width: row.clientWidth, height: Math.max(innerHeight - used, LEAST), around: Math.ceil(around), gap};
+    const {large, small, ...places} = arrange(shown.length, ratio, room);
+    const style = {...places, large: `${Math.floor(large)}px`, small: `${Math.floor(small)}px`};
+    for (const [name, value] of Object.entries(style)) page.style.setProperty(`--sl-${name}`, String(value));
+  }
+  const measure = new ResizeObserver(lay);
+  addEventListener('resize', lay);
   sightline.on('entry', () => {
     for (const part of document.querySelectorAll('.sl-view, .sl-tokens')) measure.observe(part);
+    lay();
   });
   return present;
 }

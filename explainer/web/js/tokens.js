@@ -64,7 +64,7 @@ export function mount({element, props, watch}) {
     }
     const own = now.chips.find(item => item.index === chip)?.tokens;
     mark(own ?? tokens ?? (at === undefined ? [] : [at]), at !== undefined);
-    if (now.playing) box.querySelector('[aria-selected=true]')?.scrollIntoView({block: 'nearest'});
+    if (now.playing || box.closest('.sl-present')) box.querySelector('[aria-selected=true]')?.scrollIntoView({block: 'nearest'});
   }
 
   /** @type {TokenBar['chipOf']} */
