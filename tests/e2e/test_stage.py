@@ -51,6 +51,8 @@ def test_a_talk_is_held_by_keys(app, visit, width, height):
     press("f")
     assert not page.locator(".sl-panel").is_visible()
     press("s")
+    map_end = page.evaluate("document.querySelector('.sl-map').getBoundingClientRect().bottom")
+    assert 0 < map_end <= page.locator(".sl-panel").bounding_box()["y"]
     page.locator("[data-name=k] .sl-range").focus()
     press("ArrowRight")
     assert page.evaluate("document.sightline.now.panel.k") == 51, "the word stays"

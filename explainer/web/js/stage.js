@@ -52,7 +52,7 @@ export function addStage({blank: blankLabel, code = null}, changed = () => {}) {
     f: () => sightline.set({playing: !now.playing}),
     h: () => page.classList.toggle('sl-bare'),
     l: () => page.classList.toggle('sl-spotless'),
-    s: () => page.classList.toggle('sl-sliders'),
+    s: () => { page.classList.toggle('sl-sliders'); lay(); },
     b: () => { blank.hidden = false; },
     ...code && {q: () => { shown.hidden = false; }},
   };
@@ -82,7 +82,8 @@ export function addStage({blank: blankLabel, code = null}, changed = () => {}) {
     const shown = [...row?.children ?? []].filter(figure => figure.getClientRects().length);
     if (!view || !row || !shown.length || !presents()) return;
     const height = (/** @type {Element | null} */ part) => part?.getBoundingClientRect().height ?? 0, {top} = view.getBoundingClientRect();
-    const used = top + scrollY + height(view) - height(row) + BELOW, around = height(shown[0]) - height(shown[0].querySelector('.sl-frame'));
+    const below = height(document.querySelector('.sl-panel')) || BELOW, used = top + scrollY + height(view) - height(row) + below;
+    const around = height(shown[0]) - height(shown[0].querySelector('.sl-frame'));
     const ratio = Number(getComputedStyle(view).getPropertyValue('--ratio')) || 1;
     const room = {width: row.clientWidth, height: Math.max(innerHeight - used, LEAST), around: Math.ceil(around), gap};
     const {large, small, ...places} = arrange(shown.length, ratio, room);
