@@ -67,8 +67,22 @@ class GuardedBlocks(gr.Blocks):
         with self.uploads.using(paths_in(inputs)):
             answer = await super().process_api(block_fn, inputs, *rest, **named)
         if self.uploads.due:
+            self._forget_ended()
             await to_thread.run_sync(self.uploads.sweep)
         return answer
+
+    def _forget_ended(self) -> None:
+        """Drop the message queues of sessions whose events have all been told to their callers.
+
+        Gradio keeps 2,000 of them, 4 kB each, and the set of events of each session for ever;
+        every call of a program is a session. A new event makes both anew. To be called in the
+        event loop, where no other step comes between the two.
+        """
+        events = self._queue.pending_event_ids_session
+        messages = self._queue.pending_messages_per_session
+        for session in [session for session, left in events.items() if not left]:
+            del events[session]
+            messages.pop(session, None)
 
     def _waiting(self) -> list[str]:
         """Return the paths in requests that wait in Gradio's queue."""

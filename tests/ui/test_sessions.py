@@ -9,7 +9,7 @@ import httpx
 import pytest
 from gradio.state_holder import SessionState
 
-from explainer.ui.layout import MOST_SESSIONS, build_demo
+from explainer.ui.layout import MOST_SESSIONS, build_demo, launch_options
 from tests.ui.fake import FakeExplainer, fake_run
 
 STATUS = Path("/proc/self/status")
@@ -50,3 +50,23 @@ def test_a_session_keeps_no_copy_of_the_page(store):
     assert not any(session.config_values.values())
     assert session.blocks_config.blocks == demo.blocks
     assert demo.config["components"], "the page itself keeps its settings"
+
+
+def test_queues_of_calls_that_were_answered_are_dropped(monkeypatch, store):
+    """Gradio keeps the set of events of every caller for ever, and 2,000 queues of messages."""
+    monkeypatch.setattr("explainer.ui.uploads.EVERY", 0.0)
+    key = store.key(b"queues", "", "", {})
+    store.put(key, fake_run())
+    demo = build_demo(FakeExplainer(), store)
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    kept = demo._queue.pending_event_ids_session, demo._queue.pending_messages_per_session
+    try:
+        with httpx.Client(base_url=f"{url}gradio_api/", timeout=60) as http:
+            for _ in range(3):
+                event = http.post("call/v2/tokens", json={"run": key, "top": 1}).json()["event_id"]
+                assert "event: complete" in http.get(f"call/tokens/{event}").text
+            assert all(kept), "the newest is there"
+            assert http.post("run/tokens", json={"data": [key, 1]}).status_code == 200
+        assert not any(kept)
+    finally:
+        demo.close(verbose=False)
