@@ -22,6 +22,7 @@ from tests.inputs.text import LONG_BYTES, LONG_NAME
 
 ROOT = Path(__file__).parents[2]
 CHINESE = "这是一只猫"
+BAD_STEM = os.fsdecode(b"caf\xe9")  # of a file whose name is no UTF-8
 
 
 @pytest.fixture(scope="module")
@@ -62,39 +63,42 @@ def test_what_a_terminal_lacks_is_printed_as_escapes(qwen, tmp_path, encoding):
     assert len(list(tmp_path.glob("*.png"))) == 1
 
 
-def test_arguments_are_utf_8_where_the_locale_says_nothing(qwen_folder, picture, tmp_path):
-    words = _explain(qwen_folder, picture, tmp_path, "--prompt", CHINESE, "--answer", "一只猫 🍁")
-    encoded = [word.encode() for word in words]
-    done = _run(encoded, LC_ALL="C", PYTHONUTF8="0")
+def test_arguments_are_utf_8_where_the_locale_says_nothing(qwen_folder, tmp_path):
+    """jpylyzer 103, dottorrent 9, bleachbit 2108: names whose bytes are no UTF-8, too."""
+    words = _explain_badly_named(qwen_folder, tmp_path)
+    words += ["--prompt", CHINESE, "--answer", "一只猫 🍁"]
+    done = _run([os.fsencode(word) for word in words], LC_ALL="C", PYTHONUTF8="0")
     assert done.returncode == 0, done.stderr
-    run = Run.load(tmp_path / "scene.npz")
+    assert b"caf\xe9.npz" in os.listdir(os.fsencode(tmp_path / "out"))
+    (file,) = (tmp_path / "out").glob("*.npz")
+    run = Run.load(file)
     assert (run.prompt, run.answer) == (CHINESE, "一只猫 🍁")
-    pictures = list(tmp_path.glob("scene_*.png"))
+    pictures = list((tmp_path / "out").glob("*.png"))
     assert pictures, "one for each chip, named without letters that ASCII lacks"
-    assert all(file.name.isascii() for file in pictures)
+    assert all(file.name.removeprefix(f"{BAD_STEM}_").isascii() for file in pictures)
 
 
 def test_names_of_pictures_that_are_no_text_are_read_and_written(qwen_folder, tmp_path):
-    """jpylyzer 103, dottorrent 9, bleachbit 2108: names whose bytes are no UTF-8."""
-    name = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    words = [*_explain_badly_named(qwen_folder, tmp_path), "--token", "0", "--answer", "a"]
+    done = _run([os.fsencode(word) for word in words], LC_ALL="C.UTF-8")
+    assert done.returncode == 0, done.stderr
+    assert b"caf\xe9.npz" in os.listdir(os.fsencode(tmp_path / "out"))
+
+
+def _explain_badly_named(model: Path, folder: Path) -> list[str]:
+    """Return the command for a picture in the folder whose name is no UTF-8; it writes `out`."""
+    name = os.fsencode(folder) + b"/caf\xe9.png"
     Image.new("RGB", (64, 64)).save(os.fsdecode(name))
-    words = _explain(qwen_folder, Path("x"), tmp_path / "out", "--token", "0", "--answer", "a")
-    words[1] = os.fsdecode(name)
-    for variables in ({"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}):
-        done = _run([os.fsencode(word) for word in [*words, "--overwrite"]], **variables)
-        assert done.returncode == 0, done.stderr
-        assert b"caf\xe9.npz" in os.listdir(os.fsencode(tmp_path / "out"))
+    return _explain(model, Path(os.fsdecode(name)), folder / "out")
 
 
-def test_half_a_character_in_a_prompt_is_told(qwen_folder, picture, tmp_path):
-    """shell_gpt 667: surrogates that reach a prompt."""
-    words = _explain(qwen_folder, picture, tmp_path, "--prompt", "x")
-    encoded = [word.encode() for word in words]
-    encoded[-1] = b"caf\xe9"
-    done = _run(encoded, LC_ALL="C.UTF-8")
-    assert done.returncode == 2
-    assert done.stderr.count(b"\n") == 1
-    assert b"half a character" in done.stderr
+def test_half_a_character_in_a_prompt_is_told(qwen_folder, picture, tmp_path, capsys):
+    """shell_gpt 667: surrogates that reach a prompt, as Python reads bytes that are no UTF-8."""
+    prompt = b"caf\xe9".decode("utf-8", "surrogateescape")
+    assert main(_explain(qwen_folder, picture, tmp_path, "--prompt", prompt)) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "half a character" in said
 
 
 def test_bytes_that_are_no_utf_8_stay_as_they_came():
