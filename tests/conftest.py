@@ -63,6 +63,7 @@ FAMILIES = {
     "internvl_tiles": (tiny.internvl, {"tiles": 6}),
     "smolvlm": (tiny.smolvlm, {}),
     "gemma3": (tiny.gemma3, {}),
+    "gemma4": (tiny.gemma4, {}),
     "llava_next": (tiny.llava_next, {}),
 }
 HYBRID = ("qwen3_5", "lfm2_vl")  # some of their layers have no attention

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ from transformers import (
     Gemma3Config,
     Gemma3ForConditionalGeneration,
     Gemma3ImageProcessorPil,
+    Gemma4Config,
+    Gemma4ForConditionalGeneration,
+    Gemma4ImageProcessorPil,
     GenerationConfig,
     GotOcr2ImageProcessorPil,
     Idefics3Config,
@@ -140,10 +143,35 @@ def llama_tokenizer(layout: str = "normalizer") -> PreTrainedTokenizerFast:
     )
 
 
-def gemma_tokenizer() -> PreTrainedTokenizerFast:
+GEMMA3_MARKS = {
+    "boi_token": "<start_of_image>",
+    "eoi_token": "<end_of_image>",
+    "image_token": "<image_soft_token>",
+}
+GEMMA4_MARKS = {
+    "image_token": "<|image|>",
+    "video_token": "<|video|>",
+    "boi_token": "<|image>",
+    "eoi_token": "<image|>",
+    "audio_token": "<|audio|>",
+    "boa_token": "<|audio>",
+    "eoa_token": "<audio|>",
+    "soc_token": "<|channel>",
+    "eoc_token": "<channel|>",
+    "think_token": "<|think|>",
+}
+
+
+def gemma_tokenizer(
+    named: Mapping[str, str] = GEMMA3_MARKS, end: str = "<end_of_turn>"
+) -> PreTrainedTokenizerFast:
     """Return a SentencePiece-like BPE tokenizer in Gemma's layout.
 
     Line breaks are words and added tokens at once, and some added tokens are not special.
+
+    Args:
+        named: the marks of pictures by their use.
+        end: what ends a turn, after the mark that begins one.
     """
     backend = Tokenizer(_pieces(("<pad>", "<eos>", "<bos>", "<unk>"), ("\n", "\n\n")))
     backend.normalizer = normalizers.Replace(" ", "▁")
@@ -154,19 +182,18 @@ def gemma_tokenizer() -> PreTrainedTokenizerFast:
     backend.add_special_tokens(["<pad>", "<eos>", "<bos>", "<unk>"])
     plain = ("[multimodal]", "\n", "\n\n", "<table>")
     backend.add_tokens([AddedToken(text, normalized=False) for text in plain])
-    named = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>"}
-    named["image_token"] = "<image_soft_token>"
-    backend.add_special_tokens(["<start_of_turn>", "<end_of_turn>", *named.values()])
+    start = "<start_of_turn>" if end == "<end_of_turn>" else "<|turn>"
+    backend.add_special_tokens([start, end, *named.values()])
     backend.post_processor = processors.TemplateProcessing(
         single="<bos> $A", special_tokens=[("<bos>", 2)]
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         bos_token="<bos>",
-        eos_token="<end_of_turn>",
+        eos_token=end,
         pad_token="<pad>",
         unk_token="<unk>",
-        extra_special_tokens=named,
+        extra_special_tokens=dict(named),
     )
 
 
@@ -581,6 +608,114 @@ def gemma3(folder: Path, dtype: torch.dtype = torch.float32, seed: int = 0) -> P
     )
     processor = Gemma3ImageProcessorPil(size={"height": 64, "width": 64}, do_pan_and_scan=None)
     make = Gemma3ForConditionalGeneration
+    return _save(folder, config, make, dtype, seed, words, processor)
+
+
+GEMMA4_TEMPLATE = """\
+{{- bos_token -}}
+{%- set loop_messages = messages -%}
+{%- set thinks = enable_thinking is defined and enable_thinking -%}
+{%- if thinks or messages[0]['role'] in ['system', 'developer'] -%}
+    {{- '<|turn>system\n' -}}
+    {%- if thinks -%}
+        {{- '<|think|>\n' -}}
+    {%- endif -%}
+    {%- if messages[0]['role'] in ['system', 'developer'] -%}
+        {{- messages[0]['content'] | trim -}}
+        {%- set loop_messages = messages[1:] -%}
+    {%- endif -%}
+    {{- '<turn|>\n' -}}
+{%- endif -%}
+{%- for message in loop_messages -%}
+    {%- set role = 'model' if message['role'] == 'assistant' else message['role'] -%}
+    {{- '<|turn>' + role + '\n' -}}
+    {%- if message['content'] is string -%}
+        {{- message['content'] | trim -}}
+    {%- elif message['content'] is sequence -%}
+        {%- for item in message['content'] -%}
+            {%- if item['type'] == 'text' -%}
+                {{- item['text'] | trim -}}
+            {%- elif item['type'] == 'image' -%}
+                {{- '<|image|>' -}}
+            {%- elif item['type'] == 'audio' -%}
+                {{- '<|audio|>' -}}
+            {%- elif item['type'] == 'video' -%}
+                {{- '<|video|>' -}}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{- '<turn|>\n' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+    {{- '<|turn>model\n' -}}
+{%- endif -%}
+"""
+
+
+def gemma4(
+    folder: Path, dtype: torch.dtype = torch.float32, seed: int = 8, both_ways: bool = False
+) -> Path:
+    """Save a random Gemma 4 of 12 px tokens, at most 70 of a picture; return `folder`.
+
+    Its last two layers attend to the keys and values of the two before them, and its logits are
+    capped. Its layers read embeddings of tokens.
+
+    Args:
+        both_ways: whether it is built as larger models are: the visual tokens of a picture see each
+            other, layers read no embeddings and share no keys, and in layers that attend to all
+            tokens keys are values, too.
+    """
+    words = gemma_tokenizer(GEMMA4_MARKS, "<turn|>")
+    words.chat_template = GEMMA4_TEMPLATE
+    text = {
+        **_text(words, "<bos>", "<turn|>"),
+        "num_hidden_layers": 6,
+        "initializer_range": 0.15,
+        "head_dim": 16,
+        "global_head_dim": 32,
+        "num_global_key_value_heads": None,
+        "attention_k_eq_v": False,
+        "layer_types": ["sliding_attention", "full_attention"] * 3,
+        "sliding_window": 8,
+        "num_kv_shared_layers": 2,
+        "use_double_wide_mlp": True,
+        "hidden_size_per_layer_input": 8,
+        "vocab_size_per_layer_input": len(words) + 3,
+        "final_logit_softcapping": 30.0,
+        "pad_token_id": words.pad_token_id,
+        "use_bidirectional_attention": None,
+        "enable_moe_block": False,
+    }
+    if both_ways:
+        text |= {"use_bidirectional_attention": "vision", "num_kv_shared_layers": 0}
+        text |= {"attention_k_eq_v": True, "num_global_key_value_heads": 2}
+        text |= {"use_double_wide_mlp": False, "hidden_size_per_layer_input": 0}
+    config = Gemma4Config(
+        text_config=text,
+        vision_config={
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "head_dim": 16,
+            "patch_size": 4,
+            "pooling_kernel_size": 3,
+            "position_embedding_size": 256,
+            "use_clipped_linears": not both_ways,
+            "standardize": both_ways,
+            "initializer_range": 0.2,
+        },
+        audio_config=None,
+        **{
+            f"{name}_id": words.convert_tokens_to_ids(GEMMA4_MARKS[name])
+            for name in GEMMA4_MARKS
+            if name.startswith(("image", "video", "audio", "boi", "eoi", "boa"))
+        },
+        initializer_range=0.2,
+    )
+    processor = Gemma4ImageProcessorPil(patch_size=4, pooling_kernel_size=3, max_soft_tokens=70)
+    make = Gemma4ForConditionalGeneration
     return _save(folder, config, make, dtype, seed, words, processor)
 
 

@@ -91,13 +91,14 @@ def _maps(
 def _leaf(reading: Reading, patches: Patches, mode: str, depth: float, features: str) -> Leaf:
     """Return the place in the model whose features are weighted.
 
-    It is never the output of the last layer that attends. Layers after that one convolve a few
-    tokens at most, so the score would hardly depend on its visual tokens.
+    It is never the output of the last layer that makes keys and values. Layers after that one
+    convolve a few tokens at most, or attend to keys that were made before them, so the score would
+    hardly depend on its visual tokens, or not at all.
     """
     family, layers = reading.family, patches.decoder.layers
     if mode == "table":
         return patches.leaf_after(family.final_norm)
-    index = round(depth * max(0, family.attending_layers[-1] - 1))
+    index = round(depth * max(0, family.key_layers[-1] - 1))
     if features == "norm":
         return patches.leaf_after(family.mlp_norm(layers[index]))
     return patches.leaf_after_layer(index)

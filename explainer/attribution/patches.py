@@ -165,14 +165,23 @@ class Patches(AbstractContextManager["Patches"]):
     def leaf_at_input(self) -> Leaf:
         """Cut the graph at all inputs of the language model, (1 + K, L, d).
 
-        The first row is the input embeddings; the K others are the picture features added after
-        each of the first K layers (DeepStack), zero at positions of text.
+        The first row is the input embeddings. The K others are the picture features added after
+        each of the first K layers (DeepStack), zero at positions of text, or the embeddings of
+        tokens that the layers read (Gemma 4), one after another and zero at the end.
         """
         leaf = Leaf()
 
         def cut(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict]:
             embedded = kwargs["inputs_embeds"]
             stacked = kwargs.get("deepstack_visual_embeds") or []
+            by_layer = kwargs.get("per_layer_inputs")
+            if by_layer is not None:
+                parts = by_layer[0].flatten(1).split(embedded.shape[2], dim=1)
+                last = nn.functional.pad(parts[-1], (0, embedded.shape[2] - parts[-1].shape[1]))
+                whole = leaf.put(torch.cat([embedded, torch.stack([*parts[:-1], last])]))
+                own = torch.cat(list(whole[1:]), dim=1)[:, : by_layer[0, 0].numel()]
+                read = {"inputs_embeds": whole[:1], "per_layer_inputs": own.view_as(by_layer)}
+                return args, {**kwargs, **read}
             if not stacked:
                 return args, {**kwargs, "inputs_embeds": leaf.put(embedded)}
             visual = kwargs["visual_pos_masks"][0]

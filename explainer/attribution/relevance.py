@@ -8,7 +8,8 @@ Relevance is gradient times input, with rules that change the gradient and no va
 
     R_i = sum_c e_ic ds_t / de_ic,   e_i the embedding that the language model reads at i,
 
-summed over all of them where features of the picture enter after further layers, too (DeepStack).
+summed over all of them where features of the picture enter after further layers, too (DeepStack),
+or each layer reads an embedding of the token (Gemma 4).
 
                           CP-LRP (arXiv 2202.07304)     AttnLRP (arXiv 2402.05602)
     norm                  its denominator is constant   the same
@@ -70,17 +71,25 @@ def cp_rules(patches: Patches) -> None:
     """Put the rules of CP-LRP into a language model."""
     _fix_norms(patches)
     patches.attention(lambda call: call.attend(call.query.detach(), call.key.detach(), call.value))
-    for layer in patches.decoder.layers:
-        patches.after(layer.mlp.act_fn, lambda _module, _args, output: output.detach())
+    for activation, _ in _gates(patches.decoder):
+        patches.after(activation, lambda _module, _args, output: output.detach())
 
 
 def attn_rules(patches: Patches) -> None:
     """Put the rules of AttnLRP into a language model."""
     _fix_norms(patches)
     patches.attention(_scaled_attention)
-    for layer in patches.decoder.layers:
-        patches.after(layer.mlp.act_fn, _apply_secant)
-        patches.before(layer.mlp.down_proj, _halve_gradient)
+    for activation, product in _gates(patches.decoder):
+        patches.after(activation, _apply_secant)
+        patches.before(product, _halve_gradient)
+
+
+def _gates(decoder: nn.Module) -> Iterator[tuple[nn.Module, nn.Module]]:
+    """Yield the activation of each gate, and what reads the gate times its other factor."""
+    for layer in decoder.layers:
+        yield layer.mlp.act_fn, layer.mlp.down_proj
+        if hasattr(layer, "per_layer_input_gate"):
+            yield layer.act_fn, layer.per_layer_projection
 
 
 def _scaled_attention(call: Call) -> torch.Tensor:

@@ -29,6 +29,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
         "internvl_chat": "explainer.models.families.internvl:InternVL",
         "smolvlm": "explainer.models.families.smolvlm:SmolVLM",
         "gemma3": "explainer.models.families.gemma3:Gemma3",
+        "gemma4": "explainer.models.families.gemma4:Gemma4",
         "idefics3": "explainer.models.families.smolvlm:Idefics3",
     }
 )
@@ -66,8 +67,8 @@ _INSTEAD: Mapping[str, str] = MappingProxyType(
         "mllama": _CROSS,
         "idefics": _CROSS,
         "idefics2": _RESAMPLER,
-        "gemma3n": "of the Gemma models, Gemma 3 is (google/gemma-3-4b-it)",
-        "gemma4": "of the Gemma models, Gemma 3 is (google/gemma-3-4b-it)",
+        "gemma3n": "of the Gemma models, Gemma 3 and Gemma 4 are (google/gemma-4-E2B-it)",
+        "gemma4_unified": "of the Gemma 4 models, those with a vision tower are, E2B to 31B",
         "florence2": _ENCODER,
         "paligemma": _PREFIX,
         "blip-2": _QUERIES,

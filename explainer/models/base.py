@@ -209,6 +209,15 @@ class Family(ABC):
         return [i for i, layer in enumerate(self.decoder.layers) if hasattr(layer, "self_attn")]
 
     @property
+    def key_layers(self) -> list[int]:
+        """Return the indices of the layers that make keys and values.
+
+        Others that attend use those of an earlier layer.
+        """
+        attention = {i: self.decoder.layers[i].self_attn for i in self.attending_layers}
+        return [i for i, a in attention.items() if not getattr(a, "is_kv_shared_layer", False)]
+
+    @property
     def global_layers(self) -> list[int]:
         """Return the indices of the layers that attend to all tokens before, not to a window."""
         kinds = getattr(self.decoder.config, "layer_types", None) or []
@@ -219,6 +228,12 @@ class Family(ABC):
     def unembedding(self) -> torch.nn.Linear:
         """Return W (V, d) and its bias, if any, as the linear layer that the model uses."""
         return self.model.get_output_embeddings()
+
+    @property
+    def logit_softcap(self) -> float | None:
+        """Return c where the model makes c tanh(x / c) of its logits x, None where it does not."""
+        cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
+        return None if not cap else float(cap)
 
     @property
     def device(self) -> torch.device:

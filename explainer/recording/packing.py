@@ -209,6 +209,7 @@ def _collect_settings(engine: Engine, request: Request, answer: GeneratedAnswer)
         "family": family.label,
         "revision": family.revision,
         **family.origin,
+        **({} if family.logit_softcap is None else {"logit_softcap": family.logit_softcap}),
         "scales": [1.0],
         **(
             {"decoding": "given"}

@@ -45,7 +45,7 @@ def _cached_bytes(family: Family) -> int:
     """Return the bytes that the model's cache takes for a token: keys and values of all layers."""
     whole = family.decoder.config
     layers = getattr(whole, "per_layer_config", None)
-    configs = [layers[i] if layers else whole for i in family.attending_layers]
+    configs = [layers[i] if layers else whole for i in family.key_layers]
     width = sum(_heads(config) * _head_size(config) for config in configs)
     return 2 * width * family.unembedding.weight.element_size()
 

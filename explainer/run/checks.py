@@ -165,6 +165,7 @@ _SETTINGS: Mapping[str, Callable[[Any], bool]] = {
     "max_new_tokens": _is_whole,
     "temperature": _is_number,
     "seed": _is_whole,
+    "logit_softcap": lambda value: _is_number(value) and value > 0,
     "repetition_penalty": _is_number,
     "thinking": lambda value: isinstance(value, bool),
     "finish": _is_text,

@@ -375,23 +375,23 @@ class RunRecord:
         return self.unembedding.rows.astype(np.float32)
 
     def visual_logits(self, alpha: float) -> npt.NDArray[np.float32]:
-        """Return the logits (U, N) float32 of every stored id at every visual token (Eq. 2).
-
-        Cached for each scale; read-only.
-        """
+        """Return the logits (U, N) float32 of every stored id at every visual token (Eq. 2)."""
         scale = self.scale(alpha)
         cache = self.__dict__.setdefault("_visual", {})
         if scale.alpha not in cache:
-            logits = self._rows @ scale.states.astype(np.float32).T
-            logits += self.unembedding.bias[:, None]
-            logits.setflags(write=False)
-            cache[scale.alpha] = logits
+            logits = self._rows @ scale.states.astype(np.float32).T + self.unembedding.bias[:, None]
+            cache[scale.alpha] = self._cap(logits)
         return cache[scale.alpha]
 
     @cached_property
     def text_logits(self) -> npt.NDArray[np.float32]:
         """Return the logits (T + 1, U) float32 of all stored ids at all text states; read-only."""
-        logits = self.states.astype(np.float32) @ self._rows.T + self.unembedding.bias
+        return self._cap(self.states.astype(np.float32) @ self._rows.T + self.unembedding.bias)
+
+    def _cap(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return logits x, made c tanh(x / c) where the model does so, read-only."""
+        if cap := np.float32(self.settings.get("logit_softcap", 0)):
+            logits = cap * np.tanh(logits / cap)
         logits.setflags(write=False)
         return logits
 

@@ -29,6 +29,7 @@ def deepen(explainer: Explainer, layers: int = 4) -> Explainer:
     """Give the language model more layers, and all of it other weights, norms and biases too."""
     decoder = explainer.family.decoder
     kinds = len(decoder.layers)
+    layers = max(layers, kinds)
     for i in range(kinds, layers):
         layer = copy.deepcopy(decoder.layers[i % kinds])
         layer.self_attn.layer_idx, layer.self_attn.config = i, decoder.config

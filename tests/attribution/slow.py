@@ -26,12 +26,14 @@ class Pass:
     """What one pass through the decoder leaves: all with gradients.
 
     embeds (L, d); stacked, what is added after each of the first layers (DeepStack), (L, d) each;
+    own, the embeddings of tokens that the layers read (Gemma 4), (L, layers * p), or None;
     after_attention[l] (L, d), what the MLP of layer l reads; layers[l] (L, d), its output
     with what is added to it; heads[l] a list of (L, L); states (L, d), after the final norm.
     """
 
     embeds: Tensor
     stacked: list[Tensor] = field(default_factory=list)
+    own: Tensor | None = None
     after_attention: list[Tensor] = field(default_factory=list)
     layers: list[Tensor] = field(default_factory=list)
     heads: list[list[Tensor]] = field(default_factory=list)
@@ -48,8 +50,9 @@ class Slow:
         whole = Inputs(ids, asked.visual, asked.roles, asked.views, asked.tensors)
         self.visual = list(asked.visual)
         self.run = run
-        embeds, self.turns, stacked = _entering(family, whole)
+        embeds, self.turns, stacked, own = _entering(family, whole)
         self.embeds, self.stacked = embeds.double(), [t.double() for t in stacked]
+        self.own = None if own is None else own.double()
         self.both_ways = family.label in BOTH_WAYS
         self.decoder = copy.deepcopy(family.decoder).double()
         self.unembedding = family.unembedding.weight.double()
@@ -69,6 +72,8 @@ class Slow:
         """Return a pass, with the rules of "cp" or "attn" if one is named."""
         x = self.embeds.clone().requires_grad_()
         done = Pass(x, [part.clone().requires_grad_() for part in self.stacked])
+        by_layer = self._by_layer(done, lrp)
+        self.kept: dict[str, tuple[Tensor, Tensor]] = {}  # keys and values by the kind of layer
         for at, layer in enumerate(self.decoder.layers):
             attended = self._attention(
                 layer.self_attn, self._norm(layer.input_layernorm, x, lrp), done, lrp
@@ -83,6 +88,11 @@ class Slow:
                 normed = self._norm(layer.post_attention_layernorm, x, lrp)
                 x = x + self._mlp(layer.mlp, normed, lrp)
             done.after_attention.append(normed)
+            if by_layer is not None:
+                gate = layer.per_layer_input_gate(x)
+                made = layer.per_layer_projection(gated(gate, by_layer[:, at], True, lrp))
+                x = x + self._norm(layer.post_per_layer_input_norm, made, lrp)
+                x = x * layer.layer_scalar
             if at < len(done.stacked):
                 x = x + done.stacked[at]
             done.layers.append(x)
@@ -90,11 +100,21 @@ class Slow:
         return done
 
     def _norm(self, norm, x: Tensor, lrp: str) -> Tensor:
-        gemma = type(norm).__name__ == "Gemma3RMSNorm"
-        eps = norm.eps if gemma else norm.variance_epsilon
+        kind = type(norm).__name__
+        eps = norm.eps if kind.startswith("Gemma") else norm.variance_epsilon
         size = (x**2).mean(-1, keepdim=True).add(eps).sqrt()
-        gain = 1 + norm.weight if gemma else norm.weight
+        gain = getattr(norm, "weight", 1) + (kind == "Gemma3RMSNorm")
         return gain * x / (size.detach() if lrp else size)
+
+    def _by_layer(self, done: Pass, lrp: str) -> Tensor | None:
+        """Return what each layer reads of each token, (L, layers, p), in Gemma 4."""
+        if self.own is None:
+            return None
+        done.own = self.own.clone().requires_grad_()
+        shape = (len(self.embeds), len(self.decoder.layers), -1)
+        made = self.decoder.per_layer_model_projection(done.embeds) / self.embeds.shape[1] ** 0.5
+        made = self._norm(self.decoder.per_layer_projection_norm, made.view(shape), lrp)
+        return (made + done.own.view(shape)) / 2**0.5
 
     def _allowed(self, window: int | None) -> Tensor:
         """Return (L, L) bool: which positions (columns) a position (row) attends to."""
@@ -113,13 +133,21 @@ class Slow:
     def _attention(self, attention, x: Tensor, done: Pass, lrp: str) -> Tensor:
         kind = getattr(attention, "layer_type", None)
         cos, sin = self.turns[kind if kind in self.turns else None]
-        q, k, v = (
-            linear(x).view(len(x), -1, cos.shape[1])
-            for linear in (attention.q_proj, attention.k_proj, attention.v_proj)
-        )
+        shape = (len(x), -1, cos.shape[1])
+        q = attention.q_proj(x).view(shape)
         if hasattr(attention, "q_norm"):
-            q, k = self._norm(attention.q_norm, q, lrp), self._norm(attention.k_norm, k, lrp)
-        q, k = turned(q, cos, sin), turned(k, cos, sin)
+            q = self._norm(attention.q_norm, q, lrp)
+        q = turned(q, cos, sin)
+        if getattr(attention, "is_kv_shared_layer", False):
+            k, v = self.kept[kind]
+        else:
+            k, v = attention.k_proj(x).view(shape), attention.v_proj(x).view(shape)
+            if hasattr(attention, "k_norm"):
+                k = self._norm(attention.k_norm, k, lrp)
+            if hasattr(attention, "v_norm"):
+                v = self._norm(attention.v_norm, v, lrp)
+            k = turned(k, cos, sin)
+            self.kept[kind] = k, v
         if lrp == "cp":
             q, k = q.detach(), k.detach()
         if lrp == "attn":
@@ -127,6 +155,7 @@ class Slow:
         weights, outputs = [], []
         allowed = self._allowed(getattr(attention, "sliding_window", None))
         scale = getattr(attention.config, "query_pre_attn_scalar", q.shape[2]) ** 0.5
+        scale = 1 if hasattr(attention, "is_kv_shared_layer") else scale
         for head in range(q.shape[1]):
             shared = head // (q.shape[1] // k.shape[1])
             logits = q[:, head] @ k[:, shared].T / scale
@@ -136,17 +165,8 @@ class Slow:
         return attention.o_proj(torch.cat(outputs, 1))
 
     def _mlp(self, mlp, x: Tensor, lrp: str) -> Tensor:
-        gate, up = mlp.gate_proj(x), mlp.up_proj(x)
-        if type(mlp).__name__ == "Gemma3MLP":  # GELU, with tanh in place of the error function
-            inner = (2 / torch.pi) ** 0.5 * (gate + 0.044715 * gate**3)
-            slope = (1 + torch.tanh(inner)) / 2
-        else:
-            slope = torch.sigmoid(gate)
-        if lrp == "cp":
-            return mlp.down_proj((gate * slope).detach() * up)
-        if lrp == "attn":
-            return mlp.down_proj(damp(gate * slope.detach() * up, 1 / 2))
-        return mlp.down_proj(gate * slope * up)
+        gemma = type(mlp).__name__.startswith("Gemma")
+        return mlp.down_proj(gated(mlp.gate_proj(x), mlp.up_proj(x), gemma, lrp))
 
     @cached_property
     def plain(self) -> Pass:
@@ -194,7 +214,7 @@ class Slow:
     def relevance(self, token: int, lrp: str) -> Tensor:
         """Return the relevance (L,) of all positions."""
         done = self.forward(lrp)
-        places = [done.embeds, *done.stacked]
+        places = [done.embeds, *done.stacked, *([] if done.own is None else [done.own])]
         slopes = torch.autograd.grad(self.score(done, token), places)
         return sum((p * g).sum(1) for p, g in zip(places, slopes, strict=True)).detach()
 
@@ -203,6 +223,15 @@ def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     half = x.shape[2] // 2
     other = torch.cat([-x[..., half:], x[..., :half]], 2)
     return x * cos[:, None] + other * sin[:, None]
+
+
+def gated(gate: Tensor, up: Tensor, gelu: bool, lrp: str) -> Tensor:
+    """Return act(gate) * up, with SiLU, or GELU with tanh in place of the error function."""
+    inner = (2 / torch.pi) ** 0.5 * (gate + 0.044715 * gate**3)
+    slope = (1 + torch.tanh(inner)) / 2 if gelu else torch.sigmoid(gate)
+    if lrp == "cp":
+        return (gate * slope).detach() * up
+    return damp(gate * slope.detach() * up, 1 / 2) if lrp == "attn" else gate * slope * up
 
 
 def damp(x: Tensor, factor: float) -> Tensor:
@@ -266,13 +295,16 @@ def surgery(explainer: Explainer, run: Run, token: int, first: int) -> Tensor:
     return states[list(asked.visual)] @ row
 
 
-def _entering(family, inputs: Inputs) -> tuple[Tensor, dict, list[Tensor]]:
+def _entering(family, inputs: Inputs) -> tuple[Tensor, dict, list[Tensor], Tensor | None]:
     """Return the embeddings (L, d) that enter the decoder, cosines and sines (L, d_head) by the
-    kind of layer (None if there is one kind), and what is added after the first layers (L, d)."""
-    seen = SimpleNamespace(stacked=[], turns={})
+    kind of layer (None if there is one kind), what is added after the first layers (L, d), and what
+    all layers read of the tokens themselves (L, layers * p), if anything."""
+    seen = SimpleNamespace(stacked=[], turns={}, own=None)
 
     def watch(_module, _args, kwargs):
         seen.embeds = kwargs["inputs_embeds"][0].clone()
+        if kwargs.get("per_layer_inputs") is not None:
+            seen.own = kwargs["per_layer_inputs"][0].flatten(1)
         for features in kwargs.get("deepstack_visual_embeds") or []:
             seen.stacked.append(torch.zeros_like(seen.embeds))
             seen.stacked[-1][list(inputs.visual)] = features
@@ -289,4 +321,4 @@ def _entering(family, inputs: Inputs) -> tuple[Tensor, dict, list[Tensor]]:
         family.base(**family.forward_inputs(inputs), use_cache=False)
     for handle in handles:
         handle.remove()
-    return seen.embeds, seen.turns, seen.stacked
+    return seen.embeds, seen.turns, seen.stacked, seen.own

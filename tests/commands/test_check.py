@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,8 @@ KINDS = {
     "smolvlm": (tiny.smolvlm, {}),
     "idefics3": (tiny.idefics3, {}),
     "gemma3": (tiny.gemma3, {}),
+    "gemma4": (tiny.gemma4, {}),
+    "gemma4 both ways": (partial(tiny.gemma4, both_ways=True), {}),
     "llava_next": (tiny.llava_next, {}),
     "llava_onevision": (tiny.llava_onevision, {}),
     "internvl_chat": (_published, {}),

@@ -7,6 +7,8 @@ from typing import Any
 
 from transformers import (
     Gemma3Config,
+    Gemma4Config,
+    Gemma4ImageProcessorPil,
     GotOcr2ImageProcessorPil,
     Idefics3Config,
     InternVLConfig,
@@ -56,6 +58,9 @@ LANGUAGE: dict[str, tuple[tuple[int, ...], bool]] = {
             "-500M": SMOL_500M,
         }.items()
     },
+    "google/gemma-4-E2B-it": ((1536, 6144, 35, 8, 1, 262144), True),
+    "google/gemma-4-E4B-it": ((2560, 10240, 42, 8, 2, 262144), True),
+    "google/gemma-4-31B-it": ((5376, 21504, 60, 32, 16, 262144), True),
     "google/gemma-3-4b-it": ((2560, 10240, 34, 8, 4, 262208), True),
     "google/gemma-3-12b-it": ((3840, 15360, 48, 16, 8, 262208), True),
     "google/gemma-3-27b-it": ((5376, 21504, 62, 32, 16, 262208), True),
@@ -170,6 +175,8 @@ def config(entry: Entry) -> PreTrainedConfig:
             vision_config=tower | {"vision_use_head": False},
             tie_word_embeddings=tied,
         )
+    if entry.model_type == "gemma4":
+        return _gemma4(text)
     if entry.model_type == "gemma3":
         tower = {**SIGLIP_SO400M, "model_type": "siglip_vision_model", "image_size": 896}
         text["head_dim"] = 128 if hidden == 5376 else 256
@@ -189,6 +196,23 @@ def config(entry: Entry) -> PreTrainedConfig:
     if "InternVL3_5" in entry.id:
         text |= {"model_type": "qwen3", "head_dim": 128}
     return InternVLConfig(text_config=text, vision_config=INTERN_VIT, tie_word_embeddings=tied)
+
+
+def _gemma4(text: dict[str, Any]) -> PreTrainedConfig:
+    small = {1536: (20, 4), 2560: (18, 5)}.get(text["hidden_size"])  # shared layers, the window's
+    shared, windows = small or (0, 5)
+    kinds = ["sliding_attention"] * windows + ["full_attention"]
+    text |= {"head_dim": 256, "global_head_dim": 512, "final_logit_softcapping": 30.0}
+    text |= {"layer_types": kinds * (text["num_hidden_layers"] // len(kinds))}
+    text |= {"num_kv_shared_layers": shared, "use_double_wide_mlp": text["hidden_size"] == 1536}
+    tower: dict[str, Any] = {"use_clipped_linears": True}
+    if small is None:
+        text |= {"hidden_size_per_layer_input": 0, "use_bidirectional_attention": "vision"}
+        text |= {"attention_k_eq_v": True, "num_global_key_value_heads": 4, "sliding_window": 1024}
+        tower = {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27}
+        tower |= {"num_attention_heads": 16, "num_key_value_heads": 16, "head_dim": 72}
+        tower |= {"standardize": True}
+    return Gemma4Config(text_config=text, vision_config=tower, audio_config={} if small else None)
 
 
 def _lfm2_vl(text: dict[str, Any]) -> PreTrainedConfig:
@@ -241,6 +265,8 @@ def _processor(entry: Entry) -> Any:
         )
     if entry.model_type == "internvl":
         return GotOcr2ImageProcessorPil(size={"height": 448, "width": 448}, crop_to_patches=False)
+    if entry.model_type == "gemma4":
+        return Gemma4ImageProcessorPil()
     if entry.model_type.startswith("qwen3"):
         size = {"shortest_edge": 256**2, "longest_edge": 4096**2}
         return Qwen2VLImageProcessorPil(patch_size=16, size=size)

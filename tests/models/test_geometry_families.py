@@ -56,6 +56,7 @@ MAKE: dict[str, tuple[Callable[[Path], Path], dict[str, int]]] = {
     "internvl_tiles": (tiny.internvl, {"tiles": 6}),
     "smolvlm": (tiny.smolvlm, {}),
     "gemma3": (tiny.gemma3, {}),
+    "gemma4": (tiny.gemma4, {}),
 }
 
 
@@ -97,11 +98,27 @@ def _fed(family: Family, picture: InputPicture) -> npt.NDArray[np.float32]:
         return values.reshape(len(picture), -1)
     if "spatial_shapes" in picture.tensors:  # LFM2-VL's patches, row-major in each block
         return _tokens_of_blocks(family, picture)[picture.places]
+    if "image_position_ids" in picture.tensors:  # Gemma 4's, row-major, and then padding
+        return _tokens_of_patches(family, picture)
     n = values.shape[-1] // family.cell
     values = values[..., : n * family.cell, : n * family.cell]
     cells = values.reshape(len(values), 3, n, family.cell, n, family.cell)
     read = cells.transpose(0, 2, 4, 1, 3, 5).reshape(len(picture), -1)
     return read[picture.places]
+
+
+def _tokens_of_patches(family: Family, picture: InputPicture) -> npt.NDArray[np.float32]:
+    """Return (N, p): the patches of each token by the positions that the tower gets."""
+    n, (rows, columns) = family.processor.pooling_kernel_size, picture.views[0].grid
+    patches = picture.tensors["pixel_values"][0].numpy()
+    places = picture.tensors["image_position_ids"][0].numpy()
+    assert (places >= 0).all(axis=1).sum() == rows * columns * n * n
+    fed = np.zeros((rows * n, columns * n, patches.shape[1]), np.float32)
+    for (x, y), patch in zip(places.tolist(), patches, strict=True):
+        if x >= 0:
+            fed[y, x] = patch
+    blocks = fed.reshape(rows, n, columns, n, -1).transpose(0, 2, 1, 3, 4)
+    return blocks.reshape(rows * columns, -1)
 
 
 def _tokens_of_blocks(family: Family, picture: InputPicture) -> npt.NDArray[np.float32]:
@@ -259,6 +276,7 @@ def test_the_tower_hands_features_on_in_the_order_of_the_tokens(family, size):
 def _features(family: Family, picture: InputPicture) -> npt.NDArray[np.float32]:
     """Return (N, d): what the language model reads, with attention that adds nothing."""
     ends = ("out_proj.weight", "projection_layer.weight", "attn.proj.weight")
+    ends += ("o_proj.linear.weight",)
     with torch.inference_mode():
         attention = [p for name, p in family.base.named_parameters() if name.endswith(ends)]
         assert attention

@@ -20,8 +20,8 @@ def test_relatives_are_refused_with_the_models_that_work(kind):
 @pytest.mark.parametrize(
     ("kind", "instead"),
     [
-        ("gemma4", "Gemma 3"),
-        ("gemma3n", "Gemma 3"),
+        ("gemma4_unified", "vision tower"),
+        ("gemma3n", "Gemma 4"),
         ("llava_next_video", "OneVision"),
         ("vipllava", "OneVision"),
     ],

@@ -45,6 +45,8 @@ def test_states_of_a_layer_are_its_output_after_the_final_norm(any_family):
         out = family.model(**_whole(any_family, ids, inputs), output_hidden_states=True)
         seen = family.final_norm(_handed_on(out, inputs))
         logits = family.unembedding(seen).float()
+        if cap := family.logit_softcap:
+            logits = cap * torch.tanh(logits / cap)
     assert run.layer_numbers == tuple(range(1, family.depth + 1))
     early = run.at_layer(1)
     visual = seen[list(inputs.visual)].numpy()

@@ -68,6 +68,9 @@ LAYOUTS = {
         ("<start_of_image>", "<end_of_image>"),
         (4 * 4,),
     ),
+    "Gemma 4": Layout(
+        "<bos><|turn>user\n", "<turn|>\n<|turn>model\n", ("<|image>", "<image|>"), (7 * 9,)
+    ),
     "SmolVLM": Layout(
         "<|im_start|>User:",
         "<end_of_utterance>\nAssistant:",
@@ -85,8 +88,9 @@ def _record(explainer: Explainer, **options) -> Run:
 def _whole(explainer: Explainer, ids: Sequence[int], inputs: Inputs) -> dict[str, torch.Tensor]:
     """Return what transformers takes for the whole sequence, as its own processors make it."""
     tensors = {"input_ids": torch.tensor([ids]), **inputs.tensors}
-    name = {"Qwen": "mm_token_type_ids", "Gemm": "token_type_ids"}
-    if kinds := name.get(explainer.family.model_class[:4]):
+    name = {"Qwen": "mm_token_type_ids", "Gemma3": "token_type_ids", "Gemma4": "mm_token_type_ids"}
+    made = explainer.family.model_class
+    if kinds := next((name[start] for start in name if made.startswith(start)), None):
         tensors[kinds] = torch.zeros(1, len(ids), dtype=torch.long)
         tensors[kinds][:, list(inputs.visual)] = 1
     return tensors
@@ -277,7 +281,7 @@ def test_texts_concatenate_to_the_decoded_text(any_model):
     decoded = any_model.family.codec._tokenizer.decode(
         run.tokens.ids, clean_up_tokenization_spaces=False
     )
-    if any_model.family.label in ("LLaVA", "LLaVA-NeXT", "Gemma 3"):
+    if any_model.family.label in ("LLaVA", "LLaVA-NeXT", "Gemma 3", "Gemma 4"):
         # Their decoder gives up a whole run of bytes for one that is no text; a stream cannot wait.
         data = map(any_model.family.codec.bytes_of, run.tokens.ids.tolist())
         decoded = b"".join(data).decode(errors="replace")

@@ -33,7 +33,7 @@ class Entry:
         id: hub id, or the name of a folder; shown to visitors.
         model_type: as in its config.json; "" if not read yet.
         parameters: how many, 0 if not known.
-        embeddings: those in the word embedding and the unembedding.
+        embeddings: those in the embeddings of words and the unembedding.
         tower: those in the vision tower.
         licence: its name, "" if not known.
         kind: `BUNDLED` (tiny, comes with the program), `HUB` (of the list here), `OWN` (named by
@@ -84,6 +84,9 @@ _INTERN = "MIT, its language model under a licence of its own"
 # and of the vision tower, as the model has them once it is loaded; a test rebuilds each
 # architecture and counts.
 _HUB = (
+    ("google/gemma-4-E2B-it", "gemma4", 5_104_297_504, 2_751_463_424, 167_364_608, _APACHE),
+    ("google/gemma-4-E4B-it", "gemma4", 7_941_100_832, 3_489_660_928, 167_364_608, _APACHE),
+    ("google/gemma-4-31B-it", "gemma4", 31_273_086_512, 1_409_286_144, 569_548_080, _APACHE),
     ("Qwen/Qwen3.5-0.8B", "qwen3_5", 852_985_920, 254_279_680, 100_592_896, _APACHE),
     ("Qwen/Qwen3.5-2B", "qwen3_5", 2_213_241_664, 508_559_360, 331_416_576, _APACHE),
     ("Qwen/Qwen3.5-4B", "qwen3_5", 4_539_265_536, 635_699_200, 333_514_240, _APACHE),

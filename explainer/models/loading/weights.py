@@ -16,7 +16,13 @@ INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 _LONGEST_HEAD = 100_000_000  # bytes, the format's own bound
 _TOWER = re.compile(r"(^|\.)(visual|vision_tower|vision_model)\.")
-_WORDS = ("embed_tokens.weight", "lm_head.weight", "tok_embeddings.weight", "output.weight")
+_WORDS = (
+    "embed_tokens.weight",
+    "embed_tokens_per_layer.weight",
+    "lm_head.weight",
+    "tok_embeddings.weight",
+    "output.weight",
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Counts:
 
     Attributes:
         parameters: number of values of its weights.
-        embeddings: those in the word embedding and the unembedding.
+        embeddings: those in the embeddings of words and the unembedding.
         nbytes: size of the stored weights in bytes.
         tower: values of the vision tower.
     """
