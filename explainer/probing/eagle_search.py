@@ -11,9 +11,12 @@ Regions are taken greedily by F. The plain search asks for all of them each time
 This one is the efficient version of that code: between rounds that look at all regions, only the
 first of the last ranking are looked at, and a second order grows from its end, worst first.
 
-A search may end early: once the first regions do all that the picture does, the order of the others
-says nothing. They keep their places in the last ranking. As that is soon so for most words, regions
-are taken from the end only after the second ranking then.
+A search may end early: once the first regions do all that the picture does, or the last few added
+nothing, the order of the others says little. They keep their places in the last ranking. As that is
+soon so for most words, regions are taken from the end only after the second ranking then. Between
+rankings such a search looks at regions two at a time, by what each added when it was last looked
+at, and takes the best once it adds at least what the next one added then: a lazy greedy search,
+as gains mostly fall while more is shown (Minoux 1978).
 
 Nothing here knows a model: whoever searches brings a function from masks to probabilities.
 """
@@ -34,6 +37,7 @@ Floats = npt.NDArray[np.float64]
 Score = Callable[[Masks], npt.NDArray[np.floating]]  # (B, n), True for what is shown -> (B, R)
 
 BATCH = 4  # so that progress and an end of the search come soon
+PATIENCE = 5  # regions that may add less than `stop` together before a search ends early
 NOISE = 1e-5  # of probabilities in float32: what changes by less does not change
 
 
@@ -46,8 +50,9 @@ class SearchSettings:
         pending_samples: how many from its end may be the worst.
         update_step: every so many rounds all regions are looked at and ranked again.
         insight, necessity: lambda_1 and lambda_2.
-        stop: end once F is at most this below F of the whole picture; None searches all regions,
-            as EAGLE's code does.
+        stop: end once F is at most this below F of the whole picture, or the last `PATIENCE`
+            regions added less than this, and look at regions lazily; None searches all regions as
+            EAGLE's code does.
     """
 
     search_scope: int = 8
@@ -215,6 +220,7 @@ class _Search:
         self._best: list[int] = []
         self._left = list(range(readings.regions))
         self._worst: list[int] = []  # the very worst first
+        self._gains: dict[int, float] = {}  # what regions added to F when last looked at
         self._seen: set[bytes] = set()  # masks that this search has looked at
         self._rising: list[_Point] = []  # of the first 1, 2, ... of the best
         self._falling: list[_Point] = []  # of all but the first 1, 2, ... of the worst
@@ -222,6 +228,7 @@ class _Search:
     def run(self) -> Generator[SearchProgress, None, Found]:
         ((shown, empty),) = yield from self._look([range(self._readings.regions)])
         turn, whole = 0, self._objective(_Point(shown, empty))
+        self._now = self._objective(_Point(empty, shown))  # F of the best so far
         while len(self._left) > 1 and not self._is_enough(whole):
             lowest = yield from self._take_best(turn % self._to.update_step == 0)
             if len(self._left) > self._to.pending_samples and self._to.takes_worst(turn):
@@ -235,24 +242,48 @@ class _Search:
         return Found(np.array(self._order, np.intp), only, without, searched)
 
     def _is_enough(self, whole: float) -> bool:
-        """Return whether the best regions do what the whole picture does: F as high as `whole`."""
+        """Return whether F is as high as that of the `whole` picture, or has ceased to grow."""
         if self._to.stop is None or not self._rising:
             return False
-        return self._objective(self._rising[-1]) >= whole - self._to.stop
+        if self._now >= whole - self._to.stop:
+            return True
+        if len(self._rising) <= PATIENCE:
+            return False
+        return self._now - self._objective(self._rising[-1 - PATIENCE]) < self._to.stop
 
     def _take_best(self, anew: bool) -> Generator[SearchProgress, None, _Point]:
         """Take the best of those in scope, or rank all anew; return the point of the last."""
         scope = self._left if anew else self._left[: self._to.search_scope]
-        points = yield from self._look([[*self._best, region] for region in scope])
-        ranking = sorted(range(len(scope)), key=lambda i: -self._objective(points[i]))
+        lazy = self._to.stop is not None and not anew
+        points = yield from self._look_lazily(scope) if lazy else self._look_at(scope)
+        scope = scope[: len(points)]
+        values = [self._objective(point) for point in points]
+        ranking = sorted(range(len(scope)), key=lambda i: -values[i])
         if anew:
             self._left = [scope[i] for i in ranking]
-            best = self._left.pop(0)
-        else:
-            best = self._left.pop(ranking[0])
+        best = scope[ranking[0]]
+        self._left.remove(best)
+        self._gains.update((region, v - self._now) for region, v in zip(scope, values, strict=True))
+        if lazy:
+            self._left.sort(key=lambda region: -self._gains[region])
         self._best.append(best)
         self._rising.append(points[ranking[0]])
+        self._now = values[ranking[0]]
         return points[ranking[-1]]
+
+    def _look_lazily(self, scope: list[int]) -> Generator[SearchProgress, None, list[_Point]]:
+        """Return the points of the first of the scope, as far as one of them may be the best."""
+        points: list[_Point] = []
+        while len(points) < len(scope):
+            points += yield from self._look_at(scope[len(points) : len(points) + 2])
+            most = max(self._objective(point) for point in points) - self._now
+            if len(points) < len(scope) and most >= self._gains[scope[len(points)]]:
+                break
+        return points
+
+    def _look_at(self, scope: list[int]) -> Generator[SearchProgress, None, list[_Point]]:
+        """Return the points of the best regions with one more each."""
+        return (yield from self._look([[*self._best, region] for region in scope]))
 
     def _take_worst(self, single: _Point | None) -> Generator[SearchProgress, None, None]:
         """Take from the end the region without which F of all the rest is highest.

@@ -59,5 +59,30 @@ def efficient(
     )
 
 
+def lazy(p: Score, n: int, scope: int, step: int, stop: float) -> list[int]:
+    """Return the regions that the search which may end early takes, none of them from the end."""
+    everything, head, left, gains = frozenset(range(n)), [], list(range(n)), {}
+    values = [_objective(p, everything, [])]
+    whole = _objective(p, everything, everything)
+    while len(left) > 1:
+        stands = len(head) > 5 and values[-1] - values[-6] < stop
+        if head and (values[-1] >= whole - stop or stands):
+            break
+        looked = left if len(head) % step == 0 else []
+        for i, region in enumerate([] if looked else left[:scope], 1):
+            looked = left[:i]
+            gains[region] = _objective(p, everything, [*head, region]) - values[-1]
+            most = max(gains[r] for r in looked)
+            if i % 2 == 0 and i < len(left[:scope]) and most >= gains[left[i]]:
+                break
+        for region in looked:
+            gains[region] = _objective(p, everything, [*head, region]) - values[-1]
+        best = max(looked, key=lambda r: gains[r])
+        left = sorted((r for r in left if r != best), key=lambda r: -gains[r])
+        head.append(best)
+        values.append(_objective(p, everything, head))
+    return head
+
+
 def _objective(p: Score, everything: frozenset[int], shown: Iterable[int]) -> float:
     return p(frozenset(shown)) + 1 - p(everything - frozenset(shown))

@@ -72,8 +72,8 @@ def test_it_asks_as_often_as_the_reference_and_never_twice(regions, masks):
         EFFICIENT,
         SearchSettings(2, 6, 3),
         SearchSettings(1, 1, 100),
-        SearchSettings(stop=NEVER),
-        SearchSettings(2, 1, 3, stop=NEVER),
+        SearchSettings(1, 4, 10, stop=NEVER),
+        SearchSettings(1, 1, 3, stop=NEVER),
     ],
     ids=str,
 )
@@ -137,15 +137,29 @@ def test_it_ends_once_the_first_regions_do_all_that_the_picture_does(weights):
 
 
 @pytest.mark.parametrize("regions", [1, 2, 3, 7, 12, 36])
-def test_an_early_end_asks_for_no_more_than_it_may(regions):
-    for stop in (0.0, 0.3, 9.0):
-        world, settings = World(regions, seed=2), SearchSettings(stop=stop)
+def test_a_search_that_may_end_early_is_the_lazy_one_step_by_step(regions):
+    for seed, stop in ((2, 0.0), (2, 0.3), (2, 9.0), (5, 0.02), (5, NEVER)):
+        world, settings = World(regions, seed), SearchSettings(8, regions, 10, stop=stop)
         early = found(world, settings=settings)
-        order, insertion, _ = slow_eagle.efficient(world.p, regions, 8, regions, 10)
-        first = early.searched or 0
-        assert early.order[:first].tolist() == order[:first]
-        np.testing.assert_allclose(early.insertion[: first + 1], insertion[: first + 1])
+        order = slow_eagle.lazy(world.p, regions, 8, 10, stop)
+        assert early.order[: len(order)].tolist() == order
+        assert (early.searched or len(order)) == len(order)
+        shown = [world.p(frozenset(order[:i])) for i in range(len(order) + 1)]
+        np.testing.assert_allclose(early.insertion[: len(shown)], shown, atol=1e-12)
         assert len(set(world.asked)) <= count(regions, settings)
+
+
+def test_a_search_ends_once_more_parts_add_nothing():
+    """The picture does more than any part: only the last one brings the rest of the word."""
+
+    def score(masks: np.ndarray) -> np.ndarray:
+        return (0.3 * masks[:, 3] + 0.3 * masks.all(axis=1))[:, None]
+
+    world = World(30)
+    world.score = score
+    early = found(world, settings=SearchSettings(stop=0.02))
+    assert early.order[0] == 3
+    assert early.searched == 1 + eagle.PATIENCE
 
 
 def test_several_targets_count_by_their_mean():

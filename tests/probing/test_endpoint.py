@@ -12,7 +12,7 @@ from explainer.__main__ import main
 from explainer.errors import ModelError, TokenError
 from explainer.methods.subjects import Span
 from explainer.probing import endpoint as api
-from explainer.probing.eagle_search import RegionReadings, count, search
+from explainer.probing.eagle_search import RegionReadings, SearchSettings, count, search
 from explainer.probing.endpoint import KEY, AnswerToken, CallBudget, ChatEndpoint
 from explainer.probing.endpoint_search import EndpointSearch, PictureParts, find_targets
 from explainer.probing.region_plan import RegionPlan
@@ -71,7 +71,8 @@ def test_the_order_is_that_of_the_model_in_this_process(bundled, run, picture, s
     here = ended(search(RegionReadings(listed, len(parts)), [0]))
     assert found.order.tolist() == here.order.tolist()
     np.testing.assert_allclose(found.insertion, here.insertion, atol=1e-6)
-    white = bundled.search_regions(run, Span((stub.answer[target],)), RegionPlan(PARTS))
+    plan = RegionPlan(PARTS, settings=SearchSettings())
+    white = bundled.search_regions(run, Span((stub.answer[target],)), plan)
     assert found.order.tolist() == white.found.order.tolist()
     np.testing.assert_allclose(found.deletion, white.found.deletion, atol=1e-3)
     assert told.calls == count(len(parts))
