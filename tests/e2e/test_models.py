@@ -27,7 +27,7 @@ from tests import tiny
 from tests.e2e.conftest import pictures
 
 SAID = ".sl-model-said"
-GATED = Entry("org/gated", "qwen2_vl", 9_000_000_000, 0, "Gated Licence", HUB)
+GATED = Entry("org/gated", "qwen2_vl", 9_000_000_000, 0, 0, "Gated Licence", HUB)
 SLOW = Entry("org/slow", kind=HUB)
 
 
