@@ -27,25 +27,18 @@ from explainer.media.images import open_image
 from explainer.run.store import RunStore
 from explainer.ui.handlers import PageExample
 from explainer.ui.layout import build_demo, launch_options
+from tests.e2e.tabs import Tab, Tabs
 from tests.ui.fake import SIDE, FakeExplainer
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+# The last keeps no spare process at hand, which would be started anew for each visit.
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+    "--renderer-process-limit=1",
+]  # fmt: skip
 LOCAL = {"127.0.0.1", "localhost"}
 
-# Counts the timers of a page that have not run yet, up to those of two seconds: what it will still
-# do by itself.
-COUNT_TIMERS = """(() => {
-  const pending = new Set(), {setTimeout, clearTimeout} = window;
-  window.setTimeout = (act, wait = 0, ...given) => {
-    const id = setTimeout(() => { pending.delete(id); act(...given); }, wait);
-    if (wait <= 2000) pending.add(id);
-    return id;
-  };
-  window.clearTimeout = id => { pending.delete(id); clearTimeout(id); };
-  window.pendingTimers = pending;
-})()"""
 # The size of a canvas, and its bytes as text: as numbers, Playwright would check each by itself.
 PIXELS = """place => {
   const canvas = document.querySelector(place), {width, height} = canvas;
@@ -55,6 +48,7 @@ PIXELS = """place => {
   return [width, height, btoa(text)];
 }"""
 PATIENCE = 30  # seconds for anything to happen: a busy machine is slow
+FAILED = pytest.StashKey[bool]()  # whether any part of a test did
 DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
@@ -68,6 +62,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.flaky(reruns=1))
             if CHROMIUM is None:
                 item.add_marker(pytest.mark.skip(reason="no chromium here"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Note that a test failed, so that its tabs are not used again."""
+    report = yield
+    item.stash[FAILED] = report.failed or item.stash.get(FAILED, False)
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -148,8 +150,27 @@ def browser() -> Iterator[sync_api.Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def tabs(browser: sync_api.Browser) -> Tabs:
+    return Tabs(browser)
+
+
 @pytest.fixture
-def visit(browser: sync_api.Browser) -> Iterator[Callable[..., Visitor]]:
+def lend_tab(tabs: Tabs, request: pytest.FixtureRequest) -> Iterator[Callable[..., Tab]]:
+    """A function that lends a test an empty tab of a size; see `Tabs.lend`."""
+    lent = []
+
+    def lend(width: int, height: int, **kind: bool) -> Tab:
+        lent.append(tabs.lend(width, height, **kind))
+        return lent[-1]
+
+    yield lend
+    for tab in lent:
+        tabs.take_back(tab, request.node.stash.get(FAILED, False))
+
+
+@pytest.fixture
+def visit(lend_tab: Callable[..., Tab]) -> Iterator[Callable[..., Visitor]]:
     """A function that opens a page as a new visitor; at the end, nothing bad may have happened.
 
     `kind` says what the device is like: has_touch, is_mobile.
@@ -159,17 +180,15 @@ def visit(browser: sync_api.Browser) -> Iterator[Callable[..., Visitor]]:
     def open_page(
         url: str, width: int = 1440, height: int = 900, theme: str = "light", **kind: bool
     ) -> Visitor:
-        context = browser.new_context(viewport={"width": width, "height": height}, **kind)
-        context.add_init_script(COUNT_TIMERS)
-        visitors.append(Visitor(context.new_page()))
-        visitors[-1].page.goto(f"{url}{'&' if '?' in url else '?'}__theme={theme}")
+        visitors.append(Visitor(lend_tab(width, height, **kind)))
+        visitors[-1].tab.open(f"{url}{'&' if '?' in url else '?'}__theme={theme}")
         visitors[-1].page.wait_for_selector(".sl-example", state="attached")
         visitors[-1].page.wait_for_selector(".sl-dial", state="attached")
         return visitors[-1]
 
     yield open_page
     for visitor in visitors:
-        visitor.page.context.close()
+        visitor.page.evaluate("0")  # what has happened so far has been told by then
         assert visitor.complaints == []
         assert visitor.foreign == []
 
@@ -177,19 +196,20 @@ def visit(browser: sync_api.Browser) -> Iterator[Callable[..., Visitor]]:
 class Visitor:
     """A person in front of the page."""
 
-    def __init__(self, page: sync_api.Page) -> None:
-        self.page = page
+    def __init__(self, tab: Tab) -> None:
+        self.tab = tab
+        self.page = tab.page
         self.requests = 0
         self.in_flight: set[sync_api.Request] = set()
         self.complaints: list[str] = []
         self.foreign: list[str] = []
-        page.set_default_timeout(1000 * PATIENCE)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("console", self._console)
-        page.on("request", self._request)
-        page.on("requestfinished", lambda request: self.in_flight.discard(request))
-        page.on("requestfailed", lambda request: self.in_flight.discard(request))
-        page.on("dialog", lambda dialog: self.complaints.append("a dialog opened"))
+        tab.page.set_default_timeout(1000 * PATIENCE)
+        tab.listen("pageerror", lambda error: self.complaints.append(str(error)))
+        tab.listen("console", self._console)
+        tab.listen("request", self._request)
+        tab.listen("requestfinished", lambda request: self.in_flight.discard(request))
+        tab.listen("requestfailed", lambda request: self.in_flight.discard(request))
+        tab.listen("dialog", lambda dialog: self.complaints.append("a dialog opened"))
 
     def _console(self, message: sync_api.ConsoleMessage) -> None:
         if message.type == "error":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +24,8 @@ from explainer.run.geometry import Layout
 from explainer.web import map_entry
 from explainer.web.one_file import one_file
 from tests import tiny
-from tests.e2e.conftest import sync_api, table_colours
+from tests.e2e.conftest import table_colours
+from tests.e2e.tabs import Tab, sync_api
 
 CASES = {
     "llava 640x427": ("emoji-llava", {}, (427, 640)),
@@ -67,18 +68,17 @@ def run(request) -> Run:
 
 
 @pytest.fixture
-def page(browser: sync_api.Browser, tmp_path, monkeypatch, run: Run):
+def page(lend_tab: Callable[..., Tab], tmp_path, monkeypatch, run: Run) -> sync_api.Page:
     """A page with the file of the run, whose maps are impulses."""
     stand_in = replace(METHODS[NAME], explain=impulses)
     monkeypatch.setattr(map_entry, "OFFERED", {NAME: stand_in})
     chosen = (Chosen(stand_in, stand_in.settings()),)
     path = tmp_path / "run.html"
     path.write_bytes(one_file(Exhibit(run, chosen, tuple(chips(run)))))
-    page = browser.new_page()
-    page.goto(path.as_uri())
-    page.wait_for_selector(".sl-view[data-chip]")
-    yield page
-    page.close()
+    tab = lend_tab(1280, 720)
+    tab.open(path.as_uri())
+    tab.page.wait_for_selector(".sl-view[data-chip]")
+    return tab.page
 
 
 def choose(page: sync_api.Page, token: int) -> None:

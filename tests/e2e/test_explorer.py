@@ -65,7 +65,7 @@ def watched(visitor) -> list[str]:
     """Return a list that will hold the addresses of all that the page asks for."""
     calls: list[str] = []
     visitor.quiet()
-    visitor.page.on("request", lambda request: calls.append(request.url))
+    visitor.tab.listen("request", lambda request: calls.append(request.url))
     return calls
 
 

@@ -22,7 +22,8 @@ from explainer.run import ANSWER, Run
 from explainer.web.controls import SHOWN, options, read_settings
 from explainer.web.one_file import one_file
 from explainer.web.places import place_words
-from tests.e2e.conftest import DRAWN, sync_api
+from tests.e2e.conftest import DRAWN
+from tests.e2e.tabs import Tab, sync_api
 from tests.ui.fake import ANSWER_TEXTS, fake_run, with_layers
 from tests.ui.test_one_file import HOSTILE
 
@@ -31,32 +32,32 @@ CHIP = ".sl-answer .sl-chip"
 
 
 @pytest.fixture
-def opened(browser: sync_api.Browser, tmp_path: Path) -> Iterator[Callable[..., sync_api.Page]]:
+def opened(lend_tab: Callable[..., Tab], tmp_path: Path) -> Iterator[Callable[..., sync_api.Page]]:
     """A function that writes the file of a run and opens it; it may ask nobody for anything."""
-    contexts, bad = [], []
+    tabs, bad = [], []
 
     def open_file(run: Run, width: int = 1200, theme: str = "light") -> sync_api.Page:
         chosen = tuple(Chosen(METHODS[name], METHODS[name].settings()) for name in SHOWN)
         path = tmp_path / "run.html"
         path.write_bytes(one_file(Exhibit(run, chosen, tuple(chips(run)))))
-        size = {"width": width, "height": 800}
-        contexts.append(browser.new_context(viewport=size, color_scheme=theme, offline=True))
-        page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: bad.append(str(error)))
-        page.on("console", lambda m: bad.append(m.text) if m.type == "error" else None)
-        page.on("dialog", lambda dialog: bad.append("a dialog opened"))
-        page.on("request", lambda r: None if r.url.startswith("data:") else asked.append(r.url))
-        page.goto(path.as_uri())
+        tabs.append(lend_tab(width, 800, offline=True))
+        tab, page = tabs[-1], tabs[-1].page
+        page.emulate_media(color_scheme=theme)
+        tab.listen("pageerror", lambda error: bad.append(str(error)))
+        tab.listen("console", lambda m: bad.append(m.text) if m.type == "error" else None)
+        tab.listen("dialog", lambda dialog: bad.append("a dialog opened"))
+        tab.listen("request", lambda r: None if r.url.startswith("data:") else asked.append(r.url))
+        tab.open(path.as_uri())
         page.wait_for_selector(".sl-view[data-chip]")
         assert asked == [path.as_uri()]
         return page
 
     asked: list[str] = []
     yield open_file
-    for context in contexts:
-        context.close()
+    for tab in tabs:
+        tab.page.evaluate("0")  # what has happened so far has been told by then
     assert bad == []
-    assert len(asked) == len(contexts), "only the file itself"
+    assert len(asked) == len(tabs), "only the file itself"
 
 
 def _canvas(page: sync_api.Page, method: str) -> np.ndarray:
@@ -159,20 +160,20 @@ def test_what_the_file_does_not_hold_is_said(opened):
     )
 
 
-def test_the_look_of_the_exhibit_is_the_look_of_the_file(browser, tmp_path):
+def test_the_look_of_the_exhibit_is_the_look_of_the_file(lend_tab, tmp_path):
     chosen = (Chosen(METHODS["tam"], METHODS["tam"].settings()),)
     run, path = fake_run(), tmp_path / "run.html"
     look = Look("viridis", opacity=0.3, cover="all", theme="dark")
     path.write_bytes(one_file(Exhibit(run, chosen, tuple(chips(run)), look)))
-    page = browser.new_page()
-    page.goto(path.as_uri())
+    tab = lend_tab(1280, 720)
+    tab.open(path.as_uri())
+    page = tab.page
     page.wait_for_selector(".sl-view[data-chip]")
     assert page.input_value("#sl-colours") == "viridis"
     assert page.input_value("#sl-cover") == "all"
     assert page.evaluate("document.documentElement.style.getPropertyValue('--sl-heat')") == "0.3"
     assert page.evaluate("document.documentElement.classList.contains('dark')")
     assert page.locator(".sl-map").count() == 1
-    page.close()
 
 
 # Sliders -----------------------------------------------------------------------------------------
@@ -414,7 +415,8 @@ def test_step_by_step_follows_the_sliders_of_the_file(opened):
     assert page.input_value("[data-name=step-weight1] .sl-range") == f"{weight:g}"
     page.click(".sl-before >> nth=1")
     assert page.locator(".sl-before[aria-selected=true]").count() == 1
-    assert page.locator(".sl-guess-side h4").first.inner_text() == "Guesses in place of “it.”"
+    heading = page.locator(".sl-guess-side h4").first
+    sync_api.expect(heading).to_have_text("Guesses in place of “it.”")
 
 
 def test_spans_and_contrasts_are_chosen_as_on_the_page(opened):

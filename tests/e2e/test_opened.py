@@ -102,7 +102,7 @@ def test_it_asks_for_its_script_alone_and_follows_the_word_while_it_is_open(app,
     visitor.wait_for_maps()
     visitor.quiet()
     asked = []
-    visitor.page.on("request", lambda r: asked.append(r.url))
+    visitor.tab.listen("request", lambda r: asked.append(r.url))
     visitor.page.click(".sl-opened > summary")
     ready(visitor, "dog")
     visitor.page.focus(".sl-chip[aria-selected=true]")
@@ -122,7 +122,7 @@ def test_it_follows_a_slider_that_is_dragged_in_the_same_frame_and_asks_for_noth
     ready(visitor, "cat")
     visitor.quiet()
     asked = []
-    visitor.page.on("request", lambda r: asked.append(r.url))
+    visitor.tab.listen("request", lambda r: asked.append(r.url))
     followed = visitor.page.evaluate(FOLLOW)
     assert followed == [[f"β = {beta / 4:.2f}", True] for beta in range(9)]
     k = visitor.page.locator("[data-name=k] .sl-range")

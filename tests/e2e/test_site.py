@@ -16,7 +16,8 @@ from PIL import Image
 
 from explainer.__main__ import main
 from explainer.run import Run
-from tests.e2e.conftest import DRAWN, sync_api
+from tests.e2e.conftest import DRAWN
+from tests.e2e.tabs import Tab, sync_api
 from tests.e2e.test_one_file import GALLERY, compare_with_python, press
 
 RUNS = sorted(GALLERY.glob("*.npz"))
@@ -34,23 +35,23 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def visit_site(browser: sync_api.Browser) -> Iterator[Callable[..., sync_api.Page]]:
+def visit_site(lend_tab: Callable[..., Tab]) -> Iterator[Callable[..., sync_api.Page]]:
     """A function that opens an address; only what lies below its folder may be asked for."""
     pages, bad, asked = [], [], []
 
     def open_page(address: str, width: int = 1280) -> sync_api.Page:
-        page = browser.new_page(viewport={"width": width, "height": 720})
-        pages.append(page)
-        page.on("pageerror", lambda error: bad.append(str(error)))
-        page.on("console", lambda m: bad.append(m.text) if m.type == "error" else None)
-        page.on("request", lambda r: asked.append(r.url))
-        page.goto(address)
-        return page
+        tab = lend_tab(width, 720)
+        pages.append(tab.page)
+        tab.listen("pageerror", lambda error: bad.append(str(error)))
+        tab.listen("console", lambda m: bad.append(m.text) if m.type == "error" else None)
+        tab.listen("request", lambda r: asked.append(r.url))
+        tab.open(address)
+        return tab.page
 
     yield open_page
     folder = pages[0].url.rpartition("/")[0]
     for page in pages:
-        page.close()
+        page.evaluate("0")  # what has happened so far has been told by then
     assert [url for url in asked if not url.startswith(("data:", folder))] == []
     assert bad == []
 

@@ -140,7 +140,9 @@ def test_a_new_scale_is_read_once_and_kept(serve, visit):
     visitor.explain()
     visitor.quiet()
     queued = []
-    visitor.page.on("request", lambda r: queued.append(r.url) if "/queue/join" in r.url else None)
+    visitor.tab.listen(
+        "request", lambda r: queued.append(r.url) if "/queue/join" in r.url else None
+    )
     first = dial(visitor, "alpha1")
     first.locator("input[type=range]").focus()
     for _ in range(4):
@@ -170,7 +172,7 @@ def test_a_new_scale_is_read_once_and_kept(serve, visit):
 def test_opacity_and_colours_stay_in_the_browser(app, visitor):
     page, calls = visitor.page, []
     visitor.quiet()
-    page.on("request", lambda request: calls.append(request.url))
+    visitor.tab.listen("request", lambda request: calls.append(request.url))
     opacity = dial(visitor, "opacity")
     heat = "getComputedStyle(document.querySelector('.sl-heat')).opacity"
     opacity.locator("input[type=range]").focus()
@@ -211,7 +213,7 @@ def test_no_knob_asks_the_server_for_anything(app, visitor):
     page, calls = visitor.page, []
     page.click("text=Method options")
     visitor.quiet()
-    page.on("request", lambda request: calls.append(request.url))
+    visitor.tab.listen("request", lambda request: calls.append(request.url))
     for name in ("k", "beta"):
         slider = dial(visitor, name).locator("input[type=range]")
         box = slider.bounding_box()
@@ -244,7 +246,7 @@ def test_a_hall_that_drags_sends_the_server_nothing(app, visit):
         visitor.quiet()
     arrived = []
     for visitor in hall:
-        visitor.page.on("request", lambda request: arrived.append(request.url))
+        visitor.tab.listen("request", lambda request: arrived.append(request.url))
     for visitor in hall:
         visitor.page.evaluate(MOVE, 200)
     for visitor in hall:
@@ -258,7 +260,7 @@ def test_ten_thousand_moves_leave_no_more_memory(visitor):
     page.click(".sl-opened > summary")
     page.wait_for_selector(".sl-opened[data-word]")
     visitor.quiet()
-    client = page.context.new_cdp_session(page)
+    client = visitor.tab.devtools()
 
     def heap() -> int:
         client.send("HeapProfiler.collectGarbage")

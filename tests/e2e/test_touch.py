@@ -36,7 +36,7 @@ def phone(app, visit):
 def touch(visitor, kind: str, points: Sequence[tuple[float, float]]) -> None:
     """Put fingers where `points` say, or take them away."""
     if not hasattr(visitor, "fingers"):
-        visitor.fingers = visitor.page.context.new_cdp_session(visitor.page)
+        visitor.fingers = visitor.tab.devtools()
     points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]
     visitor.fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 

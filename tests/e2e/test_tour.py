@@ -24,7 +24,7 @@ def test_the_tour_is_offered_goes_by_keys_and_is_remembered(app, visit):
     visitor = visit(app.url)
     page, press = visitor.page, visitor.page.keyboard.press
     asked = []
-    page.on("request", lambda request: asked.append(request.url))
+    visitor.tab.listen("request", lambda request: asked.append(request.url))
     visitor.explain()
     assert page.inner_text(BUTTON) == words.TOUR["offer"]
     assert page.locator(CARD).count() == 0, "it does not begin by itself"
