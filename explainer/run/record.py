@@ -376,22 +376,22 @@ class RunRecord:
 
     def visual_logits(self, alpha: float) -> npt.NDArray[np.float32]:
         """Return the logits (U, N) float32 of every stored id at every visual token (Eq. 2)."""
-        scale = self.scale(alpha)
-        cache = self.__dict__.setdefault("_visual", {})
+        scale, cache = self.scale(alpha), self.__dict__.setdefault("_visual", {})
         if scale.alpha not in cache:
-            logits = self._rows @ scale.states.astype(np.float32).T + self.unembedding.bias[:, None]
-            cache[scale.alpha] = self._cap(logits)
+            logits = self._rows @ scale.states.astype(np.float32).T
+            logits += self.unembedding.bias[:, None]
+            cache[scale.alpha] = self._capped(logits)
         return cache[scale.alpha]
 
     @cached_property
     def text_logits(self) -> npt.NDArray[np.float32]:
         """Return the logits (T + 1, U) float32 of all stored ids at all text states; read-only."""
-        return self._cap(self.states.astype(np.float32) @ self._rows.T + self.unembedding.bias)
+        return self._capped(self.states.astype(np.float32) @ self._rows.T + self.unembedding.bias)
 
-    def _cap(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return logits x, made c tanh(x / c) where the model does so, read-only."""
+    def _capped(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Make logits x, in place, c tanh(x / c) where the model does so, and read-only."""
         if cap := np.float32(self.settings.get("logit_softcap", 0)):
-            logits = cap * np.tanh(logits / cap)
+            np.multiply(np.tanh(np.divide(logits, cap, logits), logits), cap, logits)
         logits.setflags(write=False)
         return logits
 

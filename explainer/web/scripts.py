@@ -209,7 +209,7 @@ def _join(
     wrapped = "".join(
         _wrap(name, sources[name], exports) for name in order if own is None or name in own
     )
-    code = f"(() => {{\nconst {_REGISTRY} = {registry};\n{wrapped}{last}}})();\n"
+    code = f"(()=>{{\n'use strict';\nconst {_REGISTRY}={registry};\n{wrapped}{last}}})();\n"
     if "</script" in code.lower() or "<!--" in code:
         raise ValueError("a module has text that would end the script element around it")
     return code
@@ -253,14 +253,13 @@ def _wrap(name: str, text: str, exports: Mapping[str, list[str]]) -> str:
         for exported, _ in pairs:
             if exported not in exports[target]:
                 raise ValueError(f"{name} imports {exported}, which {target} does not export")
-        names = ", ".join(a if a == b else f"{a}: {b}" for a, b in pairs)
-        head += f"const {{{names}}} = {_REGISTRY}['{target}'];\n"
+        names = ",".join(a if a == b else f"{a}:{b}" for a, b in pairs)
+        head += f"const{{{names}}}={_REGISTRY}['{target}'];\n"
     body = _compact(_EXPORT.sub("", _IMPORT.sub("", text)))
     if left := _MODULE_SYNTAX.search(body):
         raise ValueError(f"{name} uses module syntax that is not supported: {left[0].strip()}")
-    given = ", ".join(exports[name])
-    call = f"'use strict';\n{head}{body}return {{{given}}};\n"
-    return f"{_REGISTRY}['{name}'] ??= (() => {{\n{call}}})();\n"
+    given = ",".join(exports[name])
+    return f"{_REGISTRY}['{name}']??=(()=>{{\n{head}{body}return{{{given}}};\n}})();\n"
 
 
 def _compact(text: str) -> str:

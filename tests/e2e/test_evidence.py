@@ -59,8 +59,8 @@ def test_stop_after_measuring_brings_the_answer_back(app, measured):
 def test_every_answer_gets_its_bars(measured):
     first = measured.page.evaluate("document.sightline.now.run")
     measured.explain(1)
+    measured.page.wait_for_function("run => document.sightline.now.run !== run", arg=first)
     measured.page.wait_for_selector(".sl-rests")
-    assert measured.page.evaluate("document.sightline.now.run") != first
     assert measured.page.locator(".sl-rests").count() == len(ANSWER_TEXTS)
 
 

@@ -36,7 +36,7 @@ def test_sizes_are_those_of_the_architecture(entry):
         p.numel() for name, p in model.named_parameters() if name.split(".")[1].startswith("vis")
     )
     assert entry.tower == sum(tower)
-    by_layer = getattr(model.model.language_model, "embed_tokens_per_layer", None)
+    by_layer = getattr(model.get_decoder(), "embed_tokens_per_layer", None)
     more = 0 if by_layer is None else by_layer.weight.numel()
     assert entry.embeddings == words.numel() + more + (0 if tied else out.numel())
 

@@ -223,7 +223,7 @@ def test_candidates_of_every_place_have_rows_and_can_be_set_against_what_was_sai
 def test_the_file_runs_the_modules_of_the_page_but_none_that_needs_a_server():
     text = file_of(fake_run())
     page, file = (
-        set(re.findall(r"\['([\w-]+\.js)'\] \?\?= ", s)) for s in (page_script(FOLDERS), text)
+        set(re.findall(r"\['([\w-]+\.js)'\]\?\?=", s)) for s in (page_script(FOLDERS), text)
     )
     methods = {path.name for path in (web.WEB / "js" / "methods").glob("*.js")}
     steps = {path.name for path in (web.WEB / "js" / "steps").glob("*.js")}

@@ -58,7 +58,7 @@ MODULES = {
 
 
 def test_each_module_is_there_once_after_those_that_it_imports():
-    order = re.findall(r"\['([\w-]+\.js)'\] \?\?= ", resolve("main.js", MODULES))
+    order = re.findall(r"\['([\w-]+\.js)'\]\?\?=", resolve("main.js", MODULES))
     assert order == ["sums.js", "box.js", "main.js"]
 
 
@@ -164,7 +164,7 @@ def test_every_component_names_a_part_of_the_page_and_the_events_that_it_fires()
 
 def test_scripts_of_folds_hold_what_the_page_lacks():
     def modules(script):
-        return {*re.findall(r"\['([\w-]+\.js)'\] \?\?= ", script)}
+        return {*re.findall(r"\['([\w-]+\.js)'\]\?\?=", script)}
 
     page, folds = page_script(FOLDERS), fold_scripts(FOLDERS)
     assert {name for name, _ in folds.values()} >= {"hiding", "map_test", "step_by_step"}

@@ -42,7 +42,8 @@ class Gemma4(Family):
         "{{ 'model' if message['role'] == 'assistant' else message['role'] }}\n"
         "{% if message['content'] is string %}{{ message['content'] | trim }}{% else %}"
         "{% for part in message['content'] %}{% if part['type'] == 'text' %}"
-        "{{ part['text'] | trim }}{% else %}<|{{ part['type'] }}|>{% endif %}{% endfor %}"
+        "{{ part['text'] | trim }}{% elif part['type'] == 'image' %}<|image|>"
+        "{% else %}<|video|>{% endif %}{% endfor %}"
         "{% endif %}<turn|>\n{% endfor %}{% if add_generation_prompt %}<|turn>model\n{% endif %}"
     )
     max_images = 16
