@@ -94,7 +94,6 @@ def _rehearse(args: argparse.Namespace, source: Path, image: npt.NDArray[np.uint
         peaks = peak_bytes()
     tokens = {scale.alpha: len(scale.states) for scale in run.scales}
     speed = measure_speed(weight.device.type, precision)
-    used = counts.parameters - counts.embeddings
     read, patches = sum(tokens.values()), explainer.family.patches_per_token
     return Rehearsal(
         counts.parameters,
@@ -102,7 +101,7 @@ def _rehearse(args: argparse.Namespace, source: Path, image: npt.NDArray[np.uint
         tokens,
         len(run.indices(ANSWER)),
         seconds | run.settings["seconds"],
-        estimate_seconds(used, counts.tower, read, patches, precision, speed),
+        estimate_seconds(counts, read, patches, precision, speed),
         needed(counts, precision, explainer.family.photo_tokens),
         before,
         peaks,

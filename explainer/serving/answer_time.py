@@ -18,6 +18,5 @@ def estimate_answer(entry: Entry, precision: str) -> float:
     """
     speed = measure_speed(str(pick_device(LoadOptions())), precision)
     family = family_class(entry.model_type)
-    used = entry.parameters - entry.embeddings
     tokens, patches = family.photo_tokens, family.patches_per_token
-    return estimate_seconds(used, entry.tower, tokens, patches, precision, speed)
+    return estimate_seconds(entry, tokens, patches, precision, speed)

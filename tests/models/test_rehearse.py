@@ -80,7 +80,8 @@ def test_the_figures_are_printed_as_json(qwen_folder, tmp_path, capsys):
 
 def test_the_estimate_of_seconds_counts_what_is_read_and_what_is_answered():
     speed = Speed(operations=1e12, nbytes=1e10)
-    seconds = estimate_seconds(500_000_000, 100_000_000, 400, 16, "bfloat16", speed)
+    size = weights.Counts(600_000_000, embeddings=100_000_000, nbytes=0, tower=100_000_000)
+    seconds = estimate_seconds(size, 400, 16, "bfloat16", speed)
     reading = 2 * 400 * (16 * 1e8 + 4e8)  # 16 patches for a token
     assert seconds == pytest.approx(reading / 4e11 + 16 * 1e9 / 6e9)
 

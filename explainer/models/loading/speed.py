@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Protocol
 
 import torch
 
@@ -38,20 +39,29 @@ def measure_speed(device: str, precision: str) -> Speed:
     return Speed(2 * _SIDE * _LONG * _LONG / product, large.nbytes / read)
 
 
-def estimate_seconds(
-    parameters: int, tower: int, tokens: int, patches: int, precision: str, speed: Speed
-) -> float:
+class Size(Protocol):
+    """Numbers of parameters, as in `weights.Counts` and in an entry of the catalogue."""
+
+    @property
+    def parameters(self) -> int: ...
+    @property
+    def embeddings(self) -> int: ...
+    @property
+    def tower(self) -> int: ...
+
+
+def estimate_seconds(size: Size, tokens: int, patches: int, precision: str, speed: Speed) -> float:
     """Return the seconds in which a model reads a photograph and answers with `ANSWER` tokens.
 
     Args:
-        parameters: number of parameters of the model, without the embeddings of words.
-        tower: how many of them are the vision tower.
+        size: of the model; embeddings of words are looked up, and not multiplied by anything.
         tokens: number of visual tokens, at all scales together.
         patches: number of patches that the vision tower reads for a visual token.
         precision: a key of `memory.BITS`.
         speed: of the device.
     """
-    operations = 2 * tokens * (patches * tower + parameters - tower)
+    parameters = size.parameters - size.embeddings
+    operations = 2 * tokens * (patches * size.tower + parameters - size.tower)
     reading = operations / (_OF_PRODUCTS * speed.operations)
     once = weight_bytes(parameters, 0, precision) / (_OF_READS * speed.nbytes)
     return reading + ANSWER * once
