@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--whole-order",
         action="store_true",
         help="search to the last part, as the paper does; by default the search ends once the "
-        "first parts do all that the picture does",
+        "first parts do all that the picture does, or the last few added nothing",
     )
     group = parser.add_argument_group("more")
     group.add_argument(
