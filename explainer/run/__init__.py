@@ -1,6 +1,6 @@
 """The record of one answer: schema, file format, checks, geometry and store."""
 
-from explainer.run.record import AttributionKey
+from explainer.run.fields import AttributionKey
 from explainer.run.run import Run
 from explainer.run.schema import (
     ANSWER,

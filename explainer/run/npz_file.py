@@ -21,8 +21,9 @@ from PIL import Image
 from explainer.errors import RunError
 from explainer.run.archive import Declared, read_arrays
 from explainer.run.checks import check_run
+from explainer.run.fields import AttributionKey
 from explainer.run.memory import count_cached_bytes
-from explainer.run.record import AttributionKey, RunRecord
+from explainer.run.record import RunRecord
 from explainer.run.schema import (
     Conversation,
     Evidence,

@@ -10,7 +10,7 @@ from explainer.run.record import RunRecord
 
 
 class Run(RunRecord):
-    """One recorded answer, see `RunRecord` for what it holds."""
+    """One recorded answer, see `RunFields` for what it holds."""
 
     def save(self, file: str | Path | BinaryIO) -> None:
         """Write the run to an `.npz` file of plain arrays, without pickle; pictures are PNGs."""

@@ -1,4 +1,4 @@
-"""The parts of a `Run`, checked on construction. `record` defines the dimensions."""
+"""The parts of a `Run`, checked on construction. `fields` defines the dimensions."""
 
 from __future__ import annotations
 
