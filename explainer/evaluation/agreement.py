@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 
 from explainer.emoji_world.language import DESCRIBE
 from explainer.emoji_world.scenes import Scene, make_scene
+from explainer.errors import ModelError
 from explainer.evaluation.candidates import ConfiguredMethod
 from explainer.evaluation.emoji import MAX_NEW_TOKENS, first_of_each, mentions, word_tokens
 from explainer.evaluation.intervals import Bootstrap, Ratio
@@ -22,7 +25,7 @@ from explainer.recording.explainer import Explainer
 from explainer.run import Run
 
 CHANCE = "random order"
-
+PREVIEW = "EAGLE's preview"
 
 Figures = Mapping[str, Mapping[str, float]]  # of each method, by their names
 
@@ -48,7 +51,10 @@ def judge(
     plan: RegionPlan,
     alphas: Sequence[float],
 ) -> Iterator[Figures]:
-    """Yield the figures of each method for each rightly named thing of a scene."""
+    """Yield the figures of each method for each rightly named thing of a scene.
+
+    Beside a search by pixels stands its preview, where the model's layers allow one.
+    """
     rng = np.random.default_rng(seed)
     for _, run, _, word in name_things(explainer, seed, alphas):
         found = explainer.search_regions(run, word, plan)
@@ -56,6 +62,10 @@ def judge(
         for one in candidates:
             heat = one.map_of(explainer, run, word)
             figures[one.name] = agree(found, part_means(found.tiling, heat))
+        if plan.hiding == "pixels":
+            with suppress(ModelError):
+                quick = explainer.search_regions(run, word, replace(plan, hiding="tokens"))
+                figures[PREVIEW] = agree(found, quick.found.values())
         figures[CHANCE] = agree(found, rng.permutation(len(found.tiling)).astype(float))
         yield figures
 

@@ -128,3 +128,10 @@ def test_the_agreement_is_printed_and_written(tmp_path, capsys):
     assert {"tam", agreement.CHANCE} == set(told["samples"][0][0])
     assert told["about"]["hiding"] == "tokens"
     assert "| random order |" in (tmp_path / "agreement.md").read_text()
+
+
+def test_the_preview_stands_beside_a_search_by_pixels(tmp_path):
+    args = ["--agreement", "--n", "1", "--regions", "4", "--out", str(tmp_path)]
+    assert main(["evaluate", *args, "--methods", "tam"]) == 0
+    told = json.loads((tmp_path / "agreement.json").read_text())
+    assert {"tam", agreement.PREVIEW, agreement.CHANCE} == set(told["samples"][0][0])
