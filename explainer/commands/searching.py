@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from scipy import stats
+from torch.utils.flop_counter import FlopCounterMode
 
 from explainer.commands.figure import Figure
 from explainer.emoji_world.scenes import Limits, make_scene
@@ -18,6 +19,7 @@ from explainer.run import ANSWER, SOURCES, Run
 from explainer.web.token_text import is_content
 
 REGIONS = 36
+SIZE = (336, 336)  # of the picture, in pixels
 
 
 def measure_search(explainer: Explainer, seed: int) -> Iterator[Figure]:
@@ -25,9 +27,10 @@ def measure_search(explainer: Explainer, seed: int) -> Iterator[Figure]:
 
     It is measured for a word and for a whole answer, with the agreement of both. The word is the
     content word of the answer that the picture adds most to. Agreement is Spearman's correlation of
-    the values of the parts, and whether the first part is the same, 1 or 0.
+    the values of the parts, and whether the first part is the same, 1 or 0. Operations are those
+    of matrix products, convolutions and attention, of both searches for the word.
     """
-    image = make_scene(seed, Limits(count=(3, 3)), (336, 336)).image
+    image = make_scene(seed, Limits(count=(3, 3)), SIZE).image
     run = explainer.record(image, "Describe the image.", scales=(1.0,))
     word = _most_visual(explainer, run)
     preview, faithful = (RegionPlan(REGIONS, hiding=hiding) for hiding in ("tokens", "pixels"))
@@ -41,6 +44,8 @@ def measure_search(explainer: Explainer, seed: int) -> Iterator[Figure]:
     yield Figure("rank correlation of preview and pixels, one word", correlation, "", None)
     same = float(quick.found.order[0] == slow.found.order[0])
     yield Figure("first part of both the same, one word", same, "", None)
+    spent = [_operations(explainer, run, word, plan) for plan in (preview, faithful)]
+    yield Figure("operations of the preview / by pixels, one word", spent[0] / spent[1], "", 0.1)
     _, whole = _timed(explainer, run, None, faithful)
     yield Figure("EAGLE by pixels, whole answer / one word", whole / one, "x", 2)
 
@@ -62,3 +67,10 @@ def _timed(
     start = time.perf_counter()
     found = explainer.search_regions(run, word, plan)
     return found, time.perf_counter() - start
+
+
+def _operations(explainer: Explainer, run: Run, word: Span, plan: RegionPlan) -> int:
+    """Return the floating-point operations of a search."""
+    with FlopCounterMode(display=False) as counter:
+        explainer.search_regions(run, word, plan)
+    return int(counter.get_total_flops())
