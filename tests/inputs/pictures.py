@@ -165,6 +165,19 @@ def profile(name: str) -> bytes:
     return _profile_file(b"RGB ", tags)
 
 
+def levels_in(name: str, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return the levels by which the profile `name` stores the sRGB colours (H, W, 3)."""
+    levels = pixels / 255
+    light = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    primaries, exponent = _PRIMARIES[name]
+    light = (light @ _PRIMARIES["sRGB"][0] @ np.linalg.inv(primaries)).clip(0, 1)
+    if exponent is None:
+        stored = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    else:
+        stored = light ** (1 / exponent)
+    return (stored * 255).round().astype(np.uint8)
+
+
 def grey_profile(exponent: float = 1.0) -> bytes:
     """Return an ICC profile of grey levels with an exponent; 1 is linear light."""
     tags = {b"desc": _text("Linear grey"), b"cprt": _text("none"), b"kTRC": _levels(exponent)}

@@ -160,6 +160,17 @@ def test_colours_of_a_profile_become_srgb(name, stored, seen, form):
     assert notes == (f'Its colours were converted from its profile "{name}" to sRGB.',)
 
 
+@pytest.mark.parametrize("name", ["Display P3", "Adobe RGB (1998)"])
+def test_middle_tones_of_a_profile_become_srgb(name):
+    levels = np.arange(40, 216, 35, dtype=np.uint8)
+    seen = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(12, 18, 3)
+    stored = pictures.levels_in(name, seen)
+    assert np.abs(stored.astype(int) - seen).max() > 20, "without the profile they look different"
+    data = pictures.encode(Image.fromarray(stored), icc_profile=pictures.profile(name))
+    pixels, _ = open_image(data)
+    assert np.abs(pixels.astype(int) - seen).max() <= 2
+
+
 def test_a_profile_that_says_srgb_changes_nothing():
     data = pictures.encode(Image.fromarray(pictures.scene()), icc_profile=pictures.profile("sRGB"))
     pixels, notes = open_image(data)
