@@ -106,8 +106,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve the page, then load the model behind it; return 2 after a message if that fails."""
     flags = parse(argv)
+    from explainer.heap import share_arenas
     from explainer.serving.startup import is_on
 
+    share_arenas()  # before threads start
     if is_on(flags.mcp) and find_spec("mcp") is None:
         print(f"app.py: {NO_MCP}", file=sys.stderr)
         return 2

@@ -7,6 +7,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from explainer.heap import trim_heap
+
 
 def peak_bytes() -> dict[str, int]:
     """Return the most bytes that this process has held, in memory and on each GPU."""
@@ -25,8 +27,6 @@ def peak_bytes() -> dict[str, int]:
 
 def restart_peak() -> None:
     """Count the process's peak from now on, after giving freed memory back. Linux only."""
-    from explainer.models.engine import trim_heap
-
     trim_heap()
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")

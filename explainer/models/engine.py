@@ -9,12 +9,11 @@ recordings can take turns in any threads.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import inspect
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, NamedTuple
@@ -24,6 +23,7 @@ import numpy.typing as npt
 import torch
 
 from explainer.errors import ModelError
+from explainer.heap import trim_heap
 from explainer.models.base import Family
 from explainer.models.decoding import Picker
 from explainer.models.inputs import Inputs
@@ -283,12 +283,6 @@ def _sort_ties(values: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, t
     by_id = ids.argsort(-1)
     values, order = values.gather(1, by_id).sort(dim=-1, descending=True, stable=True)
     return values, ids.gather(1, by_id).gather(1, order)
-
-
-def trim_heap() -> None:
-    """Return freed memory to the system, which glibc otherwise keeps. No effect elsewhere."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def to_float16(states: torch.Tensor) -> npt.NDArray[np.float16]:

@@ -13,6 +13,7 @@ import gradio as gr
 from anyio import CapacityLimiter, to_thread
 
 from explainer.errors import SightlineError
+from explainer.heap import trim_heap
 from explainer.serving.status import ServerStatus
 from explainer.ui.doors import check_value
 from explainer.ui.uploads import Uploads, paths_in
@@ -69,6 +70,7 @@ class GuardedBlocks(gr.Blocks):
         if self.uploads.due:
             self._forget_ended()
             await to_thread.run_sync(self.uploads.sweep)
+            await to_thread.run_sync(trim_heap)
         return answer
 
     def _forget_ended(self) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from explainer.heap import trim_heap
 from explainer.models.loading.weights import weight_files
 
 _DONTNEED = 4  # of Linux's madvise
@@ -42,7 +43,7 @@ def release_file_pages(folder: Path, kept: Set[tuple[int, int]]) -> None:
         for start, end in set(_mappings(folder)) - kept:
             if _is_unchanged(start, end):
                 libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _DONTNEED)
-        libc.malloc_trim(0)  # temporary tensors leave gaps, which glibc otherwise keeps
+    trim_heap()  # temporary tensors leave gaps
 
 
 def _mappings(folder: Path) -> Iterator[tuple[int, int]]:
