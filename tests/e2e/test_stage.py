@@ -23,6 +23,8 @@ def test_a_talk_is_held_by_keys(app, visit, width, height):
     visitor = visit(f"{app.url}?example=1&present=1", width, height)
     page, press = visitor.page, visitor.page.keyboard.press
     visitor.wait_for_maps()
+    size = page.locator(".sl-chip").first.evaluate("e => parseFloat(getComputedStyle(e).fontSize)")
+    assert size >= max(34, 0.04 * height), "words can be read from the last row"
     page.mouse.move(300, 200)
     spot = page.locator(".sl-spot").bounding_box()
     assert (spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2) == (300, 200)

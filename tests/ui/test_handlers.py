@@ -15,6 +15,7 @@ from explainer.serving.jobs import RecordJob, ScalesJob
 from explainer.ui.handlers import Handlers, PageExample, PageUpdate
 from explainer.ui.missing import Missing
 from explainer.web import controls, texts
+from tests.inputs.pictures import profile
 from tests.media.test_video import clip
 from tests.ui.fake import FakeExplainer
 
@@ -90,6 +91,15 @@ def test_further_pictures_follow_the_first(handlers, tmp_path):
     alone = record_files(handlers, None, [str(tmp_path / "b.png")])
     assert alone.bar["run"] != page.bar["run"] != recorded(handlers).bar["run"]
     assert record_files(handlers, IMAGE, [str(tmp_path / "b.png")]).bar["run"] == page.bar["run"]
+
+
+def test_a_model_sees_the_colours_of_a_profile_as_srgb_and_the_page_says_so(handlers, tmp_path):
+    red = Image.new("RGB", (80, 60), (234, 51, 35))
+    red.save(tmp_path / "red.png", icc_profile=profile("Display P3"))
+    pages = record(handlers, image=str(tmp_path / "red.png"))
+    assert any('its profile "Display P3" to sRGB' in p.notice.get("text", "") for p in pages)
+    seen = handlers.run(pages[-1].bar["run"]).image
+    assert seen[30, 40].astype(int) == pytest.approx((255, 0, 0), abs=3)
 
 
 def test_a_video_is_read_in_steps(handlers, tmp_path):
