@@ -12,7 +12,12 @@ from collections.abc import Generator, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from explainer.attribution.reading import AttributionProgress, Computed, Reading
+from explainer.attribution.reading import (
+    AttributionProgress,
+    Computed,
+    Reading,
+    readings_at_once,
+)
 from explainer.probing import eagle_search as black_box
 from explainer.probing.tiling import Tiling
 
@@ -35,7 +40,8 @@ def eagle(
     def score(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
         return reading.probabilities([tiling.pictures(mask) for mask in masks], tokens)
 
-    readings = black_box.RegionReadings(score, len(tiling))
+    most = readings_at_once(reading.family, reading.run)
+    readings = black_box.RegionReadings(score, len(tiling), most=most)
     for column, token in enumerate(tokens):
         search = black_box.search(readings, [column])
         found = yield from _report_search(search, token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from explainer.errors import MethodError, ModelError, RunError, TokenError
 from explainer.models.base import Family
 from explainer.models.engine import Engine, describe_memory_errors
 from explainer.models.inputs import Inputs, Media
+from explainer.models.loading.memory import free_memory, most_readings
 from explainer.run import ANSWER, Run
 
 
@@ -91,19 +93,16 @@ class Reading:
         """Return the probabilities (B, R) float32 of R tokens with other pictures.
 
         For each of B variants: the probability of each token after the sequence before it, with
-        pictures of the same sizes in place of the run's. All are read in one batch, or one after
-        another if memory does not allow it.
+        pictures of the same sizes in place of the run's. All are read in one batch, or in smaller
+        ones if memory does not allow it.
 
         Args:
             ids: R ids to look at in place of those of the tokens.
         """
         wanted = self.run.tokens.ids[list(tokens)] if ids is None else np.array(ids, np.int32)
-        try:
-            return self._probabilities(variants, tokens, wanted)
-        except ModelError:
-            self._engine.free()
-        parts = [self._probabilities([variant], tokens, wanted) for variant in variants]
-        return np.concatenate(parts)
+        return read_halves(
+            self._engine, lambda part: self._probabilities(part, tokens, wanted), variants
+        )
 
     def _probabilities(
         self, variants: Sequence[Media], tokens: Sequence[int], ids: npt.NDArray[np.int32]
@@ -116,6 +115,29 @@ class Reading:
             wanted = np.tile(ids, len(batch))
             probs = self._engine.probabilities(states.flatten(0, 1), wanted)
         return probs.reshape(len(batch), len(tokens))
+
+
+def readings_at_once(family: Family, run: Run) -> int:
+    """Return how many sequences like that of a run fit into the memory that is free now."""
+    return most_readings(int(run.tokens.positions[-1]) + 1, free_memory(str(family.device)))
+
+
+def read_halves(
+    engine: Engine, read: Callable[[Any], npt.NDArray[np.float32]], batch: Any
+) -> npt.NDArray[np.float32]:
+    """Return read(batch), or those of its halves joined where memory does not allow it.
+
+    Raises `ModelError` if it does not allow one item.
+    """
+    try:
+        return read(batch)
+    except ModelError:
+        if len(batch) == 1:
+            raise
+        engine.free()
+    middle = len(batch) // 2
+    halves = (batch[:middle], batch[middle:])
+    return np.concatenate([read_halves(engine, read, half) for half in halves])
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from explainer.attribution.knockout import TextRows
-from explainer.attribution.reading import Reading
+from explainer.attribution.reading import Reading, read_halves, readings_at_once
 from explainer.errors import Cancelled, TokenError
 from explainer.methods.subjects import Unsaid, Word
 from explainer.models.engine import Engine
@@ -20,8 +20,6 @@ from explainer.probing.eagle_search import RegionReadings, SearchProgress, searc
 from explainer.probing.region_plan import RegionAttribution, RegionPlan
 from explainer.probing.tiling import Tiling
 from explainer.run import ANSWER, Run
-
-_BATCH = {"pixels": 4, "tokens": 32}
 
 Masks = npt.NDArray[np.bool_]
 
@@ -44,7 +42,7 @@ def searching(
     if tiling is None:
         tiling = Tiling.of(run, plan.regions, plan.fill, plan.parts)
     score = (_with_pixels if plan.hiding == "pixels" else _with_tokens)(engine, tiling, tokens, ids)
-    readings = RegionReadings(score, len(tiling), _BATCH[plan.hiding])
+    readings = RegionReadings(score, len(tiling), most=readings_at_once(engine.family, run))
     found = yield from search(readings, range(len(tokens)), plan.search_settings(len(tiling)))
     return RegionAttribution(tiling, found, plan.hiding)
 
@@ -101,10 +99,10 @@ def _with_tokens(
     at = [int(tiling.run.tokens.positions[token]) - 1 for token in tokens]
     length = int(rows.positions[-1]) + 1
 
-    def score(masks: Masks) -> npt.NDArray[np.float32]:
+    def read(masks: Masks) -> npt.NDArray[np.float32]:
         shown = np.ones((len(masks), 1, length), bool)
         seen = np.append(np.ones((len(masks), 1), bool), masks, axis=1)  # 0 belongs to no region
         shown[:, 0, rows.visual] = seen[:, tiling.owners + 1]
         return rows.probabilities(shown, at, ids)
 
-    return score
+    return lambda masks: read_halves(engine, read, masks)

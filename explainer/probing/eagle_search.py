@@ -23,6 +23,7 @@ Nothing here knows a model: whoever searches brings a function from masks to pro
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -30,6 +31,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from explainer.probing.batches import choose_batch
 from explainer.probing.curves import Curves
 
 Masks = npt.NDArray[np.bool_]
@@ -148,9 +150,13 @@ class RegionReadings:
     Searches for several words may share one.
     """
 
-    def __init__(self, score: Score, regions: int, batch: int = BATCH) -> None:
+    def __init__(
+        self, score: Score, regions: int, batch: int = BATCH, most: int | None = None
+    ) -> None:
+        """Begin with batches of a size; with `most`, measure which size up to this one is best."""
         self.regions = regions
-        self._score, self._batch = score, batch
+        self._score, self._batch, self._most = score, batch, most
+        self._times: dict[int, float] = {}  # the least seconds of a reading in full batches
         self._known: dict[bytes, npt.NDArray[np.floating]] = {}
 
     def ask(self, masks: Masks) -> Iterator[int]:
@@ -159,11 +165,28 @@ class RegionReadings:
         names = [*new]
         if not names:
             yield len(masks)
-        for start in range(0, len(names), self._batch):
-            batch = names[start : start + self._batch]
-            probs = self._score(np.stack([new[name] for name in batch]))
+        while names:
+            batch = names[: self._size]
+            probs = self._read(np.stack([new[name] for name in batch]))
             self._known.update(zip(batch, probs, strict=True))
-            yield len(masks) - max(0, len(names) - start - self._batch)
+            names = names[len(batch) :]
+            yield len(masks) - len(names)
+
+    @property
+    def _size(self) -> int:
+        """Return how many masks are read in the next batch."""
+        if self._most is None:
+            return self._batch
+        return choose_batch(self._times, self._batch, self._most)
+
+    def _read(self, masks: Masks) -> npt.NDArray[np.floating]:
+        """Return the probabilities (B, R) under masks, and note how long it took."""
+        start, size = time.perf_counter(), len(masks)
+        probs = self._score(masks)
+        if size == self._size:
+            seconds = (time.perf_counter() - start) / size
+            self._times[size] = min(seconds, self._times.get(size, seconds))
+        return probs
 
     def of(self, masks: Masks) -> npt.NDArray[np.floating]:
         """Return the probabilities (M, R) under masks that were read."""

@@ -9,6 +9,7 @@ from typing import Any
 # Beside the weights: a twentieth of them, at most 1.5 GB, for states and cache; and what reading
 # and packing take for each visual token of a photograph.
 _SHARE, _MOST_SHARE, _TOKEN = 20, 1_500_000_000, 150_000
+MOST_READINGS, FEW_READINGS = 64, 4  # sequences in a batch
 PHOTO_TOKENS = 770  # of a picture of 640 x 480 px at three scales, where the family is not known
 # Bits per weight. Loading in 4 bits takes 4.5: each 64 weights share a scale of 32 bits.
 BITS = {"float32": 32.0, "bfloat16": 16.0, "float16": 16.0, "8bit": 8.0, "4bit": 4.5}
@@ -42,6 +43,16 @@ def largest_weights(free: int) -> float:
     """Return the bytes of the largest weights that `with_room` lets fit into `free` bytes."""
     room = max(0, free - PHOTO_TOKENS * _TOKEN)
     return max(room / (1 + 1 / _SHARE), room - _MOST_SHARE)
+
+
+def most_readings(tokens: int, free: int | None) -> int:
+    """Return how many sequences of so many tokens may be read at once, 1 to `MOST_READINGS`.
+
+    They take at most half of the `free` bytes; `FEW_READINGS` if these are unknown.
+    """
+    if free is None:
+        return FEW_READINGS
+    return max(1, min(MOST_READINGS, free // 2 // (tokens * _TOKEN)))
 
 
 def free_memory(device: str = "cpu") -> int | None:
