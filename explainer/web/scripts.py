@@ -131,7 +131,8 @@ def fold_scripts(folders: tuple[Path, ...]) -> dict[str, tuple[str, str]]:
 
     A fold is a module that exports `unfold`. A page loads its script when it is opened. That holds
     the modules that the script of the page lacks, and adds the styles in NAME.fold.css, which
-    nothing needs before; the address tells by a hash whether it has changed.
+    nothing needs before; the address tells by a hash whether it has changed. These styles are
+    nested in `.gradio-container`, so that they outweigh Gradio's for all elements of a kind.
     """
     sources, mounts = _page_sources(folders)
     here = {
@@ -142,7 +143,7 @@ def fold_scripts(folders: tuple[Path, ...]) -> dict[str, tuple[str, str]]:
         name, order = file.removesuffix(".js"), _sort(file, sources)
         script = _join(order, sources, {*order} - here, _SHARED)
         for style in (s for s in _files(folders, "css") if s.name == f"{name}.fold.css"):
-            script += _ADD_STYLE % json.dumps(compact_style(style.read_text(encoding="utf-8")))
+            script += _ADD_STYLE % json.dumps(_fold_style(style))
         digest = hashlib.sha256(script.encode()).hexdigest()[:12]
         found[f"{FOLDS}/{name}-{digest}.js"] = name, script
     return found
@@ -159,6 +160,10 @@ def page_style(folders: tuple[Path, ...]) -> str:
     own = [file for file in _files(folders, "css") if not file.name.endswith(".fold.css")]
     files = [*map(path, STYLES), *own, path(LAST_STYLE)]
     return compact_style("".join(file.read_text(encoding="utf-8") for file in files))
+
+
+def _fold_style(file: Path) -> str:
+    return compact_style(f".gradio-container {{{file.read_text(encoding='utf-8')}}}")
 
 
 def compact_style(text: str) -> str:

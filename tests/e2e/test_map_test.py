@@ -58,6 +58,9 @@ def test_the_curves_are_those_of_python(app, visit):
         "p.querySelectorAll('.sl-band').length, p.getAttribute('aria-label')])"
     )
     assert [plot[:2] for plot in drawn] == [[len(SHOWN) + 1, 1]] * 2
+    sample, name = ".sl-proof-numbers .sl-sample", ".sl-proof-numbers th[scope=row]"
+    line, row = page.locator(sample).first.bounding_box(), page.locator(name).first.bounding_box()
+    assert row["height"] < 3 * line["height"], "a sample of the line stands beside the name"
     assert all("Probability of “A” by MSEA + ARC, TAM, Logit lens, Random" in d[2] for d in drawn)
     visitor.shot("proof-1440")
     assert serious(visitor) == []
@@ -131,6 +134,9 @@ def test_a_phone_has_room_for_it(app, visit):
     assert visitor.page.evaluate("document.documentElement.scrollWidth") == 390
     wide = "e => e.scrollWidth <= e.clientWidth"
     assert visitor.page.locator(".sl-proof-numbers").evaluate(wide), "the whole table is seen"
+    line = visitor.page.locator(".sl-plot .sl-line-0").first
+    stroke = line.evaluate("e => getComputedStyle(e).stroke")
+    assert stroke == "rgb(108, 188, 245)", "lighter than on white"
     assert serious(visitor) == []
 
 
