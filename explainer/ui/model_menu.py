@@ -13,8 +13,7 @@ from explainer.models.loading.catalogue import (
     Entry,
     describe_abilities,
 )
-from explainer.models.loading.hub import cached, is_offline, page_of
-from explainer.models.loading.memory import weight_bytes
+from explainer.models.loading.hub import cached, download_command, is_offline, page_of
 from explainer.serving.load_task import LoadProgress
 from explainer.serving.model_pool import Models
 from explainer.ui.model_card import describe
@@ -36,13 +35,18 @@ _GB = 1e9
 
 
 class ListedModel(TypedDict):
-    """A model as programs see it; `needs_bytes` by the precision of its weights."""
+    """A model as programs see it.
+
+    `needs_bytes` of memory, by the precision of its weights. `download_bytes` are those of the
+    published weights.
+    """
 
     model: str
     loaded: bool
     bundled: bool
     parameters: int | None
     needs_bytes: dict[str, int | None]
+    download_bytes: int | None
     licence: str | None
     about: str
 
@@ -182,6 +186,7 @@ class ModelMenu:
                 "bundled": e.bundled,
                 "parameters": e.parameters or None,
                 "needs_bytes": {p: e.needs(p) for p in ("float32", "bfloat16", "4bit")},
+                "download_bytes": e.download_bytes,
                 "licence": e.licence or None,
                 "about": describe_abilities(e.model_type),
             }
@@ -202,17 +207,16 @@ class ModelMenu:
             return ModelOffer(text, "")
         text = self._describe_offer(entry, precision)
         if entry.folder is None and is_offline() and not cached(entry.id, entry.revision):
-            return ModelOffer(f"{text} {texts.FETCH_BEFORE.format(name=entry.id)}", "")
+            before = texts.FETCH_BEFORE.format(command=download_command(entry.id))
+            return ModelOffer(f"{text} {before}", "")
         return ModelOffer(text, entry.id)
 
     def _describe_offer(self, entry: Entry, precision: str) -> str:
         from explainer.serving.answer_time import estimate_answer  # which needs torch
 
-        here = entry.folder or cached(entry.id, entry.revision)
-        size = weight_bytes(entry.parameters, entry.embeddings, "bfloat16")
         return texts.OFFER.format(
             name=entry.id,
-            size=texts.ON_THIS_MACHINE if here else texts.TO_DOWNLOAD.format(size=_gb(size)),
+            size=_to_download(entry) or texts.ON_THIS_MACHINE,
             licence=entry.licence.partition(":")[0] or texts.UNKNOWN_LICENCE,
             seconds=_round(estimate_answer(entry, precision)),
         )
@@ -265,7 +269,8 @@ class ModelMenu:
         if free is not None and needs > free:
             return f"{name} · " + texts.MODEL_TOO_LARGE.format(needs=_gb(needs), free=_gb(free))
         licence = entry.licence.partition(":")[0]
-        return " · ".join(filter(None, (name, f"{_gb(needs)} GB", licence)))
+        memory = texts.NEEDED_MEMORY.format(size=_gb(needs))
+        return " · ".join(filter(None, (name, memory, _to_download(entry), licence)))
 
 
 def _read(message: Any) -> MenuCall:
@@ -274,6 +279,14 @@ def _read(message: Any) -> MenuCall:
         return read_call(MenuCall, message)
     except RunError:
         return MenuCall()
+
+
+def _to_download(entry: Entry) -> str:
+    """Return what of a model has to be downloaded; "" if it is on this machine, or unknown."""
+    size = entry.download_bytes
+    if not size or cached(entry.id, entry.revision):
+        return ""
+    return texts.TO_DOWNLOAD.format(size=_gb(size))
 
 
 def _load(progress: LoadProgress) -> ModelLoad:

@@ -42,10 +42,11 @@ WELCOME = (
 )
 
 MODELS_BUNDLED = "Bundled, small, for emoji"
-MODELS_HUB = "From the hub: need GB of memory"
+MODELS_HUB = "From the hub"
 MODELS_OWN = "Chosen at the start or by name"
 MODEL_LOADED = "loaded"
 MODEL_STARTING = "The model is still loading; recorded answers need none."
+NEEDED_MEMORY = "{size} GB of memory"
 MODEL_TOO_LARGE = "needs {needs} GB, {free} free"
 MODEL_KEPT = "{name} still answers."
 OFFER = "{name} reads photographs: {size}, {licence}, about {seconds} s for an answer here."
@@ -53,7 +54,7 @@ TO_DOWNLOAD = "{size} GB to download"
 ON_THIS_MACHINE = "on this machine already"
 UNKNOWN_LICENCE = "its licence is on its page"
 NONE_FITS = "The smallest model for photographs, {name}, needs {needs} GB, and {free} GB are free."
-FETCH_BEFORE = "This server works offline: run “hf download {name}” while there is a network."
+FETCH_BEFORE = "This server works offline: run “{command}” while there is a network."
 MODEL_WORDS: ScriptWords = {
     "model": "Model",
     "typed": "Hub id or folder",

@@ -20,6 +20,7 @@ from explainer.models.loading.memory import (
 from explainer.recording.load import load
 from explainer.ui.layout import load_examples
 from tests import tiny
+from tests.model_tables import PAGE, with_model_tables
 from tests.models.published import LANGUAGE, config
 
 EXAMPLES = catalogue.FOLDER.parent / "examples"
@@ -44,6 +45,28 @@ def test_sizes_are_those_of_the_architecture(entry):
 def test_every_family_has_models_in_the_list():
     assert {e.model_type for e in catalogue.hub()} == set(FAMILIES)
     assert all(e.licence and e.parameters for e in catalogue.hub())
+
+
+def test_downloads_have_the_size_of_the_published_files():
+    # Sizes of the safetensors files on the hub, in bytes rounded as its pages round them.
+    published = {
+        "HuggingFaceTB/SmolVLM2-256M-Video-Instruct": 1.03e9,
+        "HuggingFaceTB/SmolVLM2-500M-Video-Instruct": 2.03e9,
+        "HuggingFaceTB/SmolVLM2-2.2B-Instruct": 8.99e9,
+        "HuggingFaceTB/SmolVLM-500M-Instruct": 1.02e9,
+        "OpenGVLab/InternVL3_5-1B-HF": 2.12e9,
+        "OpenGVLab/InternVL2_5-1B": 1.88e9,
+    }
+    listed = {e.id: e.download_bytes for e in catalogue.hub()}
+    assert all(listed.values())
+    assert {name: listed[name] for name in published} == pytest.approx(published, rel=0.01)
+    assert Entry("x", parameters=500).download_bytes is None
+    assert Entry("x", parameters=500, dtype="float32", folder=EXAMPLES).download_bytes is None
+
+
+def test_the_tables_of_the_docs_are_current():
+    page = PAGE.read_text("utf-8")
+    assert with_model_tables(page) == page, "run: python -m tests.model_tables"
 
 
 def test_the_memory_formula():

@@ -23,7 +23,7 @@ from tests.ui.fake import FakeExplainer, fake_run
 IMAGE = np.full((60, 80, 3), 128, np.uint8)
 PANEL, OPTIONS = controls.panel_value(), controls.option_value()
 SMALL = [Entry("one", kind=BUNDLED), Entry("two", kind=BUNDLED)]
-LARGE = Entry("org/large", "qwen2_vl", 2_000_000_000, 0, 0, "Some Licence", HUB)
+LARGE = Entry("org/large", "qwen2_vl", 2_000_000_000, 0, 0, "Some Licence", HUB, dtype="bfloat16")
 HUGE = Entry("org/huge", "llava", 20_000_000_000, 0, 0, "Some Licence", HUB)
 BAD = Entry("org/bad", kind=HUB)
 
@@ -82,7 +82,8 @@ def test_the_menu_groups_and_marks_what_does_not_fit(menu):
     value = menu.value()
     assert [len(g["models"]) for g in value["groups"]] == [2, 3]
     assert options(value) == {
-        "one": "one", "two": "two", "org/large": "org/large · 8.5 GB · Some Licence",
+        "one": "one", "two": "two",
+        "org/large": "org/large · 8.5 GB of memory · 4.0 GB to download · Some Licence",
         "org/huge": "org/huge · needs 82 GB, 9.0 free", "org/bad": "org/bad",
     }  # fmt: skip
     assert [m["id"] for m in value["groups"][1]["models"]] == ["org/large", "org/bad", "org/huge"]
@@ -170,6 +171,8 @@ def test_programs_can_list_load_and_name_a_model(menu, handlers):
     assert listed["one"]["loaded"]
     assert not listed["org/large"]["loaded"]
     assert listed["org/large"]["needs_bytes"]["bfloat16"] == 4_306_500_000
+    assert listed["org/large"]["download_bytes"] == 4_000_000_000
+    assert listed["one"]["download_bytes"] is None
     assert menu.load_api("org/large")["loaded"]
     told = Api(handlers).record(IMAGE, "What?", 8, 0, 0, [1.0], "org/large")
     assert told["model"] == "org/large"

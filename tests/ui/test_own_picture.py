@@ -21,7 +21,9 @@ from explainer.ui.sections.own_picture import OwnPictureSection, words
 from explainer.ui.visitors import Visits
 from tests.ui.fake import fake_run
 
-SMALL = Entry("org/small", "qwen2_vl", 500_000_000, 0, 0, "Some Licence: with terms", HUB)
+SMALL = Entry(
+    "org/small", "qwen2_vl", 500_000_000, 0, 0, "Some Licence: with terms", HUB, dtype="float32"
+)
 ANY = Rules()
 LARGE = Entry("org/large", "qwen2_vl", 2_000_000_000, 0, 0, "Another Licence", HUB)
 
@@ -53,7 +55,7 @@ def test_the_smallest_model_that_fits_is_offered_with_what_it_costs():
     told = make().offer({"run": "own"})
     assert told["model"] == "org/small"
     assert told["text"] == (
-        f"{words.DRAWINGS} org/small reads photographs: 1.0 GB to download, Some Licence, "
+        f"{words.DRAWINGS} org/small reads photographs: 2.0 GB to download, Some Licence, "
         "about 12 s for an answer here."
     )
 
@@ -72,7 +74,8 @@ def test_what_is_in_the_way_is_said(monkeypatch):
     monkeypatch.setattr(model_menu, "is_offline", lambda: True)
     told = make().offer({"run": "own"})
     assert told["model"] == ""
-    assert "run “hf download org/small” while there is a network" in told["text"]
+    said = 'run “hf download org/small --exclude "onnx/*"” while there is a network'
+    assert said in told["text"]
     monkeypatch.setattr(model_menu, "cached", lambda name, revision: "/cache")
     told = make().offer({"run": "own"})
     assert told["model"] == "org/small"

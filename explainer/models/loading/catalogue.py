@@ -14,6 +14,7 @@ from typing import Any
 
 from explainer.errors import ModelError
 from explainer.models import FAMILIES, family_class
+from explainer.models.loading.hub_models import SERIES
 from explainer.models.loading.memory import PHOTO_TOKENS, weight_bytes, with_room
 from explainer.models.loading.weights import Counts, count, stored
 
@@ -40,6 +41,8 @@ class Entry:
             the owner of the server) or `NAMED` (by a visitor).
         revision: a branch, tag or commit of the hub id.
         folder: path on this machine, never shown to visitors.
+        released: the month of its publication, as "2026-04"; "" if not known.
+        dtype: of the published weights, a key of `memory.BITS`; "" if not known.
     """
 
     id: str
@@ -51,6 +54,8 @@ class Entry:
     kind: str = OWN
     revision: str | None = None
     folder: Path | None = None
+    released: str = ""
+    dtype: str = ""
 
     @property
     def source(self) -> str:
@@ -60,6 +65,13 @@ class Entry:
     @property
     def bundled(self) -> bool:
         return self.kind == BUNDLED
+
+    @property
+    def download_bytes(self) -> int | None:
+        """Return the bytes of the published weights; None for a folder, or if they are unknown."""
+        if self.folder is not None or not (self.parameters and self.dtype):
+            return None
+        return weight_bytes(self.parameters, self.embeddings, self.dtype)
 
     def needs(self, precision: str) -> int | None:
         """Return the bytes needed for loading and running the model; None if unknown.
@@ -75,140 +87,22 @@ class Entry:
         return with_room(weights, tokens)
 
 
-_GEMMA = "Gemma Terms of Use"
-_APACHE, _LLAMA = "Apache 2.0", "Llama 2 Community License"
-_LFM = "LFM Open License v1.0: commercial use below 10 million US dollars of yearly revenue"
-_INTERN = "MIT, its language model under a licence of its own"
-
-# Families in the order of their release, the newest first. Parameters, and those of the embeddings
-# and of the vision tower, as the model has them once it is loaded; a test rebuilds each
-# architecture and counts.
-_HUB = (
-    ("google/gemma-4-E2B-it", "gemma4", 5_104_297_504, 2_751_463_424, 167_364_608, _APACHE),
-    ("google/gemma-4-E4B-it", "gemma4", 7_941_100_832, 3_489_660_928, 167_364_608, _APACHE),
-    ("google/gemma-4-31B-it", "gemma4", 31_273_086_512, 1_409_286_144, 569_548_080, _APACHE),
-    ("Qwen/Qwen3.5-0.8B", "qwen3_5", 852_985_920, 254_279_680, 100_592_896, _APACHE),
-    ("Qwen/Qwen3.5-2B", "qwen3_5", 2_213_241_664, 508_559_360, 331_416_576, _APACHE),
-    ("Qwen/Qwen3.5-4B", "qwen3_5", 4_539_265_536, 635_699_200, 333_514_240, _APACHE),
-    ("Qwen/Qwen3.5-9B", "qwen3_5", 9_409_813_744, 2_034_237_440, 456_010_480, _APACHE),
-    ("Qwen/Qwen3.5-35B-A3B", "qwen3_5_moe", 35_107_181_936, 1_017_118_720, 446_571_248, _APACHE),
-    ("LiquidAI/LFM2.5-VL-450M", "lfm2_vl", 448_718_848, 67_108_864, 85_843_200, _LFM),
-    ("LiquidAI/LFM2.5-VL-1.6B", "lfm2_vl", 1_596_625_904, 134_217_728, 412_649_712, _LFM),
-    ("Qwen/Qwen3-VL-2B-Instruct", "qwen3_vl", 2_127_532_032, 311_164_928, 406_957_056, _APACHE),
-    ("Qwen/Qwen3-VL-4B-Instruct", "qwen3_vl", 4_437_815_808, 388_956_160, 415_347_712, _APACHE),
-    ("Qwen/Qwen3-VL-8B-Instruct", "qwen3_vl", 8_767_123_696, 1_244_659_712, 576_388_336, _APACHE),
-    ("OpenGVLab/InternVL3_5-1B-HF", "internvl", 1_060_897_792, 311_164_928, 304_012_288, _APACHE),
-    ("OpenGVLab/InternVL3_5-2B-HF", "internvl", 2_348_347_392, 622_329_856, 304_012_288, _APACHE),
-    ("OpenGVLab/InternVL3_5-4B-HF", "internvl", 4_732_489_216, 777_912_320, 304_012_288, _APACHE),
-    ("OpenGVLab/InternVL3_5-8B-HF", "internvl", 8_528_318_464, 1_244_659_712, 304_012_288, _APACHE),
-    ("OpenGVLab/InternVL3-1B-hf", "internvl", 938_193_024, 271_799_808, 304_012_288, _INTERN),
-    ("OpenGVLab/InternVL3-2B-hf", "internvl", 2_088_957_440, 465_942_528, 304_012_288, _INTERN),
-    ("OpenGVLab/InternVL3-8B-hf", "internvl", 7_944_373_760, 1_087_199_232, 304_012_288, _INTERN),
-    ("google/gemma-3-4b-it", "gemma3", 4_300_079_472, 671_252_480, 416_866_032, _GEMMA),
-    ("google/gemma-3-12b-it", "gemma3", 12_187_325_040, 1_006_878_720, 416_866_032, _GEMMA),
-    ("google/gemma-3-27b-it", "gemma3", 27_432_406_640, 1_409_630_208, 416_866_032, _GEMMA),
-    (
-        "HuggingFaceTB/SmolVLM2-256M-Video-Instruct",
-        "smolvlm",
-        256_484_928,
-        56_770_560,
-        86_433_024,
-        _APACHE,
-    ),
-    (
-        "HuggingFaceTB/SmolVLM2-500M-Video-Instruct",
-        "smolvlm",
-        507_482_304,
-        94_617_600,
-        86_433_024,
-        _APACHE,
-    ),
-    (
-        "HuggingFaceTB/SmolVLM2-2.2B-Instruct",
-        "smolvlm",
-        2_246_784_880,
-        201_850_880,
-        412_987_248,
-        _APACHE,
-    ),
-    (
-        "Qwen/Qwen2.5-VL-3B-Instruct",
-        "qwen2_5_vl",
-        3_754_622_976,
-        311_164_928,
-        668_684_288,
-        "Qwen Research License: no commercial use",
-    ),
-    (
-        "Qwen/Qwen2.5-VL-7B-Instruct",
-        "qwen2_5_vl",
-        8_292_166_656,
-        1_089_994_752,
-        676_550_144,
-        _APACHE,
-    ),
-    ("OpenGVLab/InternVL2_5-1B", "internvl_chat", 938_193_024, 271_799_808, 304_012_288, _INTERN),
-    ("OpenGVLab/InternVL2_5-2B", "internvl_chat", 2_205_754_368, 379_097_088, 304_012_288, _INTERN),
-    ("OpenGVLab/InternVL2_5-4B", "internvl_chat", 3_712_637_952, 621_256_704, 304_012_288, _INTERN),
-    ("OpenGVLab/InternVL2_5-8B", "internvl_chat", 8_075_365_376, 758_194_176, 304_012_288, _INTERN),
-    (
-        "HuggingFaceTB/SmolVLM-256M-Instruct",
-        "idefics3",
-        256_484_928,
-        56_770_560,
-        86_433_024,
-        _APACHE,
-    ),
-    (
-        "HuggingFaceTB/SmolVLM-500M-Instruct",
-        "idefics3",
-        507_482_304,
-        94_617_600,
-        86_433_024,
-        _APACHE,
-    ),
-    (
-        "llava-hf/llava-onevision-qwen2-0.5b-ov-hf",
-        "llava_onevision",
-        893_618_208,
-        136_134_656,
-        397_747_744,
-        _APACHE,
-    ),
-    (
-        "llava-hf/llava-onevision-qwen2-7b-ov-hf",
-        "llava_onevision",
-        8_030_348_832,
-        1_089_994_752,
-        397_747_744,
-        _APACHE,
-    ),
-    ("Qwen/Qwen2-VL-2B-Instruct", "qwen2_vl", 2_208_985_600, 233_373_696, 665_271_296, _APACHE),
-    ("Qwen/Qwen2-VL-7B-Instruct", "qwen2_vl", 8_291_375_616, 1_089_994_752, 675_759_104, _APACHE),
-    (
-        "llava-hf/llava-v1.6-mistral-7b-hf",
-        "llava_next",
-        7_566_747_648,
-        262_668_288,
-        303_507_456,
-        _APACHE,
-    ),
-    (
-        "llava-hf/llava-v1.6-vicuna-7b-hf",
-        "llava_next",
-        7_063_431_168,
-        262_668_288,
-        303_507_456,
-        _LLAMA,
-    ),
-    ("llava-hf/llava-1.5-7b-hf", "llava", 7_063_427_072, 262_668_288, 303_507_456, _LLAMA),
-    ("llava-hf/llava-1.5-13b-hf", "llava", 13_351_494_656, 328_335_360, 303_507_456, _LLAMA),
-)
-
-
 def hub() -> list[Entry]:
     """Return the listed hub ids whose family is supported."""
-    return [Entry(*facts, kind=HUB) for facts in _HUB if facts[1] in FAMILIES]
+    return [
+        Entry(
+            name,
+            series.model_type,
+            *counts,
+            series.licence,
+            kind=HUB,
+            released=series.released,
+            dtype=series.dtype,
+        )
+        for series in SERIES
+        if series.model_type in FAMILIES
+        for name, *counts in series.models
+    ]
 
 
 def bundled(folder: Path = FOLDER) -> list[Entry]:

@@ -162,6 +162,11 @@ def page_of(name: str) -> str:
     return f"{constants.ENDPOINT}/{name}"
 
 
+def download_command(name: str) -> str:
+    """Return the command that fetches a hub id, without the ONNX files that some bring, too."""
+    return f'hf download {name} --exclude "onnx/*"'
+
+
 # What can go wrong -------------------------------------------------------------------------------
 
 
@@ -194,8 +199,8 @@ def _raise_refusal(name: str, revision: str | None, error: errors.HfHubHTTPError
 def _raise_unreachable(name: str, why: str) -> Path:
     raise ModelError(
         f"{name} is not on this machine and cannot be downloaded: {why}. Connect and load it "
-        f"again, or run `hf download {name}` while there is a network, or name a model that is "
-        "here: a folder, or the bundled one"
+        f"again, or run `{download_command(name)}` while there is a network, or name a model that "
+        "is here: a folder, or the bundled one"
     ) from None
 
 
