@@ -242,12 +242,12 @@ class ModelMenu:
         return ModelScales(low=low, high=high, why=why)
 
     def _groups(self) -> list[MenuGroup]:
-        """Return the groups of the menu; in each, what fits comes first, in the list's order."""
-        groups: dict[str, list[MenuModel]] = {}
-        for entry in sorted(self._models.entries, key=self._is_too_large):
-            label = _GROUPS.get(entry.kind, texts.MODELS_OWN)
-            model = MenuModel(id=entry.id, text=self._option(entry))
-            groups.setdefault(label, []).append(model)
+        """Return the groups of the menu; in each, what fits comes first, the newest on top."""
+        entries = self._models.entries
+        groups: dict[str, list[MenuModel]] = {_group(entry): [] for entry in entries}
+        newest = sorted(entries, key=lambda entry: entry.released, reverse=True)
+        for entry in sorted(newest, key=self._is_too_large):
+            groups[_group(entry)].append(MenuModel(id=entry.id, text=self._option(entry)))
         return [MenuGroup(label=label, models=models) for label, models in groups.items()]
 
     def _is_too_large(self, entry: Entry) -> bool:
@@ -279,6 +279,10 @@ def _read(message: Any) -> MenuCall:
         return read_call(MenuCall, message)
     except RunError:
         return MenuCall()
+
+
+def _group(entry: Entry) -> str:
+    return _GROUPS.get(entry.kind, texts.MODELS_OWN)
 
 
 def _to_download(entry: Entry) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 import torch
 import transformers
@@ -10,6 +12,7 @@ from explainer.errors import ModelError
 from explainer.models import FAMILIES, family_class
 from explainer.models.loading import catalogue
 from explainer.models.loading.catalogue import Entry
+from explainer.models.loading.hub import page_of
 from explainer.models.loading.memory import (
     BITS,
     free_memory,
@@ -44,7 +47,11 @@ def test_sizes_are_those_of_the_architecture(entry):
 
 def test_every_family_has_models_in_the_list():
     assert {e.model_type for e in catalogue.hub()} == set(FAMILIES)
-    assert all(e.licence and e.parameters for e in catalogue.hub())
+    for entry in catalogue.hub():
+        assert entry.licence
+        assert entry.parameters
+        assert page_of(entry.id).endswith(f"/{entry.id}")
+        date.fromisoformat(f"{entry.released}-01")
 
 
 def test_downloads_have_the_size_of_the_published_files():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from explainer.errors import ModelError
+from explainer.models.loading import catalogue
 from explainer.models.loading.catalogue import BUNDLED, HUB, Entry
 from explainer.models.loading.options import LoadStep
 from explainer.run.store import RunStore
@@ -89,6 +90,26 @@ def test_the_menu_groups_and_marks_what_does_not_fit(menu):
     assert [m["id"] for m in value["groups"][1]["models"]] == ["org/large", "org/bad", "org/huge"]
     assert value["model"] == "one"
     assert value["link"] == ""
+
+
+def test_in_the_menu_what_fits_comes_first_and_the_newest_before_others():
+    listed = catalogue.hub()
+    models = Models([*SMALL, *reversed(listed)], make, free=lambda: 10 * 10**9)
+    bundled, hub = ModelMenu(models, lambda: "bfloat16").value()["groups"]
+    assert [m["id"] for m in bundled["models"]] == ["one", "two"]
+    facts = {entry.id: entry for entry in listed}
+    shown = [facts[m["id"]] for m in hub["models"]]
+    assert {e.id for e in shown} == set(facts)
+    months = {True: [], False: []}
+    for entry in shown:
+        months[entry.needs("bfloat16") <= 10 * 10**9].append(entry.released)
+    assert [e.released for e in shown] == months[True] + months[False]
+    for ordered in months.values():
+        assert len(set(ordered)) > 3
+        assert ordered == sorted(ordered, reverse=True)
+    fitting = {m["id"]: m["text"] for m in hub["models"][: len(months[True])]}
+    for name, text in fitting.items():
+        assert text.endswith(f" · {facts[name].licence.partition(':')[0]}")
 
 
 def test_choosing_tells_how_far_it_is_and_ends_with_the_model(menu):
