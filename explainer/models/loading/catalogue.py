@@ -93,7 +93,9 @@ def hub() -> list[Entry]:
         Entry(
             name,
             series.model_type,
-            *counts,
+            parameters,
+            embeddings,
+            tower,
             series.licence,
             kind=HUB,
             released=series.released,
@@ -101,7 +103,7 @@ def hub() -> list[Entry]:
         )
         for series in SERIES
         if series.model_type in FAMILIES
-        for name, *counts in series.models
+        for name, parameters, embeddings, tower in series.models
     ]
 
 
