@@ -110,27 +110,27 @@ def _section(page: Page, place: str) -> bytes:
 
 @contextmanager
 def served() -> Iterator[str]:
-    """Start app.py on a free port, and give the address of its page once it answers."""
+    """Start app.py on a free port, and give the address of its page once its model is loaded."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     app = subprocess.Popen([sys.executable, str(ROOT / "app.py"), "--port", str(port)])
     try:
-        yield _once_it_answers(f"http://127.0.0.1:{port}/", app)
+        yield _once_it_is_ready(f"http://127.0.0.1:{port}/", app)
     finally:
         app.terminate()
         app.wait(20)
 
 
-def _once_it_answers(address: str, app: subprocess.Popen) -> str:
+def _once_it_is_ready(address: str, app: subprocess.Popen) -> str:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and app.poll() is None:
         try:
-            urllib.request.urlopen(address, timeout=5).close()
+            urllib.request.urlopen(f"{address}readyz", timeout=5).close()
             return address
         except OSError:
             time.sleep(0.2)
-    raise SystemExit("app.py did not serve its page; start it by hand to see why")
+    raise SystemExit("app.py did not get ready; start it by hand to see why")
 
 
 if __name__ == "__main__":
