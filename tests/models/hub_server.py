@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -23,6 +25,10 @@ class Hub:
         repos: folder of each id.
         refused: (status, error code) of each id that is refused.
         slow: seconds to wait before each piece of a file.
+        hold: after how many bytes of each file to wait for `go`.
+        go: what is held goes on.
+        ranges: whether parts of files can be asked for; else they are refused with 416.
+        sent: path, first byte and length of each body that was sent, in part or whole.
         address: where it listens.
         asked: the paths of all requests.
         tokens: what each request authorised itself by.
@@ -31,6 +37,10 @@ class Hub:
     repos: dict[str, Path] = field(default_factory=dict)
     refused: dict[str, tuple[int, str]] = field(default_factory=dict)
     slow: float = 0.0
+    hold: int | None = None
+    go: threading.Event = field(default_factory=threading.Event)
+    ranges: bool = True
+    sent: list[tuple[str, int, int]] = field(default_factory=list)
     address: str = ""
     asked: list[str] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
@@ -88,12 +98,15 @@ class _Handler(BaseHTTPRequestHandler):
         files = sorted(p for p in self.hub.repos[name].iterdir() if p.is_file())
         if rest and rest[0] == "tree":
             found = [
-                {"type": "file", "path": p.name, "size": p.stat().st_size, "oid": _digest(p)}
+                {"type": "file", "path": p.name, "size": p.stat().st_size, "oid": _git_id(p)}
+                | _large(p, "oid")
                 for p in files
             ]
             self._send(200, json.dumps(found).encode())
             return
-        siblings = [{"rfilename": p.name, "size": p.stat().st_size} for p in files]
+        siblings = [
+            {"rfilename": p.name, "size": p.stat().st_size} | _large(p, "sha256") for p in files
+        ]
         about = {"id": name, "sha": COMMIT, "siblings": siblings, "private": False}
         self._send(200, json.dumps(about).encode())
 
@@ -104,8 +117,21 @@ class _Handler(BaseHTTPRequestHandler):
         if not path.is_file():
             self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
             return
-        headers = {"ETag": f'"{_digest(path)}"', "X-Repo-Commit": COMMIT}
-        self._send(200, path.read_bytes(), headers, with_body, self.hub.slow)
+        large = _large(path, "sha256").get("lfs")
+        tag = large["sha256"] if large else _git_id(path)
+        headers = {"ETag": f'"{tag}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+        body, status, start = path.read_bytes(), 200, 0
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        if asked:
+            start = int(asked[1])
+            if not self.hub.ranges or start >= len(body):
+                self._send(416, b"", {"Content-Range": f"bytes */{len(body)}"})
+                return
+            headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+            body, status = body[start:], 206
+        if with_body:
+            self.hub.sent.append((file, start, len(body)))
+        self._send(status, body, headers, with_body, self.hub.slow, self.hub.hold)
 
     def _send(
         self,
@@ -114,6 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers: dict[str, str] | None = None,
         with_body: bool = True,
         slow: float = 0.0,
+        hold: int | None = None,
     ) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -122,14 +149,26 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if not with_body or self.command == "HEAD":
             return
-        step = 20_000 if slow else max(1, len(body))
+        first = body if hold is None else body[:hold]
+        step = 20_000 if slow else max(1, len(first))
         try:
-            for i in range(0, len(body), step):
+            for i in range(0, len(first), step):
                 time.sleep(slow)
-                self.wfile.write(body[i : i + step])
+                self.wfile.write(first[i : i + step])
+            if len(first) < len(body):
+                self.hub.go.wait()
+                self.wfile.write(body[len(first) :])
         except OSError:  # the client went away
             pass
 
 
-def _digest(path: Path) -> str:
+def _large(path: Path, key: str) -> dict[str, Any]:
+    """Return what the hub says of a file that it keeps by its checksum, under this key."""
+    if path.suffix != ".safetensors":
+        return {}
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"lfs": {key: digest, "size": path.stat().st_size, "pointerSize": 134}}
+
+
+def _git_id(path: Path) -> str:
     return hashlib.sha1(path.read_bytes(), usedforsecurity=False).hexdigest()

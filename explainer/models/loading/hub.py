@@ -14,14 +14,13 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import huggingface_hub
 from huggingface_hub import HfApi, constants, errors
-from tqdm import tqdm
 
 from explainer.errors import ModelError
+from explainer.models.loading.download import Download, LargeFile
 from explainer.models.loading.options import DOWNLOADING, LoadStep, OnProgress
 
 # Seconds to wait for a connection, for a piece of the answer, for room to write, for a free socket.
@@ -29,6 +28,7 @@ from explainer.models.loading.options import DOWNLOADING, LoadStep, OnProgress
 # The hub's client hands them on to httpx, which takes all four.
 _PATIENCE: Any = (4.0, 20.0, 20.0, 4.0)
 _TELL_EVERY = 0.2  # seconds
+_AT_ONCE = 4  # files
 RESERVE = 0.1  # bytes of disk space that models of visitors leave free
 _WORDS = ("*.json", "*.txt", "*.model", "*.jinja", "README.md")  # all but the weights
 
@@ -42,6 +42,7 @@ class Listing:
         revision: the requested revision.
         commit: the commit that it refers to.
         sizes: bytes of each file in its top folder.
+        digests: SHA-256 in hex of those that the hub keeps by it, which all large ones are.
         token: as passed to `look_up`.
     """
 
@@ -49,6 +50,7 @@ class Listing:
     revision: str | None
     commit: str
     sizes: Mapping[str, int]
+    digests: Mapping[str, str]
     token: bool | None = None
 
     @property
@@ -62,6 +64,14 @@ class Listing:
         if "model.safetensors" in self.sizes:
             return ["model.safetensors"]
         return sorted(n for n in self.sizes if fnmatch.fnmatch(n, "model-*-of-*.safetensors"))
+
+    def large(self, names: Iterable[str]) -> list[LargeFile]:
+        """Return those of these files that can go on where a download of them was stopped."""
+        return [
+            LargeFile(self.name, self.commit, n, self.digests[n], self.sizes[n])
+            for n in names
+            if n in self.digests
+        ]
 
     @property
     def nbytes(self) -> int:
@@ -92,8 +102,10 @@ def look_up(name: str, revision: str | None, token: bool | None = None) -> Listi
         return _raise_refusal(name, revision, error)
     except Exception:  # of many types: no route, name service, proxy, certificate
         return cached(name, revision) or _raise_unreachable(name, "the hub does not answer")
-    files = {s.rfilename: s.size or 0 for s in info.siblings or () if "/" not in s.rfilename}
-    return Listing(name, revision, str(info.sha), files, token)
+    top = [s for s in info.siblings or () if "/" not in s.rfilename]
+    files = {s.rfilename: s.size or 0 for s in top}
+    digests = {s.rfilename: s.lfs.sha256 for s in top if s.lfs}
+    return Listing(name, revision, str(info.sha), files, digests, token)
 
 
 def check_disk(listing: Listing) -> None:
@@ -103,9 +115,9 @@ def check_disk(listing: Listing) -> None:
         place = place.parent
     disk = shutil.disk_usage(place)
     wanted = {*listing.words, *listing.weights}
-    missing = sum(
-        listing.sizes[n] for n in wanted if not _in_cache(listing.name, n, listing.commit)
-    )
+    names = [n for n in wanted if not _in_cache(listing.name, n, listing.commit)]
+    held = sum(file.held() for file in listing.large(names))
+    missing = sum(listing.sizes[n] for n in names) - held
     if missing > disk.free - RESERVE * disk.total:
         raise ModelError(
             f"{listing.name} has {missing / 1e9:.1f} GB to download, for which this server has no "
@@ -116,31 +128,48 @@ def check_disk(listing: Listing) -> None:
 def fetch(listing: Listing, names: Iterable[str], on_progress: OnProgress) -> Path:
     """Download the files that the cache lacks, and return the folder that holds all.
 
-    The download runs in threads of its own; `on_progress` is called in this thread, and an
-    exception from it ends the download.
+    Large files go on where an earlier download was stopped, and what it left counts as done. The
+    download runs in threads of its own; `on_progress` is called in this thread, and an exception
+    from it ends the download.
     """
     wanted = list(names)
     missing = [n for n in wanted if not _in_cache(listing.name, n, listing.commit)]
-    total, state = sum(listing.sizes[n] for n in missing), _DownloadState()
+    total, download = sum(listing.sizes[n] for n in missing), Download()
+    large = listing.large(missing)
+    for file in large:
+        download.count(file.name, file.held())
     pool = ThreadPoolExecutor(1)
-    job = pool.submit(
-        huggingface_hub.snapshot_download,
-        listing.name,
-        revision=listing.revision,
-        token=listing.token,
-        allow_patterns=[n.replace("[", "[[]") for n in wanted],
-        tqdm_class=_make_bar_class(state),
-        max_workers=4,
-    )
+    job = pool.submit(_download, listing, wanted, large, download)
     try:
+        on_progress(LoadStep(DOWNLOADING, min(download.done, total), total))
         while not wait([job], timeout=_TELL_EVERY).done:
-            on_progress(LoadStep(DOWNLOADING, min(state.done, total), total))
+            on_progress(LoadStep(DOWNLOADING, min(download.done, total), total))
     finally:  # not awaited: the caller has stopped it
-        state.stop.set()
+        download.stop()
         pool.shutdown(wait=False)
     folder = _result(job, listing)
     on_progress(LoadStep(DOWNLOADING, total, total))
     return folder
+
+
+def _download(
+    listing: Listing, wanted: list[str], large: list[LargeFile], download: Download
+) -> str:
+    """Download large files, then the others, and return the folder that links to all."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        try:
+            list(pool.map(lambda file: download.fetch(file, listing.token), large))
+        except BaseException:
+            download.stop()
+            raise
+    return huggingface_hub.snapshot_download(
+        listing.name,
+        revision=listing.revision,
+        token=listing.token,
+        allow_patterns=[n.replace("[", "[[]") for n in wanted],
+        tqdm_class=download.bar_class("the others"),
+        max_workers=_AT_ONCE,
+    )
 
 
 def cached(name: str, revision: str | None = None) -> Path | None:
@@ -208,6 +237,8 @@ def _result(job: Future[str], listing: Listing) -> Path:
     """Return the folder of a finished download, or raise its error as a `ModelError`."""
     try:
         return Path(job.result())
+    except ModelError:
+        raise
     except errors.HfHubHTTPError as error:
         _raise_refusal(listing.name, listing.revision, error)
         raise ModelError(_describe_interruption(listing.name)) from error
@@ -228,46 +259,3 @@ def _describe_interruption(name: str, full: bool = False) -> str:
 def _in_cache(name: str, file: str, commit: str) -> bool:
     found = huggingface_hub.try_to_load_from_cache(name, file, revision=commit)
     return isinstance(found, (str, os.PathLike))
-
-
-class _DownloadState:
-    """The bytes counted by the progress bars of the hub client, and whether to stop."""
-
-    def __init__(self) -> None:
-        self.stop = Event()
-        self.bars: list[tqdm] = []
-
-    @property
-    def done(self) -> int:
-        """Return the bytes received; the client shows them by one bar or by several."""
-        return int(max((bar.n for bar in self.bars), default=0))
-
-
-def _make_bar_class(state: _DownloadState) -> type[tqdm]:
-    """Return a class of progress bars for the hub client; they are not shown."""
-
-    class Bar(tqdm):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            kwargs.pop("name", None)
-            super().__init__(*args, **{**kwargs, "file": _NullFile(), "disable": False})
-            if kwargs.get("unit") == "B":
-                state.bars.append(self)
-
-        def update(self, n: float | None = 1) -> bool | None:
-            if state.stop.is_set():
-                raise InterruptedError("the download was stopped")
-            return super().update(n)
-
-    return Bar
-
-
-class _NullFile:
-    """A file that discards everything."""
-
-    encoding = "utf-8"
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        pass
