@@ -225,6 +225,12 @@ class Visitor:
 
     # What they do
 
+    def dress(self, theme: str, width: int, height: int) -> str:
+        """Give the open page another theme and size. Return both, to name the case."""
+        self.page.evaluate("dark => document.body.classList.toggle('dark', dark)", theme == "dark")
+        self.page.set_viewport_size({"width": width, "height": height})
+        return f"{theme}, {width}x{height}"
+
     def explain(self, example: int = 0) -> None:
         """Choose an example and wait for its first maps."""
         self.page.click(f".sl-example >> nth={example}")

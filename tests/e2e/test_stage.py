@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -64,18 +66,18 @@ def test_a_talk_is_held_by_keys(app, visit, width, height):
     assert not page.locator(".sl-spot").is_visible(), "the talk is over"
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])
-def test_maps_of_every_shape_use_the_screen(app, visit, width, height):
-    visitor = visit(f"{app.url}?example=1&present=1", width, height)
+def test_maps_of_every_shape_use_the_screen(app, visit):
+    visitor = visit(f"{app.url}?example=1&present=1", 1280, 720)
     page = visitor.page
     visitor.wait_for_maps()
-    for ratio, least in SHARES.items():
+    for (width, height), (ratio, least) in product([(1280, 720), (1920, 1080)], SHARES.items()):
+        case = f"{visitor.dress('light', width, height)}, {ratio:.2f}"
         page.evaluate(RESHAPE, ratio)
         visitor.quiet()
         boxes = np.array(page.evaluate(FRAMES))
         sizes = boxes[:, 2:] - boxes[:, :2]
-        assert sizes[:, 0] / sizes[:, 1] == pytest.approx(ratio, rel=0.01)
-        assert (boxes >= 0).all()
-        assert (boxes[:, 2:] <= (width, height)).all(), ratio
-        assert page.evaluate("document.documentElement.scrollHeight") <= height
-        assert sizes.prod(axis=1).sum() / (width * height) > least, ratio
+        assert sizes[:, 0] / sizes[:, 1] == pytest.approx(ratio, rel=0.01), case
+        assert (boxes >= 0).all(), case
+        assert (boxes[:, 2:] <= (width, height)).all(), case
+        assert page.evaluate("document.documentElement.scrollHeight") <= height, case
+        assert sizes.prod(axis=1).sum() / (width * height) > least, case
