@@ -25,6 +25,7 @@ import torch
 from explainer.attribution.attention import attention, attention_rollout, grad_rollout
 from explainer.attribution.cams import grad_cam, grad_cam_pp, layer_cam, llava_cam
 from explainer.attribution.eagle import eagle
+from explainer.attribution.igos import igos_pp
 from explainer.attribution.reading import AttributionProgress, Compute, Computed, Reading
 from explainer.attribution.relevance import attn_lrp, cp_lrp
 from explainer.attribution.surgery import archi_surgery
@@ -45,6 +46,7 @@ COMPUTED: Mapping[str, Compute] = MappingProxyType(
         "grad_rollout": grad_rollout,
         "archi_surgery": archi_surgery,
         "eagle": eagle,
+        "igos_pp": igos_pp,
         "cp_lrp": cp_lrp,
         "attn_lrp": attn_lrp,
     }

@@ -19,6 +19,8 @@ from explainer.models.inputs import Inputs, Media
 from explainer.models.loading.memory import free_memory, most_readings
 from explainer.run import ANSWER, Run
 
+Values = dict[str, torch.Tensor]  # inputs of the vision tower, by the names that forward takes
+
 
 class Reading:
     """The sequence of a run: pictures, prompt and the recorded answer.
@@ -86,6 +88,27 @@ class Reading:
                 score = states[at].float() @ self.row(token)
                 gradient = torch.autograd.grad(score, place, retain_graph=True)[0]
             yield gradient
+
+    def values(self, image: npt.NDArray[np.uint8]) -> Values:
+        """Return what the vision tower reads of a picture in place of the run's, by name."""
+        tensors = self.family.forward_inputs(recorded_inputs(self.family, self.run, (image,)))
+        return {name: t for name, t in tensors.items() if t.is_floating_point()}
+
+    def probability(self, batch: Sequence[Values], token: int) -> torch.Tensor:
+        """Return the probability (B,) float32 of a token, with a graph from what the tower reads.
+
+        To be called within `patched`.
+        """
+        tensors = self.family.batch_inputs([self._inputs] * len(batch))
+        for name in batch[0]:
+            axis = self.family.batch_axis.get(name, 0)
+            tensors[name] = torch.cat([values[name] for values in batch], axis)
+        device = self.family.input_device
+        moved = {name: t.to(device) for name, t in tensors.items()}
+        out = self.family.base(**moved, return_dict=True, use_cache=False)
+        states = out.last_hidden_state[:, self.predicting([token])[0]].to(self.family.device)
+        logits = self._engine.capped(self.family.unembedding(states).float())
+        return logits.softmax(-1)[:, int(self.run.tokens.ids[token])]
 
     def probabilities(
         self, variants: Sequence[Media], tokens: Sequence[int], ids: Sequence[int] | None = None

@@ -4,8 +4,8 @@
     msea_arc:paper                  a preset
     msea_arc:paper+k=20+scales=0.5/1  knobs on top of it; scale factors are separated by /
 
-Besides the methods of the page there are those of `COMPARISON` and `OPT_IN`, which need the model,
-the controls, and `adaptive`, MSEA + ARC with weights of scales by their agreement on a word.
+Besides the methods of the page there are those of `COMPARISON`, `OPT_IN` and `LONG`, which need the
+model, the controls, and `adaptive`, MSEA + ARC with weights of scales by their agreement on a word.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from explainer.errors import KnobError, MethodError
-from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
+from explainer.methods import COMPARISON, LONG, METHODS, OPT_IN, find_method
 from explainer.methods.base import Heatmap, Method
 from explainer.methods.comparison import Comparison
 from explainer.methods.controls import CONTROLS
@@ -92,7 +92,7 @@ def _candidate(typed: str, shared: Mapping[str, Any]) -> ConfiguredMethod:
 
 def _find(name: str) -> Method:
     measured = {**CONTROLS, ADAPTIVE.name: ADAPTIVE}
-    known = [*METHODS, *COMPARISON, *OPT_IN, *measured]
+    known = [*METHODS, *COMPARISON, *OPT_IN, *LONG, *measured]
     if name not in known:
         raise MethodError(f"there is no method {name!r}; choose of {', '.join(known)}")
     return measured[name] if name in measured else find_method(name)

@@ -10,13 +10,14 @@ import numpy as np
 from explainer.errors import MethodError
 from explainer.methods.ablations import ARC, MEAN_MITIGATION, MSEA
 from explainer.methods.base import Heatmap, Knob, MapPart, Method
-from explainer.methods.comparison import COMPARISON, OPT_IN
+from explainer.methods.comparison import COMPARISON, LONG, OPT_IN
 from explainer.methods.logit_lens import LOGIT_LENS
 from explainer.methods.msea_arc import MSEA_ARC
 from explainer.methods.tam import TAM
 
 __all__ = [
     "COMPARISON",
+    "LONG",
     "METHODS",
     "OPT_IN",
     "Heatmap",
@@ -42,11 +43,11 @@ COMBINE = ("max", "mean", "first")
 
 
 def find_method(name: str) -> Method:
-    """Return the method of this name, including comparison and opt-in methods.
+    """Return the method of this name, including those that need the model or take long.
 
     Raises `MethodError` with all names if there is none.
     """
-    known = {**METHODS, **COMPARISON, **OPT_IN}
+    known = {**METHODS, **COMPARISON, **OPT_IN, **LONG}
     if name not in known:
         raise MethodError(f"there is no method {name!r}; choose one of {', '.join(known)}")
     return known[name]

@@ -88,7 +88,7 @@ class Engine:
     def choose(self, answer: Generation, pick: Picker) -> int:
         """Choose the next id by `pick` from the logits of the last state."""
         with self._hold_model(), torch.inference_mode():
-            return pick(self._capped(self.family.unembedding(answer.last)))
+            return pick(self.capped(self.family.unembedding(answer.last)))
 
     def feed(self, answer: Generation, token: int) -> torch.Tensor:
         """Append a token to the answer; return the states (D, d) at it."""
@@ -236,9 +236,9 @@ class Engine:
         layer = self.family.unembedding
         pieces = [multiply(states, part) for part in layer.weight.split(_IDS)]
         logits = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
-        return self._capped(logits if layer.bias is None else logits + layer.bias.float())
+        return self.capped(logits if layer.bias is None else logits + layer.bias.float())
 
-    def _capped(self, logits: torch.Tensor) -> torch.Tensor:
+    def capped(self, logits: torch.Tensor) -> torch.Tensor:
         """Return logits as the model caps them; their order stays."""
         cap = self.family.logit_softcap
         return logits if cap is None else cap * torch.tanh(logits / cap)

@@ -10,7 +10,7 @@ import pytest
 
 from explainer.attribution import COMPUTED
 from explainer.errors import KnobError, MethodError, RunError, TokenError
-from explainer.methods import COMPARISON, METHODS, OPT_IN, find_method
+from explainer.methods import COMPARISON, LONG, METHODS, OPT_IN, find_method
 from explainer.methods.comparison import PATENT
 from explainer.methods.subjects import Span, explain_subject
 from explainer.recording.explainer import Explainer
@@ -178,7 +178,7 @@ def test_archi_surgery_says_where_it_is_not_defined(deep, run):
 
 
 def test_the_page_lists_none_of_them():
-    assert not {*COMPARISON, *OPT_IN} & set(METHODS)
+    assert not {*COMPARISON, *OPT_IN, *LONG} & set(METHODS)
 
 
 def test_relevance_is_asked_for_by_name_and_says_that_it_is_patented():
@@ -190,7 +190,7 @@ def test_relevance_is_asked_for_by_name_and_says_that_it_is_patented():
     assert "personal and scientific use only" in PATENT
 
 
-@pytest.mark.parametrize("name", [*COMPARISON, *OPT_IN])
+@pytest.mark.parametrize("name", [*COMPARISON, *OPT_IN, *LONG])
 def test_declarations_hold_what_other_methods_hold(name):
     method = find_method(name)
     assert method.name == name
