@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from explainer.export import colour_table
 from explainer.methods import METHODS
 from explainer.methods.subjects import Span, explain_subject
 from explainer.models.loading import catalogue
@@ -28,6 +30,7 @@ from tests import tiny
 from tests.e2e.conftest import pictures
 
 SAID = ".sl-model-said"
+TABLE = colour_table("inferno").astype(int)
 GATED = Entry("org/gated", "qwen2_vl", 9_000_000_000, 0, 0, "Gated Licence", HUB)
 SLOW = Entry("org/slow", kind=HUB)
 
@@ -39,36 +42,45 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [tiny.qwen2_vl(home / "tiny-qwen"), tiny.llava(home / "tiny-llava")]
 
 
-@pytest.fixture
-def serve_models(folders, tmp_path, monkeypatch) -> Iterator[Callable[..., SimpleNamespace]]:
-    """A function that serves a page with a menu: two bundled models, a gated and a slow one."""
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    demos = []
+@contextmanager
+def served(folders: list[Path], files: Path, any_model: bool = False) -> Iterator[SimpleNamespace]:
+    """Serve a page with a menu: two bundled models, a gated and a slow one."""
+    go, bundled = threading.Event(), [make_folder_entry(f, BUNDLED) for f in folders]
 
-    def start(any_model: bool = False) -> SimpleNamespace:
-        go, bundled = threading.Event(), [make_folder_entry(f, BUNDLED) for f in folders]
+    def make(entry, on_progress=lambda step: None, reclaimable=0):
+        if entry is SLOW:
+            for done in range(10_000):
+                on_progress(LoadStep("downloading", done % 100, 100))
+                if go.wait(0.02):
+                    break
+            on_progress(LoadStep(WEIGHTS, 0, 100))
+            return load(folders[0], device="cpu")
+        return load(entry.source, device="cpu", on_progress=on_progress)
 
-        def make(entry, on_progress=lambda step: None, reclaimable=0):
-            if entry is SLOW:
-                for done in range(10_000):
-                    on_progress(LoadStep("downloading", done % 100, 100))
-                    if go.wait(0.02):
-                        break
-                on_progress(LoadStep(WEIGHTS, 0, 100))
-                return load(folders[0], device="cpu")
-            return load(entry.source, device="cpu", on_progress=on_progress)
-
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(files))
+        patch.setenv("HF_HUB_OFFLINE", "1")
         models = Models([*bundled, GATED, SLOW], make, Rules(any_model), lambda: 5 * 10**9)
         models.start()
         store = RunStore()
-        demos.append(build_demo(models, store, examples=pictures()))
-        _, url, _ = demos[-1].launch(prevent_thread_lock=True, quiet=True, **launch_options())
-        return SimpleNamespace(url=url, models=models, store=store, go=go)
-
-    yield start
-    for demo in demos:
+        demo = build_demo(models, store, examples=pictures())
+        _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+        yield SimpleNamespace(url=url, models=models, store=store, go=go)
         demo.close(verbose=False)
+
+
+@pytest.fixture
+def serve_models(folders, tmp_path) -> Iterator[Callable[..., SimpleNamespace]]:
+    """A function that serves such a page for one test."""
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(served(folders, tmp_path, **options))
+
+
+@pytest.fixture(scope="module")
+def menu(folders, tmp_path_factory) -> Iterator[SimpleNamespace]:
+    """One such page for all tests after which no other model is offered or being loaded."""
+    with served(folders, tmp_path_factory.mktemp("menu")) as page:
+        yield page
 
 
 def chosen(visitor) -> str:
@@ -89,12 +101,20 @@ def matches_python(visitor, app) -> str:
     run = app.store.get(key)
     for name in controls.SHOWN:
         heat = explain_subject(METHODS[name], run, Span(run.chips[chip].tokens))
-        levels, (h, w) = payload.levels(heat.parts[0].values, heat.signed) / 255, heat.values.shape
-        for row, column in np.ndindex(h, w):
-            seen = visitor.brightness(name, (column + 0.5) / w, (row + 0.5) / h)
+        levels, shape = payload.levels(heat.parts[0].values, heat.signed) / 255, heat.values.shape
+        canvas = visitor.canvas(f"[data-method={name}] .sl-heat")
+        rows, columns = (
+            ((np.arange(cells) + 0.5) / cells * size).astype(int)
+            for cells, size in zip(shape, canvas.shape[:2], strict=True)
+        )
+        distance = np.abs(canvas[rows][:, columns, None] - TABLE).sum(axis=-1)
+        assert distance.min(axis=-1).max() == 0, "not a colour of the table"
+        seen = distance.argmin(axis=-1) / 255
+        for row, column in np.ndindex(shape):
             near = levels[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
             slope = np.abs(near - levels[row, column]).max()
-            assert abs(seen - levels[row, column]) <= 0.01 + slope / 8, (name, row, column)
+            gap = abs(seen[row, column] - levels[row, column])
+            assert gap <= 0.01 + slope / 8, (name, row, column)
     return run.model_id
 
 
@@ -118,8 +138,8 @@ def test_another_bundled_model_answers_and_its_maps_are_its_own(serve_models, vi
     visitor.shot("menu-1440x900")
 
 
-def test_scales_follow_the_model(serve_models, visit, folders):
-    visitor = visit(serve_models().url)
+def test_scales_follow_the_model(menu, visit, folders):
+    visitor = visit(menu.url)
     spare = ".sl-dial[data-name=alpha4] input[type=range]"
     highest = controls.panel_spec().scales.high
     visitor.settled(f"{highest:g}", f"document.querySelector('{spare}').max")
@@ -134,25 +154,21 @@ def test_scales_follow_the_model(serve_models, visit, folders):
     visitor.settled("1.25", f"document.querySelector('{spare}').value")
 
 
-def test_a_run_stays_explainable_and_takes_scales_after_its_model_was_left(
-    serve_models, visit, folders
-):
-    app = serve_models()
-    visitor = visit(app.url)
+def test_a_run_stays_explainable_and_takes_scales_after_its_model_was_left(menu, visit, folders):
+    visitor = visit(menu.url)
     visitor.explain()
     choose(visitor, folders[1].name)
     visitor.page.click(".sl-answer .sl-chip >> nth=0")
     visitor.wait_for_maps()
     visitor.page.check(".sl-dial[data-name=alpha5] input[type=checkbox]")
     key = visitor.page.get_attribute(".sl-view", "data-run")
-    visitor.until(lambda: 0.25 in app.store.get(key).alphas)  # bundled models stay loaded
+    visitor.until(lambda: 0.25 in menu.store.get(key).alphas)  # bundled models stay loaded
     visitor.wait_for_maps()
     assert visitor.message() == ""
 
 
-def test_a_model_that_cannot_be_had_leaves_the_old_one_working(serve_models, visit, folders):
-    app = serve_models()
-    visitor = visit(app.url)
+def test_a_model_that_cannot_be_had_leaves_the_old_one_working(menu, visit, folders):
+    visitor = visit(menu.url)
     visitor.page.select_option("#sl-model", GATED.id)
     visitor.page.wait_for_selector(f"{SAID}[data-kind=error]:not(:empty)")
     said = visitor.page.inner_text(SAID)
@@ -163,7 +179,7 @@ def test_a_model_that_cannot_be_had_leaves_the_old_one_working(serve_models, vis
     assert chosen(visitor) == visitor.page.input_value("#sl-model") == folders[0].name
     visitor.shot("menu-error")
     visitor.explain()
-    assert matches_python(visitor, app) == "tiny-qwen"
+    assert matches_python(visitor, menu) == "tiny-qwen"
 
 
 def test_what_became_of_a_choice_outlasts_what_the_page_asked_before(
@@ -212,32 +228,31 @@ def test_loading_can_be_cancelled(serve_models, visit, folders):
     visitor.explain()
 
 
-def test_each_visitor_has_the_bundled_model_of_their_choice(serve_models, visit, folders):
-    app = serve_models()
-    one, other = visit(app.url), visit(app.url)
+def test_each_visitor_has_the_bundled_model_of_their_choice(menu, visit, folders):
+    one, other = visit(menu.url), visit(menu.url)
     choose(one, folders[1].name)
     for visitor, name in ((one, "tiny-llava"), (other, "tiny-qwen")):
         visitor.explain()
         assert name in visitor.page.inner_text(".sl-line")
 
 
-def test_entries_are_grouped_and_say_what_they_need(serve_models, visit):
-    visitor = visit(serve_models().url)
+def test_entries_are_grouped_and_say_what_they_need(menu, visit):
+    visitor = visit(menu.url)
     groups = visitor.page.locator("#sl-model optgroup")
     assert [groups.nth(i).locator("option").count() for i in range(groups.count())] == [2, 2]
     gated = visitor.page.locator(f"#sl-model option[value='{GATED.id}']").inner_text()
     assert gated.endswith("needs 38 GB, 5.0 free")
 
 
-def test_the_menu_works_from_the_keyboard(serve_models, visit, folders):
-    visitor = visit(serve_models().url)
+def test_the_menu_works_from_the_keyboard(menu, visit, folders):
+    visitor = visit(menu.url)
     visitor.page.focus("#sl-model")
     visitor.page.keyboard.press("ArrowDown")
     visitor.settled(folders[1].name, "document.querySelector('.sl-models').dataset.model")
 
 
-def test_free_text_only_if_the_owner_says_so(serve_models, visit, folders, tmp_path):
-    assert not visit(serve_models().url).page.is_visible(".sl-model-id")
+def test_free_text_only_if_the_owner_says_so(serve_models, menu, visit, folders):
+    assert not visit(menu.url).page.is_visible(".sl-model-id")
     visitor = visit(serve_models(any_model=True).url)
     for name in ("/no/such/folder", str(folders[0])):
         visitor.page.fill(".sl-model-id", name)
@@ -250,8 +265,8 @@ def test_free_text_only_if_the_owner_says_so(serve_models, visit, folders, tmp_p
     assert chosen(visitor) == folders[0].name
 
 
-def test_the_part_that_explains_the_page_names_the_model(serve_models, visit):
-    visitor = visit(serve_models().url)
+def test_the_part_that_explains_the_page_names_the_model(menu, visit):
+    visitor = visit(menu.url)
     visitor.page.click("text=How to read it")
     told = visitor.page.inner_text(".sl-details")
     assert "tiny-qwen (Qwen2-VL" in told
