@@ -24,10 +24,25 @@ def answer_bytes(family: Family, inputs: Inputs, request: Request) -> int:
     fixed = family.alphas[1] == 1  # pictures of one size: as many tokens at each scale
     visual = len(inputs.visual) * (1 + sum(1 if fixed else a * a for a in request.scales))
     states = visual + len(inputs.ids) - len(inputs.visual) + request.longest
+    token, state = _costs(family)
+    return round(request.longest * (token + state * states))
+
+
+def photograph_costs(family: Family) -> tuple[float, float]:
+    """Return a and b of the a n + b n² bytes of an answer of n tokens about a photograph.
+
+    The photograph has 640 x 480 px and is read at the default scales; the prompt is left out.
+    """
+    token, state = _costs(family)
+    return token + state * family.photo_tokens, state
+
+
+def _costs(family: Family) -> tuple[int, int]:
+    """Return the bytes of an answered token, and what it takes more for each state of the run."""
     width = family.unembedding.weight.shape[1]
     stored = _STORED * width + _NUMBER * (TOP_K + CANDIDATES + 1)
-    rows = (1 + CANDIDATES) * ((_STORED + _NUMBER) * width + _NUMBER * states)
-    return round(request.longest * (_cached_bytes(family) + stored + rows))
+    rows = (1 + CANDIDATES) * (_STORED + _NUMBER) * width
+    return _cached_bytes(family) + stored + rows, (1 + CANDIDATES) * _NUMBER
 
 
 def check_answer_bytes(family: Family, inputs: Inputs, request: Request) -> int:

@@ -16,10 +16,11 @@ from threading import Condition, Event, Thread
 from typing import Any
 
 from explainer.errors import ModelError, SightlineError
-from explainer.models.loading.catalogue import BUNDLED, Entry, collect_facts, make_visitor_entry
+from explainer.models.loading.catalogue import BUNDLED, Entry, make_visitor_entry
 from explainer.models.loading.memory import with_room
 from explainer.models.loading.options import WEIGHTS, LoadStep
 from explainer.run import Run
+from explainer.serving.facts import collect_facts
 from explainer.serving.held_model import HeldModel, close_model
 from explainer.serving.jobs import Job
 from explainer.serving.load_task import TICK, LoadProgress, LoadTask, remove_folders

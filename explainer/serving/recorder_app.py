@@ -24,7 +24,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from explainer.errors import SightlineError
-from explainer.models.loading.catalogue import Entry, collect_facts
+from explainer.models.loading.catalogue import Entry
+from explainer.serving.facts import collect_facts
 from explainer.serving.jobs import Job, RunJob
 from explainer.serving.loaded import Loaded
 from explainer.serving.wire import MOST_BYTES, JobEnd, WireError, decode, encode

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from explainer.ui import components as ui
+from explainer.ui.answer_memory import AnswerMemory
 from explainer.ui.endpoints import shown
 from explainer.ui.handlers import NOTHING, Handlers, PageUpdate
 from explainer.ui.layer_memory import Fields, LayerMemory
@@ -144,6 +145,14 @@ def wire_memory(
 
     gr.on(changes, size, fields, ask.memory, trigger_mode="always_last", **PLUMBING)
     loaded.then(size, fields, ask.memory, **PLUMBING)
+
+
+def wire_answer_memory(memory: AnswerMemory, ask: Ask, picker: ui.ModelPicker, loaded: Any) -> None:
+    """Say what the longest answer takes: when the settings are opened, and as its slider moves."""
+    fields = [ask.decoding[0], picker]
+    changes = [ask.decoding[0].change, ask.settings.expand]
+    gr.on(changes, memory.said, fields, ask.answer, trigger_mode="always_last", **PLUMBING)
+    loaded.then(memory.said, fields, ask.answer, **PLUMBING)
 
 
 def _running(running: bool) -> tuple[Any, Any]:

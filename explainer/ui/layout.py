@@ -23,6 +23,7 @@ from explainer.serving.model_pool import Models
 from explainer.serving.status import ServerStatus
 from explainer.ui import components as ui
 from explainer.ui import events, evidence, published
+from explainer.ui.answer_memory import AnswerMemory
 from explainer.ui.api import Api
 from explainer.ui.endpoints import offer, offer_all
 from explainer.ui.gallery import GalleryRun
@@ -99,6 +100,7 @@ def build_demo(
         events.wire_examples(handlers, ask, strip)
         loaded = events.wire_menu(menu, picker, demo, answered)
         events.wire_memory(LayerMemory(models), ask, see, picker, loaded)
+        events.wire_answer_memory(AnswerMemory(models), ask, picker, loaded)
         for section in sections:
             section.wire(Page(ask, see, picker))
         offer(Api(handlers), menu, visits)
@@ -188,8 +190,8 @@ def _ask() -> Ask:
         with gr.Row(elem_id="sl-buttons"):
             run = gr.Button(texts.RUN, variant="primary", elem_id="sl-run")
             stop = gr.Button(texts.STOP, variant="secondary", interactive=False, elem_id="sl-stop")
-        with gr.Accordion(texts.DECODING, open=False):
-            decoding = _decoding()
+        with gr.Accordion(texts.DECODING, open=False) as settings:
+            decoding, answer = _decoding()
             penalty = ui.RawNumber(
                 controls.REPETITION_PENALTY.default,
                 step=controls.REPETITION_PENALTY.step,
@@ -229,15 +231,20 @@ def _ask() -> Ask:
         memory,
         thinking,
         system,
+        settings,
+        answer,
     )
 
 
-def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:
+def _decoding() -> tuple[tuple[gr.Slider, gr.Slider, gr.Number], ui.Notice]:
+    """Return the fields of the decoding, and the line on the memory of an answer."""
     longest, temperature, seed = controls.MAX_NEW_TOKENS, controls.TEMPERATURE, controls.SEED
+    slider = ui.RawSlider(
+        longest.low, longest.high, longest.default, step=1, label=texts.MAX_NEW_TOKENS
+    )
+    answer = ui.Notice({"text": "", "kind": ""}, elem_id="sl-answer-memory")
     return (
-        ui.RawSlider(
-            longest.low, longest.high, longest.default, step=1, label=texts.MAX_NEW_TOKENS
-        ),
+        slider,
         ui.RawSlider(
             temperature.low,
             temperature.high,
@@ -246,7 +253,7 @@ def _decoding() -> tuple[gr.Slider, gr.Slider, gr.Number]:
             label=texts.TEMPERATURE,
         ),
         ui.RawNumber(seed.default, precision=0, label=texts.SEED),
-    )
+    ), answer
 
 
 def _see(

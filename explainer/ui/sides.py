@@ -31,6 +31,8 @@ class Ask:
     memory: ui.Notice
     thinking: gr.Checkbox
     system: gr.Textbox
+    settings: gr.Accordion
+    answer: ui.Notice
 
 
 @dataclass(frozen=True)

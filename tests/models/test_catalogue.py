@@ -21,6 +21,8 @@ from explainer.models.loading.memory import (
     with_room,
 )
 from explainer.recording.load import load
+from explainer.recording.sizes import photograph_costs
+from explainer.serving.facts import collect_facts
 from explainer.ui.layout import load_examples
 from tests import tiny
 from tests.model_tables import PAGE, with_model_tables
@@ -154,11 +156,12 @@ def test_what_a_model_can_do_is_read_off_its_family():
 
 
 def test_facts_of_a_loaded_model(qwen):
-    assert catalogue.collect_facts(qwen) == {
+    assert collect_facts(qwen) == {
         "label": "Qwen2-VL", "alphas": (0.1, 2.0), "model_type": "qwen2_vl",
         "device": "cpu", "dtype": "float32", "repetition_penalty": 1.0, "can_think": False,
+        "answer_costs": photograph_costs(qwen.family),
     }  # fmt: skip
-    assert catalogue.collect_facts(None) == {}
+    assert collect_facts(None) == {}
 
 
 def test_a_known_id_brings_its_facts_and_any_revision():

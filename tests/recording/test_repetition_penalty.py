@@ -15,11 +15,11 @@ from explainer.errors import ModelError, PromptError
 from explainer.evaluation.contract import FAIL, run_checks
 from explainer.export.small_print import describe_run
 from explainer.models.decoding import Decoding, Picker, penalise
-from explainer.models.loading.catalogue import collect_facts
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.run import ANSWER, Run
 from explainer.run.store import RunStore
+from explainer.serving.facts import collect_facts
 from explainer.serving.model_pool import Models
 from explainer.ui.model_menu import ModelMenu
 from explainer.ui.sections.links.links import Links

@@ -10,7 +10,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from explainer.errors import ModelError
 from explainer.models import FAMILIES, family_class
@@ -197,26 +196,6 @@ def describe_abilities(model_type: str) -> str:
         f"scales {low:g} to {high:g}" if high > 1 else f"scales {low:g} to 1, none above",
     ]
     return f"{family.label}: {', '.join(facts)}. {family.note}".strip()
-
-
-def collect_facts(explainer: Any) -> dict[str, Any]:
-    """Return facts of a loaded explainer, or {} for None.
-
-    The keys are label, alphas, model_type, device, dtype, repetition_penalty and can_think.
-    """
-    family = getattr(explainer, "family", None)
-    if family is None:
-        return {}
-    weight = family.unembedding.weight
-    return {
-        "label": family.label,
-        "alphas": family.alphas,
-        "model_type": family.model.config.model_type,
-        "device": str(family.device),
-        "dtype": str(weight.dtype).removeprefix("torch."),
-        "repetition_penalty": family.repetition_penalty,
-        "can_think": family.can_think,
-    }
 
 
 def _json(file: Path) -> dict:
