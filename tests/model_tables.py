@@ -1,4 +1,4 @@
-"""Write the tables of docs/models.md that follow from the code: sizes, and commands to download.
+"""Write the tables of docs/models.md that follow from the code: abilities, sizes, downloads.
 
 python -m tests.model_tables
 """
@@ -7,10 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+from explainer.attribution.knockout import check_full_attention
+from explainer.attribution.reading import check_all_attend
+from explainer.attribution.surgery import check_tower
+from explainer.errors import SightlineError
 from explainer.models.loading import catalogue
 from explainer.models.loading.catalogue import Entry
 from explainer.models.loading.hub import download_command
+from explainer.recording.load import load
+from explainer.run import Conversation
+from tests import tiny, tiny_hybrid
 from tests.rehearsals import MODELS
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "models.md"
@@ -40,7 +49,79 @@ def downloads() -> str:
     return "\n".join(["```bash", *lines, offline, "```"])
 
 
-TABLES: Mapping[str, Callable[[], str]] = {"sizes": sizes, "downloads": downloads}
+# A tiny checkpoint of each family, in the hub's layout.
+TINY: Mapping[str, Callable[[Path], Path]] = {
+    "qwen2_vl": tiny.qwen2_vl,
+    "qwen2_5_vl": tiny.qwen2_5_vl,
+    "qwen3_vl": tiny.qwen3_vl,
+    "qwen3_5": tiny_hybrid.qwen3_5,
+    "qwen3_5_moe": tiny_hybrid.qwen3_5_moe,
+    "lfm2_vl": tiny_hybrid.lfm2_vl,
+    "llava": tiny.llava,
+    "llava_next": tiny.llava_next,
+    "llava_onevision": tiny.llava_onevision,
+    "internvl": tiny.internvl,
+    "smolvlm": tiny.smolvlm,
+    "idefics3": tiny.idefics3,
+    "gemma3": tiny.gemma3,
+    "gemma4": tiny.gemma4,
+}
+_TURN = (("What is it?", "A cat."),)
+
+
+def abilities() -> str:
+    """Return what each family can do, asked of a tiny model of it, in the order of the registry."""
+    head = (
+        "Family",
+        "Pictures",
+        "Video",
+        "Scales",
+        "Earlier turns",
+        "System prompt",
+        "Thinking",
+        "Attention",
+        "Rollout, relevance",
+        "What a word rests on",
+        "ArchiSurgery",
+    )
+    with TemporaryDirectory() as place:
+        return _table(head, [_ability(make(Path(place) / name)) for name, make in TINY.items()])
+
+
+def _ability(folder: Path) -> list[str]:
+    family = load(folder, device="cpu").family
+    low, high = family.alphas
+    able = (
+        _passes(family.lay_out, family.image_token, 1, conversation=Conversation(turns=_TURN)),
+        _passes(family.lay_out, family.image_token, 1, conversation=Conversation("Be brief.")),
+        family.can_think,
+        bool(family.attending_layers),
+        _passes(check_all_attend, family, ""),
+        _passes(check_full_attention, family),
+        _passes(check_tower, family),
+    )
+    return [
+        family.label,
+        f"up to {family.max_images}" if family.max_images > 1 else "one",
+        "yes" if family.video_token else "no",
+        f"{low:g} to {high:g}",
+        *("yes" if can else "no" for can in able),
+    ]
+
+
+def _passes(ask: Callable[..., Any], *values: Any, **options: Any) -> bool:
+    try:
+        ask(*values, **options)
+    except SightlineError:
+        return False
+    return True
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "abilities": abilities,
+    "sizes": sizes,
+    "downloads": downloads,
+}
 
 
 def with_model_tables(page: str) -> str:

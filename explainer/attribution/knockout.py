@@ -41,7 +41,7 @@ class TextRows:
 
     def __init__(self, engine: Engine, run: Run) -> None:
         self._engine, self._run = engine, run
-        _check_attention(engine.family)
+        check_full_attention(engine.family)
         inputs = recorded_inputs(engine.family, run)
         self.visual = np.array(inputs.visual)
         first, length = int(self.visual.max()) + 1, len(inputs.ids)
@@ -114,7 +114,7 @@ class TextRows:
         return out.last_hidden_state
 
 
-def _check_attention(family: Family) -> None:
+def check_full_attention(family: Family) -> None:
     """Raise `ModelError` for a model with layers that do not attend to all of the text before."""
     if len(family.global_layers) < family.depth:
         raise ModelError(

@@ -49,14 +49,7 @@ class Reading:
 
     def needs_attention(self, method: str) -> None:
         """Raise `MethodError` if the method has no meaning because some layers do not attend."""
-        depth = self.family.depth
-        others = depth - len(self.family.attending_layers)
-        if others:
-            raise MethodError(
-                f"{method} follows a word through the attention of every layer, and {others} of "
-                f"the {depth} layers of this {self.family.label} mix tokens without "
-                "attention (by convolution or a recurrent state), so there is no such map"
-            )
+        check_all_attend(self.family, method)
 
     @contextmanager
     def patched(self) -> Iterator[Patches]:
@@ -210,3 +203,15 @@ def recorded_inputs(family: Family, run: Run, media: Media | None = None) -> Inp
     if placeholders & set(answer):
         raise RunError("the answer holds the mark of a picture, and so cannot be read again")
     return whole
+
+
+def check_all_attend(family: Family, method: str) -> None:
+    """Raise `MethodError` for a method that follows words through layers of which some do not."""
+    depth = family.depth
+    others = depth - len(family.attending_layers)
+    if others:
+        raise MethodError(
+            f"{method} follows a word through the attention of every layer, and {others} of "
+            f"the {depth} layers of this {family.label} mix tokens without "
+            "attention (by convolution or a recurrent state), so there is no such map"
+        )

@@ -22,6 +22,7 @@ from torch import nn
 from explainer.attribution.patches import Patches
 from explainer.attribution.reading import Reading
 from explainer.errors import MethodError
+from explainer.models.base import Family
 
 TOWER = "clip_vision_model"
 
@@ -35,6 +36,16 @@ def archi_surgery(
     Raises `MethodError` for towers other than CLIP's.
     """
     family = reading.family
+    check_tower(family)
+    with reading.patched() as patches, torch.no_grad():
+        _operate(patches, family.base, start)
+        found = reading.states()[reading.visual].float()
+    for token in tokens:
+        yield found @ reading.row(token)
+
+
+def check_tower(family: Family) -> None:
+    """Raise `MethodError` for a tower that the method is not defined for."""
     config = family.model.config
     if getattr(config.vision_config, "model_type", "") != TOWER:
         raise MethodError(
@@ -43,11 +54,6 @@ def archi_surgery(
         )
     if not isinstance(config.vision_feature_layer, int):
         raise MethodError("ArchiSurgery needs a model that reads one layer of its vision tower")
-    with reading.patched() as patches, torch.no_grad():
-        _operate(patches, family.base, start)
-        found = reading.states()[reading.visual].float()
-    for token in tokens:
-        yield found @ reading.row(token)
 
 
 def _operate(patches: Patches, base: nn.Module, start: float) -> None:

@@ -75,6 +75,8 @@ def test_downloads_have_the_size_of_the_published_files():
 
 def test_the_tables_of_the_docs_are_current():
     page = PAGE.read_text("utf-8")
+    for model_type in FAMILIES:
+        assert f"\n| {family_class(model_type).label} | " in page
     assert with_model_tables(page) == page, "run: python -m tests.model_tables"
 
 
