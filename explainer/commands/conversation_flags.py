@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explainer.commands.terminal import decode_argument
 from explainer.errors import PromptError
+from explainer.media.images import read_header
+from explainer.models.decoding import Decoding
+from explainer.recording.request import check_text
 from explainer.run import Run, Turn
 from explainer.run.conversation import read_turns
 
@@ -65,6 +69,18 @@ def read_history(file: Path | None) -> tuple[Turn, ...]:
         return read_turns(value)
     except PromptError as error:
         raise PromptError(f"{file}: {error}") from None
+
+
+def check_question(args: argparse.Namespace) -> None:
+    """Raise what is wrong with prompt, decoding or pictures before the model is loaded."""
+    if args.prompt is None:
+        raise PromptError('a picture needs a question; add --prompt "Describe the image."')
+    check_text(args.prompt, "prompt", "write what the model should do")
+    penalty = 1.0 if args.repetition_penalty is None else args.repetition_penalty
+    Decoding(args.max_new_tokens, args.temperature, args.seed, penalty)
+    for image in args.images:
+        if os.path.isfile(image) or not os.path.exists(image):  # a pipe can be read only once
+            read_header(image)
 
 
 def read_decoding(args: argparse.Namespace) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -17,9 +17,11 @@ from explainer.evaluation.candidates import parse
 from explainer.evaluation.hallucinations import Question
 from explainer.probing.eagle_search import SearchSettings
 from explainer.probing.region_plan import HIDING, RegionPlan
-from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.serving.model_flags import load_options
+
+if TYPE_CHECKING:
+    from explainer.recording.explainer import Explainer
 
 METHODS = "msea_arc,tam,logit_lens"
 

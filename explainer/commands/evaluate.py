@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -37,10 +37,12 @@ from explainer.evaluation.datasets import DATASETS
 from explainer.evaluation.paper import TABLES
 from explainer.evaluation.report import SampleLog
 from explainer.evaluation.words import POS
-from explainer.recording.explainer import Explainer
 from explainer.recording.load import BUNDLED, load
 from explainer.run.files import check_folder
 from explainer.serving.model_flags import add_model_flags, load_options
+
+if TYPE_CHECKING:
+    from explainer.recording.explainer import Explainer
 
 HELP = "measure a model on held-out scenes, or methods by their maps, on your data sets too"
 

@@ -15,7 +15,7 @@ import numpy as np
 from explainer.commands import conversation_flags, knob_flags, subject_flags
 from explainer.commands.method_names import ALL, split_methods
 from explainer.commands.terminal import decode_argument
-from explainer.errors import ImageError, MethodError, PromptError, RunError
+from explainer.errors import ImageError, MethodError, RunError
 from explainer.export import COVERS, SEQUENTIAL, THEMES, Chosen, Exhibit, Look, chips
 from explainer.export.exhibit import title, tokens_of
 from explainer.export.fonts import warn_about_undrawable
@@ -206,8 +206,7 @@ def _make_run(
         raise ImageError("there is no picture; name one or several, or a video with --video")
     if _is_recorded(args):
         return _open_run(args, model)
-    if args.prompt is None:
-        raise PromptError('a picture needs a question; add --prompt "Describe the image."')
+    conversation_flags.check_question(args)
     run = model.explainer.record(
         args.images or None,
         args.prompt,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,8 +22,10 @@ from explainer.evaluation.report import method_table
 from explainer.methods.subjects import Span
 from explainer.probing.agreement import FIGURES, agree, part_means
 from explainer.probing.region_plan import RegionPlan
-from explainer.recording.explainer import Explainer
 from explainer.run import Run
+
+if TYPE_CHECKING:
+    from explainer.recording.explainer import Explainer
 
 CHANCE = "random order"
 PREVIEW = "EAGLE's preview"

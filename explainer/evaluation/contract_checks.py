@@ -27,8 +27,8 @@ from explainer.evaluation.contract_samples import (
     template_ids,
 )
 from explainer.methods import METHODS
-from explainer.models.decoding import penalise
 from explainer.models.inputs import Inputs
+from explainer.models.picking import penalise
 from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, NOTHING_SAID, PROMPT, Run, View
 from explainer.run.geometry import seen_grid

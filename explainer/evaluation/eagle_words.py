@@ -14,6 +14,7 @@ highest value lies on the thing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,9 @@ from explainer.methods.base import Heatmap
 from explainer.probing.curves import CurvePlan, read
 from explainer.probing.region_plan import RegionPlan
 from explainer.probing.regions import at_pixels
-from explainer.recording.explainer import Explainer
+
+if TYPE_CHECKING:
+    from explainer.recording.explainer import Explainer
 
 EAGLE = "EAGLE"
 FIGURES = ("insertion", "deletion", "confidence", "box", "mask")

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,9 +28,11 @@ from explainer.errors import SightlineError
 from explainer.evaluation.intervals import Ratio, ratio
 from explainer.methods import METHODS
 from explainer.methods.subjects import Span, explain_subject
-from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, Run
 from explainer.run.geometry import seen_grid
+
+if TYPE_CHECKING:
+    from explainer.recording.explainer import Explainer
 
 FIGURES = (
     "recall",

@@ -15,6 +15,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +33,10 @@ from explainer.methods.subjects import Span, first_said
 from explainer.probing.agreement import part_means
 from explainer.probing.correction import correct, says
 from explainer.probing.region_plan import RegionPlan
-from explainer.recording.explainer import Explainer
 from explainer.run import Run
+
+if TYPE_CHECKING:
+    from explainer.recording.explainer import Explainer
 
 EAGLE = "EAGLE"
 FEW = 0.1  # of the picture, for CSR@10%

@@ -25,8 +25,8 @@ import torch
 from explainer.errors import ModelError
 from explainer.heap import trim_heap
 from explainer.models.base import Family
-from explainer.models.decoding import Picker
 from explainer.models.inputs import Inputs
+from explainer.models.picking import Picker
 from explainer.models.products import multiply
 from explainer.models.threads import choose_sharers, choose_threads, running_on, usable_cores
 

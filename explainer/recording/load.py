@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from explainer.models.loading.load import load_family
+from explainer.models.loading.checkpoint import is_folder
 from explainer.models.loading.options import LoadOptions, OnProgress
-from explainer.recording.explainer import Explainer
+
+if TYPE_CHECKING:
+    from explainer.recording.explainer import Explainer
 
 BUNDLED = Path(__file__).parent.parent.parent / "assets" / "models" / "emoji-qwen2-vl"
 
@@ -38,4 +40,9 @@ def load(
             memory, or needs code of its own.
     """
     wanted = LoadOptions(device, dtype, revision, **options)
+    if not wanted.for_visitor:
+        is_folder(str(model_or_path))  # a missing one is told before torch is imported
+    from explainer.models.loading.load import load_family
+    from explainer.recording.explainer import Explainer
+
     return Explainer(load_family(model_or_path, wanted, on_progress))

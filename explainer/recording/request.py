@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +13,14 @@ from explainer.errors import ImageError, LayerError, PromptError, ScaleError
 from explainer.media.fills import FILLS
 from explainer.media.images import ImageSource, open_images
 from explainer.media.video import VideoSource, open_video, step_label
-from explainer.models.base import Family
 from explainer.models.decoding import Decoding, is_number, is_whole
-from explainer.models.inputs import Inputs, Media
 from explainer.models.loading.memory import free_memory
 from explainer.run import NOTHING_SAID, Conversation, Turn, Video
 from explainer.run.schema import MOST_TURNS
+
+if TYPE_CHECKING:
+    from explainer.models.base import Family
+    from explainer.models.inputs import Inputs, Media
 
 Pictures = ImageSource | list[ImageSource] | tuple[ImageSource, ...]
 

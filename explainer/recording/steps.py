@@ -15,9 +15,10 @@ from explainer.attribution.reading import Reading
 from explainer.attribution.sources import read_without_sources
 from explainer.errors import Cancelled, ModelError, RunError
 from explainer.media.fills import filled
-from explainer.models.decoding import Decoding, Picker
+from explainer.models.decoding import Decoding
 from explainer.models.engine import Engine, Generation, describe_memory_errors
 from explainer.models.inputs import Inputs, Media
+from explainer.models.picking import Picker
 from explainer.models.text.tokens import TextStream
 from explainer.recording.packing import (
     GeneratedAnswer,

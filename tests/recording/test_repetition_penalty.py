@@ -14,7 +14,8 @@ import torch
 from explainer.errors import ModelError, PromptError
 from explainer.evaluation.contract import FAIL, run_checks
 from explainer.export.small_print import describe_run
-from explainer.models.decoding import Decoding, Picker, penalise
+from explainer.models.decoding import Decoding
+from explainer.models.picking import Picker, penalise
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.run import ANSWER, Run
