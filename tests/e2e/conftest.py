@@ -269,6 +269,11 @@ class Visitor:
             self.page.wait_for_function("() => pendingTimers.size === 0")
             self.page.evaluate(DRAWN)
 
+    def wait_long(self) -> None:
+        """Let the page think that its timers of more than two seconds have run out."""
+        self.page.wait_for_function("() => longTimers.size > 0")
+        self.page.evaluate("() => longTimers.forEach(run => run())")
+
     def still(self) -> None:
         """Wait until nothing in the page moves or fades any more, to measure places or colours."""
         self.quiet()

@@ -14,17 +14,17 @@ import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-# Counts the timers of a page that have not run yet, up to those of two seconds: what it will still
-# do by itself.
-COUNT_TIMERS = """(() => {
-  const pending = new Set(), {setTimeout, clearTimeout} = window;
+# Keeps the timers of a page that have not run yet: those of up to two seconds, which are what it
+# will still do by itself, and longer ones.
+KEEP_TIMERS = """(() => {
+  const pending = new Map(), long = new Map(), {setTimeout, clearTimeout} = window;
   window.setTimeout = (act, wait = 0, ...given) => {
-    const id = setTimeout(() => { pending.delete(id); act(...given); }, wait);
-    if (wait <= 2000) pending.add(id);
+    const run = () => { clear(id); act(...given); }, id = setTimeout(run, wait);
+    (wait <= 2000 ? pending : long).set(id, run);
     return id;
   };
-  window.clearTimeout = id => { pending.delete(id); clearTimeout(id); };
-  window.pendingTimers = pending;
+  const clear = id => { pending.delete(id); long.delete(id); clearTimeout(id); };
+  Object.assign(window, {clearTimeout: clear, pendingTimers: pending, longTimers: long});
 })()"""
 # Nor does the page that is left write anything more.
 FORGET = """() => {
@@ -44,7 +44,7 @@ class Tab:
     def __init__(self, browser: sync_api.Browser, **kind: Any) -> None:
         self.kind = kind
         context = browser.new_context(**kind)
-        context.add_init_script(COUNT_TIMERS)
+        context.add_init_script(KEEP_TIMERS)
         self.page = context.new_page()
         self._opened = ""
         self._listeners: list[tuple[str, Callable]] = []

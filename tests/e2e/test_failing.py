@@ -114,8 +114,11 @@ def test_an_error_in_the_middle_is_said_and_brings_the_answer_before_back(
 def test_a_server_that_is_not_reached_is_said(serve, visit):
     visitor = visit(serve().url)
     visitor.explain()
-    visitor.page.route("**/gradio_api/**", lambda route: route.abort())
+    refused = []
+    visitor.page.route("**/gradio_api/**", lambda route: (refused.append(route), route.abort()))
     visitor.page.click("#sl-run")
+    visitor.until(lambda: refused)
+    visitor.wait_long()
     assert_said(visitor, texts.SILENT)
     visitor.shot("unreached")
     with visitor.page.expect_event("load"):  # Gradio loads the page anew once the server is back
@@ -142,8 +145,12 @@ def test_a_silent_server_is_given_up(serve, visit):
     app = serve(FakeExplainer())
     visitor = visit(app.url)
     visitor.explain()
-    visitor.page.route("**/queue/data*", lambda route: None)  # neither answered nor refused
+    held = []  # neither answered nor refused
+    visitor.page.route("**/queue/data*", lambda route: held.append(route))
     visitor.page.click(".sl-example >> nth=1")
+    visitor.until(lambda: held)
+    assert visitor.page.is_disabled("#sl-run")
+    visitor.wait_long()
     assert_said(visitor, texts.SILENT)
     visitor.page.wait_for_function(ALL_CHIPS, arg=len(ANSWER_TEXTS))
     visitor.page.unroute("**/queue/data*")
