@@ -31,6 +31,7 @@ MADE: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
     "smolvlm": (tiny.smolvlm, {"image_seq_len": 4}),
     "idefics3": (tiny.idefics3, {"image_seq_len": 4}),
     "gemma3": (tiny.gemma3, {"image_seq_length": 16}),
+    "gemma4": (tiny.gemma4, {}),
     "llava_next": (
         tiny.llava_next,
         {
@@ -68,6 +69,8 @@ def _processor(kind: str, folder: Path, options: dict[str, Any]) -> Any:
     }
     if "video_processor" in inspect.signature(make.__init__).parameters:
         parts["video_processor"] = getattr(transformers, f"{name}VideoProcessor")()
+    if "feature_extractor" in inspect.signature(make.__init__).parameters:
+        parts["feature_extractor"] = getattr(transformers, f"{name}AudioFeatureExtractor")()
     return make(**parts, **options)
 
 
