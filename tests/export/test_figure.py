@@ -157,7 +157,8 @@ def test_several_pictures_stand_side_by_side_with_labels(make, count):
     made = make(run, methods=["tam"])
     photos = [i for i in figure(made).items if getattr(i, "photo", False)]
     assert len({photo.box for photo in photos}) == count
-    assert [f"frame {i}" in _texts(figure_svg(made)) for i in range(count)] == [True] * count
+    texts = _texts(figure_svg(made))
+    assert [f"frame {i}" in texts for i in range(count)] == [True] * count
     assert figure_png(made)[:4] == b"\x89PNG"
 
 
