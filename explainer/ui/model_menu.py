@@ -13,7 +13,7 @@ from explainer.models.loading.catalogue import (
     Entry,
     describe_abilities,
 )
-from explainer.models.loading.hub import cached, download_command, is_offline, page_of
+from explainer.models.loading.hub import download_command, is_downloaded, is_offline, page_of
 from explainer.serving.load_task import LoadProgress
 from explainer.serving.model_pool import Models
 from explainer.ui.model_card import describe
@@ -206,7 +206,7 @@ class ModelMenu:
             text = texts.NONE_FITS.format(name=entry.id, needs=_gb(needs), free=_gb(free))
             return ModelOffer(text, "")
         text = self._describe_offer(entry, precision)
-        if entry.folder is None and is_offline() and not cached(entry.id, entry.revision):
+        if entry.folder is None and is_offline() and not is_downloaded(entry.id, entry.revision):
             before = texts.FETCH_BEFORE.format(command=download_command(entry.id))
             return ModelOffer(f"{text} {before}", "")
         return ModelOffer(text, entry.id)
@@ -288,7 +288,7 @@ def _group(entry: Entry) -> str:
 def _to_download(entry: Entry) -> str:
     """Return what of a model has to be downloaded; "" if it is on this machine, or unknown."""
     size = entry.download_bytes
-    if not size or cached(entry.id, entry.revision):
+    if not size or is_downloaded(entry.id, entry.revision):
         return ""
     return texts.TO_DOWNLOAD.format(size=_gb(size))
 

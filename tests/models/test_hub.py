@@ -6,7 +6,6 @@ import shutil
 import time
 from pathlib import Path
 
-import huggingface_hub
 import pytest
 from huggingface_hub import constants
 from huggingface_hub.utils import WeakFileLock
@@ -23,17 +22,9 @@ NAME = "someone/tiny-vl"
 @pytest.fixture
 def server(tmp_path, monkeypatch, qwen_folder):
     """A hub that holds the tiny checkpoint, and an empty cache."""
-    with hub_server.running() as running:
+    with hub_server.connected(tmp_path / "cache", monkeypatch) as running:
         running.repos[NAME] = Path(shutil.copytree(qwen_folder, tmp_path / "repo"))
-        monkeypatch.setattr(constants, "ENDPOINT", running.address)
-        template = running.address + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        huggingface_hub.close_session()
         yield running
-        huggingface_hub.close_session()
 
 
 @pytest.fixture
@@ -131,6 +122,8 @@ def test_a_download_can_be_stopped_and_goes_on_where_it_was(server, monkeypatch,
     with WeakFileLock(file.lock):  # the thread of the download that was stopped has ended
         held = file.held()
     assert size // 2 - 10_000 <= held < size
+    assert hub.cached(NAME)
+    assert not hub.is_downloaded(NAME), "the weights are not whole"
     steps: list[LoadStep] = []
     assert explainer.load(NAME, device="cpu", on_progress=steps.append).model_id == NAME
     sent = [(start, length) for name, start, length in server.sent if name == weights.name]
@@ -140,6 +133,7 @@ def test_a_download_can_be_stopped_and_goes_on_where_it_was(server, monkeypatch,
     assert fetched[-1] == LoadStep(DOWNLOADING, size, size)
     assert file.path.read_bytes() == weights.read_bytes()
     assert not file.part.exists()
+    assert hub.is_downloaded(NAME)
 
 
 def test_a_part_that_is_damaged_is_said_and_not_kept(server):

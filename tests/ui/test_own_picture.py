@@ -32,7 +32,7 @@ LARGE = Entry("org/large", "qwen2_vl", 2_000_000_000, 0, 0, "Another Licence", H
 def _a_machine(monkeypatch):
     """A machine with a network and nothing in its cache, which answers in 12.4 seconds."""
     monkeypatch.setattr(model_menu, "is_offline", lambda: False)
-    monkeypatch.setattr(model_menu, "cached", lambda name, revision: None)
+    monkeypatch.setattr(model_menu, "is_downloaded", lambda name, revision: False)
     monkeypatch.setattr("explainer.serving.answer_time.estimate_answer", lambda *_: 12.4)
 
 
@@ -76,7 +76,7 @@ def test_what_is_in_the_way_is_said(monkeypatch):
     assert told["model"] == ""
     said = 'run “hf download org/small --exclude "onnx/*"” while there is a network'
     assert said in told["text"]
-    monkeypatch.setattr(model_menu, "cached", lambda name, revision: "/cache")
+    monkeypatch.setattr(model_menu, "is_downloaded", lambda name, revision: True)
     told = make().offer({"run": "own"})
     assert told["model"] == "org/small"
     assert "on this machine already" in told["text"]

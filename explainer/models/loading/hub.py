@@ -22,6 +22,7 @@ from huggingface_hub import HfApi, constants, errors
 from explainer.errors import ModelError
 from explainer.models.loading.download import Download, LargeFile
 from explainer.models.loading.options import DOWNLOADING, LoadStep, OnProgress
+from explainer.models.loading.weights import weight_files
 
 # Seconds to wait for a connection, for a piece of the answer, for room to write, for a free socket.
 # A slow link is slow after it is connected; only the first figure decides that there is no network.
@@ -179,6 +180,17 @@ def cached(name: str, revision: str | None = None) -> Path | None:
     except errors.HFValidationError:
         return None
     return Path(found).parent if isinstance(found, (str, os.PathLike)) else None
+
+
+def is_downloaded(name: str, revision: str | None = None) -> bool:
+    """Return whether the cache holds this id with all its weights."""
+    folder = cached(name, revision)
+    if folder is None:
+        return False
+    try:
+        return bool(weight_files(folder))
+    except ModelError:  # a download that was stopped
+        return False
 
 
 def is_offline() -> bool:
