@@ -48,6 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--questions", type=Path, metavar="FILE", help="of POPE or RePOPE; pictures in --root")
     add("--regions", type=int, default=36, help="about how many parts; default: 36")
+    add(
+        "--early",
+        action="store_true",
+        help="--agreement, --search-curves: also EAGLE's search as the page has it, ended early",
+    )
     add("--hiding", choices=HIDING, default=HIDING[0], help="pixels, or the preview by tokens")
 
 
@@ -88,6 +93,7 @@ def _agreement(
     explainer: Explainer, options: dict[str, Any], args: argparse.Namespace
 ) -> tuple[str, list[Any]]:
     """Return the table and its samples."""
+    options = {**options, "early": args.early}
     samples = [[*agreement.judge(explainer, seed, **options)] for seed in _seeds(args)]
     figures = agreement.summarise(samples)
     return agreement.markdown(figures, sum(map(len, samples)), len(samples)), samples
@@ -97,7 +103,7 @@ def _search_curves(
     explainer: Explainer, options: dict[str, Any], args: argparse.Namespace
 ) -> tuple[str, list[Any]]:
     """Return the table and its samples."""
-    options = {**options, "steps": args.steps}
+    options = {**options, "early": args.early, "steps": args.steps}
     samples = [[*eagle_words.judge(explainer, seed, **options)] for seed in _seeds(args)]
     figures = agreement.summarise(samples, eagle_words.FIGURES)
     return eagle_words.markdown(figures, sum(map(len, samples)), len(samples)), samples

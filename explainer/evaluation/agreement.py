@@ -21,7 +21,7 @@ from explainer.evaluation.intervals import Bootstrap, Ratio
 from explainer.evaluation.report import method_table
 from explainer.methods.subjects import Span
 from explainer.probing.agreement import FIGURES, agree, part_means
-from explainer.probing.region_plan import RegionPlan
+from explainer.probing.region_plan import ENOUGH, RegionPlan
 from explainer.run import Run
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 CHANCE = "random order"
 PREVIEW = "EAGLE's preview"
+EARLY = "EAGLE, ended early"
 
 Figures = Mapping[str, Mapping[str, float]]  # of each method, by their names
 
@@ -53,10 +54,12 @@ def judge(
     candidates: Sequence[ConfiguredMethod],
     plan: RegionPlan,
     alphas: Sequence[float],
+    early: bool = False,
 ) -> Iterator[Figures]:
     """Yield the figures of each method for each rightly named thing of a scene.
 
-    Beside a search by pixels stands its preview, where the model's layers allow one.
+    Beside a search by pixels stands its preview, where the model's layers allow one; with `early`
+    also the order of a search that ends early.
     """
     rng = np.random.default_rng(seed)
     for _, run, _, word in name_things(explainer, seed, alphas):
@@ -69,8 +72,16 @@ def judge(
             with suppress(ModelError):
                 quick = explainer.search_regions(run, word, replace(plan, hiding="tokens"))
                 figures[PREVIEW] = agree(found, quick.found.values())
+        if early:
+            order = explainer.search_regions(run, word, ended_early(plan)).found.order
+            figures[EARLY] = agree(found, -np.argsort(order).astype(float))
         figures[CHANCE] = agree(found, rng.permutation(len(found.tiling)).astype(float))
         yield figures
+
+
+def ended_early(plan: RegionPlan) -> RegionPlan:
+    """Return the plan of a search that ends early, as on the page."""
+    return replace(plan, settings=replace(plan.settings, stop=ENOUGH))
 
 
 def summarise(

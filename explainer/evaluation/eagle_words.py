@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from explainer.evaluation.agreement import Figures, count_words, name_things
+from explainer.evaluation.agreement import EARLY, Figures, count_words, ended_early, name_things
 from explainer.evaluation.candidates import ConfiguredMethod
 from explainer.evaluation.intervals import Ratio
 from explainer.evaluation.report import method_table
@@ -44,17 +44,21 @@ def judge(
     plan: RegionPlan,
     alphas: Sequence[float],
     steps: int,
+    early: bool = False,
 ) -> Iterator[Figures]:
     """Yield the figures of the search and of each method for each rightly named thing of a scene.
 
-    `steps` is the number of steps of the curves of maps.
+    `steps` is the number of steps of the curves of maps. `early` adds a search that ends early,
+    whose curves are straight lines over parts in no known place.
     """
     for scene, run, named, word in name_things(explainer, seed, alphas):
         mask = scene.mask(named)
-        found = explainer.search_regions(run, word, plan)
-        own = found.found.curves(found.tiling.sizes).figures()
-        best = found.tiling.labels[0] == found.found.order[0]
-        figures = {EAGLE: {**own, **point(best, mask)}}
+        figures = {}
+        for name, chosen in ((EAGLE, plan), *([(EARLY, ended_early(plan))] if early else [])):
+            found = explainer.search_regions(run, word, chosen)
+            own = found.found.curves(found.tiling.sizes).figures()
+            best = found.tiling.labels[0] == found.found.order[0]
+            figures[name] = {**own, **point(best, mask)}
         for one in candidates:
             heat = one.map_of(explainer, run, word)
             readings = read(explainer, run, heat, CurvePlan(plan.fill, steps))

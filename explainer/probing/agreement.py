@@ -8,8 +8,9 @@ A map is read at the parts of the search: each part has the mean of the map over
            pixels' worth of the map's best parts: intersection over union of their areas
     first  whether the map's best part is the first of the search
 
-EAGLE hides parts and watches the word, so a map that disagrees does not show what the model goes
-by; its search is greedy, so it is not the last word either. A drawn order is the control.
+Parts that a search did not reach share the last place, and only those that it reached count as the
+first. EAGLE hides parts and watches the word, so a map that disagrees does not show what the model
+goes by; its search is greedy, so it is not the last word either. A drawn order is the control.
 """
 
 from __future__ import annotations
@@ -44,10 +45,12 @@ def agree(found: RegionAttribution, means: Floats) -> dict[str, float]:
     from scipy import stats  # takes longer to import than the page's own modules
 
     order, sizes = found.found.order, found.tiling.sizes
-    place = np.empty(len(order))
-    place[order] = np.arange(len(order))[::-1]
+    count, known = len(order), found.found.searched or len(order)
+    place = np.empty(count)
+    place[order] = np.maximum(np.arange(count)[::-1], count - 1 - known)
     own = np.argsort(-means, kind="stable")
-    first, second = (_held(ranked, sizes) for ranked in (order, own))
+    area = min(AREA, sizes[order[:known]].sum() / sizes.sum())
+    first, second = (_held(ranked, sizes, area) for ranked in (order, own))
     union = sizes[first | second].sum()
     flat = np.ptp(means) == 0  # has no order to compare
     return {
@@ -64,9 +67,9 @@ def agree_by_chance(found: RegionAttribution) -> dict[str, float]:
     return {name: float(np.mean([figures[name] for figures in drawn])) for name in FIGURES}
 
 
-def _held(order: npt.NDArray[np.intp], sizes: Floats) -> npt.NDArray[np.bool_]:
-    """Return which parts are the first that hold `AREA` of the picture, or just more."""
+def _held(order: npt.NDArray[np.intp], sizes: Floats, area: float) -> npt.NDArray[np.bool_]:
+    """Return which parts are the first that hold so much of the picture, or just more."""
     held = np.cumsum(sizes[order]) / sizes.sum()
     chosen = np.zeros(len(order), bool)
-    chosen[order[: int(np.searchsorted(held, AREA - 1e-9)) + 1]] = True
+    chosen[order[: int(np.searchsorted(held, area - 1e-9)) + 1]] = True
     return chosen

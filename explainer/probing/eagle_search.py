@@ -125,9 +125,12 @@ class Found:
 
         Region i of the order gets - sum_{j <= i} |F_j - F_{j-1}|, brought to 0 for the last and 1
         for the first ("add_value" of EAGLE's code), times `strength`. Zeros where nothing changes.
-        Where nothing changes after the first region, it alone has a value.
+        Where nothing changes after the first region, it alone has a value. Regions that a search
+        did not reach have none: F changes at once by what they do together.
         """
-        spent = np.cumsum(np.abs(np.diff(self.objective)))
+        known = len(self.order) if self.searched is None else self.searched
+        points = np.append(self.objective[: known + 1], self.objective[-1])
+        spent = np.cumsum(np.abs(np.diff(points)))
         span = spent[-1] - spent[0]
         values = np.zeros(len(self.order))
         if spent[-1] < NOISE or self.strength < NOISE:
@@ -135,7 +138,7 @@ class Found:
         if span < NOISE:
             values[self.order[0]] = self.strength
         else:
-            values[self.order] = (spent[-1] - spent) / span * self.strength
+            values[self.order[:known]] = (spent[-1] - spent[:known]) / span * self.strength
         return values
 
     def curves(self, sizes: Floats) -> Curves:

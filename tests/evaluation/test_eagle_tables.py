@@ -113,19 +113,22 @@ def test_the_pointing_game_by_hand():
 
 def test_the_search_has_its_row_beside_the_maps(tmp_path, capsys):
     args = ["--search-curves", "--n", "1", "--regions", "4", "--steps", "2", "--hiding", "tokens"]
-    assert main(["evaluate", *args, "--methods", "tam", "--out", str(tmp_path)]) == 0
-    assert "| EAGLE |" in capsys.readouterr().out
+    asked = ["evaluate", *args, "--early", "--methods", "tam", "--out", str(tmp_path)]
+    assert main(asked) == 0
+    printed = capsys.readouterr().out
+    assert "| EAGLE |" in printed
+    assert "| EAGLE, ended early |" in printed
     (words,) = json.loads((tmp_path / "search_curves.json").read_text())["samples"]
     assert {tuple(figures) for figures in words[0].values()} == {eagle_words.FIGURES}
     assert all(0 <= value <= 1 for value in words[0]["tam"].values())
 
 
 def test_the_agreement_is_printed_and_written(tmp_path, capsys):
-    args = ["--agreement", "--n", "1", "--regions", "4", "--hiding", "tokens"]
+    args = ["--agreement", "--n", "1", "--regions", "4", "--hiding", "tokens", "--early"]
     assert main(["evaluate", *args, "--methods", "tam", "--out", str(tmp_path)]) == 0
     assert "| tam |" in capsys.readouterr().out
     told = json.loads((tmp_path / "agreement.json").read_text())
-    assert {"tam", agreement.CHANCE} == set(told["samples"][0][0])
+    assert {"tam", agreement.EARLY, agreement.CHANCE} == set(told["samples"][0][0])
     assert told["about"]["hiding"] == "tokens"
     assert "| random order |" in (tmp_path / "agreement.md").read_text()
 

@@ -42,6 +42,15 @@ def test_agreement_by_hand(found):
     assert agreement.agree(found, np.ones(4))["rank"] == 0
 
 
+def test_parts_that_the_search_did_not_reach_share_the_last_place(found):
+    early = replace(found, found=replace(found.found, searched=1))
+    same = agreement.agree(early, np.array([0.0, 0, 1, 0]))
+    assert same == pytest.approx({"rank": 1, "iou": 1, "first": 1})
+    assert agreement.agree(early, np.array([3.0, 2, 4, 1])) == agreement.agree(
+        early, np.array([1.0, 2, 4, 3])
+    ), "the order of the others says nothing"
+
+
 def test_drawn_orders_agree_by_chance_alone(found):
     drawn = agreement.agree_by_chance(found)
     assert drawn == pytest.approx({"rank": 0, "iou": 0.25, "first": 0.25}, abs=0.13)

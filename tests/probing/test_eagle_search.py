@@ -234,6 +234,15 @@ def test_a_word_that_owes_little_to_the_picture_is_dim_and_a_habit_dark():
     assert not Found(np.arange(3), noise, same).values().any()
 
 
+def test_regions_that_a_search_did_not_reach_are_dark():
+    """F = 0.2, 1.2, 1.6, 1.7, 1.8: the last two were not reached, and add 0.2 together."""
+    shown, hidden = np.array([0.1, 0.6, 0.8, 0.85, 0.9]), np.array([0.9, 0.4, 0.2, 0.15, 0.1])
+    early = Found(np.array([3, 0, 1, 2]), shown, hidden, searched=2)
+    np.testing.assert_allclose(early.values(), [0.2 / 0.6, 0, 0, 1], atol=1e-12)
+    over = Found(np.arange(4), shown[[0, 4, 3, 2, 1]], hidden[[0, 4, 3, 2, 1]], searched=1)
+    np.testing.assert_array_equal(over.values(), [1, 0, 0, 0])
+
+
 def test_a_region_that_does_all_alone_has_the_only_value():
     one = Found(np.array([1, 0, 2]), np.array([0.1, 0.9, 0.9, 0.9]), np.array([0.9, 0.1, 0.1, 0.1]))
     np.testing.assert_array_equal(one.values(), [0, one.strength, 0])

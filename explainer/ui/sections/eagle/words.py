@@ -46,7 +46,7 @@ FOUND = (
     "“{word}”: {shown} with the picture, {empty} with none of it. The first {first} of {count} "
     "parts ({share} of the picture) alone give it {alone}. Reliance: {reliance}."
 )
-ENDED = "The search ended after part {count}: the others add nothing."
+ENDED = "The search ended after part {count}: the others add nothing and stay dark."
 PREVIEWED = "This is a preview: hidden visual tokens may have left traces in others."
 TRIED = "{count} hidden, {share} of the picture; asked again…"
 ONE_PART, PARTS_HIDDEN = "1 part", "{count} parts"
@@ -64,5 +64,6 @@ AGREE_COLUMNS = ["rank correlation", "overlap at a fifth", "first part"]
 AGREE_REST = (
     "Each map is read at the parts. Rank correlation (Spearman): of its means there with the order "
     "that the search found, -1 to 1. Overlap: of the best parts of both, a fifth of the picture "
-    "(IoU, 0 to 1). First part: whether both have the same one. Random: mean of drawn orders."
+    "(IoU, 0 to 1). First part: whether both have the same one. Parts that the search did not "
+    "reach share the last place. Random: mean of drawn orders."
 )
