@@ -14,7 +14,8 @@ from tests import tiny
 from tests.conftest import FAMILIES, HYBRID
 
 PROMPT_TEXT = "what is in it?"
-QUICK = {"eagle": {"regions": 4}}  # of methods that take long, to try what all methods share
+# Of methods that take long, to try what all methods share.
+QUICK = {"eagle": {"regions": 4}, "igos_pp": {"iterations": 1, "steps": 1}}
 
 # Methods that follow a word through the attention of every layer.
 THROUGH_ATTENTION = ("attention_rollout", "grad_rollout", "cp_lrp", "attn_lrp")

@@ -11,7 +11,7 @@ from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.run import ANSWER, Run
 from tests import tiny
-from tests.attribution.conftest import THROUGH_ATTENTION
+from tests.attribution.conftest import QUICK, THROUGH_ATTENTION
 from tests.attribution.test_hygiene import traces
 from tests.conftest import FAMILIES, HYBRID
 
@@ -98,6 +98,6 @@ def test_what_follows_a_word_through_attention_says_why_there_is_none(hybrid, ru
 
 @pytest.mark.parametrize("name", sorted(set(COMPUTED) - {*THROUGH_ATTENTION, "archi_surgery"}))
 def test_nothing_is_left_in_the_model(hybrid, run, name):
-    before = traces(hybrid)
-    assert hybrid.attribute(run, int(run.indices(ANSWER)[-1]), name).attributions
+    before, quick = traces(hybrid), QUICK.get(name, {})
+    assert hybrid.attribute(run, int(run.indices(ANSWER)[-1]), name, **quick).attributions
     assert traces(hybrid) == before

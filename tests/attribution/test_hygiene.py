@@ -208,8 +208,9 @@ def test_every_dtype_gives_finite_maps(any_model, recorded, name):
         assert values.dtype == np.float32
         assert values.shape == (len(run.scales[0].states),)
         assert np.isfinite(values).all()
-        # EAGLE's map is as bright as the word gains by the picture, which may be nothing.
-        assert values.any() or name == "eagle"
+        # EAGLE's map is as bright as the word gains by the picture, which may be nothing. Masks of
+        # IGOS++ stay as they are if no step lowers the loss.
+        assert values.any() or name in ("eagle", "igos_pp")
 
 
 def test_a_closed_model_computes_nothing(qwen_folder):
