@@ -124,17 +124,12 @@ def test_the_search_has_its_row_beside_the_maps(tmp_path, capsys):
 
 
 def test_the_agreement_is_printed_and_written(tmp_path, capsys):
-    args = ["--agreement", "--n", "1", "--regions", "4", "--hiding", "tokens", "--early"]
+    args = ["--agreement", "--n", "1", "--regions", "4", "--early"]
     assert main(["evaluate", *args, "--methods", "tam", "--out", str(tmp_path)]) == 0
     assert "| tam |" in capsys.readouterr().out
     told = json.loads((tmp_path / "agreement.json").read_text())
-    assert {"tam", agreement.EARLY, agreement.CHANCE} == set(told["samples"][0][0])
-    assert told["about"]["hiding"] == "tokens"
+    assert {"tam", agreement.EARLY, agreement.PREVIEW, agreement.CHANCE} == set(
+        told["samples"][0][0]
+    )
+    assert told["about"]["hiding"] == "pixels"
     assert "| random order |" in (tmp_path / "agreement.md").read_text()
-
-
-def test_the_preview_stands_beside_a_search_by_pixels(tmp_path):
-    args = ["--agreement", "--n", "1", "--regions", "4", "--out", str(tmp_path)]
-    assert main(["evaluate", *args, "--methods", "tam"]) == 0
-    told = json.loads((tmp_path / "agreement.json").read_text())
-    assert {"tam", agreement.PREVIEW, agreement.CHANCE} == set(told["samples"][0][0])
