@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from unittest.mock import patch
 
 import numpy as np
 from scipy import stats
@@ -73,6 +72,10 @@ def _timed(
 def _operations(explainer: Explainer, run: Run, word: Span, plan: RegionPlan) -> int:
     """Return the floating-point operations of a search, which are counted in this thread only."""
     engine = explainer._engine
-    with patch.object(engine, "sharers", 1), FlopCounterMode(display=False) as counter:
-        explainer.search_regions(run, word, plan)
+    sharers, engine.sharers = engine.sharers, 1
+    try:
+        with FlopCounterMode(display=False) as counter:
+            explainer.search_regions(run, word, plan)
+    finally:
+        engine.sharers = sharers
     return int(counter.get_total_flops())

@@ -51,10 +51,13 @@ def judge(
     `steps` is the number of steps of the curves of maps. `early` adds a search that ends early,
     whose curves are straight lines over parts in no known place.
     """
+    plans = {EAGLE: plan}
+    if early:
+        plans[EARLY] = ended_early(plan)
     for scene, run, named, word in name_things(explainer, seed, alphas):
         mask = scene.mask(named)
         figures = {}
-        for name, chosen in ((EAGLE, plan), *([(EARLY, ended_early(plan))] if early else [])):
+        for name, chosen in plans.items():
             found = explainer.search_regions(run, word, chosen)
             own = found.found.curves(found.tiling.sizes).figures()
             best = found.tiling.labels[0] == found.found.order[0]
