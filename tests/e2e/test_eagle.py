@@ -29,6 +29,7 @@ def test_parts_are_shown_searched_and_hidden(app, visit, theme, width):
     assert words.CHANCE in page.inner_text(".sl-eagle .sl-figures tbody tr:last-child")
     page.click(f"text={words.FOLD['correct']}")
     page.wait_for_selector(".sl-eagle-answer >> nth=1")
+    assert page.evaluate("document.activeElement.className") == "sl-eagle-line"
     assert "“cat” stays with 12 parts" in page.inner_text(".sl-eagle-line")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.locator(".sl-eagle").scroll_into_view_if_needed()
@@ -58,6 +59,9 @@ def test_a_search_is_stopped_and_its_map_stays(serve, visit):
     assert page.get_attribute(".sl-eagle-picture", "src") != parts, "the map so far stays"
     assert not page.is_visible(".sl-eagle .sl-figures"), "an order that was not found has no table"
     assert page.is_disabled(f"text={words.FOLD['correct']}")
+    assert page.evaluate("document.activeElement.textContent") == words.FOLD["stopped"]
+    page.keyboard.press("Enter")  # a second time, by mistake: nothing begins again
+    assert page.is_enabled(f".sl-eagle-bar >> text={words.FOLD['search']}")
     app.explainer.delay = 0
     page.click(f".sl-eagle-bar >> text={words.FOLD['search']}")
     page.wait_for_selector(".sl-eagle .sl-figures tbody tr >> nth=6")

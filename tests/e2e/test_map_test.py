@@ -37,7 +37,7 @@ def test_the_curves_are_those_of_python(app, visit):
     assert not page.is_visible(".sl-proof-result")
     page.click(MEASURE)
     page.wait_for_selector(RESULT)
-    assert page.evaluate("document.activeElement.textContent") == map_test_words.FOLD["measure"]
+    assert page.evaluate("document.activeElement.className") == "sl-proof-line"
     run = app.store.get(page.evaluate("document.sightline.now.run"))
     token = int(run.indices(ANSWER)[0])
     maps = {METHODS[name].label: METHODS[name](run, token) for name in SHOWN}
@@ -104,7 +104,9 @@ def test_it_can_be_stopped_and_begun_again(serve, visit):
     page.wait_for_selector(".sl-proof .sl-work", state="hidden")
     assert page.inner_text(".sl-proof .sl-work-said") == map_test_words.STOPPED
     assert not page.is_visible(".sl-proof-result")
-    assert page.evaluate("document.activeElement.textContent") == map_test_words.FOLD["measure"]
+    assert page.evaluate("document.activeElement.textContent") == map_test_words.STOPPED
+    page.keyboard.press("Enter")  # a second time, by mistake: nothing begins again
+    assert page.is_enabled(MEASURE)
     app.explainer.delay = 0
     page.click(MEASURE)
     page.wait_for_selector(RESULT)

@@ -8,8 +8,9 @@ import {tool} from './toolbar.js';
  * @param {HTMLElement} body is marked as busy
  * @param {{halt(): void, changed(): void}} hears when Stop was pressed, and that the work began or ended
  * @returns {{box: HTMLElement, message: HTMLElement, readonly going: boolean, readonly stoppable: boolean, start(): void,
- *   halting(): void, step(at: {done?: number, total?: number, busy: string}): void, end(text: string, kind: string): boolean,
- *   say(text: string, kind: string): void}} `end` tells whether the keyboard was here, or nowhere
+ *   halting(): void, step(at: {done?: number, total?: number, busy: string}): void,
+ *   end(text: string, kind: string, result?: HTMLElement): void, say(text: string, kind: string): void}} `end` gives the focus,
+ *   if it was on Stop or nowhere, to the text, or without one to the result: a late Enter does nothing there
  */
 export function longWork(says, body, {halt, changed}) {
   const box = make('div', 'sl-work'), progress = make('progress'), count = make('span', 'sl-work-count');
@@ -52,11 +53,12 @@ export function longWork(says, body, {halt, changed}) {
       count.textContent = busy;
       say('', '');
     },
-    end(text, kind) {
-      const here = box.contains(document.activeElement) || document.activeElement === document.body;
+    end(text, kind, result = message) {
+      const here = box.contains(document.activeElement) || document.activeElement === document.body, told = text ? message : result;
       goes(false);
       say(text, kind);
-      return here;
+      told.tabIndex = -1;
+      if (here) told.focus();
     },
   };
 }

@@ -86,10 +86,10 @@ export function unfold({element, props, trigger, server, watch}) {
     }
     if ('found' in value && !('before' in value)) foundKey = key();
     weigh();
-    const focused = 'text' in value ? work.end(value.text, value.kind) : work.end('', '');
     show(value);
+    if ('text' in value) work.end(value.text, value.kind);
+    else work.end('', '', line);
     if ('before' in value) answers.replaceChildren(answer(says.before, value.before), answer(says.after, value.after));
-    if (focused) (fix.disabled ? search : fix).focus();
   }
 
   // The table under what a search found, for the maps at the settings of now.

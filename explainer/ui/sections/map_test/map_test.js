@@ -103,10 +103,10 @@ export function unfold({element, props, trigger, watch}) {
       shownKey = askedKey;
     }
     if (!('busy' in value)) {
-      const focused = 'kind' in value ? work.end(value.text, value.kind) : work.end('', '');
       if ('rows' in value) report(value);
       else result.hidden = true;
-      if (focused) measure.focus();
+      if ('kind' in value) work.end(value.text, value.kind);
+      else work.end('', '', line);
     }
     follow();
   }
