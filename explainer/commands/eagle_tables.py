@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
+from explainer.commands.measuring import digest, find_place, own_device, sample_origin
 from explainer.commands.method_names import split_methods
 from explainer.errors import SightlineError
 from explainer.evaluation import agreement, eagle_words, hallucinations, report
+from explainer.evaluation.campaign import Campaign, Judge
 from explainer.evaluation.candidates import parse
 from explainer.evaluation.hallucinations import Question
 from explainer.probing.eagle_search import SearchSettings
@@ -67,72 +67,104 @@ def _chosen(args: argparse.Namespace) -> list[str]:
 
 
 def measure_table(model: str, args: argparse.Namespace) -> int:
-    """Measure the table, print it and, with `--out`, write it as `.md` and `.json`."""
+    """Measure the table and, in the first process, print it.
+
+    With `--out`, each sample is kept as it comes, so that the same command goes on after a stop,
+    and the table is written as `.md` and `.json`.
+    """
     name, *others = _chosen(args)
     if others:
         raise SightlineError("choose one of --agreement, --search-curves and --hallucinations")
     candidates = parse(split_methods(args.methods or METHODS))
     alphas = sorted({1.0}.union(*(one.alphas for one in candidates)))
     plan = RegionPlan(args.regions, hiding=args.hiding, settings=SearchSettings())
-    explainer = load(model, **load_options(args))
-    options = {"candidates": candidates, "plan": plan, "alphas": alphas}
-    text, samples = _TABLES[name](explainer, options, args)
+    keys, judge, markdown = _TABLES[name](
+        args, {"candidates": candidates, "plan": plan, "alphas": alphas}
+    )
+    place = find_place(args.out)
+    options = load_options(args) | own_device(args.device, place)
+    made_with = sample_origin(model, options) | {
+        "table": name,
+        "methods": [one.name for one in candidates],
+        "parts": args.regions,
+        "hiding": args.hiding,
+        "early": args.early,
+        "steps": args.steps,
+        "questions": digest(args.questions) if args.questions else "",
+    }
+    folder = args.out / name if args.out else None
+    campaign = Campaign(keys, made_with, folder, place, args.wait)
+    samples = campaign.run(lambda: load(model, **options), judge)
+    if samples is None:
+        return 0
+    text = markdown(samples)
     about = report.add_provenance(
-        {"model": explainer.model_id, "parts": args.regions, "hiding": args.hiding}
+        {"model": Path(model).name, "parts": args.regions, "hiding": args.hiding}
     )
     print(f"{text}\n\n{report.facts(about)}")
     if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
         (args.out / f"{name}.md").write_text(f"{text}\n\n{report.facts(about)}\n", "utf-8")
         written = json.dumps({"samples": samples, "about": about}, indent=2)
         (args.out / f"{name}.json").write_text(f"{written}\n", "utf-8")
     return 0
 
 
-def _agreement(
-    explainer: Explainer, options: dict[str, Any], args: argparse.Namespace
-) -> tuple[str, list[Any]]:
-    """Return the table and its samples."""
-    options = {**options, "early": args.early}
-    samples = [[*agreement.judge(explainer, seed, **options)] for seed in _seeds(args)]
-    figures = agreement.summarise(samples)
-    return agreement.markdown(figures, sum(map(len, samples)), len(samples)), samples
+_Table = tuple[list[str], Judge, Callable[[Sequence[Mapping[str, Any]]], str]]
 
 
-def _search_curves(
-    explainer: Explainer, options: dict[str, Any], args: argparse.Namespace
-) -> tuple[str, list[Any]]:
-    """Return the table and its samples."""
+def _agreement(args: argparse.Namespace, options: dict[str, Any]) -> _Table:
+    """Return the names of the scenes, how one is judged, and what makes the table of them."""
+
+    def judge(explainer: Explainer, number: int) -> dict[str, Any]:
+        seed = args.first_seed + number
+        return {"words": [*agreement.judge(explainer, seed, early=args.early, **options)]}
+
+    def markdown(samples: Sequence[Mapping[str, Any]]) -> str:
+        words = [sample["words"] for sample in samples]
+        figures = agreement.summarise(words)
+        return agreement.markdown(figures, sum(map(len, words)), len(words))
+
+    return _scenes(args), judge, markdown
+
+
+def _search_curves(args: argparse.Namespace, options: dict[str, Any]) -> _Table:
+    """Return the names of the scenes, how one is judged, and what makes the table of them."""
     options = {**options, "early": args.early, "steps": args.steps}
-    samples = [[*eagle_words.judge(explainer, seed, **options)] for seed in _seeds(args)]
-    figures = agreement.summarise(samples, eagle_words.FIGURES)
-    return eagle_words.markdown(figures, sum(map(len, samples)), len(samples)), samples
+
+    def judge(explainer: Explainer, number: int) -> dict[str, Any]:
+        return {"words": [*eagle_words.judge(explainer, args.first_seed + number, **options)]}
+
+    def markdown(samples: Sequence[Mapping[str, Any]]) -> str:
+        words = [sample["words"] for sample in samples]
+        figures = agreement.summarise(words, eagle_words.FIGURES)
+        return eagle_words.markdown(figures, sum(map(len, words)), len(words))
+
+    return _scenes(args), judge, markdown
 
 
-def _hallucinations(
-    explainer: Explainer, options: dict[str, Any], args: argparse.Namespace
-) -> tuple[str, list[Any]]:
-    """Return the table and its samples."""
-    questions = list(_questions(args))
-    judged = [
-        hallucinations.judge(explainer, question, **options)
-        for question in tqdm(questions, unit="question")
-    ]
-    samples = [sample for sample in judged if sample is not None]
-    figures = hallucinations.summarise(samples)
-    return hallucinations.markdown(figures, len(samples), len(questions)), samples
-
-
-def _seeds(args: argparse.Namespace) -> Iterable[int]:
-    return tqdm(range(args.first_seed, args.first_seed + args.n), unit="scene")
-
-
-def _questions(args: argparse.Namespace) -> Iterator[Question]:
+def _hallucinations(args: argparse.Namespace, options: dict[str, Any]) -> _Table:
+    """Return the names of the questions, how one is judged, and what makes the table of them."""
+    questions: Sequence[Callable[[], Question]]
     if args.questions is None:
-        return hallucinations.emoji_questions(args.first_seed, args.n)
-    if args.root is None or not args.questions.is_file():
+        questions = hallucinations.emoji_questions(args.first_seed, args.n)
+    elif args.root is None or not args.questions.is_file():
         raise SightlineError("--questions names a file, and --root the folder of its pictures")
-    return hallucinations.repope_questions(args.questions, args.root, args.n)
+    else:
+        questions = hallucinations.repope_questions(args.questions, args.root, args.n)
+
+    def judge(explainer: Explainer, number: int) -> dict[str, Any]:
+        return {"shares": hallucinations.judge(explainer, questions[number](), **options)}
+
+    def markdown(samples: Sequence[Mapping[str, Any]]) -> str:
+        false = [sample["shares"] for sample in samples if sample["shares"]]
+        figures = hallucinations.summarise(false)
+        return hallucinations.markdown(figures, len(false), len(samples))
+
+    return [f"question {args.first_seed + i}" for i in range(len(questions))], judge, markdown
+
+
+def _scenes(args: argparse.Namespace) -> list[str]:
+    return [f"seed {seed}" for seed in range(args.first_seed, args.first_seed + args.n)]
 
 
 _TABLES = {

@@ -151,7 +151,7 @@ def _is_divided() -> bool:
 
 def _run_divided(args: argparse.Namespace) -> int:
     """Run this command in `--processes` and return the exit code."""
-    if not (args.table or args.methods):
+    if not (args.table or args.methods or eagle_tables.is_chosen(args)):
         raise SightlineError("--processes divides the measuring of maps; say with --methods whose")
     need_folder(args.out)
     return divide(args.words, args.processes)

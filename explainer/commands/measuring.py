@@ -40,16 +40,13 @@ def measure_candidates(
     inspected: tuple[str, ...] = (),
 ) -> tuple[MeasurePlan, list[dict] | None]:
     """Measure samples, kept in `out`; return the plan and, in the first process, the samples."""
-    from explainer.evaluation.campaign import Campaign
-    from explainer.evaluation.shards import ShardPlace
+    from explainer.evaluation.campaign import Campaign, judge_maps
 
-    place = ShardPlace.of()
-    if place.world > 1:
-        need_folder(out)
+    place = find_place(out)
     dataset = open_flagged_dataset(args)
     plan = _plan(names, args, grammar(args.pos, dataset.known_nouns()))
     plan = replace(plan, inspected=inspected)
-    options = load_options(args) | _own_device(args.device, place)
+    options = load_options(args) | own_device(args.device, place)
     made_with = sample_origin(model, options) | {
         "dataset": args.dataset,
         "root": args.root.resolve().name if args.root else "",
@@ -59,9 +56,20 @@ def measure_candidates(
         **dataset.made_with,
         **plan.made_with,
     }
-    campaign = Campaign(dataset, plan, args.n, args.faithfulness, made_with, out, place, args.wait)
+    keys, judge = judge_maps(dataset, plan, args.n, args.faithfulness)
+    campaign = Campaign(keys, made_with, out, place, args.wait)
     silence_libraries()
-    return plan, campaign.run(lambda: load(model, **options))
+    return plan, campaign.run(lambda: load(model, **options), judge)
+
+
+def find_place(out: Path | None) -> ShardPlace:
+    """Return the rank of this process; `SightlineError` if one of several has no shared folder."""
+    from explainer.evaluation.shards import ShardPlace
+
+    place = ShardPlace.of()
+    if place.world > 1:
+        need_folder(out)
+    return place
 
 
 def open_flagged_dataset(args: argparse.Namespace) -> Dataset:
@@ -116,7 +124,7 @@ def _numbers(text: str) -> list[float]:
         raise SightlineError(f"--scales takes numbers such as 0.5,0.75,1, got {text!r}") from None
 
 
-def _own_device(device: str, place: ShardPlace) -> dict[str, str]:
+def own_device(device: str, place: ShardPlace) -> dict[str, str]:
     """Return the GPU of this process if each of several has one."""
     import torch
 

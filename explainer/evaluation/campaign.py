@@ -1,4 +1,4 @@
-"""Run an evaluation of maps: resumable, and divided over processes."""
+"""Run an evaluation: resumable, and divided over processes."""
 
 from __future__ import annotations
 
@@ -30,43 +30,43 @@ if TYPE_CHECKING:
     from explainer.recording.explainer import Explainer
 
 
+Judge = Callable[["Explainer", int], dict[str, Any]]
+
+
 @dataclass(frozen=True)
 class Campaign:
-    """What to measure, on which samples, and where to keep them.
+    """Which samples to judge, and where to keep what was found.
 
     Attributes:
-        n: number of samples, from the first; fewer if the data set holds fewer.
-        with_curves: number of samples with insertion and deletion curves.
+        keys: names of the samples, in their order.
         made_with: JSON values that determine the figures of a sample.
         out: folder of the samples; None to keep nothing.
         patience: seconds that process 0 waits after the last sample of other processes.
     """
 
-    dataset: Dataset
-    plan: MeasurePlan
-    n: int
-    with_curves: int
+    keys: Sequence[str]
     made_with: Mapping[str, Any]
     out: Path | None
     place: ShardPlace = field(default_factory=ShardPlace)
     patience: float = 600.0
 
-    def run(self, load: Callable[[], Explainer]) -> list[dict] | None:
-        """Return all samples in the order of the data set, or None in all but the first process.
+    def run(self, load: Callable[[], Explainer], judge: Judge) -> list[dict] | None:
+        """Return all samples in the order of their keys, or None in all but the first process.
 
-        The model is loaded only if samples are missing.
+        Args:
+            load: loads the model; called only if samples are missing.
+            judge: returns what is kept of the sample with a number, as JSON values.
         """
-        keys = [self.dataset.key(i) for i in range(min(self.n, len(self.dataset)))]
         log = open_log(self.out, self.place, self.made_with) if self.out else None
         done = read_all_samples(self.out, self.made_with) if self.out else {}
-        left = select_share(keys, self.place, done)
-        share = len(range(self.place.rank, len(keys), self.place.world))
+        left = select_share(self.keys, self.place, done)
+        share = len(range(self.place.rank, len(self.keys), self.place.world))
         kept, started = len(done), time.monotonic()
         if left:
             try:
                 explainer = load()
                 started = time.monotonic()
-                done |= self._measure(explainer, left, share, log)
+                done |= self._judge(explainer, judge, left, share, log)
             except KeyboardInterrupt:
                 if self.out:
                     print(f"\nsamples are kept in {self.out}; the same command goes on from there")
@@ -74,34 +74,33 @@ class Campaign:
         if not self.place.is_first:
             return None
         if self.out and self.place.world > 1:
-            done = self._wait_for_others(keys)
+            done = self._wait_for_others()
         if made := len(done) - kept:
             print(_rate(made, time.monotonic() - started, self.place.world))
-        return [done[key] for key in keys if key in done]
+        return [done[key] for key in self.keys if key in done]
 
-    def _measure(
-        self, explainer: Explainer, left: Sequence[int], share: int, log: SampleLog | None
+    def _judge(
+        self,
+        explainer: Explainer,
+        judge: Judge,
+        left: Sequence[int],
+        share: int,
+        log: SampleLog | None,
     ) -> dict[str, dict]:
         made = {}
         hidden = not self.place.is_first
         with tqdm(total=share, initial=share - len(left), unit="sample", disable=hidden) as bar:
             for number in left:
-                sample = self._measure_sample(explainer, number)
+                sample = {"key": self.keys[number]} | judge(explainer, number)
                 if log:
                     log.add(sample)
                 made[sample["key"]] = sample
                 bar.update()
         return made
 
-    def _measure_sample(self, explainer: Explainer, number: int) -> dict[str, Any]:
-        try:
-            sample = self.dataset.sample(number)
-        except SightlineError as error:  # of its files; other samples are not affected
-            return make_empty_sample(self.dataset.key(number), str(error))
-        return measure(explainer, sample, self.plan, curves=number < self.with_curves)
-
-    def _wait_for_others(self, keys: Sequence[str]) -> dict[str, dict]:
+    def _wait_for_others(self) -> dict[str, dict]:
         assert self.out is not None
+        keys = self.keys
         with tqdm(total=len(keys), unit="sample", desc="all processes") as bar:
 
             def show(done: int) -> None:
@@ -116,6 +115,26 @@ class Campaign:
                 file=sys.stderr,
             )
         return done
+
+
+def judge_maps(
+    dataset: Dataset, plan: MeasurePlan, n: int, with_curves: int
+) -> tuple[list[str], Judge]:
+    """Return the keys of the first n samples of a data set, and how they are measured.
+
+    Args:
+        n: number of samples; fewer if the data set holds fewer.
+        with_curves: number of samples with insertion and deletion curves.
+    """
+
+    def judge(explainer: Explainer, number: int) -> dict[str, Any]:
+        try:
+            sample = dataset.sample(number)
+        except SightlineError as error:  # of its files; other samples are not affected
+            return make_empty_sample(dataset.key(number), str(error))
+        return measure(explainer, sample, plan, curves=number < with_curves)
+
+    return [dataset.key(i) for i in range(min(n, len(dataset)))], judge
 
 
 def _rate(made: int, seconds: float, processes: int) -> str:

@@ -12,8 +12,9 @@ says it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,15 +52,18 @@ class Question:
     prompt: str
 
 
-def emoji_questions(first: int, n: int) -> Iterator[Question]:
-    """Yield a question about an absent thing for each of n held-out scenes."""
-    for seed in range(first, first + n):
+def emoji_questions(first: int, n: int) -> list[Callable[[], Question]]:
+    """Return, for each of n held-out scenes, what makes a question about an absent thing."""
+
+    def question(seed: int) -> Question:
         scene = make_scene(seed)
-        yield Question(scene.image, exists(scene, np.random.default_rng(seed), False).prompt)
+        return Question(scene.image, exists(scene, np.random.default_rng(seed), False).prompt)
+
+    return [partial(question, seed) for seed in range(first, first + n)]
 
 
-def repope_questions(file: Path, root: Path, n: int) -> Iterator[Question]:
-    """Yield the first n questions of a file in POPE's form whose label is "no".
+def repope_questions(file: Path, root: Path, n: int) -> list[Callable[[], Question]]:
+    """Return what opens the first n questions of a file in POPE's form whose label is "no".
 
     Args:
         file: a JSON object {image, text, label} in each line, as POPE and RePOPE have them.
@@ -68,10 +72,14 @@ def repope_questions(file: Path, root: Path, n: int) -> Iterator[Question]:
     Raises:
         SightlineError: a line has another form, or a picture is missing.
     """
-    found = 0
+
+    def question(path: Path, text: str) -> Question:
+        return Question(open_image(path).pixels, text)
+
+    found: list[Callable[[], Question]] = []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        if found == n:
-            return
+        if len(found) == n:
+            break
         try:
             record = json.loads(line)
             name, text, label = (str(record[key]) for key in ("image", "text", "label"))
@@ -82,8 +90,8 @@ def repope_questions(file: Path, root: Path, n: int) -> Iterator[Question]:
         path = root / name
         if path.parent.resolve() != root.resolve() or not path.is_file():
             raise SightlineError(f"{file.name}, line {number}: there is no picture {name!r}")
-        found += 1
-        yield Question(open_image(path).pixels, text)
+        found.append(partial(question, path, text))
+    return found
 
 
 def judge(
@@ -94,11 +102,12 @@ def judge(
     alphas: Sequence[float],
 ) -> dict[str, float] | None:
     """Return the share that had to be hidden for each order; None if the model says no."""
-    run = _ask(explainer, question.image, question.prompt, alphas)
+    run = _ask(explainer, question.image, question.prompt, ())
     first = first_said(run)
     word = "" if first is None else run.tokens.texts[first]
     if first is None or not says(word, "yes"):
         return None
+    run = _ask(explainer, question.image, question.prompt, alphas)  # with scales, for the maps
     target = Span((first,))
     found = explainer.search_regions(run, target, plan)
     orders: dict[str, npt.NDArray[np.intp]] = {EAGLE: found.found.order}

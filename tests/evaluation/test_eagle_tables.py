@@ -82,7 +82,7 @@ def test_questions_in_the_form_of_repope(tmp_path):
     ]
     file = tmp_path / "repope.json"
     file.write_text("\n".join(map(json.dumps, lines)))
-    found = [*hallucinations.repope_questions(file, tmp_path, 5)]
+    found = [question() for question in hallucinations.repope_questions(file, tmp_path, 5)]
     assert [question.prompt for question in found] == ["Is there a cat?", "Is there a cow?"]
     assert found[0].image.shape == (8, 8, 3)
     for broken, why in (
@@ -92,7 +92,7 @@ def test_questions_in_the_form_of_repope(tmp_path):
     ):
         file.write_text(broken)
         with pytest.raises(SightlineError, match=why):
-            list(hallucinations.repope_questions(file, tmp_path, 5))
+            hallucinations.repope_questions(file, tmp_path, 5)
 
 
 def test_the_pointing_game_by_hand():
@@ -118,9 +118,10 @@ def test_the_search_has_its_row_beside_the_maps(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "| EAGLE |" in printed
     assert "| EAGLE, ended early |" in printed
-    (words,) = json.loads((tmp_path / "search_curves.json").read_text())["samples"]
-    assert {tuple(figures) for figures in words[0].values()} == {eagle_words.FIGURES}
-    assert all(0 <= value <= 1 for value in words[0]["tam"].values())
+    (scene,) = json.loads((tmp_path / "search_curves.json").read_text())["samples"]
+    word = scene["words"][0]
+    assert {tuple(figures) for figures in word.values()} == {eagle_words.FIGURES}
+    assert all(0 <= value <= 1 for value in word["tam"].values())
 
 
 def test_the_agreement_is_printed_and_written(tmp_path, capsys):
@@ -129,7 +130,26 @@ def test_the_agreement_is_printed_and_written(tmp_path, capsys):
     assert "| tam |" in capsys.readouterr().out
     told = json.loads((tmp_path / "agreement.json").read_text())
     assert {"tam", agreement.EARLY, agreement.PREVIEW, agreement.CHANCE} == set(
-        told["samples"][0][0]
+        told["samples"][0]["words"][0]
     )
     assert told["about"]["hiding"] == "pixels"
     assert "| random order |" in (tmp_path / "agreement.md").read_text()
+
+
+def test_a_stopped_table_goes_on_where_it_was(tmp_path, capsys, monkeypatch):
+    asked, stops = [], [1]
+
+    def judge(explainer, question, *args, **options):
+        if asked and stops:
+            raise KeyboardInterrupt(stops.pop())
+        asked.append(question.prompt)
+        return {"EAGLE": 0.25, agreement.CHANCE: 1.0} if stops else None
+
+    monkeypatch.setattr(hallucinations, "judge", judge)
+    command = ["evaluate", "--hallucinations", "--n", "3", "--out", str(tmp_path)]
+    assert main(command) == 130
+    assert "the same command goes on" in capsys.readouterr().out
+    assert main(command) == 0
+    assert len(asked) == len(set(asked)) == 3, "each is asked once"
+    assert "1 false answers to 3 questions" in capsys.readouterr().out
+    assert main([*command, "--regions", "12"]) == 2, "another search, other figures"
