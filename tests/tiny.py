@@ -611,7 +611,15 @@ def gemma3(folder: Path, dtype: torch.dtype = torch.float32, seed: int = 0) -> P
     return _save(folder, config, make, dtype, seed, words, processor)
 
 
+# The control flow of Gemma 4's own templates, without their tools: that of the smaller models.
 GEMMA4_TEMPLATE = """\
+{%- macro without_thoughts(text) -%}
+    {%- set left = namespace(text='') -%}
+    {%- for part in text.split('<channel|>') -%}
+        {%- set left.text = left.text + part.split('<|channel>')[0] -%}
+    {%- endfor -%}
+    {{- left.text | trim -}}
+{%- endmacro -%}
 {{- bos_token -}}
 {%- set loop_messages = messages -%}
 {%- set thinks = enable_thinking is defined and enable_thinking -%}
@@ -629,11 +637,15 @@ GEMMA4_TEMPLATE = """\
 {%- for message in loop_messages -%}
     {%- set role = 'model' if message['role'] == 'assistant' else message['role'] -%}
     {{- '<|turn>' + role + '\n' -}}
-    {%- if message['content'] is string -%}
+    {%- if message['content'] is string and role == 'model' -%}
+        {{- without_thoughts(message['content']) -}}
+    {%- elif message['content'] is string -%}
         {{- message['content'] | trim -}}
     {%- elif message['content'] is sequence -%}
         {%- for item in message['content'] -%}
-            {%- if item['type'] == 'text' -%}
+            {%- if item['type'] == 'text' and role == 'model' -%}
+                {{- without_thoughts(item['text']) -}}
+            {%- elif item['type'] == 'text' -%}
                 {{- item['text'] | trim -}}
             {%- elif item['type'] == 'image' -%}
                 {{- '<|image|>' -}}
@@ -650,6 +662,13 @@ GEMMA4_TEMPLATE = """\
     {{- '<|turn>model\n' -}}
 {%- endif -%}
 """
+# Larger models open an answer with an empty thought where none is asked for.
+GEMMA4_LARGE_TEMPLATE = f"""\
+{GEMMA4_TEMPLATE}
+{{%- if add_generation_prompt and not thinks -%}}
+    {{{{- '<|channel>thought\n<channel|>' -}}}}
+{{%- endif -%}}
+"""
 
 
 def gemma4(
@@ -662,11 +681,11 @@ def gemma4(
 
     Args:
         both_ways: whether it is built as larger models are: the visual tokens of a picture see each
-            other, layers read no embeddings and share no keys, and in layers that attend to all
-            tokens keys are values, too.
+            other, layers read no embeddings and share no keys, in layers that attend to all tokens
+            keys are values, too, and the template is that of larger models.
     """
     words = gemma_tokenizer(GEMMA4_MARKS, "<turn|>")
-    words.chat_template = GEMMA4_TEMPLATE
+    words.chat_template = GEMMA4_LARGE_TEMPLATE if both_ways else GEMMA4_TEMPLATE
     text = {
         **_text(words, "<bos>", "<turn|>"),
         "num_hidden_layers": 6,

@@ -18,6 +18,7 @@ from explainer.models.engine import Engine, describe_memory_errors
 from explainer.models.inputs import Inputs, Media
 from explainer.models.loading.memory import free_memory, most_readings
 from explainer.run import ANSWER, Run
+from explainer.run.thought import asks_for_thought
 
 Values = dict[str, torch.Tensor]  # inputs of the vision tower, by the names that forward takes
 
@@ -188,9 +189,8 @@ def recorded_inputs(family: Family, run: Run, media: Media | None = None) -> Inp
 
     `media` are pictures of the same sizes to read in place of those of the run.
     """
-    thinking = bool(run.settings.get("thinking"))
     seen = run.media if media is None else media
-    asked = family.compose(seen, run.prompt, thinking, run.conversation)
+    asked = family.compose(seen, run.prompt, asks_for_thought(run), run.conversation)
     answer = [int(i) for i in run.tokens.ids[run.indices(ANSWER)]]
     whole = replace(asked, ids=(*asked.ids, *answer))
     ids = [whole.ids[p] for p in whole.text_positions]

@@ -22,6 +22,9 @@ _WIDTHS = (42, 8, 38)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     model_flags.add_model_flags(parser, positional=True)
+    parser.add_argument(
+        "--thinking", action="store_true", help="check an answer that opens with a thought"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table there as well")
 
 
@@ -50,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
         seconds["load"] = round(time.perf_counter() - start, 4)
         about |= _about(explainer)
         show(Finding("the model can be loaded", PASS, about["family"], "loaded"))
-        for finding in run_checks(explainer, seconds):
+        for finding in run_checks(explainer, seconds, args.thinking):
             show(finding)
     about |= {"peak_bytes": peak_bytes(), "seconds": seconds}
     _print_end(found, about)

@@ -114,7 +114,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     answer.add_argument(
         "--repetition-penalty", type=float, help="1 for none; default: the checkpoint's own"
     )
-    add("--thinking", action="store_true", help="open the answer with a thought (Qwen3.5)")
+    add("--thinking", action="store_true", help="open the answer with a thought (Qwen3.5, Gemma 4)")
     answer.add_argument(
         "--layers",
         choices=LAYERS,

@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from explainer.errors import SightlineError
-from explainer.evaluation.contract_checks import CHECKS, Failed, Skipped, Subject, explained
+from explainer.evaluation.contract_checks import CHECKS, explained
+from explainer.evaluation.contract_subject import Failed, Skipped, Subject
 from explainer.methods import METHODS
 from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER
@@ -33,16 +34,19 @@ class Finding:
     bound: str
 
 
-def run_checks(explainer: Explainer, seconds: dict[str, float]) -> Iterator[Finding]:
+def run_checks(
+    explainer: Explainer, seconds: dict[str, float], thinking: bool = False
+) -> Iterator[Finding]:
     """Yield the result of each check, and write the seconds of each phase into `seconds`.
 
-    Errors that a checkpoint causes become findings and are not raised.
+    `thinking` checks an answer that opens with a thought. Errors that a checkpoint causes become
+    findings and are not raised.
     """
     subject = None
 
     def record(_: None) -> str:
         nonlocal subject
-        subject = Subject.record(explainer, seconds)
+        subject = Subject.record(explainer, seconds, thinking)
         run = subject.run
         return f"{len(run.indices(ANSWER))} tokens, {len(run.scales)} scales"
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import inspect
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,98 +22,15 @@ from explainer.evaluation.contract_samples import (
     ANOTHER_TEXT,
     CONVERSATION,
     PROMPT_TEXT,
-    sample_picture,
     supported,
     template_ids,
 )
+from explainer.evaluation.contract_subject import NEW_TOKENS, Failed, Skipped, Subject
 from explainer.methods import METHODS
 from explainer.models.inputs import Inputs
 from explainer.models.picking import penalise
-from explainer.recording.explainer import Explainer
-from explainer.run import ANSWER, NOTHING_SAID, PROMPT, Run, View
+from explainer.run import ANSWER, NOTHING_SAID, PROMPT, View
 from explainer.run.geometry import seen_grid
-
-NEW_TOKENS = 8
-SCALES = (0.5, 0.75, 1.0)
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """Largest relative differences between two computations of the same numbers.
-
-    Attributes:
-        lens: logits of the lens against the model's own. The run holds states and rows in float16
-            (11 bits: each off by up to 2^-12 of itself), which changes a logit by about 2^-12 times
-            the lengths of both vectors; the largest logit is not much smaller than that.
-        states: the same states from two forward passes of different length, whose kernels may sum
-            in another order.
-    """
-
-    lens: float
-    states: float
-
-
-# In float32 only the storing counts. In float16 and bfloat16 every layer rounds (2^-11 and 2^-8),
-# differently with a cache than without one, and the roundings of 20 to 60 layers add up; a missing
-# norm, a shifted position or a wrong matrix is off by 1 and more.
-BOUNDS: Mapping[str, Bounds] = {
-    "float32": Bounds(lens=0.01, states=0.002),
-    "float16": Bounds(lens=0.05, states=0.05),
-    "bfloat16": Bounds(lens=0.15, states=0.15),
-}
-
-
-class Failed(Exception):
-    """Raised by a check that does not hold; the message is the measured value."""
-
-
-class Skipped(Exception):
-    """Raised by a check that does not apply to the checkpoint; the message is the reason."""
-
-
-@dataclass(eq=False)
-class Subject:
-    """A loaded model with one recording, which the checks share.
-
-    Attributes:
-        run: of `picture` and `PROMPT_TEXT`, with all scales of `SCALES`.
-        inputs: the sequence that it began with.
-        seconds: of each phase.
-    """
-
-    explainer: Explainer
-    picture: npt.NDArray[np.uint8]
-    run: Run
-    inputs: Inputs
-    seconds: dict[str, float]
-
-    @classmethod
-    def record(cls, explainer: Explainer, seconds: dict[str, float]) -> Subject:
-        """Record and return the subject; raises whatever recording raises."""
-        picture = sample_picture()
-        run = explainer.record(picture, PROMPT_TEXT, scales=SCALES, max_new_tokens=NEW_TOKENS)
-        inputs = explainer.family.compose([run.image], PROMPT_TEXT)
-        seconds |= run.settings["seconds"]
-        return cls(explainer, picture, run, inputs, seconds)
-
-    @property
-    def bounds(self) -> Bounds:
-        """Return the bounds for the precision of the model."""
-        if self.run.settings.get("quantize"):
-            return BOUNDS["bfloat16"]
-        return BOUNDS.get(self.run.settings["dtype"], BOUNDS["bfloat16"])
-
-    @property
-    def answer(self) -> list[int]:
-        """Return the ids of the answer, up to the first image token.
-
-        The model's own forward pass would expect a picture for a generated image token.
-        """
-        ids = self.run.tokens.ids[self.run.indices(ANSWER)].tolist()
-        stop = {self.explainer.family.image_token_id}
-        at = next((i for i, token in enumerate(ids) if token in stop), len(ids))
-        return ids[:at]
-
 
 # The model's own numbers --------------------------------------------------------------------------
 
@@ -178,13 +95,12 @@ def _first_choices(subject: Subject) -> str:
 
 def _independent(subject: Subject) -> str:
     """Compare the visual states before two prompts, and before none."""
-    family, engine = subject.explainer.family, subject.explainer._engine
-    image = subject.run.image
+    engine = subject.explainer._engine
     one = subject.run.scales[0].states
-    other = family.compose([image], ANOTHER_TEXT)
+    other = subject.compose(ANOTHER_TEXT)
     states, _ = engine.read(other)
     two = states[-1, list(other.visual)].float().cpu().numpy()
-    none = engine.visual_states(family.compose_prefix([image], 1.0))[-1].float().cpu().numpy()
+    none = engine.visual_states(subject.compose_prefix(1.0))[-1].float().cpu().numpy()
     return _check_bound(
         max(_relative_difference(one, two), _relative_difference(none, two)), subject.bounds.states
     )
@@ -192,15 +108,14 @@ def _independent(subject: Subject) -> str:
 
 def _follow_up(subject: Subject) -> str:
     """Compare the visual states of two scales with and without earlier turns after them."""
-    family, engine = subject.explainer.family, subject.explainer._engine
-    picture, apart = [subject.run.image], []
+    engine, apart = subject.explainer._engine, []
     try:
-        whole = family.compose(picture, PROMPT_TEXT, conversation=replace(CONVERSATION, system=""))
+        whole = subject.compose(PROMPT_TEXT, replace(CONVERSATION, system=""))
     except PromptError as error:
         raise Skipped(str(error)) from None
     said = whole.ids[max(whole.visual) + 1 :]
     for alpha in (1.0, 0.5):
-        prefix = family.compose_prefix(picture, alpha)
+        prefix = subject.compose_prefix(alpha)
         states = engine.visual_states(replace(prefix, ids=(*prefix.ids, *said)))[-1]
         held = subject.run.scale(alpha).states
         apart.append(_relative_difference(held, states.float().cpu().numpy()))
@@ -209,7 +124,9 @@ def _follow_up(subject: Subject) -> str:
 
 def _scale_later(subject: Subject) -> str:
     run, explainer = subject.run, subject.explainer
-    alone = explainer.record(subject.picture, PROMPT_TEXT, scales=(1.0,), max_new_tokens=1)
+    alone = explainer.record(
+        subject.picture, PROMPT_TEXT, scales=(1.0,), max_new_tokens=1, thinking=subject.thinking
+    )
     later = explainer.add_scale(alone, 0.5).scale(0.5)
     at_once = run.scale(0.5)
     if [v.grid for v in later.views] != [v.grid for v in at_once.views]:
@@ -224,7 +141,7 @@ def _image_tokens(subject: Subject) -> str:
     """Compare the numbers of image ids, grid cells, and features of the vision tower."""
     family, counts = subject.explainer.family, []
     for alpha in (1.0, 0.5):
-        inputs = family.compose_prefix([subject.run.image], alpha)
+        inputs = subject.compose_prefix(alpha)
         placeholders = inputs.ids.count(family.image_token_id)
         cells = sum(len(view) for view in inputs.views)
         features = _features(subject, inputs)
@@ -249,7 +166,7 @@ def _plain_text(subject: Subject) -> str:
     family = subject.explainer.family
     added = family.codec.added
     typed = " ".join(["What does", *added.values(), "mean?"])
-    inputs = family.compose([subject.run.image], typed)
+    inputs = subject.compose(typed)
     at = inputs.text_positions
     ids = [inputs.ids[p] for p, role in zip(at, inputs.roles, strict=True) if role == PROMPT]
     special = sorted({added[i] for i in ids if i in added})
@@ -271,8 +188,8 @@ def _template(subject: Subject) -> str:
         (f"  {PROMPT_TEXT} ", NOTHING_SAID),
         *((PROMPT_TEXT, part) for part in supported(family, subject.run.image)),
     ):
-        ours = family.compose([subject.run.image], prompt, conversation=conversation).ids
-        theirs = template_ids(family, subject.run.image, prompt, conversation)
+        ours = subject.compose(prompt, conversation).ids
+        theirs = template_ids(family, subject.run.image, prompt, subject.thinking, conversation)
         if list(ours) != theirs:
             at = next(
                 (i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b),

@@ -39,11 +39,15 @@ def supported(family: Family, image: npt.NDArray[np.uint8]) -> list[Conversation
 
 
 def template_ids(
-    family: Family, image: npt.NDArray[np.uint8], prompt: str, conversation: Conversation
+    family: Family,
+    image: npt.NDArray[np.uint8],
+    prompt: str,
+    thinking: bool,
+    conversation: Conversation,
 ) -> list[int]:
     """Return the ids of the tokenizer on the whole rendered template."""
     words = family.codec.tokenizer
-    text = family.chat.write(["image"], prompt, conversation)
+    text = family.chat.write(["image"], prompt, thinking, conversation)
     layout = family.picture(image, 1.0).layout
     picture = "".join(p if isinstance(p, str) else family.image_token * p for p in layout)
     mark = family.image_mark or family.image_token

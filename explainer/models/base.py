@@ -137,11 +137,11 @@ class Family(ABC):
         Only these need a row of weights. A tokenizer may know further special tokens, which text
         of a user never becomes: that of InternVL3-*-hf has one for videos that its model lacks.
         """
-        text = self.lay_out(self.image_token, 1)
-        head = self.codec.encode_start(text.before[0] + self.opening)
-        tail = self.codec.encode_template(self.closing + text.between[0] + text.after)
-        words = np.flatnonzero(self.codec.ordinary())[-1:].tolist()
-        return [*words, *head, *tail, self.image_token_id]
+        ids = [self.image_token_id, *np.flatnonzero(self.codec.ordinary())[-1:].tolist()]
+        for text in self._layouts:
+            ids += self.codec.encode_start(text.before[0] + self.opening)
+            ids += self.codec.encode_template(self.closing + text.between[0] + text.after)
+        return ids
 
     def forward_inputs(self, inputs: Inputs) -> dict[str, torch.Tensor]:
         """Return what the base model's forward takes for a whole sequence, on the CPU."""
@@ -298,7 +298,7 @@ class Family(ABC):
         `PromptError` where the template has no place for a part of the conversation.
         """
         text = self._template_of(media, thinking, conversation)
-        writer, prefix = self._write_prefix(media, 1.0, conversation.system)
+        writer, prefix = self._write_prefix(media, 1.0, conversation.system, thinking)
         if text.prefix != prefix:
             raise PromptError(
                 f"the chat template of {self.model_id} writes something else before the prompt "
@@ -309,23 +309,25 @@ class Family(ABC):
         writer.encode()
         return writer.inputs()
 
-    def compose_prefix(self, media: Media, alpha: float, system: str = "") -> Inputs:
+    def compose_prefix(
+        self, media: Media, alpha: float, system: str = "", thinking: bool = False
+    ) -> Inputs:
         """Return the same sequence cut right after the last visual token, at scale `alpha`.
 
         Under a causal mask the visual states do not depend on what follows them: neither on the
         prompt nor on earlier turns.
         """
-        return self._write_prefix(media, alpha, system)[0].inputs()
+        return self._write_prefix(media, alpha, system, thinking)[0].inputs()
 
     def _write_prefix(
-        self, media: Media, alpha: float, system: str
+        self, media: Media, alpha: float, system: str, thinking: bool
     ) -> tuple[InputWriter, tuple[Any, ...]]:
         """Return a writer at the first text after the pictures, and the template's text so far."""
         if isinstance(media, Video):
             pictures, placeholder = [self.video(media, alpha)], self.video_token_id
         else:
             pictures, placeholder = [self.picture(i, alpha) for i in media], self.image_token_id
-        text = self._template_of(media, conversation=Conversation(system))
+        text = self._template_of(media, thinking, Conversation(system))
         writer = InputWriter(self.codec, placeholder)
         for piece in text.head(system):
             writer.write(*piece)
@@ -337,9 +339,7 @@ class Family(ABC):
                 writer.write(self.opening)
         return writer, text.prefix
 
-    def _template_of(
-        self, media: Media, thinking: bool = False, conversation: Conversation = NOTHING_SAID
-    ) -> Template:
+    def _template_of(self, media: Media, thinking: bool, conversation: Conversation) -> Template:
         if isinstance(media, Video):
             return self.lay_out(self.video_token, 1, thinking, conversation)
         return self.lay_out(self.image_token, len(media), thinking, conversation)
@@ -359,10 +359,23 @@ class Family(ABC):
         mark = self.image_mark if self.image_mark and kind == "image" else token
         return self.chat.lay_out(kind, mark, count, thinking, conversation)
 
+    @property
+    def _layouts(self) -> tuple[Template, Template]:
+        """Return the template's text around one picture, without a thought and with one."""
+        plain, thinking = (self.lay_out(self.image_token, 1, choice) for choice in (False, True))
+        return plain, thinking
+
     @cached_property
     def can_think(self) -> bool:
         """Return whether an answer can open with a thought, and can do without."""
-        return self.chat.can_think(self.image_mark or self.image_token)
+        plain, thinking = self._layouts
+        return plain != thinking
+
+    @cached_property
+    def thinks_before_picture(self) -> bool:
+        """Return whether a thought is asked for before the picture, and changes visual states."""
+        plain, thinking = self._layouts
+        return plain.prefix != thinking.prefix
 
 
 def _nbytes(tensor: torch.Tensor) -> int:

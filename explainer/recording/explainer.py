@@ -177,14 +177,15 @@ class Explainer:
         """Record the answer to a further prompt about the pictures of a run, as `stream` does.
 
         The run's turn becomes the last of `Run.conversation`, and its tokens can be explained. All
-        scales of the run are kept, in all layers, because the visual states do not depend on the
-        text after the pictures: equal to `stream` with the system prompt, history and scales.
-        Raises `RunError` also for an answer without words.
+        scales of the run are kept, in all layers: equal to `stream` with the system prompt, history
+        and scales. They are read anew where `thinking`, by default as for the run and off for a
+        given answer, changes what precedes the pictures. `RunError` also for a wordless answer.
         """
         check_origin(self.family, run, "ask it further")
-        arguments = follow_up_arguments(run)
-        steps = self.stream(arguments.pop("image"), prompt, **arguments, **options)
-        return (self._recorder.take_scales(s, run) if isinstance(s, Run) else s for s in steps)
+        arguments = follow_up_arguments(run, **options)
+        keeps = self._recorder.keeps_scales(run, arguments["thinking"])
+        steps = self.stream(prompt=prompt, scales=() if keeps else run.alphas, **arguments)
+        return self._recorder.taking_scales(steps, run) if keeps else steps
 
     def follow_up(self, run: Run, prompt: str, **options: Any) -> Run:
         """Return the run of `stream_follow_up`; `record` has further options."""

@@ -39,6 +39,7 @@ from explainer.recording.sizes import check_answer_bytes
 from explainer.recording.step import Step
 from explainer.run import ANSWER, Evidence, Run, Scale
 from explainer.run.schema import LONG_ANSWER
+from explainer.run.thought import asks_for_thought
 
 
 class Recorder:
@@ -153,7 +154,8 @@ class Recorder:
 
         If memory runs out, frees what can be freed and tries once more.
         """
-        inputs = self.family.compose_prefix(run.media, alpha, run.conversation.system)
+        system, thinking = run.conversation.system, asks_for_thought(run)
+        inputs = self.family.compose_prefix(run.media, alpha, system, thinking)
         layers = run.layer_numbers[:-1]
         check_scale_length(self.family, inputs, alpha)
         advice = f"leave out scale {alpha:g} or use a smaller picture"
@@ -174,13 +176,15 @@ class Recorder:
     def replace_answer(self, run: Run, answer_ids: tuple[int, ...]) -> Run:
         """Record an answer with these ids to the pictures and the prompt of a run.
 
-        All scales are kept, in all layers, with the rows that they need; evidence and sources are
-        measured again if the run has them.
+        All scales are kept if `keeps_scales`, in all layers, with the rows that they need; evidence
+        and sources are measured again if the run has them.
         """
         notes = tuple(run.settings.get("image_notes", ()))
         visual = VisualInput(run.images, run.labels, run.video, notes)
+        keeps = self.keeps_scales(run, thinking=False)
+        scales = () if keeps else run.alphas
         request = replace(
-            check_request(self.family, visual, run.prompt, (), Decoding(1, 0.0, 0)),
+            check_request(self.family, visual, run.prompt, scales, Decoding(1, 0.0, 0)),
             answer_ids=answer_ids,
             layers=run.layer_numbers[:-1],
             fills=() if run.evidence is None else run.evidence.fills,
@@ -188,7 +192,20 @@ class Recorder:
             conversation=run.conversation,
         )
         forced = take_steps(self.start(request))
-        return self.take_scales(forced, run)
+        return self.take_scales(forced, run) if keeps else forced
+
+    def keeps_scales(self, run: Run, thinking: bool) -> bool:
+        """Return whether another answer to the same pictures has the visual states of a run.
+
+        They change with a thought that is asked for before the pictures, or no longer.
+        """
+        return thinking == asks_for_thought(run) or not self.family.thinks_before_picture
+
+    def taking_scales(
+        self, steps: Generator[Step | Run, None, None], held: Run
+    ) -> Generator[Step | Run, None, None]:
+        """Yield the steps of a recording, and its run with the scales of another."""
+        return (self.take_scales(s, held) if isinstance(s, Run) else s for s in steps)
 
     def take_scales(self, run: Run, held: Run) -> Run:
         """Return a run with the scales of another about the same pictures.

@@ -7,7 +7,7 @@ from typing import Any
 from explainer.errors import PromptError, RunError
 from explainer.run.run import Run
 from explainer.run.schema import ANSWER, MOST_TURNS, Conversation, Turn
-from explainer.run.thought import thought
+from explainer.run.thought import asks_for_thought, thought
 
 
 def continued(run: Run) -> Conversation:
@@ -28,17 +28,22 @@ def continued(run: Run) -> Conversation:
     return Conversation(run.conversation.system, turns)
 
 
-def follow_up_arguments(run: Run) -> dict[str, Any]:
-    """Return the arguments of `Explainer.stream` that go on with a run, besides the prompt."""
-    conversation = continued(run)
-    return {
-        "image": run.images if run.video is None else None,
-        "video": run.video,
-        "scales": (),
-        "layers": run.layer_numbers[:-1],
-        "system": conversation.system,
-        "history": conversation.turns,
-    }
+def follow_up_arguments(run: Run, **options: Any) -> dict[str, Any]:
+    """Return the arguments of `Explainer.stream` that go on with a run, besides prompt and scales.
+
+    `options` are further ones. The answer opens with a thought if the run's did, unless it is given
+    or `options` say otherwise.
+    """
+    conversation, is_given = continued(run), options.get("answer") is not None
+    options.setdefault("thinking", asks_for_thought(run) and not is_given)
+    return dict(
+        image=run.images if run.video is None else None,
+        video=run.video,
+        layers=run.layer_numbers[:-1],
+        system=conversation.system,
+        history=conversation.turns,
+        **options,
+    )
 
 
 def read_turns(value: Any) -> tuple[Turn, ...]:

@@ -24,6 +24,7 @@ from explainer.probing.region_plan import RegionPlan
 from explainer.probing.regions import Region
 from explainer.probing.tiling import Tiling
 from explainer.run import NOTHING_SAID, Conversation, Run, Video
+from explainer.run.thought import asks_for_thought
 from explainer.serving.loaded import Loaded
 
 PREVIEWS_PER_READING = 10  # masks of visual tokens in the time of one reading, about
@@ -129,8 +130,8 @@ class FollowUpJob(RunJob):
         return self.pictures
 
     def steps(self, explainer: Loaded) -> Iterator[Any]:
-        options = {name: value for name, value in self.options.items() if name != "layers"}
-        options["thinking"] = bool(self.run.settings.get("thinking"))
+        own = ("layers", "thinking")
+        options = {name: value for name, value in self.options.items() if name not in own}
         yield from explainer.stream_follow_up(self.run, self.prompt, **options)
 
 
@@ -298,7 +299,7 @@ class CorrectionJob(RunJob):
         options = {
             "scales": (),
             "max_new_tokens": settings.get("max_new_tokens", 64),
-            "thinking": settings.get("thinking", False),
+            "thinking": asks_for_thought(self.run),
             **said_before(self.run.conversation),
         }
         for trial in trials(self.tiling, self.order, self.most):

@@ -14,7 +14,7 @@ import torch
 
 from explainer.__main__ import main
 from explainer.evaluation.contract import FAIL, PASS, run_checks
-from explainer.evaluation.contract_checks import BOUNDS
+from explainer.evaluation.contract_subject import BOUNDS
 from explainer.methods import METHODS
 from explainer.models.base import Family
 from explainer.recording.explainer import Explainer
@@ -206,8 +206,8 @@ def test_cells_in_the_wrong_place_are_caught(qwen):
 
 def test_too_few_image_tokens_are_caught(qwen):
     class Short(type(qwen.family)):
-        def compose_prefix(self, media, alpha, system=""):
-            inputs = super().compose_prefix(media, alpha, system)
+        def compose_prefix(self, media, alpha, *options, **named):
+            inputs = super().compose_prefix(media, alpha, *options, **named)
             object.__setattr__(inputs, "ids", (*inputs.ids[:-1], 40))
             return inputs
 

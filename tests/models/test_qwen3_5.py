@@ -48,14 +48,18 @@ def test_an_answer_opens_without_a_thought_unless_it_is_asked_for(
     assert family.can_think
 
 
-def test_a_template_that_changes_the_picture_s_states_to_think_is_not_used(
+def test_a_template_that_asks_for_a_thought_before_the_picture_is_told_apart(
     family_folders, monkeypatch
 ):
+    """There the visual states depend on the choice, which Gemma 4's tests cover."""
     family = load(family_folders["qwen3_5"], device="cpu").family
+    assert not family.thinks_before_picture
+    del family.thinks_before_picture
     early = "{% if enable_thinking %}<|im_start|>system\nthink<|im_end|>\n{% endif %}"
     template = early + tiny_hybrid.QWEN35_TEMPLATE
     monkeypatch.setattr(family.codec.tokenizer, "chat_template", template)
-    assert not family.can_think
+    assert family.can_think
+    assert family.thinks_before_picture
 
 
 def test_a_thought_is_recorded_like_other_words(explainer, tmp_path):

@@ -181,7 +181,7 @@ def test_an_answer_without_words_or_of_another_model_is_not_followed(qwen):
 def test_a_thought_is_not_told_again(qwen):
     run = first(qwen)
     texts = list(run.tokens.texts)
-    texts[run.indices(ANSWER)[1]] = "</think>"
+    texts[run.indices(ANSWER)[0]], texts[run.indices(ANSWER)[1]] = "<think>", "</think>"
     thinking = replace(
         run,
         tokens=replace(run.tokens, texts=tuple(texts)),

@@ -18,7 +18,7 @@ IMAGE = np.full((60, 80, 3), 128, np.uint8)
 
 
 def thinking_run() -> Run:
-    run = fake_run((" I", " look", "</think>", " A", " cat"))
+    run = fake_run(("<think>", " I", "</think>", " A", " cat"))
     return replace(run, settings={**run.settings, "thinking": True})
 
 
@@ -46,5 +46,7 @@ def test_a_thought_is_asked_for_where_the_model_can(monkeypatch, able):
     *_, last = handlers.record(IMAGE, "What?", *settings, thinking=True)
     assert last.bar["run"]
     assert asked == [able]
+    *_, plain = handlers.record(IMAGE, "What?", *settings, thinking=False)
+    assert (plain.bar["run"] == last.bar["run"]) is not able  # kept apart
     *_, refused = handlers.record(IMAGE, "What?", *settings, thinking="yes")
     assert refused.view["kind"] == "error"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -137,17 +137,12 @@ class ChatTemplate:
             strips=tuple(zip(starts, ends, strict=True)),
         )
 
-    def can_think(self, token: str) -> bool:
-        """Return whether it can open an answer with a thought, and can leave it out.
-
-        A thought that comes with other text before the picture would change the visual states.
-        `token` is the placeholder of a picture.
-        """
-        plain, thinking = (self.lay_out("image", token, 1, way) for way in (False, True))
-        return plain != thinking and replace(plain, after="") == replace(thinking, after="")
-
     def write(
-        self, kinds: Sequence[str], prompt: str, conversation: Conversation = NOTHING_SAID
+        self,
+        kinds: Sequence[str],
+        prompt: str,
+        thinking: bool = False,
+        conversation: Conversation = NOTHING_SAID,
     ) -> str:
         """Return the text of a conversation about media of these kinds, up to the answer.
 
@@ -155,7 +150,7 @@ class ChatTemplate:
         """
         form = self._find_form(kinds, conversation)
         texts = _all_texts(conversation, prompt)
-        return self._write(kinds, texts, bool(conversation.system), form)
+        return self._write(kinds, texts, bool(conversation.system), form, thinking)
 
     def _find_form(self, kinds: Sequence[str], conversation: Conversation) -> _Form:
         """Return the form in which the template takes a system prompt and later messages.
