@@ -1,4 +1,4 @@
-"""Rehearse models at their real size and write the table of docs/models.md.
+"""Rehearse models at their real size and write the table of README.md.
 
     python -m tests.rehearsals [MODEL ...] [--precision bfloat16 float32] [--most 12]
 
@@ -34,11 +34,14 @@ MODELS = (
 )
 MOST = 12.0  # GB of a model that is tried
 QUIET = 2  # the load up to which a machine of two cores counts as idle
-PAGE, FIGURES = Path("docs/models.md"), Path("docs/tables/rehearsals.json")
-HEAD = """\
-| Model | Precision | Load | Read | 16 words | Scales | Estimated | Peak | Estimated |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |
-"""
+PAGE, FIGURES = Path("README.md"), Path("docs/tables/rehearsals.json")
+COLUMNS = (
+    "Model",
+    "Precision",
+    *("Load, s", "Read, s", "16 words, s", "Scales, s", "Estimated, s"),
+    *("Peak, GB", "Estimated, GB"),
+)
+HEAD = f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}\n"
 OPEN, CLOSE = "<!-- rehearsals -->\n", "<!-- end of rehearsals -->\n"
 
 
@@ -92,10 +95,10 @@ def _order(key: str) -> tuple[int, str]:
 def _row(key: str, told: dict[str, Any]) -> str:
     name, precision = key.split("/")[1].split(" ")
     seconds = told["seconds"]
-    times = [f"{seconds[phase]:.1f} s" for phase in ("load", "read", "answer", "scales")]
+    times = [f"{seconds[phase]:.1f}" for phase in ("load", "read", "answer", "scales")]
     sizes = [told["peaks"]["process"], told["process_bytes"] + told["needed_bytes"]]
-    cells = [name, precision, *times, f"{told['estimated_seconds']:.0f} s"]
-    return "| " + " | ".join([*cells, *(f"{size / 1e9:.2f} GB" for size in sizes)]) + " |"
+    cells = [name, precision, *times, f"{told['estimated_seconds']:.0f}"]
+    return "| " + " | ".join([*cells, *(f"{size / 1e9:.2f}" for size in sizes)]) + " |"
 
 
 def _rehearse(entry: Entry, precision: str) -> dict[str, Any]:
