@@ -1,4 +1,4 @@
-"""A launched page with a fake explainer, and a real browser that watches for what must not happen.
+"""Pages with fake explainers, and a real browser that watches for what must not happen.
 
 Set SIGHTLINE_SHOTS to a folder to keep screenshots.
 """
@@ -10,7 +10,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -23,12 +22,9 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 from gradio import networking
 
 from explainer.export import Look, colour_table
-from explainer.media.images import open_image
-from explainer.run.store import RunStore
-from explainer.ui.handlers import PageExample
-from explainer.ui.layout import build_demo, launch_options
+from tests.e2e.pages import App, Pages
 from tests.e2e.tabs import Tab, Tabs
-from tests.ui.fake import SIDE, FakeExplainer
+from tests.ui.fake import FakeExplainer
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -77,7 +73,7 @@ def patient_launch() -> Iterator[None]:
     """Give a launched page a minute to answer: Gradio gives it 3 s, too few on a busy machine."""
 
     def answers(url: str) -> bool:
-        return httpx.head(url, timeout=60).status_code < 400
+        return httpx.head(url, timeout=60, verify=False).status_code < 400
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networking, "url_ok", answers)
@@ -96,50 +92,34 @@ def table_colours(pixels: np.ndarray, table: np.ndarray, signed: bool = False) -
     return np.where(pixels[..., 3:] == 255, pixels[..., :3], table[steps]).astype(int)
 
 
-@dataclass
-class App:
-    """A served page and what is behind it."""
-
-    url: str
-    explainer: FakeExplainer
-    store: RunStore
-
-
-def pictures() -> list[PageExample]:
-    """Return two square pictures with prompts."""
-    dark = np.full((SIDE, SIDE, 3), 60, np.uint8)
-    return [
-        PageExample(open_image(dark), "Describe it.", "Dark"),
-        PageExample(open_image(dark + np.uint8(90)), "Is it light?", "Light"),
-    ]
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    pages = Pages(tmp_path_factory.mktemp("uploads"))
+    yield pages
+    pages.close()
 
 
 @pytest.fixture
-def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., App]]:
-    """A function that serves a page of its own for a test, for the given fake explainer."""
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    demos = []
+def serve(
+    pages: Pages, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., App]]:
+    """A function that lends a test a page with the given fake explainer; see `Pages.lend`."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(pages.uploads))  # tests of other pages change it
+    lent: list[App] = []
 
     def start(explainer: FakeExplainer | None = None) -> App:
-        explainer, store = explainer or FakeExplainer(), RunStore()
-        demos.append(build_demo(explainer, store, about="A fake model.", examples=pictures()))
-        _, url, _ = demos[-1].launch(prevent_thread_lock=True, quiet=True, **launch_options())
-        return App(url, explainer, store)
+        lent.append(pages.lend(explainer or FakeExplainer()))
+        return lent[-1]
 
     yield start
-    for demo in demos:
-        demo.close(verbose=False)
+    for app in lent:
+        pages.take_back(app, request.node.stash.get(FAILED, False))
 
 
-@pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """One page for all tests that leave it as it was."""
-    os.environ["GRADIO_TEMP_DIR"] = str(tmp_path_factory.mktemp("gradio"))
-    explainer, store = FakeExplainer(), RunStore()
-    demo = build_demo(explainer, store, about="A fake model.", examples=pictures())
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
-    yield App(url, explainer, store)
-    demo.close(verbose=False)
+@pytest.fixture
+def app(serve: Callable[..., App]) -> App:
+    """A page with a fake explainer that answers at once."""
+    return serve()
 
 
 @pytest.fixture(scope="session")

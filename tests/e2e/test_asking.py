@@ -14,13 +14,8 @@ WAITING, DRAWN = "[data-method=grad_cam].sl-without", "[data-method=grad_cam]:no
 
 
 @pytest.fixture
-def served(serve):
-    return serve()
-
-
-@pytest.fixture
-def visitor(served, visit):
-    visitor = visit(served.url)
+def visitor(app, visit):
+    visitor = visit(app.url)
     visitor.explain()
     visitor.wait_for_all_maps()
     return visitor
@@ -34,19 +29,19 @@ def tick(visitor, *methods: str) -> None:
     visitor.page.keyboard.press("Escape")
 
 
-def steps(served, visitor):
+def steps(app, visitor):
     """Return what Python draws of the shown chip, as steps of the colour table."""
-    run = served.store.get(visitor.page.get_attribute(".sl-view", "data-run"))
+    run = app.store.get(visitor.page.get_attribute(".sl-view", "data-run"))
     chip = int(visitor.page.get_attribute(".sl-view", "data-chip"))
     heat = explain_subject(find_method("grad_cam"), run, Span(run.chips[chip].tokens))
     return payload.levels(heat.parts[0].values)
 
 
-def test_grad_cam_is_computed_for_the_chosen_word_alone(served, visitor):
-    page, asked = visitor.page, served.explainer.attributed
+def test_grad_cam_is_computed_for_the_chosen_word_alone(app, visitor):
+    page, asked = visitor.page, app.explainer.attributed
     tick(visitor, "grad_cam")
     page.wait_for_selector(DRAWN)
-    assert_cells(visitor, "grad_cam", steps(served, visitor))
+    assert_cells(visitor, "grad_cam", steps(app, visitor))
     visitor.wait_for_all_maps()
     assert len(asked) == 1, "the other words' maps are brought without it"
     page.hover(f"{CHIP} >> nth=7")
@@ -60,7 +55,7 @@ def test_grad_cam_is_computed_for_the_chosen_word_alone(served, visitor):
     visitor.settled("dog", WORD)
     page.mouse.move(2, 2)
     page.wait_for_selector(DRAWN)
-    assert_cells(visitor, "grad_cam", steps(served, visitor))
+    assert_cells(visitor, "grad_cam", steps(app, visitor))
     assert len(asked) == 2
     assert visitor.message() == ""
     visitor.shot("asking")
@@ -72,46 +67,46 @@ def wait_for_words(visitor, words: str) -> None:
     )
 
 
-def ask_eagle(served, visitor) -> None:
+def ask_eagle(app, visitor) -> None:
     """Show EAGLE, of which a reading takes long from now on, and wait until they are counted.
 
     Make them quick again only when what comes after has begun: what is ended could be done before.
     """
-    served.explainer.delay = 1.0
+    app.explainer.delay = 1.0
     tick(visitor, "eagle")
     wait_for_words(visitor, " of 12 ")
 
 
-def test_readings_are_counted_and_can_be_stopped_and_begun_again(served, visitor):
+def test_readings_are_counted_and_can_be_stopped_and_begun_again(app, visitor):
     page, act = visitor.page, visitor.page.locator(".sl-told .sl-tool")
-    ask_eagle(served, visitor)
+    ask_eagle(app, visitor)
     assert act.inner_text() == texts.VIEW["end"]
     assert page.locator(".sl-view.sl-busy").count() == 0, "other maps stay bright"
     visitor.shot("making")
     act.click()
     visitor.settled(texts.VIEW["ended"], "document.querySelector('.sl-message').textContent")
-    assert served.explainer.attributed == []
+    assert app.explainer.attributed == []
     page.wait_for_selector("[data-method=eagle].sl-without")
     visitor.shot("ended")
     act.click()  # at once: the model may still be about its last reading
     wait_for_words(visitor, " of 12 ")
-    served.explainer.delay = 0
+    app.explainer.delay = 0
     page.wait_for_selector("[data-method=eagle]:not(.sl-without)")
     assert page.inner_text("[data-method=eagle] .sl-note") == "rests on the picture: 0.62"
     assert page.locator(".sl-told").is_hidden()
-    assert len(served.explainer.attributed) == 1
+    assert len(app.explainer.attributed) == 1
 
 
-def test_another_word_or_question_ends_what_is_made_for_the_last_one(served, visitor):
-    page, explainer = visitor.page, served.explainer
-    ask_eagle(served, visitor)
+def test_another_word_or_question_ends_what_is_made_for_the_last_one(app, visitor):
+    page, explainer = visitor.page, app.explainer
+    ask_eagle(app, visitor)
     page.click(f"{CHIP} >> nth=4")
     visitor.settled("", "document.querySelector('.sl-message').textContent")
     wait_for_words(visitor, " of 12 ")
     explainer.delay = 0
     page.wait_for_selector("[data-method=eagle]:not(.sl-without)")
     shown = page.get_attribute(".sl-view", "data-run")
-    run = served.store.get(shown)
+    run = app.store.get(shown)
     assert [run.tokens.texts[t] for _, t in explainer.attributed] == [" dog"]
     explainer.delay = 1.0
     page.click(f"{CHIP} >> nth=7")
@@ -124,7 +119,7 @@ def test_another_word_or_question_ends_what_is_made_for_the_last_one(served, vis
     assert " grass" not in [run.tokens.texts[t] for _, t in explainer.attributed]
 
 
-def test_quick_steps_ask_for_the_word_at_their_end(served, visitor):
+def test_quick_steps_ask_for_the_word_at_their_end(app, visitor):
     page = visitor.page
     tick(visitor, "grad_cam")
     page.wait_for_selector(DRAWN)
@@ -134,18 +129,18 @@ def test_quick_steps_ask_for_the_word_at_their_end(served, visitor):
     visitor.settled("dog", WORD)
     page.wait_for_selector(DRAWN)
     visitor.wait_for_all_maps()
-    run = served.store.get(page.get_attribute(".sl-view", "data-run"))
-    assert [run.tokens.texts[t] for _, t in served.explainer.attributed] == [" cat", " dog"]
+    run = app.store.get(page.get_attribute(".sl-view", "data-run"))
+    assert [run.tokens.texts[t] for _, t in app.explainer.attributed] == [" cat", " dog"]
 
 
-def test_a_method_without_a_map_says_why_beside_the_others(served, visitor):
+def test_a_method_without_a_map_says_why_beside_the_others(app, visitor):
     page = visitor.page
     tick(visitor, "archi_surgery", "attention")
     page.wait_for_selector("[data-method=attention]:not(.sl-without)")
     page.wait_for_selector(".sl-message[data-kind=error]")
     assert "CLIP's vision tower" in visitor.message()
     visitor.quiet()
-    assert [name for name, _ in served.explainer.attributed] == ["attention"]
+    assert [name for name, _ in app.explainer.attributed] == ["attention"]
     page.click(".sl-could-word[aria-pressed=false] >> nth=0")
     page.wait_for_selector("[data-method=attention].sl-without")
     assert "explains recorded words only" in page.inner_text("[data-method=attention] .sl-absent")

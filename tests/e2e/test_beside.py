@@ -81,8 +81,7 @@ def peak(heat) -> tuple[float, float]:
     return (column + 0.5) / 21, (row + 0.5) / 21
 
 
-def test_a_typed_word_is_brought_and_set_against_the_chosen_one(serve, visit):
-    app = serve()
+def test_a_typed_word_is_brought_and_set_against_the_chosen_one(app, visit):
     visitor, _, _ = begun(app, visit)
     visitor.page.fill(".sl-type", "dog")
     visitor.page.press(".sl-type", "Enter")
@@ -165,8 +164,7 @@ def test_tokens_of_the_template_are_shown_on_demand(app, visit):
     assert page.locator(".sl-template .sl-chip").count() == 0
 
 
-def test_an_edited_answer_is_read_and_explained(serve, visit):
-    app = serve()
+def test_an_edited_answer_is_read_and_explained(app, visit):
     visitor, run, _ = begun(app, visit)
     page = visitor.page
     page.click("text=Edit answer")

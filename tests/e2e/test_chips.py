@@ -120,8 +120,7 @@ def test_hostile_tokens_are_shown_as_they_are(serve, visit):
     visitor.shot("hostile")
 
 
-def test_a_very_long_prompt_is_no_trap(serve, visit):
-    app = serve()
+def test_a_very_long_prompt_is_no_trap(app, visit):
     visitor = visit(app.url)
     visitor.page.click(".sl-example >> nth=0")
     visitor.wait_for_maps()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from explainer.ui.sections.eagle import words
-from tests.ui.fake import FakeExplainer
 
 PICTURE = ".sl-eagle-picture[src^=data]"
 
@@ -36,8 +35,7 @@ def test_parts_are_shown_searched_and_hidden(app, visit, theme, width):
     visitor.shot(f"eagle-{width}-{theme}")
 
 
-def test_a_search_is_stopped_and_its_map_stays(serve, visit):
-    app = serve(FakeExplainer())
+def test_a_search_is_stopped_and_its_map_stays(app, visit):
     visitor = visit(app.url)
     page = visitor.page
     visitor.explain()

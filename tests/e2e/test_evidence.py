@@ -6,7 +6,7 @@ import pytest
 
 from explainer.methods import METHODS
 from explainer.web import texts, token_text
-from tests.ui.fake import ANSWER_TEXTS, FakeExplainer
+from tests.ui.fake import ANSWER_TEXTS
 
 LAST = ".sl-answer .sl-chip >> nth=-1"
 
@@ -64,9 +64,8 @@ def test_every_answer_gets_its_bars(measured):
     assert measured.page.locator(".sl-rests").count() == len(ANSWER_TEXTS)
 
 
-def test_a_layer_is_looked_at_by_the_slider(serve, visit):
-    served = serve(FakeExplainer())
-    visitor = visit(served.url)
+def test_a_layer_is_looked_at_by_the_slider(app, visit):
+    visitor = visit(app.url)
     page = visitor.page
     assert not page.is_visible("[data-name=layer]")
     page.click(f"text={texts.DECODING}")
@@ -87,8 +86,8 @@ def test_a_layer_is_looked_at_by_the_slider(serve, visit):
         "() => document.querySelector('.sl-line').textContent.includes('layer 1 of 3')"
     )
     visitor.wait_for_maps()
-    (key,) = list(served.store._runs)
-    run = served.store.get(key)
+    (key,) = list(app.store._runs)
+    run = app.store.get(key)
     chip = int(page.get_attribute(".sl-view", "data-chip"))
     token = run.chips[chip].tokens[0]
     early = METHODS["logit_lens"](run.at_layer(1), token).values

@@ -42,8 +42,8 @@ def forgive(visitor) -> None:
     visitor.complaints = [c for c in visitor.complaints if "Failed to load resource" not in c]
 
 
-def test_a_refusal_without_a_reason_is_said_and_can_be_asked_again(serve, visit):
-    visitor = visit(serve().url)
+def test_a_refusal_without_a_reason_is_said_and_can_be_asked_again(app, visit):
+    visitor = visit(app.url)
     visitor.explain()
     for pattern, status in product((JOIN, RUN), (503, 500)):
         visitor.page.route(pattern, answer(status, {"error": None, "detail": None}))
@@ -68,8 +68,8 @@ def change(visitor, edit) -> None:
     visitor.page.route(JOIN, changed)
 
 
-def test_the_reason_of_a_refusal_is_said(serve, visit):
-    visitor = visit(serve().url)
+def test_the_reason_of_a_refusal_is_said(app, visit):
+    visitor = visit(app.url)
     visitor.explain()
     foreign = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}
     edits = {
@@ -111,8 +111,8 @@ def test_an_error_in_the_middle_is_said_and_brings_the_answer_before_back(
     assert_answered(visitor)
 
 
-def test_a_server_that_is_not_reached_is_said(serve, visit):
-    visitor = visit(serve().url)
+def test_a_server_that_is_not_reached_is_said(app, visit):
+    visitor = visit(app.url)
     visitor.explain()
     refused = []
     visitor.page.route("**/gradio_api/**", lambda route: (refused.append(route), route.abort()))
@@ -141,10 +141,10 @@ def test_a_lost_connection_is_asked_again_once_the_server_is_back(serve, visit):
     visitor.complaints.clear()
 
 
-def test_a_silent_server_is_given_up(serve, visit):
-    app = serve(FakeExplainer())
+def test_a_silent_server_is_given_up(app, visit):
     visitor = visit(app.url)
     visitor.explain()
+    visitor.quiet()  # what is held is of the next question
     held = []  # neither answered nor refused
     visitor.page.route("**/queue/data*", lambda route: held.append(route))
     visitor.page.click(".sl-example >> nth=1")

@@ -22,7 +22,7 @@ from explainer.serving.model_pool import Models
 from explainer.ui.layout import build_demo, launch_options
 from explainer.ui.sections.own_picture import words
 from tests import tiny
-from tests.e2e.conftest import pictures
+from tests.e2e.pages import pictures
 from tests.models import hub_server
 
 NAME, WEIGHTS, PIECE = "org/small-vl", "model.safetensors", 10_000

@@ -14,7 +14,7 @@ from explainer.run import ANSWER
 from explainer.ui.sections.hiding import words as hiding_words
 from explainer.web import texts
 from tests.e2e.test_accessibility import serious
-from tests.ui.fake import SIDE, FakeExplainer
+from tests.ui.fake import SIDE
 
 CHIP = ".sl-answer .sl-chip"
 RESULT = ".sl-whatif-result:not([hidden], .sl-late)"
@@ -139,8 +139,7 @@ def test_a_rectangle_is_drawn_by_pointer_and_by_keyboard(app, visit):
     assert page.locator(".sl-box:visible").count() == 0
 
 
-def test_stop_brings_the_answer_back(serve, visit):
-    app = serve(FakeExplainer())
+def test_stop_brings_the_answer_back(app, visit):
     visitor, _, _ = opened(app, visit)
     page, first = visitor.page, visitor.page.evaluate("document.sightline.now.run")
     app.explainer.delay = 0.5

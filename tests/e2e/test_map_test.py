@@ -90,8 +90,7 @@ def test_what_was_measured_is_late_once_something_else_is_chosen(app, visit):
     assert not page.is_visible(".sl-proof-result")
 
 
-def test_it_can_be_stopped_and_begun_again(serve, visit):
-    app = serve(FakeExplainer())
+def test_it_can_be_stopped_and_begun_again(app, visit):
     visitor = opened(app, visit)
     page = visitor.page
     app.explainer.delay = 0.4

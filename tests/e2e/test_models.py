@@ -27,7 +27,7 @@ from explainer.ui.layout import build_demo, launch_options
 from explainer.ui.model_menu import ModelMenu
 from explainer.web import controls, payload
 from tests import tiny
-from tests.e2e.conftest import pictures
+from tests.e2e.pages import pictures
 
 SAID = ".sl-model-said"
 TABLE = colour_table("inferno").astype(int)

@@ -18,8 +18,8 @@ from explainer.serving.no_models import NoModels
 from explainer.ui.gallery import GalleryRun, load_gallery
 from explainer.ui.handlers import PageExample
 from explainer.ui.layout import build_demo, launch_options
-from tests.e2e.conftest import App, pictures
-from tests.ui.fake import ANSWER_TEXTS, FakeExplainer, fake_run
+from tests.e2e.pages import pictures
+from tests.ui.fake import ANSWER_TEXTS, fake_run
 
 CHIP = ".sl-answer .sl-chip"
 SHOWN = ".sl-view[data-chip]:not([data-chip=''])"
@@ -43,9 +43,10 @@ def full(empty: Gallery) -> Iterator[Gallery]:
 
 
 @dataclass
-class Gallery(App):
+class Gallery:
     """A page with recorded answers."""
 
+    url: str
     gallery: Sequence[GalleryRun]
 
 
@@ -54,10 +55,9 @@ def served(
     gallery: Sequence[GalleryRun], examples: Sequence[PageExample] = ()
 ) -> Iterator[Gallery]:
     """Serve a page without a model."""
-    store = RunStore()
-    demo = build_demo(NoModels(), store, about="No model.", gallery=gallery, examples=examples)
+    demo = build_demo(NoModels(), RunStore(), about="No model.", gallery=gallery, examples=examples)
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
-    yield Gallery(url, FakeExplainer(), store, gallery)
+    yield Gallery(url, gallery)
     demo.close(verbose=False)
 
 

@@ -50,8 +50,7 @@ def test_chips_appear_while_the_model_answers(serve, visit):
     assert visitor.message() == ""
 
 
-def test_stop_in_the_middle_keeps_the_answer_before(serve, visit):
-    app = serve(FakeExplainer())
+def test_stop_in_the_middle_keeps_the_answer_before(app, visit):
     visitor = visit(app.url)
     visitor.explain()
     visitor.page.click(".sl-answer .sl-chip >> nth=4")
@@ -102,8 +101,7 @@ def test_stop_before_any_answer(serve, visit):
     assert visitor.chips() == []
 
 
-def test_no_picture_and_empty_prompt(serve, visit):
-    app = serve()
+def test_no_picture_and_empty_prompt(app, visit):
     visitor = visit(app.url)
     visitor.page.click("#sl-run")
     visitor.page.wait_for_function(
@@ -119,8 +117,8 @@ def test_no_picture_and_empty_prompt(serve, visit):
     assert "transparent" in visitor.page.inner_text("#sl-notice")
 
 
-def test_a_bad_upload_is_said_and_the_page_goes_on(serve, visit):
-    visitor = visit(serve().url)
+def test_a_bad_upload_is_said_and_the_page_goes_on(app, visit):
+    visitor = visit(app.url)
     visitor.explain()
     notice = "document.querySelector('#sl-notice').textContent.includes(said)"
     for kind, said in (("text", "not a picture"), ("cut", "damaged")):
@@ -140,16 +138,15 @@ def test_a_bad_upload_is_said_and_the_page_goes_on(serve, visit):
     assert visitor.page.get_attribute("#sl-notice .sl-notice", "data-kind") != "error"
 
 
-def test_an_animation_is_taken_by_its_first_frame(serve, visit):
-    visitor = visit(serve().url)
+def test_an_animation_is_taken_by_its_first_frame(app, visit):
+    visitor = visit(app.url)
     upload(visitor, "gif")
     visitor.page.click("#sl-run")
     visitor.wait_for_maps()
     assert "first one" in visitor.page.inner_text("#sl-notice")
 
 
-def test_an_expired_run_says_what_to_do_and_loses_nothing_else(serve, visit):
-    app = serve()
+def test_an_expired_run_says_what_to_do_and_loses_nothing_else(app, visit):
     visitor = visit(app.url)
     visitor.explain()
     key = visitor.page.get_attribute(".sl-view", "data-run")
@@ -176,8 +173,7 @@ def test_an_expired_run_says_what_to_do_and_loses_nothing_else(serve, visit):
     visitor.wait_for_maps()
 
 
-def test_two_visitors_see_their_own_runs(serve, visit):
-    app = serve()
+def test_two_visitors_see_their_own_runs(app, visit):
     one, other = visit(app.url), visit(app.url)
     one.explain(0)
     other.explain(1)
@@ -205,8 +201,7 @@ def test_enter_in_the_prompt_explains_and_a_second_press_does_nothing(serve, vis
     assert app.explainer.calls == ["What is this?"]
 
 
-def test_an_upload_can_be_asked_about_again_though_its_file_is_gone(serve, visit, tmp_path):
-    app = serve()
+def test_an_upload_can_be_asked_about_again_though_its_file_is_gone(app, visit, pages):
     visitor = visit(app.url)
     pixels = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
     file = io.BytesIO()
@@ -225,7 +220,7 @@ def test_an_upload_can_be_asked_about_again_though_its_file_is_gone(serve, visit
         )
         visitor.wait_for_maps()
         keys.append(visitor.page.get_attribute(".sl-view", "data-run"))
-        assert not list(tmp_path.rglob("mine.png")), "deleted once it was recorded"
+        assert not list(pages.uploads.rglob("mine.png")), "deleted once it was recorded"
         np.testing.assert_array_equal(app.store.get(keys[-1]).images[0], pixels)
     assert keys[0] == keys[2] != keys[1]
     assert visitor.page.evaluate("document.querySelector('#sl-image img').naturalWidth") == 120

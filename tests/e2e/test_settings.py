@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlencode, urlparse
 from explainer.ui.sections.help import words as help_words
 from explainer.ui.sections.links import words as link_words
 from tests.e2e.test_chips import centre
+from tests.ui.fake import FakeExplainer
 
 K = "[data-name=k] .sl-number"
 SAID = ".sl-settings-said"
@@ -67,9 +68,8 @@ def test_a_link_brings_the_chosen_word_and_the_weights_of_scales(app, visit):
     assert "The link's word was left out: word must lie in" in wrong.page.inner_text(SAID)
 
 
-def test_a_link_brings_a_contrast_with_a_typed_word_and_several_words_as_one(serve, visit):
-    first, second = serve(), serve()
-    visitor, chip = visit(first.url), ".sl-answer .sl-chip >> nth={}".format
+def test_a_link_brings_a_contrast_with_a_typed_word_and_several_words_as_one(app, visit):
+    visitor, chip = visit(app.url), ".sl-answer .sl-chip >> nth={}".format
     visitor.explain()
     visitor.page.click(chip(1))
     visitor.page.fill(".sl-type", "dog")
@@ -83,11 +83,12 @@ def test_a_link_brings_a_contrast_with_a_typed_word_and_several_words_as_one(ser
     visitor.page.wait_for_function("() => /word=t/.test(location.search)")
     several = visitor.page.url
 
-    other = visit(f"{second.url}?{urlencode(contrast)}")
+    app.restart(FakeExplainer())  # which knows neither the run nor the word
+    other = visit(f"{app.url}?{urlencode(contrast)}")
     title = "document.querySelector('.sl-word').textContent"
     other.settled("cat, not dog", title)
     other.page.wait_for_selector(".sl-view:not(.sl-late, .sl-busy)")
-    assert second.explainer.brought == [" dog"]
+    assert app.explainer.brought == [" dog"]
     assert other.page.inner_text(SAID) == ""
     assert other.pixel("logit_lens", *centre(1)) != other.pixel("logit_lens", *centre(4))
     other.page.wait_for_function("() => /against=/.test(location.search)")

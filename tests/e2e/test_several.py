@@ -11,7 +11,8 @@ from PIL import Image
 from explainer.methods import METHODS
 from explainer.methods.subjects import Span, explain_subject
 from explainer.web import payload
-from tests.e2e.conftest import App, Visitor
+from tests.e2e.conftest import Visitor
+from tests.e2e.pages import App
 from tests.media.test_video import clip
 from tests.ui.fake import SIDE
 
@@ -63,8 +64,8 @@ def _weights(share: float, pixels: int, cells: int) -> np.ndarray:
     return np.maximum(0, 1 - np.abs(np.clip(centre, 0, cells - 1) - np.arange(cells)))
 
 
-def test_the_strip_stands_above_the_maps_on_a_phone(serve, visit, files):
-    visitor = visit(serve().url, 390, 844)
+def test_the_strip_stands_above_the_maps_on_a_phone(app, visit, files):
+    visitor = visit(app.url, 390, 844)
     ask(visitor, files[0], [files[1]])
     page = visitor.page
     strip, maps = (page.locator(name).bounding_box() for name in (".sl-strip", ".sl-maps"))
@@ -75,8 +76,7 @@ def test_the_strip_stands_above_the_maps_on_a_phone(serve, visit, files):
     assert maps["y"] + maps["height"] <= strip["y"]
 
 
-def test_the_strip_chooses_the_picture_that_maps_show(serve, visit, files):
-    app = serve()
+def test_the_strip_chooses_the_picture_that_maps_show(app, visit, files):
     visitor = visit(app.url)
     ask(visitor, files[0], [files[1]])
     page = visitor.page
@@ -96,8 +96,7 @@ def test_the_strip_chooses_the_picture_that_maps_show(serve, visit, files):
     visitor.shot("two-pictures")
 
 
-def test_keys_choose_pictures_and_bars_say_how_strong_they_are(serve, visit, files):
-    app = serve()
+def test_keys_choose_pictures_and_bars_say_how_strong_they_are(app, visit, files):
     visitor = visit(app.url)
     ask(visitor, None, files[:2])
     page = visitor.page
@@ -122,8 +121,7 @@ def test_keys_choose_pictures_and_bars_say_how_strong_they_are(serve, visit, fil
         assert float(width.removesuffix("%")) == pytest.approx(100 * part.values.max(), abs=1)
 
 
-def test_a_video_shows_its_frames_and_a_new_picture_has_no_strip(serve, visit, files):
-    app = serve()
+def test_a_video_shows_its_frames_and_a_new_picture_has_no_strip(app, visit, files):
     visitor = visit(app.url)
     ask(visitor, None, [files[2]])
     page = visitor.page
@@ -141,8 +139,8 @@ def test_a_video_shows_its_frames_and_a_new_picture_has_no_strip(serve, visit, f
     assert page.get_attribute(".sl-view", "data-image") == "0"
 
 
-def test_a_phone_needs_no_sideways_scroll_for_many_frames(serve, visit, files):
-    visitor = visit(serve().url, width=390, height=844)
+def test_a_phone_needs_no_sideways_scroll_for_many_frames(app, visit, files):
+    visitor = visit(app.url, width=390, height=844)
     ask(visitor, None, [files[2]])
     wide = visitor.page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 390

@@ -134,8 +134,7 @@ def test_scales_can_be_switched_but_not_all_off(app, visitor):
     assert visitor.message() == ""
 
 
-def test_a_new_scale_is_read_once_and_kept(serve, visit):
-    app = serve()
+def test_a_new_scale_is_read_once_and_kept(app, visit):
     visitor = visit(app.url)
     visitor.explain()
     visitor.quiet()
