@@ -14,7 +14,8 @@ from pathlib import Path
 
 import httpx
 
-ROOT = Path(__file__).parent.parent
+from tests.apart import ROOT, forked_python
+
 PICTURE = ROOT / "assets" / "examples" / "fruit.png"
 META = {"_type": "gradio.FileData"}
 PATIENCE = 120  # seconds
@@ -28,8 +29,8 @@ def free_port() -> int:
 @contextmanager
 def started_app(uploads: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
     """Start the app, and yield its process and a client for its address."""
-    env = os.environ | {"GRADIO_TEMP_DIR": str(uploads), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-u", "app.py", "--device", "cpu", "--port", str(free_port())]
+    command = [*forked_python(), "-u", "app.py", "--device", "cpu", "--port", str(free_port())]
+    env = os.environ | {"GRADIO_TEMP_DIR": str(uploads)}
     log = uploads / "log.txt"
     with (
         log.open("w") as stderr,

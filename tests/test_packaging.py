@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tomllib
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -23,6 +21,7 @@ from explainer.__main__ import COMMANDS
 from explainer.emoji_world.objects import THINGS
 from explainer.recording.load import BUNDLED
 from tests import dockerfile, screenshots
+from tests.apart import forked_python
 from tests.readme_figures import (
     EVIDENCE,
     MEANING,
@@ -171,9 +170,8 @@ def test_the_python_of_docs_python_md_runs_as_printed(tmp_path):
     block = "\n".join(_blocks("python", text))  # each goes on where the one before ends
     (tmp_path / "assets").symlink_to(ROOT / "assets")
     done = subprocess.run(
-        [sys.executable, "-c", block],
+        [*forked_python(), "-c", block],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,

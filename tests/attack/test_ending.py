@@ -21,6 +21,7 @@ def test_sigterm_ends_a_running_search(tmp_path):
         assert "event_id" in started
         time.sleep(1.5)
         assert process.poll() is None
+        assert list(tmp_path.rglob("*.png")), "the upload"
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0, "ended by its own handler"

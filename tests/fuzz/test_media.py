@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 
 import pytest
+
+from tests.apart import forked_python
 
 KINDS = {"media": ["pictures", "videos"], "records": ["runs", "links", "knobs", "annotations"]}
 
@@ -16,7 +17,7 @@ KINDS = {"media": ["pictures", "videos"], "records": ["runs", "links", "knobs", 
 def test_damaged_files_never_break_the_readers(module, tmp_path):
     pytest.importorskip("hypothesis")
     how = ["--rounds", "2", "--seed", "1", "--keep", str(tmp_path)]
-    command = [sys.executable, "-m", f"tests.fuzz.{module}", *KINDS[module], *how]
+    command = [*forked_python(), "-m", f"tests.fuzz.{module}", *KINDS[module], *how]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
     for reader, line in zip(KINDS[module], result.stdout.splitlines(), strict=True):
