@@ -63,6 +63,11 @@ export function mount({element, props, trigger, watch}) {
     const share = now.fraction === null ? '' : ` ${Math.round(100 * now.fraction)} %,`;
     stage.textContent = `${now.name}: ${now.stage},${share} ${Math.round(now.seconds)} s`;
     stop.hidden = !ticket;
+    const facts = [...list.options].find(item => item.value === now.name)?.text.split(' · ').slice(1).join(' · ');
+    if (!facts) return;
+    list.value = now.name;  // the closed menu has no room for what follows the name
+    about.textContent = facts;
+    page.hidden = true;
   }
 
   /** @type {(on: boolean) => void} */
@@ -90,7 +95,6 @@ export function mount({element, props, trigger, watch}) {
     about.textContent = value.line;
     page.hidden = !value.link;
     page.href = value.link || '#';
-    line.title = value.line;
     said.textContent = value.said.text;
     said.dataset.kind = value.said.kind;
     said.setAttribute('role', value.said.kind === 'error' ? 'alert' : 'status');
