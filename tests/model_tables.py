@@ -14,6 +14,7 @@ from explainer.attribution.knockout import check_full_attention
 from explainer.attribution.reading import check_all_attend
 from explainer.attribution.surgery import check_tower
 from explainer.errors import SightlineError
+from explainer.models import family_class
 from explainer.models.loading import catalogue
 from explainer.models.loading.catalogue import Entry
 from explainer.models.loading.hub import download_command
@@ -28,14 +29,23 @@ _HUB = "https://huggingface.co"
 
 def sizes() -> str:
     """Return what each listed model takes to download and to run."""
-    head = ("Model", "Released", "Download", "Memory in bfloat16", "in float32", "Licence")
+    head = (
+        "Model",
+        "Family",
+        "Released",
+        "Download",
+        "Memory in bfloat16",
+        "in float32",
+        "Licence",
+    )
     return _table(head, [_size(entry) for entry in catalogue.hub()])
 
 
 def _size(entry: Entry) -> list[str]:
     bytes_of = (entry.download_bytes, entry.needs("bfloat16"), entry.needs("float32"))
     link = f"[{entry.id}]({_HUB}/{entry.id})"
-    return [link, entry.released, *(_gb(n) for n in bytes_of), entry.licence]
+    family = family_class(entry.model_type).label
+    return [link, family, entry.released, *(_gb(n) for n in bytes_of), entry.licence]
 
 
 def downloads() -> str:
