@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from gradio import http_server
 
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
-from tests import WORKER, tiny, tiny_hybrid
+from tests import tiny, tiny_hybrid
+from tests.apart import forked_python, start_fork_server
 
 
 @pytest.hookimpl(optionalhook=True)  # package_ages installs no xdist
@@ -26,9 +29,22 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(8, cores + 2)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    """Fork the workers from a process that has imported everything, and keep their ports apart."""
+    worker = getattr(config, "workerinput", {}).get("workerid")  # "gw0", "gw1", ...
+    if worker is not None:
+        port = 7860 + 100 * int(worker.removeprefix("gw"))  # where it looks for free ones
+        os.environ.setdefault("GRADIO_SERVER_PORT", str(port))
+        http_server.INITIAL_PORT_VALUE = int(os.environ["GRADIO_SERVER_PORT"])
+    elif getattr(config.option, "tx", None):
+        start_fork_server(config.args)
+        command = shlex.join(forked_python())
+        config.option.tx = [f"popen//python={command}" for _ in config.option.tx]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run slow tests first where workers share the tests: none waits for one at the end."""
-    if WORKER is not None:
+    if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

@@ -186,12 +186,15 @@ def finish(argv: Sequence[str]) -> None:
 
 
 def preload(paths: Sequence[str]) -> None:
-    """Import what tests need: the packages, and the modules of the tests below the paths."""
-    for name in PRELOADED:
-        importlib.import_module(name)
+    """Import what tests need: the modules of the tests below the paths, and the packages.
+
+    The former first: pytest changes the assertions of its plugins only where it imports them.
+    """
     if paths:
         collect = ["--collect-only", "-qq", "-s", "-n0", "-p", "no:cacheprovider"]
         pytest.main([*collect, *paths])
+    for name in PRELOADED:
+        importlib.import_module(name)
     gc.collect()
     gc.freeze()  # a collection need not look at what all processes share
 
