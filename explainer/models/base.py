@@ -196,7 +196,7 @@ class Family(ABC):
     @staticmethod
     def mlp_norm(layer: torch.nn.Module) -> torch.nn.Module:
         """Return the norm of a decoder layer before its MLP."""
-        return layer.post_attention_layernorm
+        return getattr(layer, "pre_feedforward_layernorm", layer.post_attention_layernorm)
 
     @property
     def depth(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from explainer.errors import ModelError
 from explainer.models.base import Family
@@ -48,10 +47,6 @@ class Gemma3(Family):
     alphas = (0.1, 1.0)
     max_images = 16
     note = "The picture is stretched to a square of one fixed size."
-
-    @staticmethod
-    def mlp_norm(layer: nn.Module) -> nn.Module:
-        return layer.pre_feedforward_layernorm
 
     @property
     def side(self) -> int:

@@ -54,10 +54,6 @@ class Gemma4(Family):
     def extra_marks(cls) -> tuple[str, ...]:
         return (_OPENING, _CLOSING, "<|turn>", "<turn|>")
 
-    @staticmethod
-    def mlp_norm(layer: nn.Module) -> nn.Module:
-        return layer.pre_feedforward_layernorm
-
     @property
     def video_token_id(self) -> int:
         # The tokenizer of the first release does not know the placeholder.
