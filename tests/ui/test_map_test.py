@@ -18,7 +18,7 @@ from explainer.serving.jobs import CurvesJob
 from explainer.serving.model_pool import Models
 from explainer.ui.handlers import Handlers
 from explainer.ui.sections.map_test import words as map_test_words
-from explainer.ui.sections.map_test.handler import KEPT, CurveReader, MapTestHandler
+from explainer.ui.sections.map_test.handler import CurveReader, MapTestHandler
 from explainer.web import texts
 from explainer.web.controls import option_value, panel_value
 from tests.ui.fake import SIDE, FakeExplainer, fake_run, with_layers
@@ -125,10 +125,11 @@ def test_words_of_a_run_share_the_random_orders(proving, store, explainer):
     assert explainer.read - read == (3 + 3 + 3 + RANDOM) * 2 * 6
 
 
-def test_what_is_kept_of_random_orders_is_bounded(store, explainer):
+def test_what_is_kept_of_random_orders_is_bounded(store, explainer, monkeypatch):
+    monkeypatch.setattr("explainer.ui.sections.map_test.handler.KEPT", 3)
     reader, run = CurveReader(Handlers(explainer, store)), store.get("run")
     heat = METHODS["tam"](run, int(run.indices(ANSWER)[CAT]))
-    for name in range(KEPT + 1):
+    for name in range(4):
         list(reader.steps(str(name), run, [heat], CurvePlan("black", 1)))
     read = explainer.read
     list(reader.steps("1", run, [heat], CurvePlan("black", 1)))
