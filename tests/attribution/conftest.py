@@ -11,7 +11,7 @@ from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.run import Run
 from tests import tiny
-from tests.conftest import FAMILIES, HYBRID
+from tests.shared_models import FAMILIES, HYBRID
 
 PROMPT_TEXT = "what is in it?"
 # Of methods that take long, to try what all methods share.

@@ -13,7 +13,7 @@ from explainer.run import ANSWER, Run
 from tests import tiny
 from tests.attribution.conftest import QUICK, THROUGH_ATTENTION
 from tests.attribution.test_hygiene import traces
-from tests.conftest import FAMILIES, HYBRID
+from tests.shared_models import FAMILIES, HYBRID
 
 
 @pytest.fixture(scope="module", params=HYBRID)

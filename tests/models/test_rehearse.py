@@ -15,7 +15,7 @@ from explainer.models.loading.speed import Speed, estimate_seconds
 from explainer.models.loading.stand_in import write_stand_in
 from explainer.recording.load import load
 from tests import tiny
-from tests.conftest import FAMILIES
+from tests.shared_models import FAMILIES
 
 CONFIGS = ("config.json", "preprocessor_config.json", "processor_config.json")
 

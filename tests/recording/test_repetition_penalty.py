@@ -26,9 +26,9 @@ from explainer.ui.model_menu import ModelMenu
 from explainer.ui.sections.links.links import Links
 from explainer.ui.sections.links.parameters import Doubts
 from tests import tiny
-from tests.conftest import FAMILIES
 from tests.models.test_internvl_chat import publish
 from tests.recording.test_record import _reference
+from tests.shared_models import FAMILIES
 
 TOKENS = 24
 PENALTIES = (1.05, 1.5)
