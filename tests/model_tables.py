@@ -20,7 +20,7 @@ from explainer.models.loading.catalogue import Entry
 from explainer.models.loading.hub import download_command
 from explainer.recording.load import load
 from explainer.run import Conversation
-from tests import tiny, tiny_hybrid
+from tests import tiny, tiny_gemma, tiny_hybrid, tiny_tiles
 from tests.rehearsals import MODELS
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "models.md"
@@ -67,14 +67,14 @@ TINY: Mapping[str, Callable[[Path], Path]] = {
     "qwen3_5": tiny_hybrid.qwen3_5,
     "qwen3_5_moe": tiny_hybrid.qwen3_5_moe,
     "lfm2_vl": tiny_hybrid.lfm2_vl,
-    "llava": tiny.llava,
-    "llava_next": tiny.llava_next,
-    "llava_onevision": tiny.llava_onevision,
-    "internvl": tiny.internvl,
-    "smolvlm": tiny.smolvlm,
-    "idefics3": tiny.idefics3,
-    "gemma3": tiny.gemma3,
-    "gemma4": tiny.gemma4,
+    "llava": tiny_tiles.llava,
+    "llava_next": tiny_tiles.llava_next,
+    "llava_onevision": tiny_tiles.llava_onevision,
+    "internvl": tiny_tiles.internvl,
+    "smolvlm": tiny_tiles.smolvlm,
+    "idefics3": tiny_tiles.idefics3,
+    "gemma3": tiny_gemma.gemma3,
+    "gemma4": tiny_gemma.gemma4,
 }
 _TURN = (("What is it?", "A cat."),)
 

@@ -9,7 +9,7 @@ import torch
 
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
-from tests import tiny, tiny_hybrid
+from tests import tiny, tiny_gemma, tiny_hybrid, tiny_tiles
 
 
 @pytest.fixture(scope="session")
@@ -30,14 +30,14 @@ FAMILIES = {
     "qwen3_vl": (tiny.qwen3_vl, {}),
     "qwen3_5": (tiny_hybrid.qwen3_5, {}),
     "lfm2_vl": (tiny_hybrid.lfm2_vl, {}),
-    "llava": (tiny.llava, {}),
-    "internvl": (tiny.internvl, {}),
-    "internvl3_5": (tiny.internvl3_5, {}),
-    "internvl_tiles": (tiny.internvl, {"tiles": 6}),
-    "smolvlm": (tiny.smolvlm, {}),
-    "gemma3": (tiny.gemma3, {}),
-    "gemma4": (tiny.gemma4, {}),
-    "llava_next": (tiny.llava_next, {}),
+    "llava": (tiny_tiles.llava, {}),
+    "internvl": (tiny_tiles.internvl, {}),
+    "internvl3_5": (tiny_tiles.internvl3_5, {}),
+    "internvl_tiles": (tiny_tiles.internvl, {"tiles": 6}),
+    "smolvlm": (tiny_tiles.smolvlm, {}),
+    "gemma3": (tiny_gemma.gemma3, {}),
+    "gemma4": (tiny_gemma.gemma4, {}),
+    "llava_next": (tiny_tiles.llava_next, {}),
 }
 HYBRID = ("qwen3_5", "lfm2_vl")  # some of their layers have no attention
 

@@ -18,7 +18,7 @@ from explainer.models.engine import Engine
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.run import ANSWER, PROMPT, Run
-from tests import tiny
+from tests import tiny, tiny_tiles
 from tests.attribution import slow
 from tests.attribution.conftest import QUICK
 from tests.attribution.slow import Slow
@@ -204,7 +204,7 @@ def test_every_declared_method_is_computed_and_every_computed_one_declared():
 
 @pytest.mark.parametrize(("start", "first"), [(0.0, 0), (0.5, 1), (1.0, 2)])
 def test_archi_surgery_in_a_clip_tower(tmp_path, start, first):
-    llava = load(tiny.llava(tmp_path / "llava", num_hidden_layers=4), device="cpu")
+    llava = load(tiny_tiles.llava(tmp_path / "llava", num_hidden_layers=4), device="cpu")
     run = llava.record(tiny.image(), "what is it?", scales=(1.0,), max_new_tokens=3)
     tokens = run.indices(ANSWER).tolist()
     ours = computed(llava, run, tokens, "archi_surgery", start=start)

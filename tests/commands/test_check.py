@@ -19,7 +19,7 @@ from explainer.methods import METHODS
 from explainer.models.base import Family
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
-from tests import tiny, tiny_hybrid
+from tests import tiny, tiny_gemma, tiny_hybrid, tiny_tiles
 from tests.models.internvl_chat_files import publish
 from tests.models.internvl_chat_reference import QWEN3
 
@@ -72,17 +72,17 @@ KINDS = {
     "qwen3_5": (tiny_hybrid.qwen3_5, {}),
     "qwen3_5_moe": (tiny_hybrid.qwen3_5_moe, {}),
     "lfm2_vl": (tiny_hybrid.lfm2_vl, {}),
-    "llava": (tiny.llava, {}),
-    "internvl": (tiny.internvl, {}),
-    "internvl3_5": (tiny.internvl3_5, {}),
-    "internvl in tiles": (tiny.internvl, {"tiles": 4}),
-    "smolvlm": (tiny.smolvlm, {}),
-    "idefics3": (tiny.idefics3, {}),
-    "gemma3": (tiny.gemma3, {}),
-    "gemma4": (tiny.gemma4, {}),
-    "gemma4 both ways": (partial(tiny.gemma4, both_ways=True), {}),
-    "llava_next": (tiny.llava_next, {}),
-    "llava_onevision": (tiny.llava_onevision, {}),
+    "llava": (tiny_tiles.llava, {}),
+    "internvl": (tiny_tiles.internvl, {}),
+    "internvl3_5": (tiny_tiles.internvl3_5, {}),
+    "internvl in tiles": (tiny_tiles.internvl, {"tiles": 4}),
+    "smolvlm": (tiny_tiles.smolvlm, {}),
+    "idefics3": (tiny_tiles.idefics3, {}),
+    "gemma3": (tiny_gemma.gemma3, {}),
+    "gemma4": (tiny_gemma.gemma4, {}),
+    "gemma4 both ways": (partial(tiny_gemma.gemma4, both_ways=True), {}),
+    "llava_next": (tiny_tiles.llava_next, {}),
+    "llava_onevision": (tiny_tiles.llava_onevision, {}),
     "internvl_chat": (_published, {}),
     "internvl_chat with qwen3": (_published_qwen3, {}),
     "internvl_chat in tiles": (_published, {"tiles": 4}),

@@ -21,7 +21,7 @@ from explainer.run.store import RunStore
 from explainer.serving.model_pool import Models
 from explainer.ui.layout import build_demo, launch_options
 from explainer.ui.sections.own_picture import words
-from tests import tiny
+from tests import tiny, tiny_tiles
 from tests.e2e.pages import pictures
 from tests.models import hub_server
 
@@ -47,7 +47,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNa
     """A page with a bundled model, and a hub with another one."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", PIECE)
-    small = make_folder_entry(tiny.llava(tmp_path / "tiny-llava"), BUNDLED)
+    small = make_folder_entry(tiny_tiles.llava(tmp_path / "tiny-llava"), BUNDLED)
 
     def make(entry, on_progress=lambda step: None, reclaimable=0):
         return load(entry.source, device="cpu", on_progress=on_progress)

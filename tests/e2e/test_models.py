@@ -26,7 +26,7 @@ from explainer.serving.rules import Rules
 from explainer.ui.layout import build_demo, launch_options
 from explainer.ui.model_menu import ModelMenu
 from explainer.web import controls, payload
-from tests import tiny
+from tests import tiny, tiny_tiles
 from tests.e2e.pages import pictures
 
 SAID = ".sl-model-said"
@@ -39,7 +39,7 @@ SLOW = Entry("org/slow", "qwen2_vl", 500_000_000, 0, 0, "Slow Licence", HUB)
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two tiny models: one reads pictures at any size, the other at one."""
     home = tmp_path_factory.mktemp("bundled")
-    return [tiny.qwen2_vl(home / "tiny-qwen"), tiny.llava(home / "tiny-llava")]
+    return [tiny.qwen2_vl(home / "tiny-qwen"), tiny_tiles.llava(home / "tiny-llava")]
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from transformers import PreTrainedTokenizerFast
 from transformers.video_utils import VideoMetadata
 
 from explainer.models import family_class
-from tests import tiny
+from tests import tiny, tiny_gemma, tiny_tiles
 
 FILE = Path(__file__).parent.parent / "data" / "processor-ids.json"
 PROMPT_TEXT = "what is in\n\nthe picture?"
@@ -36,12 +36,12 @@ FRAMES_A_SECOND, FRAME_NUMBERS = 30.0, (0, 45, 1899)  # of those of a video that
 VIDEO: dict[str, dict[str, Any]] = {"gemma4": {"patch_size": 4}}  # settings of video processors
 # The checkpoint, and what its processor_config.json holds besides.
 MADE: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
-    "smolvlm": (tiny.smolvlm, {"image_seq_len": 4}),
-    "idefics3": (tiny.idefics3, {"image_seq_len": 4}),
-    "gemma3": (tiny.gemma3, {"image_seq_length": 16}),
-    "gemma4": (tiny.gemma4, {}),
+    "smolvlm": (tiny_tiles.smolvlm, {"image_seq_len": 4}),
+    "idefics3": (tiny_tiles.idefics3, {"image_seq_len": 4}),
+    "gemma3": (tiny_gemma.gemma3, {"image_seq_length": 16}),
+    "gemma4": (tiny_gemma.gemma4, {}),
     "llava_next": (
-        tiny.llava_next,
+        tiny_tiles.llava_next,
         {
             "patch_size": 8,
             "vision_feature_select_strategy": "default",
@@ -49,7 +49,7 @@ MADE: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
         },
     ),
     "llava_onevision": (
-        tiny.llava_onevision,
+        tiny_tiles.llava_onevision,
         {
             "num_image_tokens": 16,
             "vision_feature_select_strategy": "full",

@@ -24,7 +24,7 @@ from explainer.recording.load import load
 from explainer.recording.sizes import photograph_costs
 from explainer.serving.facts import collect_facts
 from explainer.ui.layout import load_examples
-from tests import tiny
+from tests import tiny, tiny_tiles
 from tests.model_tables import PAGE, with_model_tables
 from tests.models.published import LANGUAGE, config
 
@@ -183,7 +183,7 @@ def test_what_is_offered(qwen_folder):
     assert [e.id for e in named if e.kind != catalogue.BUNDLED] == [qwen_folder.name, "a/b"]
 
 
-@pytest.mark.parametrize("make", [tiny.llava, tiny.internvl], ids=["llava", "internvl"])
+@pytest.mark.parametrize("make", [tiny_tiles.llava, tiny_tiles.internvl], ids=["llava", "internvl"])
 def test_a_scale_that_the_family_does_not_have_is_refused_with_its_name(make, tmp_path):
     explainer = load(make(tmp_path / "m"), device="cpu")
     low, high = explainer.family.alphas

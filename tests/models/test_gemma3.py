@@ -17,14 +17,14 @@ from explainer.models.engine import Engine
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.run import ANSWER, PROMPT
-from tests import tiny
+from tests import tiny, tiny_gemma
 
 SIZES = [(96, 128), (64, 64), (33, 47), (400, 300), (10, 10), (40, 160)]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    return tiny.gemma3(tmp_path_factory.mktemp("models") / "tiny-gemma3")
+    return tiny_gemma.gemma3(tmp_path_factory.mktemp("models") / "tiny-gemma3")
 
 
 @pytest.fixture(scope="module")

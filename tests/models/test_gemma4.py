@@ -14,7 +14,7 @@ from explainer.models.engine import Engine
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.run import ANSWER, Run, Video
-from tests import tiny
+from tests import tiny, tiny_gemma
 
 SIZES = [(96, 128), (64, 64), (33, 47), (400, 300), (40, 160), (10, 400)]
 
@@ -28,7 +28,7 @@ def gemma(family_folders) -> Explainer:
 def large(tmp_path_factory) -> Explainer:
     """One whose visual tokens see each other."""
     folder: Path = tmp_path_factory.mktemp("models") / "tiny-gemma4"
-    return load(tiny.gemma4(folder, both_ways=True), device="cpu", dtype="float32")
+    return load(tiny_gemma.gemma4(folder, both_ways=True), device="cpu", dtype="float32")
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -12,7 +12,7 @@ from explainer.recording.explainer import Explainer, Step
 from explainer.recording.load import load
 from explainer.run import ANSWER, Conversation, Run, Turn
 from explainer.run.thought import thought
-from tests import tiny
+from tests import tiny, tiny_gemma
 
 FIRST, SECOND = "what is in the picture?", "is a dog next to it?"
 THOUGHT, SAID = "<|channel>thought\nthe dog is a cat.\n<channel|>", "a red cat."
@@ -22,7 +22,7 @@ THOUGHT, SAID = "<|channel>thought\nthe dog is a cat.\n<channel|>", "a red cat."
 def gemma(request, tmp_path_factory) -> Explainer:
     """One whose template adds nothing where no thought is asked for, and one that adds an end."""
     folder = tmp_path_factory.mktemp("models") / request.param
-    made = tiny.gemma4(folder, both_ways=request.param == "large")
+    made = tiny_gemma.gemma4(folder, both_ways=request.param == "large")
     return load(made, device="cpu", dtype="float32")
 
 

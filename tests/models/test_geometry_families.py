@@ -20,7 +20,7 @@ from explainer.models.inputs import InputPicture
 from explainer.recording.load import load
 from explainer.run import View
 from explainer.run.geometry import Grid, Resampler, seen_grid, seen_maps
-from tests import tiny, tiny_hybrid
+from tests import tiny, tiny_gemma, tiny_hybrid, tiny_tiles
 
 SIZES = ((40, 160), (160, 40), (97, 131), (64, 64), (300, 211), (33, 47), (200, 201))
 FIXED = ("llava", "llava_pad", "llava_squash", "internvl", "internvl_tiles", "gemma3")
@@ -29,12 +29,12 @@ Box = tuple[float, float, float, float]
 
 def _llava_pad(folder: Path) -> Path:
     size = {"size": {"shortest_edge": 64}, "crop_size": {"height": 64, "width": 64}}
-    return tiny.llava(folder, processor=LlavaImageProcessorPil(**size, do_pad=True))
+    return tiny_tiles.llava(folder, processor=LlavaImageProcessorPil(**size, do_pad=True))
 
 
 def _llava_squash(folder: Path) -> Path:
     """A SigLIP tower, which has no class token, and patches that leave a strip of 4 px unseen."""
-    return tiny.llava(
+    return tiny_tiles.llava(
         folder,
         processor=SiglipImageProcessorPil(size={"height": 68, "width": 68}),
         strategy="full",
@@ -49,14 +49,14 @@ MAKE: dict[str, tuple[Callable[[Path], Path], dict[str, int]]] = {
     "qwen3_vl": (tiny.qwen3_vl, {}),
     "qwen3_5": (tiny_hybrid.qwen3_5, {}),
     "lfm2_vl": (tiny_hybrid.lfm2_vl, {}),
-    "llava": (tiny.llava, {}),
+    "llava": (tiny_tiles.llava, {}),
     "llava_pad": (_llava_pad, {}),
     "llava_squash": (_llava_squash, {}),
-    "internvl": (tiny.internvl, {}),
-    "internvl_tiles": (tiny.internvl, {"tiles": 6}),
-    "smolvlm": (tiny.smolvlm, {}),
-    "gemma3": (tiny.gemma3, {}),
-    "gemma4": (tiny.gemma4, {}),
+    "internvl": (tiny_tiles.internvl, {}),
+    "internvl_tiles": (tiny_tiles.internvl, {"tiles": 6}),
+    "smolvlm": (tiny_tiles.smolvlm, {}),
+    "gemma3": (tiny_gemma.gemma3, {}),
+    "gemma4": (tiny_gemma.gemma4, {}),
 }
 
 

@@ -14,12 +14,12 @@ from PIL import Image
 from explainer.errors import ModelError, PromptError, ScaleError
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
-from tests import tiny
+from tests import tiny, tiny_tiles
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    return tiny.internvl(tmp_path_factory.mktemp("models") / "tiny-internvl")
+    return tiny_tiles.internvl(tmp_path_factory.mktemp("models") / "tiny-internvl")
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_a_recording_with_tiles_has_the_states_in_the_order_of_the_grid(tiled, i
 
 
 def test_llama_inside_works_as_well(tmp_path):
-    explainer = load(tiny.internvl(tmp_path / "model", text="llama"), device="cpu")
+    explainer = load(tiny_tiles.internvl(tmp_path / "model", text="llama"), device="cpu")
     run = explainer.record(tiny.image(), "a cat", max_new_tokens=3)
     assert run.scales[0].views[0].grid == (4, 4)
 
@@ -169,10 +169,10 @@ def test_parts_that_do_not_fit_are_refused(folder, tmp_path, file, change, words
 
 
 def test_a_tokenizer_may_know_a_special_token_more_than_the_model(tmp_path):
-    explainer = load(tiny.internvl_with_later_token(tmp_path / "model"), device="cpu")
+    explainer = load(tiny_tiles.internvl_with_later_token(tmp_path / "model"), device="cpu")
     family, rows = explainer.family, len(explainer.family.unembedding.weight)
     assert len(family.codec) == rows + 1
-    assert family.codec.special_id(tiny.LATER) == rows
-    run = explainer.record(tiny.image(), f"a {tiny.LATER} of a cat", max_new_tokens=3)
+    assert family.codec.special_id(tiny_tiles.LATER) == rows
+    run = explainer.record(tiny.image(), f"a {tiny_tiles.LATER} of a cat", max_new_tokens=3)
     assert run.tokens.ids.max() < rows
-    assert tiny.LATER in "".join(run.tokens.texts)
+    assert tiny_tiles.LATER in "".join(run.tokens.texts)

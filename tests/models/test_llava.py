@@ -23,7 +23,7 @@ from explainer.models.families.canvas import mean_colour
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.run import PROMPT
-from tests import tiny
+from tests import tiny, tiny_tiles
 
 SIZE = {"size": {"shortest_edge": 64}, "crop_size": {"height": 64, "width": 64}}
 PROCESSORS = {
@@ -39,7 +39,7 @@ PROCESSORS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    return tiny.llava(tmp_path_factory.mktemp("models") / "tiny-llava")
+    return tiny_tiles.llava(tmp_path_factory.mktemp("models") / "tiny-llava")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,9 @@ def test_common_factors_are_whole_patches_at_the_published_size(tmp_path):
     """336 px and patches of 14: at .5 the picture starts after 6 patches, at .75 after 3."""
     size = {"size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}}
     processor = CLIPImageProcessorPil(**size)
-    folder = tiny.llava(tmp_path / "model", processor=processor, image_size=336, patch_size=14)
+    folder = tiny_tiles.llava(
+        tmp_path / "model", processor=processor, image_size=336, patch_size=14
+    )
     family = load(folder, device="cpu").family
     for alpha, start in ((1.0, 0), (0.75, 3), (0.5, 6)):
         (view,) = family.picture(tiny.image(480, 640), alpha).views

@@ -17,7 +17,7 @@ from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.run import Video
 from explainer.run.geometry import seen_grid
-from tests import tiny
+from tests import tiny, tiny_tiles
 
 SIZES = [
     (96, 128),
@@ -31,7 +31,7 @@ SIZES = [
     (108, 107),
     (500, 503),
 ]
-MAKE = {"llava_next": tiny.llava_next, "llava_onevision": tiny.llava_onevision}
+MAKE = {"llava_next": tiny_tiles.llava_next, "llava_onevision": tiny_tiles.llava_onevision}
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, Qwen2VLConfig, Qwen2VLForConditionalGe
 from explainer.models.loading import fit, weights
 from explainer.models.loading.memory import with_room
 from explainer.recording.load import load
-from tests import tiny
+from tests import tiny, tiny_tiles
 from tests.apart import memory, run_apart
 from tests.models.internvl_chat_files import publish
 from tests.models.internvl_chat_reference import INTERNLM2, QWEN2
@@ -83,8 +83,8 @@ def _published(llm: Mapping[str, Any]) -> Callable[[Path], None]:
 # Each layout as a tiny checkpoint, and as one whose weights can be told from all else.
 LAYOUTS = {
     "qwen2_vl": (tiny.qwen2_vl, _qwen2_vl),
-    "llava": (tiny.llava, _wide(tiny.llava)),
-    "internvl": (tiny.internvl, _wide(tiny.internvl)),
+    "llava": (tiny_tiles.llava, _wide(tiny_tiles.llava)),
+    "internvl": (tiny_tiles.internvl, _wide(tiny_tiles.internvl)),
     "internvl_chat of InternLM2": (publish, _published(INTERNLM2)),
     "internvl_chat of Qwen2": (partial(publish, llm=QWEN2), _published(QWEN2)),
 }

@@ -17,10 +17,10 @@ from explainer.models.base import Family
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.run.geometry import seen_grid
-from tests import tiny
+from tests import tiny, tiny_tiles
 
 SIZES = [(96, 128), (64, 64), (33, 47), (400, 300), (10, 10), (40, 160), (200, 50), (128, 31)]
-MAKE = {"smolvlm": tiny.smolvlm, "idefics3": tiny.idefics3}
+MAKE = {"smolvlm": tiny_tiles.smolvlm, "idefics3": tiny_tiles.idefics3}
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from explainer.errors import ModelError
 from explainer.models.text.tokens import TextCodec, TextStream
 from explainer.run import PROMPT, TEMPLATE
-from tests import tiny
+from tests import tiny, tiny_tiles
 
 WORDS = tiny.tokenizer()
 ORDINARY = (
@@ -157,9 +157,9 @@ TEMPLATES = (
 def llama(request, tmp_path_factory):
     """Llama tokenizers of each layout, and as transformers rebuilds them by their class."""
     if request.param in LLAMA_LAYOUTS:
-        return tiny.llama_tokenizer(request.param)
+        return tiny_tiles.llama_tokenizer(request.param)
     folder = tmp_path_factory.mktemp("llama")
-    tiny.llama_tokenizer().save_pretrained(folder)
+    tiny_tiles.llama_tokenizer().save_pretrained(folder)
     file = folder / "tokenizer_config.json"
     changes = {"tokenizer_class": "LlamaTokenizer", "legacy": request.param == "legacy"}
     file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))

@@ -15,7 +15,7 @@ from explainer.recording.explainer import Step
 from explainer.recording.load import BUNDLED, load
 from explainer.recording.packing import LONGEST_WORD, MOST_WORDS
 from explainer.run import ANSWER, Run
-from tests import tiny
+from tests import tiny, tiny_tiles
 from tests.models import sentencepiece_reference as reference
 from tests.recording.test_record import _reference, _same_arrays
 
@@ -198,7 +198,7 @@ TEXTS = (
 @pytest.mark.parametrize("layout", ["normalizer", "first", "always", "never", "bytes"])
 @pytest.mark.parametrize("text", TEXTS)
 def test_text_within_a_text_is_spelled_exactly(layout, text):
-    made = tiny.tokenizer() if layout == "bytes" else tiny.llama_tokenizer(layout)
+    made = tiny.tokenizer() if layout == "bytes" else tiny_tiles.llama_tokenizer(layout)
     codec = TextCodec(made)
     spelt = b"".join(map(codec.bytes_of, codec.encode_within(text)))
     assert spelt.decode() == text
@@ -206,7 +206,7 @@ def test_text_within_a_text_is_spelled_exactly(layout, text):
 
 @pytest.mark.parametrize(("layout", "want"), [("normalizer", " a cat"), ("bytes", "a cat")])
 def test_answers_begin_as_the_tokenizer_begins_a_text(layout, want):
-    made = tiny.tokenizer() if layout == "bytes" else tiny.llama_tokenizer(layout)
+    made = tiny.tokenizer() if layout == "bytes" else tiny_tiles.llama_tokenizer(layout)
     codec = TextCodec(made)
     ids = codec.encode_answer("a cat")
     assert b"".join(map(codec.bytes_of, ids)).decode() == want

@@ -11,7 +11,7 @@ import app
 from explainer.__main__ import main
 from explainer.run import Run
 from explainer.serving import model_flags
-from tests import tiny
+from tests import tiny, tiny_tiles
 
 GIVEN = {
     "revision": "v1",
@@ -78,7 +78,7 @@ def test_the_page_takes_them_from_the_environment_too(monkeypatch):
 def test_a_flag_reaches_the_model(tmp_path, capsys):
     from PIL import Image
 
-    folder = tiny.internvl(tmp_path / "model")
+    folder = tiny_tiles.internvl(tmp_path / "model")
     Image.fromarray(tiny.image(96, 192)).save(tmp_path / "scene.png")
     words = ["explain", str(tmp_path / "scene.png"), "--prompt", "a cat", "--model", str(folder)]
     words += ["--out", str(tmp_path), "--max-new-tokens", "1", "--device", "cpu", "--tiles", "2"]
