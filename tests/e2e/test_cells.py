@@ -24,8 +24,8 @@ from explainer.run.geometry import Layout
 from explainer.web import map_entry
 from explainer.web.one_file import one_file
 from tests import tiny
-from tests.e2e.conftest import table_colours
 from tests.e2e.tabs import Tab, sync_api
+from tests.e2e.visitor import table_colours
 
 CASES = {
     "llava 640x427": ("emoji-llava", {}, (427, 640)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.e2e.conftest import Visitor
+from tests.e2e.visitor import Visitor
 from tests.ui.fake import ANSWER_TEXTS
 
 WORD = "document.querySelector('.sl-word').textContent"

@@ -22,8 +22,8 @@ from explainer.run import ANSWER, Run
 from explainer.web.controls import SHOWN, options, read_settings
 from explainer.web.one_file import one_file
 from explainer.web.places import place_words
-from tests.e2e.conftest import DRAWN
 from tests.e2e.tabs import Tab, sync_api
+from tests.e2e.visitor import DRAWN
 from tests.ui.fake import ANSWER_TEXTS, fake_run, with_layers
 from tests.ui.test_one_file import HOSTILE
 

@@ -11,8 +11,8 @@ from PIL import Image
 from explainer.methods import METHODS
 from explainer.methods.subjects import Span, explain_subject
 from explainer.web import payload
-from tests.e2e.conftest import Visitor
 from tests.e2e.pages import App
+from tests.e2e.visitor import Visitor
 from tests.media.test_video import clip
 from tests.ui.fake import SIDE
 

@@ -16,9 +16,9 @@ from PIL import Image
 
 from explainer.__main__ import main
 from explainer.run import Run
-from tests.e2e.conftest import DRAWN
 from tests.e2e.tabs import Tab, sync_api
 from tests.e2e.test_one_file import GALLERY, compare_with_python, press
+from tests.e2e.visitor import DRAWN
 
 RUNS = sorted(GALLERY.glob("*.npz"))
 ADDRESS = "https://name.github.io/gallery/"
