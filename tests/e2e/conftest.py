@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 from gradio import networking
 
+from tests.e2e.answers import Answer, Answers
 from tests.e2e.pages import App, Pages
 from tests.e2e.tabs import Tab, Tabs
 from tests.e2e.visitor import Visitor
@@ -137,3 +139,33 @@ def visit(lend_tab: Callable[..., Tab]) -> Iterator[Callable[..., Visitor]]:
     yield open_page
     for visitor in visitors:
         visitor.blame()
+
+
+@pytest.fixture(scope="session")
+def answers(pages: Pages, tabs: Tabs) -> Iterator[Answers]:
+    answers = Answers(pages, tabs)
+    yield answers
+    answers.close()
+
+
+@pytest.fixture
+def look(
+    answers: Answers, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, pages: Pages
+) -> Iterator[Callable[..., Answer]]:
+    """A function that lends a test a page with an answer; see `Answers.lend`."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(pages.uploads))  # tests of other pages change it
+    lent: list[Answer] = []
+
+    def lend(*how: Any, **kind: Any) -> Answer:
+        lent.append(answers.lend(*how, **kind))
+        return lent[-1]
+
+    yield lend
+    for answer in lent:
+        answers.take_back(answer, request.node.stash.get(FAILED, False))
+
+
+@pytest.fixture
+def answer(look: Callable[..., Answer]) -> Answer:
+    """A page with the answer to the first example."""
+    return look()

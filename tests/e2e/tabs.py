@@ -65,25 +65,30 @@ class Tab:
         self._sessions.append(self.page.context.new_cdp_session(self.page))
         return self._sessions[-1]
 
+    def end_test(self) -> None:
+        """Take off what the test has attached, and what it has set for the tab."""
+        for event, handler in self._listeners:
+            self.page.remove_listener(event, handler)
+        self.page.unroute_all(behavior="ignoreErrors")
+        self.page.context.clear_permissions()
+        self.page.emulate_media(**USUAL_MEDIA)
+        for session in self._sessions:
+            session.detach()
+        self._listeners, self._sessions = [], []
+
     def leave(self) -> bool:
         """Leave the page, and make the tab as new. Return False if it cannot be made so."""
         page, here = self.page, _origin(self._opened)
         if _origin(page.url) != here:
             return False  # what the page there has stored is out of reach
         page.evaluate(FORGET)
-        for event, handler in self._listeners:
-            page.remove_listener(event, handler)
-        page.unroute_all(behavior="ignoreErrors")
+        self.end_test()
         page.goto("about:blank")
         if here.startswith("http"):
             stored = {"origin": here, "storageTypes": STORED}
             self.devtools().send("Storage.clearDataForOrigin", stored)
-        page.context.clear_permissions()
-        page.emulate_media(**USUAL_MEDIA)
         page.mouse.move(0, 0)
-        for session in self._sessions:
-            session.detach()
-        self._listeners, self._sessions = [], []
+        self.end_test()  # with the session that has just cleared the data
         return True
 
 

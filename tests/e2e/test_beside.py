@@ -23,6 +23,11 @@ def begun(app, visit, chip: int = CAT):
     """Return a visitor who has an answer with this word chosen, and its run and token."""
     visitor = visit(app.url)
     visitor.explain()
+    return choose(app, visitor, chip)
+
+
+def choose(app, visitor, chip: int = CAT):
+    """Choose a word of an answer; return the visitor, and the word's run and token."""
     visitor.page.click(f"{CHIP} >> nth={chip}")
     visitor.wait_for_maps()
     visitor.page.wait_for_selector(".sl-candidate")
@@ -45,8 +50,8 @@ def signed(visitor, method: str, x: float, y: float) -> float:
     return float(distance.argmin()) / 127.5 - 1
 
 
-def test_candidates_are_told_explained_and_set_against_what_was_said(app, visit):
-    visitor, run, token = begun(app, visit)
+def test_candidates_are_told_explained_and_set_against_what_was_said(answer):
+    visitor, run, token = choose(answer.app, answer.visitor)
     page, other = visitor.page, candidates(run, token)[0]
     shown = page.locator(".sl-candidate").all_text_contents()
     name, chance = other.text.strip(), texts.share(other.probability)
@@ -101,8 +106,8 @@ def test_a_typed_word_is_brought_and_set_against_the_chosen_one(app, visit):
     assert visitor.page.input_value(".sl-type") == "x" * 100
 
 
-def test_words_are_joined_by_shift_by_keys_and_by_dragging(app, visit):
-    visitor, _, _ = begun(app, visit)
+def test_words_are_joined_by_shift_by_keys_and_by_dragging(answer):
+    visitor, _, _ = choose(answer.app, answer.visitor)
     page, together = visitor.page, "cat and a dog"
     page.click(f"{CHIP} >> nth={DOG}", modifiers=["Shift"])
     drawn(visitor, together)
@@ -149,8 +154,8 @@ def test_a_double_click_or_a_button_takes_the_whole_word(serve, visit):
     assert page.is_hidden("text=Whole word")
 
 
-def test_tokens_of_the_template_are_shown_on_demand(app, visit):
-    visitor, run, _ = begun(app, visit)
+def test_tokens_of_the_template_are_shown_on_demand(answer):
+    visitor, run, _ = choose(answer.app, answer.visitor)
     page = visitor.page
     assert page.locator(".sl-template .sl-chip").count() == 0
     page.click(".sl-beside .sl-tools >> text=Template")
@@ -182,8 +187,8 @@ def test_an_edited_answer_is_read_and_explained(app, visit):
     assert len(app.store) == 2, "the answer before it is kept"
 
 
-def test_the_row_is_one_stop_of_the_tab_key(app, visit):
-    visitor, _, _ = begun(app, visit)
+def test_the_row_is_one_stop_of_the_tab_key(answer):
+    visitor, _, _ = choose(answer.app, answer.visitor)
     page = visitor.page
     assert page.locator(".sl-could button[tabindex='0']").count() == 1
     page.focus(".sl-could button[tabindex='0']")

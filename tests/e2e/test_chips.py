@@ -24,9 +24,8 @@ def centre(index: int) -> tuple[float, float]:
     return (x0 + x1) / 2 / SIDE, (y0 + y1) / 2 / SIDE
 
 
-def test_every_click_lights_up_the_place_of_its_word(app, visit):
-    visitor = visit(app.url)
-    visitor.explain()
+def test_every_click_lights_up_the_place_of_its_word(answer):
+    visitor = answer.visitor
     assert visitor.chips() == [t.strip() for t in ANSWER_TEXTS]
     for i in range(len(ANSWER_TEXTS)):
         visitor.page.click(f"{CHIP} >> nth={i}")
@@ -38,26 +37,23 @@ def test_every_click_lights_up_the_place_of_its_word(app, visit):
     assert "fake-model" in visitor.page.inner_text(".sl-line")
 
 
-def test_the_first_content_word_is_chosen_and_template_tokens_are_not_shown(app, visit):
-    visitor = visit(app.url)
-    visitor.explain()
+def test_the_first_content_word_is_chosen_and_template_tokens_are_not_shown(answer):
+    visitor = answer.visitor
     assert visitor.page.inner_text(".sl-chip[aria-selected=true]") == "cat"
     assert visitor.chips("prompt") == ["Describe", "it."]
     assert visitor.page.locator(".sl-chip").count() == len(ANSWER_TEXTS) + 2
 
 
-def test_the_chosen_chip_is_filled(app, visit):
-    visitor = visit(app.url)
-    visitor.explain()
+def test_the_chosen_chip_is_filled(answer):
+    visitor = answer.visitor
     colour = "e => getComputedStyle(e).backgroundColor"
     chosen = visitor.page.locator(".sl-chip[aria-selected=true]").evaluate(colour)
     assert chosen != visitor.page.locator(CHIP).first.evaluate(colour)
     assert chosen == "rgb(67, 56, 202)"
 
 
-def test_keys_choose_and_carry_the_focus(app, visit):
-    visitor = visit(app.url)
-    visitor.explain()
+def test_keys_choose_and_carry_the_focus(answer):
+    visitor = answer.visitor
     page = visitor.page
     page.focus(".sl-chip[aria-selected=true]")
     for key, word in [
@@ -145,10 +141,9 @@ def expected(heat, x: int, y: int, size: int, table) -> np.ndarray:
     return table[int(top * (1 - (fy - y0)) + bottom * (fy - y0) + 0.5)]
 
 
-def test_the_canvas_shows_the_values_in_the_colours_of_the_table(app, visit):
-    visitor = visit(app.url)
-    visitor.explain()
-    run = app.store.get(visitor.page.get_attribute(".sl-view", "data-run"))
+def test_the_canvas_shows_the_values_in_the_colours_of_the_table(answer):
+    visitor = answer.visitor
+    run = answer.app.store.get(visitor.page.get_attribute(".sl-view", "data-run"))
     chip = int(visitor.page.get_attribute(".sl-view", "data-chip"))
     table = colour_table(Look().colours)
     for method in ("msea_arc", "tam", "logit_lens"):
@@ -168,11 +163,9 @@ def test_the_canvas_shows_the_values_in_the_colours_of_the_table(app, visit):
         assert np.abs(shown[y, x] - want).max() <= 6, "one step of rounding at most"
 
 
-def test_signed_maps_use_the_diverging_table(app, visit):
+def test_signed_maps_use_the_diverging_table(answer):
     assert Look().diverging in TABLES
-    visitor = visit(app.url)
-    visitor.explain()
-    page = visitor.page
+    visitor, page = answer.visitor, answer.visitor.page
     page.click("text=Method options")
     page.select_option("select[name='logit_lens.show']", "signed")
     visitor.settled(
@@ -212,9 +205,8 @@ def _within(rect, view: View) -> View:
     return replace(view, rects=grid_rects(view.grid, rect))
 
 
-def test_roles_and_names_for_those_who_do_not_see(app, visit):
-    visitor = visit(app.url)
-    visitor.explain()
+def test_roles_and_names_for_those_who_do_not_see(answer):
+    visitor = answer.visitor
     page = visitor.page
     for row in page.locator(".sl-group").all():  # a row has tools as well, a listbox options only
         assert row.get_attribute("role") == "group"

@@ -12,12 +12,9 @@ LAST = ".sl-answer .sl-chip >> nth=-1"
 
 
 @pytest.fixture
-def measured(app, visit):
+def measured(answer):
     """A visitor whose words have their bars."""
-    visitor = visit(app.url)
-    visitor.explain()
-    visitor.page.wait_for_selector(".sl-rests")
-    return visitor
+    return answer.visitor
 
 
 def test_bars_come_after_the_maps_and_say_what_they_mean(measured):
@@ -49,7 +46,7 @@ def test_words_are_ordered_and_filtered_by_the_picture(measured):
     measured.wait_for_maps()
 
 
-def test_stop_after_measuring_brings_the_answer_back(app, measured):
+def test_stop_after_measuring_brings_the_answer_back(measured):
     assert measured.page.evaluate("document.sightline.now.run") is not None
     measured.page.click(".sl-answer .sl-chip >> nth=2")
     measured.wait_for_maps()

@@ -39,11 +39,13 @@ DRAWN = """async act => {
 
 
 @pytest.fixture
-def visitor(app, visit):
-    visitor = visit(app.url)
-    visitor.explain()
-    visitor.wait_for_all_maps()
-    return visitor
+def app(answer):
+    return answer.app
+
+
+@pytest.fixture
+def visitor(answer):
+    return answer.visitor
 
 
 def heat(app, visitor, method, **knobs):

@@ -36,9 +36,25 @@ FOLLOW = (
 )
 
 
+def unfold(visitor) -> None:
+    """Open the section, and wait until it is built."""
+    visitor.page.click(".sl-opened > summary")
+    ready(visitor, "cat")
+
+
 @pytest.fixture
-def visitor(app, visit):
-    return opened(app, visit)
+def answer(look):
+    return look(unfold)
+
+
+@pytest.fixture
+def app(answer):
+    return answer.app
+
+
+@pytest.fixture
+def visitor(answer):
+    return answer.visitor
 
 
 def opened(app, visit, **size):
@@ -95,7 +111,8 @@ def test_every_picture_shows_what_the_method_computes(app, visitor):
     visitor.shot("opened")
 
 
-def test_it_asks_for_its_script_alone_and_follows_the_word_while_it_is_open(app, visit):
+def test_it_asks_for_its_script_alone_and_follows_the_word_while_it_is_open(serve, visit):
+    app = serve()
     visitor = visit(app.url)
     visitor.explain()
     visitor.page.click(".sl-chip:has-text('dog')")
@@ -226,8 +243,8 @@ def test_hostile_words_are_text(serve, visit):
     assert words[-3:] == ["<img src=x onerror=alert(1)>", "{word}", "${1+1}"]
 
 
-def test_it_fits_a_phone(app, visit):
-    visitor = opened(app, visit, width=390, height=844)
+def test_it_fits_a_phone(serve, visit):
+    visitor = opened(serve(), visit, width=390, height=844)
     ready(visitor, "cat")
     for theme in ("light", "dark"):
         visitor.dress(theme, 390, 844)

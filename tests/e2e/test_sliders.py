@@ -60,10 +60,13 @@ def ends_with(app, visitor, scales=(0.5, 0.75, 1.0), k=50, beta=None) -> None:
 
 
 @pytest.fixture
-def visitor(app, visit):
-    visitor = visit(app.url)
-    visitor.explain()
-    return visitor
+def app(answer):
+    return answer.app
+
+
+@pytest.fixture
+def visitor(answer):
+    return answer.visitor
 
 
 def test_k_by_keys_typing_and_reset(app, visitor):
@@ -134,7 +137,8 @@ def test_scales_can_be_switched_but_not_all_off(app, visitor):
     assert visitor.message() == ""
 
 
-def test_a_new_scale_is_read_once_and_kept(app, visit):
+def test_a_new_scale_is_read_once_and_kept(serve, visit):
+    app = serve()
     visitor = visit(app.url)
     visitor.explain()
     visitor.quiet()
@@ -237,7 +241,8 @@ def test_no_knob_asks_the_server_for_anything(app, visitor):
     assert calls == []
 
 
-def test_a_hall_that_drags_sends_the_server_nothing(app, visit):
+def test_a_hall_that_drags_sends_the_server_nothing(serve, visit):
+    app = serve()
     hall = [visit(app.url) for _ in range(3)]
     for visitor in hall:
         visitor.explain()
