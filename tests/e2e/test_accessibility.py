@@ -72,9 +72,8 @@ def test_axe_finds_nothing_serious_in_a_presentation(app, visit):
     assert_nothing_serious(visitor, [("light", 1280, 720), ("dark", 1280, 720)])
 
 
-def test_every_canvas_and_chip_has_a_name(app, visit):
-    visitor = visit(app.url)
-    visitor.explain()
+def test_every_canvas_and_chip_has_a_name(answer):
+    visitor = answer.visitor
     told = visitor.page.get_attribute("[data-method=msea_arc] .sl-heat", "aria-label")
     assert "MSEA + ARC map of “cat”: strongest in the" in told
     assert "stands out" in told

@@ -89,11 +89,8 @@ def test_at_200_percent_words_and_maps_come_first_and_nothing_is_cut_off(app, vi
     assert cut.evaluate_all(f"{beyond}.filter(([, b]) => b.left < 0 || b.right > 720)") == []
 
 
-def test_what_is_folded_takes_one_line_of_a_usual_screen(app, visit):
-    visitor = visit(app.url)
-    visitor.explain()
-    visitor.still()
-    folds = visitor.page.locator("#sl-folds > :visible")
+def test_what_is_folded_takes_one_line_of_a_usual_screen(answer):
+    folds = answer.visitor.page.locator("#sl-folds > :visible")
     assert folds.count() == 6
     assert len({fold.bounding_box()["y"] for fold in folds.all()}) == 1
 
