@@ -19,11 +19,14 @@ TAM = "[data-method=tam] .sl-frame"
 
 
 @pytest.fixture
-def phone(look):
+def phone(app, visit):
     """A visitor with fingers, who looks at the maps of "cat"."""
-    visitor = look(width=390, height=844, has_touch=True, is_mobile=True).visitor
+    visitor = visit(app.url, 390, 844, has_touch=True, is_mobile=True)
     page = visitor.page
+    page.tap(".sl-example >> nth=0")
+    visitor.wait_for_maps()
     page.tap(f"{CHIP} >> nth={CAT}")
+    visitor.wait_for_all_maps()
     visitor.wait_for_maps()
     page.locator(TAM).scroll_into_view_if_needed()
     visitor.still()
@@ -112,7 +115,7 @@ def test_one_finger_moves_a_map_that_is_zoomed(phone):
     )
 
 
-def test_a_finger_extends_what_is_chosen(phone):
+def test_a_finger_extends_what_is_chosen(app, phone):
     page = phone.page
     page.tap(f"{CHIP} >> nth={CAT}")
     page.tap(".sl-touch")
@@ -130,8 +133,9 @@ def test_a_finger_extends_what_is_chosen(phone):
     assert phone.brightness("logit_lens", *centre(CAT)) < 0.4
 
 
-def test_shift_and_arrows_move_a_map_that_is_zoomed(answer):
-    visitor = answer.visitor
+def test_shift_and_arrows_move_a_map_that_is_zoomed(app, visit):
+    visitor = visit(app.url)
+    visitor.explain()
     page, frame = visitor.page, visitor.page.locator(TAM)
     page.click(f"{CHIP} >> nth={CAT}")
     visitor.wait_for_maps()
