@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def write_card(folder: Path) -> None:
         things=len(THINGS),
         grounds=len(GROUNDS),
         origin=_origin(training.get("source", ""), training.get("family", "")),
-        command="\n    ".join(_command(run, folder.name) for run in runs),
+        command="\n    ".join(train_commands(runs, folder.name)),
         runs="\n".join(map(_describe_training, runs)),
         note="".join(f"\n* {line}" for run in runs for line in run.get("notes", ())),
         smallest=SMALLEST,
@@ -77,16 +77,21 @@ def write_card(folder: Path) -> None:
     (folder / "README.md").write_text(card)
 
 
-def _command(training: Mapping[str, Any], name: str) -> str:
-    fixed = training["steps"]
-    length = f"--steps {fixed}" if fixed else f"--minutes {training['minutes']:g}"
-    seed = training["seed"]
-    family = training.get("family", "qwen2_vl")
-    further = f" --further {name}" if training.get("before") else ""
-    out = f"{name}-further" if further else name
-    return (
-        f"python -m explainer train --family {family}{further} --out {out} {length} --seed {seed}"
-    )
+def train_commands(runs: Sequence[Mapping[str, Any]], name: str) -> list[str]:
+    """Return the command of each run of a training; each run goes on with the model of the last."""
+    commands, source = [], ""
+    for number, training in enumerate(runs, 1):
+        family, seed = training.get("family", "qwen2_vl"), training["seed"]
+        fixed = training["steps"]
+        length = f"--steps {fixed}" if fixed else f"--minutes {training['minutes']:g}"
+        out = name if number == 1 else f"{name}-{number}"
+        further = f"--further {source} " if source else ""
+        source = out
+        commands.append(
+            f"python -m explainer train --family {family} {further}--out {out} {length} "
+            f"--seed {seed}"
+        )
+    return commands
 
 
 def _describe_training(training: Mapping[str, Any]) -> str:

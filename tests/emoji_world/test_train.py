@@ -14,6 +14,7 @@ from explainer.emoji_world import checkpoint
 from explainer.emoji_world.architectures import ARCHITECTURES, qwen2_vl
 from explainer.emoji_world.architectures.base import normalised
 from explainer.emoji_world.architectures.qwen2_vl import TinyQwen2VL
+from explainer.emoji_world.card import train_commands
 from explainer.emoji_world.recipe import Recipe, learning_rate
 from explainer.emoji_world.train import Trainer
 from explainer.errors import ModelError
@@ -173,3 +174,17 @@ def test_a_saved_folder_has_the_hubs_layout_and_loads(each):
     image = arrays(np.random.default_rng(0), 1, 80, 96)[0]
     run = explainer.load(each.folder).record(image, "Describe the image.", max_new_tokens=3)
     assert len(run.scale(0.5).states) <= len(run.scale(1.0).states)
+
+
+def test_a_card_tells_the_commands_of_all_runs_each_from_the_last():
+    runs = [
+        {"family": "llava", "minutes": 90, "steps": 0, "seed": 0},
+        {"family": "llava", "minutes": 120, "steps": 1400, "seed": 1},
+        {"family": "llava", "minutes": 120, "steps": 1000, "seed": 2},
+    ]
+    train = "python -m explainer train --family llava"
+    assert train_commands(runs, "one") == [
+        f"{train} --out one --minutes 90 --seed 0",
+        f"{train} --further one --out one-2 --steps 1400 --seed 1",
+        f"{train} --further one-2 --out one-3 --steps 1000 --seed 2",
+    ]
