@@ -66,7 +66,7 @@ MODEL_WORDS: ScriptWords = {
 NO_LARGER_SCALES = "{name} reads every picture at one fixed size, so it has no scales above 1."
 
 BUSY_WAITING = "Waiting for the model…"
-BUSY_LOADING = "The model is still loading: {stage}{share}. Your question state for it."
+BUSY_LOADING = "The model is still loading: {stage}{share}. Your question waits for it."
 BUSY_READING = "The model reads the picture…"
 BUSY_ANSWERING = "Answering: {done} of at most {total} tokens"
 BUSY_AGAIN = "The machine that answered was lost, so another one is asked…"
