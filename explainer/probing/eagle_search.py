@@ -76,12 +76,15 @@ class SearchProgress(NamedTuple):
         done, total: masks looked at, and of how many at most.
         order: of all regions as far as it is known, best first.
         found: how many of the first have been searched for; while 0, the order is none yet.
+        alone: while there is no order, by number of region, by how much it alone makes the word
+            more probable than no region does; 0 for those that were not read yet.
     """
 
     done: int
     total: int
     order: tuple[int, ...]
     found: int = 0
+    alone: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +194,10 @@ class RegionReadings:
             self._times[size] = min(seconds, self._times.get(size, seconds))
         return probs
 
+    def knows(self, mask: npt.NDArray[np.bool_]) -> bool:
+        """Return whether the probabilities under a mask (n,) were read."""
+        return mask.tobytes() in self._known
+
     def of(self, masks: Masks) -> npt.NDArray[np.floating]:
         """Return the probabilities (M, R) under masks that were read."""
         return np.stack([self._known[mask.tobytes()] for mask in masks])
@@ -250,9 +257,11 @@ class _Search:
         self._seen: set[bytes] = set()  # masks that this search has looked at
         self._rising: list[_Point] = []  # of the first 1, 2, ... of the best
         self._falling: list[_Point] = []  # of all but the first 1, 2, ... of the worst
+        self._empty = 0.0  # p with no region shown
 
     def run(self) -> Generator[SearchProgress, None, Found]:
         ((shown, empty),) = yield from self._look([range(self._readings.regions)])
+        self._empty = empty
         turn, whole = 0, self._objective(_Point(shown, empty))
         self._now = self._objective(_Point(empty, shown))  # F of the best so far
         while len(self._left) > 1 and not self._is_enough(whole):
@@ -336,10 +345,22 @@ class _Search:
         masks = np.concatenate([only, ~only])
         new = self._unseen(masks)
         for known in self._readings.ask(new):
-            yield SearchProgress(self._done + known, self._total, self._order, len(self._best))
+            done, alone = self._done + known, self._alone(new)
+            yield SearchProgress(done, self._total, self._order, len(self._best), alone)
         self._done += len(new)
         probs = self._readings.of(masks)[:, self._targets].mean(axis=1, dtype=np.float64)
         return [_Point(*pair) for pair in zip(*np.split(probs, 2), strict=True)]
+
+    def _alone(self, masks: Masks) -> tuple[float, ...]:
+        """Return what single regions add, as far as these masks (M, n) were read; () later on."""
+        if self._best:
+            return ()
+        gains = np.zeros(self._readings.regions)
+        for mask in masks[masks.sum(axis=1) == 1]:
+            if self._readings.knows(mask):
+                probs = self._readings.of(mask[None])[0, self._targets]
+                gains[mask.argmax()] = probs.mean(dtype=np.float64) - self._empty
+        return tuple(gains.tolist())
 
     def _unseen(self, masks: Masks) -> Masks:
         """Return the masks (M, n) that this search has not looked at yet, each once."""

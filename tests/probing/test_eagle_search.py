@@ -180,6 +180,12 @@ def test_it_tells_after_each_batch_how_far_it_is_and_can_be_left():
     assert [t.total for t in told] == [count(12)] * 12
     assert [t.done for t in told] == sorted({t.done for t in told})
     assert all(sorted(t.order) == list(range(12)) for t in told)
+    single = [world.p(frozenset([i])) - world.p(frozenset()) for i in range(12)]
+    assert not any(told[0].alone)
+    assert told[1].alone == pytest.approx([*single[:4], *[0.0] * 8])
+    assert told[3].alone == pytest.approx(single)
+    assert told[-1].found > 0
+    assert told[-1].alone == ()
     steps.close()
     asked = len(world.asked)
     assert asked == told[-1].done

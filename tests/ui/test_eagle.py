@@ -54,14 +54,24 @@ def test_the_parts_are_drawn_before_the_search(handler):
     assert "the picture is read once" in preview["line"]
 
 
-def test_no_map_is_drawn_before_the_first_part_is_known(handler, monkeypatch):
+def test_before_the_first_part_is_known_the_map_shows_what_parts_do_alone(handler, monkeypatch):
     monkeypatch.setattr(module, "_EVERY", 0.0)
     message = {**CELLS, "subject": cat(fake_run()), "hiding": "tokens"}
     parts = handler.parts({**CELLS, "target": "answer"})["picture"]
-    _, *going, last = handler.search(message)
-    same = [step["picture"] == parts for step in going]
-    assert same[0]
+    drawn = []
+    real = module._draw
+
+    def draw(tiling, values, image):
+        drawn.append(values.copy())
+        return real(tiling, values, image)
+
+    monkeypatch.setattr(module, "_draw", draw)
+    _, first, *_, last = handler.search(message)
+    assert first["picture"] == parts, "no part was read alone yet"
     assert last["picture"] != parts
+    alone = drawn[0]
+    assert alone.max() == 1
+    assert alone.min() == 0
 
 
 def test_the_map_comes_with_every_batch_and_the_result_with_what_it_means(handler):

@@ -285,12 +285,20 @@ def _draw(tiling: Tiling, values: npt.NDArray[np.float64], image: int) -> str:
 
 
 def _progress(request: EagleRequest, tiling: Tiling, at: SearchProgress, clock: _Clock) -> Value:
-    """Return how far the search is, and its map: parts by their place in the order so far."""
+    """Return how far the search is, and its map.
+
+    Parts have their place in the order so far; before there is one, what each does alone.
+    """
     line = words.READ.format(done=at.done, total=at.total, left=clock.left(at.done, at.total))
     values = np.zeros(len(tiling))
-    values[list(at.order)] = np.linspace(1, 0, len(tiling))
-    drawn = _draw(tiling, values, request.image) if at.found else None
-    picture = drawn or draw_parts(tiling, request.image)
+    if at.found:
+        values[list(at.order)] = np.linspace(1, 0, len(tiling))
+    elif max(at.alone, default=0) > 0:
+        values = np.maximum(at.alone, 0) / max(at.alone)
+    if values.any():
+        picture = _draw(tiling, values, request.image)
+    else:
+        picture = draw_parts(tiling, request.image)
     return SearchStep(busy=line, done=at.done, total=at.total, picture=picture).as_json()
 
 
