@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from explainer.commands.measuring import digest, find_place, own_device, sample_origin
+from explainer.commands.measuring import digest, judge_samples
 from explainer.commands.method_names import split_methods
 from explainer.errors import SightlineError
 from explainer.evaluation import agreement, eagle_words, hallucinations, report
-from explainer.evaluation.campaign import Campaign, Judge
 from explainer.evaluation.candidates import parse
 from explainer.evaluation.hallucinations import Question
+from explainer.probing.agreement import FIGURES
 from explainer.probing.eagle_search import SearchSettings
 from explainer.probing.region_plan import HIDING, RegionPlan
-from explainer.recording.load import load
-from explainer.serving.model_flags import load_options
 
 if TYPE_CHECKING:
+    from explainer.evaluation.agreement import Figures
+    from explainer.evaluation.campaign import Judge
+    from explainer.evaluation.intervals import Ratio
     from explainer.recording.explainer import Explainer
+
+    # The names of the samples, how one is judged, and what makes the table of them.
+    _Table = tuple[list[str], Judge, Callable[[Sequence[Mapping[str, Any]]], str]]
 
 METHODS = "msea_arc,tam,logit_lens"
 
@@ -81,9 +86,7 @@ def measure_table(model: str, args: argparse.Namespace) -> int:
     keys, judge, markdown = _TABLES[name](
         args, {"candidates": candidates, "plan": plan, "alphas": alphas}
     )
-    place = find_place(args.out)
-    options = load_options(args) | own_device(args.device, place)
-    made_with = sample_origin(model, options) | {
+    made_with = {
         "table": name,
         "methods": [one.name for one in candidates],
         "parts": args.regions,
@@ -93,8 +96,7 @@ def measure_table(model: str, args: argparse.Namespace) -> int:
         "questions": digest(args.questions) if args.questions else "",
     }
     folder = args.out / name if args.out else None
-    campaign = Campaign(keys, made_with, folder, place, args.wait)
-    samples = campaign.run(lambda: load(model, **options), judge)
+    samples = judge_samples(model, args, folder, made_with, keys, judge)
     if samples is None:
         return 0
     text = markdown(samples)
@@ -109,37 +111,39 @@ def measure_table(model: str, args: argparse.Namespace) -> int:
     return 0
 
 
-_Table = tuple[list[str], Judge, Callable[[Sequence[Mapping[str, Any]]], str]]
-
-
 def _agreement(args: argparse.Namespace, options: dict[str, Any]) -> _Table:
-    """Return the names of the scenes, how one is judged, and what makes the table of them."""
-
-    def judge(explainer: Explainer, number: int) -> dict[str, Any]:
-        seed = args.first_seed + number
-        return {"words": [*agreement.judge(explainer, seed, early=args.early, **options)]}
-
-    def markdown(samples: Sequence[Mapping[str, Any]]) -> str:
-        words = [sample["words"] for sample in samples]
-        figures = agreement.summarise(words)
-        return agreement.markdown(figures, sum(map(len, words)), len(words))
-
-    return _scenes(args), judge, markdown
+    judge = partial(agreement.judge, early=args.early, **options)
+    return _of_scenes(args, judge, FIGURES, agreement.markdown)
 
 
 def _search_curves(args: argparse.Namespace, options: dict[str, Any]) -> _Table:
-    """Return the names of the scenes, how one is judged, and what makes the table of them."""
-    options = {**options, "early": args.early, "steps": args.steps}
+    judge = partial(eagle_words.judge, early=args.early, steps=args.steps, **options)
+    return _of_scenes(args, judge, eagle_words.FIGURES, eagle_words.markdown)
+
+
+def _of_scenes(
+    args: argparse.Namespace,
+    judge_words: Callable[[Explainer, int], Iterator[Figures]],
+    figures: Sequence[str],
+    markdown: Callable[[Mapping[str, Mapping[str, Ratio]], int, int], str],
+) -> _Table:
+    """Return the names of the scenes, how one is judged, and what makes the table of them.
+
+    Args:
+        judge_words: yields the figures of each word of a scene, by its seed.
+        figures: their names.
+        markdown: makes the table of their means, and the numbers of words and scenes.
+    """
+    seeds = range(args.first_seed, args.first_seed + args.n)
 
     def judge(explainer: Explainer, number: int) -> dict[str, Any]:
-        return {"words": [*eagle_words.judge(explainer, args.first_seed + number, **options)]}
+        return {"words": [*judge_words(explainer, seeds[number])]}
 
-    def markdown(samples: Sequence[Mapping[str, Any]]) -> str:
+    def table(samples: Sequence[Mapping[str, Any]]) -> str:
         words = [sample["words"] for sample in samples]
-        figures = agreement.summarise(words, eagle_words.FIGURES)
-        return eagle_words.markdown(figures, sum(map(len, words)), len(words))
+        return markdown(agreement.summarise(words, figures), sum(map(len, words)), len(words))
 
-    return _scenes(args), judge, markdown
+    return [f"seed {seed}" for seed in seeds], judge, table
 
 
 def _hallucinations(args: argparse.Namespace, options: dict[str, Any]) -> _Table:
@@ -161,10 +165,6 @@ def _hallucinations(args: argparse.Namespace, options: dict[str, Any]) -> _Table
         return hallucinations.markdown(figures, len(false), len(samples))
 
     return [f"question {args.first_seed + i}" for i in range(len(questions))], judge, markdown
-
-
-def _scenes(args: argparse.Namespace) -> list[str]:
-    return [f"seed {seed}" for seed in range(args.first_seed, args.first_seed + args.n)]
 
 
 _TABLES = {

@@ -18,6 +18,7 @@ from explainer.recording.load import load
 from explainer.serving.model_flags import load_options, silence_libraries
 
 if TYPE_CHECKING:
+    from explainer.evaluation.campaign import Judge
     from explainer.evaluation.measure import MeasurePlan
     from explainer.evaluation.shards import ShardPlace
 
@@ -40,14 +41,12 @@ def measure_candidates(
     inspected: tuple[str, ...] = (),
 ) -> tuple[MeasurePlan, list[dict] | None]:
     """Measure samples, kept in `out`; return the plan and, in the first process, the samples."""
-    from explainer.evaluation.campaign import Campaign, judge_maps
+    from explainer.evaluation.campaign import judge_maps
 
-    place = find_place(out)
     dataset = open_flagged_dataset(args)
     plan = _plan(names, args, grammar(args.pos, dataset.known_nouns()))
     plan = replace(plan, inspected=inspected)
-    options = load_options(args) | own_device(args.device, place)
-    made_with = sample_origin(model, options) | {
+    made_with = {
         "dataset": args.dataset,
         "root": args.root.resolve().name if args.root else "",
         "prompt": args.prompt,
@@ -57,19 +56,32 @@ def measure_candidates(
         **plan.made_with,
     }
     keys, judge = judge_maps(dataset, plan, args.n, args.faithfulness)
-    campaign = Campaign(keys, made_with, out, place, args.wait)
-    silence_libraries()
-    return plan, campaign.run(lambda: load(model, **options), judge)
+    return plan, judge_samples(model, args, out, made_with, keys, judge)
 
 
-def find_place(out: Path | None) -> ShardPlace:
-    """Return the rank of this process; `SightlineError` if one of several has no shared folder."""
+def judge_samples(
+    model: str,
+    args: argparse.Namespace,
+    out: Path | None,
+    made_with: Mapping[str, Any],
+    keys: Sequence[str],
+    judge: Judge,
+) -> list[dict] | None:
+    """Judge samples, kept in `out`, with the model of the flags; see `Campaign`.
+
+    `made_with` are what determines their figures besides the model. Raises `SightlineError` if one
+    of several processes has no shared folder.
+    """
+    from explainer.evaluation.campaign import Campaign
     from explainer.evaluation.shards import ShardPlace
 
     place = ShardPlace.of()
     if place.world > 1:
         need_folder(out)
-    return place
+    options = load_options(args) | _own_device(args.device, place)
+    origin = sample_origin(model, options) | dict(made_with)
+    silence_libraries()
+    return Campaign(keys, origin, out, place, args.wait).run(lambda: load(model, **options), judge)
 
 
 def open_flagged_dataset(args: argparse.Namespace) -> Dataset:
@@ -124,7 +136,7 @@ def _numbers(text: str) -> list[float]:
         raise SightlineError(f"--scales takes numbers such as 0.5,0.75,1, got {text!r}") from None
 
 
-def own_device(device: str, place: ShardPlace) -> dict[str, str]:
+def _own_device(device: str, place: ShardPlace) -> dict[str, str]:
     """Return the GPU of this process if each of several has one."""
     import torch
 
