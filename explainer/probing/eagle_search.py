@@ -348,18 +348,20 @@ class _Search:
             done, alone = self._done + known, self._alone(new)
             yield SearchProgress(done, self._total, self._order, len(self._best), alone)
         self._done += len(new)
-        probs = self._readings.of(masks)[:, self._targets].mean(axis=1, dtype=np.float64)
-        return [_Point(*pair) for pair in zip(*np.split(probs, 2), strict=True)]
+        return [_Point(*pair) for pair in zip(*np.split(self._read(masks), 2), strict=True)]
+
+    def _read(self, masks: Masks) -> Floats:
+        """Return (M,) p under masks that were read."""
+        return self._readings.of(masks)[:, self._targets].mean(axis=1, dtype=np.float64)
 
     def _alone(self, masks: Masks) -> tuple[float, ...]:
         """Return what single regions add, as far as these masks (M, n) were read; () later on."""
         if self._best:
             return ()
         gains = np.zeros(self._readings.regions)
-        for mask in masks[masks.sum(axis=1) == 1]:
-            if self._readings.knows(mask):
-                probs = self._readings.of(mask[None])[0, self._targets]
-                gains[mask.argmax()] = probs.mean(dtype=np.float64) - self._empty
+        single = [mask for mask in masks if mask.sum() == 1 and self._readings.knows(mask)]
+        if single:
+            gains[np.argmax(single, axis=1)] = self._read(np.stack(single)) - self._empty
         return tuple(gains.tolist())
 
     def _unseen(self, masks: Masks) -> Masks:
