@@ -19,7 +19,6 @@ from tests.e2e.answers import Answer, Answers
 from tests.e2e.pages import App, Pages
 from tests.e2e.tabs import Tab, Tabs
 from tests.e2e.visitor import Visitor
-from tests.ui.fake import FakeExplainer
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -64,6 +63,21 @@ def patient_launch() -> Iterator[None]:
         yield
 
 
+def lending(
+    keeper: Pages | Tabs | Answers, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Any]]:
+    """Yield the keeper's `lend`, and at the end give back what was lent."""
+    lent: list[Any] = []
+
+    def lend(*how: Any, **kind: Any) -> Any:
+        lent.append(keeper.lend(*how, **kind))
+        return lent[-1]
+
+    yield lend
+    for one in lent:
+        keeper.take_back(one, request.node.stash.get(FAILED, False))
+
+
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     pages = Pages(tmp_path_factory.mktemp("uploads"))
@@ -77,15 +91,7 @@ def serve(
 ) -> Iterator[Callable[..., App]]:
     """A function that lends a test a page with the given fake explainer; see `Pages.lend`."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(pages.uploads))  # tests of other pages change it
-    lent: list[App] = []
-
-    def start(explainer: FakeExplainer | None = None) -> App:
-        lent.append(pages.lend(explainer or FakeExplainer()))
-        return lent[-1]
-
-    yield start
-    for app in lent:
-        pages.take_back(app, request.node.stash.get(FAILED, False))
+    yield from lending(pages, request)
 
 
 @pytest.fixture
@@ -110,15 +116,7 @@ def tabs(browser: sync_api.Browser) -> Tabs:
 @pytest.fixture
 def lend_tab(tabs: Tabs, request: pytest.FixtureRequest) -> Iterator[Callable[..., Tab]]:
     """A function that lends a test an empty tab of a size; see `Tabs.lend`."""
-    lent = []
-
-    def lend(width: int, height: int, **kind: bool) -> Tab:
-        lent.append(tabs.lend(width, height, **kind))
-        return lent[-1]
-
-    yield lend
-    for tab in lent:
-        tabs.take_back(tab, request.node.stash.get(FAILED, False))
+    yield from lending(tabs, request)
 
 
 @pytest.fixture
@@ -154,15 +152,7 @@ def look(
 ) -> Iterator[Callable[..., Answer]]:
     """A function that lends a test a page with an answer; see `Answers.lend`."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(pages.uploads))  # tests of other pages change it
-    lent: list[Answer] = []
-
-    def lend(*how: Any, **kind: Any) -> Answer:
-        lent.append(answers.lend(*how, **kind))
-        return lent[-1]
-
-    yield lend
-    for answer in lent:
-        answers.take_back(answer, request.node.stash.get(FAILED, False))
+    yield from lending(answers, request)
 
 
 @pytest.fixture

@@ -73,10 +73,10 @@ class Pages:
         self.uploads = uploads
         self._free: list[App] = []
 
-    def lend(self, explainer: FakeExplainer) -> App:
-        """Return a page with this model that knows of nothing that was before."""
+    def lend(self, explainer: FakeExplainer | None = None) -> App:
+        """Return a page that knows of nothing before, with this model or a quick one."""
         app = self._free.pop() if self._free else App()
-        app.restart(explainer)
+        app.restart(explainer or FakeExplainer())
         return app
 
     def take_back(self, app: App, failed: bool) -> None:
