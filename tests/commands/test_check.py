@@ -22,6 +22,7 @@ from explainer.recording.load import load
 from tests import tiny, tiny_gemma, tiny_hybrid, tiny_tiles
 from tests.models.internvl_chat_files import publish
 from tests.models.internvl_chat_reference import QWEN3
+from tests.shared_models import FAMILIES
 
 LENS = "lens = model's logits, visual tokens"
 TEXT_LENS = "lens = model's logits, text tokens"
@@ -65,23 +66,10 @@ def _published_qwen3(folder: Path) -> Path:
     return folder
 
 
-KINDS = {
-    "qwen2_vl": (tiny.qwen2_vl, {}),
-    "qwen2_5_vl": (tiny.qwen2_5_vl, {}),
-    "qwen3_vl": (tiny.qwen3_vl, {}),
-    "qwen3_5": (tiny_hybrid.qwen3_5, {}),
+KINDS = FAMILIES | {
     "qwen3_5_moe": (tiny_hybrid.qwen3_5_moe, {}),
-    "lfm2_vl": (tiny_hybrid.lfm2_vl, {}),
-    "llava": (tiny_tiles.llava, {}),
-    "internvl": (tiny_tiles.internvl, {}),
-    "internvl3_5": (tiny_tiles.internvl3_5, {}),
-    "internvl in tiles": (tiny_tiles.internvl, {"tiles": 4}),
-    "smolvlm": (tiny_tiles.smolvlm, {}),
     "idefics3": (tiny_tiles.idefics3, {}),
-    "gemma3": (tiny_gemma.gemma3, {}),
-    "gemma4": (tiny_gemma.gemma4, {}),
     "gemma4 both ways": (partial(tiny_gemma.gemma4, both_ways=True), {}),
-    "llava_next": (tiny_tiles.llava_next, {}),
     "llava_onevision": (tiny_tiles.llava_onevision, {}),
     "internvl_chat": (_published, {}),
     "internvl_chat with qwen3": (_published_qwen3, {}),

@@ -6,7 +6,6 @@ see it, is compared with where their rectangles say that they lie.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,8 @@ from explainer.models.inputs import InputPicture
 from explainer.recording.load import load
 from explainer.run import View
 from explainer.run.geometry import Grid, Resampler, seen_grid, seen_maps
-from tests import tiny, tiny_gemma, tiny_hybrid, tiny_tiles
+from tests import tiny, tiny_tiles
+from tests.shared_models import FAMILIES
 
 SIZES = ((40, 160), (160, 40), (97, 131), (64, 64), (300, 211), (33, 47), (200, 201))
 FIXED = ("llava", "llava_pad", "llava_squash", "internvl", "internvl_tiles", "gemma3")
@@ -43,20 +43,10 @@ def _llava_squash(folder: Path) -> Path:
     )
 
 
-MAKE: dict[str, tuple[Callable[[Path], Path], dict[str, int]]] = {
-    "qwen2_vl": (tiny.qwen2_vl, {}),
-    "qwen2_5_vl": (tiny.qwen2_5_vl, {}),
-    "qwen3_vl": (tiny.qwen3_vl, {}),
-    "qwen3_5": (tiny_hybrid.qwen3_5, {}),
-    "lfm2_vl": (tiny_hybrid.lfm2_vl, {}),
-    "llava": (tiny_tiles.llava, {}),
+_ELSEWHERE = ("internvl3_5", "llava_next")  # the geometry of internvl; tests of its own
+MAKE = {name: made for name, made in FAMILIES.items() if name not in _ELSEWHERE} | {
     "llava_pad": (_llava_pad, {}),
     "llava_squash": (_llava_squash, {}),
-    "internvl": (tiny_tiles.internvl, {}),
-    "internvl_tiles": (tiny_tiles.internvl, {"tiles": 6}),
-    "smolvlm": (tiny_tiles.smolvlm, {}),
-    "gemma3": (tiny_gemma.gemma3, {}),
-    "gemma4": (tiny_gemma.gemma4, {}),
 }
 
 
