@@ -359,7 +359,7 @@ class Family(ABC):
         mark = self.image_mark if self.image_mark and kind == "image" else token
         return self.chat.lay_out(kind, mark, count, thinking, conversation)
 
-    @cached_property
+    @property
     def _layouts(self) -> tuple[Template, Template]:
         """Return the template's text around one picture, without a thought and with one."""
         plain, thinking = (self.lay_out(self.image_token, 1, choice) for choice in (False, True))
