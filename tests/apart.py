@@ -10,6 +10,7 @@ import atexit
 import os
 import pickle
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -57,6 +58,14 @@ def forked_python() -> list[str]:
     """
     start_fork_server()
     return [sys.executable, "-IS", str(ROOT / "tests" / "forked.py")]
+
+
+def forked_executable(folder: Path) -> Path:
+    """Write a program to stand for `sys.executable`, and return it."""
+    program = folder / "python"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(forked_python())} "$@"\n')
+    program.chmod(0o755)
+    return program
 
 
 def run_apart(function: Callable[..., T], *args: object) -> T:

@@ -15,6 +15,7 @@ import pytest
 
 from explainer.__main__ import main
 from explainer.commands.measuring import NOTHING_JUDGED  # what a random model says names nothing
+from tests.apart import forked_executable, forked_python
 from tests.evaluation.test_campaign import words
 
 ROOT = Path(__file__).parents[2]
@@ -22,12 +23,19 @@ ROOT = Path(__file__).parents[2]
 LAUNCH = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
 
 
-def launch(model: Path, out: Path, n: int) -> subprocess.Popen:
-    command = [sys.executable, "-m", "accelerate.commands.launch", *LAUNCH.split()]
+@pytest.fixture(scope="module")
+def python(tmp_path_factory) -> Path:
+    """What starts the processes: each is forked from one that has imported torch."""
+    return forked_executable(tmp_path_factory.mktemp("bin"))
+
+
+def launch(python: Path, model: Path, out: Path, n: int) -> subprocess.Popen:
+    command = [*forked_python(), "-m", "accelerate.commands.launch", *LAUNCH.split()]
     command += ["--main_process_port", "0", "-m", "explainer", *words(model, out, n)]
     return subprocess.Popen(
         command,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHON_EXEC": str(python)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -43,29 +51,34 @@ def whole_lines(file: Path) -> str:
     return text[: text.rfind("\n") + 1]
 
 
-def worker(launcher: subprocess.Popen, rank: int) -> int:
-    """Return the id of a process that a launcher started."""
+def worker(out: Path, rank: int) -> int:
+    """Return the id of a process that evaluates into a folder."""
     psutil = pytest.importorskip("psutil")
-    started = psutil.Process(launcher.pid).children(recursive=True)
-    return next(p.pid for p in started if p.environ().get("RANK") == str(rank))
+    found = psutil.process_iter(["cmdline", "environ"])
+    return next(
+        process.pid
+        for process in found
+        if str(out) in (process.info["cmdline"] or ())
+        and (process.info["environ"] or {}).get("RANK") == str(rank)
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_killed_process_loses_its_current_sample_and_the_command_again_does_the_rest(
-    qwen_folder, tmp_path, monkeypatch, capsys
+    python, qwen_folder, tmp_path, monkeypatch, capsys
 ):
     """All kept samples stay as they are, and the report is that of one process alone."""
     pytest.importorskip("accelerate")
     out, alone = tmp_path / "shared", tmp_path / "alone"
-    launched = launch(qwen_folder, out, 2000)
+    launched = launch(python, qwen_folder, out, 2000)
     deadline = time.monotonic() + 400
     while min(whole_lines(file).count("\n") for file in files(out)) < 3:
         assert time.monotonic() < deadline
         assert launched.poll() is None, launched.communicate()[0]
         time.sleep(0.05)
     written = whole_lines(files(out)[1])
-    os.kill(worker(launched, 1), signal.SIGKILL)
+    os.kill(worker(out, 1), signal.SIGKILL)
     said, _ = launched.communicate(timeout=400)
     assert launched.returncode != 0, said
     kept = [whole_lines(file) for file in files(out)]
@@ -107,9 +120,10 @@ def test_the_first_process_says_what_the_others_have_not_done(
 
 @pytest.mark.slow
 def test_one_command_divides_its_samples_among_processes_of_this_machine(
-    qwen_folder, tmp_path, monkeypatch, capfd
+    python, qwen_folder, tmp_path, monkeypatch, capfd
 ):
     monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "executable", str(python))
     out, alone = tmp_path / "divided", tmp_path / "alone"
     assert main([*words(qwen_folder, out, 5), "--processes", "2"]) == NOTHING_JUDGED
     assert [whole_lines(file).count("\n") - 1 for file in files(out)] == [3, 2]
@@ -121,8 +135,11 @@ def test_one_command_divides_its_samples_among_processes_of_this_machine(
 
 
 @pytest.mark.slow
-def test_a_failed_process_ends_the_others_and_gives_its_exit_code(tmp_path, monkeypatch, capfd):
+def test_a_failed_process_ends_the_others_and_gives_its_exit_code(
+    python, tmp_path, monkeypatch, capfd
+):
     monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "executable", str(python))
     asked = ["evaluate", "--methods", "nosuch", "--out", str(tmp_path), "--processes", "2"]
     assert main(asked) == 2
     assert "nosuch" in capfd.readouterr().err
