@@ -115,14 +115,20 @@ class _Search:
         return torch.stack([*self._scores(masks), self._regularise(masks)]).sum()
 
     def _scores(self, masks: torch.Tensor) -> Iterator[torch.Tensor]:
-        """Yield the parts of the four scores, each with a graph of its own."""
-        for sign, deleted, chosen in SCORES:
-            ends = (self._picture, self._blurred) if deleted else (self._blurred, self._picture)
-            for shares in (torch.arange(1, self._steps + 1) / self._steps).split(BATCH):
-                enlarged = {n: _sample(masks, at)[chosen].prod(0) for n, at in self._places.items()}
-                mixed = [self._mix(*ends, enlarged, float(share)) for share in shares]
-                probs = self._reading.probability(mixed, self._token)
-                yield sign * probs.sum().cpu() / self._steps
+        """Yield the sum of the four scores in parts, each of a batch with a graph of its own."""
+        shares = (torch.arange(1, self._steps + 1) / self._steps).tolist()
+        readings = [(*score, share) for score in SCORES for share in shares]
+        for first in range(0, len(readings), BATCH):
+            batch = readings[first : first + BATCH]
+            enlarged = {n: _sample(masks, at) for n, at in self._places.items()}
+            mixed = []
+            for _, deleted, chosen, share in batch:
+                ends = (self._picture, self._blurred)
+                joint = {n: both[chosen].prod(0) for n, both in enlarged.items()}
+                mixed.append(self._mix(*(ends if deleted else ends[::-1]), joint, share))
+            signs = torch.tensor([sign for sign, *_ in batch])
+            probs = self._reading.probability(mixed, self._token).cpu()
+            yield (signs * probs).sum() / self._steps
 
     def _mix(self, shown: Values, hidden: Values, masks: Values, share: float) -> Values:
         mixed = {n: torch.lerp(hidden[n], shown[n], share * mask) for n, mask in masks.items()}
