@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
 import torch
 
+from explainer.probing.tiling import Tiling
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
 from explainer.run import Run
 from tests import tiny
+from tests.probing.slow_eagle import Score
 from tests.shared_models import FAMILIES, HYBRID
 
 PROMPT_TEXT = "what is in it?"
@@ -44,6 +48,26 @@ def deepen(explainer: Explainer, layers: int = 4) -> Explainer:
         noise = torch.randn(parameter.shape, generator=generator)
         parameter.data = (mean + spread * noise).to(parameter.dtype)
     return explainer
+
+
+class ReadAlone:
+    """An answer read with only some regions of the picture shown: one mask at a time, each once."""
+
+    def __init__(self, explainer: Explainer, tiling: Tiling) -> None:
+        self._explainer, self._tiling = explainer, tiling
+        self._known: dict[frozenset[int], np.ndarray] = {}
+
+    def _probs(self, shown: frozenset[int]) -> np.ndarray:
+        if shown not in self._known:
+            mask = np.isin(np.arange(len(self._tiling)), list(shown))
+            pictures = self._tiling.pictures(mask)
+            probs = self._explainer.token_probabilities(self._tiling.run, [pictures])
+            self._known[shown] = probs[0].astype(np.float64)
+        return self._known[shown]
+
+    def mean(self, columns: Sequence[int]) -> Score:
+        """Return p(S), the mean probability of these tokens of the answer."""
+        return lambda shown: float(self._probs(shown)[list(columns)].mean())
 
 
 @pytest.fixture(scope="session", params=[name for name in FAMILIES if name not in HYBRID])

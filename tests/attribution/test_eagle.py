@@ -20,7 +20,7 @@ from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, Run
 from explainer.run.geometry import Layout
 from tests import tiny
-from tests.attribution.conftest import PROMPT_TEXT
+from tests.attribution.conftest import PROMPT_TEXT, ReadAlone
 from tests.media.test_video import clip
 from tests.probing import slow_eagle
 
@@ -42,11 +42,7 @@ def test_it_is_the_search_with_parts_of_the_picture_hidden(deep, run):
     fill, parts = ("black", "cells") if cells else ("mean", "superpixels")
     token = int(run.indices(ANSWER)[1])
     tiling = Tiling.of(run, 9, fill, parts)
-
-    def p(shown: frozenset[int]) -> float:
-        mask = np.isin(np.arange(len(tiling)), list(shown))
-        return float(deep.token_probabilities(run, [tiling.pictures(mask)])[0, 1])
-
+    p = ReadAlone(deep, tiling).mean([1])
     order, insertion, deletion = slow_eagle.efficient(p, len(tiling), 8, 4, 10)
     knobs = {"regions": 9, "fill": fill, "parts": parts}
     done = deep.attribute(run, token, "eagle", **knobs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +16,7 @@ from explainer.probing.sources import describe_sources, word_sources
 from explainer.probing.tiling import Tiling
 from explainer.recording.explainer import Explainer
 from explainer.run import ANSWER, PROMPT, Run
+from tests.attribution.conftest import ReadAlone
 from tests.probing import slow_eagle
 from tests.ui.fake import fake_run
 
@@ -32,34 +32,33 @@ def expect_rows_of_text(deep: Explainer, run: Run) -> None:
         pytest.skip("refused, as it should be")
 
 
-def mean_of(deep: Explainer, run: Run, tiling: Tiling, columns: Sequence[int]):
-    """Return p(S), asked for one mask at a time, the mean of several words."""
-
-    def p(shown: frozenset[int]) -> float:
-        mask = np.isin(np.arange(len(tiling)), list(shown))
-        probs = deep.token_probabilities(run, [tiling.pictures(mask)])
-        return float(probs[0, list(columns)].astype(np.float64).mean())
-
-    return p
+@pytest.fixture(scope="module")
+def tiling(run: Run) -> Tiling:
+    return Tiling.of(run, SMALL.regions, SMALL.fill, SMALL.parts)
 
 
-def test_several_words_and_the_whole_answer_are_one_objective(deep, run):
+@pytest.fixture(scope="module")
+def alone(deep: Explainer, tiling: Tiling) -> ReadAlone:
+    return ReadAlone(deep, tiling)
+
+
+def test_several_words_and_the_whole_answer_are_one_objective(deep, run, tiling, alone):
     answer = run.indices(ANSWER)
     for word, columns in ((Span(tuple(answer[1:3].tolist())), [1, 2]), (None, range(len(answer)))):
         found = deep.search_regions(run, word, SMALL)
-        p = mean_of(deep, run, found.tiling, columns)
-        order, insertion, deletion = slow_eagle.efficient(p, len(found.tiling), 8, 4, 10)
+        np.testing.assert_array_equal(found.tiling.labels, tiling.labels)
+        p = alone.mean(columns)
+        order, insertion, deletion = slow_eagle.efficient(p, len(tiling), 8, 4, 10)
         assert found.found.order.tolist() == order
         np.testing.assert_allclose(found.insight, insertion, atol=1e-5)
         np.testing.assert_allclose(found.necessity, 1 - np.array(deletion), atol=1e-5)
         assert found.heatmap.values.max() == pytest.approx(found.found.values().max(), abs=1e-6)
 
 
-def test_the_greedy_search_looks_at_all_parts_each_time(deep, run):
-    plan = replace(SMALL, greedy=True)
-    found = deep.search_regions(run, None, plan)
-    p = mean_of(deep, run, found.tiling, range(len(run.indices(ANSWER))))
-    assert found.found.order.tolist() == slow_eagle.plain(p, len(found.tiling))
+def test_the_greedy_search_looks_at_all_parts_each_time(deep, run, tiling, alone):
+    found = deep.search_regions(run, None, replace(SMALL, greedy=True))
+    p = alone.mean(range(len(run.indices(ANSWER))))
+    assert found.found.order.tolist() == slow_eagle.plain(p, len(tiling))
 
 
 def test_another_word_in_the_place_of_one(deep, run):
