@@ -17,7 +17,7 @@ from explainer.models.base import Family
 from explainer.models.engine import Engine, describe_memory_errors
 from explainer.models.inputs import Inputs, Media
 from explainer.models.loading.memory import free_memory, most_readings
-from explainer.run import ANSWER, Run
+from explainer.run import ANSWER, Run, Video
 from explainer.run.thought import asks_for_thought
 
 Values = dict[str, torch.Tensor]  # inputs of the vision tower, by the names that forward takes
@@ -85,7 +85,7 @@ class Reading:
 
     def values(self, image: npt.NDArray[np.uint8]) -> Values:
         """Return what the vision tower reads of a picture in place of the run's, by name."""
-        tensors = self.family.forward_inputs(recorded_inputs(self.family, self.run, (image,)))
+        tensors = self.family.forward_inputs(self._with_media((image,)))
         return {name: t for name, t in tensors.items() if t.is_floating_point()}
 
     def probability(self, batch: Sequence[Values], token: int) -> torch.Tensor:
@@ -124,14 +124,25 @@ class Reading:
     def _probabilities(
         self, variants: Sequence[Media], tokens: Sequence[int], ids: npt.NDArray[np.int32]
     ) -> npt.NDArray[np.float32]:
-        batch = [recorded_inputs(self.family, self.run, media) for media in variants]
-        if any(i.views[0].grid != self._inputs.views[0].grid for i in batch):
-            raise RunError("all pictures that are read must have the sizes of the run's")
+        batch = [self._with_media(media) for media in variants]
         with describe_memory_errors("read fewer pictures at once"):
             states = self._engine.reread(batch, self.predicting(tokens))[-1]
             wanted = np.tile(ids, len(batch))
             probs = self._engine.probabilities(states.flatten(0, 1), wanted)
         return probs.reshape(len(batch), len(tokens))
+
+    def _with_media(self, media: Media) -> Inputs:
+        """Return the sequence with other pictures, or another video, of the same sizes."""
+        if _sizes(media) != _sizes(self.run.media):
+            raise RunError("all pictures that are read must have the sizes of the run's")
+        return replace(self._inputs, tensors=self.family.picture_tensors(media))
+
+
+def _sizes(media: Media) -> list[Any]:
+    """Return what decides where in the sequence the visual tokens of media are."""
+    if isinstance(media, Video):
+        return [media.frames.shape, *media.times]
+    return [image.shape for image in media]
 
 
 def readings_at_once(family: Family, run: Run) -> int:
@@ -184,13 +195,9 @@ class AttributionProgress:
 Compute = Callable[..., Iterator[torch.Tensor | Computed | AttributionProgress]]
 
 
-def recorded_inputs(family: Family, run: Run, media: Media | None = None) -> Inputs:
-    """Return the whole sequence; raise `RunError` if it differs from the recorded one.
-
-    `media` are pictures of the same sizes to read in place of those of the run.
-    """
-    seen = run.media if media is None else media
-    asked = family.compose(seen, run.prompt, asks_for_thought(run), run.conversation)
+def recorded_inputs(family: Family, run: Run) -> Inputs:
+    """Return the whole sequence; raise `RunError` if it differs from the recorded one."""
+    asked = family.compose(run.media, run.prompt, asks_for_thought(run), run.conversation)
     answer = [int(i) for i in run.tokens.ids[run.indices(ANSWER)]]
     whole = replace(asked, ids=(*asked.ids, *answer))
     ids = [whole.ids[p] for p in whole.text_positions]

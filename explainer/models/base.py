@@ -19,7 +19,7 @@ import transformers
 
 from explainer.errors import ModelError, PromptError, VideoError
 from explainer.models.decoding import is_penalty
-from explainer.models.inputs import InputPicture, Inputs, InputWriter, Media
+from explainer.models.inputs import InputPicture, Inputs, InputWriter, Media, join_tensors
 from explainer.models.text.template import ChatTemplate, Template
 from explainer.models.text.tokens import TextCodec
 from explainer.run import NOTHING_SAID, Conversation, Video
@@ -298,12 +298,15 @@ class Family(ABC):
         `PromptError` where the template has no place for a part of the conversation.
         """
         text = self._template_of(media, thinking, conversation)
-        writer, prefix = self._write_prefix(media, 1.0, conversation.system, thinking)
-        if text.prefix != prefix:
+        plain = text
+        if conversation.turns:
+            plain = self._template_of(media, thinking, Conversation(conversation.system))
+        if text.prefix != plain.prefix:
             raise PromptError(
                 f"the chat template of {self.model_id} writes something else before the prompt "
                 "where there are earlier turns, which is not supported; ask without them"
             )
+        writer = self._write_prefix(media, 1.0, plain, conversation.system)
         for piece in text.tail(conversation, prompt):
             writer.write(*piece)
         writer.encode()
@@ -317,18 +320,23 @@ class Family(ABC):
         Under a causal mask the visual states do not depend on what follows them: neither on the
         prompt nor on earlier turns.
         """
-        return self._write_prefix(media, alpha, system, thinking)[0].inputs()
-
-    def _write_prefix(
-        self, media: Media, alpha: float, system: str, thinking: bool
-    ) -> tuple[InputWriter, tuple[Any, ...]]:
-        """Return a writer at the first text after the pictures, and the template's text so far."""
-        if isinstance(media, Video):
-            pictures, placeholder = [self.video(media, alpha)], self.video_token_id
-        else:
-            pictures, placeholder = [self.picture(i, alpha) for i in media], self.image_token_id
         text = self._template_of(media, thinking, Conversation(system))
-        writer = InputWriter(self.codec, placeholder)
+        return self._write_prefix(media, alpha, text, system).inputs()
+
+    def picture_tensors(self, media: Media) -> Mapping[str, torch.Tensor]:
+        """Return what the base model's forward takes for these pictures at scale 1, on the CPU."""
+        return join_tensors(self._read_media(media, 1.0))
+
+    def _read_media(self, media: Media, alpha: float) -> list[InputPicture]:
+        if isinstance(media, Video):
+            return [self.video(media, alpha)]
+        return [self.picture(image, alpha) for image in media]
+
+    def _write_prefix(self, media: Media, alpha: float, text: Template, system: str) -> InputWriter:
+        """Return a writer at the first text after the pictures."""
+        pictures = self._read_media(media, alpha)
+        is_video = isinstance(media, Video)
+        writer = InputWriter(self.codec, self.video_token_id if is_video else self.image_token_id)
         for piece in text.head(system):
             writer.write(*piece)
         writer.write(self.opening)
@@ -337,7 +345,7 @@ class Family(ABC):
             writer.write(self.closing + after)
             if len(writer.pictures) < len(pictures):
                 writer.write(self.opening)
-        return writer, text.prefix
+        return writer
 
     def _template_of(self, media: Media, thinking: bool, conversation: Conversation) -> Template:
         if isinstance(media, Video):

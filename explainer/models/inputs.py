@@ -119,13 +119,13 @@ class InputWriter:
         for picture in self.pictures:
             views += [replace(view, image=images + view.image) for view in picture.views]
             images += picture.images
-        tensors = _join_tensors(self.pictures)
+        tensors = join_tensors(self.pictures)
         return Inputs(
             tuple(self._ids), tuple(self._visual), tuple(self._roles), tuple(views), tensors
         )
 
 
-def _join_tensors(pictures: Sequence[InputPicture]) -> dict[str, torch.Tensor]:
+def join_tensors(pictures: Sequence[InputPicture]) -> dict[str, torch.Tensor]:
     """Return the tensors of all pictures, joined along their first dimension."""
     first, *others = (picture.tensors for picture in pictures)
     return {name: torch.cat([t, *(o[name] for o in others)]) for name, t in first.items()}
