@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from functools import cached_property
 from types import SimpleNamespace
 
 import torch
@@ -56,6 +55,8 @@ class Slow:
         self.both_ways = family.label in BOTH_WAYS
         self.decoder = copy.deepcopy(family.decoder).double()
         self.unembedding = family.unembedding.weight.double()
+        self._reach: dict[int | None, Tensor] = {}
+        self._passes: dict[str, Pass] = {}
 
     def row(self, token: int) -> Tensor:
         return self.unembedding[int(self.run.tokens.ids[token])]
@@ -118,6 +119,8 @@ class Slow:
 
     def _allowed(self, window: int | None) -> Tensor:
         """Return (L, L) bool: which positions (columns) a position (row) attends to."""
+        if window in self._reach:
+            return self._reach[window]
         picture, pictures = -1, {}
         for at in sorted(self.visual):
             picture += at - 1 not in pictures
@@ -128,6 +131,7 @@ class Slow:
                 together = q in pictures and pictures[q] == pictures.get(k)
                 near = window is None or q - k < window
                 allowed[q, k] = near and (k <= q or (self.both_ways and together))
+        self._reach[window] = allowed
         return allowed
 
     def _attention(self, attention, x: Tensor, done: Pass, lrp: str) -> Tensor:
@@ -168,9 +172,15 @@ class Slow:
         gemma = type(mlp).__name__.startswith("Gemma")
         return mlp.down_proj(gated(mlp.gate_proj(x), mlp.up_proj(x), gemma, lrp))
 
-    @cached_property
+    def once(self, lrp: str = "") -> Pass:
+        """Return the pass with these rules, made once."""
+        if lrp not in self._passes:
+            self._passes[lrp] = self.forward(lrp)
+        return self._passes[lrp]
+
+    @property
     def plain(self) -> Pass:
-        return self.forward()
+        return self.once()
 
     # The methods ---------------------------------------------------------------------------------
 
@@ -213,9 +223,9 @@ class Slow:
 
     def relevance(self, token: int, lrp: str) -> Tensor:
         """Return the relevance (L,) of all positions."""
-        done = self.forward(lrp)
+        done = self.once(lrp)
         places = [done.embeds, *done.stacked, *([] if done.own is None else [done.own])]
-        slopes = torch.autograd.grad(self.score(done, token), places)
+        slopes = torch.autograd.grad(self.score(done, token), places, retain_graph=True)
         return sum((p * g).sum(1) for p, g in zip(places, slopes, strict=True)).detach()
 
 

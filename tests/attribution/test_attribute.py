@@ -40,6 +40,11 @@ def plain(qwen) -> Run:
     return record(qwen)
 
 
+@pytest.fixture(scope="module")
+def any_run(any_family) -> Run:
+    return record(any_family)
+
+
 # What is kept ------------------------------------------------------------------------------------
 
 
@@ -215,8 +220,8 @@ def refused(explainer: Explainer) -> set[str]:
 
 
 @pytest.mark.parametrize("name", [*COMPARISON, *OPT_IN])
-def test_maps_are_shown_like_any_other(any_family, name):
-    run = record(any_family)
+def test_maps_are_shown_like_any_other(any_family, any_run, name):
+    run = any_run
     tokens = [int(run.indices(PROMPT)[-1]), *run.indices(ANSWER).tolist()]
     if name in refused(any_family):
         with pytest.raises(MethodError):

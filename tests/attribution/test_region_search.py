@@ -62,12 +62,13 @@ def test_the_greedy_search_looks_at_all_parts_each_time(deep, run, tiling, alone
 
 
 def test_another_word_in_the_place_of_one(deep, run):
+    plan = replace(SMALL, regions=4)
     at = int(run.indices(ANSWER)[1])
     other = int(run.unembedding.ids[0])
-    found = deep.search_regions(run, Unsaid(at, (other,)), SMALL)
-    said = deep.search_regions(run, Span((at,)), SMALL)
+    found = deep.search_regions(run, Unsaid(at, (other,)), plan)
+    said = deep.search_regions(run, Span((at,)), plan)
     assert not np.allclose(found.insight, said.insight)
-    same = deep.search_regions(run, Unsaid(at, (int(run.tokens.ids[at]),)), SMALL)
+    same = deep.search_regions(run, Unsaid(at, (int(run.tokens.ids[at]),)), plan)
     np.testing.assert_allclose(same.insight, said.insight, atol=1e-6)
 
 
