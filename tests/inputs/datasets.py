@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from explainer.emoji_world.objects import THINGS
 from explainer.emoji_world.scenes import make_scene
 
 SEEDS = (0, 1)
+scene = cache(make_scene)  # the same few in every data set
 # What a camera writes beside pixels that are to be turned so: EXIF orientation to Pillow's turn.
 STORED = {
     1: None,
@@ -43,7 +45,8 @@ def photograph(file: Path, pixels: np.ndarray, orientation: int = 1) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    Image.fromarray(pixels).save(file, exif=exif if orientation != 1 else b"")
+    told = exif if orientation != 1 else b""
+    Image.fromarray(pixels).save(file, exif=told, compress_level=1)
     return file
 
 
@@ -69,8 +72,8 @@ def boxes(mask: np.ndarray) -> list[list[float]]:
 
 def things(seed: int, crop: Callable[[np.ndarray], np.ndarray] = wide) -> dict[int, np.ndarray]:
     """Return the masks of a scene by the number of the thing, from 1, without empty ones."""
-    scene = make_scene(seed)
-    masks = {p.thing + 1: crop(scene.mask(p.name)) for p in scene.things}
+    placed = scene(seed)
+    masks = {p.thing + 1: crop(placed.mask(p.name)) for p in placed.things}
     return {i: mask for i, mask in sorted(masks.items()) if mask.any()}
 
 
@@ -88,7 +91,7 @@ def coco(
     """
     images, annotations = [], []
     for seed in seeds:
-        pixels = stored(wide(make_scene(seed).image), orientation)
+        pixels = stored(wide(scene(seed).image), orientation)
         name = f"{seed}.png"
         photograph(root / "val2014" / name, pixels, orientation)
         height, width = pixels.shape[:2]
@@ -115,7 +118,7 @@ def grandf(
     """Write scenes as GLaMM publishes GranDf, stored turned by an EXIF orientation."""
     told = []
     for seed in seeds:
-        pixels = stored(wide(make_scene(seed).image), orientation)
+        pixels = stored(wide(scene(seed).image), orientation)
         photograph(root / "GranDf_HA_images" / "train" / f"{seed}.png", pixels, orientation)
         groundings = {}
         for number, mask in things(seed).items():
