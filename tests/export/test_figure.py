@@ -171,7 +171,7 @@ def test_pictures_of_any_shape(make, size):
 
 
 def test_hostile_texts_stay_text(make):
-    run = fake_run(HOSTILE, prompt="<b>&\x07 " * 200)
+    run = fake_run(HOSTILE, prompt="<b>&\x07 " * 200, size=(48, 336))
     made = make(run, methods=["tam"], words=slice(0, len(HOSTILE)))
     svg = figure_svg(made)
     root = ElementTree.fromstring(svg)

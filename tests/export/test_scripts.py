@@ -20,6 +20,8 @@ from explainer.export.fonts import Font, find_undrawable, make_drawable, runs_of
 from tests.inputs.text import ANSWERS, EMOJI, MARKS
 from tests.ui.fake import fake_run
 
+LOW = (48, 336)  # pictures that leave figures to the words
+
 
 @pytest.fixture(autouse=True)
 def _no_fonts_of_this_machine(monkeypatch):
@@ -46,7 +48,7 @@ def test_answers_in_any_script_are_drawn(script, make):
     answer = ANSWERS[script]
     assert not find_undrawable("".join(answer))
     assert make_drawable("".join(answer)) == "".join(answer)
-    made = make(fake_run(answer), methods=["tam"])
+    made = make(fake_run(answer, size=LOW), methods=["tam"])
     pixels = np.asarray(Image.open(io.BytesIO(figure_png(made))))
     assert pixels[60:110].std() > 5, "the sentence"
     svg = figure_svg(made).decode()
@@ -108,7 +110,7 @@ def test_fonts_that_list_letters_and_cannot_draw_them_are_passed_by(monkeypatch,
 
 @pytest.mark.parametrize("mark", MARKS)
 def test_words_of_marks_alone_are_drawn(mark, make):
-    run = fake_run((mark, " قط", mark, " a", mark))
+    run = fake_run((mark, " قط", mark, " a", mark), size=LOW)
     made = make(run, methods=["tam"], words=slice(0, None))
     for subject in made.subjects:
         one = replace(made, subjects=(subject,))

@@ -70,7 +70,14 @@ def fake_run(
         for at, part in zip(run.indices(role), parts, strict=True):
             shown[at] = part
     tokens = replace(run.tokens, texts=tuple(shown))
-    return replace(run, tokens=tokens, prompt=prompt, model_id="fake-model")
+    pictures = tuple(_gradient(*size, i) for i in range(images))
+    return replace(run, images=pictures, tokens=tokens, prompt=prompt, model_id="fake-model")
+
+
+def _gradient(height: int, width: int, number: int) -> np.ndarray:
+    """Return a smooth picture (height, width, 3) uint8, which is stored faster than noise."""
+    down, right = np.mgrid[0 : 255 : height * 1j, 0 : 255 : width * 1j].astype(np.uint8)
+    return np.stack([down, right, np.full_like(down, 16 * number)], axis=-1)
 
 
 def with_layers(run: Run) -> Run:
