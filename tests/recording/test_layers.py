@@ -29,6 +29,11 @@ def record(explainer: Explainer, **options) -> Run:
     return explainer.record(tiny.image(), PROMPT_TEXT, **options)
 
 
+@pytest.fixture(scope="module")
+def layered(any_family: Explainer) -> Run:
+    return record(any_family)
+
+
 def knobs(name: str) -> dict[str, object]:
     takes = [knob.name for knob in METHODS[name].knobs]
     return {"scales": SCALES} if "scales" in takes else {}
@@ -37,8 +42,8 @@ def knobs(name: str) -> dict[str, object]:
 # Layers ------------------------------------------------------------------------------------------
 
 
-def test_states_of_a_layer_are_its_output_after_the_final_norm(any_family):
-    run, family = record(any_family), any_family.family
+def test_states_of_a_layer_are_its_output_after_the_final_norm(any_family, layered):
+    run, family = layered, any_family.family
     inputs = family.compose(run.images, run.prompt)
     ids = [*inputs.ids, *run.tokens.ids[run.indices(ANSWER)].tolist()]
     with torch.inference_mode():
@@ -70,8 +75,8 @@ def _handed_on(out, inputs) -> torch.Tensor:
     return states
 
 
-def test_the_last_layer_is_the_run_as_it_was_without_layers(any_family):
-    run = record(any_family)
+def test_the_last_layer_is_the_run_as_it_was_without_layers(any_family, layered):
+    run = layered
     assert run.at_layer(any_family.family.depth) is run
     assert _same_arrays(
         replace(run, unembedding=(plain := record(any_family, layers="last")).unembedding), plain
@@ -81,20 +86,20 @@ def test_the_last_layer_is_the_run_as_it_was_without_layers(any_family):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_explains_a_layer(any_family, name):
-    run = record(any_family)
+def test_every_method_explains_a_layer(layered, name):
+    run = layered
     token = int(run.indices(ANSWER)[0])
     heat = explain_subject(METHODS[name], run.at_layer(1), Span((token,)), **knobs(name))
     assert np.isfinite(heat.values).all()
     assert heat.values.shape == METHODS[name](run, token, **knobs(name)).values.shape
 
 
-def test_layers_of_a_run_grow_with_scales_and_words_and_live_through_a_file(any_family, tmp_path):
+def test_layers_of_a_run_grow_with_scales_and_words_and_live_through_a_file(
+    any_family, layered, tmp_path
+):
     run = record(any_family, scales=(1.0,))
     grown = any_family.add_words(any_family.add_scale(run, 0.5), [" cat"])
-    assert _same_arrays(
-        grown.at_layer(1), any_family.add_words(record(any_family), [" cat"]).at_layer(1)
-    )
+    assert _same_arrays(grown.at_layer(1), any_family.add_words(layered, [" cat"]).at_layer(1))
     grown.save(tmp_path / "run.npz")
     back = Run.load(tmp_path / "run.npz")
     assert back.layer_numbers == grown.layer_numbers

@@ -126,12 +126,27 @@ def _same_arrays(a: Run, b: Run) -> bool:
     return same and all(np.array_equal(x, y, equal_nan=x.dtype.kind == "f") for x, y in pairs)
 
 
+@pytest.fixture(scope="module")
+def family_run(any_family: Explainer) -> Run:
+    return _record(any_family)
+
+
+@pytest.fixture(scope="module")
+def reference(any_family: Explainer, family_run: Run) -> tuple[torch.Tensor, torch.Tensor]:
+    return _reference(any_family, family_run)
+
+
+@pytest.fixture(scope="module")
+def model_run(any_model: Explainer) -> Run:
+    return _record(any_model)
+
+
 # Faithfulness to the model -----------------------------------------------------------------------
 
 
-def test_the_lens_at_the_last_layer_reproduces_the_models_logits(any_family):
-    run = _record(any_family)
-    logits, _ = _reference(any_family, run)
+def test_the_lens_at_the_last_layer_reproduces_the_models_logits(any_family, family_run, reference):
+    run = family_run
+    logits, _ = reference
     at = run.tokens.positions[1:] - 1
     ours = run.text_logits[1:-1]
     assert ours == pytest.approx(logits[at][:, run.unembedding.ids].numpy(), rel=0.01, abs=0.02)
@@ -140,17 +155,17 @@ def test_the_lens_at_the_last_layer_reproduces_the_models_logits(any_family):
     assert run.visual_logits(1.0) == pytest.approx(theirs.numpy(), rel=0.01, abs=0.02)
 
 
-def test_the_lens_in_bfloat16_is_within_its_rounding(any_model):
-    run = _record(any_model)
+def test_the_lens_in_bfloat16_is_within_its_rounding(any_model, model_run):
+    run = model_run
     logits, _ = _reference(any_model, run)
     theirs = logits[run.tokens.positions[1:] - 1][:, run.unembedding.ids].numpy()
     error = np.abs(run.text_logits[1:-1] - theirs)
     assert np.median(error) < 0.02 * np.std(theirs)
 
 
-def test_probabilities_are_the_softmax_over_the_whole_vocabulary(any_family):
-    run = _record(any_family)
-    logits, _ = _reference(any_family, run)
+def test_probabilities_are_the_softmax_over_the_whole_vocabulary(family_run, reference):
+    run = family_run
+    logits, _ = reference
     probs = logits.softmax(-1).numpy()
     at = run.tokens.positions - 1
     expected = probs[at[1:], run.tokens.ids[1:]]
@@ -161,58 +176,53 @@ def test_probabilities_are_the_softmax_over_the_whole_vocabulary(any_family):
     assert np.array_equal(run.topk[1:-1, 0], probs[at[1:]].argmax(1))
 
 
-def test_top_k_lists_are_in_order_and_hold_no_id_twice(any_model):
-    run = _record(any_model)
+def test_top_k_lists_are_in_order_and_hold_no_id_twice(model_run):
+    run = model_run
     assert run.topk.shape == (len(run.tokens) + 1, 200)
     assert all(len(set(row)) == 200 for row in run.topk[1:])
     assert np.all(np.diff(run.candidate_probs[1:], axis=1) <= 0)
     assert set(run.topk[1:].ravel()) <= set(run.pieces)
 
 
-def test_greedy_equals_the_generate_of_transformers(any_model):
-    _compare_with_generate(any_model)
-
-
-def _compare_with_generate(explainer: Explainer) -> None:
-    family = explainer.family
+def test_greedy_equals_the_generate_of_transformers(any_model, model_run):
+    family = any_model.family
     inputs = family.compose([tiny.image()], PROMPT_TEXT)
     generated = family.model.generate(
-        **_whole(explainer, inputs.ids, inputs),
-        max_new_tokens=12,
+        **_whole(any_model, inputs.ids, inputs),
+        max_new_tokens=8,
         do_sample=False,
     )[0, len(inputs.ids) :]
-    run = _record(explainer, max_new_tokens=12, scales=(1.0,))
     theirs = [i for i in generated.tolist() if i not in family.stop_ids]
-    assert run.tokens.ids[run.indices(ANSWER)].tolist() == theirs
+    assert model_run.tokens.ids[model_run.indices(ANSWER)].tolist() == theirs
 
 
 # What follows from the causal mask ---------------------------------------------------------------
 
 
-def test_visual_states_do_not_depend_on_the_text_after_them(any_model):
-    one = any_model.record(tiny.image(), "a cat", scales=(1.0,), max_new_tokens=2)
-    two = any_model.record(tiny.image(), "the dog sits next", scales=(1.0,), max_new_tokens=2)
-    left, right = (r.scales[0].states.astype(np.float32) for r in (one, two))
+def test_visual_states_do_not_depend_on_the_text_after_them(any_model, model_run):
+    other = any_model.record(tiny.image(), "the dog sits next", scales=(1.0,), max_new_tokens=2)
+    left, right = (r.scale(1.0).states.astype(np.float32) for r in (model_run, other))
     # Equal on equal arithmetic; kernels may block rows differently for another length.
     assert left == pytest.approx(right, rel=0.02, abs=0.02 * float(np.abs(left).max()))
 
 
-def test_visual_states_do_not_change_when_the_sequence_ends_with_them(any_family):
+def test_visual_states_do_not_change_when_the_sequence_ends_with_them(any_family, family_run):
     inputs = any_family.family.compose_prefix([tiny.image()], 1.0)
     cut = any_family._engine.visual_states(inputs)[-1].float().numpy()
-    run = _record(any_family)
-    assert run.scales[0].states.astype(np.float32) == pytest.approx(cut, rel=2e-3, abs=2e-3)
+    assert family_run.scale(1.0).states.astype(np.float32) == pytest.approx(cut, rel=2e-3, abs=2e-3)
 
 
-def test_a_scale_added_later_equals_one_recorded_at_once(any_model):
-    first = _record(any_model, scales=(1.0,))
-    for later in ((0.5, 0.75), (0.75, 0.5, 1.25)):
-        later = tuple(alpha for alpha in later if alpha <= any_model.family.alphas[1])
-        whole, run = _record(any_model, scales=(*later, 1.0)), first
+def test_a_scale_added_later_equals_one_recorded_at_once(any_model, model_run):
+    run = _record(any_model, scales=(1.0,))
+    for later in ((0.75, 0.5), (1.25,)):
+        if later[0] > any_model.family.alphas[1]:
+            break
+        scales = [*(scale.alpha for scale in run.scales), *later]
         for alpha in later:
             run = any_model.add_scale(run, alpha)
+        whole = model_run if len(scales) == 3 else _record(any_model, scales=scales)
         assert _same_arrays(run, whole)
-        assert run.settings["scales"] == whole.settings["scales"] == sorted([1.0, *later])
+        assert run.settings["scales"] == whole.settings["scales"] == sorted(scales)
 
 
 def test_adding_a_scale_works_on_a_run_from_a_file(qwen, tmp_path):
@@ -234,8 +244,8 @@ def test_a_scale_needs_the_model_of_the_run(qwen):
 # Bookkeeping -------------------------------------------------------------------------------------
 
 
-def test_roles_and_positions_follow_from_the_layout(any_family):
-    run = _record(any_family, scales=(1.0,))
+def test_roles_and_positions_follow_from_the_layout(any_family, family_run):
+    run = family_run
     texts, tokens = run.tokens.texts, run.tokens
     said = {role: "".join(texts[i] for i in run.indices(role)) for role in (TEMPLATE, PROMPT)}
     assert said[PROMPT] == PROMPT_TEXT
@@ -244,7 +254,7 @@ def test_roles_and_positions_follow_from_the_layout(any_family):
     assert said[TEMPLATE].endswith(layout.end)
     inputs = any_family.family.compose(run.images, run.prompt)
     n = len(inputs.visual)
-    assert n == sum(len(view) for view in run.scales[0].views) == len(run.scales[0].states)
+    assert n == sum(len(view) for view in run.scale(1.0).views) == len(run.scale(1.0).states)
     assert n in layout.tokens
     gaps = np.flatnonzero(np.diff(tokens.positions) != 1)
     assert (texts[gaps[0]], texts[gaps[-1] + 1]) == layout.around
@@ -265,9 +275,9 @@ def test_special_tokens_in_the_prompt_stay_text(any_family):
     assert not set(run.tokens.ids[said].tolist()) & {*added, family.image_token_id}
 
 
-def test_states_are_those_that_predict_the_tokens(any_family):
-    run = _record(any_family)
-    _, states = _reference(any_family, run)
+def test_states_are_those_that_predict_the_tokens(family_run, reference):
+    run = family_run
+    _, states = reference
     at = np.append(run.tokens.positions[1:] - 1, run.tokens.positions[-1])
     assert run.states[1:].astype(np.float32) == pytest.approx(
         states[at].numpy(), rel=5e-3, abs=5e-3
@@ -277,7 +287,7 @@ def test_states_are_those_that_predict_the_tokens(any_family):
 
 
 def test_texts_concatenate_to_the_decoded_text(any_model):
-    run = _record(any_model, max_new_tokens=24)
+    run = _record(any_model, max_new_tokens=24, scales=())
     decoded = any_model.family.codec._tokenizer.decode(
         run.tokens.ids, clean_up_tokenization_spaces=False
     )
@@ -314,8 +324,8 @@ def test_an_answer_may_be_empty(qwen, monkeypatch):
     assert run.topk[-1, 0] == first
 
 
-def test_the_base_id_has_the_smallest_sum_among_ordinary_ids(any_family):
-    run = _record(any_family)
+def test_the_base_id_has_the_smallest_sum_among_ordinary_ids(any_family, family_run):
+    run = family_run
     weight = any_family.family.unembedding.weight.float().numpy()
     words = any_family.family.codec._tokenizer
     ordinary = [i for i in range(len(words)) if i not in words.added_tokens_decoder]
@@ -423,8 +433,8 @@ def test_a_closed_stream_leaves_the_model_usable(qwen):
 def test_recordings_that_take_turns_do_not_disturb_each_other(any_family):
     """The model keeps the offset of the last picture as state; ours must not depend on it."""
     pictures = [tiny.image(96, 128), tiny.image(32, 64, seed=1)]
-    alone = [any_family.record(p, PROMPT_TEXT, max_new_tokens=6) for p in pictures]
-    streams = [any_family.stream(p, PROMPT_TEXT, max_new_tokens=6) for p in pictures]
+    alone = [any_family.record(p, PROMPT_TEXT, max_new_tokens=3) for p in pictures]
+    streams = [any_family.stream(p, PROMPT_TEXT, max_new_tokens=3) for p in pictures]
     done: list[Run | None] = [None, None]
     while None in done:
         for i, stream in enumerate(streams):
