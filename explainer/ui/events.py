@@ -16,12 +16,12 @@ from explainer.ui.layer_memory import Fields, LayerMemory
 from explainer.ui.missing import Missing
 from explainer.ui.model_menu import ModelMenu
 from explainer.ui.section import Recording
-from explainer.ui.sides import MODEL, PLUMBING, Ask, See
+from explainer.ui.sides import MODEL, PLUMBING, QUIET, Ask, See
 from explainer.ui.visitors import Visits
 from explainer.web import texts
 
 # Loading takes no turn from those who are asking; its own turns are kept by `Models`.
-LOAD: dict[str, Any] = {"concurrency_limit": 8, "show_progress": "hidden"}
+LOAD: dict[str, Any] = {"concurrency_limit": 8, **QUIET}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 ENDED = "() => ({ended: Date.now()})"
 PRESS_RUN = "() => { document.querySelector('#sl-run').click(); }"

@@ -9,10 +9,13 @@ import gradio as gr
 
 from explainer.ui import components as ui
 
+# The page shows progress by itself. Told to hide it, Gradio would still update every part that an
+# event has ever filled, for each message of each event: half of what an answer costs a browser.
+QUIET: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": []}
 # Options of events that take no turn in the queue, and of those that ask the model: they wait in
 # `Visits`, and not in Gradio's queue.
-PLUMBING: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-MODEL: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+PLUMBING: dict[str, Any] = {"queue": False, "api_visibility": "private", **QUIET}
+MODEL: dict[str, Any] = {"api_visibility": "private", **QUIET}
 
 
 @dataclass(frozen=True)
