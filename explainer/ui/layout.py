@@ -47,6 +47,7 @@ from explainer.web.scripts import page_script, page_style
 
 MOST_EVENTS = 1024  # of all visitors at once, most of which wait
 MOST_SESSIONS = 600  # whose state Gradio keeps
+LOOK_SECONDS = 0.01  # between two looks for events that wait
 
 
 def build_demo(
@@ -110,6 +111,8 @@ def build_demo(
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
     demo.queue(max_size=MOST_EVENTS, default_concurrency_limit=None)
+    # Gradio looks every millisecond whether an event waits: a twentieth of a core, all day long.
+    demo._queue.sleep_when_free = demo._queue.progress_update_sleep_when_free = LOOK_SECONDS
     return demo
 
 

@@ -62,16 +62,23 @@ class _PageConfig(BlocksConfig):
         }
         for component in config["components"]:
             _shrink(component, component["id"] in public)
-        config["dependencies"] = [
-            {name: value for name, value in event.items() if _DEFAULTS.get(name, ...) != value}
-            for event in config["dependencies"]
-        ]
+        config["dependencies"] = [_drop_unread(event) for event in config["dependencies"]]
         return config
 
     def __copy__(self) -> BlocksConfig:
         copied = super().__copy__()
         copied.__class__ = _SessionConfig
         return copied
+
+
+def _drop_unread(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of an event that a browser or a program reads."""
+    unread = () if event["backend_fn"] else ("show_progress", "show_progress_on")
+    return {
+        name: value
+        for name, value in event.items()
+        if name not in unread and _DEFAULTS.get(name, ...) != value
+    }
 
 
 def _shrink(component: dict[str, Any], is_public: bool) -> None:

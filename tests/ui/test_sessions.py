@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
+from gradio.queueing import Queue
 from gradio.state_holder import SessionState
 
 from explainer.ui.layout import MOST_SESSIONS, build_demo, launch_options
@@ -70,3 +73,16 @@ def test_queues_of_calls_that_were_answered_are_dropped(monkeypatch, store):
         assert not any(kept)
     finally:
         demo.close(verbose=False)
+
+
+def test_an_idle_page_looks_rarely_for_events_that_wait(monkeypatch, store):
+    """Gradio looks a thousand times a second, for which it takes a twentieth of a core."""
+    idle, looks = build_demo(FakeExplainer(), store)._queue, []
+    monkeypatch.setattr(Queue, "__len__", lambda queue: looks.append(queue) or 0)
+
+    async def wait() -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(idle.start_processing(), 0.3)
+
+    asyncio.run(wait())
+    assert 1 <= looks.count(idle) <= 31
