@@ -149,7 +149,9 @@ def _top(
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return the top-k ids of every state, the softmax of the first 20, and the log-sum-exp."""
     logits = states.astype(np.float32) @ rows.astype(np.float32).T
-    topk = np.argsort(-logits, axis=1, kind="stable")[:, :k].astype(np.int32)
+    found = np.sort(np.argpartition(logits, -k, axis=1)[:, -k:], axis=1)
+    order = np.argsort(-np.take_along_axis(logits, found, axis=1), axis=1, kind="stable")
+    topk = np.take_along_axis(found, order, axis=1).astype(np.int32)
     peak = logits.max(axis=1)
     logsum = peak + np.log(np.exp(logits - peak[:, None]).sum(axis=1))
     best = np.take_along_axis(logits, topk[:, :20], axis=1)
@@ -167,9 +169,9 @@ def _plant(
 
 
 def _scale(alpha: float, views: tuple[View, ...], visual: np.ndarray, rows: np.ndarray) -> Scale:
-    total = rows[N_TEMPLATE_IDS:].astype(np.float32) @ visual.astype(np.float32).sum(axis=0)
-    least = int((rows.astype(np.float32) @ visual.astype(np.float32).sum(axis=0)).argmin())
-    return Scale(alpha, views, visual, int(total.argmin()) + N_TEMPLATE_IDS, least)
+    sums = rows.astype(np.float32) @ visual.astype(np.float32).sum(axis=0)
+    ordinary = int(sums[N_TEMPLATE_IDS:].argmin()) + N_TEMPLATE_IDS
+    return Scale(alpha, views, visual, ordinary, int(sums.argmin()))
 
 
 def _unembedding(
