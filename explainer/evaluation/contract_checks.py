@@ -6,12 +6,10 @@ or the tokenizer on the whole text. It returns the measured value, or raises `Fa
 
 from __future__ import annotations
 
-import inspect
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,25 +33,6 @@ from explainer.run.geometry import seen_grid
 # The model's own numbers --------------------------------------------------------------------------
 
 
-def _own_inputs(subject: Subject, ids: Sequence[int]) -> dict[str, Any]:
-    """Return the inputs of the whole model; positions are left to the model itself."""
-    family, inputs = subject.explainer.family, subject.inputs
-    tensors = {"input_ids": torch.tensor([list(ids)]), **inputs.tensors}
-    taken = inspect.signature(type(family.model).forward).parameters
-    for name in {"mm_token_type_ids", "token_type_ids"} & set(taken):
-        tensors[name] = torch.zeros(1, len(ids), dtype=torch.long)
-        tensors[name][:, list(inputs.visual)] = 1
-    return {name: tensor.to(family.input_device) for name, tensor in tensors.items()}
-
-
-def _own_logits(subject: Subject) -> npt.NDArray[np.float32]:
-    """Return the logits (L, V) of one plain forward pass over prompt and answer."""
-    tensors = _own_inputs(subject, [*subject.inputs.ids, *subject.answer])
-    with torch.inference_mode():
-        out = subject.explainer.family.model(**tensors, use_cache=False)
-    return out.logits[0].float().cpu().numpy()
-
-
 def _relative_difference(ours: npt.NDArray, theirs: npt.NDArray) -> float:
     """Return the largest difference, relative to the largest value."""
     ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
@@ -68,12 +47,12 @@ def _check_bound(apart: float, bound: float) -> str:
 
 def _visual_lens(subject: Subject) -> str:
     run = subject.run
-    theirs = _own_logits(subject)[list(subject.inputs.visual)][:, run.unembedding.ids]
+    theirs = subject.own_logits[list(subject.inputs.visual)][:, run.unembedding.ids]
     return _check_bound(_relative_difference(run.visual_logits(1.0).T, theirs), subject.bounds.lens)
 
 
 def _text_lens(subject: Subject) -> str:
-    run, logits = subject.run, _own_logits(subject)
+    run, logits = subject.run, subject.own_logits
     # Row t of text_logits predicts token t, at the position before it; row 0 has nothing before.
     rows = [t for t in range(1, len(run.tokens)) if run.tokens.positions[t] <= len(logits)]
     theirs = logits[run.tokens.positions[rows] - 1][:, run.unembedding.ids]
@@ -82,7 +61,7 @@ def _text_lens(subject: Subject) -> str:
 
 def _first_choices(subject: Subject) -> str:
     """Measure how often the recorded most probable id is that of the model's own logits."""
-    run, logits = subject.run, _own_logits(subject)
+    run, logits = subject.run, subject.own_logits
     rows = [t for t in range(1, len(run.tokens)) if run.tokens.positions[t] <= len(logits)]
     own = logits[run.tokens.positions[rows] - 1]
     ours = own[np.arange(len(rows)), run.topk[rows, 0]]
@@ -100,7 +79,7 @@ def _independent(subject: Subject) -> str:
     other = subject.compose(ANOTHER_TEXT)
     states, _ = engine.read(other)
     two = states[-1, list(other.visual)].float().cpu().numpy()
-    none = engine.visual_states(subject.compose_prefix(1.0))[-1].float().cpu().numpy()
+    none = engine.visual_states(subject.prefixes[1.0])[-1].float().cpu().numpy()
     return _check_bound(
         max(_relative_difference(one, two), _relative_difference(none, two)), subject.bounds.states
     )
@@ -114,8 +93,7 @@ def _follow_up(subject: Subject) -> str:
     except PromptError as error:
         raise Skipped(str(error)) from None
     said = whole.ids[max(whole.visual) + 1 :]
-    for alpha in (1.0, 0.5):
-        prefix = subject.compose_prefix(alpha)
+    for alpha, prefix in subject.prefixes.items():
         states = engine.visual_states(replace(prefix, ids=(*prefix.ids, *said)))[-1]
         held = subject.run.scale(alpha).states
         apart.append(_relative_difference(held, states.float().cpu().numpy()))
@@ -140,8 +118,7 @@ def _scale_later(subject: Subject) -> str:
 def _image_tokens(subject: Subject) -> str:
     """Compare the numbers of image ids, grid cells, and features of the vision tower."""
     family, counts = subject.explainer.family, []
-    for alpha in (1.0, 0.5):
-        inputs = subject.compose_prefix(alpha)
+    for alpha, inputs in subject.prefixes.items():
         placeholders = inputs.ids.count(family.image_token_id)
         cells = sum(len(view) for view in inputs.views)
         features = _features(subject, inputs)
@@ -183,13 +160,14 @@ def _plain_text(subject: Subject) -> str:
 def _template(subject: Subject) -> str:
     """Compare the ids with those of the tokenizer on the whole rendered template."""
     family = subject.explainer.family
+    layout = family.picture(subject.run.image, 1.0).layout
     for prompt, conversation in (
         (PROMPT_TEXT, NOTHING_SAID),
         (f"  {PROMPT_TEXT} ", NOTHING_SAID),
         *((PROMPT_TEXT, part) for part in supported(family, subject.run.image)),
     ):
         ours = subject.compose(prompt, conversation).ids
-        theirs = template_ids(family, subject.run.image, prompt, subject.thinking, conversation)
+        theirs = template_ids(family, layout, prompt, subject.thinking, conversation)
         if list(ours) != theirs:
             at = next(
                 (i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b),
@@ -251,7 +229,7 @@ def _greedy(subject: Subject) -> str:
     family, run = subject.explainer.family, subject.run
     with torch.inference_mode():
         out = family.model.generate(
-            **_own_inputs(subject, subject.inputs.ids),
+            **subject.own_inputs(subject.inputs.ids),
             max_new_tokens=NEW_TOKENS,
             do_sample=False,
             num_beams=1,
@@ -274,7 +252,7 @@ def _greedy(subject: Subject) -> str:
 def _is_near_tie(subject: Subject, at: int) -> bool:
     """Return whether the runner-up of answer token `at` was nearly as probable."""
     seen = [*subject.inputs.ids, *subject.answer[:at]]
-    logits = torch.from_numpy(_own_logits(subject)[len(seen) - 1])
+    logits = torch.from_numpy(subject.own_logits[len(seen) - 1])
     scores = penalise(logits, set(seen), subject.run.settings["repetition_penalty"])
     best, second = scores.topk(2).values.tolist()
     return second - best > math.log(0.9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -40,15 +41,14 @@ def supported(family: Family, image: npt.NDArray[np.uint8]) -> list[Conversation
 
 def template_ids(
     family: Family,
-    image: npt.NDArray[np.uint8],
+    layout: Sequence[str | int],
     prompt: str,
     thinking: bool,
     conversation: Conversation,
 ) -> list[int]:
-    """Return the ids of the tokenizer on the whole rendered template."""
+    """Return the ids of the tokenizer on the whole template around a picture of this layout."""
     words = family.codec.tokenizer
     text = family.chat.write(["image"], prompt, thinking, conversation)
-    layout = family.picture(image, 1.0).layout
     picture = "".join(p if isinstance(p, str) else family.image_token * p for p in layout)
     mark = family.image_mark or family.image_token
     text = text.replace(mark, family.opening + picture + family.closing, 1)

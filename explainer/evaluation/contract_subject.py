@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from explainer.evaluation.contract_samples import PROMPT_TEXT, sample_picture
 from explainer.models.inputs import Inputs
@@ -90,10 +93,29 @@ class Subject:
         family = self.explainer.family
         return family.compose([self.run.image], prompt, self.thinking, conversation)
 
-    def compose_prefix(self, alpha: float) -> Inputs:
-        """Return the sequence up to the last visual token, at a scale."""
-        family = self.explainer.family
-        return family.compose_prefix([self.run.image], alpha, thinking=self.thinking)
+    @cached_property
+    def prefixes(self) -> dict[float, Inputs]:
+        """Return the sequence up to the last visual token, at the largest and smallest scale."""
+        compose = partial(self.explainer.family.compose_prefix, [self.run.image])
+        return {alpha: compose(alpha, thinking=self.thinking) for alpha in (1.0, 0.5)}
+
+    def own_inputs(self, ids: Sequence[int]) -> dict[str, Any]:
+        """Return the inputs of the whole model; positions are left to the model itself."""
+        family, inputs = self.explainer.family, self.inputs
+        tensors = {"input_ids": torch.tensor([list(ids)]), **inputs.tensors}
+        taken = inspect.signature(type(family.model).forward).parameters
+        for name in {"mm_token_type_ids", "token_type_ids"} & set(taken):
+            tensors[name] = torch.zeros(1, len(ids), dtype=torch.long)
+            tensors[name][:, list(inputs.visual)] = 1
+        return {name: tensor.to(family.input_device) for name, tensor in tensors.items()}
+
+    @cached_property
+    def own_logits(self) -> npt.NDArray[np.float32]:
+        """Return the logits (L, V) of one plain forward pass over prompt and answer."""
+        tensors = self.own_inputs([*self.inputs.ids, *self.answer])
+        with torch.inference_mode():
+            out = self.explainer.family.model(**tensors, use_cache=False)
+        return out.logits[0].float().cpu().numpy()
 
     @property
     def bounds(self) -> Bounds:
