@@ -34,10 +34,10 @@ FORGET = """() => {
 }"""
 # Gradio's loading screen counts its seconds on, a frame after another, when it is gone: a tenth of
 # what a test costs.
-STOP_COUNTER = """(() => {
+STOP_COUNTER = r"""(() => {
   const {requestAnimationFrame} = window;
   window.requestAnimationFrame = act =>
-    String(act).includes('performance.now()') ? 0 : requestAnimationFrame.call(window, act);
+    /performance\.now\(\).*\/1e3/.test(String(act)) ? 0 : requestAnimationFrame.call(window, act);
 })()"""
 STORED = "cookies,local_storage,indexeddb,cache_storage,service_workers"
 USUAL_MEDIA = dict.fromkeys(
