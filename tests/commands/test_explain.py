@@ -26,7 +26,8 @@ from tests.media.test_video import clip
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Path:
-    Image.fromarray(tiny.image()).save(tmp_path / "scene.png")
+    """A gradient: figures of noise take long to compress."""
+    Image.linear_gradient("L").resize((128, 96)).convert("RGB").save(tmp_path / "scene.png")
     return tmp_path / "scene.png"
 
 
@@ -41,7 +42,7 @@ def recorded(tmp_path: Path) -> Path:
 def _saying(answer: list[str], prompt: list[str]) -> Run:
     """Return a random run with these texts."""
     rng = np.random.default_rng(0)
-    run = synthetic_run(rng, n_prompt=len(prompt), n_answer=len(answer))
+    run = synthetic_run(rng, n_prompt=len(prompt), n_answer=len(answer), image_size=(48, 336))
     texts = list(run.tokens.texts)
     for role, words in ((PROMPT, prompt), (ANSWER, answer)):
         for i, text in zip(run.indices(role), words, strict=True):
@@ -437,10 +438,10 @@ def test_layers_and_evidence_are_told_and_shown(picture, qwen_folder, tmp_path, 
 
 def test_evidence_is_added_to_a_recorded_run(picture, qwen_folder, tmp_path):
     common = ["--model", str(qwen_folder), "--device", "cpu"]
-    asked = ["--prompt", "a cat", "--max-new-tokens", "3", *common]
+    asked = ["--prompt", "a cat", "--max-new-tokens", "3", "--token", "0", *common]
     _explain(tmp_path, picture, *asked)
     assert Run.load(tmp_path / "scene.npz").evidence is None
-    _explain(tmp_path, tmp_path / "scene.npz", "--evidence", "--sources", *common)
+    _explain(tmp_path, tmp_path / "scene.npz", "--evidence", "--sources", "--token", 0, *common)
     run = Run.load(tmp_path / "scene.npz")
     assert run.evidence is not None
     assert run.sources.shape == (3, len(run.indices(ANSWER)))
