@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -41,7 +42,7 @@ class StubEndpoint:
         """Return the likeliest tokens after a begun answer, with their probabilities."""
         starts = ["".join(self.texts[:i]) for i in range(len(self.texts))]
         token = self.answer[starts.index(before if self.continues else "")]
-        inputs = recorded_inputs(self.engine.family, self.run, (image,))
+        inputs = recorded_inputs(self.engine.family, replace(self.run, images=(image,)))
         at = int(self.run.tokens.positions[token]) - 1
         states = self.engine.reread([inputs], [at])[-1][0]
         ranking = self.engine.rank(states, [int(self.run.tokens.ids[token])], LISTED, LISTED)
