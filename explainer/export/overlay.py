@@ -38,10 +38,15 @@ def overlay(
     height, width = image.shape[:2]
     part = heat.parts[index]
     values, seen = interpolate(part, (0, 0, width, height), (height, width))
-    colours = add_cover(table, heat.signed, cover)[levels(values, heat.signed)]
-    share = opacity * np.where(seen, colours[..., 3] / 255, 1.0)[..., None]
-    colours = np.where(seen[..., None], colours[..., :3], draw_hatching(height, width))
-    return np.round((1 - share) * image + share * colours).astype(np.uint8)
+    colours = add_cover(table, heat.signed, cover).astype(float)
+    shares = opacity * colours[:, 3] / 255  # by level, as the colours are
+    ink, level = shares[:, None] * colours[:, :3], levels(values, heat.signed)
+    mixed = (1 - shares)[level][..., None] * image
+    mixed += ink[level]
+    if not seen.all():
+        hatched = (1 - opacity) * image + opacity * draw_hatching(height, width)
+        mixed = np.where(seen[..., None], mixed, hatched)
+    return np.round(mixed, out=mixed).astype(np.uint8)
 
 
 def outlined(image: RGB, labels: npt.NDArray[np.intp]) -> RGB:

@@ -6,6 +6,8 @@ see it, is compared with where their rectangles say that they lie.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +62,12 @@ def named(request, tmp_path_factory) -> tuple[str, Family]:
 @pytest.fixture
 def family(named) -> Family:
     return named[1]
+
+
+@pytest.fixture(scope="module")
+def noise(named) -> Callable[[tuple[int, int], float], InputPicture]:
+    """Return a picture of noise of a size (H, W) at a scale, prepared once."""
+    return cache(lambda size, alpha: named[1].picture(tiny.image(*size), alpha))
 
 
 def _alphas(family: Family) -> list[float]:
@@ -161,9 +169,9 @@ def _seen(view: View) -> Box:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_rectangles_tile_the_seen_part_exactly(family, size):
+def test_rectangles_tile_the_seen_part_exactly(family, noise, size):
     for alpha in _alphas(family):
-        for view in family.picture(tiny.image(*size), alpha).views:
+        for view in noise(size, alpha).views:
             x0, y0, x1, y1 = seen_grid(view).extent  # raises if they overlap or leave gaps
             assert 0 <= x0 < x1 <= size[1]
             assert 0 <= y0 < y1 <= size[0]
@@ -174,11 +182,11 @@ def test_rectangles_tile_the_seen_part_exactly(family, size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_every_scale_and_view_sees_the_same_part(named, size):
+def test_every_scale_and_view_sees_the_same_part(named, noise, size):
     name, family = named
-    first = _seen(family.picture(tiny.image(*size), 1.0).views[0])
+    first = _seen(noise(size, 1.0).views[0])
     for alpha in _alphas(family):
-        for view in family.picture(tiny.image(*size), alpha).views:
+        for view in noise(size, alpha).views:
             if name == "llava_squash":  # the unread strip holds another part of a smaller picture
                 continue
             assert _seen(view) == pytest.approx(first, abs=1e-3)
@@ -190,7 +198,7 @@ def test_every_scale_and_view_sees_the_same_part(named, size):
         assert first == pytest.approx((left, top, left + short, top + short), abs=one)
     elif name == "llava_squash":
         assert first == pytest.approx((0, 0, width * 64 / 68, height * 64 / 68))
-        small = family.picture(tiny.image(*size), 0.5).views[0]
+        small = noise(size, 0.5).views[0]
         assert _seen(small) == pytest.approx((0, 0, width, height))
     else:
         assert first == (0, 0, width, height)
@@ -205,11 +213,11 @@ def test_a_token_gets_the_pixels_of_its_rectangle(family, size):
     rng = np.random.default_rng(sum(size))
     blank = np.zeros((*size, 3), np.uint8)
     for alpha in _alphas(family):
-        empty = family.picture(blank, alpha)
+        empty = _fed(family, family.picture(blank, alpha))
         for _ in range(4):
             box = _random_box(rng, size, (0, 0, size[1], size[0]), 0.2)
             picture = family.picture(_with_object(size, box), alpha)
-            changed = (_fed(family, picture) != _fed(family, empty)).any(axis=1)
+            changed = (_fed(family, picture) != empty).any(axis=1)
             for view, got in _split(picture, changed):
                 pixel = _pixel(view, family)
                 far = ~_overlap(view.rects, box, 4 * max(1.0, pixel)) & ~_beside_the_picture(view)
@@ -234,9 +242,9 @@ def test_what_is_unseen_changes_nothing(family, size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_tokens_on_padding_hold_no_picture(named, size):
+def test_tokens_on_padding_hold_no_picture(named, noise, size):
     name, family = named
-    a, b = (family.picture(tiny.image(*size, seed=seed), 0.5) for seed in (0, 1))
+    a, b = noise(size, 0.5), family.picture(tiny.image(*size, seed=1), 0.5)
     same = (_fed(family, a) == _fed(family, b)).all(axis=1)
     for view, part in _split(a, same):
         unseen = np.isnan(view.rects).any(axis=1)
@@ -246,16 +254,16 @@ def test_tokens_on_padding_hold_no_picture(named, size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_tower_hands_features_on_in_the_order_of_the_tokens(family, size):
+def test_the_tower_hands_features_on_in_the_order_of_the_tokens(family, noise, size):
     """Without attention a feature depends on the pixels of its own token alone.
 
     So this sees a class token that is not dropped, a pixel shuffle that swaps rows and columns,
     and windows that are not put back in order.
     """
-    images = tiny.image(*size), tiny.image(*size).copy()
-    x0, y0, x1, y1 = map(int, _seen(family.picture(images[0], 1.0).views[0]))
-    images[1][(y0 + y1) // 2 : y1, x0 : (x0 + x1) // 2] = 255
-    picture, other = (family.picture(image, 1.0) for image in images)
+    picture, image = noise(size, 1.0), tiny.image(*size)
+    x0, y0, x1, y1 = map(int, _seen(picture.views[0]))
+    image[(y0 + y1) // 2 : y1, x0 : (x0 + x1) // 2] = 255
+    other = family.picture(image, 1.0)
     fed = (_fed(family, picture) != _fed(family, other)).any(axis=1)
     features = [_features(family, p)[p.places] for p in (picture, other)]
     assert len(features[0]) == len(picture)
@@ -280,13 +288,11 @@ def _features(family: Family, picture: InputPicture) -> npt.NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_map_of_the_distance_to_the_object_peaks_on_it(family, size):
+def test_a_map_of_the_distance_to_the_object_peaks_on_it(family, noise, size):
     """At each scale and view on the token that holds it, and on it when all are fused."""
     rng = np.random.default_rng(sum(size) + 1)
-    views = [
-        view for alpha in _alphas(family) for view in family.picture(tiny.image(*size), alpha).views
-    ]
-    target = seen_grid(family.picture(tiny.image(*size), 1.0).views[0])
+    views = [view for alpha in _alphas(family) for view in noise(size, alpha).views]
+    target = seen_grid(noise(size, 1.0).views[0])
     coarsest = max(_pixel(view, family) for view in views) * family.cell
     for _ in range(5):
         box = _random_box(rng, size, target.extent, 0.25)
