@@ -23,7 +23,7 @@ from explainer.models.loading.checkpoint import read_config
 
 _KEPT = ("*.json", "*.jinja", "*.model", "*.txt")  # config files, tokenizers, templates
 _SHARD = 1 << 28  # bytes of one file of weights, or of one tensor that is larger
-_BLOCK = 1 << 22  # random values that all weights repeat
+_BLOCK = 1 << 22  # random values that all weights repeat, or fewer if none is as large
 _MARK = re.compile(r"<[|a-zA-Z/][^<>\s{}]{0,40}>")  # what a template writes as special tokens
 
 
@@ -57,7 +57,8 @@ def write_stand_in(source: Path, folder: Path, dtype: str) -> weights.Counts:
 
 def _write_weights(folder: Path, network: torch.nn.Module, dtype: torch.dtype) -> None:
     """Write random values for all parameters, a few files one after another."""
-    block = torch.randn(_BLOCK, generator=torch.Generator().manual_seed(0)) * 0.02
+    size = min(_BLOCK, max(t.numel() for t in network.state_dict().values()))
+    block = torch.randn(size, generator=torch.Generator().manual_seed(0)) * 0.02
     block = block.to(dtype)
     homes: dict[str, str] = {}
     for number, names in enumerate(_shards(network, dtype.itemsize), 1):
@@ -92,7 +93,9 @@ def _values(block: torch.Tensor, name: str, shape: torch.Size) -> torch.Tensor:
     if name.endswith("norm.weight"):
         return torch.ones(shape, dtype=block.dtype)
     count = math.prod(shape)
-    return block.repeat(math.ceil(count / _BLOCK))[:count].reshape(shape).clone()
+    if count > len(block):
+        block = block.repeat(math.ceil(count / len(block)))
+    return block[:count].reshape(shape).clone()
 
 
 def _tokenizer(model_type: str, config: Any) -> PreTrainedTokenizerFast:
