@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
@@ -36,3 +37,10 @@ def url(
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
     yield url
     demo.close(verbose=False)
+
+
+@pytest.fixture(scope="package")
+def http(url: str) -> Iterator[httpx.Client]:
+    """A client of the launched page; each new one would read certificates for 20 ms."""
+    with httpx.Client(base_url=url, timeout=30) as client:
+        yield client

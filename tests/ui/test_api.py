@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -205,12 +206,12 @@ def test_endpoints_are_named_and_typed(client):
     assert chips["items"]["properties"]["chip"] == {"type": "integer"}
 
 
-def test_a_program_cannot_name_a_file_of_the_server(url):
+def test_a_program_cannot_name_a_file_of_the_server(http):
     """Only what was uploaded is opened, with or without the mark of a file."""
     for file in ({"path": "/etc/passwd"}, {"path": "/etc/passwd", "meta": FILE}):
         for body in ({"picture": file}, {"more": [file]}):
-            asked = httpx.post(f"{url}gradio_api/call/v2/record", json=body, timeout=30)
-            told = httpx.get(f"{url}gradio_api/call/record/{asked.json()['event_id']}", timeout=30)
+            asked = http.post("gradio_api/call/v2/record", json=body)
+            told = http.get(f"gradio_api/call/record/{asked.json()['event_id']}")
             assert "event: error" in told.text
             assert "root:" not in told.text
 
@@ -387,15 +388,21 @@ def test_only_these_endpoints_are_offered(client):
 JUNK = (None, 3, "x", [], {}, {"run": {}}, [[1]], "x" * 100_000)
 
 
-def ask_as_a_page(url: str, function: str, data: object) -> httpx.Response:
+@cache
+def serving(http: httpx.Client, function: str) -> int:
+    """Return the number of the component that has a function for the page's scripts."""
+    parts = http.get("config").json()["components"]
+    return next(p["id"] for p in parts if function in str(p["props"].get("server_fns", "")))
+
+
+def ask_as_a_page(http: httpx.Client, function: str, data: object) -> httpx.Response:
     """Call a function that the page's scripts call."""
-    parts = httpx.get(f"{url}config").json()["components"]
-    serving = next(p for p in parts if function in str(p["props"].get("server_fns", "")))
-    body = {"data": data, "fn_name": function, "session_hash": "x", "component_id": serving["id"]}
-    return httpx.post(f"{url}gradio_api/component_server/", json=body, timeout=30)
+    part = serving(http, function)
+    body = {"data": data, "fn_name": function, "session_hash": "x", "component_id": part}
+    return http.post("gradio_api/component_server/", json=body)
 
 
-def test_junk_from_a_browser_leaves_the_server_alive(url, recorded):
+def test_junk_from_a_browser_leaves_the_server_alive(http, recorded):
     """Send nonsense to the function behind maps that a model made, as a page could."""
     good = {
         "run": recorded["run"],
@@ -404,24 +411,24 @@ def test_junk_from_a_browser_leaves_the_server_alive(url, recorded):
     }
     for name in good:
         for junk in JUNK:
-            answer = ask_as_a_page(url, "compared", {**good, name: junk})
+            answer = ask_as_a_page(http, "compared", {**good, name: junk})
             assert answer.json().get("kind") == "error", (name, junk)
     for junk in JUNK:
-        assert ask_as_a_page(url, "compared", junk).json()["kind"] == "error"
-    assert ask_as_a_page(url, "compared", good).json()["maps"]
+        assert ask_as_a_page(http, "compared", junk).json()["kind"] == "error"
+    assert ask_as_a_page(http, "compared", good).json()["maps"]
 
 
-def test_an_expired_run_says_so_on_the_page(url):
+def test_an_expired_run_says_so_on_the_page(http):
     asked = {"run": "0" * 32, "subjects": [{"chip": 1}], "options": {"grad_cam": {}}}
-    assert ask_as_a_page(url, "compared", asked).json()["text"] == texts.EXPIRED
+    assert ask_as_a_page(http, "compared", asked).json()["text"] == texts.EXPIRED
 
 
-def test_the_page_asks_for_nothing_from_elsewhere(url):
-    page = httpx.get(url).text
+def test_the_page_asks_for_nothing_from_elsewhere(http):
+    page = http.get("").text
     assert "fonts.googleapis" not in page
     assert "cdnjs" not in page or "iframe" in page
 
 
-def test_closed_doors(url):
-    assert httpx.get(f"{url}monitoring").status_code >= 400
-    assert httpx.get(f"{url}gradio_api/file=/etc/passwd").status_code in (403, 404)
+def test_closed_doors(http):
+    assert http.get("monitoring").status_code >= 400
+    assert http.get("gradio_api/file=/etc/passwd").status_code in (403, 404)

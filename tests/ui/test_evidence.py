@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import httpx
 import numpy as np
 import pytest
 
@@ -28,32 +27,32 @@ def run(store):
     return run
 
 
-def get(url, key=KEY, subject=None, **headers):
+def get(http, key=KEY, subject=None, **headers):
     query = {} if subject is None else {"subject": json.dumps(subject)}
-    return httpx.get(f"{url}{RUNS}/{key}", params=query, headers=headers)
+    return http.get(f"{RUNS}/{key}", params=query, headers=headers)
 
 
-def test_evidence_is_compressed_and_no_cache_keeps_it(url, run):
-    answer = get(url)
+def test_evidence_is_compressed_and_no_cache_keeps_it(http, run):
+    answer = get(http)
     assert answer.status_code == 200
     assert answer.headers["content-encoding"] == "gzip"
     assert answer.headers["cache-control"] == "private, no-store"
     assert answer.content == evidence_message(run)
-    plain = get(url, **{"accept-encoding": "identity"})
+    plain = get(http, **{"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert plain.content == answer.content
 
 
-def test_a_layer_has_evidence_of_its_own(url, run):
+def test_a_layer_has_evidence_of_its_own(http, run):
     layer = run.layer_numbers[0]
-    told = get(url, subject={"layer": layer}).content
+    told = get(http, subject={"layer": layer}).content
     assert told == evidence_message(run.at_layer(layer)) != evidence_message(run)
 
 
-def test_a_word_that_was_not_said_has_rows_texts_and_probability(url, run):
+def test_a_word_that_was_not_said_has_rows_texts_and_probability(http, run):
     at = run.chips[-1].tokens[0]
     other = int(run.topk[at, 1])
-    header, arrays = read(get(url, subject={"at": at, "ids": [other]}).content)
+    header, arrays = read(get(http, subject={"at": at, "ids": [other]}).content)
     assert header["format"] == "sightline-word"
     assert header["texts"] == [token_text.spelled(run.pieces[other])]
     assert header["probability"] == probability(run, Unsaid(at, (other,)))
@@ -88,13 +87,13 @@ def test_a_word_has_the_number_of_a_token_with_its_text(run):
         ({"at": 1, "word": "zebra"}, "zebra"),
     ],
 )
-def test_what_a_run_does_not_hold_is_said(url, run, subject, sentence):
-    answer = get(url, subject=subject)
+def test_what_a_run_does_not_hold_is_said(http, run, subject, sentence):
+    answer = get(http, subject=subject)
     assert answer.status_code == 404
     assert sentence in answer.json()["detail"]
 
 
-def test_junk_is_refused_and_the_server_stays(url, run):
+def test_junk_is_refused_and_the_server_stays(http, run):
     for query in (
         "x",
         "[" * 5000,
@@ -103,26 +102,26 @@ def test_junk_is_refused_and_the_server_stays(url, run):
         '{"at": {}}',
         '{"at": 1, "ids": ' + "9" * 900 + "}",
     ):
-        answer = httpx.get(f"{url}{RUNS}/{KEY}", params={"subject": query})
+        answer = http.get(f"{RUNS}/{KEY}", params={"subject": query})
         assert answer.status_code in (200, 400, 404), query
-    assert get(url).status_code == 200
+    assert get(http).status_code == 200
 
 
-def test_without_its_key_a_run_is_not_shown(url, run):
+def test_without_its_key_a_run_is_not_shown(http, run):
     for key in ("f" * 32, "x", "e" * 31, "e" * 400):
-        answer = get(url, key)
+        answer = get(http, key)
         assert answer.status_code == 404
         assert "detail" in answer.json()
-    assert get(url, "f" * 32).json()["detail"] == texts.EXPIRED
+    assert get(http, "f" * 32).json()["detail"] == texts.EXPIRED
 
 
-def test_the_methods_have_an_address_that_browsers_keep(url):
-    answer = httpx.get(f"{url}{module_address()}")
+def test_the_methods_have_an_address_that_browsers_keep(http):
+    answer = http.get(module_address())
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/javascript")
     assert "immutable" in answer.headers["cache-control"]
     assert answer.text == methods_module().text
-    assert httpx.get(f"{url}static/methods/{'0' * 16}.js").status_code == 404
+    assert http.get(f"static/methods/{'0' * 16}.js").status_code == 404
 
 
 def test_what_is_no_word_has_the_evidence_of_the_run(run):

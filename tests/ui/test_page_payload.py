@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 import numpy as np
 import pytest
 
@@ -21,8 +20,8 @@ def test_the_page_stays_small():
     assert sizes["thumbnails"] == 0
 
 
-def test_only_what_programs_send_is_described(url):
-    config = httpx.get(f"{url}config").json()
+def test_only_what_programs_send_is_described(http):
+    config = http.get("config").json()
     public = {
         part
         for event in config["dependencies"]
@@ -35,29 +34,29 @@ def test_only_what_programs_send_is_described(url):
     assert all("example_inputs" not in part for part in config["components"])
 
 
-def test_a_thumbnail_is_served_by_an_address_that_browsers_keep(url):
+def test_a_thumbnail_is_served_by_an_address_that_browsers_keep(http):
     pixels = np.zeros((40, 60, 3), np.uint8)
     pixels[:, 20:40] = (250, 10, 10)
     address = publish(pixels)
     assert publish(pixels.copy()) == address
-    answer = httpx.get(f"{url}{address}")
+    answer = http.get(address)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
     assert "immutable" in answer.headers["cache-control"]
     assert answer.content == payload.thumbnail(pixels)
-    assert httpx.get(f"{url}static/thumbnails/{'0' * 16}.jpg").status_code == 404
+    assert http.get(f"static/thumbnails/{'0' * 16}.jpg").status_code == 404
 
 
-def test_the_script_of_a_fold_is_served_by_an_address_that_browsers_keep(url):
+def test_the_script_of_a_fold_is_served_by_an_address_that_browsers_keep(http):
     for address, (_, script) in fold_scripts(FOLDERS).items():
-        answer = httpx.get(f"{url}{address}")
+        answer = http.get(address)
         assert (answer.status_code, answer.text) == (200, script)
         assert answer.headers["content-type"].startswith("text/javascript")
         assert "immutable" in answer.headers["cache-control"]
-    assert httpx.get(f"{url}static/folds/hiding.js").status_code == 404
+    assert http.get("static/folds/hiding.js").status_code == 404
 
 
-def test_styles_that_only_a_fold_needs_come_with_its_script(url):
-    styles = httpx.get(f"{url}config").json()["css"]
+def test_styles_that_only_a_fold_needs_come_with_its_script(http):
+    styles = http.get("config").json()["css"]
     for name, script in fold_scripts(FOLDERS).values():
         if name in ("eagle", "map_test"):
             assert "textContent: " in script
@@ -67,8 +66,8 @@ def test_styles_that_only_a_fold_needs_come_with_its_script(url):
 
 
 @pytest.mark.parametrize("name", ["%2e%2e%2fconfig", "x.py"])
-def test_no_other_file_has_such_an_address(url, name):
-    assert httpx.get(f"{url}static/thumbnails/{name}").status_code in (404, 403)
+def test_no_other_file_has_such_an_address(http, name):
+    assert http.get(f"static/thumbnails/{name}").status_code in (404, 403)
 
 
 def test_options_share_their_knobs():
