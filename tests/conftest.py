@@ -28,11 +28,14 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Fork the workers from a process that has imported everything, and keep their ports apart."""
+    checks = os.environ.pop("SIGHTLINE_CHECKS", None)
     if getattr(config.option, "tx", None):
         start_fork_server(config.args)
+        _wait_for(checks)
         command = shlex.join(forked_python())
         config.option.tx = [f"popen//python={command}" for _ in config.option.tx]
         return
+    _wait_for(checks)
     config.pluginmanager.import_plugin("tests.shared_models")
     if hasattr(config, "workerinput"):
         from gradio import http_server  # package_ages may install no gradio, and no xdist then
@@ -41,6 +44,18 @@ def pytest_configure(config: pytest.Config) -> None:
         port = str(7860 + 100 * number)  # the first where it looks for free ones
         os.environ.setdefault("GRADIO_SERVER_PORT", port)
         http_server.INITIAL_PORT_VALUE = int(os.environ["GRADIO_SERVER_PORT"])
+
+
+def _wait_for(checks: str | None) -> None:
+    """Wait for the checks that `tests/run` runs beside this process; end if they do not pass.
+
+    `checks` is the number of an open file that says so.
+    """
+    if checks is None:
+        return
+    with open(int(checks)) as told:
+        if told.read().strip() != "passed":
+            pytest.exit("no test was run, because a check did not pass", returncode=1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -280,12 +282,16 @@ def _script(file: Path, body: str) -> None:
 
 
 def _run_tests(machine: Path, *arguments: str, **env: str) -> tuple[int, list[str], str]:
-    """Return exit code, the calls of python that do some work, and what was said."""
+    """Return exit code, the calls of python that do some work, and what was said.
+
+    The call of pytest, which begins beside the checks, is the last.
+    """
     (machine / "calls").write_text("")
     env = {"PATH": str(machine / "bin"), "SIGHTLINE_VENV": str(machine / "venv")} | env
     command = [machine / "bin" / "bash", machine / "tests" / "run", *arguments]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     calls = (machine / "calls").read_text().splitlines()
+    calls.sort(key=lambda call: call.startswith(PYTEST))
     return done.returncode, [c for c in calls if c not in ("-V", "-m pip --version")], done.stderr
 
 
@@ -333,6 +339,28 @@ def test_the_test_command_says_why_installing_failed_without_addresses(machine):
     code, _, said = _run_tests(machine)
     assert code != 0
     assert "cannot reach (address)" in said
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_test_command_fails_with_each_check(machine, check):
+    _script(machine / "venv/bin/python", f'test "$*" != "{check}"')
+    assert _run_tests(machine)[0] == 1
+
+
+def test_no_test_runs_unless_the_checks_have_passed():
+    read, write = os.pipe()
+    os.close(write)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n", "0", "tests/test_correction.py"],
+        cwd=ROOT,
+        env=os.environ | {"SIGHTLINE_CHECKS": str(read)},
+        pass_fds=[read],
+        capture_output=True,
+        text=True,
+    )
+    os.close(read)
+    assert done.returncode == 1
+    assert "a check did not pass" in done.stdout + done.stderr
 
 
 def test_ci_runs_the_test_command():
