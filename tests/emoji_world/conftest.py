@@ -15,20 +15,27 @@ def texts():
     return checkpoint.corpus(scenes=60)
 
 
+def _begin(folder, begin, family, source=(), **recipe):
+    options = {"steps": 4, "visual_tokens": 40, "warmup": 2} | recipe
+    return begin(folder, Recipe(**options), "cpu", ARCHITECTURES[family], *source)
+
+
 @pytest.fixture
 def new_trainer(texts, monkeypatch, tmp_path):
     monkeypatch.setattr(checkpoint, "corpus", lambda: texts)
 
-    def make(name="run", begin=Trainer.start, family="qwen2_vl", source=(), **recipe):
-        options = {"steps": 4, "visual_tokens": 40, "warmup": 2} | recipe
-        return begin(tmp_path / name, Recipe(**options), "cpu", ARCHITECTURES[family], *source)
+    def make(name="run", begin=Trainer.start, family="qwen2_vl", **options):
+        return _begin(tmp_path / name, begin, family, **options)
 
     return make
 
 
-@pytest.fixture(params=ARCHITECTURES)
-def each(new_trainer, request):
-    """A new trainer of each family."""
-    trainer = new_trainer(family=request.param)
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def each(texts, request, tmp_path_factory):
+    """A trainer of each family, not to be trained."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "corpus", lambda: texts)
+        folder = tmp_path_factory.mktemp("trained") / "run"
+        trainer = _begin(folder, Trainer.start, request.param)
     trainer.model.eval()
     return trainer

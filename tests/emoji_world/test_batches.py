@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -37,7 +38,7 @@ def _first(drawn):
 def test_one_dialogue_trains_the_very_states_that_the_model_will_have(each):
     """Positions, mask and embeddings of the training sequence are those of a plain forward."""
     pictures, batch = batch_of(each, [Dialogue("caption", "Describe the image.", "A cat.")])
-    model = each.model
+    model = copy.deepcopy(each.model)
     model.set_attn_implementation("sdpa")  # makes its own causal mask in the plain forward
     image = batch.ids == model.config.image_token_id
     tensors = {"pixel_values": pictures.tensors["pixels"]}

@@ -95,17 +95,16 @@ def first_stage_only(monkeypatch):
 
 @pytest.mark.usefixtures("first_stage_only")
 def test_a_resumed_run_is_the_run_that_was_never_stopped(new_trainer):
-    whole = new_trainer("whole")
+    whole = new_trainer("whole", steps=2)
     whole.run()
-    stopped = new_trainer("stopped")
-    for _ in range(2):
-        stopped.train_step()
+    stopped = new_trainer("stopped", steps=2)
+    stopped.train_step()
     stopped.save()
     resumed = Trainer.resume(stopped.folder, "cpu", stopped.architecture)
-    assert resumed.step == 2
+    assert resumed.step == 1
     assert resumed.recipe == stopped.recipe
     resumed.run()
-    assert resumed.step == whole.step == 4
+    assert resumed.step == whole.step == 2
     for name, weight in whole.model.state_dict().items():
         assert torch.equal(weight, resumed.model.state_dict()[name]), name
 
@@ -145,7 +144,7 @@ def test_what_cannot_be_started_or_resumed_says_why(new_trainer, tmp_path):
 @pytest.mark.usefixtures("first_stage_only")
 def test_training_lowers_answer_and_bag_loss(new_trainer):
     trainer = new_trainer(steps=30, visual_tokens=120, warmup=5)
-    seen = np.array([trainer.train_step() for _ in range(10)])
+    seen = np.array([trainer.train_step() for _ in range(7)])
     assert (seen[-3:].mean(0) < 0.8 * seen[:2].mean(0)).all()
 
 
