@@ -56,8 +56,14 @@ def imports() -> dict[str, frozenset[str]]:
     return {name: frozenset(_imported(path)) - {name} for name, path in modules().items()}
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return all nodes of the syntax tree of a file; the first is the module."""
+    return tuple(ast.walk(ast.parse(path.read_text("utf-8"))))
+
+
 def _imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (a.name for a in node.names if a.name in modules())
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module in modules():
@@ -172,8 +178,8 @@ def repeated_classes() -> list[str]:
     """Return the public class names that stand in more than one module."""
     count: Counter[str] = Counter()
     for path in modules().values():
-        tree = ast.parse(path.read_text("utf-8"))
-        count.update(n.name for n in tree.body if isinstance(n, ast.ClassDef) and n.name[0] != "_")
+        (module, *_) = nodes(path)
+        count.update(n.name for n in module.body if isinstance(n, ast.ClassDef) and n.name[0] != "_")
     return sorted(name for name, times in count.items() if times > 1)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,15 +20,14 @@ WEB = sorted(p for p in (ROOT / "explainer").rglob("*") if p.suffix in {".js", "
 TORCH = {"torch", "transformers"}
 
 
-@cache
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text("utf-8"))
+    return house.nodes(path)[0]
 
 
 def _imports(path: Path) -> set[str]:
     """Return the top-level package of every import, wherever in the file it stands."""
     names = set()
-    for node in ast.walk(_tree(path)):
+    for node in house.nodes(path):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -41,7 +39,7 @@ def _own_imports(path: Path) -> set[str]:
     """Return the modules of this package that a file imports, wherever in it."""
     return {
         node.module
-        for node in ast.walk(_tree(path))
+        for node in house.nodes(path)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("explainer")
     }
 
@@ -146,7 +144,7 @@ def test_no_foreign_code_is_ever_run():
     assert [
         f"{_label(path)}:{getattr(node, 'lineno', '?')}: {ast.unparse(node)}"
         for path in SOURCES
-        for node in ast.walk(_tree(path))
+        for node in house.nodes(path)
         if _runs_foreign_code(node)
     ] == []
     assert _importers(SOURCES, {"pickle", "dill", "joblib", "marshal", "shelve"}) == []
@@ -242,7 +240,7 @@ VAGUE = {"anew", "asked", "found", "given", "mine", "more", "theirs", "told"}
 
 def _definitions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    return [node for node in ast.walk(_tree(path)) if isinstance(node, kinds)]
+    return [node for node in house.nodes(path) if isinstance(node, kinds)]
 
 
 def test_the_first_line_of_a_docstring_can_be_read_alone():

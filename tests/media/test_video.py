@@ -52,7 +52,7 @@ def test_frames_are_freed_while_others_are_read(monkeypatch):
 
     def count(self, frame):
         told = painted(self, frame)
-        alive.append(sum(type(one) is av.VideoFrame for one in gc.get_objects()))
+        alive.append(sum(type(one) is av.VideoFrame for one in gc.get_objects(0)))  # the new ones
         return told
 
     painted = frames.Painter.paint
