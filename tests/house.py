@@ -178,8 +178,8 @@ def repeated_classes() -> list[str]:
     """Return the public class names that stand in more than one module."""
     count: Counter[str] = Counter()
     for path in modules().values():
-        (module, *_) = nodes(path)
-        count.update(n.name for n in module.body if isinstance(n, ast.ClassDef) and n.name[0] != "_")
+        body = nodes(path)[0].body
+        count.update(n.name for n in body if isinstance(n, ast.ClassDef) and n.name[0] != "_")
     return sorted(name for name, times in count.items() if times > 1)
 
 
