@@ -6,6 +6,7 @@ Nothing here is shared with the package except the record itself.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -17,10 +18,12 @@ def row(run: Run, token_id: int) -> np.ndarray:
     return run.unembedding.rows[at].astype(float)
 
 
+@cache
 def readings(run: Run, token_id: int, alpha: float, image: int) -> list[np.ndarray]:
     """Return a_i(k) on every grid on an image of which every token saw its part (Eq. 2)."""
     scale = next(s for s in run.scales if s.alpha == alpha)
-    values = [float(row(run, token_id) @ z.astype(float)) for z in scale.states]
+    class_row = row(run, token_id)
+    values = [float(class_row @ z.astype(float)) for z in scale.states]
     grids = []
     for view in scale.views:
         mine, values = values[: len(view)], values[len(view) :]
@@ -57,18 +60,22 @@ def score(run: Run, token_id: int, state: int) -> float:
 
 def enlarge(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Return bilinear interpolation with half-pixel centres, held at the edge."""
-    out = np.zeros(shape)
+    out, cells = np.zeros(shape), values.tolist()
+    across = [between(j, values.shape[1], shape[1]) for j in range(shape[1])]
     for i in range(shape[0]):
-        for j in range(shape[1]):
-            y = min(max((i + 0.5) * values.shape[0] / shape[0] - 0.5, 0), values.shape[0] - 1)
-            x = min(max((j + 0.5) * values.shape[1] / shape[1] - 0.5, 0), values.shape[1] - 1)
-            y0, x0 = int(y), int(x)
-            y1, x1 = min(y0 + 1, values.shape[0] - 1), min(x0 + 1, values.shape[1] - 1)
-            fy, fx = y - y0, x - x0
-            out[i, j] = (1 - fy) * ((1 - fx) * values[y0, x0] + fx * values[y0, x1]) + fy * (
-                (1 - fx) * values[y1, x0] + fx * values[y1, x1]
+        y0, y1, fy = between(i, values.shape[0], shape[0])
+        for j, (x0, x1, fx) in enumerate(across):
+            out[i, j] = (1 - fy) * ((1 - fx) * cells[y0][x0] + fx * cells[y0][x1]) + fy * (
+                (1 - fx) * cells[y1][x0] + fx * cells[y1][x1]
             )
     return out
+
+
+def between(at: int, cells: int, pixels: int) -> tuple[int, int, float]:
+    """Return the two cells between whose centres a pixel's lies, and how far it is on the way."""
+    place = min(max((at + 0.5) * cells / pixels - 0.5, 0), cells - 1)
+    first = int(place)
+    return first, min(first + 1, cells - 1), place - first
 
 
 def rank_gaussian(values: np.ndarray, flat: str = "keep", border: str = "mirror") -> np.ndarray:
@@ -192,6 +199,15 @@ def tam_published(run: Run) -> list[list[np.ndarray]]:
     return maps
 
 
+@cache
+def enlarged(
+    run: Run, token_id: int, alpha: float, image: int, clipped: bool, shape: tuple[int, int]
+) -> list[np.ndarray]:
+    """Return the readings on an image at a scale, without what is below 0 if `clipped`."""
+    grids = readings(run, token_id, alpha, image)
+    return [enlarge(np.maximum(0, grid) if clipped else grid, shape) for grid in grids]
+
+
 def fused(
     run: Run, ids: dict[float, int], fuse: str, clip: str, told=None, at: str = "tokens"
 ) -> np.ndarray:
@@ -203,9 +219,8 @@ def fused(
         shape = run.images[image].shape[:2] if at == "pixels" else shape
         layers, weights = [], []
         for alpha, token_id in ids.items():
-            for layer in readings(run, token_id, alpha, image):
-                layer = np.maximum(0, layer) if clip == "per_scale" else layer
-                layers.append(enlarge(layer, shape))
+            for layer in enlarged(run, token_id, alpha, image, clip == "per_scale", shape):
+                layers.append(layer)
                 weights.append(told[alpha])
         mean = sum(w * layer for w, layer in zip(weights, layers, strict=True)) / sum(weights)
         out = mean if fuse == "mean" else np.max(layers, axis=0)

@@ -40,14 +40,23 @@ def first(explainer: Explainer, **options) -> Run:
     return explainer.record(tiny.image(), FIRST, **options)
 
 
+@pytest.fixture(scope="module")
+def begun(any_family: Explainer) -> Run:
+    return first(any_family)
+
+
+@pytest.fixture(scope="module")
+def followed(any_family: Explainer, begun: Run) -> Run:
+    return any_family.follow_up(begun, SECOND, answer=MORE)
+
+
 def said(run: Run, role: int) -> str:
     return "".join(run.tokens.texts[i] for i in run.indices(role))
 
 
-def test_a_follow_up_equals_a_recording_of_the_whole_conversation(any_family):
+def test_a_follow_up_equals_a_recording_of_the_whole_conversation(any_family, begun, followed):
     """Also of the picture at scale 1, which a follow-up keeps and a recording reads again."""
-    run = first(any_family)
-    more = any_family.follow_up(run, SECOND, answer=MORE)
+    run, more = begun, followed
     whole = any_family.record(
         tiny.image(), SECOND, answer=MORE, scales=[0.5], history=[(FIRST, SAID)]
     )
@@ -60,9 +69,8 @@ def test_a_follow_up_equals_a_recording_of_the_whole_conversation(any_family):
     assert {**more.settings, "seconds": 0} == {**whole.settings, "seconds": 0}
 
 
-def test_what_was_said_before_has_roles_states_and_maps(any_family, tmp_path):
-    more = any_family.follow_up(first(any_family), SECOND, answer=MORE)
-    more.save(tmp_path / "run.npz")
+def test_what_was_said_before_has_roles_states_and_maps(followed, tmp_path):
+    followed.save(tmp_path / "run.npz")
     more = Run.load(tmp_path / "run.npz")
     texts = {EARLIER_PROMPT: FIRST, EARLIER_ANSWER: SAID, PROMPT: SECOND, ANSWER: MORE}
     for role, text in texts.items():
@@ -110,8 +118,8 @@ def test_a_conversation_goes_on(qwen):
     assert continued(edited).turns[-1] == Turn(SECOND, "a blue car")
 
 
-def test_a_system_prompt_is_read_before_the_picture(any_family):
-    plain, run = first(any_family), first(any_family, system=SYSTEM_TEXT)
+def test_a_system_prompt_is_read_before_the_picture(any_family, begun):
+    plain, run = begun, first(any_family, system=SYSTEM_TEXT)
     assert said(run, SYSTEM).strip() == SYSTEM_TEXT
     assert run.conversation.system == SYSTEM_TEXT
     assert not np.allclose(plain.scales[1].states, run.scales[1].states, atol=1e-2)
