@@ -5,6 +5,7 @@ The process that only tells others what to test imports neither these nor torch.
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import sys
@@ -37,6 +38,9 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     _wait_for(checks)
     config.pluginmanager.import_plugin("tests.shared_models")
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("torch") and isinstance(logger, logging.Logger):
+            logger.propagate = True  # or pytest adds its handlers to each, six times a test
     if hasattr(config, "workerinput"):
         from gradio import http_server  # package_ages may install no gradio, and no xdist then
 
