@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,17 +69,24 @@ def served(folders: list[Path], files: Path, any_model: bool = False) -> Iterato
         demo.close(verbose=False)
 
 
-@pytest.fixture
-def serve_models(folders, tmp_path) -> Iterator[Callable[..., SimpleNamespace]]:
-    """A function that serves such a page for one test."""
-    with ExitStack() as stack:
-        yield lambda **options: stack.enter_context(served(folders, tmp_path, **options))
+@pytest.fixture(scope="module")
+def menu(folders, tmp_path_factory) -> Iterator[SimpleNamespace]:
+    """One such page for all tests that load no further model."""
+    with served(folders, tmp_path_factory.mktemp("menu")) as page:
+        yield page
 
 
 @pytest.fixture(scope="module")
-def menu(folders, tmp_path_factory) -> Iterator[SimpleNamespace]:
-    """One such page for all tests after which no other model is offered or being loaded."""
-    with served(folders, tmp_path_factory.mktemp("menu")) as page:
+def free_menu(folders, tmp_path_factory) -> Iterator[SimpleNamespace]:
+    """The same with a field for any model."""
+    with served(folders, tmp_path_factory.mktemp("free"), any_model=True) as page:
+        yield page
+
+
+@pytest.fixture
+def loading_menu(folders, tmp_path) -> Iterator[SimpleNamespace]:
+    """The same for a test that loads a further model."""
+    with served(folders, tmp_path) as page:
         yield page
 
 
@@ -118,11 +125,10 @@ def matches_python(visitor, app) -> str:
     return run.model_id
 
 
-def test_another_bundled_model_answers_and_its_maps_are_its_own(serve_models, visit, folders):
-    app = serve_models()
-    visitor = visit(app.url)
+def test_another_bundled_model_answers_and_its_maps_are_its_own(menu, visit, folders):
+    visitor = visit(menu.url)
     visitor.explain()
-    assert matches_python(visitor, app) == "tiny-qwen"
+    assert matches_python(visitor, menu) == "tiny-qwen"
     first = visitor.page.get_attribute(".sl-view", "data-run")
     choose(visitor, folders[1].name)
     assert "none above" in visitor.page.inner_text(".sl-model-line")
@@ -133,7 +139,7 @@ def test_another_bundled_model_answers_and_its_maps_are_its_own(serve_models, vi
         arg=first,
     )
     visitor.wait_for_maps()
-    assert matches_python(visitor, app) == "tiny-llava"
+    assert matches_python(visitor, menu) == "tiny-llava"
     assert "tiny-llava" in visitor.page.inner_text(".sl-line")
     visitor.shot("menu-1440x900")
 
@@ -182,9 +188,7 @@ def test_a_model_that_cannot_be_had_leaves_the_old_one_working(menu, visit, fold
     assert matches_python(visitor, menu) == "tiny-qwen"
 
 
-def test_what_became_of_a_choice_outlasts_what_the_page_asked_before(
-    serve_models, visit, monkeypatch
-):
+def test_what_became_of_a_choice_outlasts_what_the_page_asked_before(menu, visit, monkeypatch):
     opening, refresh = threading.Event(), ModelMenu.refresh
 
     def late(menu, value):
@@ -192,7 +196,7 @@ def test_what_became_of_a_choice_outlasts_what_the_page_asked_before(
         return refresh(menu, value)
 
     monkeypatch.setattr(ModelMenu, "refresh", late)
-    visitor = visit(serve_models().url)
+    visitor = visit(menu.url)
     visitor.page.select_option("#sl-model", GATED.id)
     visitor.page.wait_for_selector(f"{SAID}[data-kind=error]:not(:empty)")
     opening.set()
@@ -200,9 +204,8 @@ def test_what_became_of_a_choice_outlasts_what_the_page_asked_before(
     assert GATED.id in visitor.page.inner_text(SAID)
 
 
-def test_loading_shows_how_far_it_is_and_the_old_model_answers_meanwhile(serve_models, visit):
-    app = serve_models()
-    visitor = visit(app.url)
+def test_loading_shows_how_far_it_is_and_the_old_model_answers_meanwhile(loading_menu, visit):
+    visitor = visit(loading_menu.url)
     visitor.page.select_option("#sl-model", SLOW.id)
     stage = visitor.page.locator(".sl-model-stage")
     stage.filter(has_text=re.compile(r"org/slow: downloading, \d+ %, \d+ s")).wait_for()
@@ -210,15 +213,14 @@ def test_loading_shows_how_far_it_is_and_the_old_model_answers_meanwhile(serve_m
     assert visitor.page.is_disabled("#sl-model")
     visitor.explain()
     assert "tiny-qwen" in visitor.page.inner_text(".sl-line")
-    app.go.set()
+    loading_menu.go.set()
     visitor.settled(SLOW.id, "document.querySelector('.sl-models').dataset.model")
     assert not stage.is_visible()
     assert "loaded" in visitor.page.locator("#sl-model option:checked").inner_text()
 
 
-def test_loading_can_be_cancelled(serve_models, visit, folders):
-    app = serve_models()
-    visitor = visit(app.url)
+def test_loading_can_be_cancelled(menu, visit, folders):
+    visitor = visit(menu.url)
     visitor.page.select_option("#sl-model", SLOW.id)
     visitor.page.click(".sl-model-stop")
     visitor.page.wait_for_selector(f"{SAID}[data-kind=note]:not(:empty)")
@@ -251,9 +253,9 @@ def test_the_menu_works_from_the_keyboard(menu, visit, folders):
     visitor.settled(folders[1].name, "document.querySelector('.sl-models').dataset.model")
 
 
-def test_free_text_only_if_the_owner_says_so(serve_models, menu, visit, folders):
+def test_free_text_only_if_the_owner_says_so(free_menu, menu, visit, folders):
     assert not visit(menu.url).page.is_visible(".sl-model-id")
-    visitor = visit(serve_models(any_model=True).url)
+    visitor = visit(free_menu.url)
     for name in ("/no/such/folder", str(folders[0])):
         visitor.page.fill(".sl-model-id", name)
         visitor.page.keyboard.press("Enter")
@@ -276,8 +278,8 @@ def test_the_part_that_explains_the_page_names_the_model(menu, visit):
 CASES = list(product(("light", "dark"), (390, 1440), (900,)))
 
 
-def test_the_menu_fits_and_is_readable(serve_models, visit):
-    visitor = visit(serve_models(any_model=True).url, 390)
+def test_the_menu_fits_and_is_readable(free_menu, visit):
+    visitor = visit(free_menu.url, 390)
     visitor.page.select_option("#sl-model", SLOW.id)
     visitor.page.wait_for_selector(".sl-model-stage:visible")
     told = visitor.page.inner_text(".sl-model-line")  # beneath the closed menu, which cuts it
