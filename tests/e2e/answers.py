@@ -33,15 +33,17 @@ BACK = """() => {
   document.sightline.set({...now});
   scrollTo(0, 0);
   for (const part of document.querySelectorAll('*'))
-    if (part.scrollTop || part.scrollLeft) part.scrollTo(0, 0);
+    if (part.scrollTop || part.scrollLeft)
+      part.scrollTo({left: 0, top: 0, behavior: 'instant'});
 }"""
 # All that can be seen of the page, its state, and what is remembered, as one text. Where something
 # was drawn that is hidden now does not matter.
 SEEN = r"""() => {
   localStorage.clear();
-  const places = new Set(['style', 'viewBox', 'd']);
+  const places = new Set(['style', 'viewBox', 'd']), idle = new Set(['style', 'class']);
   const attributes = (part, seen) => [...part.attributes]
-    .filter(({name}) => seen || !places.has(name)).map(({name, value}) => ` ${name}="${value}"`);
+    .filter(({name, value}) => seen ? value || !idle.has(name) : !places.has(name))
+    .map(({name, value}) => ` ${name}="${value}"`);
   const written = part => {
     if (!(part instanceof Element)) return part.data;
     const seen = part.checkVisibility({visibilityProperty: true});

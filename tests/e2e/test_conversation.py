@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from explainer.ui.sections.conversation import words
 from tests.e2e.test_accessibility import serious
 from tests.ui.fake import ANSWER_TEXTS, FakeExplainer
@@ -12,9 +10,8 @@ FIELD, THREAD = ".sl-further textarea", ".sl-thread .sl-group"
 SAID = "".join(ANSWER_TEXTS)
 
 
-@pytest.mark.parametrize(("theme", "width", "height"), [("light", 1440, 900), ("dark", 390, 800)])
-def test_a_further_question_keeps_what_was_said(app, visit, theme, width, height):
-    visitor = visit(app.url, width, height, theme)
+def test_a_further_question_keeps_what_was_said(app, visit):
+    visitor = visit(app.url)
     page = visitor.page
     assert not page.is_visible("#sl-further"), "there is nothing to go on with"
     visitor.explain()
@@ -38,9 +35,11 @@ def test_a_further_question_keeps_what_was_said(app, visit, theme, width, height
     rows.nth(1).locator(".sl-chip >> nth=1").click()
     visitor.wait_for_maps()
     assert "word of an earlier answer" in page.inner_text(".sl-line")
-    assert serious(visitor) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    visitor.shot(f"conversation-{width}x{height}-{theme}")
+    for theme, width, height in (("light", 1440, 900), ("dark", 390, 800)):
+        case = visitor.dress(theme, width, height)
+        assert serious(visitor, "#sl-see") == [], case
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), case
+        visitor.shot(f"conversation-{width}x{height}-{theme}")
     page.click(f"text={words.FOLD['anew']}")
     page.wait_for_function("document.sightline.now.run === null")
     assert page.locator(".sl-tokens .sl-chip").count() == 0

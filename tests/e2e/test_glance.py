@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from explainer.ui.sections.glance import words
 from tests.e2e.test_accessibility import serious
 from tests.ui.fake import ANSWER_TEXTS
@@ -11,11 +9,11 @@ from tests.ui.fake import ANSWER_TEXTS
 NEEDS, FREE = (f".sl-glance-{name} .sl-glance-word" for name in ("needs", "free"))
 
 
-@pytest.mark.parametrize(
-    ("theme", "width", "height"), [("light", 1440, 900), ("dark", 1440, 900), ("dark", 390, 800)]
-)
-def test_words_are_ranked_and_chosen_by_a_click(app, visit, theme, width, height):
-    visitor = visit(app.url, width, height, theme)
+CASES = [("light", 1440, 900), ("dark", 1440, 900), ("dark", 390, 800)]
+
+
+def test_words_are_ranked_and_chosen_by_a_click(app, visit):
+    visitor = visit(app.url)
     page = visitor.page
     visitor.explain()
     assert page.locator(".sl-glance-word").count() == 0  # folded: nothing is asked for
@@ -39,10 +37,14 @@ def test_words_are_ranked_and_chosen_by_a_click(app, visit, theme, width, height
     assert page.locator(".sl-glance-word[aria-pressed=true] [dir]").all_text_contents() == ["grass"]
     page.click(".sl-answer .sl-chip >> nth=0")
     page.wait_for_selector(f"{NEEDS}[aria-pressed=true]")
-    assert serious(visitor) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.locator(".sl-glance").scroll_into_view_if_needed()
-    visitor.shot(f"glance-{width}x{height}-{theme}")
+    for number, (theme, width, height) in enumerate(CASES):
+        case = visitor.dress(theme, width, height)
+        page.locator(f"{FREE} >> nth={number}").click()
+        assert page.locator(".sl-glance-word[aria-pressed=true]").count() == 1, case
+        assert serious(visitor, ".sl-glance") == [], case
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), case
+        page.locator(".sl-glance").scroll_into_view_if_needed()
+        visitor.shot(f"glance-{width}x{height}-{theme}")
 
 
 def test_another_answer_is_ranked_anew(app, visit):

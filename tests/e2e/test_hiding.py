@@ -23,9 +23,9 @@ BOX = ((0.2, 0.1), (0.6, 0.4))  # two corners
 MEASURE = hiding_words.FOLD["measure"]
 
 
-def opened(app, visit, **size):
+def opened(app, visit):
     """Return a visitor who has the word cat chosen and the section open, and its run and token."""
-    visitor = visit(app.url, **size)
+    visitor = visit(app.url)
     visitor.explain()
     visitor.page.click(f"{CHIP} >> nth={CAT}")
     visitor.wait_for_maps()
@@ -59,6 +59,13 @@ def test_the_numbers_are_those_of_python(app, visit):
     assert "“cat”" in page.inner_text(".sl-whatif-verdict")
     assert page.locator(".sl-whatif-shots img").count() == 2
     visitor.shot("whatif-1440")
+    visitor.dress("light", 390, 844)
+    visitor.still()
+    visitor.shot("whatif-390")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    box = page.locator(".sl-whatif-shots").bounding_box()
+    assert box["x"] + box["width"] <= 390
+    visitor.dress("light", 1440, 900)
 
     page.select_option(".sl-whatif-bar select >> nth=0", "keep")
     assert page.locator(".sl-whatif-result.sl-late").count() == 1
@@ -72,7 +79,7 @@ def test_the_numbers_are_those_of_python(app, visit):
     page.keyboard.press("Enter")
     page.wait_for_selector(RESULT)
     assert page.inner_text(".sl-whatif-line").startswith("dog ")
-    assert serious(visitor) == []
+    assert serious(visitor, ".sl-whatif") == []
 
 
 def test_asking_again_and_going_back(app, visit):
@@ -93,7 +100,7 @@ def test_asking_again_and_going_back(app, visit):
     place = shown_by(METHODS["msea_arc"](run, token))
     np.testing.assert_array_equal(masked.image, hidden(run, place, "black")[0])
     assert page.locator(CHIP).count() == len(masked.indices(ANSWER))
-    assert serious(visitor) == []
+    assert serious(visitor, ".sl-masked") == []
 
     page.focus(".sl-masked button")
     page.keyboard.press("Enter")
@@ -164,12 +171,3 @@ def test_what_was_opened_without_its_model_says_what_is_needed(app, visit, tmp_p
     visitor.page.click(f"text={hiding_words.FOLD['measure']}")
     visitor.page.wait_for_selector(".sl-whatif-said[data-kind=error]")
     assert "org/another, which is not loaded" in visitor.page.inner_text(".sl-whatif-said")
-
-
-def test_a_phone_has_room_for_it(app, visit):
-    visitor, _, _ = opened(app, visit, width=390, height=844)
-    measure(visitor)
-    visitor.shot("whatif-390")
-    assert visitor.page.evaluate("document.documentElement.scrollWidth") == 390
-    box = visitor.page.locator(".sl-whatif-shots").bounding_box()
-    assert box["x"] + box["width"] <= 390

@@ -10,11 +10,10 @@ from explainer.commands import browser
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_one_line_answer_needs_no_scrolling(app, visit, theme):
-    visitor = visit(app.url, theme=theme)
-    visitor.shot(f"1440x900-{theme}-start")
-    visitor.explain()
-    visitor.page.mouse.move(0, 0)
+def test_a_one_line_answer_needs_no_scrolling(answer, theme):
+    visitor = answer.visitor
+    visitor.dress(theme, 1440, 900)
+    visitor.still()
     visitor.shot(f"1440x900-{theme}")
     assert visitor.page.evaluate("document.documentElement.scrollHeight <= innerHeight")
     assert visitor.page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
@@ -50,6 +49,7 @@ def contrast(ink: list[int], paper: list[int]) -> float:
 
 def test_a_telephone_scrolls_down_only_and_in_a_sensible_order(app, visit):
     visitor = visit(app.url, 390, 844)
+    visitor.shot("390-start")
     visitor.explain()
     visitor.shot("390")
     assert visitor.page.evaluate("document.documentElement.scrollWidth") == 390
@@ -70,12 +70,11 @@ def test_a_telephone_scrolls_down_only_and_in_a_sensible_order(app, visit):
     assert visitor.page.evaluate("document.documentElement.scrollWidth") == 390
 
 
-def test_at_200_percent_words_and_maps_come_first_and_nothing_is_cut_off(app, visit):
+def test_at_200_percent_words_and_maps_come_first_and_nothing_is_cut_off(answer):
     """A screen of 1440 x 900 pixels that is enlarged twice has 720 x 450 (WCAG 1.4.10)."""
-    visitor = visit(app.url, 720, 450)
-    visitor.explain()
+    visitor, page = answer.visitor, answer.visitor.page
+    visitor.dress("light", 720, 450)
     visitor.still()
-    page = visitor.page
     page.evaluate("scrollTo(0, 0)")
     visitor.shot("720x450")
     chips, maps, ask = (
@@ -95,9 +94,10 @@ def test_what_is_folded_takes_one_line_of_a_usual_screen(answer):
     assert len({fold.bounding_box()["y"] for fold in folds.all()}) == 1
 
 
-def test_a_large_screen(app, visit):
-    visitor = visit(app.url, 1920, 1080)
-    visitor.explain()
+def test_a_large_screen(answer):
+    visitor = answer.visitor
+    visitor.dress("light", 1920, 1080)
+    visitor.still()
     visitor.shot("1920x1080")
     assert visitor.page.evaluate("document.documentElement.scrollHeight <= innerHeight")
 

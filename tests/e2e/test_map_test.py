@@ -19,9 +19,9 @@ MEASURE = ".sl-proof-bar button"
 RESULT = ".sl-proof-result:not([hidden], .sl-late) table"
 
 
-def opened(app, visit, **size):
+def opened(app, visit):
     """Return a visitor who has the first word chosen and the section open."""
-    visitor = visit(app.url, **size)
+    visitor = visit(app.url)
     visitor.explain()
     visitor.page.wait_for_selector(".sl-rests")  # the first word is probable from now on
     visitor.page.click(f"{CHIP} >> nth=0")
@@ -63,7 +63,16 @@ def test_the_curves_are_those_of_python(app, visit):
     assert row["height"] < 3 * line["height"], "a sample of the line stands beside the name"
     assert all("Probability of “A” by MSEA + ARC, TAM, Logit lens, Random" in d[2] for d in drawn)
     visitor.shot("proof-1440")
-    assert serious(visitor) == []
+    assert serious(visitor, ".sl-proof") == []
+    visitor.dress("dark", 390, 844)
+    visitor.still()
+    visitor.shot("proof-390")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    wide = "e => e.scrollWidth <= e.clientWidth"
+    assert page.locator(".sl-proof-numbers").evaluate(wide), "the whole table is seen"
+    stroke = page.locator(".sl-plot .sl-line-0").first.evaluate("e => getComputedStyle(e).stroke")
+    assert stroke == "rgb(108, 188, 245)", "lighter than on white"
+    assert serious(visitor, ".sl-proof") == []
 
 
 def test_what_was_measured_is_late_once_something_else_is_chosen(app, visit):
@@ -124,21 +133,6 @@ def test_without_its_model_a_recorded_answer_says_what_is_needed(app, visit, tmp
     page.click(MEASURE)
     page.wait_for_selector(".sl-proof .sl-work-said[data-kind=error]")
     assert "org/another, which is not loaded" in page.inner_text(".sl-proof .sl-work-said")
-
-
-def test_a_phone_has_room_for_it(app, visit):
-    visitor = opened(app, visit, width=390, height=844, theme="dark")
-    visitor.page.click(MEASURE)
-    visitor.page.wait_for_selector(RESULT)
-    visitor.still()
-    visitor.shot("proof-390")
-    assert visitor.page.evaluate("document.documentElement.scrollWidth") == 390
-    wide = "e => e.scrollWidth <= e.clientWidth"
-    assert visitor.page.locator(".sl-proof-numbers").evaluate(wide), "the whole table is seen"
-    line = visitor.page.locator(".sl-plot .sl-line-0").first
-    stroke = line.evaluate("e => getComputedStyle(e).stroke")
-    assert stroke == "rgb(108, 188, 245)", "lighter than on white"
-    assert serious(visitor) == []
 
 
 def test_a_server_that_takes_no_more_is_told_of(app, visit):

@@ -18,17 +18,16 @@ CAT, DOG, ON = 1, 4, 5  # numbers in the answer, and of the boxes that light up
 TAM = "[data-method=tam] .sl-frame"
 
 
+def tap_cat(visitor) -> None:
+    visitor.page.tap(f"{CHIP} >> nth={CAT}")
+    visitor.wait_for_maps()
+
+
 @pytest.fixture
-def phone(app, visit):
+def phone(look):
     """A visitor with fingers, who looks at the maps of "cat"."""
-    visitor = visit(app.url, 390, 844, has_touch=True, is_mobile=True)
-    page = visitor.page
-    page.tap(".sl-example >> nth=0")
-    visitor.wait_for_maps()
-    page.tap(f"{CHIP} >> nth={CAT}")
-    visitor.wait_for_all_maps()
-    visitor.wait_for_maps()
-    page.locator(TAM).scroll_into_view_if_needed()
+    visitor = look(tap_cat, 390, 844, has_touch=True, is_mobile=True).visitor
+    visitor.page.locator(TAM).scroll_into_view_if_needed()
     visitor.still()
     return visitor
 
@@ -115,7 +114,7 @@ def test_one_finger_moves_a_map_that_is_zoomed(phone):
     )
 
 
-def test_a_finger_extends_what_is_chosen(app, phone):
+def test_a_finger_extends_what_is_chosen(phone):
     page = phone.page
     page.tap(f"{CHIP} >> nth={CAT}")
     page.tap(".sl-touch")
@@ -133,9 +132,8 @@ def test_a_finger_extends_what_is_chosen(app, phone):
     assert phone.brightness("logit_lens", *centre(CAT)) < 0.4
 
 
-def test_shift_and_arrows_move_a_map_that_is_zoomed(app, visit):
-    visitor = visit(app.url)
-    visitor.explain()
+def test_shift_and_arrows_move_a_map_that_is_zoomed(answer):
+    visitor = answer.visitor
     page, frame = visitor.page, visitor.page.locator(TAM)
     page.click(f"{CHIP} >> nth={CAT}")
     visitor.wait_for_maps()
