@@ -19,7 +19,7 @@ from tests.shared_models import FAMILIES, HYBRID
 
 PROMPT_TEXT = "what is in it?"
 # Of methods that take long, to try what all methods share.
-QUICK = {"eagle": {"regions": 4}, "igos_pp": {"iterations": 1, "steps": 1}}
+QUICK = {"eagle": {"regions": 4, "parts": "cells"}, "igos_pp": {"iterations": 1, "steps": 1}}
 
 # Methods that follow a word through the attention of every layer.
 THROUGH_ATTENTION = ("attention_rollout", "grad_rollout", "cp_lrp", "attn_lrp")

@@ -41,12 +41,12 @@ def test_it_is_the_search_with_parts_of_the_picture_hidden(deep, run):
     cells = deep.family.label == "LLaVA"
     fill, parts = ("black", "cells") if cells else ("mean", "superpixels")
     token = int(run.indices(ANSWER)[1])
-    tiling = Tiling.of(run, 7, fill, parts)
+    tiling = Tiling.of(run, 6, fill, parts)
     p = ReadAlone(deep, tiling).mean([1])
     order, insertion, deletion = slow_eagle.efficient(p, len(tiling), 8, 4, 10)
-    knobs = {"regions": 7, "fill": fill, "parts": parts}
+    knobs = {"regions": 6, "fill": fill, "parts": parts}
     done = deep.attribute(run, token, "eagle", **knobs)
-    told = done.attribution_notes[key(token, 7, fill, parts)]
+    told = done.attribution_notes[key(token, 6, fill, parts)]
     assert told["shown"] == pytest.approx(deletion[0], abs=1e-5)
     assert told["empty"] == pytest.approx(insertion[0], abs=1e-5)
     share = np.append(0, np.cumsum(tiling.sizes[order])) / tiling.sizes.sum()
