@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from transformers import (
 )
 
 from explainer.errors import ModelError, ScaleError
+from explainer.models.base import Family
 from explainer.models.families.canvas import mean_colour
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
@@ -52,15 +54,21 @@ def _edit(folder: Path, file: str, **values) -> None:
     (folder / file).write_text(json.dumps({**settings, **values}))
 
 
+@pytest.fixture(scope="module", params=PROCESSORS)
+def processed(request, folder, tmp_path_factory) -> tuple[Family, Any]:
+    """A model with each image processor, and that processor."""
+    processor = PROCESSORS[request.param]
+    copy = shutil.copytree(folder, tmp_path_factory.mktemp("processed") / "model")
+    processor.save_pretrained(copy)
+    return load(copy, device="cpu").family, processor
+
+
 @pytest.mark.parametrize("size", [(96, 128), (64, 64), (33, 47), (400, 300), (10, 10), (20, 99)])
-@pytest.mark.parametrize("kind", PROCESSORS)
-def test_scale_one_is_what_the_image_processor_does(folder, tmp_path, kind, size):
-    copy = shutil.copytree(folder, tmp_path / "model")
-    PROCESSORS[kind].save_pretrained(copy)
-    family = load(copy, device="cpu").family
+def test_scale_one_is_what_the_image_processor_does(processed, size):
+    family, processor = processed
     image = tiny.image(*size)
     ours = family.picture(image, 1.0).tensors["pixel_values"]
-    theirs = PROCESSORS[kind](images=Image.fromarray(image), return_tensors="pt")["pixel_values"]
+    theirs = processor(images=Image.fromarray(image), return_tensors="pt")["pixel_values"]
     assert torch.equal(ours, theirs)
 
 

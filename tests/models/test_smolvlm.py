@@ -105,11 +105,17 @@ def test_the_sequence_is_what_the_processor_makes(family, size, number):
     assert [view.image for view in inputs.views] == sorted(view.image for view in inputs.views)
 
 
+@pytest.fixture(scope="module", params=[1, 2, 4, 6, 16])
+def bounded(request, folders) -> tuple[Family, int]:
+    """A model with this many tiles at most."""
+    most = request.param
+    return load(folders["smolvlm"], device="cpu", tiles=most).family, most
+
+
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("most", [1, 2, 4, 6, 16])
-def test_no_more_tiles_than_asked_for(folders, size, most):
+def test_no_more_tiles_than_asked_for(bounded, size):
     """As many as fit into that number, and those of the image processor at that longer side."""
-    family = load(folders["smolvlm"], device="cpu", tiles=most).family
+    family, most = bounded
     image = tiny.image(*size)
     picture = family.picture(image, 1.0)
     counts = {}
