@@ -78,9 +78,11 @@ KINDS = FAMILIES | {
 
 
 @pytest.fixture(scope="module", params=list(KINDS))
-def each_family(request, tmp_path_factory) -> Explainer:
+def each_family(request, family_folders, tmp_path_factory) -> Explainer:
     make, options = KINDS[request.param]
-    return load(make(tmp_path_factory.mktemp("checked") / "model"), device="cpu", **options)
+    made = family_folders.get(request.param)
+    folder = made or make(tmp_path_factory.mktemp("checked") / "model")
+    return load(folder, device="cpu", **options)
 
 
 @pytest.mark.parametrize("dtype", list(BOUNDS))
