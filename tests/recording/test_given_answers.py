@@ -27,6 +27,11 @@ def given(explainer, answer: str = SAID, **options) -> Run:
     return explainer.record(tiny.image(), PROMPT, **{"answer": answer, "scales": [0.5], **options})
 
 
+@pytest.fixture(scope="module")
+def said(any_family) -> Run:
+    return given(any_family)
+
+
 def at(run: Run, word: str) -> int:
     return next(int(i) for i in run.indices(ANSWER) if run.tokens.texts[i] == word)
 
@@ -34,8 +39,8 @@ def at(run: Run, word: str) -> int:
 # Given answers -----------------------------------------------------------------------------------
 
 
-def test_a_given_answer_is_read_as_if_the_model_had_said_it(any_family):
-    run = given(any_family)
+def test_a_given_answer_is_read_as_if_the_model_had_said_it(any_family, said):
+    run = said
     assert run.answer.strip() == SAID
     assert (run.settings["decoding"], run.settings["finish"]) == ("given", "given")
     assert "temperature" not in run.settings
@@ -59,10 +64,10 @@ def test_the_models_own_answer_given_back_is_the_same_run():
     np.testing.assert_array_equal(again.scales[1].states, own.scales[1].states)
 
 
-def test_an_edited_answer_takes_pictures_prompt_and_scales_over(any_family):
+def test_an_edited_answer_takes_pictures_prompt_and_scales_over(any_family, said):
     first = given(any_family, "a dog")
     edited = any_family.teacher_force(first, SAID)
-    assert _same_arrays(edited, given(any_family))
+    assert _same_arrays(edited, said)
     assert edited.alphas == (1.0, 0.5)
     assert edited.scales[1] is first.scales[1]
     assert edited.settings["scales"] == [0.5, 1.0]
@@ -71,8 +76,7 @@ def test_an_edited_answer_takes_pictures_prompt_and_scales_over(any_family):
     )
 
 
-def test_the_map_of_an_unsaid_word_is_the_one_it_has_when_it_is_said(any_family):
-    said = given(any_family)
+def test_the_map_of_an_unsaid_word_is_the_one_it_has_when_it_is_said(any_family, said):
     other = any_family.teacher_force(said, SAID.replace("red", "blue"))
     token = at(said, " red")
     assert other.tokens.texts[token] in (" blue", " b")
@@ -112,8 +116,8 @@ def test_an_answer_that_is_too_long_is_refused_with_numbers(qwen):
         given(qwen, "a cat " * 5000)
 
 
-def test_another_model_does_not_read_it(qwen, any_family):
-    run = given(any_family)
+def test_another_model_does_not_read_it(qwen, any_family, said):
+    run = said
     if any_family.model_id == qwen.model_id:
         pytest.skip("the same model")
     for call in (lambda: qwen.teacher_force(run, "a"), lambda: qwen.add_words(run, ["a"])):
@@ -124,8 +128,8 @@ def test_another_model_does_not_read_it(qwen, any_family):
 # Typed words -------------------------------------------------------------------------------------
 
 
-def test_a_typed_word_gets_the_rows_of_its_pieces(any_family, tmp_path):
-    run = given(any_family)
+def test_a_typed_word_gets_the_rows_of_its_pieces(any_family, said, tmp_path):
+    run = said
     token = at(run, " red")
     text = spelled(run, token, "doggy")
     assert text == " doggy"
@@ -145,8 +149,8 @@ def test_a_typed_word_gets_the_rows_of_its_pieces(any_family, tmp_path):
     assert np.abs(heat.values).max() == 1
 
 
-def test_probabilities_of_typed_words_are_true_within_rounding(any_family):
-    run = given(any_family)
+def test_probabilities_of_typed_words_are_true_within_rounding(any_family, said):
+    run = said
     token = at(run, " red")
     grown = any_family.add_words(run, ["a", "c", "t", "b"])
     logits, _ = _reference(any_family, run)

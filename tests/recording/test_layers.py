@@ -34,6 +34,11 @@ def layered(any_family: Explainer) -> Run:
     return record(any_family)
 
 
+@pytest.fixture(scope="module")
+def plain(any_family: Explainer) -> Run:
+    return record(any_family, layers="last", fills=EMPTY)
+
+
 def knobs(name: str) -> dict[str, object]:
     takes = [knob.name for knob in METHODS[name].knobs]
     return {"scales": SCALES} if "scales" in takes else {}
@@ -75,12 +80,10 @@ def _handed_on(out, inputs) -> torch.Tensor:
     return states
 
 
-def test_the_last_layer_is_the_run_as_it_was_without_layers(any_family, layered):
+def test_the_last_layer_is_the_run_as_it_was_without_layers(any_family, layered, plain):
     run = layered
     assert run.at_layer(any_family.family.depth) is run
-    assert _same_arrays(
-        replace(run, unembedding=(plain := record(any_family, layers="last")).unembedding), plain
-    )
+    assert _same_arrays(replace(run, unembedding=plain.unembedding), plain)
     assert plain.layer_numbers == (any_family.family.depth,)
     assert plain.layers == ()
 
@@ -183,8 +186,8 @@ def test_a_layer_without_a_scale_is_refused():
 # Words of visual tokens --------------------------------------------------------------------------
 
 
-def test_visual_tokens_say_their_first_five_words(any_family, monkeypatch):
-    run = record(any_family, layers="last")
+def test_visual_tokens_say_their_first_five_words(any_family, plain, monkeypatch):
+    run = plain
     logits, _ = _reference(any_family, run)
     visual = logits[list(any_family.family.compose(run.images, run.prompt).visual)]
     values, best = visual.topk(5)
@@ -201,8 +204,8 @@ def test_visual_tokens_say_their_first_five_words(any_family, monkeypatch):
 # Evidence ----------------------------------------------------------------------------------------
 
 
-def test_evidence_is_how_probable_the_answer_is_without_the_picture(any_family):
-    run = record(any_family, layers="last", fills=EMPTY)
+def test_evidence_is_how_probable_the_answer_is_without_the_picture(any_family, plain):
+    run = plain
     assert run.evidence.fills == EMPTY
     for fill, probs in zip(EMPTY, run.evidence.probs, strict=True):
         empty = replace(run, images=tuple(filled(run.images, fill)))
