@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from explainer.attribution.reading import Reading
 from explainer.probing.tiling import Tiling
 from explainer.recording.explainer import Explainer
 from explainer.recording.load import load
-from explainer.run import Run
+from explainer.run import ANSWER, Run
 from tests import tiny
 from tests.probing.slow_eagle import Score
 from tests.shared_models import FAMILIES, HYBRID
@@ -54,14 +55,14 @@ class ReadAlone:
     """An answer read with only some regions of the picture shown: one mask at a time, each once."""
 
     def __init__(self, explainer: Explainer, tiling: Tiling) -> None:
-        self._explainer, self._tiling = explainer, tiling
+        self._reading, self._tiling = Reading(explainer._engine, tiling.run), tiling
+        self._answer = tiling.run.indices(ANSWER).tolist()
         self._known: dict[frozenset[int], np.ndarray] = {}
 
     def _probs(self, shown: frozenset[int]) -> np.ndarray:
         if shown not in self._known:
             mask = np.isin(np.arange(len(self._tiling)), list(shown))
-            pictures = self._tiling.pictures(mask)
-            probs = self._explainer.token_probabilities(self._tiling.run, [pictures])
+            probs = self._reading.probabilities([self._tiling.pictures(mask)], self._answer)
             self._known[shown] = probs[0].astype(np.float64)
         return self._known[shown]
 

@@ -10,7 +10,7 @@ from explainer.emoji_world.recipe import Recipe
 from explainer.emoji_world.train import Trainer
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def texts():
     return checkpoint.corpus(scenes=60)
 
@@ -30,7 +30,7 @@ def new_trainer(texts, monkeypatch, tmp_path):
     return make
 
 
-@pytest.fixture(scope="module", params=ARCHITECTURES)
+@pytest.fixture(scope="session", params=ARCHITECTURES)
 def each(texts, request, tmp_path_factory):
     """A trainer of each family, not to be trained."""
     with pytest.MonkeyPatch.context() as patch:
