@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial, partialmethod
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import PreTrainedModel, Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
-from explainer.models.loading import fit, weights
+from explainer.models.loading import fit, stand_in, weights
 from explainer.models.loading.memory import with_room
 from explainer.recording.load import load
 from tests import tiny, tiny_tiles
@@ -33,26 +32,22 @@ WIDE = {
 }
 
 
-def _qwen2_vl(folder: Path) -> None:
-    shared = tiny._shared({"embed_dim": 32, "hidden_size": 768, "mlp_ratio": 2})
-    shared["text_config"] |= WIDE
-    shared["text_config"]["rope_parameters"]["mrope_section"] = [8, 12, 12]
-    network = Qwen2VLForConditionalGeneration(Qwen2VLConfig(**shared)).to(torch.bfloat16)
-    network.save_pretrained(folder, max_shard_size=SHARD)
-    tiny.tokenizer().save_pretrained(folder)
-    tiny._qwen_processor().save_pretrained(folder)
-
-
-def _wide(make: Callable[..., Path]) -> Callable[[Path], None]:
-    """Return what saves a checkpoint of `tiny` with a wide language model, in shards."""
+def _wide(make: Callable[[Path], Path]) -> Callable[[Path], None]:
+    """Return what saves random weights of a checkpoint of `tiny` with a wide language model."""
 
     def save(folder: Path) -> None:
-        text = tiny._text
+        source = make(folder.with_name("source"))
+        config = json.loads((source / "config.json").read_text())
+        text = config["text_config"]
+        text |= WIDE | {"head_dim": WIDE["hidden_size"] // WIDE["num_attention_heads"]}
+        text.pop("layer_types", None)  # of each layer before
+        if config["model_type"] == "qwen2_vl":
+            text["rope_parameters"]["mrope_section"] = [8, 12, 12]
+            config["vision_config"]["hidden_size"] = WIDE["hidden_size"]
+        (source / "config.json").write_text(json.dumps(config))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(tiny, "_text", lambda *args: text(*args) | WIDE)
-            in_shards = partialmethod(PreTrainedModel.save_pretrained, max_shard_size=SHARD)
-            patch.setattr(PreTrainedModel, "save_pretrained", in_shards)
-            make(folder, torch.bfloat16)
+            patch.setattr(stand_in, "_SHARD", SHARD)
+            stand_in.write_stand_in(source, folder, "bfloat16")
 
     return save
 
@@ -82,7 +77,7 @@ def _published(llm: Mapping[str, Any]) -> Callable[[Path], None]:
 
 # Each layout as a tiny checkpoint, and as one whose weights can be told from all else.
 LAYOUTS = {
-    "qwen2_vl": (tiny.qwen2_vl, _qwen2_vl),
+    "qwen2_vl": (tiny.qwen2_vl, _wide(tiny.qwen2_vl)),
     "llava": (tiny_tiles.llava, _wide(tiny_tiles.llava)),
     "internvl": (tiny_tiles.internvl, _wide(tiny_tiles.internvl)),
     "internvl_chat of InternLM2": (publish, _published(INTERNLM2)),
