@@ -39,7 +39,7 @@ def overlay(
     part = heat.parts[index]
     values, seen = interpolate(part, (0, 0, width, height), (height, width))
     colours = add_cover(table, heat.signed, cover).astype(float)
-    shares = opacity * colours[:, 3] / 255  # by level, as the colours are
+    shares = opacity * (colours[:, 3] / 255)  # by level, as the colours are
     ink, level = shares[:, None] * colours[:, :3], levels(values, heat.signed)
     mixed = (1 - shares)[level][..., None] * image
     mixed += ink[level]
