@@ -7,6 +7,8 @@ alone, because a template would evaluate it.
 
 from __future__ import annotations
 
+import inspect
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,12 +17,16 @@ import gradio as gr
 from explainer.ui.doors import guard
 from explainer.web import scripts as web
 
+_OF_HTML = inspect.signature(gr.HTML).parameters
+
 
 class Drawn(gr.HTML):
     """A component whose content a module of the page builds; its value is JSON both ways.
 
     MODULE is the name of its module: in `js/page.js`, or of a file in the folder of its section.
-    TRIGGERS are the events that it may fire.
+    TRIGGERS are the events that it may fire. What the module needs besides the value goes to the
+    browser as one text: Gradio copies all properties, each number and word by itself, whenever an
+    event ends that takes the component's value.
     """
 
     MODULE: str
@@ -40,7 +46,9 @@ class Drawn(gr.HTML):
             "css_template": "",
             "apply_default_css": False,
         }
-        super().__init__(value, **{**props, **fixed})
+        constants = {name: props.pop(name) for name in list(props) if name not in _OF_HTML}
+        told = json.dumps(constants, ensure_ascii=False, separators=(",", ":"))
+        super().__init__(value, **{**props, **fixed, "constants": told})
 
     def _mount(self) -> str:
         """Return the script that mounts it; Gradio reads the names of events from it."""

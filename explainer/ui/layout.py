@@ -296,7 +296,7 @@ def _see(
             options = ui.OptionPanel(
                 controls.option_value(),
                 **controls.option_props().as_json(),
-                label=texts.METHOD_OPTIONS,
+                title=texts.METHOD_OPTIONS,
                 words=texts.OPTIONS,
             )
     return See(bar, view, backdrop, panel, options)

@@ -48,6 +48,10 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
+# Properties that no component of the page reads in a browser.
+_UNREAD = ("preserved_by_key", "_retryable", "_undoable", "likeable")
+
+
 class _PageConfig(BlocksConfig):
     """The components and functions of the page, of which each session gets a copy."""
 
@@ -91,12 +95,17 @@ def _shrink(component: dict[str, Any], is_public: bool) -> None:
         if is_public and own != schema:
             component[name] = own
     component.pop("example_inputs", None)
-    component["props"].pop("_api_info", None)
+    for name in ("_api_info", *_UNREAD):
+        component["props"].pop(name, None)
     component.pop("component_class_id", None)  # names a file of components that Gradio lacks
     if component["type"] == "api":  # a parameter of an endpoint, which is never drawn
         for name in ("key", "skip_api"):
             component.pop(name, None)
+    if component["type"] in ("api", "html"):
         component["props"].pop("_selectable", None)
+        for name in ("show_label", "autoscroll"):
+            if component["props"].get(name) is False:  # as without it
+                del component["props"][name]
 
 
 def lighten_sessions(demo: gr.Blocks) -> None:

@@ -80,7 +80,7 @@ def live(exhibit: Exhibit, compared: Sequence[Chosen] = ()) -> dict[str, Any] | 
         "options": {
             **_option_props(exhibit, compared),
             "value": {c.method.name: _option_value(c) for c in exhibit.chosen},
-            "label": texts.METHOD_OPTIONS,
+            "title": texts.METHOD_OPTIONS,
             "words": texts.OPTIONS,
         },
     }

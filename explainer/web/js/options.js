@@ -5,7 +5,7 @@ import {sightline} from './state.js';
 
 /**
  * Mount the knobs without sliders.
- * @param {Pick<Context<OptionProps & {value: OptionValue, label: string, words: OptionsWords}>, 'element' | 'props'>} context
+ * @param {Pick<Context<OptionProps & {value: OptionValue, title: string, words: OptionsWords}>, 'element' | 'props'>} context
  * @returns {void}
  */
 export function mount({element, props}) {
@@ -19,7 +19,7 @@ export function mount({element, props}) {
   const sections = {};
   /** @type {OptionValue | null} */
   let sent = null;
-  fold.append(make('summary', '', props.label), root);
+  fold.append(make('summary', '', props.title), root);
 
   /** @type {(name: string, normalisation: string) => boolean} */
   function shares(name, normalisation) {

@@ -32,8 +32,12 @@ function mount(name, context, events) {
     if (!events.includes(event)) throw new Error(`${name} declares no event ${event}`);
     context.trigger(event, data);
   };
+  const {props: shared} = /** @type {Context<{value: unknown, constants: string}>} */ (context);
+  const props = /** @type {never} */ (Object.defineProperty(JSON.parse(shared.constants), 'value', {
+    get: () => shared.value, set(value) { shared.value = value; },
+  }));
   /** @type {Context<never, never>} */
-  const given = {...context, trigger, bring: part => bring(part, FOLDS[part])};
+  const given = {...context, props, trigger, bring: part => bring(part, FOLDS[part])};
   if (FOLDS[name]) fold(name, FOLDS[name], given);
   else PARTS[name](given);
 }
