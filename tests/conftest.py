@@ -17,14 +17,15 @@ from tests.apart import forked_python, start_fork_server
 
 @pytest.hookimpl(optionalhook=True)  # package_ages installs no xdist
 def pytest_xdist_auto_num_workers() -> int:
-    """Return the number of workers of `-n auto`: two more than the cores that may be used, at
+    """Return the number of workers of `-n auto`: one more than the cores that may be used, at
     most eight.
 
-    Tests in a browser wait for half their time, for a page or for the browser. More workers would
-    need memory before they need cores: each holds torch, a page and a browser.
+    Tests in a browser wait for some of their time, for a page or for the browser. Each worker
+    holds torch, models, a page and a browser of its own: more of them would make those more often
+    than they would use the time.
     """
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(8, cores + 2)
+    return min(8, cores + 1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
