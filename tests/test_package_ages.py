@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.metadata import version
 
@@ -34,6 +35,14 @@ def test_a_package_can_be_kept_as_it_is_here():
 def test_what_pip_cannot_install_is_said_in_a_line():
     with pytest.raises(SystemExit, match="cannot install these packages"):
         package_ages._install(sys.executable, ["--no-index", "no-such-package-of-sightline"])
+
+
+def test_tests_of_an_age_are_collected_without_gradio():
+    """Which allows no Pillow 13, so that newest is run without it, too."""
+    for place in map(package_ages.ROOT.joinpath, package_ages.TESTS):
+        for file in [place] if place.suffix else sorted(place.rglob("*.py")):
+            needs = re.search(r"^(from|import) (gradio|explainer\.ui)\b", file.read_text(), re.M)
+            assert not needs, file
 
 
 def test_tests_are_collected_without_the_tools_that_are_not_installed():
