@@ -12,7 +12,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
-import importlib
+import importlib.util
 import json
 import os
 import runpy
@@ -29,7 +29,9 @@ from types import ModuleType
 
 import pytest
 
-PRELOADED = ("tests.tiny", "explainer.ui.sections.recorded.opening")
+PRELOADED = ["tests.tiny"]
+if importlib.util.find_spec("gradio"):  # package_ages may install none
+    PRELOADED.append("explainer.ui.sections.recorded.opening")
 
 
 @dataclass(frozen=True)
