@@ -10,7 +10,7 @@ import gradio as gr
 from explainer.ui import components as ui
 
 # The page shows progress by itself. Told to hide it, Gradio would still update every part that an
-# event has ever filled, for each message of each event: half of what an answer costs a browser.
+# event has ever filled, for each message of each event.
 QUIET: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": []}
 # Options of events that take no turn in the queue, and of those that ask the model: they wait in
 # `Visits`, and not in Gradio's queue.

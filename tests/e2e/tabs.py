@@ -32,8 +32,8 @@ FORGET = """() => {
   localStorage.clear();
   sessionStorage.clear();
 }"""
-# Gradio's loading screen counts its seconds on, a frame after another, when it is gone: a tenth of
-# what a test costs.
+# Gradio's loading screen counts its seconds on, a frame after another, when it is gone, for which a
+# browser takes a twentieth of a core.
 STOP_COUNTER = r"""(() => {
   const {requestAnimationFrame} = window;
   window.requestAnimationFrame = act =>
