@@ -15,7 +15,7 @@ RULES = {"resultTypes": ["violations"], "rules": {"page-has-heading-one": {"enab
 FOLDS_BUILT = "!document.querySelector('details > p.sl-caption[role=status]')"
 
 
-def serious(visitor, part: str) -> list[str]:
+def serious(visitor, part: str = "html") -> list[str]:
     """Return the serious findings inside of our elements in a part, each with its HTML."""
     visitor.still()
     if not visitor.page.evaluate("'axe' in window"):

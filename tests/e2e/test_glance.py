@@ -7,8 +7,6 @@ from tests.e2e.test_accessibility import serious
 from tests.ui.fake import ANSWER_TEXTS
 
 NEEDS, FREE = (f".sl-glance-{name} .sl-glance-word" for name in ("needs", "free"))
-
-
 CASES = [("light", 1440, 900), ("dark", 1440, 900), ("dark", 390, 800)]
 
 
@@ -40,8 +38,9 @@ def test_words_are_ranked_and_chosen_by_a_click(app, visit):
     for number, (theme, width, height) in enumerate(CASES):
         case = visitor.dress(theme, width, height)
         page.locator(f"{FREE} >> nth={number}").click()
+        visitor.wait_for_maps()
         assert page.locator(".sl-glance-word[aria-pressed=true]").count() == 1, case
-        assert serious(visitor, ".sl-glance") == [], case
+        assert serious(visitor) == [], case
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), case
         page.locator(".sl-glance").scroll_into_view_if_needed()
         visitor.shot(f"glance-{width}x{height}-{theme}")

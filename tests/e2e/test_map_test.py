@@ -63,7 +63,7 @@ def test_the_curves_are_those_of_python(app, visit):
     assert row["height"] < 3 * line["height"], "a sample of the line stands beside the name"
     assert all("Probability of “A” by MSEA + ARC, TAM, Logit lens, Random" in d[2] for d in drawn)
     visitor.shot("proof-1440")
-    assert serious(visitor, ".sl-proof") == []
+    assert serious(visitor) == []
     visitor.dress("dark", 390, 844)
     visitor.still()
     visitor.shot("proof-390")
@@ -72,7 +72,7 @@ def test_the_curves_are_those_of_python(app, visit):
     assert page.locator(".sl-proof-numbers").evaluate(wide), "the whole table is seen"
     stroke = page.locator(".sl-plot .sl-line-0").first.evaluate("e => getComputedStyle(e).stroke")
     assert stroke == "rgb(108, 188, 245)", "lighter than on white"
-    assert serious(visitor, ".sl-proof") == []
+    assert serious(visitor) == []
 
 
 def test_what_was_measured_is_late_once_something_else_is_chosen(app, visit):

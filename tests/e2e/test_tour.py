@@ -80,7 +80,7 @@ def assert_steps_can_be_read(visitor, theme: str, width: int, height: int) -> No
         assert ring["height"] >= target["height"]
         visitor.shot(f"tour-{width}-{theme}-{number}")
         if number == 0:
-            assert serious(visitor, ".sl-tour") == []
+            assert serious(visitor) == []
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         page.click(".sl-tour-next")
     assert page.locator(CARD).count() == 0
